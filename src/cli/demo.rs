@@ -1,0 +1,11 @@
+//! `gatepost demo`
+
+use std::process::ExitCode;
+
+/// Options of `demo`.
+#[derive(clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_args: &Args) -> anyhow::Result<ExitCode> {
+    todo!()
+}

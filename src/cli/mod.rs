@@ -1,0 +1,58 @@
+//! One file a subcommand. This module alone names clap and anyhow.
+
+mod check;
+#[cfg(feature = "sandbox")]
+mod demo;
+mod run;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The exit code for a map with faults: sysexits' EX_CONFIG, which the unit knows not to restart on.
+const EXIT_CONFIG: u8 = 78;
+
+/// Sensor gateway from a Raspberry Pi to ThingSpeak over MQTT.
+#[derive(Parser)]
+#[command(version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(run::Args),
+    /// Check a sensor map and show what the daemon would do with it
+    Check(check::Args),
+    /// Show the whole way on this machine: simulated hardware, a ThingSpeak look-alike, real entries
+    #[cfg(feature = "sandbox")]
+    Demo(demo::Args),
+    /// Run the ThingSpeak look-alike by itself, or publish to a running one
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::Args),
+}
+
+/// Parses the command line, runs the subcommand, and says in one line what went wrong.
+pub(crate) fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        #[cfg(feature = "sandbox")]
+        Command::Demo(args) => demo::run(&args),
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(args) => sandbox::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("gatepost: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// A runtime for one subcommand: one thread, as the daemon promises.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

@@ -1,0 +1,159 @@
+//! An entry: the row that will appear in a ThingSpeak channel.
+
+use crate::time::Utc;
+
+/// Fields a channel has (thingspeak.md, payload of the channel feed).
+pub const FIELDS: usize = 8;
+
+/// A ThingSpeak channel's number. Entries belong to it, whatever the map calls the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(transparent)]
+pub struct ChannelId(pub u64);
+
+impl std::fmt::Display for ChannelId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A place in an entry that holds a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Column {
+    /// `field1` to `field8`, counted from 1.
+    Field(u8),
+    /// Degrees north.
+    Latitude,
+    /// Degrees east.
+    Longitude,
+    /// Metres above sea level.
+    Elevation,
+}
+
+impl Column {
+    /// Number of columns: the fields, latitude, longitude, elevation.
+    pub const COUNT: usize = FIELDS + 3;
+
+    /// The column of a name as the map and MQTT write it: `field1`, `lat`, `long`, `elevation`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "lat" => Some(Self::Latitude),
+            "long" => Some(Self::Longitude),
+            "elevation" => Some(Self::Elevation),
+            _ => {
+                let digits = name.strip_prefix("field")?;
+                let number = digits.parse::<u8>().ok()?;
+                let canonical = (1..=8).contains(&number) && digits.len() == 1;
+                canonical.then_some(Self::Field(number))
+            }
+        }
+    }
+
+    /// Its place in [`Cells`].
+    pub fn index(self) -> usize {
+        match self {
+            Self::Field(number) => usize::from(number) - 1,
+            Self::Latitude => FIELDS,
+            Self::Longitude => FIELDS + 1,
+            Self::Elevation => FIELDS + 2,
+        }
+    }
+
+    /// The column at a place in [`Cells`].
+    ///
+    /// # Panics
+    /// At [`Column::COUNT`] and beyond.
+    pub fn at(index: usize) -> Self {
+        match index {
+            0..FIELDS => Self::Field(u8::try_from(index + 1).expect("at most 8")),
+            8 => Self::Latitude,
+            9 => Self::Longitude,
+            10 => Self::Elevation,
+            _ => panic!("an entry has {} columns", Self::COUNT),
+        }
+    }
+}
+
+impl std::fmt::Display for Column {
+    /// The name in an update sent over MQTT.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Field(number) => write!(f, "field{number}"),
+            Self::Latitude => f.write_str("lat"),
+            Self::Longitude => f.write_str("long"),
+            Self::Elevation => f.write_str("elevation"),
+        }
+    }
+}
+
+/// How the readings of a slot become one value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduce {
+    /// Arithmetic mean.
+    #[default]
+    Mean,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// The last one.
+    Last,
+    /// The first one.
+    First,
+    /// Sum.
+    Sum,
+    /// How many there were.
+    Count,
+}
+
+/// A value with what is needed to merge it with a neighbour: a mean stays a mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cell {
+    /// The reduced value. Finite.
+    pub value: f64,
+    /// How many readings it stands for.
+    pub count: u32,
+    /// How it was reduced.
+    pub reduce: Reduce,
+    /// Digits after the point, where the map rounds; all that are needed otherwise.
+    pub decimals: Option<u8>,
+}
+
+/// The numbers of an entry, at [`Column::index`].
+pub type Cells = [Option<Cell>; Column::COUNT];
+
+/// How an entry is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `channels/<id>/publish`, all columns and `created_at`.
+    Feed,
+    /// `channels/<id>/publish/fields/field<n>`, the bare value; the service stamps it.
+    Field,
+}
+
+/// One row for one channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Where it goes.
+    pub channel: ChannelId,
+    /// The end of its slot, in whole seconds of UTC. Unique and growing within a channel.
+    pub created_at: Utc,
+    /// Its numbers.
+    pub cells: Cells,
+    /// Text for the status column.
+    pub status: Option<String>,
+    /// How it is published.
+    pub form: Form,
+}
+
+impl Entry {
+    /// The numbers that are there, with their columns.
+    pub fn values(&self) -> impl Iterator<Item = (Column, &Cell)> {
+        self.cells.iter().enumerate().filter_map(|(index, cell)| cell.as_ref().map(|cell| (Column::at(index), cell)))
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.status.is_none() && self.cells.iter().all(Option::is_none)
+    }
+}

@@ -1,0 +1,347 @@
+//! The hardware as traits: digital lines, PWM, I2C, serial ports, the kernel's text files and the clocks.
+//!
+//! A [`Hal`] is one back end per kind. On a Pi they are `rppal` (GPIO and PWM where it knows the board), `cdev` (the GPIO
+//! character device, on every other Linux or by choice) and `linux` (I2C, serial, files); anywhere, `sim` stands in
+//! for all of them, so that the drivers above run unchanged on a laptop. This is the only module that names rppal,
+//! gpiocdev, linux-embedded-hal or tokio-serial.
+
+mod files;
+mod serial;
+mod system_clock;
+
+#[cfg(target_os = "linux")]
+mod cdev;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+mod rppal;
+
+pub mod sim;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use embedded_hal::i2c;
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::time::{Mono, Now};
+
+pub use system_clock::SystemClock;
+
+/// Everything a driver may touch.
+#[derive(Clone)]
+pub struct Hal {
+    /// Digital lines.
+    pub gpio: Arc<dyn Gpio>,
+    /// Pulse-width outputs.
+    pub pwm: Arc<dyn PwmOutputs>,
+    /// I2C buses.
+    pub i2c: Arc<dyn I2cBuses>,
+    /// Serial ports.
+    pub serial: Arc<dyn SerialPorts>,
+    /// Text files of the kernel (1-Wire, thermal zones, IIO, hwmon) and of the user.
+    pub files: Arc<dyn Files>,
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Which GPIO back end `run` is to take; the map's `gpio` key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GpioBackend {
+    /// rppal where it knows the board, the character device elsewhere.
+    #[default]
+    Auto,
+    /// rppal, or an error.
+    Rppal,
+    /// The GPIO character device (kernel uAPI v2), or an error.
+    Cdev,
+}
+
+/// A pin by its BCM number: 17 is GPIO17, on every Pi the same header pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(transparent)]
+pub struct Pin(pub u8);
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GPIO{}", self.0)
+    }
+}
+
+/// A logical level. What voltage it means is the line's [`Active`] level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Inactive.
+    #[default]
+    Off,
+    /// Active.
+    On,
+}
+
+impl Level {
+    /// `On` for true.
+    pub const fn from_bool(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+
+    /// Whether this is `On`.
+    pub const fn is_on(self) -> bool {
+        matches!(self, Self::On)
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_on() { "on" } else { "off" })
+    }
+}
+
+/// Which voltage means `on`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Active {
+    /// High is on.
+    #[default]
+    High,
+    /// Low is on: buttons to ground, most relay boards.
+    Low,
+}
+
+/// The input's built-in resistor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bias {
+    /// As the line is.
+    #[default]
+    None,
+    /// Towards 3.3 V.
+    Up,
+    /// Towards ground.
+    Down,
+}
+
+/// Which changes of the *physical* level are events: a falling edge goes from 3.3 V to ground, whatever is active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Edge {
+    /// Low to high.
+    Rising,
+    /// High to low.
+    Falling,
+    /// Either.
+    #[default]
+    Both,
+}
+
+/// How an input line is requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputConfig {
+    /// Which line.
+    pub pin: Pin,
+    /// Its resistor.
+    pub bias: Bias,
+    /// Which voltage is `on`.
+    pub active: Active,
+    /// Which edges are reported.
+    pub edge: Edge,
+    /// Level changes shorter than this are not reported. Zero: every edge.
+    pub debounce: Duration,
+}
+
+/// An edge that was reported on an input line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeEvent {
+    /// When it happened, on the boot clock.
+    pub at: Mono,
+    /// The logical level after it.
+    pub level: Level,
+    /// Events the kernel dropped between the one before and this one, told by a gap in its sequence numbers.
+    pub lost: u32,
+}
+
+/// Called for each edge on a thread of the back end: it must not block.
+pub type EdgeSink = Box<dyn FnMut(EdgeEvent) + Send>;
+
+/// Digital lines.
+pub trait Gpio: Send + Sync {
+    /// The back end's name, for the log and `check`.
+    fn name(&self) -> &'static str;
+
+    /// Requests an input. Edges go to `sink` from now on, until the line is dropped.
+    ///
+    /// # Errors
+    /// [`HalError::Busy`] when another program holds the line, [`HalError::NoSuchLine`], or the system's error.
+    fn input(&self, config: &InputConfig, sink: Option<EdgeSink>) -> Result<Box<dyn InputLine>, HalError>;
+
+    /// Requests an output that has `initial` from its first moment: the line is never driven to anything else.
+    ///
+    /// # Errors
+    /// As for [`Gpio::input`].
+    fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError>;
+}
+
+/// A requested input.
+pub trait InputLine: Send {
+    /// The logical level now.
+    ///
+    /// # Errors
+    /// The system's error; the chip may have been unplugged.
+    fn level(&mut self) -> Result<Level, HalError>;
+}
+
+/// A requested output. Dropping it leaves the level as it is where the back end can (rppal, sim); a line of the
+/// character device belongs to the kernel again, which may put it to its default.
+pub trait OutputLine: Send {
+    /// Drives the line.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn set(&mut self, level: Level) -> Result<(), HalError>;
+}
+
+/// Pulse-width outputs.
+pub trait PwmOutputs: Send + Sync {
+    /// Takes the hardware channel (0 is GPIO12 or GPIO18, 1 is GPIO13 or GPIO19) at `frequency` hertz, with `initial`
+    /// duty from 0 to 1.
+    ///
+    /// # Errors
+    /// [`HalError::Unsupported`] on a machine without it, or the system's error.
+    fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError>;
+}
+
+/// A running pulse-width output.
+pub trait PwmOutput: Send {
+    /// Sets the duty, from 0 to 1.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn set(&mut self, duty: f64) -> Result<(), HalError>;
+}
+
+/// An I2C bus as drivers see it (embedded-hal 1.0), able to change threads.
+pub trait I2cBus: i2c::I2c<Error = I2cError> + Send {}
+impl<T: i2c::I2c<Error = I2cError> + Send> I2cBus for T {}
+
+/// I2C buses by the kernel's name.
+pub trait I2cBuses: Send + Sync {
+    /// Opens `i2c-1` and the like. Every opener has its own handle; the kernel serialises transactions.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn open(&self, bus: &str) -> Result<Box<dyn I2cBus>, HalError>;
+}
+
+/// An I2C transaction that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum I2cError {
+    /// The address was not acknowledged: no such device there, or it is not powered.
+    #[error("no device answered")]
+    NoDevice,
+    /// Anything else, in the system's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl i2c::Error for I2cError {
+    fn kind(&self) -> i2c::ErrorKind {
+        match self {
+            Self::NoDevice => i2c::ErrorKind::NoAcknowledge(i2c::NoAcknowledgeSource::Address),
+            Self::Other(_) => i2c::ErrorKind::Other,
+        }
+    }
+}
+
+/// An open serial port. A peer that is unplugged reads as end of file (`Ok(0)`).
+pub trait SerialPort: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> SerialPort for T {}
+
+/// Serial ports by path.
+pub trait SerialPorts: Send + Sync {
+    /// Opens a port: 8 data bits, no parity, one stop bit, no flow control. Must be called on the runtime.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn open(&self, path: &str, baud: u32) -> Result<Box<dyn SerialPort>, HalError>;
+}
+
+/// Text files of the kernel and of the user.
+pub trait Files: Send + Sync {
+    /// Reads a whole small file (at most 64 KiB).
+    ///
+    /// # Errors
+    /// The system's error.
+    fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// The names in a directory, sorted.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+}
+
+/// The clocks.
+pub trait Clock: Send + Sync {
+    /// Both clocks at this instant.
+    fn now(&self) -> Now;
+}
+
+/// A device that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HalError {
+    /// Another program holds the line or port: stop it, or use another pin.
+    #[error("{what} is in use by another program")]
+    Busy {
+        /// The line or port.
+        what: String,
+    },
+    /// The board has no such line.
+    #[error("this board has no {what}")]
+    NoSuchLine {
+        /// The line.
+        what: String,
+    },
+    /// The rights are missing: add the user to the group.
+    #[error("no permission for {what}: the user must be in the group {group}")]
+    Permission {
+        /// The device node.
+        what: String,
+        /// The group that owns it on a Pi.
+        group: &'static str,
+    },
+    /// The machine cannot do this.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Anything else, in the system's words.
+    #[error("{what}: {error}")]
+    Io {
+        /// The line, port or file.
+        what: String,
+        /// The system's words.
+        error: String,
+    },
+}
+
+impl From<HalError> for crate::reading::Fault {
+    fn from(error: HalError) -> Self {
+        match error {
+            HalError::Unsupported(why) => Self::Unsupported(why),
+            other => Self::Bus(other.to_string()),
+        }
+    }
+}
+
+impl Hal {
+    /// The hardware of this machine.
+    ///
+    /// # Errors
+    /// When the GPIO back end that was asked for cannot be used here.
+    pub fn real(gpio: GpioBackend) -> Result<Self, HalError> {
+        todo!("{gpio:?}")
+    }
+}

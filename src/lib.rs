@@ -1,0 +1,38 @@
+//! gatepost reads sensors, makes one entry per ThingSpeak channel and slot out of the readings, publishes it
+//! over MQTT, and drives outputs from the field updates it subscribes to.
+//!
+//! ```text
+//! hal ─▶ sensor ─▶ reading ─▶ filter ─▶ batch ─▶ spool ─▶ uplink ─▶ broker
+//!                                         broker ─▶ uplink ─▶ command ─▶ output ─▶ hal
+//! ```
+//!
+//! The modules stand in the order in which the data flows. A module names what stands to its left in its own
+//! row, and the plain types ([`time`], [`reading`], [`entry`]); it never names the daemon. The cores (filter,
+//! batch, spool, uplink session, output rules) are state machines that take `now` and return what is to be
+//! done; the daemon's tasks are the only place where threads, sockets and clocks meet them.
+
+pub mod time;
+
+pub mod hal;
+pub mod sensor;
+
+pub mod reading;
+
+pub mod filter;
+
+pub mod entry;
+
+pub mod batch;
+pub mod spool;
+pub mod thingspeak;
+
+pub mod uplink;
+
+pub mod command;
+pub mod output;
+
+pub mod config;
+pub mod daemon;
+
+#[cfg(feature = "sandbox")]
+pub mod sandbox;

@@ -1,0 +1,75 @@
+//! What a sensor says: a quantity at a time, or the reason why there is none.
+//!
+//! A missing value is data. It travels the same way as a number, ends in the entry's status text and in the log,
+//! and is never replaced by an older number.
+
+use std::borrow::Cow;
+
+use crate::time::Mono;
+
+/// A physical quantity a sensor measures, with the unit in which it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quantity {
+    /// The name used after `to.` in the map: `temperature`.
+    pub name: Cow<'static, str>,
+    /// The unit as people write it: `°C`. Empty for bare numbers.
+    pub unit: &'static str,
+}
+
+impl Quantity {
+    /// A quantity of a part that always measures the same ones.
+    pub const fn new(name: &'static str, unit: &'static str) -> Self {
+        Self { name: Cow::Borrowed(name), unit }
+    }
+
+    /// A quantity that the map names, such as a group of a regular expression.
+    pub fn named(name: &str, unit: &'static str) -> Self {
+        Self { name: Cow::Owned(name.to_owned()), unit }
+    }
+}
+
+/// A sensor's place in the map, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SensorId(pub u16);
+
+/// One value of one quantity of one sensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// Who measured.
+    pub sensor: SensorId,
+    /// Which of the sensor's quantities, from 0.
+    pub quantity: usize,
+    /// When the value was there, on the boot clock.
+    pub at: Mono,
+    /// The value in the quantity's unit, or why there is none. Never NaN, never infinite.
+    pub value: Result<f64, Fault>,
+}
+
+/// Why a sensor has nothing to say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Nothing answers there: check wiring, address and power.
+    #[error("no answer: {0}")]
+    Absent(String),
+    /// The bus or the file failed; the text is the operating system's or the driver's.
+    #[error("{0}")]
+    Bus(String),
+    /// Bytes came, with a wrong checksum: check the cable's length and the pull-ups.
+    #[error("checksum wrong: {0}")]
+    Checksum(String),
+    /// The part answered something that is not a measurement (a power-on value, a text that does not match).
+    #[error("no measurement: {0}")]
+    Garbled(String),
+    /// The part said nothing for the stated time.
+    #[error("silent for {} s", .0.as_secs())]
+    Silent(std::time::Duration),
+    /// A value outside what the map allows, or what the part can measure.
+    #[error("out of range: {0}")]
+    OutOfRange(String),
+    /// The map (or the machine) asks for something this device does not have: change the map.
+    #[error("not possible here: {0}")]
+    Unsupported(String),
+    /// A defect of the driver; the thread lives on and the sensor is opened anew.
+    #[error("driver failed: {0}")]
+    Panicked(String),
+}

@@ -1,0 +1,185 @@
+//! The devices that measure: one file a device, registered in [`kinds!`](Kind).
+//!
+//! A device's `Settings` are its own keys of the map, deserialised strictly. They say which quantities there are,
+//! which [`Lane`] the device is read on, which pins it takes, how to open it and how to simulate it. A device is
+//! either *polled* ([`Sensor`]: a blocking read on the lane's thread) or a *stream* ([`Stream`]: a task on the runtime that
+//! turns bytes into readings as they come).
+//!
+//! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::sensors`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::hal::sim::Sim;
+use crate::hal::{Hal, Pin};
+use crate::reading::{Fault, Quantity};
+use crate::time::Mono;
+
+pub mod bme280;
+pub mod counter;
+pub mod ds18b20;
+pub mod file;
+pub mod input;
+pub mod nmea;
+pub mod serial_line;
+pub mod system;
+
+/// The values of one measurement, one for each of the device's quantities, in their order.
+pub type Measured = Vec<Result<f64, Fault>>;
+
+/// A device that is asked.
+pub trait Sensor: Send {
+    /// Measures now. May block: it runs on its lane's thread.
+    ///
+    /// # Errors
+    /// When nothing at all could be measured. A part of the quantities may be missing inside `Measured`.
+    fn measure(&mut self) -> Result<Measured, Fault>;
+}
+
+/// Where a device puts values that come by themselves. Cheap to clone, never blocks.
+#[derive(Clone)]
+pub struct Outlet(Arc<dyn Fn(usize, Mono, Result<f64, Fault>) + Send + Sync>);
+
+impl Outlet {
+    /// An outlet that calls `sink` with quantity, time and value.
+    pub fn new(sink: impl Fn(usize, Mono, Result<f64, Fault>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sink))
+    }
+
+    /// Hands over one value.
+    pub fn put(&self, quantity: usize, at: Mono, value: Result<f64, Fault>) {
+        (self.0)(quantity, at, value);
+    }
+}
+
+/// A device that talks by itself over a serial port: bytes in, values out. Pure; the daemon reads the port.
+pub trait Stream: Send {
+    /// Takes bytes as they came from the port and puts what they complete. Garbage is skipped up to the next
+    /// frame or line; a frame with a wrong checksum is a fault, never a value.
+    fn bytes(&mut self, at: Mono, bytes: &[u8], outlet: &Outlet);
+}
+
+/// A port a [`Stream`] listens to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// `/dev/serial0`
+    pub path: String,
+    /// Bits per second.
+    pub baud: u32,
+}
+
+/// An opened device.
+pub enum Source {
+    /// Asked every `every` on its lane's thread.
+    Polled(Box<dyn Sensor>),
+    /// Fed from its port.
+    Stream(Port, Box<dyn Stream>),
+}
+
+/// The thread a polled device is read on: devices that share a slow bus share its thread, and no other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Kernel files and lines that answer at once.
+    Kernel,
+    /// Files of the user.
+    Files,
+    /// The 1-Wire bus: a reading takes up to 750 ms.
+    OneWire,
+    /// One I2C bus.
+    I2c(String),
+    /// No thread: a stream on the runtime.
+    Serial,
+}
+
+/// What a device kind is, besides its settings.
+pub trait Device {
+    /// What it measures with these settings, in the order of [`Measured`].
+    fn quantities(&self) -> Vec<Quantity>;
+
+    /// Where it is read.
+    fn lane(&self) -> Lane;
+
+    /// How often it is read unless the map says so.
+    fn default_every(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    /// How long one read may take, or a stream may be silent, before that is a fault; unless the map says so.
+    fn default_timeout(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    /// The pins it takes for itself.
+    fn pins(&self) -> Vec<Pin> {
+        Vec::new()
+    }
+
+    /// Faults of the settings that a type cannot say: the key and the reason in words.
+    fn faults(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Opens the device. `outlet` is for what comes between two reads (edges).
+    ///
+    /// # Errors
+    /// Why it cannot be opened; it will be tried again.
+    fn open(&self, hal: &Hal, outlet: Outlet) -> Result<Source, Fault>;
+
+    /// Puts a simulated part where these settings will look for it, so that [`Device::open`] runs the same driver code.
+    fn simulate(&self, sim: &Sim);
+}
+
+/// Lists the device kinds once: the enum, the map's tag, and the dispatch.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $tag:literal => $variant:ident($settings:ty),)+) => {
+        /// A device kind with its settings: the map's `use` key and the keys that belong to it.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Kind {
+            $($(#[$doc])* $variant($settings),)+
+        }
+
+        impl Kind {
+            /// Every tag `use` may have, in alphabetical order.
+            pub const TAGS: &[&str] = &[$($tag),+];
+
+            /// Reads the keys that belong to the kind `tag`. `None` for a tag that is no kind.
+            pub fn deserialize<'de, D: serde::Deserializer<'de>>(tag: &str, keys: D) -> Option<Result<Self, D::Error>> {
+                match tag {
+                    $($tag => Some(<$settings>::deserialize(keys).map(Self::$variant)),)+
+                    _ => None,
+                }
+            }
+
+            /// The tag in the map.
+            pub fn tag(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $tag,)+ }
+            }
+
+            /// The settings as a device.
+            pub fn device(&self) -> &dyn Device {
+                match self { $(Self::$variant(settings) => settings,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// BME280 on I2C: temperature, humidity, pressure.
+    "bme280" => Bme280(bme280::Settings),
+    /// Pulses on a pin.
+    "counter" => Counter(counter::Settings),
+    /// DS18B20 through the kernel's 1-Wire files.
+    "ds18b20" => Ds18b20(ds18b20::Settings),
+    /// A number in a text file.
+    "file" => File(file::Settings),
+    /// The level of a pin.
+    "input" => Input(input::Settings),
+    /// A GNSS receiver on a serial port.
+    "nmea" => Nmea(nmea::Settings),
+    /// Text lines on a serial port.
+    "serial_line" => SerialLine(serial_line::Settings),
+    /// The machine itself: CPU temperature, load, memory, disk, uptime.
+    "system" => System(system::Settings),
+}

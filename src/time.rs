@@ -1,0 +1,152 @@
+//! The two times of gatepost: [`Mono`] for durations, [`Utc`] for stamps.
+//!
+//! A duration is never measured on the wall clock, and a stamp is never taken from the boot clock. Where a core
+//! needs both it is handed a [`Now`]; only `hal`'s clock makes one.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat};
+
+/// A point on the boot clock: time since boot, suspend included. It never jumps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mono(Duration);
+
+impl Mono {
+    /// The point `since_boot` after boot.
+    pub const fn new(since_boot: Duration) -> Self {
+        Self(since_boot)
+    }
+
+    /// Time since boot.
+    pub const fn since_boot(self) -> Duration {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero if it lies in the future.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Mono {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(by))
+    }
+}
+
+impl Sub<Duration> for Mono {
+    type Output = Self;
+
+    fn sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(by))
+    }
+}
+
+/// A point of UTC in milliseconds since 1970, as the system's wall clock tells it. It may jump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Utc(i64);
+
+impl Utc {
+    /// From milliseconds since 1970-01-01T00:00:00Z.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// From whole seconds since 1970-01-01T00:00:00Z.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds * 1000)
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// How long ago `earlier` was; zero if it lies in the future.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Reads an ISO 8601 time as ThingSpeak writes it: with `Z`, with an offset, or with neither, which means UTC
+    /// (thingspeak.md, payload of the channel feed). `T` and a blank both separate date and time.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let with_offset = DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_millis());
+        let millis = with_offset.or_else(|| {
+            ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S UTC"]
+                .iter()
+                .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+                .map(|at| at.and_utc().timestamp_millis())
+        })?;
+        Some(Self(millis))
+    }
+}
+
+impl Add<Duration> for Utc {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl fmt::Display for Utc {
+    /// ISO 8601 to the second: `2026-11-22T08:00:00Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::from_timestamp_millis(self.0) {
+            Some(at) => f.write_str(&at.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            None => write!(f, "{} s after 1970", self.seconds()),
+        }
+    }
+}
+
+/// Both clocks read at one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The boot clock: for durations and deadlines.
+    pub mono: Mono,
+    /// The wall clock: for stamps only.
+    pub utc: Utc,
+}
+
+impl Now {
+    /// The wall time that belongs to `at`, as far as the wall clock of this instant is right.
+    pub fn utc_at(&self, at: Mono) -> Utc {
+        let ago = i64::try_from(self.mono.since(at).as_millis()).unwrap_or(i64::MAX);
+        let ahead = i64::try_from(at.since(self.mono).as_millis()).unwrap_or(i64::MAX);
+        Utc(self.utc.0.saturating_sub(ago).saturating_add(ahead))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_every_form_thingspeak_uses_mean_the_same_instant() {
+        let eight = Utc::from_seconds(1_795_334_400);
+        for text in
+            ["2026-11-22T08:00:00Z", "2026-11-22 08:00:00", "2026-11-22T03:00:00-05:00", "2026-11-22 08:00:00 UTC"]
+        {
+            assert_eq!(Utc::parse(text), Some(eight), "{text}");
+        }
+        assert_eq!(eight.to_string(), "2026-11-22T08:00:00Z");
+        assert_eq!(Utc::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn wall_time_of_another_instant_follows_the_boot_clock() {
+        let now = Now { mono: Mono::new(Duration::from_secs(100)), utc: Utc::from_seconds(1000) };
+        assert_eq!(now.utc_at(Mono::new(Duration::from_secs(90))), Utc::from_seconds(990));
+        assert_eq!(now.utc_at(Mono::new(Duration::from_secs(105))), Utc::from_seconds(1005));
+    }
+}
