@@ -51,8 +51,7 @@ fn a_slot_ends_on_the_wall_clocks_grid_and_is_stamped_with_its_end() {
 
 #[test]
 fn every_reduce_gives_its_own_value() {
-    let reduces =
-        [Reduce::Mean, Reduce::Min, Reduce::Max, Reduce::Last, Reduce::First, Reduce::Sum, Reduce::Count];
+    let reduces = [Reduce::Mean, Reduce::Min, Reduce::Max, Reduce::Last, Reduce::First, Reduce::Sum, Reduce::Count];
     let routes: Vec<Route> = (1..).zip(reduces).map(|(field, reduce)| route(field, reduce, Publish::Slot)).collect();
     let mut batch = Batch::new(&[channel()], &routes);
     for (second, sample) in [(1.0, 4.0), (2.0, -2.0), (3.0, 7.0), (4.0, 3.0)] {
@@ -139,10 +138,8 @@ fn a_jump_forward_in_a_slot_neither_loses_nor_prolongs_it() {
 
 #[test]
 fn a_value_published_by_field_is_an_entry_of_its_own_with_a_second_of_its_own() {
-    let mut batch = Batch::new(
-        &[channel()],
-        &[route(1, Reduce::Last, Publish::Slot), route(2, Reduce::Last, Publish::Field)],
-    );
+    let mut batch =
+        Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot), route(2, Reduce::Last, Publish::Field)]);
     batch.value(now(1.0), 0, at(1.0), 1.0);
     batch.value(now(1.0), 1, at(1.0), 2.0);
     let entries = batch.close_due(now(20.0));
