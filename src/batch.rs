@@ -50,6 +50,8 @@ pub struct Channel {
     pub interval: Duration,
     /// What its status column says.
     pub status: StatusText,
+    /// How long after its end a slot is closed, so that a thousand devices do not publish in one instant.
+    pub spread: Duration,
 }
 
 /// Where the values of one quantity go.
@@ -80,6 +82,8 @@ struct OpenSlot {
     channel: Channel,
     /// Where the slot ends. `None` until the first value came.
     end: Option<Mono>,
+    /// Whether it ends at a change, which is not spread.
+    early: bool,
     /// Where the one before ended, for the license's interval.
     last_end: Option<Mono>,
     last_created_at: Option<Utc>,
@@ -112,6 +116,7 @@ impl Batch {
         let open = |channel: &Channel| OpenSlot {
             channel: channel.clone(),
             end: None,
+            early: false,
             last_end: None,
             last_created_at: None,
             trouble: Vec::new(),
@@ -152,10 +157,10 @@ impl Batch {
         opened
     }
 
-    /// The end of the open slot that ends first.
+    /// When the first of the open slots is to be closed.
     pub fn next_close(&self) -> Option<Mono> {
         if self.closed.is_empty() {
-            self.channels.iter().filter_map(|slot| slot.end).min()
+            self.channels.iter().filter_map(OpenSlot::due).min()
         } else {
             Some(Mono::default())
         }
@@ -164,7 +169,7 @@ impl Batch {
     /// Closes the slots that have ended and returns their entries, oldest first within each channel.
     pub fn close_due(&mut self, now: Now) -> Vec<Entry> {
         for channel in 0..self.channels.len() {
-            if self.channels[channel].end.is_some_and(|end| end <= now.mono) {
+            if self.channels[channel].due().is_some_and(|due| due <= now.mono) {
                 self.close(now, channel);
             }
         }
@@ -199,6 +204,7 @@ impl Batch {
     fn close(&mut self, now: Now, channel: usize) {
         let slot = &mut self.channels[channel];
         let Some(end) = slot.end.take() else { return };
+        slot.early = false;
         let created_at = slot.stamp(now, end);
         let id = slot.channel.id;
         let trouble = std::mem::take(&mut slot.trouble);
@@ -236,6 +242,11 @@ impl Batch {
 }
 
 impl OpenSlot {
+    fn due(&self) -> Option<Mono> {
+        let spread = if self.early { Duration::ZERO } else { self.channel.spread };
+        self.end.map(|end| end + spread)
+    }
+
     /// The first boundary of the wall clock's grid after `at` that keeps the license's interval.
     fn grid_end(&self, now: Now, at: Mono) -> Mono {
         let every = i64::try_from(self.channel.every.as_millis()).unwrap_or(i64::MAX).max(1000);
@@ -255,6 +266,7 @@ impl OpenSlot {
         match &mut self.end {
             Some(end) if allowed < *end => {
                 *end = allowed;
+                self.early = true;
                 true
             }
             _ => false,

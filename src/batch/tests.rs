@@ -19,6 +19,7 @@ fn channel() -> Channel {
         every: Duration::from_secs(20),
         interval: Duration::from_secs(15),
         status: StatusText::Health,
+        spread: Duration::ZERO,
     }
 }
 
@@ -169,4 +170,15 @@ fn stop_closes_open_slots_with_the_time_of_the_stop() {
     batch.value(now(1.0), 0, at(1.0), 4.0);
     let entry = batch.close_all(now(6.2)).remove(0);
     assert_eq!((entry.created_at, value(&entry, 1)), (stamp(6), Some(4.0)));
+}
+
+#[test]
+fn the_spread_delays_the_close_of_a_slot_but_not_its_stamp_nor_a_change() {
+    let spread = Channel { spread: Duration::from_secs(3), ..channel() };
+    let mut batch = Batch::new(&[spread], &[route(1, Reduce::Last, Publish::OnChange)]);
+    batch.value(now(1.0), 0, at(1.0), 1.0);
+    assert_eq!(batch.close_due(now(1.0)).len(), 1, "a change goes out at once");
+    batch.value(now(17.0), 0, at(17.0), 1.0);
+    assert_eq!(batch.next_close(), Some(at(23.0)));
+    assert_eq!(batch.close_due(now(23.0))[0].created_at, stamp(20));
 }

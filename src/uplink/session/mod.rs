@@ -132,6 +132,10 @@ pub enum Delivery {
     Feed(Box<FeedMessage>),
     /// A bare value of a field feed.
     Field(ChannelId, u8, Bytes),
+    /// From now on commands of this channel are heard.
+    Heard(ChannelId),
+    /// From now on they are not.
+    Unheard(ChannelId),
 }
 
 /// What is worth telling.
@@ -436,6 +440,8 @@ impl Session {
             (_, down) => Notice::Up { after: down.map(|down| (at.since(down.since), down.tries)) },
         }));
         self.ever_up = true;
+        let heard = self.settings.commands.iter().filter(|topic| self.granted(**topic));
+        actions.extend(heard.map(|topic| Action::Deliver(Delivery::Heard(topic.channel()))));
     }
 
     fn lost(&mut self, at: Mono, failure: &Failure, actions: &mut Vec<Action>) {
@@ -445,10 +451,7 @@ impl Session {
             State::Subscribing { .. } => self.thrown_out(actions),
             _ => {}
         }
-        for channel in &mut self.channels {
-            channel.connection_ended(at);
-        }
-        self.ping_sent = None;
+        self.connection_ended(at, actions);
         self.gap_since = None;
         if self.stop.is_some() {
             return self.finish(actions);
@@ -478,16 +481,25 @@ impl Session {
     }
 
     fn disconnected(&mut self, at: Mono, actions: &mut Vec<Action>) {
-        for channel in &mut self.channels {
-            channel.connection_ended(at);
-        }
-        self.ping_sent = None;
+        self.connection_ended(at, actions);
         if self.stop.is_some() {
             self.finish(actions);
         } else {
             self.cautious = false;
             self.suspect = None;
             self.state = State::Waiting(at);
+        }
+    }
+
+    fn connection_ended(&mut self, at: Mono, actions: &mut Vec<Action>) {
+        for channel in &mut self.channels {
+            channel.connection_ended(at);
+        }
+        self.ping_sent = None;
+        let unheard = self.settings.commands.iter().filter(|topic| self.granted(**topic));
+        actions.extend(unheard.map(|topic| Action::Deliver(Delivery::Unheard(topic.channel()))));
+        for known in self.subscriptions.iter_mut().filter(|known| known.state == Grant::Granted) {
+            known.state = Grant::Unasked;
         }
     }
 

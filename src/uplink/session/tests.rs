@@ -297,7 +297,8 @@ fn a_half_open_link_is_noticed_within_thirty_seconds() {
     assert_eq!(script.pass(), [Action::Ping], "a quiet line is pinged");
     let actions = script.pass();
     assert_eq!(actions[0], Action::Abandon);
-    assert!(matches!(&actions[1], Action::Notice(Notice::Down { failure, .. }) if failure.kind == Kind::Silent));
+    assert_eq!(actions[1], Action::Deliver(Delivery::Unheard(ChannelId(9))), "the outputs count from now");
+    assert!(matches!(&actions[2], Action::Notice(Notice::Down { failure, .. }) if failure.kind == Kind::Silent));
     assert!(script.at - since < 30.0);
 }
 
@@ -333,7 +334,7 @@ fn the_session_is_renewed_before_the_hour_even_if_only_pings_flow_and_without_lo
     }
     assert!((3000.0..3060.0).contains(&(script.at - since)));
     script.push(10, 1.0);
-    assert_eq!(script.event(Event::Disconnected), [Action::Connect], "at once, without back-off");
+    assert_eq!(script.event(Event::Disconnected).last(), Some(&Action::Connect), "at once, without back-off");
     script.at += 0.08;
     script.event(Event::Connected);
     let actions = script.event(Event::SubAck(COMMANDS, true));
