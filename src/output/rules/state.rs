@@ -70,9 +70,10 @@ impl Output {
         true
     }
 
-    /// Whether this level would turn an output that is off into one that is on.
+    /// Whether this level would turn an output that is off, or may be, into one that is on. One that was to go on and
+    /// failed is not on, whatever `drive` says.
     pub(super) fn switches_on(&self, drive: Drive) -> bool {
-        drive.is_on() && !self.drive.is_on()
+        drive.is_on() && (!self.drive.is_on() || self.failed.is_some())
     }
 
     /// When `max_on` is over. None while it is off.

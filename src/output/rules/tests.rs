@@ -346,6 +346,20 @@ fn an_output_that_could_not_be_switched_off_counts_as_on_for_its_interlock() {
     assert_eq!(again, [set(PUMP, Drive::OFF, Reason::Command), set(HEATER, Drive::ON, Reason::Command)]);
 }
 
+#[test]
+fn an_output_that_failed_to_go_on_still_asks_its_interlock() {
+    let pump = Settings { start: Drive::ON, interlock: vec![HEATER], ..output("pump") };
+    let mut rules = started(&[pump, output("heater")]);
+    rules.event(at(1), bare(PUMP, Drive::OFF));
+    // The pump's line does not take its level, and the heater's command was obeyed before that was known.
+    let accepted = rules.event(at(1), bare(HEATER, Drive::ON));
+    assert_eq!(accepted, [set(HEATER, Drive::ON, Reason::Command)]);
+    rules.event(at(1), Event::Failed { output: HEATER });
+    rules.event(at(1), Event::Failed { output: PUMP });
+    let again = rules.event(at(1), bare(HEATER, Drive::ON));
+    assert_eq!(again, [refuse(HEATER, Refusal::InterlockUnknown("pump".to_owned()))]);
+}
+
 /// One step of a random history: wait so many milliseconds, then this happens.
 #[derive(Clone, Copy, Debug)]
 enum Step {
