@@ -18,17 +18,23 @@
 //!   outputs is refused; the first is never switched off to make room.
 //! - **Link loss** counts from the moment the output's feed was last heard, or from start. It sets its level once; what
 //!   comes later is obeyed again. Where it is to switch on, it waits for `min_off` and for interlocked outputs.
+//! - An output that **could not be driven** ([`Event::Failed`]) may be on or off: it is driven again every second, and
+//!   counts as on for those it is interlocked with.
 //!
 //! Two invariants stand above all others: actions carried out in their order never have two interlocked outputs on at
 //! once, and nothing is set to what it is already (but for the start, which says where everything begins). A map whose
 //! interlocked outputs both start or stop `on` contradicts itself: the first of them wins.
 
-use std::time::Duration;
+mod reason;
+mod state;
 
 use crate::command::Command;
 use crate::entry::ChannelId;
-use crate::output::{CommandFeed, Drive, Settings};
-use crate::time::{Mono, Now, Utc};
+use crate::output::{Drive, Settings};
+use crate::time::{Mono, Now};
+
+pub use reason::{Reason, Refusal};
+use state::{Link, Output};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +57,12 @@ pub enum Event {
     LinkDown {
         /// The channel the commands come from.
         channel: ChannelId,
+    },
+    /// This output could not be driven. The caller does not carry out what else that batch of actions was to switch on,
+    /// and reports each of those as failed too.
+    Failed {
+        /// Its place in the map.
+        output: usize,
     },
     /// Time went by; wanted at [`Rules::deadline`].
     Tick,
@@ -79,55 +91,6 @@ pub enum Action {
     },
 }
 
-/// Why an output is at its level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
-    /// Its start level.
-    #[error("start level")]
-    Start,
-    /// A command.
-    #[error("commanded")]
-    Command,
-    /// `max_on` is over.
-    #[error("longest time on is over")]
-    MaxOn,
-    /// The feed was away for the stated time.
-    #[error("link lost")]
-    LinkLoss,
-    /// Its stop level.
-    #[error("stop level")]
-    Stop,
-}
-
-/// Why a level was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It was on its way for too long: send it again, or give the output a longer `accept_age`.
-    #[error("the command is {} old", words(*.0))]
-    TooOld(Duration),
-    /// Its time lies ahead: this machine's clock, or the one of the sender that stamped it, is wrong.
-    #[error("the command is from {} in the future: this clock or the sender's is wrong", words(*.0))]
-    FromTheFuture(Duration),
-    /// It came without a time, on a feed that has them.
-    #[error("the age of the command is not known")]
-    AgeUnknown,
-    /// The output went off too short a time ago: send it again after this.
-    #[error("off for too short a time, {} to go", words(*.0))]
-    MinOff(Duration),
-    /// An output that may not be on at the same time is on: switch that one off first.
-    #[error("{0} is on, and the two are interlocked")]
-    Interlock(String),
-    /// Before start or after stop.
-    #[error("the outputs are stopped")]
-    Stopped,
-}
-
-/// Whole seconds in words; a part of a second counts as one.
-fn words(duration: Duration) -> humantime::FormattedDuration {
-    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
-    humantime::format_duration(Duration::from_secs(whole))
-}
-
 /// The outputs of a map with their state. An output is named by its place in the map.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -142,32 +105,6 @@ enum Phase {
     Stopped,
 }
 
-#[derive(Clone, Debug)]
-struct Output {
-    settings: Settings,
-    /// Interlocked outputs, from both sides.
-    partners: Vec<usize>,
-    drive: Drive,
-    reason: Reason,
-    /// When it last went from off to on or from on to off.
-    since: Mono,
-    link: Link,
-    seen: Option<Seen>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
-    Up,
-    Away { since: Mono, handled: bool },
-}
-
-/// The newest entry that held a command.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    id: u64,
-    written: Option<Utc>,
-}
-
 impl Rules {
     /// The rules of a map's outputs, before [`Event::Start`].
     pub fn new(outputs: &[Settings]) -> Self {
@@ -176,28 +113,21 @@ impl Rules {
             let linked = |&other: &usize| names(&outputs[place], other) || names(&outputs[other], place);
             (0..outputs.len()).filter(|&other| other != place).filter(linked).collect()
         };
-        let output = |(place, settings): (usize, &Settings)| Output {
-            settings: settings.clone(),
-            partners: partners(place),
-            drive: settings.start,
-            reason: Reason::Start,
-            since: Mono::default(),
-            link: Link::Away { since: Mono::default(), handled: false },
-            seen: None,
-        };
+        let output = |(place, settings)| Output::new(settings, partners(place));
         Self { outputs: outputs.iter().enumerate().map(output).collect(), phase: Phase::New }
     }
 
     /// Takes what happened and says what is to be done, in this order. What was due before `now` is done first.
     ///
     /// # Panics
-    /// For a command to an output the map does not have.
+    /// For an output the map does not have.
     pub fn event(&mut self, now: Now, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
             Event::Start => self.start(now.mono, &mut actions),
             Event::Stop => self.stop(now.mono, &mut actions),
             Event::Tick => {}
+            Event::Failed { output } => self.outputs[output].failed = Some(now.mono),
             Event::Command { output, command } => {
                 self.due(now.mono, &mut actions);
                 self.command(now, output, command, &mut actions);
@@ -222,17 +152,21 @@ impl Rules {
         if self.phase != Phase::Running {
             return None;
         }
-        let link_loss = |place: usize, output: &Output| {
-            let (due, set) = output.link_loss()?;
-            if output.switches_on(set) {
-                // What waits for a partner is looked at again when that one goes off, which is an event of its own.
-                self.partner_on(place).is_none().then(|| output.off_until().map_or(due, |until| due.max(until)))
-            } else {
-                Some(due)
+        self.outputs.iter().enumerate().flat_map(|(place, output)| self.deadlines(place, output)).flatten().min()
+    }
+
+    /// When something becomes due for an output. What waits for an interlocked output is left out: it is looked at again
+    /// when that one goes off, which is an event of its own.
+    fn deadlines(&self, place: usize, output: &Output) -> [Option<Mono>; 3] {
+        let free = self.interlock(place).is_none();
+        let link_loss = match output.link_loss() {
+            Some((due, set)) if output.switches_on(set) => {
+                Some(output.off_until().map_or(due, |until| due.max(until))).filter(|_| free)
             }
+            other => other.map(|(due, _)| due),
         };
-        let deadlines = |(place, output): (usize, &Output)| [output.on_until(), link_loss(place, output)];
-        self.outputs.iter().enumerate().flat_map(deadlines).flatten().min()
+        let retry = output.retry_at().filter(|_| free || !output.drive.is_on());
+        [output.on_until(), link_loss, retry]
     }
 
     /// What an output is driven with.
@@ -288,14 +222,10 @@ impl Rules {
     }
 
     fn command(&mut self, now: Now, place: usize, command: Command, actions: &mut Vec<Action>) {
-        let running = self.phase == Phase::Running;
-        let output = &mut self.outputs[place];
-        if output.is_repeated(&command) {
+        if self.outputs[place].hears_again(&command) {
             return;
         }
-        if let Some(id) = command.entry_id {
-            output.seen = Some(Seen { id, written: command.written });
-        }
+        let running = self.phase == Phase::Running;
         let refusal = if running { self.refusal(now, place, &command) } else { Some(Refusal::Stopped) };
         match refusal {
             Some(reason) => actions.push(Action::Refuse { output: place, reason }),
@@ -312,7 +242,7 @@ impl Rules {
             return None;
         }
         let rest = output.off_until().map(|until| until.since(now.mono)).filter(|left| !left.is_zero());
-        rest.map(Refusal::MinOff).or_else(|| self.partner_on(place).map(Refusal::Interlock))
+        rest.map(Refusal::MinOff).or_else(|| self.interlock(place))
     }
 
     fn link(&mut self, channel: ChannelId, change: impl Fn(Link) -> Link) {
@@ -339,11 +269,24 @@ impl Rules {
                 self.set(now, place, Drive::OFF, Reason::MaxOn, actions);
             }
         }
+        self.retry(now, false, actions);
         for place in places {
             let output = &self.outputs[place];
             let rested = output.off_until().is_none_or(|until| until <= now);
-            if let Some(set) = link_loss(output).filter(|_| rested && self.partner_on(place).is_none()) {
+            if let Some(set) = link_loss(output).filter(|_| rested && self.interlock(place).is_none()) {
                 self.lose_link(now, place, set, actions);
+            }
+        }
+        self.retry(now, true, actions);
+    }
+
+    /// Drives again what failed and is to be on, or what failed and is to be off.
+    fn retry(&mut self, now: Mono, on: bool, actions: &mut Vec<Action>) {
+        for place in 0..self.outputs.len() {
+            let output = &self.outputs[place];
+            let due = output.drive.is_on() == on && output.retry_at().is_some_and(|at| at <= now);
+            if due && !(on && self.interlock(place).is_some()) {
+                self.set(now, place, output.drive, output.reason, actions);
             }
         }
     }
@@ -357,77 +300,30 @@ impl Rules {
 
     /// The one place where a level changes after the start.
     fn set(&mut self, now: Mono, place: usize, drive: Drive, reason: Reason, actions: &mut Vec<Action>) {
-        let output = &mut self.outputs[place];
-        if output.drive == drive {
-            return;
+        if self.outputs[place].take(now, drive, reason) {
+            actions.push(Action::Set { output: place, drive, reason });
         }
-        if output.drive.is_on() != drive.is_on() {
-            output.since = now;
-        }
-        output.drive = drive;
-        output.reason = reason;
-        actions.push(Action::Set { output: place, drive, reason });
     }
 
     /// The level, or off with a refusal where an interlocked output is on.
     fn unless_partner(&self, place: usize, drive: Drive, actions: &mut Vec<Action>) -> Drive {
-        match self.partner_on(place).filter(|_| drive.is_on()) {
-            Some(partner) => {
-                actions.push(Action::Refuse { output: place, reason: Refusal::Interlock(partner) });
+        match self.interlock(place).filter(|_| drive.is_on()) {
+            Some(reason) => {
+                actions.push(Action::Refuse { output: place, reason });
                 Drive::OFF
             }
             None => drive,
         }
     }
 
-    /// The name of an interlocked output that is on.
-    fn partner_on(&self, place: usize) -> Option<String> {
+    /// What keeps an output from going on: an interlocked one that is on, or may be.
+    fn interlock(&self, place: usize) -> Option<Refusal> {
         let mut partners = self.outputs[place].partners.iter().map(|&partner| &self.outputs[partner]);
-        partners.find(|partner| partner.drive.is_on()).map(|partner| partner.settings.name.clone())
-    }
-}
-
-impl Output {
-    /// Whether this level would turn an output that is off into one that is on.
-    fn switches_on(&self, drive: Drive) -> bool {
-        drive.is_on() && !self.drive.is_on()
-    }
-
-    /// When `max_on` is over. None while it is off.
-    fn on_until(&self) -> Option<Mono> {
-        self.settings.max_on.filter(|_| self.drive.is_on()).map(|max_on| self.since + max_on)
-    }
-
-    /// When `min_off` is over. None while it is on.
-    fn off_until(&self) -> Option<Mono> {
-        self.settings.min_off.filter(|_| !self.drive.is_on()).map(|min_off| self.since + min_off)
-    }
-
-    /// When the link will have been away for too long, and what then. None once that was done.
-    fn link_loss(&self) -> Option<(Mono, Drive)> {
-        match (self.link, self.settings.link_loss) {
-            (Link::Away { since, handled: false }, Some(loss)) => Some((since + loss.after, loss.set)),
-            _ => None,
-        }
-    }
-
-    fn is_repeated(&self, command: &Command) -> bool {
-        let (Some(seen), Some(id)) = (self.seen, command.entry_id) else { return false };
-        let counts_anew = seen.written.zip(command.written).is_some_and(|(before, after)| after > before);
-        id <= seen.id && !counts_anew
-    }
-
-    fn age_refusal(&self, utc: Utc, command: &Command) -> Option<Refusal> {
-        let accepted = self.settings.accept_age.filter(|_| self.settings.from.feed == CommandFeed::Channel)?;
-        let Some(written) = command.written else { return Some(Refusal::AgeUnknown) };
-        let (age, ahead) = (utc.since(written), written.since(utc));
-        if age > accepted {
-            Some(Refusal::TooOld(age))
-        } else if ahead > accepted {
-            Some(Refusal::FromTheFuture(ahead))
-        } else {
-            None
-        }
+        let refusal = |partner: &Output| match partner.failed {
+            Some(_) => Some(Refusal::InterlockUnknown(partner.settings.name.clone())),
+            None => partner.drive.is_on().then(|| Refusal::Interlock(partner.settings.name.clone())),
+        };
+        partners.find_map(refusal)
     }
 }
 

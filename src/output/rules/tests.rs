@@ -1,10 +1,13 @@
 //! Scripts on a virtual clock, one a rule; then random histories against the invariants.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::hal::{Active, Pin};
-use crate::output::{CommandSource, LinkLoss, Target};
+use crate::output::{CommandFeed, CommandSource, LinkLoss, Target};
+use crate::time::Utc;
 
 const CHANNEL: ChannelId = ChannelId(7);
 const PUMP: usize = 0;
@@ -309,6 +312,54 @@ fn link_loss_does_not_switch_on_again_what_max_on_switches_off_at_that_moment() 
     assert_eq!(rules.deadline(), None);
 }
 
+#[test]
+fn an_output_that_could_not_be_driven_is_driven_again_every_second() {
+    let mut rules = started(&[Settings { max_on: Some(seconds(30)), ..output("pump") }]);
+    rules.event(at(1), bare(PUMP, Drive::ON));
+    rules.event(at(31), Event::Tick);
+    assert_eq!(rules.event(at(31), Event::Failed { output: PUMP }), []);
+    assert_eq!(rules.deadline(), Some(at(32).mono));
+    assert_eq!(rules.event(at(32), Event::Tick), [set(PUMP, Drive::OFF, Reason::MaxOn)]);
+    assert_eq!(rules.event(at(32), Event::Failed { output: PUMP }), []);
+    assert_eq!(rules.event(at(33), Event::Tick), [set(PUMP, Drive::OFF, Reason::MaxOn)]);
+    assert_eq!(rules.deadline(), None);
+}
+
+#[test]
+fn a_command_drives_an_output_that_failed_even_to_the_level_it_should_have() {
+    let mut rules = started(&[output("pump")]);
+    rules.event(at(1), bare(PUMP, Drive::ON));
+    rules.event(at(1), Event::Failed { output: PUMP });
+    assert_eq!(rules.event(at(1), bare(PUMP, Drive::ON)), [set(PUMP, Drive::ON, Reason::Command)]);
+}
+
+#[test]
+fn an_output_that_could_not_be_switched_off_counts_as_on_for_its_interlock() {
+    let pump = Settings { interlock: vec![HEATER], ..output("pump") };
+    let mut rules = started(&[pump, output("heater")]);
+    rules.event(at(1), bare(PUMP, Drive::ON));
+    rules.event(at(2), bare(PUMP, Drive::OFF));
+    rules.event(at(2), Event::Failed { output: PUMP });
+    let unknown = rules.event(at(2), bare(HEATER, Drive::ON));
+    assert_eq!(unknown, [refuse(HEATER, Refusal::InterlockUnknown("pump".to_owned()))]);
+    let again = rules.event(at(3), bare(HEATER, Drive::ON));
+    assert_eq!(again, [set(PUMP, Drive::OFF, Reason::Command), set(HEATER, Drive::ON, Reason::Command)]);
+}
+
+#[test]
+fn an_output_that_failed_to_go_on_still_asks_its_interlock() {
+    let pump = Settings { start: Drive::ON, interlock: vec![HEATER], ..output("pump") };
+    let mut rules = started(&[pump, output("heater")]);
+    rules.event(at(1), bare(PUMP, Drive::OFF));
+    // The pump's line does not take its level, and the heater's command was obeyed before that was known.
+    let accepted = rules.event(at(1), bare(HEATER, Drive::ON));
+    assert_eq!(accepted, [set(HEATER, Drive::ON, Reason::Command)]);
+    rules.event(at(1), Event::Failed { output: HEATER });
+    rules.event(at(1), Event::Failed { output: PUMP });
+    let again = rules.event(at(1), bare(HEATER, Drive::ON));
+    assert_eq!(again, [refuse(HEATER, Refusal::InterlockUnknown("pump".to_owned()))]);
+}
+
 /// One step of a random history: wait so many milliseconds, then this happens.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -451,6 +502,50 @@ proptest! {
                 });
             let drive = bench.rules.drive(place);
             prop_assert!(drive == settings.stop || (contradicted && !drive.is_on()));
+        }
+    }
+
+    #[test]
+    fn no_failing_driver_gets_two_interlocked_outputs_on(
+        outputs in prop::collection::vec(any_output(), 3),
+        commands in prop::collection::vec((0..3000_u64, 0..3_usize, any::<bool>()), 0..40),
+        failures in prop::collection::vec(any::<bool>(), 0..60),
+    ) {
+        let mut rules = Rules::new(&outputs);
+        let mut lines = [Drive::OFF; 3];
+        let mut failures = failures.into_iter();
+        let mut now = at(0);
+        let mut events = vec![Event::Start];
+        let mut history = commands.into_iter().map(|(millis, place, on)| (millis, bare(place, if on { Drive::ON } else { Drive::OFF })));
+        for _ in 0..2000 {
+            let Some(event) = events.pop() else {
+                // All is quiet: the next command, or the next deadline once there are no more.
+                let next = history.next().map(|(millis, event)| (Duration::from_millis(millis), event));
+                let tick = || rules.deadline().map(|at| (at.since(now.mono), Event::Tick));
+                let Some((wait, event)) = next.or_else(tick) else { break };
+                now = Now { mono: now.mono + wait, utc: now.utc + wait };
+                events.push(event);
+                continue;
+            };
+            let mut failed = false;
+            for action in rules.event(now, event) {
+                let Action::Set { output, drive, .. } = action else { continue };
+                if failures.next().unwrap_or(false) || (failed && drive.is_on()) {
+                    failed = true;
+                    events.push(Event::Failed { output });
+                } else {
+                    lines[output] = drive;
+                }
+                for one in 0..3 {
+                    for other in outputs[one].interlock.iter().copied().filter(|&other| other < 3 && other != one) {
+                        prop_assert!(!(lines[one].is_on() && lines[other].is_on()), "{} and {}", one, other);
+                    }
+                }
+            }
+        }
+        prop_assert!(events.is_empty() && rules.deadline().is_none(), "it comes to rest");
+        for (place, line) in lines.iter().enumerate() {
+            prop_assert_eq!(rules.drive(place), *line);
         }
     }
 }
