@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::diagnostic::Findings;
 use super::table::{Named, Node, Table};
-use crate::thingspeak::credentials::{Credentials, Source};
+use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Source};
 use crate::uplink::Device;
 
 /// Where the files are that a map speaks of.
@@ -91,9 +91,7 @@ fn source(
         for span in others.into_iter().flatten() {
             findings.fault(&span, "`credentials` already says where to find this", "leave one of both out");
         }
-        let path = around.resolve(file.get_ref());
-        credential_file(&path, &file.span(), findings);
-        return Some(Source::File(path));
+        return usable(Source::File(around.resolve(file.get_ref())), &file.span(), findings);
     }
     let Some(client_id) = keys.client_id else {
         if complete {
@@ -115,9 +113,8 @@ fn source(
             Some(Source::Inline(Credentials { client_id, username, password }))
         }
         (None, Some(file)) => {
-            let path = around.resolve(file.get_ref());
-            readable_secret(&path, &file.span(), findings)?;
-            Some(Source::PasswordFile { client_id, username, path })
+            let password_file = around.resolve(file.get_ref());
+            usable(Source::PasswordFile { client_id, username, password_file }, &file.span(), findings)
         }
         (Some(_), Some(file)) => {
             findings.fault(&file.span(), "there is both a `password` and a `password_file`", "leave one of both out");
@@ -139,56 +136,42 @@ fn source(
 impl Surroundings {
     /// Where the file `written` in the map is.
     fn resolve(&self, written: &Path) -> PathBuf {
-        let bare = written.components().count() == 1 && written.is_relative();
-        let handed = self.credentials_directory.as_ref().filter(|_| bare).map(|directory| directory.join(written));
-        handed.filter(|path| path.is_file()).unwrap_or_else(|| self.folder.join(written))
+        credentials::locate(written, self.credentials_directory.as_deref(), &self.folder)
     }
 }
 
-/// Tells whether the file at `path` will do as credentials of a device.
-fn credential_file(path: &Path, span: &Range<usize>, findings: &mut Findings) {
-    let Some(text) = readable_secret(path, span, findings) else { return };
-    if let Err(error) = crate::thingspeak::credentials::parse(&text) {
-        findings.fault(
-            span,
-            format!("{}: {error}", path.display()),
-            "take the file as ThingSpeak offers it for download, or add the missing line",
-        );
-    }
-}
-
-/// The text of a secret file, unless it is missing or everybody may read it.
-fn readable_secret(path: &Path, span: &Range<usize>, findings: &mut Findings) -> Option<String> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            findings.fault(
-                span,
-                format!("there is no file {}", path.display()),
-                "on ThingSpeak: Devices, MQTT, your device, \"Download Credentials\" (the password is shown only once); \
-                 put the file there and `chmod 640` it",
-            );
-            return None;
+/// Tells whether the credentials in a file will do: it is there, others may not read it, and it holds what it should.
+fn usable(source: Source, span: &Range<usize>, findings: &mut Findings) -> Option<Source> {
+    let modes = source.file().map_or(Ok(()), credentials::check_mode);
+    let error = modes.err().or_else(|| source.read().err());
+    let Some(error) = error else { return Some(source) };
+    let missing = source.file().is_some_and(|path| !path.exists());
+    let help = match &error {
+        CredentialsError::Unreadable { .. } if missing && matches!(source, Source::File(_)) => {
+            "on ThingSpeak: Devices, MQTT, your device, \"Download Credentials\" (the password is shown only once); \
+             put the file there and `chmod 640` it"
         }
-        Err(error) => {
-            findings.fault(span, format!("{} cannot be read: {error}", path.display()), "check its owner and mode");
-            return None;
-        }
+        CredentialsError::Unreadable { .. } if missing => "put the password there, and nothing else, and `chmod 640` it",
+        CredentialsError::Unreadable { .. } => "check its owner and mode",
+        CredentialsError::Exposed { .. } => "a secret that others have seen should be replaced on ThingSpeak",
+        _ => "take the file as ThingSpeak offers it for download",
     };
-    if mode(path).is_some_and(|mode| mode & 0o004 != 0) {
-        findings.fault(
-            span,
-            format!("everybody on this machine may read the secret in {}", path.display()),
-            format!("chmod o= {}", path.display()),
-        );
-        return None;
-    }
-    Some(text)
+    let message = if missing {
+        format!("there is no file {}", source.file().unwrap_or(Path::new("")).display())
+    } else {
+        error.to_string()
+    };
+    findings.fault(span, message, help);
+    None
 }
 
 /// Refuses a password in a map that others than its owner may read.
+#[cfg(unix)]
 fn map_is_private(map: &Path, span: &Range<usize>, findings: &mut Findings) {
-    if mode(map).is_some_and(|mode| mode & 0o077 != 0) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let exposed = std::fs::metadata(map).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+    if exposed {
         findings.fault(
             span,
             "this map holds a password, and others than its owner may read it",
@@ -197,15 +180,6 @@ fn map_is_private(map: &Path, span: &Range<usize>, findings: &mut Findings) {
     }
 }
 
-/// A file's permission bits; `None` where the system has none, or the file is not there.
-#[cfg(unix)]
-fn mode(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(path).ok().map(|meta| meta.permissions().mode())
-}
-
 /// Elsewhere who may read a file is not said by a mode; its folder's rights have to do.
 #[cfg(not(unix))]
-fn mode(_path: &Path) -> Option<u32> {
-    None
-}
+fn map_is_private(_map: &Path, _span: &Range<usize>, _findings: &mut Findings) {}

@@ -100,11 +100,9 @@ pub(super) fn name(
 
 fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Findings) -> Draft {
     let header = table.span().clone();
-    let mut common = table.split(&["name", "use", "every", "timeout"]);
+    let common = table.split(&["name", "use", "every", "timeout"]);
     let (has_name, has_use) = (common.has("name"), common.has("use"));
     let to = table.take("to");
-    // Suggestions for a misspelt common key come from the device's table, which is what holds it.
-    common.take("to");
     let keys: Keys = common.read(findings).unwrap_or_default();
     let name = name(keys.name, has_name, "sensor", &header, findings);
     if keys.r#use.is_none() && !has_use {

@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(
             faults,
             [
-                told("5", "`every`: a duration needs its unit, such as \"20s\""),
+                told("5", "`every`: a duration needs its unit, such as \"20ms\" or \"5s\""),
                 told("evry", "unknown key `evry`"),
                 told("nam", "unknown key `nam`"),
             ]
