@@ -51,7 +51,11 @@ pub(super) fn read(node: Option<Node<'_>>, folder: &Path, findings: &mut Finding
         host: host(keys.host, findings),
         port: match keys.port {
             Some(written) if *written.get_ref() == 0 => {
-                findings.fault(&written.span(), "port 0 cannot be connected to", "leave it out for the transport's own");
+                findings.fault(
+                    &written.span(),
+                    "port 0 cannot be connected to",
+                    "leave it out for the transport's own",
+                );
                 0
             }
             Some(written) => written.into_inner(),
@@ -68,7 +72,11 @@ fn host(written: Option<Spanned<String>>, findings: &mut Findings) -> String {
     let span = written.span();
     let host = written.into_inner();
     if host.contains("://") || host.contains('/') {
-        findings.fault(&span, "`host` is a name, not an address with a scheme or path", "use `transport` for the scheme");
+        findings.fault(
+            &span,
+            "`host` is a name, not an address with a scheme or path",
+            "use `transport` for the scheme",
+        );
     } else if host.is_empty() || host.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
         findings.fault(&span, "this is no host name", format!("leave it out for {HOST}"));
     }

@@ -93,7 +93,11 @@ fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings
     let keys: Keys = table.read(findings).unwrap_or_default();
     match &keys.id {
         Some(id) if id.get_ref().0 == 0 => {
-            findings.fault(&id.span(), "a channel's number is not 0", "it stands above the channel's page on ThingSpeak");
+            findings.fault(
+                &id.span(),
+                "a channel's number is not 0",
+                "it stands above the channel's page on ThingSpeak",
+            );
         }
         None if !id_was_written => findings.fault(
             &header,
@@ -182,9 +186,8 @@ pub(super) fn positive(key: &str, written: &Spanned<Lasting>, findings: &mut Fin
 
 /// Reads `channel.column`, as routes and outputs write it: the index of the channel and the column.
 pub(super) fn place(written: &Spanned<String>, channels: &[Draft], findings: &mut Findings) -> Option<(usize, Column)> {
-    const COLUMNS: [&str; 11] = [
-        "field1", "field2", "field3", "field4", "field5", "field6", "field7", "field8", "lat", "long", "elevation",
-    ];
+    const COLUMNS: [&str; 11] =
+        ["field1", "field2", "field3", "field4", "field5", "field6", "field7", "field8", "lat", "long", "elevation"];
     let (span, text) = (written.span(), written.get_ref());
     let names: Vec<&str> = channels.iter().map(|channel| channel.name.get_ref().as_str()).collect();
     let Some((channel, column)) = text.rsplit_once('.') else {

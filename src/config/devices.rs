@@ -151,7 +151,9 @@ fn usable(source: Source, span: &Range<usize>, findings: &mut Findings) -> Optio
             "on ThingSpeak: Devices, MQTT, your device, \"Download Credentials\" (the password is shown only once); \
              put the file there and `chmod 640` it"
         }
-        CredentialsError::Unreadable { .. } if missing => "put the password there, and nothing else, and `chmod 640` it",
+        CredentialsError::Unreadable { .. } if missing => {
+            "put the password there, and nothing else, and `chmod 640` it"
+        }
         CredentialsError::Unreadable { .. } => "check its owner and mode",
         CredentialsError::Exposed { .. } => "a secret that others have seen should be replaced on ThingSpeak",
         _ => "take the file as ThingSpeak offers it for download",

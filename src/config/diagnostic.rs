@@ -222,7 +222,7 @@ mod tests {
     fn tabs_and_wide_characters_keep_carets_in_place() {
         assert_eq!(
             render("\tname = \"温室\", x = 1", "x"),
-            "map.toml:1:16: fault: odd\n  1 | \tname = \"温室\", x = 1\n    | \t               ^\n  help: mend it\n"
+            "map.toml:1:15: fault: odd\n  1 | \tname = \"温室\", x = 1\n    | \t               ^\n  help: mend it\n"
         );
     }
 

@@ -119,9 +119,9 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
         name,
         target: target(keys.pin, keys.active, keys.pwm, keys.frequency, has_target, &header, findings),
         from: keys.from.and_then(|written| command_field(&written, channels, findings)),
-        report: keys.report.and_then(|written| {
-            Some(Spanned::new(written.span(), place(&written, channels, findings)?))
-        }),
+        report: keys
+            .report
+            .and_then(|written| Some(Spanned::new(written.span(), place(&written, channels, findings)?))),
         interlock: keys.interlock.unwrap_or_default(),
         feed,
         start: drive(keys.start, findings),
@@ -148,7 +148,11 @@ fn target(
     match (pin, pwm) {
         (Some(pin), None) => {
             if let Some(frequency) = frequency {
-                findings.fault(&frequency.span(), "`frequency` belongs to `pwm`", "leave it out for a pin that is on or off");
+                findings.fault(
+                    &frequency.span(),
+                    "`frequency` belongs to `pwm`",
+                    "leave it out for a pin that is on or off",
+                );
             }
             let active = active.map(Spanned::into_inner).unwrap_or_default();
             Some(Spanned::new(pin.span(), Target::Line { pin: pin.into_inner(), active }))
@@ -196,7 +200,11 @@ fn command_field(
 ) -> Option<Spanned<(usize, u8)>> {
     let (channel, column) = place(written, channels, findings)?;
     let Column::Field(field) = column else {
-        findings.fault(&written.span(), format!("`{column}` carries no commands"), "commands come from field1 to field8");
+        findings.fault(
+            &written.span(),
+            format!("`{column}` carries no commands"),
+            "commands come from field1 to field8",
+        );
         return None;
     };
     Some(Spanned::new(written.span(), (channel, field)))
@@ -234,7 +242,10 @@ pub(super) fn interlocks(outputs: &[Draft], findings: &mut Findings) {
                 }
                 Some(other_index) if output.start.is_on() && outputs[other_index].start.is_on() => findings.fault(
                     &other.span(),
-                    format!("both start on, and yet may not be on together: `{}`, `{}`", names[index], names[other_index]),
+                    format!(
+                        "both start on, and yet may not be on together: `{}`, `{}`",
+                        names[index], names[other_index]
+                    ),
                     "let one of them start off",
                 ),
                 Some(_) => {}

@@ -59,8 +59,17 @@ fn published(settings: &Settings) -> String {
         let quantities = sensor.kind.device().quantities();
         for route in &sensor.routes {
             let channel = &settings.channels[route.channel].name;
-            let (name, unit) = quantities.get(route.quantity).map_or(("", ""), |known| (known.name.as_ref(), known.unit));
-            let row = [channel, &route.column.to_string(), &sensor.name, name, unit, reduce(route.reduce), publish(route.publish)];
+            let (name, unit) =
+                quantities.get(route.quantity).map_or(("", ""), |known| (known.name.as_ref(), known.unit));
+            let row = [
+                channel,
+                &route.column.to_string(),
+                &sensor.name,
+                name,
+                unit,
+                reduce(route.reduce),
+                publish(route.publish),
+            ];
             rows.push(((route.channel, route.column.index()), row.map(str::to_owned)));
         }
     }
@@ -155,7 +164,12 @@ fn catching_up(channel: &Channel, updates: u64) -> String {
 
 fn pins(settings: &Settings) -> String {
     let sensors = settings.sensors.iter().flat_map(|sensor| {
-        sensor.kind.device().pins().into_iter().map(|pin| (pin, format!("sensor {} ({})", sensor.name, sensor.kind.tag())))
+        sensor
+            .kind
+            .device()
+            .pins()
+            .into_iter()
+            .map(|pin| (pin, format!("sensor {} ({})", sensor.name, sensor.kind.tag())))
     });
     let outputs = settings.outputs.iter().filter_map(|output| match output.target {
         Target::Line { pin, .. } => Some((pin, format!("output {}", output.name))),
@@ -195,7 +209,9 @@ fn role(channel: &Channel, settings: &Settings) -> String {
     let receipt = match channel.confirm {
         Confirm::Auto => "an entry is kept until it is seen stored, or received where subscribing is not allowed",
         Confirm::Stored => "an entry is kept until it is seen stored: allow subscribe",
-        Confirm::Received => "an entry is kept until the broker has received it; what the service then drops is not seen",
+        Confirm::Received => {
+            "an entry is kept until the broker has received it; what the service then drops is not seen"
+        }
     };
     match (publishes, listens) {
         (true, true) => format!("publishes and takes commands (allow publish, subscribe); {receipt}"),
@@ -211,7 +227,8 @@ fn losses(settings: &Settings) -> String {
         return String::new();
     }
     let mut lines = vec![
-        "Entries wait in memory until their receipt: a restart, a crash or a power cut loses those that wait,".to_owned(),
+        "Entries wait in memory until their receipt: a restart, a crash or a power cut loses those that wait,"
+            .to_owned(),
         "and the slot that is open.".to_owned(),
     ];
     for channel in publishing {

@@ -51,7 +51,10 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
     commands(drafts, &published, findings);
     rates(&drafts.channels, &published, findings);
     quotas(&drafts.channels, &published, findings);
-    unused(drafts, &published, findings);
+    // A misspelt name leaves something unused: that is told already.
+    if findings.faults.is_empty() {
+        unused(drafts, &published, findings);
+    }
 }
 
 /// How many updates of a channel a slot makes: one entry, and one for each field that is published by itself.
@@ -109,7 +112,10 @@ fn devices(drafts: &Drafts, source: &Source, findings: &mut Findings) {
             Some(first) => findings.fault(
                 &device.source_span,
                 "two devices with the same client id push each other off the broker",
-                format!("{}; give both channels to one device, or add a device on ThingSpeak", elsewhere(source, *first)),
+                format!(
+                    "{}; give both channels to one device, or add a device on ThingSpeak",
+                    elsewhere(source, *first)
+                ),
             ),
             None => drop(seen.insert(credentials.client_id, device.source_span.start)),
         }
@@ -119,7 +125,11 @@ fn devices(drafts: &Drafts, source: &Source, findings: &mut Findings) {
         if let Some(channel) = served.clone().nth(CHANNELS_A_DEVICE) {
             findings.fault(
                 &channel.name.span(),
-                format!("device `{}` serves {} channels, and ThingSpeak lets it 10", device.name.get_ref(), served.count()),
+                format!(
+                    "device `{}` serves {} channels, and ThingSpeak lets it 10",
+                    device.name.get_ref(),
+                    served.count()
+                ),
                 "add a second MQTT device on ThingSpeak and in this map",
             );
         }
@@ -228,13 +238,20 @@ fn rates(channels: &[channels::Draft], published: &[Published<'_>], findings: &m
         if slot < least {
             findings.fault(
                 &span,
-                format!("the license takes one update every {}, so the slot is at least {}{why}", words(channel.license.interval()), words(least)),
+                format!(
+                    "the license takes one update every {}, so the slot is at least {}{why}",
+                    words(channel.license.interval()),
+                    words(least)
+                ),
                 format!("write `every = \"{}s\"` or more{}", safe.as_secs(), paid_hint(channel.license)),
             );
         } else if slot < safe {
             findings.warning(
                 &span,
-                format!("updates will be lost: what is delayed by a second arrives less than {} before the next{why}", words(least)),
+                format!(
+                    "updates will be lost: what is delayed by a second arrives less than {} before the next{why}",
+                    words(least)
+                ),
                 format!("write `every = \"{}s\"` or more: the license is judged where updates arrive", safe.as_secs()),
             );
         }
@@ -276,14 +293,26 @@ fn updates_of(channel: usize, published: &[Published<'_>]) -> u32 {
 }
 
 fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings) {
+    if drafts.sensors.is_empty() && drafts.outputs.is_empty() {
+        findings.warning(
+            &(0..0),
+            "this map measures nothing and switches nothing",
+            "add a `[[sensor]]` or an `[[output]]`",
+        );
+    }
     for (index, channel) in drafts.channels.iter().enumerate() {
         let publishes = published.iter().any(|published| published.channel == index);
-        let listens = drafts.outputs.iter().any(|output| output.from.as_ref().is_some_and(|from| from.get_ref().0 == index));
+        let listens =
+            drafts.outputs.iter().any(|output| output.from.as_ref().is_some_and(|from| from.get_ref().0 == index));
         let name = channel.name.get_ref();
         match (&channel.every, publishes, listens) {
             (_, false, false) => {
                 let message = format!("nothing is published to channel `{name}`, and no output listens to it");
-                findings.warning(&channel.name.span(), message, format!("send something there: `to.… = \"{name}.field1\"`"));
+                findings.warning(
+                    &channel.name.span(),
+                    message,
+                    format!("send something there: `to.… = \"{name}.field1\"`"),
+                );
             }
             (Some(every), false, true) => {
                 let message = format!("channel `{name}` carries commands only: `every` does nothing");

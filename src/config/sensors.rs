@@ -87,7 +87,11 @@ pub(super) fn name(
 ) -> Spanned<String> {
     let Some(written) = written else {
         if !was_written {
-            findings.fault(header, format!("every {what} needs a name"), "add `name = \"…\"`: it appears in logs and status");
+            findings.fault(
+                header,
+                format!("every {what} needs a name"),
+                "add `name = \"…\"`: it appears in logs and status",
+            );
         }
         return Spanned::new(header.clone(), String::new());
     };
@@ -184,12 +188,17 @@ fn route(
     }
     if !node.get_ref().is_table() {
         let help = "write \"channel.field1\", or a table with `field`";
-        findings.fault(&span, format!("a {} is no place", node.get_ref().type_str()), help);
+        findings.fault(&span, "this names no column of a channel", help);
         return None;
     }
     let mut table = Table::of(node, "route", findings)?;
-    let mut filter: Vec<_> =
-        table.take("filter").map(one_or_many).unwrap_or_default().into_iter().flat_map(|node| steps::element(node, findings)).collect();
+    let mut filter: Vec<_> = table
+        .take("filter")
+        .map(one_or_many)
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|node| steps::element(node, findings))
+        .collect();
     filter.extend(steps::steps(table.split(&steps::KEYS), findings));
     let has_field = table.has("field");
     let keys: RouteKeys = table.read(findings).unwrap_or_default();

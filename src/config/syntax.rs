@@ -41,7 +41,9 @@ fn explain(line: &str, message: &str) -> (String, String) {
     if message == "duplicate key" {
         return ("this is written twice".to_owned(), "keep one of both".to_owned());
     }
-    let message = format!("this is not TOML: {message}");
+    // What else could stand there is of no use where quotes are missing.
+    let words = if message.starts_with("string values must be quoted") { "a text needs quotes" } else { message };
+    let message = format!("this is not TOML: {words}");
     let value = line.split_once('=').map_or("", |(_, value)| value.trim());
     let help = match value.chars().next() {
         None if line.contains('=') => "a value belongs behind the equals sign",

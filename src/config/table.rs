@@ -50,8 +50,8 @@ impl<'a> Table<'a> {
         let span = node.span();
         match node.into_inner() {
             DeValue::Table(keys) => Some(Self { what, span, keys, taken: Vec::new() }),
-            other => {
-                findings.fault(&span, format!("expected a table for the {what}, found a {}", other.type_str()), "");
+            _ => {
+                findings.fault(&span, format!("this {what} is written as a table"), "");
                 None
             }
         }
@@ -170,7 +170,8 @@ impl<'a> Table<'a> {
                 if !nested {
                     known.extend(self.taken.iter().map(|key| (*key).to_owned()));
                 }
-                let written = innermost_key(&self.keys, place).unwrap_or_else(|| culprit.unwrap_or_default().to_owned());
+                let written =
+                    innermost_key(&self.keys, place).unwrap_or_else(|| culprit.unwrap_or_default().to_owned());
                 unknown_key(place, &written, if nested { "table" } else { self.what }, &known, findings);
             }
             Complaint::MissingKey(key) => {
@@ -196,15 +197,9 @@ pub(super) fn one_or_many(node: Node<'_>) -> Vec<Node<'_>> {
     }
 }
 
-fn unknown_key<S: AsRef<str>>(
-    place: &Range<usize>,
-    written: &str,
-    what: &str,
-    known: &[S],
-    findings: &mut Findings,
-) {
+fn unknown_key<S: AsRef<str>>(place: &Range<usize>, written: &str, what: &str, known: &[S], findings: &mut Findings) {
     let help = match words::one_of(written, known) {
-        help if help.starts_with("possible") => format!("keys of a {what}: {}", words::list(known)),
+        help if help.starts_with("possible") => format!("keys of this {what}: {}", words::list(known)),
         help => help,
     };
     findings.fault(place, format!("unknown key `{written}`"), help);
@@ -230,9 +225,7 @@ fn innermost_key(keys: &DeTable<'_>, place: &Range<usize>) -> Option<String> {
 fn holds(node: &Node<'_>, place: &Range<usize>) -> bool {
     contains(&node.span(), place)
         || match node.get_ref() {
-            DeValue::Table(keys) => {
-                keys.iter().any(|(key, node)| contains(&key.span(), place) || holds(node, place))
-            }
+            DeValue::Table(keys) => keys.iter().any(|(key, node)| contains(&key.span(), place) || holds(node, place)),
             DeValue::Array(nodes) => nodes.iter().any(|node| holds(node, place)),
             _ => false,
         }
@@ -293,7 +286,10 @@ mod tests {
 
     #[test]
     fn a_key_that_was_wrong_is_not_told_as_missing_too() {
-        assert_eq!(read("name = 5"), (None, vec![told("5", "`name`: expected a text in quotes, found a whole number")]));
+        assert_eq!(
+            read("name = 5"),
+            (None, vec![told("5", "`name`: expected a text in quotes, found a whole number")])
+        );
     }
 
     #[test]

@@ -92,7 +92,9 @@ impl<'de> Deserialize<'de> for Size {
                         let number = text.strip_suffix(unit)?.trim_end().parse::<u64>().ok()?;
                         number.checked_mul(*bytes).map(Self)
                     })
-                    .ok_or_else(|| "this is no size\nwrite a whole number and its unit: \"500kB\", \"32MiB\"".to_owned())
+                    .ok_or_else(|| {
+                        "this is no size\nwrite a whole number and its unit: \"500kB\", \"32MiB\"".to_owned()
+                    })
             },
             number: |number| Err(format!("a size needs its unit, such as \"32MiB\"\nfor bytes write \"{number}B\"")),
         })
@@ -112,7 +114,9 @@ impl<'de> Deserialize<'de> for Hertz {
                     })
                     .ok_or_else(|| "this is no frequency\nwrite a number and its unit: \"50Hz\", \"1kHz\"".to_owned())
             },
-            number: |number| Err(format!("a frequency needs its unit, such as \"1kHz\"\nfor hertz write \"{number}Hz\"")),
+            number: |number| {
+                Err(format!("a frequency needs its unit, such as \"1kHz\"\nfor hertz write \"{number}Hz\""))
+            },
         })
     }
 }

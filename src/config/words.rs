@@ -44,7 +44,9 @@ pub(super) fn understand(error: &Error) -> Complaint {
     }
     match message.split_once('\n') {
         Some((message, help)) => Complaint::Value(message.to_owned(), help.to_owned()),
-        None if message == "wanted string or table" => Complaint::Value("expected a text in quotes".to_owned(), String::new()),
+        None if message == "wanted string or table" => {
+            Complaint::Value("expected a text in quotes".to_owned(), String::new())
+        }
         None => Complaint::Value(message.to_owned(), String::new()),
     }
 }
