@@ -23,8 +23,8 @@ pub(super) struct Calibration {
 impl Calibration {
     /// From the registers 0x88 to 0xa1 and 0xe1 to 0xe7 (DS 4.2.2, table 16). `None` where they hold nothing: all ones or
     /// all zeros.
-    pub(super) fn new(first: &[u8; 26], second: &[u8; 7]) -> Option<Self> {
-        let empty = |bit: u8| first.iter().chain(second).all(|byte| *byte == bit);
+    pub(super) fn new(first: &[u8; 26], second: [u8; 7]) -> Option<Self> {
+        let empty = |bit: u8| first.iter().chain(&second).all(|byte| *byte == bit);
         if empty(0xff) || empty(0x00) {
             return None;
         }
@@ -52,7 +52,7 @@ impl Calibration {
     ///
     /// # Errors
     /// When there is no temperature, without which the others cannot be computed.
-    pub(super) fn compensate(&self, data: &[u8; 8]) -> Result<Measured, Fault> {
+    pub(super) fn compensate(&self, data: [u8; 8]) -> Result<Measured, Fault> {
         let twenty_bits = |at: usize| i64::from(u32::from_be_bytes([0, data[at], data[at + 1], data[at + 2]]) >> 4);
         let raw_humidity = i64::from(u16::from_be_bytes([data[6], data[7]]));
         let fine = self.fine(twenty_bits(3))?;
@@ -68,7 +68,7 @@ impl Calibration {
         }
         let [t1, t2, t3] = self.t;
         let linear = (((raw >> 3) - (t1 << 1)) * t2) >> 11;
-        let square = ((((raw >> 4) - t1) * ((raw >> 4) - t1)) >> 12) * t3 >> 14;
+        let square = (((((raw >> 4) - t1) * ((raw >> 4) - t1)) >> 12) * t3) >> 14;
         let fine = linear + square;
         // DS 1.4, table 4: the part works from -40 to 85 °C.
         if (-40 * 5120..=85 * 5120).contains(&fine) {

@@ -86,7 +86,7 @@ const RESET: u8 = 0xb6;
 /// `osrs_h`: humidity once (DS 5.4.3).
 const HUMIDITY_ONCE: u8 = 0b001;
 /// `osrs_t`, `osrs_p` and `mode`: temperature once, pressure once, forced (DS 5.4.5).
-const FORCED_ONCE: u8 = 0b001_001_01;
+const FORCED_ONCE: u8 = (0b001 << 5) | (0b001 << 2) | 0b01;
 /// `status`: a conversion is running (DS 5.4.4).
 const MEASURING: u8 = 0b1000;
 /// `status`: the calibration is being copied from the part's memory.
@@ -112,7 +112,7 @@ impl Bme280 {
         thread::sleep(START_UP);
         wire.wait_while(COPYING)?;
         let calibration =
-            Calibration::new(&wire.read(register::CALIBRATION)?, &wire.read(register::HUMIDITY_CALIBRATION)?);
+            Calibration::new(&wire.read(register::CALIBRATION)?, wire.read(register::HUMIDITY_CALIBRATION)?);
         let calibration =
             calibration.ok_or_else(|| Fault::Garbled(format!("{}: the calibration is empty", wire.place)))?;
         Ok(Self { wire, calibration })
@@ -129,7 +129,7 @@ impl Sensor for Bme280 {
         if data == [0xff; 8] {
             return Err(only_ones(&self.wire.place));
         }
-        self.calibration.compensate(&data)
+        self.calibration.compensate(data)
     }
 }
 

@@ -200,8 +200,8 @@ proptest::proptest! {
     ) {
         let mut calibration = [0; 26];
         calibration.copy_from_slice(&first[..26]);
-        if let Some(calibration) = Calibration::new(&calibration, &second)
-            && let Ok(measured) = calibration.compensate(&data)
+        if let Some(calibration) = Calibration::new(&calibration, second)
+            && let Ok(measured) = calibration.compensate(data)
         {
             proptest::prop_assert!(measured.iter().flatten().all(|value| value.is_finite()));
         }
