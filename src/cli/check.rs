@@ -28,11 +28,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let warnings = checked.render_warnings();
-    let mut text = String::new();
-    if !warnings.is_empty() {
-        text.push_str(&format!("{warnings}\n\n"));
-    }
-    text.push_str(&format!("{}\nthe map is good\n", Plan::of(&checked.settings)));
+    let gap = if warnings.is_empty() { "" } else { "\n\n" };
+    let text = format!("{warnings}{gap}{}\nthe map is good\n", Plan::of(&checked.settings));
     // A pipe that closed early, as with `| head`, is no fault of the map.
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot print the plan"),

@@ -93,21 +93,21 @@ impl Source {
         let marked = &line[within(offset)..within(end)];
         let after = &line[within(end)..];
 
-        let mut out = String::new();
-        let mut put = |text: &str| out.push_str(text);
-        put(&format!("{}:{number}:{column}: {severity}: {}\n", self.name, printable(&diagnostic.message)));
-        let gutter = number.to_string();
-        let (shown_before, shown_marked) = (shown(before), shown(marked));
-        let joined = shown_parts(before, marked, after);
-        put(&format!("  {gutter} | {}\n", joined.trim_end()));
-        let indent: String = shown_before
+        // A tab is repeated as a tab, so that the carets stand right whatever its width.
+        let indent: String = shown(before)
             .chars()
             .flat_map(|letter| std::iter::repeat_n(if letter == '\t' { '\t' } else { ' ' }, width(letter)))
             .collect();
-        let carets = shown_marked.chars().map(width).sum::<usize>().max(1);
-        put(&format!("  {} | {indent}{}\n", " ".repeat(gutter.len()), "^".repeat(carets)));
+        let carets = "^".repeat(shown(marked).chars().map(width).sum::<usize>().max(1));
+        let gutter = " ".repeat(number.to_string().len());
+        let (message, line) = (printable(&diagnostic.message), shown_parts(before, marked, after));
+        let mut out = format!(
+            "{}:{number}:{column}: {severity}: {message}\n  {number} | {}\n  {gutter} | {indent}{carets}\n",
+            self.name,
+            line.trim_end()
+        );
         if let Some(help) = &diagnostic.help {
-            put(&format!("  help: {}\n", printable(help)));
+            let _ = writeln!(out, "  help: {}", printable(help));
         }
         out
     }

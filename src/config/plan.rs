@@ -3,7 +3,7 @@
 mod columns;
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use humantime::format_duration;
@@ -82,7 +82,9 @@ fn published(settings: &Settings) -> String {
     }
     rows.sort_by_key(|(place, _)| *place);
     let mut table = Columns::new(["channel", "field", "from", "quantity", "unit", "reduce", "goes out"]);
-    rows.into_iter().for_each(|(_, row)| table.row(row));
+    for (_, row) in rows {
+        table.row(row);
+    }
     table.finish()
 }
 
@@ -145,7 +147,7 @@ fn updates(settings: &Settings) -> String {
         let kind = if quota == License::Free.messages_a_year() { "free" } else { "paid" };
         let tenths = sum * 1000 / quota;
         let (whole, tenth) = (tenths / 10, tenths % 10);
-        text.push_str(&format!("{sum} updates a year: {whole}.{tenth} % of the {quota} of the {kind} license\n"));
+        let _ = writeln!(text, "{sum} updates a year: {whole}.{tenth} % of the {quota} of the {kind} license");
     }
     text
 }
@@ -178,7 +180,9 @@ fn pins(settings: &Settings) -> String {
     let mut users: Vec<_> = sensors.chain(outputs).collect();
     users.sort_by_key(|(pin, _)| *pin);
     let mut table = Columns::plain();
-    users.into_iter().for_each(|(pin, user)| table.row([pin.to_string(), user]));
+    for (pin, user) in users {
+        table.row([pin.to_string(), user]);
+    }
     table.finish()
 }
 

@@ -200,14 +200,14 @@ fn pins(drafts: &Drafts, source: &Source, findings: &mut Findings) {
 fn commands(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings) {
     for from in drafts.outputs.iter().filter_map(|output| output.from.as_ref()) {
         let (channel, _) = *from.get_ref();
-        let Some(publisher) = published.iter().find(|published| published.channel == channel) else { continue };
+        let Some(rival) = published.iter().find(|one| one.channel == channel) else { continue };
         let channel = &drafts.channels[channel];
         findings.warning(
             &from.span(),
             format!(
                 "commands may be lost: `{}` publishes to `{}` too, and ThingSpeak drops a command that comes within {} of any \
                  update of its channel",
-                publisher.by,
+                rival.by,
                 channel.name.get_ref(),
                 humantime::format_duration(channel.license.interval()),
             ),
@@ -301,11 +301,11 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
         );
     }
     for (index, channel) in drafts.channels.iter().enumerate() {
-        let publishes = published.iter().any(|published| published.channel == index);
-        let listens =
+        let is_fed = published.iter().any(|one| one.channel == index);
+        let is_heard =
             drafts.outputs.iter().any(|output| output.from.as_ref().is_some_and(|from| from.get_ref().0 == index));
         let name = channel.name.get_ref();
-        match (&channel.every, publishes, listens) {
+        match (&channel.every, is_fed, is_heard) {
             (_, false, false) => {
                 let message = format!("nothing is published to channel `{name}`, and no output listens to it");
                 findings.warning(

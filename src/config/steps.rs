@@ -119,7 +119,7 @@ fn valid(written: &Spanned<Bounds>, findings: &mut Findings) -> Option<Step> {
 
 fn median(written: &Spanned<usize>, findings: &mut Findings) -> Option<Step> {
     let count = *written.get_ref();
-    let wrong = !MEDIANS.contains(&count) || count % 2 == 0;
+    let wrong = !MEDIANS.contains(&count) || count.is_multiple_of(2);
     refuse(wrong, &written.span(), "`median` takes an odd number of values, from 3 to 99", findings)?;
     Some(Step::Median(count))
 }

@@ -48,13 +48,11 @@ impl<'a> Table<'a> {
     /// The table in `node`; a fault where it is something else.
     pub(super) fn of(node: Node<'a>, what: &'static str, findings: &mut Findings) -> Option<Self> {
         let span = node.span();
-        match node.into_inner() {
-            DeValue::Table(keys) => Some(Self { what, span, keys, taken: Vec::new() }),
-            _ => {
-                findings.fault(&span, format!("this {what} is written as a table"), "");
-                None
-            }
-        }
+        let DeValue::Table(keys) = node.into_inner() else {
+            findings.fault(&span, format!("this {what} is written as a table"), "");
+            return None;
+        };
+        Some(Self { what, span, keys, taken: Vec::new() })
     }
 
     /// Its header's place.

@@ -199,7 +199,8 @@ fn a_channel_is_in_the_map_once() {
 
 #[test]
 fn a_device_serves_ten_channels() {
-    let more = |count: u32| (0..count).map(|n| format!("\n[channel.c{n}]\nid = {}", n + 10)).collect::<String>();
+    let more =
+        |count: u32| (0..count).map(|n| format!("\n[channel.c{n}]\nid = {}", n + 10)).collect::<Vec<_>>().concat();
     assert!(faults_with(&more(9)).is_empty());
     assert_eq!(faults_with(&more(10)), ["device `garden` serves 11 channels, and ThingSpeak lets it 10"]);
 }
