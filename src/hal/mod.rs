@@ -6,6 +6,7 @@
 //! gpiocdev, linux-embedded-hal or tokio-serial.
 
 mod files;
+mod manual_clock;
 mod serial;
 mod system_clock;
 
@@ -30,6 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::time::{Mono, Now};
 
+pub use manual_clock::ManualClock;
 pub use system_clock::SystemClock;
 
 /// Everything a driver may touch.
@@ -113,6 +115,24 @@ pub enum Active {
     Low,
 }
 
+impl Active {
+    /// What a voltage means: `high` is 3.3 V.
+    pub const fn level(self, high: bool) -> Level {
+        match self {
+            Self::High => Level::from_bool(high),
+            Self::Low => Level::from_bool(!high),
+        }
+    }
+
+    /// Whether 3.3 V are needed for a level.
+    pub const fn is_high(self, level: Level) -> bool {
+        match self {
+            Self::High => level.is_on(),
+            Self::Low => !level.is_on(),
+        }
+    }
+}
+
 /// The input's built-in resistor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -137,6 +157,17 @@ pub enum Edge {
     /// Either.
     #[default]
     Both,
+}
+
+impl Edge {
+    /// Whether a change to this physical level is an event.
+    pub const fn reports(self, high: bool) -> bool {
+        match self {
+            Self::Rising => high,
+            Self::Falling => !high,
+            Self::Both => true,
+        }
+    }
 }
 
 /// How an input line is requested.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::entry::{ChannelId, Column, Entry, Form};
+use crate::entry::{ChannelId, Column};
 
 /// A topic of one channel. Field numbers count from 1 to 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,18 +41,6 @@ impl Topic {
             ("subscribe", None) => Some(Self::Subscribe(channel)),
             ("subscribe", Some(field)) => Some(Self::SubscribeField(channel, field)),
             _ => None,
-        }
-    }
-
-    /// Where an entry is published. One that is to go by its field and holds no field goes to the channel feed.
-    pub fn of(entry: &Entry) -> Self {
-        let field = entry.values().find_map(|(column, _)| match column {
-            Column::Field(field) => Some(field),
-            _ => None,
-        });
-        match (entry.form, field) {
-            (Form::Field, Some(field)) => Self::PublishField(entry.channel, field),
-            _ => Self::Publish(entry.channel),
         }
     }
 

@@ -1,0 +1,280 @@
+//! What the daemon will do with a map, in plain text: what `gatepost check` prints.
+
+mod columns;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use humantime::format_duration;
+
+use self::columns::Columns;
+use super::rules::{YEAR, updates_a_slot};
+use super::{Channel, Settings};
+use crate::batch::Publish;
+use crate::entry::{ChannelId, Reduce};
+use crate::hal::Active;
+use crate::output::{self, Target};
+use crate::thingspeak::license::License;
+use crate::uplink::{Confirm, Transport};
+
+/// The plan of one map.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a>(&'a Settings);
+
+impl<'a> Plan<'a> {
+    /// What the daemon does with these settings.
+    pub fn of(settings: &'a Settings) -> Self {
+        Self(settings)
+    }
+}
+
+impl fmt::Display for Plan<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(settings) = *self;
+        let sections = [
+            ("What is published", published(settings)),
+            ("Outputs", outputs(settings)),
+            ("Updates", updates(settings)),
+            ("Pins in use (BCM numbers)", pins(settings)),
+            ("Sessions", sessions(settings)),
+            ("What can be lost", losses(settings)),
+        ];
+        let mut first = true;
+        for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {
+            let gap = if first { "" } else { "\n" };
+            writeln!(f, "{gap}{title}")?;
+            for line in body.lines() {
+                writeln!(f, "  {line}")?;
+            }
+            first = false;
+        }
+        Ok(())
+    }
+}
+
+fn published(settings: &Settings) -> String {
+    let mut rows = Vec::new();
+    for sensor in &settings.sensors {
+        let quantities = sensor.kind.device().quantities();
+        for route in &sensor.routes {
+            let channel = &settings.channels[route.channel].name;
+            let (name, unit) =
+                quantities.get(route.quantity).map_or(("", ""), |known| (known.name.as_ref(), known.unit));
+            let row = [
+                channel,
+                &route.column.to_string(),
+                &sensor.name,
+                name,
+                unit,
+                reduce(route.reduce),
+                publish(route.publish),
+            ];
+            rows.push(((route.channel, route.column.index()), row.map(str::to_owned)));
+        }
+    }
+    for output in &settings.outputs {
+        let Some((id, column)) = output.report else { continue };
+        let Some(channel) = settings.channels.iter().position(|channel| channel.id == id) else { continue };
+        let name = settings.channels[channel].name.as_str();
+        let row = [name, &column.to_string(), &output.name, "what it does", "", "last", "with the slot"];
+        rows.push(((channel, column.index()), row.map(str::to_owned)));
+    }
+    rows.sort_by_key(|(place, _)| *place);
+    let mut table = Columns::new(["channel", "field", "from", "quantity", "unit", "reduce", "goes out"]);
+    for (_, row) in rows {
+        table.row(row);
+    }
+    table.finish()
+}
+
+fn outputs(settings: &Settings) -> String {
+    let mut table = Columns::new(["output", "drives", "commanded by", "start", "stop", "without a link", "limits"]);
+    for output in &settings.outputs {
+        let target = match output.target {
+            Target::Line { pin, active: Active::High } => pin.to_string(),
+            Target::Line { pin, active: Active::Low } => format!("{pin} (low is on)"),
+            Target::Pwm { channel, frequency } => format!("PWM {channel} at {frequency} Hz"),
+        };
+        let from = format!("{}.field{}", name_of(output.from.channel, settings), output.from.field);
+        let link_loss = match output.link_loss {
+            Some(loss) => format!("{} after {}", loss.set, format_duration(loss.after)),
+            None => "stays".to_owned(),
+        };
+        let (start, stop) = (output.start.to_string(), output.stop.to_string());
+        table.row([output.name.clone(), target, from, start, stop, link_loss, limits(output, settings)]);
+    }
+    table.finish()
+}
+
+fn limits(output: &output::Settings, settings: &Settings) -> String {
+    let mut limits = Vec::new();
+    limits.extend(output.max_on.map(|most| format!("on for at most {}", format_duration(most))));
+    limits.extend(output.min_off.map(|least| format!("off for at least {}", format_duration(least))));
+    let others: Vec<_> = output.interlock.iter().filter_map(|other| settings.outputs.get(*other)).collect();
+    if !others.is_empty() {
+        let names: Vec<_> = others.iter().map(|other| other.name.as_str()).collect();
+        limits.push(format!("never together with {}", names.join(", ")));
+    }
+    limits.push(match output.accept_age {
+        Some(age) => format!("commands up to {} old", format_duration(age)),
+        None => "commands of unknown age".to_owned(),
+    });
+    limits.join("; ")
+}
+
+fn updates(settings: &Settings) -> String {
+    let mut table = Columns::new(["channel", "id", "every", "a day", "license takes", "after an outage of 1h"]);
+    let mut years: BTreeMap<u64, u64> = BTreeMap::new();
+    for channel in &settings.channels {
+        let updates = u64::from(updates_of(channel, settings));
+        if updates == 0 {
+            continue;
+        }
+        let slot = channel.every.as_secs().max(1);
+        *years.entry(channel.license.messages_a_year()).or_default() += YEAR.as_secs() / slot * updates;
+        table.row([
+            channel.name.clone(),
+            channel.id.to_string(),
+            format_duration(channel.every).to_string(),
+            (86_400 / slot * updates).to_string(),
+            format!("one every {}", format_duration(channel.license.interval())),
+            catching_up(channel, updates),
+        ]);
+    }
+    let mut text = table.finish();
+    for (quota, sum) in years {
+        let kind = if quota == License::Free.messages_a_year() { "free" } else { "paid" };
+        let tenths = sum * 1000 / quota;
+        let (whole, tenth) = (tenths / 10, tenths % 10);
+        let _ = writeln!(text, "{sum} updates a year: {whole}.{tenth} % of the {quota} of the {kind} license");
+    }
+    text
+}
+
+/// How long the backlog of an hour takes in the slots' spare time.
+fn catching_up(channel: &Channel, updates: u64) -> String {
+    let need = channel.license.shortest_safe_slot().as_secs() * updates;
+    match channel.every.as_secs().checked_sub(need).filter(|spare| *spare > 0) {
+        Some(spare) => {
+            let minutes = (60 * need).div_ceil(spare).max(1);
+            format!("caught up in about {}", format_duration(Duration::from_secs(minutes * 60)))
+        }
+        None => "no spare time to catch up".to_owned(),
+    }
+}
+
+fn pins(settings: &Settings) -> String {
+    let sensors = settings.sensors.iter().flat_map(|sensor| {
+        sensor
+            .kind
+            .device()
+            .pins()
+            .into_iter()
+            .map(|pin| (pin, format!("sensor {} ({})", sensor.name, sensor.kind.tag())))
+    });
+    let outputs = settings.outputs.iter().filter_map(|output| match output.target {
+        Target::Line { pin, .. } => Some((pin, format!("output {}", output.name))),
+        Target::Pwm { .. } => None,
+    });
+    let mut users: Vec<_> = sensors.chain(outputs).collect();
+    users.sort_by_key(|(pin, _)| *pin);
+    let mut table = Columns::plain();
+    for (pin, user) in users {
+        table.row([pin.to_string(), user]);
+    }
+    table.finish()
+}
+
+fn sessions(settings: &Settings) -> String {
+    let broker = &settings.broker;
+    let path = if matches!(broker.transport, Transport::Wss | Transport::Ws) { "/mqtt" } else { "" };
+    let mut lines = Vec::new();
+    for (index, device) in settings.devices.iter().enumerate() {
+        lines.push(format!(
+            "{} on {}://{}:{}{path}, renewed every {}",
+            device.name,
+            broker.transport,
+            broker.host,
+            broker.port,
+            format_duration(broker.renew)
+        ));
+        for channel in settings.channels.iter().filter(|channel| channel.device == index) {
+            lines.push(format!("  {} ({}): {}", channel.name, channel.id, role(channel, settings)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// What a channel is for, with the rights it needs on ThingSpeak.
+fn role(channel: &Channel, settings: &Settings) -> String {
+    let publishes = updates_of(channel, settings) > 0;
+    let listens = settings.outputs.iter().any(|output| output.from.channel == channel.id);
+    let receipt = match channel.confirm {
+        Confirm::Auto => "an entry is kept until it is seen stored, or received where subscribing is not allowed",
+        Confirm::Stored => "an entry is kept until it is seen stored: allow subscribe",
+        Confirm::Received => {
+            "an entry is kept until the broker has received it; what the service then drops is not seen"
+        }
+    };
+    match (publishes, listens) {
+        (true, true) => format!("publishes and takes commands (allow publish, subscribe); {receipt}"),
+        (true, false) => format!("publishes (allow publish, subscribe for receipts); {receipt}"),
+        (false, true) => "takes commands (allow subscribe)".to_owned(),
+        (false, false) => "is not used".to_owned(),
+    }
+}
+
+fn losses(settings: &Settings) -> String {
+    let publishing: Vec<_> = settings.channels.iter().filter(|channel| updates_of(channel, settings) > 0).collect();
+    if publishing.is_empty() {
+        return String::new();
+    }
+    let mut lines = vec![
+        "Entries wait in memory until their receipt: a restart, a crash or a power cut loses those that wait,"
+            .to_owned(),
+        "and the slot that is open.".to_owned(),
+    ];
+    for channel in publishing {
+        lines.push(format!(
+            "{}: in an outage the last {} are kept (up to {} entries, {} KiB); older ones are dropped and counted.",
+            channel.name,
+            format_duration(channel.backlog.keep),
+            channel.backlog.keep.as_secs() / channel.every.as_secs().max(1),
+            channel.backlog.max_size / 1024,
+        ));
+    }
+    lines.join("\n")
+}
+
+fn updates_of(channel: &Channel, settings: &Settings) -> u32 {
+    let routes = settings.sensors.iter().flat_map(|sensor| &sensor.routes);
+    let routes = routes.filter(|route| settings.channels[route.channel].id == channel.id).map(|route| route.publish);
+    let reports = settings.outputs.iter().filter_map(|output| output.report);
+    let reports = reports.filter(|(id, _)| *id == channel.id).map(|_| Publish::Slot);
+    updates_a_slot(routes.chain(reports))
+}
+
+fn name_of(id: ChannelId, settings: &Settings) -> &str {
+    settings.channels.iter().find(|channel| channel.id == id).map_or("", |channel| &channel.name)
+}
+
+const fn reduce(reduce: Reduce) -> &'static str {
+    match reduce {
+        Reduce::Mean => "mean",
+        Reduce::Min => "min",
+        Reduce::Max => "max",
+        Reduce::Last => "last",
+        Reduce::First => "first",
+        Reduce::Sum => "sum",
+        Reduce::Count => "count",
+    }
+}
+
+const fn publish(publish: Publish) -> &'static str {
+    match publish {
+        Publish::Slot => "with the slot",
+        Publish::OnChange => "on change",
+        Publish::Field => "by itself",
+    }
+}
