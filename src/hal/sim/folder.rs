@@ -101,7 +101,7 @@ impl Folder {
         roles.insert(terminal, role);
         let mut text = String::from(
             "Each file is a pin and holds its voltage as a meter would show it: 1 is 3.3 V, 0 is ground, whatever means on.\n\
-             Write to the inputs (echo 1 > GPIO22) and read the outputs; nobody listens to what is written to an output.\n\n",
+             Write to the inputs (echo 1 > GPIO22): they are looked at 20 times a second. Read the outputs: writing there does nothing.\n\n",
         );
         for (terminal, role) in roles.iter() {
             writeln!(text, "{:<7} {role}", terminal.to_string()).expect("a String takes everything");
