@@ -8,7 +8,6 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -61,11 +60,11 @@ impl Gpio for RppalGpio {
         // Whatever the pin was before: an input drives nothing, and is what it had better stay.
         line.set_reset_on_drop(false);
         let known = Arc::new(AtomicBool::new(line.is_high()));
-        let edges = match sink {
-            Some(sink) => Some(report_edges(&mut line, config, sink, Arc::clone(&known))?),
-            None => None,
-        };
-        Ok(Box::new(RppalInput { line, config: *config, known, edges }))
+        let watched = sink.is_some();
+        if let Some(sink) = sink {
+            report_edges(&mut line, config, sink, Arc::clone(&known))?;
+        }
+        Ok(Box::new(RppalInput { line, config: *config, known, watched }))
     }
 
     fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
@@ -77,16 +76,13 @@ impl Gpio for RppalGpio {
     }
 }
 
-/// Has rppal's thread hand over the edges. What is returned dies with that thread: rppal keeps the thread's error until the line
-/// is dropped, so the end of its closure is the only sign that edges no longer come.
+/// Has rppal's thread hand over the edges. The thread owns its `known` for as long as it lives.
 fn report_edges(
     line: &mut InputPin,
     config: &InputConfig,
     mut sink: EdgeSink,
     known: Arc<AtomicBool>,
-) -> Result<Weak<()>, HalError> {
-    let alive = Arc::new(());
-    let sign = Arc::downgrade(&alive);
+) -> Result<(), HalError> {
     let mut edges = KernelEdges::new(config.active);
     let trigger = match config.edge {
         Edge::Rising => Trigger::RisingEdge,
@@ -95,31 +91,42 @@ fn report_edges(
     };
     let debounce = Some(config.debounce).filter(|period| !period.is_zero());
     let report = move |event: gpio::Event| {
-        let _alive = &alive;
         let high = event.trigger == Trigger::RisingEdge;
         known.store(high, Ordering::Relaxed);
         sink(edges.event(KernelClocks::now(), event.timestamp, event.seqno, high));
     };
-    line.set_async_interrupt(trigger, debounce, report).map_err(|error| gpio_error(&config.pin.to_string(), error))?;
-    Ok(sign)
+    let set = line.set_async_interrupt(trigger, debounce, report);
+    set.map_err(|error| gpio_error(&config.pin.to_string(), error))
 }
 
 struct RppalInput {
     line: InputPin,
     config: InputConfig,
-    /// The last level that was no bounce, as far as we were told.
+    /// The last level that was no bounce, as far as we were told. Shared with the thread that hands over the edges.
     known: Arc<AtomicBool>,
-    edges: Option<Weak<()>>,
+    watched: bool,
+}
+
+impl RppalInput {
+    /// Whether edges come, if they were asked for. rppal asks the kernel for them on a thread of its own and keeps that
+    /// thread's error to itself until it is joined, so the sign that something is wrong is that the thread is gone.
+    fn check_edges(&mut self) -> Result<(), HalError> {
+        if !self.watched || Arc::strong_count(&self.known) > 1 {
+            return Ok(());
+        }
+        let what = self.config.pin.to_string();
+        match self.line.clear_async_interrupt() {
+            Err(error) => Err(gpio_error(&what, error)),
+            Ok(()) => Err(HalError::Io { what, error: "its edges are not reported".to_owned() }),
+        }
+    }
 }
 
 impl InputLine for RppalInput {
     /// The register knows nothing of the kernel's debouncing: a level that nobody has announced must still be there
     /// after the debounce period.
     fn level(&mut self) -> Result<Level, HalError> {
-        if self.edges.as_ref().is_some_and(|sign| sign.strong_count() == 0) {
-            let error = "its edges are not reported".to_owned();
-            return Err(HalError::Io { what: self.config.pin.to_string(), error });
-        }
+        self.check_edges()?;
         let mut high = self.line.is_high();
         if high != self.known.load(Ordering::Relaxed) && !self.config.debounce.is_zero() {
             thread::sleep(self.config.debounce.min(LONGEST_LOOK));

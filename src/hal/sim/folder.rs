@@ -77,7 +77,7 @@ impl Folder {
     }
 
     pub(super) fn read(&self, pin: Pin) -> Content {
-        match self.bytes(&self.path_of(Terminal::Line(pin))) {
+        match bytes(&self.path_of(Terminal::Line(pin))) {
             Ok(bytes) => Content::parse(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Content::Nothing,
             Err(error) => Content::Rubbish(error.to_string()),
@@ -109,16 +109,6 @@ impl Folder {
         self.write(&self.path.join("README"), &text)
     }
 
-    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Opening a pipe would wait for its writer, and all pins with it.
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
     fn write(&self, path: &Path, text: &str) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default();
         let mut beside = std::ffi::OsString::from(".");
@@ -128,6 +118,16 @@ impl Folder {
         fs::write(&beside, text)?;
         fs::rename(&beside, path)
     }
+}
+
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for its writer, and all pins with it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
