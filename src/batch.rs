@@ -150,11 +150,17 @@ impl Batch {
             return false;
         }
         let opened = self.open_slot(now, channel, at);
-        let trouble = &mut self.channels[channel].trouble;
-        if !trouble.iter().any(|known| known == words) {
-            trouble.push(words.to_owned());
-        }
+        self.trouble_in_open_slot(channel, words);
         opened
+    }
+
+    /// Notes trouble that lasts in the slot that is open, if one is.
+    pub fn trouble_in_open_slot(&mut self, channel: usize, words: &str) {
+        let slot = &mut self.channels[channel];
+        let wanted = slot.channel.status == StatusText::Health && slot.end.is_some();
+        if wanted && !slot.trouble.iter().any(|known| known == words) {
+            slot.trouble.push(words.to_owned());
+        }
     }
 
     /// When the first of the open slots is to be closed.

@@ -191,6 +191,11 @@ impl OutputLine for CdevOutput {
     fn set(&mut self, level: Level) -> Result<(), HalError> {
         self.request.set_lone_value(value(self.active, level)).map_err(|error| self.place.error(&error))
     }
+
+    fn level(&mut self) -> Result<Level, HalError> {
+        let value = self.request.lone_value().map_err(|error| self.place.error(&error))?;
+        Ok(self.active.level(value == Value::Active))
+    }
 }
 
 /// The thread that takes a line's edges from the kernel. It sleeps until there is one, or until the line is dropped.

@@ -239,6 +239,12 @@ pub trait OutputLine: Send {
     /// # Errors
     /// The system's error.
     fn set(&mut self, level: Level) -> Result<(), HalError>;
+
+    /// Reads the line back: what it really is, which something stronger outside may hold.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn level(&mut self) -> Result<Level, HalError>;
 }
 
 /// Pulse-width outputs.

@@ -150,6 +150,11 @@ impl OutputLine for RppalOutput {
         self.line.write(self.active.is_high(level).into());
         Ok(())
     }
+
+    /// The pad, not the output register: rppal's `is_set_high` reads the level register of the pin.
+    fn level(&mut self) -> Result<Level, HalError> {
+        Ok(self.active.level(self.line.is_set_high()))
+    }
 }
 
 /// The Pi's pulse-width outputs.

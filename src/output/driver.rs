@@ -13,7 +13,8 @@ pub struct Driver(Kind);
 
 enum Kind {
     Line(Box<dyn OutputLine>),
-    Pwm(Box<dyn PwmOutput>),
+    /// With the duty it was last given: the hardware does not tell.
+    Pwm(Box<dyn PwmOutput>, Drive),
 }
 
 impl Driver {
@@ -29,7 +30,7 @@ impl Driver {
         let start = settings.start;
         let kind = match settings.target {
             Target::Line { pin, active } => Kind::Line(gpio.output(pin, active, level(start))?),
-            Target::Pwm { channel, frequency } => Kind::Pwm(pwm.open(channel, frequency, start.fraction())?),
+            Target::Pwm { channel, frequency } => Kind::Pwm(pwm.open(channel, frequency, start.fraction())?, start),
         };
         Ok(Self(kind))
     }
@@ -41,7 +42,22 @@ impl Driver {
     pub fn set(&mut self, drive: Drive) -> Result<(), HalError> {
         match &mut self.0 {
             Kind::Line(line) => line.set(level(drive)),
-            Kind::Pwm(pwm) => pwm.set(drive.fraction()),
+            Kind::Pwm(pwm, now) => {
+                pwm.set(drive.fraction())?;
+                *now = drive;
+                Ok(())
+            }
+        }
+    }
+
+    /// What the output really is: a line is read back, since something stronger may hold it.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn drive(&mut self) -> Result<Drive, HalError> {
+        match &mut self.0 {
+            Kind::Line(line) => line.level().map(|level| if level.is_on() { Drive::ON } else { Drive::OFF }),
+            Kind::Pwm(_, now) => Ok(*now),
         }
     }
 }
@@ -97,6 +113,10 @@ mod tests {
         fn set(&mut self, level: Level) -> Result<(), HalError> {
             self.note(format!("set {level}"));
             Ok(())
+        }
+
+        fn level(&mut self) -> Result<Level, HalError> {
+            Ok(Level::On)
         }
     }
 

@@ -12,7 +12,6 @@ use tokio_rustls::rustls;
 use crate::hal::Clock;
 use crate::spool::Spool;
 use crate::thingspeak::credentials;
-use crate::thingspeak::topic::Topic;
 use crate::thingspeak::update;
 use crate::time::{Mono, Now};
 use crate::uplink::failure::{Failure, Kind};
@@ -100,9 +99,9 @@ impl Uplink {
                     Some(link) => link.subscribe(topic).await,
                     None => continue,
                 },
-                Action::Publish(entry) => match link {
-                    Some(link) => link.publish(Topic::of(&entry), update::encode(&entry)).await,
-                    None => continue,
+                Action::Publish(entry) => match (link.as_mut(), update::topic(&entry)) {
+                    (Some(link), Some(topic)) => link.publish(topic, update::encode(&entry)).await,
+                    _ => continue,
                 },
                 Action::Ping => match link {
                     Some(link) => link.ping().await,

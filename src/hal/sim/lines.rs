@@ -308,6 +308,12 @@ impl OutputLine for SimOutput {
             None => Ok(()),
         }
     }
+
+    fn level(&mut self) -> Result<Level, HalError> {
+        let board = locked(&self.lines.board);
+        let line = board.lines.get(&self.pin).expect("lines are never forgotten");
+        Ok(self.active.level(line.high))
+    }
 }
 
 impl Drop for SimOutput {
