@@ -1,8 +1,9 @@
 //! Pulses on a pin: a rain gauge, a water or electricity meter, an anemometer.
 //!
 //! Every edge is counted by the kernel's events, whenever it comes; the poll only asks how many there were. Pulses that the
-//! kernel had to drop events for are counted as well: it tells how many. What was counted but not yet asked for is handed over
-//! before a line that has failed is given up. A new opening counts from zero: a total that survives a restart is not there yet.
+//! kernel had to drop events for are counted as well: it tells how many. (An edge that comes while the interrupt of the one
+//! before is still being served is seen by nobody.) What was counted but not yet asked for is handed over before a line
+//! that has failed is given up. A new opening counts from zero: a total that survives a restart is not there yet.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
