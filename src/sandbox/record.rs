@@ -129,9 +129,6 @@ pub enum SubscribeFault {
     /// QoS 1 or 2.
     #[error("QoS {0} was asked for; there is only QoS 0")]
     QoS(u8),
-    /// More subscriptions than one connection can have.
-    #[error("the connection has too many subscriptions")]
-    TooMany,
 }
 
 /// Why an update was dropped.

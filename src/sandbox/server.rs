@@ -292,7 +292,8 @@ impl Sandbox {
         })
     }
 
-    /// Changes what a device may do with a channel. Says whether there are such a device and such a channel.
+    /// Changes what a device may do with a channel. Says whether there are such a device and such a channel, with no more than
+    /// ten channels on the device.
     pub fn set_rights(&self, client_id: &str, channel: ChannelId, rights: Rights) -> bool {
         self.shared.lock().service.set_rights(client_id, channel, rights)
     }

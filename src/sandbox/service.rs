@@ -240,17 +240,16 @@ impl Service {
         Some(self.end_client(now, client, &Closing::PasswordChanged))
     }
 
-    /// Changes what a device may do with a channel, from its next packet on. Subscriptions stay. Says whether there is
-    /// such a device and such a channel.
+    /// Changes what a device may do with a channel, from its next packet on; granted subscriptions stay. Says whether that
+    /// could be: there are such a device and such a channel, and it is not the device's eleventh.
     pub fn set_rights(&mut self, client: &str, channel: ChannelId, rights: Rights) -> bool {
         let known = self.store.channel(channel).is_some();
-        match self.devices.get_mut(client) {
-            Some(device) if known => {
-                device.rights.insert(channel, rights);
-                true
-            }
-            _ => false,
+        let Some(device) = self.devices.get_mut(client).filter(|_| known) else { return false };
+        let room = device.rights.contains_key(&channel) || device.rights.len() < CHANNELS_OF_A_DEVICE;
+        if room {
+            device.rights.insert(channel, rights);
         }
+        room
     }
 
     /// Ends every connection.

@@ -22,6 +22,8 @@ use crate::uplink::Transport;
 
 /// Largest packet in either direction.
 pub(super) const PACKET_LIMIT: usize = 256 * 1024;
+/// Room for one read.
+const READ: usize = 4096;
 /// How long a peer may leave its side of the socket full.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a peer may take to answer the end of TLS and WebSocket before its socket is closed all the same.
@@ -128,7 +130,10 @@ async fn read(shared: &Shared, id: ConnectionId, mut reader: impl AsyncRead + Un
                 event = handed_back;
                 shared.thawed().await;
             }
+            // Answers go out between two packets: a burst of them is no reason to call its sender a slow reader.
+            tokio::task::yield_now().await;
         }
+        bytes.reserve(READ);
         match reader.read_buf(&mut bytes).await {
             Ok(1..) => {}
             Ok(0) | Err(_) => return Event::Gone,

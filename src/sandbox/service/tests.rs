@@ -2,6 +2,7 @@
 
 mod connecting;
 mod feeds;
+mod hostile;
 mod publishing;
 mod time_passing;
 

@@ -187,6 +187,12 @@ fn channels_and_devices_must_fit_together() {
     let greedy = (1..=11).fold(Device::new("a", "b"), |device, id| device.with(ChannelId(id), Rights::ALL));
     let channels: Vec<u64> = (1..=11).collect();
     assert_eq!(service(&channels, vec![greedy]), SetupError::TooManyChannels("a".to_owned()));
+
+    let channels = (1..=11).map(|id| Channel::new(ChannelId(id))).collect();
+    let ten = (1..=10).fold(Device::new("a", "b"), |device, id| device.with(ChannelId(id), Rights::ALL));
+    let mut service = Service::new(channels, vec![ten], Switches::default()).unwrap();
+    assert!(service.set_rights("a", ChannelId(10), Rights::PUBLISH));
+    assert!(!service.set_rights("a", ChannelId(11), Rights::PUBLISH), "ten is the limit later on, too");
 }
 
 #[test]
