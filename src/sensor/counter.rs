@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::input::line_faults;
 use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use crate::entry::Reduce;
 use crate::hal::sim::Sim;
 use crate::hal::{Active, Bias, Clock, Edge, EdgeEvent, Hal, InputConfig, InputLine, Pin};
 use crate::reading::{Fault, Quantity};
@@ -49,7 +50,11 @@ impl Device for Settings {
     /// `sum`: since the last read. `total`: since the device was opened. `rate`: per minute, over the time since the last
     /// read. All in the unit of `scale`.
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::new("sum", ""), Quantity::new("total", ""), Quantity::new("rate", "/min")]
+        vec![
+            Quantity::new("sum", "").reduced_by(Reduce::Sum),
+            Quantity::new("total", "").reduced_by(Reduce::Last),
+            Quantity::new("rate", "/min"),
+        ]
     }
 
     fn lane(&self) -> Lane {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use crate::entry::Reduce;
 use crate::hal::sim::Sim;
 use crate::hal::{Active, Bias, Edge, EdgeEvent, Hal, InputConfig, InputLine, Level, Pin};
 use crate::reading::{Fault, Quantity};
@@ -39,7 +40,7 @@ pub struct Settings {
 impl Device for Settings {
     /// `level`: 0 or 1.
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::new("level", "")]
+        vec![Quantity::new("level", "").reduced_by(Reduce::Last)]
     }
 
     fn lane(&self) -> Lane {

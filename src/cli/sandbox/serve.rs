@@ -221,11 +221,14 @@ impl fmt::Display for Welcome<'_> {
             writeln!(f, "  {:<4} {}{path}", transport.to_string(), self.sandbox.addr(transport))?;
         }
         writeln!(f, "Its certificate and the credentials of its devices are in {}.", self.folder.path().display())?;
-        if let Some(device) = self.devices.first() {
-            self.fmt_map(f, device)?;
+        for (arg, device) in self.devices {
+            writeln!(f, "  {} has the client id {}", arg.name, device.credentials.client_id)?;
         }
-        if let Some((device, channel)) = self.devices.last().and_then(|device| Some((device, device.rights.last()?.0)))
-        {
+        if let Some((arg, _)) = self.devices.first() {
+            self.fmt_map(f, arg)?;
+        }
+        let other = self.devices.last().and_then(|(arg, _)| Some((arg, arg.rights.last()?.0)));
+        if let Some((device, channel)) = other {
             self.fmt_other_clients(f, &device.name, channel)?;
         }
         write!(f, "\nWhat happens, until Ctrl-C:")

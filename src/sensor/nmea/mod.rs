@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use super::lines::Lines;
 use super::{Device, Lane, Outlet, Port, Source, Stream};
+use crate::entry::Reduce;
 use crate::hal::Hal;
 use crate::hal::sim::Sim;
 use crate::reading::{Fault, Quantity};
@@ -56,9 +57,9 @@ const SPEED: usize = 4;
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
         vec![
-            Quantity::new("latitude", "°"),
-            Quantity::new("longitude", "°"),
-            Quantity::new("elevation", "m"),
+            Quantity::new("latitude", "°").reduced_by(Reduce::Last),
+            Quantity::new("longitude", "°").reduced_by(Reduce::Last),
+            Quantity::new("elevation", "m").reduced_by(Reduce::Last),
             Quantity::new("satellites", ""),
             Quantity::new("speed", "km/h"),
         ]

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use crate::entry::Reduce;
 use crate::hal::sim::Sim;
 use crate::hal::{Clock, Files, Hal};
 use crate::reading::{Fault, Quantity};
@@ -47,7 +48,7 @@ impl Device for Settings {
             Quantity::new("memory_used", "%"),
             Quantity::new("disk_free", "GiB"),
             Quantity::new("disk_used", "%"),
-            Quantity::new("uptime", "s"),
+            Quantity::new("uptime", "s").reduced_by(Reduce::Last),
         ]
     }
 
