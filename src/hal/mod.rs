@@ -7,11 +7,16 @@
 
 mod files;
 mod manual_clock;
+mod real;
 mod serial;
 mod system_clock;
 
 #[cfg(target_os = "linux")]
 mod cdev;
+#[cfg(target_os = "linux")]
+mod kernel_edge;
+#[cfg(target_os = "linux")]
+mod line_names;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -364,15 +369,5 @@ impl From<HalError> for crate::reading::Fault {
             HalError::Unsupported(why) => Self::Unsupported(why),
             other => Self::Bus(other.to_string()),
         }
-    }
-}
-
-impl Hal {
-    /// The hardware of this machine.
-    ///
-    /// # Errors
-    /// When the GPIO back end that was asked for cannot be used here.
-    pub fn real(gpio: GpioBackend) -> Result<Self, HalError> {
-        todo!("{gpio:?}")
     }
 }

@@ -77,7 +77,7 @@ impl Folder {
     }
 
     pub(super) fn read(&self, pin: Pin) -> Content {
-        match self.bytes(&self.path_of(Terminal::Line(pin))) {
+        match bytes(&self.path_of(Terminal::Line(pin))) {
             Ok(bytes) => Content::parse(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Content::Nothing,
             Err(error) => Content::Rubbish(error.to_string()),
@@ -101,22 +101,12 @@ impl Folder {
         roles.insert(terminal, role);
         let mut text = String::from(
             "Each file is a pin and holds its voltage as a meter would show it: 1 is 3.3 V, 0 is ground, whatever means on.\n\
-             Write to the inputs (echo 1 > GPIO22) and read the outputs; nobody listens to what is written to an output.\n\n",
+             Write to the inputs (echo 1 > GPIO22): they are looked at 20 times a second. Read the outputs: writing there does nothing.\n\n",
         );
         for (terminal, role) in roles.iter() {
             writeln!(text, "{:<7} {role}", terminal.to_string()).expect("a String takes everything");
         }
         self.write(&self.path.join("README"), &text)
-    }
-
-    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // Opening a pipe would wait for its writer, and all pins with it.
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
-        Ok(bytes)
     }
 
     fn write(&self, path: &Path, text: &str) -> io::Result<()> {
@@ -128,6 +118,16 @@ impl Folder {
         fs::write(&beside, text)?;
         fs::rename(&beside, path)
     }
+}
+
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for its writer, and all pins with it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -110,14 +110,15 @@ impl Lines {
                 .and_then(|()| folder.describe(Terminal::Line(pin), role_of_input(config)))
                 .map_err(|error| unwritable(folder, pin, &error))?;
         }
-        let debounce = Debounce::new(config.debounce, high);
-        let input = Input { debounce, active: config.active, edge: config.edge, sink, rubbish: None };
-        board.lines.insert(pin, Line { high, holder: Holder::Input(input) });
         if !board.watched {
             let lines = Arc::clone(self);
             let thread = thread::Builder::new().name("sim-pins".to_owned()).spawn(move || lines.watch());
-            board.watched = thread.is_ok();
+            thread.map_err(|error| HalError::Io { what: pin.to_string(), error: error.to_string() })?;
+            board.watched = true;
         }
+        let debounce = Debounce::new(config.debounce, high);
+        let input = Input { debounce, active: config.active, edge: config.edge, sink, rubbish: None };
+        board.lines.insert(pin, Line { high, holder: Holder::Input(input) });
         self.changed.notify_all();
         Ok(SimInput { lines: Arc::clone(self), pin })
     }
