@@ -13,7 +13,8 @@
 
 use std::fmt::Write as _;
 
-use crate::entry::{Cell, Entry, Form};
+use crate::entry::{Cell, Column, Entry, Form};
+use crate::thingspeak::topic::Topic;
 
 /// Bytes of a message the service takes.
 pub const MAX_MESSAGE: usize = 3000;
@@ -21,14 +22,28 @@ pub const MAX_MESSAGE: usize = 3000;
 /// Bytes of a field, and of the status, the service takes.
 pub const MAX_VALUE: usize = 255;
 
-/// The payload for the entry's [`Form`].
-///
-/// A [`Form::Field`] entry gives the first value it has, and an empty text where it has none: there is nothing to send then.
+/// The topic for the entry's [`Form`]. None for a [`Form::Field`] entry without a field: a position has no topic of its own.
+pub fn topic(entry: &Entry) -> Option<Topic> {
+    match entry.form {
+        Form::Feed => Some(Topic::Publish(entry.channel)),
+        Form::Field => only_field(entry).map(|(field, _)| Topic::PublishField(entry.channel, field)),
+    }
+}
+
+/// The payload for the entry's [`Form`], to be sent to its [`topic`]. Empty where there is no topic.
 pub fn encode(entry: &Entry) -> String {
     match entry.form {
         Form::Feed => feed(entry),
-        Form::Field => entry.values().find_map(|(_, cell)| number(cell)).unwrap_or_default(),
+        Form::Field => only_field(entry).map(|(_, number)| number).unwrap_or_default(),
     }
+}
+
+/// The field of a [`Form::Field`] entry, with its number in plain decimals: the first, should there be several.
+fn only_field(entry: &Entry) -> Option<(u8, String)> {
+    entry.values().find_map(|(column, cell)| match column {
+        Column::Field(field) => Some((field, number(cell)?)),
+        _ => None,
+    })
 }
 
 fn feed(entry: &Entry) -> String {
@@ -109,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entry::{Cells, ChannelId, Column, Reduce};
+    use crate::entry::{Cells, ChannelId, Reduce};
     use crate::time::Utc;
 
     fn cell(value: f64, decimals: Option<u8>) -> Cell {
@@ -159,12 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn the_field_form_is_the_bare_value() {
+    fn the_field_form_is_the_bare_value_on_the_fields_own_topic() {
         let mut entry = entry(&[(Column::Field(4), cell(0.1 + 0.2, Some(2)))], None);
         entry.form = Form::Field;
         assert_eq!(encode(&entry), "0.30");
+        assert_eq!(topic(&entry), Some(Topic::PublishField(ChannelId(1), 4)));
         entry.cells = Cells::default();
-        assert_eq!(encode(&entry), "");
+        assert_eq!((topic(&entry), encode(&entry)), (None, String::new()));
     }
 
     #[test]
