@@ -24,7 +24,7 @@ const RECORDINGS: [Recording; 3] = [
         ],
         humidity: [0x6e, 0x01, 0x00, 0x13, 0x05, 0x00, 0x1e],
         data: [0x4a, 0x52, 0xc0, 0x80, 0x96, 0xc0, 0x7a, 0x76],
-        published: [23.72, 65.3056, 100_942.6953],
+        published: [23.72, 65.3056, 100_942.695_3],
     },
     // TestCalibration280Int: adc_T 524112, adc_P 309104, adc_H 30987
     Recording {

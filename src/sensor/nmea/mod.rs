@@ -139,15 +139,21 @@ fn take_gga(fix: &GgaData, at: Mono, outlet: &Outlet) {
     if let Some(satellites) = fix.fix_satellites {
         outlet.put(SATELLITES, at, Ok(f64::from(satellites)));
     }
-    if fix.fix_type.is_some_and(FixType::is_valid) {
-        put_position(fix.latitude, fix.longitude, at, outlet);
-        if let Some(elevation) = fix.altitude {
-            outlet.put(ELEVATION, at, shortest(elevation));
+    let why_not = match fix.fix_type {
+        Some(FixType::Gps | FixType::DGps | FixType::Pps | FixType::Rtk | FixType::FloatRtk) => {
+            put_position(fix.latitude, fix.longitude, at, outlet);
+            if let Some(elevation) = fix.altitude {
+                outlet.put(ELEVATION, at, shortest(elevation));
+            }
+            return;
         }
-    } else {
-        for quantity in [LATITUDE, LONGITUDE, ELEVATION] {
-            outlet.put(quantity, at, Err(Fault::Garbled("no fix".to_owned())));
-        }
+        Some(FixType::Estimated) => "no fix, the receiver only estimates where it is",
+        Some(FixType::Manual) => "no fix, the position was entered by hand",
+        Some(FixType::Simulation) => "no fix, the receiver is in simulator mode",
+        Some(FixType::Invalid) | None => "no fix",
+    };
+    for quantity in [LATITUDE, LONGITUDE, ELEVATION] {
+        outlet.put(quantity, at, Err(Fault::Garbled(why_not.to_owned())));
     }
 }
 

@@ -83,6 +83,14 @@ fn without_a_fix_there_is_no_position_but_the_number_of_satellites() {
     assert_eq!(puts[1..], [(LATITUDE, no_fix()), (LONGITUDE, no_fix()), (ELEVATION, no_fix())]);
 }
 
+/// gpsd, test/daemon/GPSmap-76S.log, the same commit: a handset in its demonstration mode.
+#[test]
+fn a_position_the_receiver_made_up_is_not_measured() {
+    let puts = hear([&b"$GPGGA,125106,3854.5087,N,07726.4523,W,8,10,2.0,268.8,M,-33.9,M,,*7F\r\n"[..]]);
+    assert_eq!(puts[0], (SATELLITES, Ok(10.0)));
+    assert!(puts[1..].iter().all(|(_, value)| matches!(value, Err(Fault::Garbled(_)))), "{puts:?}");
+}
+
 #[test]
 fn a_position_off_the_globe_is_a_fault_in_spite_of_its_checksum() {
     for position in ["9907.038,N,01131.000,E", "48nan,N,011inf,E"] {
@@ -105,9 +113,12 @@ fn the_simulated_receiver_is_understood_and_moves() {
 
 proptest! {
     #[test]
-    fn pieces_give_the_same_values_as_the_whole(size in 1..80_usize) {
-        let whole = hear([GARMIN_48]);
-        prop_assert_eq!(hear(GARMIN_48.chunks(size)), whole);
+    fn pieces_give_the_same_values_as_the_whole(
+        noise in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'$'), Just(b'\n')], 0..200),
+        size in 1..80_usize,
+    ) {
+        let text = [GARMIN_48, &noise, GARMIN_48].concat();
+        prop_assert_eq!(hear(text.chunks(size)), hear([&text[..]]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A device that prints text lines on a serial port: Arduino sketches, meters, weather stations.
 //!
-//! The map says where the numbers stand ([`Form`]): in the named groups of a regular expression, in columns, or at JSON
+//! The map says where the numbers stand (`form.rs`): in the named groups of a regular expression, in columns, or at JSON
 //! pointers. A line that does not have that form is passed over, since such devices print banners and headings too; a
 //! line that has it with something else than a number in it is a fault.
 //!
@@ -115,7 +115,7 @@ pub(super) fn port_faults(port: &str, baud: u32) -> Vec<(&'static str, String)> 
     faults
 }
 
-/// So many lines in a row without a match are worth a word to the person who wrote the map.
+/// When so many lines have come and none has matched, the person who wrote the map is told, once.
 const WORTH_A_WORD: u32 = 5;
 
 /// Reads lines and puts the numbers they hold.
@@ -127,28 +127,28 @@ struct Reader {
     lines: Lines,
     /// Whether an end of line was seen.
     in_step: bool,
-    /// Lines in a row that did not match.
-    ignored: u32,
+    /// Lines that did not match, until one does.
+    strangers: Option<u32>,
 }
 
 impl Reader {
     fn new(port: String, form: Form) -> Self {
-        Self { port, form, lines: Lines::default(), in_step: false, ignored: 0 }
+        Self { port, form, lines: Lines::default(), in_step: false, strangers: Some(0) }
     }
 }
 
 impl Stream for Reader {
     fn bytes(&mut self, at: Mono, bytes: &[u8], outlet: &Outlet) {
-        let Self { port, form, lines, in_step, ignored } = self;
+        let Self { port, form, lines, in_step, strangers } = self;
         lines.feed(bytes, |line| {
             let line = String::from_utf8_lossy(line);
             if !std::mem::replace(in_step, true) || line.trim().is_empty() {
                 return;
             }
             let values = form.read(&line);
-            *ignored = if values.is_empty() { ignored.saturating_add(1) } else { 0 };
-            if *ignored == WORTH_A_WORD {
-                log::warn!(port = port.as_str(), line = number::quoted(&line).as_str(); "lines come, and none of the last five matches");
+            *strangers = strangers.filter(|_| values.is_empty()).map(|count| count.saturating_add(1));
+            if *strangers == Some(WORTH_A_WORD) {
+                log::warn!(port = port.as_str(), line = number::quoted(&line).as_str(); "lines come, and none has matched so far");
             }
             for (quantity, value) in values {
                 outlet.put(quantity, at, value);

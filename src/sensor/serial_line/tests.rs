@@ -100,7 +100,7 @@ fn exactly_one_key_says_where_the_numbers_stand() {
 
 #[test]
 fn keys_that_cannot_work_are_faults() {
-    let faulty = [
+    let misfits = [
         (json!({ "match": "T=([0-9]+)" }), "match"),
         (json!({ "csv": { "columns": {} } }), "csv"),
         (json!({ "csv": { "columns": { "t": 0 } } }), "csv"),
@@ -108,7 +108,7 @@ fn keys_that_cannot_work_are_faults() {
         (json!({ "match": "(?<t>[0-9])", "baud": 0 }), "baud"),
         (json!({ "match": "T=(?<t>[0-9]+)", "simulate": "H=3" }), "simulate"),
     ];
-    for (keys, key) in faulty {
+    for (keys, key) in misfits {
         let faults = settings(keys).unwrap().faults();
         assert_eq!(faults.iter().map(|fault| fault.0).collect::<Vec<_>>(), [key]);
     }
