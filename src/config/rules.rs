@@ -13,9 +13,6 @@ use crate::output::Target;
 /// Channels one MQTT device may be authorised for (thingspeak.md, connection).
 const CHANNELS_A_DEVICE: usize = 10;
 
-/// The last pin of the chip.
-const LAST_PIN: Pin = Pin(53);
-
 /// The last pin of the 40-pin header.
 const LAST_HEADER_PIN: Pin = Pin(27);
 
@@ -173,9 +170,7 @@ fn pins(drafts: &Drafts, source: &Source, findings: &mut Findings) {
             let help = format!("{}; give one of them another pin", elsewhere(source, first.start));
             findings.fault(span, format!("{what} is taken by {other} and by {user}"), help);
         }
-        if line.is_ok_and(|pin| pin > LAST_PIN) {
-            findings.fault(span, format!("there is no {what}"), "pins are GPIO0 to GPIO53, by their BCM numbers");
-        } else if line.is_ok_and(|pin| pin > LAST_HEADER_PIN) {
+        if line.is_ok_and(|pin| pin > LAST_HEADER_PIN) {
             findings.warning(
                 span,
                 format!("{what} is not on the 40-pin header"),
