@@ -19,6 +19,9 @@ use crate::output::{CommandFeed, CommandSource, Drive, LinkLoss, Settings, Targe
 /// Commands older than this are refused unless the map says otherwise.
 const ACCEPT_AGE: Duration = Duration::from_secs(120);
 
+/// The last line of a Pi's GPIO chip; the header ends before.
+const LAST_PIN: Pin = Pin(53);
+
 /// A frequency that lamps and most drivers take.
 const FREQUENCY: f64 = 1000.0;
 
@@ -153,6 +156,11 @@ fn target(
                     "`frequency` belongs to `pwm`",
                     "leave it out for a pin that is on or off",
                 );
+            }
+            if *pin.get_ref() > LAST_PIN {
+                let message = format!("pins are GPIO0 to {LAST_PIN}, by their BCM numbers");
+                findings.fault(&pin.span(), message, "");
+                return None;
             }
             let active = active.map(Spanned::into_inner).unwrap_or_default();
             Some(Spanned::new(pin.span(), Target::Line { pin: pin.into_inner(), active }))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use self::columns::Columns;
-use super::rules::{YEAR, updates_a_slot};
+use super::license::{YEAR, updates_a_slot};
 use super::{Channel, Settings};
 use crate::batch::Publish;
 use crate::entry::{ChannelId, Reduce};
@@ -189,39 +189,43 @@ fn pins(settings: &Settings) -> String {
 fn sessions(settings: &Settings) -> String {
     let broker = &settings.broker;
     let path = if matches!(broker.transport, Transport::Wss | Transport::Ws) { "/mqtt" } else { "" };
-    let mut lines = Vec::new();
+    let mut text = String::new();
     for (index, device) in settings.devices.iter().enumerate() {
-        lines.push(format!(
-            "{} on {}://{}:{}{path}, renewed every {}",
-            device.name,
-            broker.transport,
-            broker.host,
-            broker.port,
-            format_duration(broker.renew)
-        ));
+        let (transport, host, port) = (broker.transport, &broker.host, broker.port);
+        let renew = format_duration(broker.renew);
+        let _ = writeln!(text, "{} on {transport}://{host}:{port}{path}, renewed every {renew}", device.name);
+        let mut table = Columns::new(["channel", "id", "is", "rights to tick", "an entry is kept until it is"]);
         for channel in settings.channels.iter().filter(|channel| channel.device == index) {
-            lines.push(format!("  {} ({}): {}", channel.name, channel.id, role(channel, settings)));
+            let [is, rights, kept] = role(channel, settings).map(str::to_owned);
+            table.row([channel.name.clone(), channel.id.to_string(), is, rights, kept]);
+        }
+        for line in table.finish().lines() {
+            let _ = writeln!(text, "  {line}");
         }
     }
-    lines.join("\n")
+    if settings.channels.iter().any(|channel| updates_of(channel, settings) > 0) {
+        text.push_str(
+            "stored: seen on the channel's own feed. received: the broker answered a ping behind it; what the\n",
+        );
+        text.push_str("service then drops for its rate is not seen.\n");
+    }
+    text
 }
 
-/// What a channel is for, with the rights it needs on ThingSpeak.
-fn role(channel: &Channel, settings: &Settings) -> String {
+/// What a channel is for, the rights it needs on ThingSpeak, and what frees an entry.
+fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
     let publishes = updates_of(channel, settings) > 0;
     let listens = settings.outputs.iter().any(|output| output.from.channel == channel.id);
-    let receipt = match channel.confirm {
-        Confirm::Auto => "an entry is kept until it is seen stored, or received where subscribing is not allowed",
-        Confirm::Stored => "an entry is kept until it is seen stored: allow subscribe",
-        Confirm::Received => {
-            "an entry is kept until the broker has received it; what the service then drops is not seen"
-        }
+    let (kept, rights) = match channel.confirm {
+        Confirm::Auto => ("stored, or received without the right to subscribe", "publish, subscribe"),
+        Confirm::Stored => ("stored", "publish, subscribe"),
+        Confirm::Received => ("received", "publish"),
     };
     match (publishes, listens) {
-        (true, true) => format!("publishes and takes commands (allow publish, subscribe); {receipt}"),
-        (true, false) => format!("publishes (allow publish, subscribe for receipts); {receipt}"),
-        (false, true) => "takes commands (allow subscribe)".to_owned(),
-        (false, false) => "is not used".to_owned(),
+        (true, true) => ["published to and listened to", "publish, subscribe", kept],
+        (true, false) => ["published to", rights, kept],
+        (false, true) => ["listened to", "subscribe", ""],
+        (false, false) => ["not used", "", ""],
     }
 }
 

@@ -123,9 +123,8 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
             "leave it out; `timeout` says how long it may be silent",
         );
     }
-    let quantities = kind.as_ref().map(|kind| kind.device().quantities());
     let routes = match to.and_then(|to| Table::of(to, "list of what is measured", findings)) {
-        Some(to) => routes(to, quantities.as_deref(), channels, findings),
+        Some(to) => routes(to, kind.as_ref(), channels, findings),
         None => Vec::new(),
     };
     let pins = kind.iter().flat_map(|kind| kind.device().pins()).map(|pin| (pin, pin_span.clone())).collect();
@@ -150,23 +149,36 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, findings: &mut Findings) -> Opt
     Some(kind)
 }
 
-/// Reads `to`. Without `quantities` (the device itself has faults) only the places are checked.
+/// What a route takes when the map does not say how: the mean of the slot, except that pulses add up over it and a total
+/// is what it was in the end.
+fn natural_reduce(kind: &Kind, quantity: &Quantity) -> Reduce {
+    match (kind, quantity.name.as_ref()) {
+        (Kind::Counter(_), "sum") => Reduce::Sum,
+        (Kind::Counter(_), "total") => Reduce::Last,
+        _ => Reduce::Mean,
+    }
+}
+
+/// Reads `to`. Without a kind (it has faults of its own) only the places are checked.
 fn routes(
     to: Table<'_>,
-    quantities: Option<&[Quantity]>,
+    kind: Option<&Kind>,
     channels: &[channels::Draft],
     findings: &mut Findings,
 ) -> Vec<Spanned<Route>> {
+    let quantities = kind.map(|kind| kind.device().quantities()).unwrap_or_default();
+    let names: Vec<&str> = quantities.iter().map(|quantity| quantity.name.as_ref()).collect();
     let mut routes = Vec::new();
     for (name, node) in to.into_entries() {
-        let names: Vec<&str> = quantities.unwrap_or_default().iter().map(|quantity| quantity.name.as_ref()).collect();
         let quantity = names.iter().position(|known| *known == name.get_ref());
-        if quantities.is_some() && quantity.is_none() {
+        if kind.is_some() && quantity.is_none() {
             let message = format!("this sensor measures no `{}`", name.get_ref());
             findings.fault(&name.span(), message, words::one_of(name.get_ref(), &names));
         }
+        let quantity = quantity.unwrap_or_default();
+        let natural = kind.zip(quantities.get(quantity)).map(|(kind, quantity)| natural_reduce(kind, quantity));
         for node in one_or_many(node) {
-            routes.extend(route(node, quantity.unwrap_or_default(), channels, findings));
+            routes.extend(route(node, quantity, natural.unwrap_or_default(), channels, findings));
         }
     }
     routes
@@ -176,6 +188,7 @@ fn routes(
 fn route(
     node: Node<'_>,
     quantity: usize,
+    natural: Reduce,
     channels: &[channels::Draft],
     findings: &mut Findings,
 ) -> Option<Spanned<Route>> {
@@ -183,7 +196,7 @@ fn route(
     if let DeValue::String(text) = node.get_ref() {
         let written = Spanned::new(span.clone(), text.clone().into_owned());
         let (channel, column) = place(&written, channels, findings)?;
-        let (reduce, publish) = (Reduce::default(), Publish::default());
+        let (reduce, publish) = (natural, Publish::default());
         return Some(Spanned::new(span, Route { quantity, channel, column, reduce, publish, filter: Vec::new() }));
     }
     if !node.get_ref().is_table() {
@@ -217,6 +230,6 @@ fn route(
         );
     }
     let publish = keys.publish.map(Spanned::into_inner).unwrap_or_default();
-    let reduce = keys.reduce.unwrap_or_default();
+    let reduce = keys.reduce.unwrap_or(natural);
     Some(Spanned::new(field.span(), Route { quantity, channel, column, reduce, publish, filter }))
 }

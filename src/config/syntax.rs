@@ -36,24 +36,52 @@ fn line(text: &str, offset: usize) -> Range<usize> {
     start..end
 }
 
-/// The parser's words, and what to do where the line tells what was meant.
+/// The parser's words, or plainer ones where the line tells what was meant.
 fn explain(line: &str, message: &str) -> (String, String) {
+    let told = |message: &str, help: &str| (message.to_owned(), help.to_owned());
     if message == "duplicate key" {
-        return ("this is written twice".to_owned(), "keep one of both".to_owned());
+        return told("this is written twice", "keep one of both");
     }
-    // What else could stand there is of no use where quotes are missing.
-    let words = if message.starts_with("string values must be quoted") { "a text needs quotes" } else { message };
-    let message = format!("this is not TOML: {words}");
-    let value = line.split_once('=').map_or("", |(_, value)| value.trim());
-    let help = match value.chars().next() {
-        None if line.contains('=') => "a value belongs behind the equals sign",
-        Some(first) if first.is_ascii_digit() && value.ends_with(|last: char| last.is_ascii_alphabetic()) => {
-            "a number with a unit is written in quotes: \"20s\""
+    let is_value = line.contains('=') && !line.trim_start().starts_with('[');
+    let value = line.split_once('=').map_or("", |(_, value)| value.split('#').next().unwrap_or_default().trim());
+    let mut letters = value.chars();
+    match (letters.next(), letters.last()) {
+        (None, _) if is_value => told("a value is missing behind the equals sign", ""),
+        (Some(first), Some(last)) if first.is_ascii_digit() && last.is_ascii_alphabetic() => {
+            told("a number with a unit needs quotes", "such as \"20s\"")
         }
-        Some(first) if first.is_alphabetic() || matches!(first, '/' | '.' | '~') => {
-            "a text is written in quotes: key = \"text\""
+        (Some(first), _) if first.is_alphabetic() || matches!(first, '/' | '~') => {
+            told("a text needs quotes", "write: key = \"text\"")
         }
-        _ => "",
-    };
-    (message, help.to_owned())
+        _ => (format!("this is not TOML: {message}"), String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Vec<(String, String)> {
+        let mut findings = Findings::default();
+        read(text, &mut findings);
+        findings.faults.into_iter().map(|fault| (text[fault.span].to_owned(), fault.message)).collect()
+    }
+
+    #[test]
+    fn slips_are_told_in_plain_words() {
+        for (text, part, message) in [
+            ("every = 20s", "20s", "a number with a unit needs quotes"),
+            ("host = mqtt3.thingspeak.com", "mqtt3.thingspeak.com", "a text needs quotes"),
+            ("port = /dev/ttyUSB0", "/dev/ttyUSB0", "a text needs quotes"),
+            ("id = # later", "", "a value is missing behind the equals sign"),
+            ("a = 1\na = 2", "a", "this is written twice"),
+        ] {
+            assert_eq!(told(text), [(part.to_owned(), message.to_owned())], "{text}");
+        }
+    }
+
+    #[test]
+    fn each_broken_line_is_told_once() {
+        assert_eq!(told("a = 20s\nb = 1\nc = = =\nd = 5\n[x").len(), 3);
+    }
 }

@@ -19,8 +19,8 @@ pub(super) type Node<'a> = Spanned<DeValue<'a>>;
 /// After so many faults in one table the rest of it is not looked at: each one costs another reading of the table.
 const MOST_FAULTS: usize = 50;
 
-/// A table of the map.
-#[derive(Clone, Debug)]
+/// A table of the map. Not to be printed: it may hold a password.
+#[derive(Clone)]
 pub(super) struct Table<'a> {
     /// What it is, for the words of a fault: `sensor`.
     what: &'static str,

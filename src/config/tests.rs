@@ -308,6 +308,8 @@ fn one_pin_has_one_user() {
     let sensor = "\n[[sensor]]\nname = \"door\"\nuse = \"input\"\npin = 17\nto.level = \"house.field1\"";
     let both = format!("{sensor}{}", output("a", "pin = 17\nfrom = \"switchesa.field1\""));
     assert_eq!(faults_with(&both), ["GPIO17 is taken by sensor `door` and by output `a`"]);
+    let beyond = output("a", "pin = 54\nfrom = \"switchesa.field1\"");
+    assert_eq!(faults_with(&beyond), ["pins are GPIO0 to GPIO53, by their BCM numbers"]);
     let pwm =
         output("a", "pwm = 0\nfrom = \"switchesa.field1\"") + &output("bb", "pwm = 0\nfrom = \"switchesbb.field1\"");
     assert_eq!(faults_with(&pwm), ["PWM channel 0 is taken by output `a` and by output `bb`"]);
@@ -379,6 +381,18 @@ fn steps_of_a_filter_keep_their_order_and_short_forms_follow() {
     let settings = parse_small(|map| map.replace("\"house.lat\"", route)).expect("a good map").settings;
     let steps = [Step::Round(1), Step::Scale(2.0), Step::Reject(vec![85.0, -127.0]), Step::Offset(3.0)];
     assert_eq!(settings.sensors[0].routes[0].filter, steps);
+}
+
+#[test]
+fn pulses_add_up_over_the_slot_unless_the_map_says_otherwise() {
+    let map = "use = \"counter\"\npin = 27\nto.sum = [\"house.field1\", { field = \"house.field2\", reduce = \"max\" }]\n\
+               to.total = \"house.field3\"\nto.rate = \"house.field4\"";
+    let small = "use = \"nmea\"\nport = \"/dev/serial0\"\nto.latitude = \"house.lat\"";
+    let settings = parse_small(|text| text.replace(small, map)).expect("a good map").settings;
+    let mut reduces: Vec<_> =
+        settings.sensors[0].routes.iter().map(|route| (route.column.index(), route.reduce)).collect();
+    reduces.sort_by_key(|(column, _)| *column);
+    assert_eq!(reduces, [(0, Reduce::Sum), (1, Reduce::Max), (2, Reduce::Last), (3, Reduce::Mean)]);
 }
 
 #[test]
