@@ -18,7 +18,6 @@ use super::{Route, Sensor, steps, words};
 use crate::batch::Publish;
 use crate::entry::{Column, Reduce};
 use crate::hal::Pin;
-use crate::reading::Quantity;
 use crate::sensor::{Kind, Lane};
 
 /// A sensor as far as it could be read.
@@ -149,16 +148,6 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, findings: &mut Findings) -> Opt
     Some(kind)
 }
 
-/// What a route takes when the map does not say how: the mean of the slot, except that pulses add up over it and a total
-/// is what it was in the end.
-fn natural_reduce(kind: &Kind, quantity: &Quantity) -> Reduce {
-    match (kind, quantity.name.as_ref()) {
-        (Kind::Counter(_), "sum") => Reduce::Sum,
-        (Kind::Counter(_), "total") => Reduce::Last,
-        _ => Reduce::Mean,
-    }
-}
-
 /// Reads `to`. Without a kind (it has faults of its own) only the places are checked.
 fn routes(
     to: Table<'_>,
@@ -176,7 +165,7 @@ fn routes(
             findings.fault(&name.span(), message, words::one_of(name.get_ref(), &names));
         }
         let quantity = quantity.unwrap_or_default();
-        let natural = kind.zip(quantities.get(quantity)).map(|(kind, quantity)| natural_reduce(kind, quantity));
+        let natural = quantities.get(quantity).map(|quantity| quantity.reduce);
         for node in one_or_many(node) {
             routes.extend(route(node, quantity, natural.unwrap_or_default(), channels, findings));
         }
