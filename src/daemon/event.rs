@@ -57,6 +57,8 @@ pub enum Event<'a> {
     },
     /// The daemon stops.
     Stopping,
+    /// It has stopped, with this many entries still waiting.
+    Stopped(usize),
 }
 
 /// Called for every event, on whichever thread it happened: it must not block.

@@ -61,6 +61,10 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Mutex<usize>) {
     match event {
         Event::Started => info!("running"),
         Event::Stopping => info!("stopping"),
+        Event::Stopped(0) => info!("stopped"),
+        Event::Stopped(waiting) => {
+            error!(waiting; "stopped with {waiting} entries unsent: they are lost, since this version keeps them in memory only");
+        }
         Event::Reading(_) => {}
         Event::Sensor(Edge::Down(sensor, fault)) => {
             let sensor = names.sensors[usize::from(sensor.0)].as_str();
@@ -128,8 +132,8 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Mutex<usize>) 
                  then entries are freed as received, and commands of the channel are not heard"
             );
         }
-        Notice::Sent { channel, created_at, again } => {
-            debug!(channel = names.channel(*channel), created_at:%, again; "entry sent");
+        Notice::Sent { entry, again } => {
+            debug!(channel = names.channel(entry.channel), created_at:% = entry.created_at, again; "entry sent");
         }
         Notice::Received { channel, created_at } => {
             debug!(channel = names.channel(*channel), created_at:%; "entry received by the broker");

@@ -144,6 +144,7 @@ impl Daemon {
         // The session ends by itself at its deadline; the rest is for saying goodbye to a broker that does not answer.
         let drained = async { while sessions.join_next().await.is_some() {} };
         let _ = timeout(DRAIN * 2, drained).await;
+        observer(&Event::Stopped(closer.waiting(&settings)));
         died.map_or(Ok(()), |died| Err(DaemonError::Task(died)))
     }
 }
@@ -234,6 +235,11 @@ impl Closer {
     fn close_all(&self) {
         let entries = self.gate.intake().close_all(self.hal.clock.now());
         self.push(entries);
+    }
+
+    fn waiting(&self, settings: &Settings) -> usize {
+        let spool = self.spool.lock().expect("no holder of the spool panics");
+        settings.channels.iter().map(|channel| spool.waiting(channel.id)).sum()
     }
 
     fn push(&self, entries: Vec<crate::entry::Entry>) {

@@ -36,6 +36,9 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// A feed message of eight long fields is 3 KiB; the library's 10 KiB would cut a line on a larger one.
 const MAX_PACKET: usize = 256 * 1024;
+/// rumqttc gives packet ids up to this and starts again. Each open subscription needs its own; ten channels with eight
+/// field feeds and a receipt each are ninety.
+const PACKET_IDS: u16 = 100;
 
 /// A connection whose login was accepted.
 pub(super) struct Link {
@@ -179,7 +182,7 @@ fn options(broker: &Broker, credentials: &Credentials, tls: Option<Arc<rustls::C
         .set_clean_session(true)
         .set_keep_alive(KEEP_ALIVE)
         .set_max_packet_size(MAX_PACKET, MAX_PACKET)
-        .set_inflight(1);
+        .set_inflight(PACKET_IDS);
     options
 }
 

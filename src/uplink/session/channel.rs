@@ -97,10 +97,10 @@ impl Channel {
         flight.sent_at = at;
         flight.publish = publish;
         flight.sends += 1;
-        let (created_at, again) = (flight.entry.created_at, flight.sends - 1);
-        actions.push(Action::Publish(flight.entry.clone()));
+        let (entry, again) = (flight.entry.clone(), flight.sends - 1);
         self.pacer.sent();
-        actions.push(Action::Notice(Notice::Sent { channel: self.id(), created_at, again }));
+        actions.push(Action::Publish(entry.clone()));
+        actions.push(Action::Notice(Notice::Sent { entry: Box::new(entry), again }));
         true
     }
 

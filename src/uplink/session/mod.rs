@@ -162,10 +162,8 @@ pub enum Notice {
     NotSubscribed(Topic),
     /// An entry was handed to the network.
     Sent {
-        /// Whose.
-        channel: ChannelId,
         /// Which.
-        created_at: Utc,
+        entry: Box<Entry>,
         /// How often it was sent before.
         again: u32,
     },
