@@ -396,6 +396,14 @@ fn pulses_add_up_over_the_slot_unless_the_map_says_otherwise() {
 }
 
 #[test]
+fn a_misspelt_key_is_not_told_as_missing_too() {
+    for (key, typo) in [("version", "verson"), ("id", "idd"), ("name", "nmae"), ("use", "sue"), ("port", "prt")] {
+        let told = faults_where(&format!("{key} = "), &format!("{typo} = "));
+        assert_eq!(told, [format!("unknown key `{typo}`")]);
+    }
+}
+
+#[test]
 fn a_single_bracket_is_told() {
     let told = messages("version = 1\n[sensor]\nname = \"a\"\nuse = \"nmea\"\nport = \"x\"", "fault");
     assert_eq!(told, ["there may be several: write `[[sensor]]`"]);
