@@ -155,12 +155,12 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, findings: &mut Findings) -> Opt
     Some(kind)
 }
 
-/// What a route takes when the map does not say how: the mean of the slot, except that pulses add up over it and a total
-/// is what it was in the end.
+/// What a route takes when the map does not say how: the mean of the slot, except that pulses add up over it, and that a
+/// total and a level are what they were in the end.
 fn natural_reduce(kind: &Kind, quantity: &Quantity) -> Reduce {
     match (kind, quantity.name.as_ref()) {
         (Kind::Counter(_), "sum") => Reduce::Sum,
-        (Kind::Counter(_), "total") => Reduce::Last,
+        (Kind::Counter(_), "total") | (Kind::Input(_), _) => Reduce::Last,
         _ => Reduce::Mean,
     }
 }
