@@ -88,7 +88,7 @@ pub(super) fn read(node: Option<Node<'_>>, devices: &[devices::Draft], findings:
 fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings) -> Draft {
     let Named { name, mut table } = named;
     let header = table.span().clone();
-    let id_was_written = table.has("id");
+    let id_was_written = table.means("id");
     let backlog = backlog(table.take("backlog"), findings);
     let keys: Keys = table.read(findings).unwrap_or_default();
     match &keys.id {

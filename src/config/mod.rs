@@ -211,14 +211,15 @@ fn read(
     findings: &mut Findings,
 ) -> Option<Settings> {
     let mut root = Table::root(root);
-    let settings = root.split(&["version", "gpio"]);
+    let has_version = root.means("version");
+    let general = root.split(&["version", "gpio"]);
     let broker = broker::read(root.take("broker"), &around.folder, findings);
     let devices = devices::read(root.take("device"), around, findings);
     let channels = channels::read(root.take("channel"), &devices, findings);
     let sensors = sensors::read(root.take("sensor"), &channels, findings);
     let outputs = outputs::read(root.take("output"), &channels, findings);
     root.finish(findings);
-    let gpio = general(settings, findings);
+    let gpio = gpio(general, has_version, findings);
 
     let drafts = Drafts { devices, channels, sensors, outputs };
     rules::check(&drafts, source, findings);
@@ -247,15 +248,14 @@ struct General {
 /// The version of the map's form that this gatepost reads.
 const VERSION: u64 = 1;
 
-fn general(table: Table<'_>, findings: &mut Findings) -> GpioBackend {
-    let was_written = table.has("version");
+fn gpio(table: Table<'_>, has_version: bool, findings: &mut Findings) -> GpioBackend {
     let keys: General = table.read(findings).unwrap_or_default();
     match keys.version {
         Some(version) if *version.get_ref() != VERSION => {
             let message = format!("this gatepost reads maps of version {VERSION}, not {}", version.get_ref());
             findings.fault(&version.span(), message, "write `version = 1`, or install a gatepost that knows the other");
         }
-        None if !was_written => {
+        None if !has_version => {
             findings.fault(&(0..0), "a map says its version", "put `version = 1` above everything else");
         }
         _ => {}

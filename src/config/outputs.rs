@@ -104,8 +104,8 @@ pub(super) fn read(node: Option<Node<'_>>, channels: &[channels::Draft], finding
 
 fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Findings) -> Draft {
     let header = table.span().clone();
-    let (has_name, has_from) = (table.has("name"), table.has("from"));
-    let has_target = table.has("pin") || table.has("pwm");
+    let (has_name, has_from) = (table.means("name"), table.means("from"));
+    let has_target = table.means("pin") || table.means("pwm");
     let link_loss = table.take("link_loss").and_then(|node| Table::of(node, "link_loss", findings));
     let link_loss = link_loss.and_then(|table| table.read::<LinkLossKeys>(findings));
     let keys: Keys = table.read(findings).unwrap_or_default();

@@ -13,7 +13,7 @@ use super::license::{YEAR, updates_a_slot};
 use super::{Channel, Settings};
 use crate::batch::Publish;
 use crate::entry::{ChannelId, Reduce};
-use crate::hal::Active;
+use crate::hal::{Active, GpioBackend};
 use crate::output::{self, Target};
 use crate::thingspeak::license::License;
 use crate::uplink::{Confirm, Transport};
@@ -104,7 +104,25 @@ fn outputs(settings: &Settings) -> String {
         let (start, stop) = (output.start.to_string(), output.stop.to_string());
         table.row([output.name.clone(), target, from, start, stop, link_loss, limits(output, settings)]);
     }
-    table.finish()
+    let mut text = table.finish();
+    if !text.is_empty() {
+        let _ = writeln!(text, "{}", after_a_crash(settings.gpio));
+    }
+    text
+}
+
+/// What a pin does when the daemon dies without stopping.
+const fn after_a_crash(gpio: GpioBackend) -> &'static str {
+    match gpio {
+        GpioBackend::Auto => {
+            "After a crash a pin stays as it was until the daemon is back. Where rppal does not know the board, the kernel may \
+             put it to its default instead (those of Raspberry Pi OS keep it)."
+        }
+        GpioBackend::Rppal => "After a crash a pin stays as it was until the daemon is back.",
+        GpioBackend::Cdev => {
+            "After a crash the kernel may put a pin to its default until the daemon is back (those of Raspberry Pi OS keep it)."
+        }
+    }
 }
 
 fn limits(output: &output::Settings, settings: &Settings) -> String {
@@ -166,22 +184,22 @@ fn catching_up(channel: &Channel, updates: u64) -> String {
 
 fn pins(settings: &Settings) -> String {
     let sensors = settings.sensors.iter().flat_map(|sensor| {
-        sensor
-            .kind
-            .device()
-            .pins()
-            .into_iter()
-            .map(|pin| (pin, format!("sensor {} ({})", sensor.name, sensor.kind.tag())))
+        let user = format!("sensor {} ({})", sensor.name, sensor.kind.tag());
+        sensor.kind.device().pins().into_iter().map(move |pin| (pin.0, pin.to_string(), user.clone()))
     });
-    let outputs = settings.outputs.iter().filter_map(|output| match output.target {
-        Target::Line { pin, .. } => Some((pin, format!("output {}", output.name))),
-        Target::Pwm { .. } => None,
+    let outputs = settings.outputs.iter().map(|output| {
+        let (place, line) = match output.target {
+            Target::Line { pin, .. } => (pin.0, pin.to_string()),
+            Target::Pwm { channel: 0, .. } => (12, "GPIO12 or GPIO18".to_owned()),
+            Target::Pwm { .. } => (13, "GPIO13 or GPIO19".to_owned()),
+        };
+        (place, line, format!("output {}", output.name))
     });
     let mut users: Vec<_> = sensors.chain(outputs).collect();
-    users.sort_by_key(|(pin, _)| *pin);
+    users.sort();
     let mut table = Columns::plain();
-    for (pin, user) in users {
-        table.row([pin.to_string(), user]);
+    for (_, line, user) in users {
+        table.row([line, user]);
     }
     table.finish()
 }

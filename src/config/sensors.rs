@@ -103,8 +103,8 @@ pub(super) fn name(
 
 fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Findings) -> Draft {
     let header = table.span().clone();
+    let (has_name, has_use) = (table.means("name"), table.means("use"));
     let common = table.split(&["name", "use", "every", "timeout"]);
-    let (has_name, has_use) = (common.has("name"), common.has("use"));
     let to = table.take("to");
     let keys: Keys = common.read(findings).unwrap_or_default();
     let name = name(keys.name, has_name, "sensor", &header, findings);
@@ -114,7 +114,12 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
     }
     let use_span = keys.r#use.as_ref().map_or_else(|| header.clone(), Spanned::span);
     let pin_span = if table.has("pin") { table.span_of("pin") } else { use_span };
-    let kind = keys.r#use.and_then(|tag| kind(&tag, table, findings));
+    let kind = if let Some(tag) = keys.r#use {
+        kind(&tag, table, findings)
+    } else {
+        table.finish_misspelt(findings);
+        None
+    };
     if let (Some(every), Some(Lane::Serial)) = (&keys.every, kind.as_ref().map(|kind| kind.device().lane())) {
         findings.warning(
             &every.span(),
@@ -138,6 +143,7 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, findings: &mut Findings) -> Opt
     if !Kind::TAGS.contains(&written.as_str()) {
         let message = format!("there is no sensor kind `{written}`");
         findings.fault(&tag.span(), message, words::one_of(written, Kind::TAGS));
+        table.finish_misspelt(findings);
         return None;
     }
     let places = table.clone();
@@ -202,7 +208,7 @@ fn route(
         .flat_map(|node| steps::element(node, findings))
         .collect();
     filter.extend(steps::steps(table.split(&steps::KEYS), findings));
-    let has_field = table.has("field");
+    let has_field = table.means("field");
     let keys: RouteKeys = table.read(findings).unwrap_or_default();
     if keys.field.is_none() && !has_field {
         findings.fault(&span, "this says how, but not where to", "add `field = \"channel.field1\"`");

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
 use super::diagnostic::Findings;
+use super::suggest::nearest;
 use super::words::{self, Complaint};
 
 /// A value of the map with its place.
@@ -70,6 +71,11 @@ impl<'a> Table<'a> {
         self.keys.contains_key(key)
     }
 
+    /// Whether the key is there, or one that was probably meant to be it: that is told as unknown, and not as missing too.
+    pub(super) fn means(&self, key: &'static str) -> bool {
+        self.has(key) || self.keys.keys().any(|written| nearest(written.get_ref(), [key]).is_some())
+    }
+
     /// Takes a key out.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.taken.push(key);
@@ -123,6 +129,7 @@ impl<'a> Table<'a> {
         read: impl Fn(ValueDeserializer<'a>) -> Result<T, Error>,
     ) -> Option<T> {
         let mut left_out: Vec<String> = Vec::new();
+        let most = findings.faults.len() + MOST_FAULTS;
         loop {
             let node = Spanned::new(self.span.clone(), DeValue::Table(self.keys.clone()));
             let error = match read(ValueDeserializer::from(node)) {
@@ -131,8 +138,9 @@ impl<'a> Table<'a> {
             };
             let place = error.span().unwrap_or_else(|| self.span.clone());
             let culprit = self.culprit(&place);
-            self.report(&error, &place, culprit.as_deref(), &left_out, findings);
-            let key = culprit.filter(|_| left_out.len() < MOST_FAULTS)?;
+            let meant = self.report(&error, &place, culprit.as_deref(), &left_out, findings);
+            left_out.extend(meant);
+            let key = culprit.filter(|_| findings.faults.len() < most)?;
             self.keys.remove(key.as_str());
             left_out.push(key);
         }
@@ -146,12 +154,23 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Refuses the keys that look like those that were taken; for a table whose other keys nobody can judge.
+    pub(super) fn finish_misspelt(self, findings: &mut Findings) {
+        let (what, taken) = (self.what, self.taken.clone());
+        for (key, _) in self.into_entries() {
+            if nearest(key.get_ref(), taken.iter().copied()).is_some() {
+                unknown_key(&key.span(), key.get_ref(), what, &taken, findings);
+            }
+        }
+    }
+
     /// The key that holds what stands at `place`.
     fn culprit(&self, place: &Range<usize>) -> Option<String> {
         let holder = self.keys.iter().find(|(key, node)| contains(&key.span(), place) || holds(node, place));
         holder.map(|(key, _)| key.get_ref().clone().into_owned())
     }
 
+    /// Tells an error. Gives the key that was probably meant by an unknown one: it must not be told as missing too.
     fn report(
         &self,
         error: &Error,
@@ -159,7 +178,7 @@ impl<'a> Table<'a> {
         culprit: Option<&str>,
         left_out: &[String],
         findings: &mut Findings,
-    ) {
+    ) -> Option<String> {
         match words::understand(error) {
             Complaint::UnknownKey(mut known) => {
                 let nested = culprit.is_some_and(|key| {
@@ -171,11 +190,12 @@ impl<'a> Table<'a> {
                 let written =
                     innermost_key(&self.keys, place).unwrap_or_else(|| culprit.unwrap_or_default().to_owned());
                 unknown_key(place, &written, if nested { "table" } else { self.what }, &known, findings);
+                return nearest(&written, known.iter().map(String::as_str)).filter(|_| !nested).map(str::to_owned);
             }
             Complaint::MissingKey(key) => {
                 let inside = culprit.map(|key| format!(" of `{key}`")).unwrap_or_default();
                 if !left_out.contains(&key) {
-                    findings.fault(place, format!("missing key `{key}`{inside}"), format!("add a line `{key} = …`"));
+                    findings.fault(place, format!("missing key `{key}`{inside}"), format!("add `{key} = …`"));
                 }
             }
             Complaint::Value(message, help) => {
@@ -183,6 +203,7 @@ impl<'a> Table<'a> {
                 findings.fault(place, message, help);
             }
         }
+        None
     }
 }
 
@@ -288,6 +309,12 @@ mod tests {
             read("name = 5"),
             (None, vec![told("5", "`name`: expected a text in quotes, found a whole number")])
         );
+    }
+
+    #[test]
+    fn a_misspelt_key_is_not_told_as_missing_too() {
+        assert_eq!(read("nmae = 'x'"), (None, vec![told("nmae", "unknown key `nmae`")]));
+        assert_eq!(read("title = 'x'").1.len(), 2);
     }
 
     #[test]

@@ -384,6 +384,15 @@ fn steps_of_a_filter_keep_their_order_and_short_forms_follow() {
 }
 
 #[test]
+fn a_level_is_what_it_was_in_the_end() {
+    let small = "use = \"nmea\"\nport = \"/dev/serial0\"\nto.latitude = \"house.lat\"";
+    let input = "use = \"input\"\npin = 22\nto.level = { field = \"house.field1\", publish = \"on_change\" }";
+    let settings = parse_small(|text| text.replace(small, input)).expect("a good map").settings;
+    let route = &settings.sensors[0].routes[0];
+    assert_eq!((route.reduce, route.publish), (Reduce::Last, Publish::OnChange));
+}
+
+#[test]
 fn pulses_add_up_over_the_slot_unless_the_map_says_otherwise() {
     let map = "use = \"counter\"\npin = 27\nto.sum = [\"house.field1\", { field = \"house.field2\", reduce = \"max\" }]\n\
                to.total = \"house.field3\"\nto.rate = \"house.field4\"";
@@ -393,6 +402,14 @@ fn pulses_add_up_over_the_slot_unless_the_map_says_otherwise() {
         settings.sensors[0].routes.iter().map(|route| (route.column.index(), route.reduce)).collect();
     reduces.sort_by_key(|(column, _)| *column);
     assert_eq!(reduces, [(0, Reduce::Sum), (1, Reduce::Max), (2, Reduce::Last), (3, Reduce::Mean)]);
+}
+
+#[test]
+fn a_misspelt_key_is_not_told_as_missing_too() {
+    for (key, typo) in [("version", "verson"), ("id", "idd"), ("name", "nmae"), ("use", "sue"), ("port", "prt")] {
+        let told = faults_where(&format!("{key} = "), &format!("{typo} = "));
+        assert_eq!(told, [format!("unknown key `{typo}`")]);
+    }
 }
 
 #[test]
