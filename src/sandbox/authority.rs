@@ -16,6 +16,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 /// clock can verify them.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
+    key_pem: String,
 }
 
 /// Why there is no certificate.
@@ -35,11 +36,30 @@ impl Authority {
     /// # Errors
     /// When the system gives no random numbers.
     pub fn new() -> Result<Self, AuthorityError> {
+        Self::with_key(KeyPair::generate()?)
+    }
+
+    /// The authority whose key this is. Its certificate is made anew; clients that trust the older one trust this one too, for it
+    /// has the same name and the same key.
+    ///
+    /// # Errors
+    /// When the text is no key.
+    pub fn restore(key_pem: &str) -> Result<Self, AuthorityError> {
+        Self::with_key(KeyPair::from_pem(key_pem)?)
+    }
+
+    fn with_key(key: KeyPair) -> Result<Self, AuthorityError> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "gatepost sandbox CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Ok(Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate()?)? })
+        let key_pem = key.serialize_pem();
+        Ok(Self { issuer: CertifiedIssuer::self_signed(params, key)?, key_pem })
+    }
+
+    /// Its key in PEM: whoever has it can impersonate the sandbox.
+    pub(super) fn key_pem(&self) -> String {
+        self.key_pem.clone()
     }
 
     /// Its certificate in PEM: what clients are told to trust.

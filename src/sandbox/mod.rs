@@ -36,6 +36,7 @@ mod update;
 pub use authority::{Authority, AuthorityError};
 pub use device::{Channel, Device, Rights};
 
+pub use folder::{Folder, FolderError};
 pub use journal::{ConnectSeen, Mark, NotSeen, PublishSeen};
 pub use record::{Closing, DropReason, Record, Refusal, SubscribeFault, What};
 pub use row::Row;

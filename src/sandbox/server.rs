@@ -292,7 +292,8 @@ impl Sandbox {
         })
     }
 
-    /// Changes what a device may do with a channel. Says whether there are such a device and such a channel.
+    /// Changes what a device may do with a channel. Says whether there are such a device and such a channel, with no more than
+    /// ten channels on the device.
     pub fn set_rights(&self, client_id: &str, channel: ChannelId, rights: Rights) -> bool {
         self.shared.lock().service.set_rights(client_id, channel, rights)
     }
@@ -363,9 +364,9 @@ fn open(
     peer: SocketAddr,
     sessions: &mut JoinSet<()>,
 ) {
-    let (id, queue) = shared.open(transport, peer);
+    let (id, inbox) = shared.open(transport, peer);
     let tls = transport.is_encrypted().then(|| tls.clone());
-    sessions.spawn(session::run(Arc::clone(shared), id, transport, tls, stream, queue));
+    sessions.spawn(session::run(Arc::clone(shared), id, transport, tls, stream, inbox));
 }
 
 /// Lets the core do what is due.
@@ -408,7 +409,20 @@ pub(super) struct Shared {
 
 struct State {
     service: Service,
-    queues: HashMap<ConnectionId, mpsc::Sender<Outgoing>>,
+    queues: HashMap<ConnectionId, Queue>,
+}
+
+/// The core's end of a connection's queue.
+struct Queue {
+    sender: mpsc::Sender<Outgoing>,
+    cut: CancellationToken,
+}
+
+/// The connection's end of its queue.
+pub(super) struct Inbox {
+    pub(super) receiver: mpsc::Receiver<Outgoing>,
+    /// Cancelled when there is no use in sending what waits.
+    pub(super) cut: CancellationToken,
 }
 
 impl Shared {
@@ -435,11 +449,12 @@ impl Shared {
         let _ = self.half_open.subscribe().wait_for(|half_open| !half_open).await;
     }
 
-    /// Takes what happened on a connection; hands a packet back that came while the link plays half-open.
-    pub(super) fn event(&self, id: ConnectionId, event: Event) -> Result<(), Event> {
+    /// Takes what happened on a connection. A packet that comes while the link plays half-open is handed back: it waits for the
+    /// thaw as it would in a socket that nobody reads.
+    pub(super) fn event(&self, id: ConnectionId, event: Event) -> Option<Event> {
         let mut state = self.lock();
         if state.service.switches().half_open && matches!(event, Event::Packet(_)) {
-            return Err(event);
+            return Some(event);
         }
         let gone = matches!(event, Event::Gone);
         let actions = state.service.event(self.clock.now(), id, event);
@@ -449,15 +464,16 @@ impl Shared {
         }
         drop(state);
         self.changed.notify_one();
-        Ok(())
+        None
     }
 
-    fn open(&self, transport: Transport, peer: SocketAddr) -> (ConnectionId, mpsc::Receiver<Outgoing>) {
+    fn open(&self, transport: Transport, peer: SocketAddr) -> (ConnectionId, Inbox) {
         let id = ConnectionId(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = mpsc::channel(QUEUE);
-        self.lock().queues.insert(id, sender);
-        self.event(id, Event::Opened { transport, peer }).expect("only packets are handed back");
-        (id, receiver)
+        let cut = CancellationToken::new();
+        self.lock().queues.insert(id, Queue { sender, cut: cut.clone() });
+        self.event(id, Event::Opened { transport, peer });
+        (id, Inbox { receiver, cut })
     }
 
     /// Lets the core do something and performs what it decides.
@@ -478,14 +494,15 @@ impl Shared {
                 match action {
                     Action::Send(id, packet) => {
                         let queue = state.queues.get(&id);
-                        if queue.is_some_and(|queue| queue.try_send(Outgoing::Packet(packet)).is_err()) {
+                        if queue.is_some_and(|queue| queue.sender.try_send(Outgoing::Packet(packet)).is_err()) {
                             stuck.push(id);
                         }
                     }
-                    // Without its sender the queue ends, with or without room for the word.
                     Action::Close(id) => {
-                        if let Some(queue) = state.queues.remove(&id) {
-                            let _ = queue.try_send(Outgoing::End);
+                        if let Some(queue) = state.queues.remove(&id)
+                            && queue.sender.try_send(Outgoing::End).is_err()
+                        {
+                            queue.cut.cancel();
                         }
                     }
                 }

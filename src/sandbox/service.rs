@@ -173,8 +173,8 @@ impl Service {
             return None;
         }
         let echo = self.echoes.front().map(|(at, _)| *at);
-        let ends = self.connections.values().filter_map(|connection| connection.end(&self.switches));
-        ends.map(|(at, _)| at).chain(echo).min()
+        let ends = self.connections.values().map(|connection| connection.end(&self.switches).0);
+        ends.chain(echo).min()
     }
 
     /// Does what is due: late echoes, and the end of connections that were silent for too long.
@@ -188,10 +188,8 @@ impl Service {
                 self.tell(&row, &mut actions);
             }
         }
-        let ended = |(&id, connection): (&ConnectionId, &Connection)| {
-            connection.end(&self.switches).filter(|(at, _)| *at <= now.mono).map(|(_, why)| (id, why))
-        };
-        let ended: Vec<_> = self.connections.iter().filter_map(ended).collect();
+        let ends = self.connections.iter().map(|(&id, connection)| (id, connection.end(&self.switches)));
+        let ended: Vec<_> = ends.filter(|(_, (at, _))| *at <= now.mono).map(|(id, (_, why))| (id, why)).collect();
         for (id, why) in ended {
             actions.extend(self.close(now, id, why));
         }
@@ -240,17 +238,16 @@ impl Service {
         Some(self.end_client(now, client, &Closing::PasswordChanged))
     }
 
-    /// Changes what a device may do with a channel, from its next packet on. Subscriptions stay. Says whether there is
-    /// such a device and such a channel.
+    /// Changes what a device may do with a channel, from its next packet on; granted subscriptions stay. Says whether that
+    /// could be: there are such a device and such a channel, and it is not the device's eleventh.
     pub fn set_rights(&mut self, client: &str, channel: ChannelId, rights: Rights) -> bool {
         let known = self.store.channel(channel).is_some();
-        match self.devices.get_mut(client) {
-            Some(device) if known => {
-                device.rights.insert(channel, rights);
-                true
-            }
-            _ => false,
+        let Some(device) = self.devices.get_mut(client).filter(|_| known) else { return false };
+        let room = device.rights.contains_key(&channel) || device.rights.len() < CHANNELS_OF_A_DEVICE;
+        if room {
+            device.rights.insert(channel, rights);
         }
+        room
     }
 
     /// Ends every connection.
@@ -359,7 +356,7 @@ impl Service {
         match stored {
             Err(why) => self.record(now, id, What::Dropped { client, topic, why }),
             Ok(row) => {
-                self.record(now, id, What::Accepted(row.clone()));
+                self.record(now, id, What::Accepted(Box::new(row.clone())));
                 if self.switches.echo_delay.is_zero() && self.echoes.is_empty() {
                     self.tell(&row, actions);
                 } else {

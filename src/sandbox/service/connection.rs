@@ -18,9 +18,6 @@ use crate::sandbox::topic::Filter;
 use crate::time::{Mono, Now};
 use crate::uplink::Transport;
 
-/// Most subscriptions of a connection: the feed, the fields and `+` of the ten channels a device can have.
-const SUBSCRIPTIONS: usize = 100;
-
 /// What is known of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -56,15 +53,15 @@ impl Connection {
     }
 
     /// When it ends if nothing more comes, and why.
-    pub(super) fn end(&self, switches: &Switches) -> Option<(Mono, Closing)> {
+    pub(super) fn end(&self, switches: &Switches) -> (Mono, Closing) {
         let idle = (self.active + switches.idle_limit, Closing::Idle);
         match &self.phase {
-            Phase::Greeting => Some((self.heard + CONNECT_LIMIT, Closing::NoConnect)),
+            Phase::Greeting => (self.heard + CONNECT_LIMIT, Closing::NoConnect),
             Phase::Online { keep_alive, .. } if !keep_alive.is_zero() => {
                 let silent = (self.heard + *keep_alive + *keep_alive / 2, Closing::KeepAlive);
-                Some(if silent.0 < idle.0 { silent } else { idle })
+                if silent.0 < idle.0 { silent } else { idle }
             }
-            Phase::Ignored | Phase::Online { .. } => Some(idle),
+            Phase::Ignored | Phase::Online { .. } => idle,
         }
     }
 
@@ -240,18 +237,20 @@ impl Service {
         let filter = Filter::parse(&asked.path);
         let client = self.connections.get(&id).and_then(Connection::client).unwrap_or_default().to_owned();
         let right = filter.is_some_and(|filter| self.rights(&client, filter.channel()).subscribe);
-        let held = match self.connections.get_mut(&id).map(|connection| &mut connection.phase) {
-            Some(Phase::Online { filters, .. }) => filters,
-            _ => return Err((client, SubscribeFault::NoRight)),
+        let Some(Phase::Online { filters: held, .. }) =
+            self.connections.get_mut(&id).map(|connection| &mut connection.phase)
+        else {
+            return Err((client, SubscribeFault::NoRight));
         };
         match filter {
             None => Err((client, SubscribeFault::BadTopic)),
             Some(_) if asked.qos != QoS::AtMostOnce => Err((client, SubscribeFault::QoS(asked.qos as u8))),
             Some(_) if !right => Err((client, SubscribeFault::NoRight)),
-            Some(filter) if held.contains(&filter) => Ok((client, filter)),
-            Some(_) if held.len() >= SUBSCRIPTIONS => Err((client, SubscribeFault::TooMany)),
             Some(filter) => {
-                held.push(filter);
+                // Each filter is held once: ten for each of at most ten channels is the bound.
+                if !held.contains(&filter) {
+                    held.push(filter);
+                }
                 Ok((client, filter))
             }
         }

@@ -150,25 +150,6 @@ fn a_refused_subscription_can_end_the_connection() {
 }
 
 #[test]
-fn subscriptions_of_a_connection_are_bounded() {
-    let switches = Switches::default();
-    let channels: Vec<_> = (1..=10).map(|id| Channel::new(ChannelId(id))).collect();
-    let device = (1..=10).fold(Device::new("writer", PASSWORD), |device, id| device.with(ChannelId(id), Rights::ALL));
-    let mut bench = Bench::new(switches.clone());
-    bench.service = Service::new(channels, vec![device], switches).unwrap();
-    let id = bench.online("writer");
-    for channel in 1..=10 {
-        assert_eq!(bench.subscribe(id, &format!("channels/{channel}/subscribe")), [suback(id, &[GRANTED])]);
-        assert_eq!(bench.subscribe(id, &format!("channels/{channel}/subscribe/fields/+")), [suback(id, &[GRANTED])]);
-        for field in 1..=8 {
-            let filter = format!("channels/{channel}/subscribe/fields/field{field}");
-            assert_eq!(bench.subscribe(id, &filter), [suback(id, &[GRANTED])], "{filter}");
-        }
-    }
-    assert_eq!(bench.subscribe(id, "channels/1/subscribe"), [suback(id, &[GRANTED])], "one more time changes nothing");
-}
-
-#[test]
 fn the_last_entry_can_be_pushed_on_subscribe() {
     let mut bench = Bench::new(Switches { push_last_on_subscribe: true, ..Switches::default() });
     let id = bench.online("writer");
