@@ -37,7 +37,7 @@ async fn rubbish_ends_its_own_connection_and_no_other() {
     let mut good = Client::online(&sandbox, Transport::Wss).await;
     let tcp = sandbox.addr(Transport::Tcp);
     let rubbish: [&[u8]; 6] = [
-        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         b"\xff\xff\xff\xff\xff\xff",
         b"\x00\x00",
         // A PUBLISH before any CONNECT.
