@@ -16,12 +16,12 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use ws_stream_tungstenite::WsStream;
 
-use super::server::{Inbox, Outgoing, Shared};
 use super::service::{CONNECT_LIMIT, ConnectionId, Event};
+use super::shared::{Inbox, Outgoing, Shared};
 use crate::uplink::Transport;
 
 /// Largest packet in either direction.
-pub(super) const PACKET_LIMIT: usize = 256 * 1024;
+const PACKET_LIMIT: usize = 256 * 1024;
 /// Room for one read.
 const READ: usize = 4096;
 /// How long a peer may leave its side of the socket full.
@@ -61,6 +61,7 @@ async fn converse(
     dressed: impl Future<Output = Result<Box<dyn Stream>, String>>,
     queue: mpsc::Receiver<Outgoing>,
 ) -> Event {
+    shared.thawed().await;
     let (reader, writer) = match tokio::time::timeout(CONNECT_LIMIT, dressed).await {
         Ok(Ok(stream)) => tokio::io::split(stream),
         Ok(Err(what)) => return Event::Broken(what),
