@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: serve::Args,
+    serve: Box<serve::Args>,
 }
 
 #[derive(Subcommand)]

@@ -20,7 +20,7 @@ use secrecy::ExposeSecret;
 
 use super::authority::{Authority, AuthorityError};
 use super::device::Device;
-use super::server::Sandbox;
+use super::handle::Sandbox;
 use crate::thingspeak::credentials::Credentials;
 use crate::uplink::Transport;
 

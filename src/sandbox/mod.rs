@@ -2,12 +2,12 @@
 //! where nobody knows.
 //!
 //! ```text
-//! sockets ─▶ server ─▶ service ─▶ rows, records
-//!               ◀── actions ──┘
+//! sockets ─▶ server, session ─▶ service ─▶ rows, records
+//!                     ◀── actions ──┘
 //! ```
 //!
-//! [`service`] is the pure core: MQTT packets and the time go in, packets and closed connections come out. `server`
-//! is the shell with the sockets; [`Sandbox`] is the handle that tests, `gatepost demo` and `gatepost sandbox` hold.
+//! [`service`] is the pure core: MQTT packets and the time go in, packets and closed connections come out. `server` and
+//! `session` are the shell with the sockets; [`Sandbox`] is the handle that tests, `gatepost demo` and `gatepost sandbox` hold.
 //!
 //! It reads topics and updates with code of its own, not with `thingspeak`'s: a mistake on the sending side must not be
 //! able to hide by being made on the receiving side too. It is no general broker: what a client sends reaches others only
@@ -21,6 +21,7 @@
 mod authority;
 mod device;
 mod folder;
+mod handle;
 mod journal;
 pub mod publish;
 mod record;
@@ -28,6 +29,7 @@ mod row;
 mod server;
 pub mod service;
 mod session;
+mod shared;
 mod store;
 mod switches;
 mod topic;
@@ -37,10 +39,10 @@ pub use authority::{Authority, AuthorityError};
 pub use device::{Channel, Device, Rights};
 
 pub use folder::{Folder, FolderError};
+pub use handle::{Options, Sandbox};
 pub use journal::{ConnectSeen, Mark, NotSeen, PublishSeen};
 pub use record::{Closing, DropReason, Record, Refusal, SubscribeFault, What};
 pub use row::Row;
-pub use server::{Options, Sandbox};
 pub use switches::{
     Duplicates, EchoValues, Loss, OtherEntries, RefusedBy, SecondConnection, SubscribeRefusal, Switches,
 };

@@ -69,7 +69,7 @@ pub enum What {
         filter: String,
     },
     /// An update became a row.
-    Accepted(Row),
+    Accepted(Box<Row>),
     /// An update vanished; its sender is told nothing.
     Dropped {
         /// Who sent it.
@@ -296,9 +296,9 @@ impl fmt::Display for Shown<'_> {
         const MOST: usize = 80;
         for character in self.0.chars().take(MOST) {
             if character.is_control() {
-                write!(f, "{}", character.escape_default())?
+                write!(f, "{}", character.escape_default())?;
             } else {
-                write!(f, "{character}")?
+                write!(f, "{character}")?;
             }
         }
         if self.0.chars().nth(MOST).is_some() { f.write_str("…") } else { Ok(()) }

@@ -5,6 +5,7 @@
 //! still arrive for it do nothing.
 
 mod connection;
+mod feed;
 #[cfg(test)]
 mod tests;
 
@@ -13,20 +14,19 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rumqttc::mqttbytes::v4::{Packet, Publish};
+use rumqttc::mqttbytes::v4::Packet;
 
 use super::device::{CHANNELS_OF_A_DEVICE, Channel, Device, Rights};
-use super::journal::{Journal, PublishSeen};
+use super::journal::Journal;
 use super::record::{Closing, DropReason, Record, What};
 use super::row::Row;
 use super::store::Store;
-use super::switches::{OtherEntries, Switches};
-use super::topic::{Filter, Target};
+use super::switches::Switches;
 use super::update::Update;
-use crate::entry::{ChannelId, FIELDS};
+use crate::entry::ChannelId;
 use crate::time::{Mono, Now};
 use crate::uplink::Transport;
-use connection::{Connection, Phase};
+use connection::Connection;
 
 /// How long a connection may be open without a CONNECT, TLS and WebSocket included.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -173,8 +173,8 @@ impl Service {
             return None;
         }
         let echo = self.echoes.front().map(|(at, _)| *at);
-        let ends = self.connections.values().filter_map(|connection| connection.end(&self.switches));
-        ends.map(|(at, _)| at).chain(echo).min()
+        let ends = self.connections.values().map(|connection| connection.end(&self.switches).0);
+        ends.chain(echo).min()
     }
 
     /// Does what is due: late echoes, and the end of connections that were silent for too long.
@@ -188,10 +188,8 @@ impl Service {
                 self.tell(&row, &mut actions);
             }
         }
-        let ended = |(&id, connection): (&ConnectionId, &Connection)| {
-            connection.end(&self.switches).filter(|(at, _)| *at <= now.mono).map(|(_, why)| (id, why))
-        };
-        let ended: Vec<_> = self.connections.iter().filter_map(ended).collect();
+        let ends = self.connections.iter().map(|(&id, connection)| (id, connection.end(&self.switches)));
+        let ended: Vec<_> = ends.filter(|(_, (at, _))| *at <= now.mono).map(|(id, (_, why))| (id, why)).collect();
         for (id, why) in ended {
             actions.extend(self.close(now, id, why));
         }
@@ -295,114 +293,5 @@ impl Service {
             |(&id, connection): (&ConnectionId, &Connection)| (connection.client() == Some(client)).then_some(id);
         let ids: Vec<_> = self.connections.iter().filter_map(of_client).collect();
         ids.into_iter().flat_map(|id| self.close(now, id, why.clone())).collect()
-    }
-
-    fn published(&mut self, now: Now, id: ConnectionId, publish: Publish) -> Vec<Action> {
-        let Some(client) = self.connections.get(&id).and_then(Connection::client).map(str::to_owned) else {
-            return Vec::new();
-        };
-        let qos = publish.qos as u8;
-        self.journal.publish(PublishSeen {
-            at: now,
-            connection: id,
-            client: client.clone(),
-            topic: publish.topic.clone(),
-            payload: publish.payload.clone(),
-            qos,
-            retain: publish.retain,
-            dup: publish.dup,
-        });
-        let violation = match (qos, publish.retain) {
-            (0, false) => None,
-            (0, true) => Some(DropReason::Retain),
-            _ => Some(DropReason::QoS(qos)),
-        };
-        if let Some(why) = violation {
-            let words = format!("a PUBLISH was refused: {why}");
-            self.record(now, Some(id), What::Dropped { client, topic: publish.topic, why });
-            return self.close(now, id, Closing::Violation(words));
-        }
-        let stored = self.judge(now, &client, &publish);
-        let mut actions = Vec::new();
-        self.settle(now, Some(id), client, publish.topic, stored, &mut actions);
-        actions
-    }
-
-    /// Whether a PUBLISH becomes a row.
-    fn judge(&mut self, now: Now, client: &str, publish: &Publish) -> Result<Row, DropReason> {
-        let target = Target::parse(&publish.topic).ok_or(DropReason::BadTopic)?;
-        if !self.rights(client, target.channel()).publish {
-            return Err(DropReason::NoRight);
-        }
-        let update = match target {
-            Target::Feed(_) => Update::from_form(&publish.payload)?,
-            Target::Field(_, number) => Update::from_field(number, &publish.payload)?,
-        };
-        self.store.store(now, client, target.channel(), update, &self.switches)
-    }
-
-    fn rights(&self, client: &str, channel: ChannelId) -> Rights {
-        self.devices.get(client).and_then(|device| device.rights.get(&channel)).copied().unwrap_or_default()
-    }
-
-    /// Writes down what became of an update, and tells the subscribers now or later.
-    fn settle(
-        &mut self,
-        now: Now,
-        id: Option<ConnectionId>,
-        client: String,
-        topic: String,
-        stored: Result<Row, DropReason>,
-        actions: &mut Vec<Action>,
-    ) {
-        match stored {
-            Err(why) => self.record(now, id, What::Dropped { client, topic, why }),
-            Ok(row) => {
-                self.record(now, id, What::Accepted(row.clone()));
-                if self.switches.echo_delay.is_zero() && self.echoes.is_empty() {
-                    self.tell(&row, actions);
-                } else {
-                    self.echoes.push_back((now.mono + self.switches.echo_delay, row));
-                }
-            }
-        }
-    }
-
-    /// Sends a row to all who subscribed to its channel.
-    fn tell(&self, row: &Row, actions: &mut Vec<Action>) {
-        for (&id, connection) in &self.connections {
-            if let Phase::Online { filters, .. } = &connection.phase {
-                self.tell_one(row, id, filters, actions);
-            }
-        }
-    }
-
-    /// Sends what of a row these subscriptions ask for, each topic once.
-    fn tell_one(&self, row: &Row, id: ConnectionId, filters: &[Filter], actions: &mut Vec<Action>) {
-        if self.switches.no_echo {
-            return;
-        }
-        let mut send = |filter: Filter, payload: String| {
-            let publish = Publish::new(filter.to_string(), rumqttc::QoS::AtMostOnce, payload);
-            actions.push(Action::Send(id, Packet::Publish(publish)));
-        };
-        let feed = Filter::Feed(row.channel);
-        if filters.contains(&feed)
-            && let Some(channel) = self.store.channel(row.channel)
-        {
-            send(feed, row.to_json(channel, &self.switches));
-        }
-        for (number, value) in (1..).zip(&row.fields).take(FIELDS) {
-            if !filters.iter().any(|filter| filter.covers_field(row.channel, number)) {
-                continue;
-            }
-            let payload = match (value, self.switches.field_feed_hears_other_entries) {
-                (Some(value), _) => value.clone(),
-                (None, OtherEntries::Never) => continue,
-                (None, OtherEntries::Empty) => String::new(),
-                (None, OtherEntries::Null) => "null".to_owned(),
-            };
-            send(Filter::Field(row.channel, number), payload);
-        }
     }
 }

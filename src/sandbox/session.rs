@@ -16,12 +16,12 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use ws_stream_tungstenite::WsStream;
 
-use super::server::{Outgoing, Shared};
 use super::service::{CONNECT_LIMIT, ConnectionId, Event};
+use super::shared::{Inbox, Outgoing, Shared};
 use crate::uplink::Transport;
 
 /// Largest packet in either direction.
-pub(super) const PACKET_LIMIT: usize = 256 * 1024;
+const PACKET_LIMIT: usize = 256 * 1024;
 /// Room for one read.
 const READ: usize = 4096;
 /// How long a peer may leave its side of the socket full.
@@ -44,24 +44,38 @@ pub(super) async fn run(
     transport: Transport,
     tls: Option<TlsAcceptor>,
     stream: TcpStream,
-    queue: mpsc::Receiver<Outgoing>,
+    inbox: Inbox,
 ) {
-    let last = match tokio::time::timeout(CONNECT_LIMIT, dress(stream, transport, tls)).await {
-        Ok(Ok(stream)) => {
-            let (reader, writer) = tokio::io::split(stream);
-            tokio::select! {
-                last = read(&shared, id, reader) => last,
-                last = write(&shared, writer, queue) => last,
-            }
-        }
-        Ok(Err(what)) => Event::Broken(what),
-        Err(_) => Event::Broken("the handshake took too long".to_owned()),
+    let last = tokio::select! {
+        last = converse(&shared, id, dress(stream, transport, tls), inbox.receiver) => last,
+        () = inbox.cut.cancelled() => Event::Gone,
     };
-    let ended = matches!(last, Event::Gone);
-    // Only packets are handed back, and neither of these is one.
-    let _ = shared.event(id, last);
-    if !ended {
-        let _ = shared.event(id, Event::Gone);
+    shared.event(id, last);
+    shared.event(id, Event::Gone);
+}
+
+/// Reads and writes until the writing ends.
+async fn converse(
+    shared: &Shared,
+    id: ConnectionId,
+    dressed: impl Future<Output = Result<Box<dyn Stream>, String>>,
+    queue: mpsc::Receiver<Outgoing>,
+) -> Event {
+    shared.thawed().await;
+    let (reader, writer) = match tokio::time::timeout(CONNECT_LIMIT, dressed).await {
+        Ok(Ok(stream)) => tokio::io::split(stream),
+        Ok(Err(what)) => return Event::Broken(what),
+        Err(_) => return Event::Broken("the handshake took too long".to_owned()),
+    };
+    let reading = async {
+        let last = read(shared, id, reader).await;
+        // The core's answer to it is the last thing to be written.
+        shared.event(id, last);
+        std::future::pending().await
+    };
+    tokio::select! {
+        last = reading => last,
+        last = write(shared, writer, queue) => last,
     }
 }
 
@@ -126,7 +140,7 @@ async fn read(shared: &Shared, id: ConnectionId, mut reader: impl AsyncRead + Un
                 Err(error) => return Event::Broken(error.to_string()),
             };
             first = false;
-            while let Err(handed_back) = shared.event(id, event) {
+            while let Some(handed_back) = shared.event(id, event) {
                 event = handed_back;
                 shared.thawed().await;
             }
@@ -161,7 +175,7 @@ async fn write(shared: &Shared, mut writer: impl AsyncWrite + Unpin, mut queue: 
         queue.recv_many(&mut batch, usize::MAX).await;
         shared.thawed().await;
         let mut bytes = BytesMut::new();
-        // A queue that ended without a word was full when the core closed it.
+        // A queue that ended without a word belongs to a connection whose peer is gone.
         let mut over = batch.is_empty();
         for outgoing in batch.drain(..) {
             match outgoing {

@@ -33,8 +33,8 @@ struct Shelf {
 
 impl Store {
     pub(super) fn new(channels: Vec<Channel>) -> Self {
-        let shelf = |channel: Channel| (channel.id, Shelf { channel, rows: VecDeque::new(), stored: 0, window: None });
-        Self { channels: channels.into_iter().map(shelf).collect(), good: 0 }
+        let empty = |channel: Channel| (channel.id, Shelf { channel, rows: VecDeque::new(), stored: 0, window: None });
+        Self { channels: channels.into_iter().map(empty).collect(), good: 0 }
     }
 
     pub(super) fn channel(&self, id: ChannelId) -> Option<&Channel> {
@@ -58,11 +58,11 @@ impl Store {
         update: Update,
         switches: &Switches,
     ) -> Result<Row, DropReason> {
-        let shelf = self.channels.get_mut(&id).ok_or(DropReason::NoRight)?;
+        let kept = self.channels.get_mut(&id).ok_or(DropReason::NoRight)?;
         let created_at = update.created_at.unwrap_or_else(|| Utc::from_seconds(now.utc.seconds()));
-        if let Err(reason) = shelf.judge(now.mono, created_at, switches.duplicate) {
+        if let Err(reason) = kept.judge(now.mono, created_at, switches.duplicate) {
             if switches.dropped_restarts_window {
-                shelf.window = Some(now.mono);
+                kept.window = Some(now.mono);
             }
             return Err(reason);
         }
@@ -71,11 +71,11 @@ impl Store {
         if switches.loss.is_some_and(|loss| turn % u64::from(loss.of.max(1)) < u64::from(loss.lost)) {
             return Err(DropReason::Lost);
         }
-        shelf.window = Some(now.mono);
-        shelf.stored += 1;
+        kept.window = Some(now.mono);
+        kept.stored += 1;
         let row = Row {
             channel: id,
-            entry_id: shelf.stored,
+            entry_id: kept.stored,
             created_at,
             fields: update.fields,
             latitude: update.latitude,
@@ -85,10 +85,10 @@ impl Store {
             arrived: now,
             by: by.to_owned(),
         };
-        if shelf.rows.len() == ROWS {
-            shelf.rows.pop_front();
+        if kept.rows.len() == ROWS {
+            kept.rows.pop_front();
         }
-        shelf.rows.push_back(row.clone());
+        kept.rows.push_back(row.clone());
         Ok(row)
     }
 }

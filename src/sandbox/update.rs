@@ -126,7 +126,7 @@ mod tests {
         let update = Update::from_form(
             b"field1=20.5&field2=41&lat=30.61&long=40.35&elevation=12&status=ok&created_at=2026-11-22 08:00:00",
         )
-        .unwrap();
+        .expect("a good update");
         assert_eq!(update.fields[0].as_deref(), Some("20.5"));
         assert_eq!(update.fields[1].as_deref(), Some("41"));
         assert_eq!(update.latitude.as_deref(), Some("30.61"));
@@ -140,14 +140,14 @@ mod tests {
     fn form_encoding_is_undone() {
         let update =
             Update::from_form(b"status=a+b%2Bc%26d%3de&field1=-3&created_at=2026-11-22T09%3A00%3A00%2B01%3A00")
-                .unwrap();
+                .expect("a good update");
         assert_eq!(update.status.as_deref(), Some("a b+c&d=e"));
         assert_eq!(update.created_at, Utc::parse("2026-11-22T08:00:00Z"));
     }
 
     #[test]
     fn control_bytes_and_bytes_above_127_are_ignored() {
-        let update = Update::from_form(b"status=21\xc2\xb0C%0A%C2%B0!&fi\x00eld1=7").unwrap();
+        let update = Update::from_form(b"status=21\xc2\xb0C%0A%C2%B0!&fi\x00eld1=7").expect("a good update");
         assert_eq!(update.status.as_deref(), Some("21C!"));
         assert_eq!(update.fields[0].as_deref(), Some("7"));
     }
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_bare_value_is_taken_as_it_is() {
-        let update = Update::from_field(4, b"a+b%41").unwrap();
+        let update = Update::from_field(4, b"a+b%41").expect("a good update");
         assert_eq!(update.fields[3].as_deref(), Some("a+b%41"));
     }
 

@@ -17,14 +17,14 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::SOON;
 
 /// A client that is polled by the test alone.
-pub struct Client {
+pub(crate) struct Client {
     broker: EventLoop,
     /// Messages that came while something else was waited for.
     messages: Vec<(String, String)>,
 }
 
 /// How to get to a sandbox: by transport, with these roots.
-pub fn options(sandbox: &Sandbox, transport: Transport, ca_pem: &str) -> MqttOptions {
+pub(crate) fn options(sandbox: &Sandbox, transport: Transport, ca_pem: &str) -> MqttOptions {
     let port = sandbox.addr(transport).port();
     let host = match transport {
         Transport::Ws => format!("ws://localhost:{port}/mqtt"),
@@ -57,7 +57,7 @@ fn tls(ca_pem: &str) -> Arc<ClientConfig> {
 
 impl Client {
     /// Connects with these options and waits for CONNACK.
-    pub async fn connect(options: MqttOptions) -> Result<Self, ConnectionError> {
+    pub(crate) async fn connect(options: MqttOptions) -> Result<Self, ConnectionError> {
         let mut broker = EventLoop::new(options, 10);
         broker.network_options.set_connection_timeout(SOON.as_secs());
         match broker.poll().await? {
@@ -67,12 +67,12 @@ impl Client {
     }
 
     /// Connects as the sandbox's device.
-    pub async fn online(sandbox: &Sandbox, transport: Transport) -> Self {
+    pub(crate) async fn online(sandbox: &Sandbox, transport: Transport) -> Self {
         Self::connect(options(sandbox, transport, &sandbox.ca_pem())).await.expect("let in")
     }
 
     /// The next thing that comes from the broker.
-    pub async fn incoming(&mut self) -> Result<Packet, ConnectionError> {
+    pub(crate) async fn incoming(&mut self) -> Result<Packet, ConnectionError> {
         loop {
             let event = tokio::time::timeout(SOON, self.broker.poll()).await.expect("something comes");
             if let Event::Incoming(packet) = event? {
@@ -99,7 +99,7 @@ impl Client {
     }
 
     /// Subscribes and waits for SUBACK; says whether it was granted.
-    pub async fn subscribe(&mut self, filter: &str) -> bool {
+    pub(crate) async fn subscribe(&mut self, filter: &str) -> bool {
         self.broker.pending.push_back(Request::Subscribe(Subscribe::new(filter, QoS::AtMostOnce)));
         let answer = |packet: &Packet| match packet {
             Packet::SubAck(ack) => Some(!ack.return_codes.contains(&SubscribeReasonCode::Failure)),
@@ -109,24 +109,24 @@ impl Client {
     }
 
     /// Publishes and waits until the broker has read it, by a ping.
-    pub async fn publish(&mut self, topic: &str, payload: &str) {
+    pub(crate) async fn publish(&mut self, topic: &str, payload: &str) {
         self.broker.pending.push_back(Request::Publish(Publish::new(topic, QoS::AtMostOnce, payload)));
         self.ping().await;
     }
 
     /// Sends a ping and waits for its answer.
-    pub async fn ping(&mut self) {
+    pub(crate) async fn ping(&mut self) {
         self.send_ping();
         self.until(|packet| matches!(packet, Packet::PingResp).then_some(())).await;
     }
 
     /// Sends a ping at the next poll.
-    pub fn send_ping(&mut self) {
+    pub(crate) fn send_ping(&mut self) {
         self.broker.pending.push_back(Request::PingReq(PingReq));
     }
 
     /// The next message: topic and payload.
-    pub async fn message(&mut self) -> (String, String) {
+    pub(crate) async fn message(&mut self) -> (String, String) {
         while self.messages.is_empty() {
             if let Packet::Publish(message) = self.incoming().await.expect("the connection holds") {
                 self.keep(message);

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use gatepost::sandbox::{Closing, Sandbox, What};
+use gatepost::sandbox::{Closing, Options, Sandbox, Switches, What};
 use gatepost::uplink::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::client::Client;
-use crate::{SOON, options, sandbox};
+use crate::{ONE, SOON, options, sandbox};
 
 /// CONNECT of client id, user name `device` and password `password`, clean session, without keep-alive (MQTT 3.1.1 section 3.1).
 const CONNECT: &[u8] = b"\x10\x24\0\x04MQTT\x04\xc2\0\0\0\x06device\0\x06device\0\x08password";
@@ -37,7 +37,7 @@ async fn rubbish_ends_its_own_connection_and_no_other() {
     let mut good = Client::online(&sandbox, Transport::Wss).await;
     let tcp = sandbox.addr(Transport::Tcp);
     let rubbish: [&[u8]; 6] = [
-        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         b"\xff\xff\xff\xff\xff\xff",
         b"\x00\x00",
         // A PUBLISH before any CONNECT.
@@ -95,19 +95,25 @@ async fn other_versions_of_mqtt_are_refused_by_connack_1() {
 
 #[tokio::test]
 async fn a_burst_is_answered_and_a_client_that_never_reads_is_cut() {
-    let sandbox = sandbox(options()).await;
+    let switches = Switches { push_last_on_subscribe: true, ..Switches::default() };
+    let sandbox = sandbox(Options { switches, ..options() }).await;
     let mut stream = TcpStream::connect(sandbox.addr(Transport::Tcp)).await.expect("it listens");
     stream.write_all(&[CONNECT, &PINGREQ.repeat(2000)].concat()).await.expect("it reads");
     let mut answers = vec![0; 4 + 4000];
     tokio::time::timeout(SOON, stream.read_exact(&mut answers)).await.expect("in time").expect("all of them");
     drop(stream);
 
+    // Every subscription is answered with an entry of two kilobytes, until the buffers on the way are full.
+    let value = "1".repeat(255);
+    let names: Vec<String> = (1..=8).map(|number| format!("field{number}")).collect();
+    let pairs: Vec<_> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
+    sandbox.publish(ONE, &pairs).expect("stored");
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let mut stream = socket.connect(sandbox.addr(Transport::Tcp)).await.expect("it listens");
     stream.write_all(CONNECT).await.expect("it reads");
-    let pings = PINGREQ.repeat(8192);
-    let flood = async { while stream.write_all(&pings).await.is_ok() {} };
+    let subscribes = b"\x82\x19\0\x01\0\x14channels/1/subscribe\0".repeat(100);
+    let flood = async { while stream.write_all(&subscribes).await.is_ok() {} };
     tokio::time::timeout(SOON, flood).await.expect("it is cut while it writes");
     wait_for_closed(&sandbox, |why| *why == Closing::SlowReader).await;
 }

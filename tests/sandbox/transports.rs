@@ -95,7 +95,6 @@ async fn answer_to(addr: std::net::SocketAddr, path: &str, more: &str) -> String
         match tokio::time::timeout(SOON, stream.read(&mut chunk)).await.expect("it answers") {
             Ok(read @ 1..) => answer.extend_from_slice(&chunk[..read]),
             Ok(0) | Err(_) => break,
-            Ok(_) => unreachable!("a read is nothing or something"),
         }
     }
     String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()

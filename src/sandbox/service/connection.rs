@@ -53,15 +53,15 @@ impl Connection {
     }
 
     /// When it ends if nothing more comes, and why.
-    pub(super) fn end(&self, switches: &Switches) -> Option<(Mono, Closing)> {
+    pub(super) fn end(&self, switches: &Switches) -> (Mono, Closing) {
         let idle = (self.active + switches.idle_limit, Closing::Idle);
         match &self.phase {
-            Phase::Greeting => Some((self.heard + CONNECT_LIMIT, Closing::NoConnect)),
+            Phase::Greeting => (self.heard + CONNECT_LIMIT, Closing::NoConnect),
             Phase::Online { keep_alive, .. } if !keep_alive.is_zero() => {
                 let silent = (self.heard + *keep_alive + *keep_alive / 2, Closing::KeepAlive);
-                Some(if silent.0 < idle.0 { silent } else { idle })
+                if silent.0 < idle.0 { silent } else { idle }
             }
-            Phase::Ignored | Phase::Online { .. } => Some(idle),
+            Phase::Ignored | Phase::Online { .. } => idle,
         }
     }
 
@@ -237,9 +237,10 @@ impl Service {
         let filter = Filter::parse(&asked.path);
         let client = self.connections.get(&id).and_then(Connection::client).unwrap_or_default().to_owned();
         let right = filter.is_some_and(|filter| self.rights(&client, filter.channel()).subscribe);
-        let held = match self.connections.get_mut(&id).map(|connection| &mut connection.phase) {
-            Some(Phase::Online { filters, .. }) => filters,
-            _ => return Err((client, SubscribeFault::NoRight)),
+        let Some(Phase::Online { filters: held, .. }) =
+            self.connections.get_mut(&id).map(|connection| &mut connection.phase)
+        else {
+            return Err((client, SubscribeFault::NoRight));
         };
         match filter {
             None => Err((client, SubscribeFault::BadTopic)),

@@ -14,6 +14,7 @@ use rumqttc::mqttbytes::v4::{Connect, Packet, Publish, Subscribe};
 use super::{Action, ConnectionId, Event, Service};
 use crate::entry::ChannelId;
 use crate::sandbox::device::{Channel, Device, Rights};
+use crate::sandbox::journal::Mark;
 use crate::sandbox::record::What;
 use crate::sandbox::row::Row;
 use crate::sandbox::switches::Switches;
@@ -39,8 +40,8 @@ impl Bench {
             Device::new("writer", PASSWORD).with(FREE, Rights::ALL).with(PAID, Rights::ALL),
             Device::new("reader", PASSWORD).with(FREE, Rights::SUBSCRIBE),
         ];
-        let service = Service::new(channels, devices, switches).unwrap();
-        let now = Now { mono: Mono::new(Duration::from_secs(1000)), utc: Utc::parse("2026-11-22T08:00:00Z").unwrap() };
+        let service = Service::new(channels, devices, switches).expect("they fit together");
+        let now = Now { mono: Mono::new(Duration::from_secs(1000)), utc: Utc::from_seconds(1_795_334_400) };
         Self { service, now, opened: 0 }
     }
 
@@ -100,7 +101,7 @@ impl Bench {
     }
 
     fn last_record(&self) -> What {
-        self.service.journal().since(Default::default()).last().expect("something was recorded").what.clone()
+        self.service.journal().since(Mark::default()).last().expect("something was recorded").what.clone()
     }
 }
 
@@ -114,7 +115,7 @@ fn good_connect(client: &str) -> Connect {
 fn messages(actions: &[Action]) -> Vec<(ConnectionId, String, String)> {
     let message = |action: &Action| match action {
         Action::Send(id, Packet::Publish(publish)) => {
-            Some((*id, publish.topic.clone(), String::from_utf8(publish.payload.to_vec()).unwrap()))
+            Some((*id, publish.topic.clone(), String::from_utf8(publish.payload.to_vec()).expect("text")))
         }
         _ => None,
     };

@@ -18,7 +18,7 @@ fn refused(switches: Switches, connect: Connect) -> (ConnectionId, Vec<Action>, 
     let id = bench.open();
     let actions = bench.packet(id, Packet::Connect(connect));
     assert!(!bench.is_online(id));
-    let why = bench.service.journal().since(Default::default()).find_map(|record| match record.what {
+    let why = bench.service.journal().since(Mark::default()).find_map(|record| match record.what {
         What::Refused { why, .. } => Some(why),
         _ => None,
     });
@@ -177,7 +177,7 @@ fn a_kicked_client_may_come_back() {
 fn channels_and_devices_must_fit_together() {
     let service = |channels: &[u64], devices| {
         let channels = channels.iter().map(|&id| Channel::new(ChannelId(id))).collect();
-        Service::new(channels, devices, Switches::default()).map(|_| ()).unwrap_err()
+        Service::new(channels, devices, Switches::default()).map(|_| ()).expect_err("they do not fit together")
     };
     assert_eq!(service(&[1, 1], vec![]), SetupError::ChannelTwice(ChannelId(1)));
     let twins = vec![Device::new("a", "b"), Device::new("a", "c")];
@@ -190,7 +190,7 @@ fn channels_and_devices_must_fit_together() {
 
     let channels = (1..=11).map(|id| Channel::new(ChannelId(id))).collect();
     let ten = (1..=10).fold(Device::new("a", "b"), |device, id| device.with(ChannelId(id), Rights::ALL));
-    let mut service = Service::new(channels, vec![ten], Switches::default()).unwrap();
+    let mut service = Service::new(channels, vec![ten], Switches::default()).expect("they fit together");
     assert!(service.set_rights("a", ChannelId(10), Rights::PUBLISH));
     assert!(!service.set_rights("a", ChannelId(11), Rights::PUBLISH), "ten is the limit later on, too");
 }
@@ -200,10 +200,10 @@ fn no_record_and_no_dump_holds_a_password() {
     let mut bench = Bench::new(Switches::default());
     bench.online("writer");
     bench.connect_as("stranger");
-    bench.service.set_password(bench.now, "writer", "another-secret").unwrap();
+    bench.service.set_password(bench.now, "writer", "another-secret").expect("a known device");
     let everything = format!("{:?}", bench.service);
     assert!(!everything.contains(PASSWORD) && !everything.contains("another-secret"));
-    for record in bench.service.journal().since(Default::default()) {
+    for record in bench.service.journal().since(Mark::default()) {
         assert!(!record.to_string().contains(PASSWORD));
     }
 }

@@ -92,7 +92,7 @@ fn somebody_elses_update_shares_the_window() {
     let mut bench = Bench::new(Switches::default());
     let id = bench.online("writer");
     let (row, _) = bench.service.publish(bench.now, FREE, &[("field1", "100% & more"), ("field2", "2")]);
-    assert_eq!(row.unwrap().field(1), Some("100% & more"));
+    assert_eq!(row.expect("stored").field(1), Some("100% & more"));
     bench.seconds_later(10);
     assert!(matches!(bench.update(id, "field1=1"), Some(DropReason::RateLimited { .. })));
     let (refused, _) = bench.service.publish(bench.now, FREE, &[("field1", "3")]);
@@ -190,7 +190,7 @@ fn qos_above_0_and_retain_end_the_connection() {
         let mut bench = Bench::new(Switches::default());
         let id = bench.online("writer");
         assert_eq!(bench.packet(id, Packet::Publish(publish)), [Action::Close(id)]);
-        let dropped = bench.service.journal().since(Default::default()).any(|record| match &record.what {
+        let dropped = bench.service.journal().since(Mark::default()).any(|record| match &record.what {
             What::Dropped { why, .. } => *why == reason,
             _ => false,
         });
