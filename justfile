@@ -47,7 +47,7 @@ proof *rows:
 
 # Cross-build for Windows and run what can run under Wine
 windows:
-    tests/windows
+    tests/proof/windows
 
 # Size of the release binary
 size:

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # The script that sources this sets `cache` and `target`.
 # What is built for the emulated machines: the real binary in its release profile, and the one kernel module that Debian's
 # kernels leave out. Each function prints the path of what it built.
 

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # The script that sources this sets `cache` and defines `stop`.
 # What comes from Debian: tools installed on this machine, and packages that are only unpacked into the cache (kernels,
 # the emulated machines' files, the standard library for arm64). The latter, and what bookworm-backports alone has,
 # come through package lists of our own, so that this machine's apt sources stay as they are. They name no mirror:
@@ -20,7 +20,7 @@ require_debian() {
 }
 
 # install_packages LISTS PACKAGE...: installs what is missing. LISTS is empty for this machine's own package lists, or
-# the architecture of one of ours, and then backports come first.
+# the architecture of one of ours, and then backports come first. Nothing is ever removed for it: apt refuses instead.
 install_packages() {
     local lists=$1 package text missing=() as_root=() options=()
     shift
@@ -43,11 +43,12 @@ install_packages() {
         options+=(-t bookworm-backports)
     fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get "${options[@]}" install -q -y --no-install-recommends "${missing[@]}" </dev/null >&2 ||
+        apt-get "${options[@]}" install -q -y --no-remove --no-install-recommends "${missing[@]}" </dev/null >&2 ||
         stop "apt-get could not install ${missing[*]}."
 }
 
 # The mirror that this machine's sources name for a suite.
+# shellcheck disable=SC2016 # The names are apt's.
 mirror_of() {
     local mirror
     mirror=$(apt-get indextargets --format '$(RELEASE) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # The script that sources this sets `cache` and `proof`.
 # The emulated machines: a kernel of Debian's (6.12, the series that Raspberry Pi OS runs) and a RAM disk with glibc and busybox.
 # There is no disk and no network: a row's files go along in a second RAM disk, and its words come back by the serial
 # console. KVM is not used, so that a run means the same everywhere.
@@ -94,7 +94,7 @@ make_base() {
     rm -rf "$base"
     unpack "$1" "$base" busybox-static libc6 libgcc-s1
     # Character sets and documents nobody reads there.
-    rm -rf "$base"/usr/share "$base"/usr/lib/*/gconv
+    rm -rf "${base:?}"/usr/{share,lib/*/gconv}
     mkdir -p "$base"/{dev,proc,run,sys,tmp}
     install -m 755 "$proof/guest/init" "$base/init"
     pack "$base" "$folder/base.cpio.gz"

@@ -1,3 +1,4 @@
+# shellcheck shell=dash source=tests/proof/guest/guest.sh
 # Drives the character-device back end on gpio-sim, the kernel's simulated GPIO chip: its lines are named as on a Pi, a
 # pull from sysfs is the push of a button, and the value of an output reads back from sysfs.
 . /proof/guest.sh

@@ -1,3 +1,4 @@
+# shellcheck shell=dash source=tests/proof/guest/guest.sh
 . /proof/guest.sh
 tr -d '\0' </proc/device-tree/model
 echo
