@@ -1,0 +1,55 @@
+# Single steps of the work. `./test` is the one command that a change must pass; the rest is for looking closer.
+
+# List the recipes
+default:
+    @just --list
+
+# Everything that a change must pass; CI runs exactly this
+test:
+    ./test
+
+# Format and lints
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# The tests inside the library: no sockets beyond loopback, no broker
+unit *args:
+    cargo test --locked --lib {{ args }}
+
+# The tests of the whole program, against the sandbox and a real Mosquitto
+e2e *args:
+    cargo test --locked --test '*' {{ args }}
+
+# The drivers against a folder of real captures, named by GATEPOST_CAPTURES
+captures:
+    @test -d "${GATEPOST_CAPTURES:?name the folder of captures: GATEPOST_CAPTURES=/path/to/captures just captures}" \
+        || { echo "GATEPOST_CAPTURES names no folder: $GATEPOST_CAPTURES" >&2; exit 1; }
+    cargo test --locked --test captures -- --ignored --nocapture
+
+# The whole way on this machine, with simulated hardware
+demo *args:
+    cargo run --locked -- demo {{ args }}
+
+# Licences, bans and sources of the dependencies; needs no network
+deny:
+    @command -v cargo-deny >/dev/null || { echo "no cargo-deny: run 'cargo install cargo-deny --locked'" >&2; exit 1; }
+    cargo deny --offline check licenses bans sources
+
+# Advisories too; fetches the advisory database, or reads the one that cargo-deny has
+advisories:
+    @command -v cargo-deny >/dev/null || { echo "no cargo-deny: run 'cargo install cargo-deny --locked'" >&2; exit 1; }
+    cargo deny check advisories
+
+# What needs real kernel interfaces, on emulated machines: slow, prints a dated table (rows may be named)
+proof *rows:
+    tests/proof/run {{ rows }}
+
+# Cross-build for Windows and run what can run under Wine
+windows:
+    tests/proof/windows
+
+# Size of the release binary
+size:
+    cargo build --release --locked
+    @ls -l "${CARGO_TARGET_DIR:-target}/release/gatepost" | awk '{ printf "%.2f MB\n", $5 / 1e6 }'

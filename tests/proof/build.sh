@@ -1,0 +1,49 @@
+# shellcheck shell=bash disable=SC2154 # The script that sources this sets `cache` and `target`.
+# What is built for the emulated machines: the real binary in its release profile, and the one kernel module that Debian's
+# kernels leave out. Each function prints the path of what it built.
+
+# The binary for amd64, by this machine's own Rust.
+build_amd64() {
+    cargo build --release --locked >&2
+    printf '%s' "$target/release/gatepost"
+}
+
+# The binary for arm64: by this machine's Rust where it has that target, else by Debian's compiler and Debian's
+# standard library for arm64, which is only unpacked, so that this machine needs no foreign architecture.
+build_arm64() {
+    local triple=aarch64-unknown-linux-gnu library=$cache/arm64-std
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
+    install_packages "" gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    if [[ ! -d $(rustc --print sysroot)/lib/rustlib/$triple/lib ]]; then
+        install_packages "" rustc-web
+        [[ -d $library ]] || unpack arm64 "$library" libstd-rust-web-dev
+        export RUSTC=/usr/bin/rustc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="--sysroot $library/usr"
+    fi
+    # A folder of its own: another compiler's build scripts would make the two builds undo each other.
+    cargo build --release --locked --target $triple --target-dir "$cache/target-arm64" >&2
+    printf '%s' "$cache/target-arm64/$triple/release/gatepost"
+}
+
+# gpio-sim.ko for the amd64 kernel. Debian leaves CONFIG_GPIO_SIM off, so it is built from Debian's own kernel source
+# against Debian's headers, both only unpacked. irq_sim, which it needs, is linked into it.
+build_gpio_sim() {
+    local version=$1 work=$cache/gpio-sim headers
+    if [[ ! -f $work/gpio-sim.ko ]]; then
+        rm -rf "$work"
+        headers=$work/unpacked/usr/src/linux-headers-$version
+        unpack amd64 "$work/unpacked" "linux-headers-$version" "linux-headers-${version%-amd64}-common" \
+            "linux-kbuild-${version%-amd64}" linux-source-6.12/bookworm-backports
+        # The one absolute path in the headers.
+        sed -i "s#^include /usr/src#include $work/unpacked/usr/src#" "$headers/Makefile"
+        tar -C "$work" -xf "$work/unpacked/usr/src/linux-source-6.12.tar.xz" --strip-components=3 \
+            linux-source-6.12/drivers/gpio/gpio-sim.c linux-source-6.12/kernel/irq/irq_sim.c
+        # A module may not link to an object of its own name.
+        mv "$work/gpio-sim.c" "$work/gpio-sim-main.c"
+        # irq_to_desc is not exported to modules; generic_handle_irq looks the descriptor up and runs the same handler.
+        sed -i 's/handle_simple_irq(irq_to_desc(irqnum));/generic_handle_irq(irqnum);/' "$work/irq_sim.c"
+        printf 'obj-m := gpio-sim.o\ngpio-sim-y := gpio-sim-main.o irq_sim.o\n' >"$work/Kbuild"
+        make -s -C "$headers" "M=$work" modules >&2 || stop "gpio-sim does not build."
+        rm -r "$work/unpacked"
+    fi
+    printf '%s' "$work/gpio-sim.ko"
+}
