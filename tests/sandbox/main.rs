@@ -7,6 +7,8 @@
 mod client;
 mod hostile;
 mod outages;
+#[cfg(target_os = "linux")]
+mod program;
 mod transports;
 
 use std::sync::Arc;

@@ -261,3 +261,30 @@ impl Welcome<'_> {
         writeln!(f, "  {mosquitto} mosquitto_sub -t channels/{channel}/subscribe")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_read_with_license_and_fields() {
+        let channel = |text: &str| text.parse::<ChannelArg>().map(|channel| channel.0);
+        assert_eq!(channel("7"), Ok(Channel::new(ChannelId(7))));
+        assert_eq!(channel("7:paid"), Ok(Channel::new(ChannelId(7)).paid()));
+        assert_eq!(channel("7:128:paid"), Ok(Channel::new(ChannelId(7)).paid().with_fields(&[1, 2, 8])));
+        for wrong in ["", "x", "7:", "7:free", "7:9", "-7"] {
+            assert!(channel(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn devices_are_read_with_their_rights() {
+        let device = |text: &str| text.parse::<DeviceArg>().map(|device| (device.name, device.rights));
+        let rights =
+            vec![(ChannelId(1), Rights::ALL), (ChannelId(2), Rights::PUBLISH), (ChannelId(3), Rights::SUBSCRIBE)];
+        assert_eq!(device("garden=1,2:publish,3:subscribe"), Ok(("garden".to_owned(), rights)));
+        for wrong in ["garden", "=1", "garden=", "garden=1:write", "../garden=1", "a b=1"] {
+            assert!(device(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -168,3 +168,75 @@ enum Second {
     /// The newer one is refused
     RefuseNew,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        switches: Switches,
+    }
+
+    fn parsed(flags: &[&str]) -> sandbox::Switches {
+        let line = ["sandbox"].iter().chain(flags);
+        Line::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).switches.at_start()
+    }
+
+    #[test]
+    fn without_flags_the_sandbox_behaves_as_by_default() {
+        assert_eq!(parsed(&[]), sandbox::Switches::default());
+    }
+
+    #[test]
+    fn every_flag_turns_its_own_switch() {
+        let flags = [
+            "--push-last-on-subscribe",
+            "--field-feed-hears-other-entries=empty",
+            "--pings-count-as-activity=false",
+            "--refusal=connack4",
+            "--subscribe-refusal=disconnect",
+            "--duplicate=accept",
+            "--dropped-restarts-window",
+            "--echo-values=numbers",
+            "--omit-disabled-fields",
+            "--echo-delay=2s",
+            "--no-echo",
+            "--drop=1/3",
+            "--second-connection=refuse-new",
+            "--idle-limit=90s",
+        ];
+        let all = sandbox::Switches {
+            push_last_on_subscribe: true,
+            field_feed_hears_other_entries: OtherEntries::Empty,
+            pings_count_as_activity: false,
+            refusal: RefusedBy::Connack4,
+            subscribe_refusal: SubscribeRefusal::Disconnect,
+            duplicate: sandbox::Duplicates::Accept,
+            dropped_restarts_window: true,
+            echo_values: sandbox::EchoValues::Numbers,
+            omit_disabled_fields: true,
+            echo_delay: Duration::from_secs(2),
+            no_echo: true,
+            loss: Some(Loss { lost: 1, of: 3 }),
+            half_open: false,
+            second_connection: SecondConnection::RefuseNew,
+            idle_limit: Duration::from_secs(90),
+        };
+        assert_eq!(parsed(&flags), all);
+        for flag in flags {
+            assert_ne!(parsed(&[flag]), sandbox::Switches::default(), "{flag}");
+        }
+    }
+
+    #[test]
+    fn losses_are_a_part_of_a_whole() {
+        assert_eq!(loss("0/1"), Ok(Loss { lost: 0, of: 1 }));
+        for wrong in ["", "1", "2/1", "0/0", "-1/2", "a/b"] {
+            assert!(loss(wrong).is_err(), "{wrong}");
+        }
+    }
+}
