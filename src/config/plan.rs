@@ -263,7 +263,7 @@ fn losses(settings: &Settings) -> String {
         lines.push(format!(
             "{}: in an outage the last {} are kept (up to {} entries, {}); older ones are dropped and counted.",
             channel.name,
-            format_duration(channel.backlog.keep).to_string().replace("days", " days"),
+            format_duration(channel.backlog.keep).to_string().replace("day", " day"),
             channel.backlog.keep.as_secs() / channel.every.as_secs().max(1),
             size(channel.backlog.max_size),
         ));
