@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use log::{LevelFilter, debug, error, info, warn};
 
@@ -135,7 +136,8 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Mutex<usize>) 
     match notice {
         Notice::Up { after: None } => info!(device; "link up"),
         Notice::Up { after: Some((down, tries)) } => {
-            let down = humantime::format_duration(std::time::Duration::from_secs(down.as_secs()));
+            // Nobody counts the parts of a second, and "after 0s" reads like a mistake.
+            let down = humantime::format_duration(Duration::from_secs(down.as_secs().max(1)));
             info!(device, down:%, tries; "link up again after {down}");
         }
         Notice::Down { failure, retry_in } if failure.kind == Kind::Login => {
