@@ -23,6 +23,8 @@ pub(crate) const TRANSPORTS: [Transport; 4] = [Transport::Tcp, Transport::Tls, T
 pub(crate) const GATEWAY: &str = "GyE6JTcAMiEJNBgYBzcwLxo";
 /// Its password: 24 characters of base64, those that need care included.
 pub(crate) const PASSWORD: &str = "q+7Jx/0Lb2TzN9u+V4mR/w8K";
+/// Who signed its certificate.
+pub(crate) const AUTHORITY: &str = "a test's authority";
 /// Who writes feeds, who hears publishes, and their password.
 const SERVICE: &str = "service";
 const WATCHER: &str = "watcher";
@@ -45,7 +47,7 @@ impl Broker {
     /// One whose certificate is made for this name.
     pub(crate) fn start_as(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let certificates = Certificates::of(name);
+        let certificates = Certificates::of(AUTHORITY, name);
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
         write("ca.pem", &certificates.ca);
         write("leaf.pem", &certificates.leaf);

@@ -14,16 +14,16 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// A new authority, and a leaf for a server of this name.
-    pub(crate) fn of(name: &str) -> Self {
+    /// A new authority of this name, and a leaf for a server of that name.
+    pub(crate) fn of(authority: &str, server: &str) -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "a test's authority");
+        params.distinguished_name.push(DnType::CommonName, authority);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = || KeyPair::generate().expect("random numbers");
         let authority = CertifiedIssuer::self_signed(params, key()).expect("a certificate");
 
-        let mut params = CertificateParams::new([name.to_owned()]).expect("a host name");
+        let mut params = CertificateParams::new([server.to_owned()]).expect("a host name");
         params.distinguished_name.push(DnType::CommonName, "a test's broker");
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -110,11 +110,16 @@ impl Program {
         String::from_utf8_lossy(&line).replace('\0', " ")
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        kill(pid, signal).expect("it is there");
+    }
+
     /// Sends a signal and waits for the end; returns how it ended and after what time.
     pub(crate) fn end_by(&mut self, signal: Signal) -> (ExitStatus, Duration) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         let sent = Instant::now();
-        kill(pid, signal).expect("it is there");
+        self.signal(signal);
         let status = self.wait_for_end();
         (status, sent.elapsed())
     }
