@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,27 +66,20 @@ async fn demo(args: &Args, directory: &Path) -> anyhow::Result<()> {
     for sensor in &settings.sensors {
         sensor.kind.device().simulate(&sim);
     }
-    println!("{}", welcome(&settings, &sandbox, &folder, &pins));
+    let screen = Screen::default();
+    screen.say(&welcome(&settings, &sandbox, &folder, &pins));
 
-    let stored = Arc::new(tokio::sync::Notify::new());
-    let wanted = args.entries;
-    let teller = Teller::new(&settings, wanted.map(|count| (count, Arc::clone(&stored))));
+    let teller = Teller::new(&settings, screen.clone(), args.entries);
     let daemon = Daemon { settings, hal: sim.hal(), observer: teller, tuning: Tuning::default() };
-    let enough = async {
-        match wanted {
-            Some(_) => stored.notified().await,
-            None => std::future::pending().await,
-        }
-    };
     let ended = async {
         tokio::select! {
-            () = stop => println!(),
-            () = enough => {}
+            () = stop => screen.say(""),
+            () = screen.enough.notified() => {}
         }
     };
     tokio::select! {
         done = daemon.run(ended) => done?,
-        () = commands(&sandbox) => {}
+        () = commands(&sandbox, &screen) => {}
     }
     sandbox.stop().await;
     Ok(())
@@ -125,12 +119,12 @@ async fn prepare(folder: &Folder) -> anyhow::Result<(Sandbox, Settings)> {
 }
 
 /// Sends the demo's commands as somebody else would, then waits for ever.
-async fn commands(sandbox: &Sandbox) {
+async fn commands(sandbox: &Sandbox, screen: &Screen) {
     for (field, value) in COMMANDS {
         tokio::time::sleep(BETWEEN_COMMANDS).await;
-        println!("  you      ─▶  somebody writes {field} = {value} to channel 3 `switches`");
+        screen.say(&format!("  you      ─▶  somebody writes {field} = {value} to channel 3 `switches`"));
         if let Err(why) = sandbox.publish(ChannelId(3), &[(field, value)]) {
-            println!("  you      ─▶  ThingSpeak dropped it: {why}");
+            screen.say(&format!("  you      ─▶  ThingSpeak dropped it: {why}"));
         }
     }
     std::future::pending().await
@@ -140,7 +134,7 @@ fn welcome(settings: &Settings, sandbox: &Sandbox, folder: &Folder, pins: &Path)
     let mut text = String::new();
     let port = sandbox.addr(Transport::Wss).port();
     let program = program();
-    let folder_path = folder.path().display();
+    let folder_path = quoted(folder.path());
     let mut line = |words: &str| {
         text.push_str(words);
         text.push('\n');
@@ -163,22 +157,33 @@ fn welcome(settings: &Settings, sandbox: &Sandbox, folder: &Folder, pins: &Path)
     line("");
     line("Try it from a second terminal:");
     line("  open the door, see it in the next stored entry (1 on the pin is closed, 0 is open):");
-    line(&format!("    echo 0 > {}", pins.join("GPIO22").display()));
+    line(&format!("    echo 0 > {}", quoted(&pins.join("GPIO22"))));
     line("  switch the lamp, as your phone would; then read its pin:");
     line(&format!("    {program} sandbox publish --dir {folder_path} --channel 3 field1=1"));
-    line(&format!("    cat {}", pins.join("GPIO17").display()));
+    line(&format!("    cat {}", quoted(&pins.join("GPIO17"))));
     line("  or with Mosquitto's client:");
     line(&format!(
-        "    XDG_CONFIG_HOME={folder_path}/mosquitto-remote mosquitto_pub -t channels/3/publish -m field1=0"
+        "    XDG_CONFIG_HOME={} mosquitto_pub -t channels/3/publish -m field1=0",
+        quoted(&folder.path().join("mosquitto-remote"))
     ));
     line("");
     line("Ctrl-C stops it.");
     text
 }
 
-/// How the program was called, so that what is printed can be copied.
+/// How the program is called from any directory, so that what is printed can be copied into another terminal.
 fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "gatepost".to_owned())
+    let called = std::env::args_os().next().map_or_else(|| PathBuf::from("gatepost"), PathBuf::from);
+    // A bare name was found on the PATH, where a second terminal finds it too.
+    let is_bare = called.components().count() == 1;
+    quoted(&if is_bare { called } else { std::path::absolute(&called).unwrap_or(called) })
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/\\._-:~".contains(letter);
+    if text.chars().all(is_plain) { text } else { format!("'{text}'") }
 }
 
 fn whereabouts(sensor: &config::Sensor) -> String {
@@ -191,13 +196,31 @@ fn whereabouts(sensor: &config::Sensor) -> String {
     format!("{}{at}: {}", sensor.kind.tag(), routed.join(", "))
 }
 
+/// Where the reader looks.
+#[derive(Clone, Default)]
+struct Screen {
+    /// Rung when the reader has seen enough.
+    enough: Arc<tokio::sync::Notify>,
+}
+
+impl Screen {
+    /// Prints a line. Where nobody reads any more, as behind `| head`, the demo ends.
+    fn say(&self, line: &str) {
+        if writeln!(io::stdout(), "{line}").is_err() {
+            self.enough.notify_one();
+        }
+    }
+}
+
 /// Puts the daemon's events into sentences.
 struct Teller {
     settings: Settings,
     started: Instant,
     /// Values of the open slot, one line of them before each entry.
     state: Mutex<State>,
-    until: Option<(u64, Arc<tokio::sync::Notify>)>,
+    screen: Screen,
+    /// After so many stored entries it is enough.
+    wanted: Option<u64>,
 }
 
 #[derive(Default)]
@@ -208,11 +231,12 @@ struct State {
 
 impl Teller {
     #[expect(clippy::new_ret_no_self, reason = "a teller is only ever seen as the daemon's observer")]
-    fn new(settings: &Settings, until: Option<(u64, Arc<tokio::sync::Notify>)>) -> Observer {
-        let teller = Self { settings: settings.clone(), started: Instant::now(), state: Mutex::default(), until };
+    fn new(settings: &Settings, screen: Screen, wanted: Option<u64>) -> Observer {
+        let (settings, started) = (settings.clone(), Instant::now());
+        let teller = Self { settings, started, state: Mutex::default(), screen, wanted };
         Arc::new(move |event| {
             if let Some(words) = teller.words(event) {
-                println!("{:>5.1} s  {words}", teller.started.elapsed().as_secs_f64());
+                teller.screen.say(&format!("{:>5.1} s  {words}", teller.started.elapsed().as_secs_f64()));
             }
         })
     }
@@ -317,10 +341,8 @@ impl Teller {
     fn count_stored(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.stored += 1;
-        if let Some((wanted, bell)) = &self.until
-            && state.stored == *wanted
-        {
-            bell.notify_one();
+        if self.wanted == Some(state.stored) {
+            self.screen.enough.notify_one();
         }
     }
 }

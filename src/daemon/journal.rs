@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use log::{LevelFilter, debug, error, info, warn};
 
@@ -14,19 +15,41 @@ use crate::daemon::intake::Edge;
 use crate::uplink::failure::Kind;
 use crate::uplink::session::Notice;
 
-/// Starts logging: where, and from which level on. `RUST_LOG` narrows or widens it on a terminal.
+/// Starts logging: where, and from which level on. Of the libraries only warnings are told: what they say of each packet
+/// would bury the rest. `RUST_LOG` narrows or widens both on a terminal.
 pub fn start(level: LevelFilter) {
     #[cfg(target_os = "linux")]
     if systemd_journal_logger::connected_to_journal()
         && let Ok(journal) = systemd_journal_logger::JournalLog::new()
-        && journal.install().is_ok()
+        && log::set_boxed_logger(Box::new(Journal(journal))).is_ok()
     {
         log::set_max_level(level);
         return;
     }
-    let environment = env_logger::Env::default().default_filter_or(level.as_str());
+    let environment = env_logger::Env::default().default_filter_or(format!("warn,gatepost={level}"));
     // A second start in one process (tests) keeps the first logger.
     let _ = env_logger::Builder::from_env(environment).format_target(false).format_timestamp_secs().try_init();
+}
+
+/// The journal, without what libraries say below a warning.
+#[cfg(target_os = "linux")]
+struct Journal(systemd_journal_logger::JournalLog);
+
+#[cfg(target_os = "linux")]
+impl log::Log for Journal {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn || metadata.target().starts_with("gatepost")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 /// An observer that writes the log.
@@ -115,14 +138,15 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Mutex<usize>) 
     match notice {
         Notice::Up { after: None } => info!(device; "device {device}: link up"),
         Notice::Up { after: Some((down, tries)) } => {
-            let down = humantime::format_duration(std::time::Duration::from_secs(down.as_secs()));
+            // Nobody counts the parts of a second, and "after 0s" reads like a mistake.
+            let down = humantime::format_duration(Duration::from_secs(down.as_secs().max(1)));
             info!(device, down:%, tries; "device {device}: link up again after {down}");
         }
         Notice::Down { failure, retry_in } if failure.kind == Kind::Login => {
-            error!(device, retry_s = retry_in.as_secs(); "device {device}: link down: {failure}");
+            error!(device, retry_ms:? = retry_in.as_millis(); "device {device}: link down: {failure}");
         }
         Notice::Down { failure, retry_in } => {
-            warn!(device, retry_s = retry_in.as_secs(); "device {device}: link down: {failure}");
+            warn!(device, retry_ms:? = retry_in.as_millis(); "device {device}: link down: {failure}");
         }
         Notice::Renewed { gap } => {
             let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);

@@ -11,15 +11,30 @@ use crate::uplink::{Broker, Transport};
 
 /// The other side closed the connection.
 pub(super) fn closed() -> Failure {
-    Failure::new(Kind::Closed, "the broker closed the connection")
+    let words =
+        "the broker closed the connection; if it does so again and again, another program may use the same MQTT device";
+    Failure::new(Kind::Closed, words)
 }
 
 /// A connection that was up has ended.
 pub(super) fn lost(error: &ConnectionError) -> Failure {
+    let was_closed = matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted));
+    if was_closed || io_within(error).is_some_and(is_close) {
+        closed()
+    } else {
+        Failure::new(Kind::Network, format!("the connection broke: {}", plain(error)))
+    }
+}
+
+/// The socket's own error. What fails while a packet is read comes as one of the packet's form.
+fn io_within(error: &ConnectionError) -> Option<&std::io::Error> {
     match error {
-        ConnectionError::MqttState(StateError::ConnectionAborted) => closed(),
-        ConnectionError::MqttState(StateError::Io(io)) | ConnectionError::Io(io) if is_close(io) => closed(),
-        other => Failure::new(Kind::Network, format!("the connection broke: {}", plain(other))),
+        ConnectionError::MqttState(
+            StateError::Io(io) | StateError::Deserialization(rumqttc::mqttbytes::Error::Io(io)),
+        )
+        | ConnectionError::Tls(TlsError::Io(io))
+        | ConnectionError::Io(io) => Some(io),
+        _ => None,
     }
 }
 
@@ -32,6 +47,10 @@ fn is_close(error: &std::io::Error) -> bool {
 pub(super) fn connect_failure(error: &ConnectionError, broker: &Broker, clock_says: Utc) -> Failure {
     let Broker { host, port, transport, .. } = broker;
     let at = format!("{host}:{port}");
+    if let (ConnectionError::MqttState(_), Some(error)) = (error, io_within(error)) {
+        // The connection stood, and ended before the login was answered.
+        return if is_close(error) { unanswered(&at, *transport) } else { io(error, &at, *transport, clock_says) };
+    }
     match error {
         ConnectionError::ConnectionRefused(code) => refused(*code),
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
@@ -42,14 +61,7 @@ pub(super) fn connect_failure(error: &ConnectionError, broker: &Broker, clock_sa
         ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error) => {
             io(error, &at, *transport, clock_says)
         }
-        ConnectionError::MqttState(StateError::Io(error)) if !is_close(error) => io(error, &at, *transport, clock_says),
-        ConnectionError::MqttState(StateError::ConnectionAborted | StateError::Io(_)) => Failure::new(
-            Kind::Closed,
-            format!(
-                "{at} closed the connection without answering the login: the credentials may be wrong, another program \
-                 may use the same MQTT device, or this is not the port for {transport}"
-            ),
-        ),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => unanswered(&at, *transport),
         ConnectionError::NotConnAck(_) | ConnectionError::MqttState(StateError::Deserialization(_)) => {
             Failure::new(Kind::Protocol, format!("{at} does not speak MQTT over {transport}: check transport and port"))
         }
@@ -58,6 +70,16 @@ pub(super) fn connect_failure(error: &ConnectionError, broker: &Broker, clock_sa
         }
         other => Failure::new(Kind::Network, format!("{at}: {}", plain(other))),
     }
+}
+
+fn unanswered(at: &str, transport: Transport) -> Failure {
+    Failure::new(
+        Kind::Closed,
+        format!(
+            "{at} closed the connection without answering the login: the credentials may be wrong, another program may \
+             use the same MQTT device, or this is not the port for {transport}"
+        ),
+    )
 }
 
 fn refused(code: ConnectReturnCode) -> Failure {
@@ -88,7 +110,7 @@ fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock_s
             format!("{at} answered HTTP {} to /mqtt: this is not ThingSpeak's MQTT port", response.status().as_u16()),
         ),
         Error::Io(error) => io(error, at, transport, clock_says),
-        other => Failure::new(Kind::Protocol, format!("{at} is no MQTT WebSocket: {other}")),
+        other => Failure::new(Kind::Protocol, format!("{at} is no MQTT WebSocket ({other}): check transport and port")),
     }
 }
 
@@ -131,7 +153,8 @@ fn certificate(error: &rustls::Error, host: &str, clock_says: Utc) -> Failure {
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
                 format!("the certificate was not made for {host}: check broker.host; somebody may sit in between")
             }
-            Bad::UnknownIssuer => format!(
+            // The latter is an issuer of the right name with another key, such as a CA that was made anew.
+            Bad::UnknownIssuer | Bad::BadSignature => format!(
                 "the certificate of {host} was signed by nobody this machine trusts: update ca-certificates, or name the \
                  right ca_file; somebody may sit in between"
             ),
@@ -147,8 +170,5 @@ fn certificate(error: &rustls::Error, host: &str, clock_says: Utc) -> Failure {
 
 /// The library's words without its nesting; none of its errors carries a password.
 fn plain(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::MqttState(StateError::Io(io)) | ConnectionError::Io(io) => io.to_string(),
-        other => other.to_string(),
-    }
+    io_within(error).map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 use tokio_rustls::rustls;
@@ -84,8 +85,9 @@ impl Uplink {
                     continue;
                 }
                 Action::Deliver(delivery) => {
-                    // A full queue means that the outputs' task is dead or hopelessly behind: the newest command goes.
-                    if self.deliveries.try_send(delivery).is_err() {
+                    // A full queue means that the outputs' task is hopelessly behind: the newest command goes. A
+                    // closed one means that the outputs have stopped, as they do before the uplinks.
+                    if let Err(TrySendError::Full(_)) = self.deliveries.try_send(delivery) {
                         log::warn!("a command was dropped: the outputs do not keep up");
                     }
                     continue;

@@ -1,0 +1,111 @@
+//! A broker that is not there yet, goes away and comes back, or is shared with a second program.
+
+use std::time::Duration;
+
+use gatepost::time::Utc;
+use gatepost::uplink::Transport;
+use nix::sys::signal::Signal;
+
+use crate::broker::{Broker, GATEWAY};
+use crate::gateway::Gateway;
+use crate::program::Program;
+
+/// How long it is watched that something does not happen.
+const WATCHED: Duration = Duration::from_secs(30);
+
+/// The time of an entry of channel 1 that the watcher has heard.
+fn time_of(line: &str) -> Utc {
+    let (_, at) = line.split_once("created_at=").unwrap_or_else(|| panic!("no time: {line}"));
+    Utc::parse(at).unwrap_or_else(|| panic!("no time: {line}"))
+}
+
+/// Times of the entries that its log says were closed.
+fn closed(program: &Program) -> Vec<Utc> {
+    let of_channel = "entry waits channel=greenhouse";
+    program.said().lines().filter(|line| line.contains(of_channel)).map(time_of).collect()
+}
+
+/// Starts the broker again with a watcher that misses nothing: until it is there, the gateway is kept from connecting.
+fn revive(broker: &mut Broker, gateway: &Program) -> Program {
+    gateway.signal(Signal::SIGSTOP);
+    broker.revive();
+    let watcher = broker.watch();
+    gateway.signal(Signal::SIGCONT);
+    watcher
+}
+
+#[test]
+fn a_broker_that_comes_later_gets_what_was_measured_before() {
+    let mut broker = Broker::start();
+    broker.kill();
+    let gateway = Gateway::of(&broker, Transport::Wss);
+    let mut program = gateway.run();
+    program.wait_for("link down: nothing listens at localhost:");
+    gateway.wait_for_pin("GPIO17", "0");
+    let first = time_of(&program.wait_for("entry waits channel=greenhouse"));
+    let mut watcher = revive(&mut broker, &program);
+    program.wait_for("link up again after");
+    assert_eq!(time_of(&watcher.wait_for("channels/1/publish ")), first);
+}
+
+#[test]
+fn entries_of_an_outage_arrive_afterwards_in_order_with_their_own_times() {
+    let mut broker = Broker::start();
+    let mut watcher = broker.watch();
+    let gateway = Gateway::of(&broker, Transport::Wss);
+    let mut program = gateway.run();
+    let first = time_of(&watcher.wait_for("channels/1/publish "));
+    drop(watcher);
+    broker.kill();
+    program.wait_for("link down: the broker closed the connection");
+    for _ in 0..4 {
+        program.wait_for("entry waits channel=greenhouse");
+    }
+    let mut watcher = revive(&mut broker, &program);
+    program.wait_for("link up again after");
+    let all: Vec<Utc> = closed(&program).into_iter().filter(|at| *at > first).collect();
+    assert!(all.len() >= 4, "{all:?}");
+    let last = *all.last().expect("four at least");
+    let mut arrived = Vec::new();
+    while arrived.last() != Some(&last) {
+        arrived.push(time_of(&watcher.wait_for("channels/1/publish ")));
+    }
+    assert!(arrived.is_sorted(), "{arrived:?}");
+    // The first of them may be the one that was on its way when the broker was killed.
+    arrived.dedup();
+    arrived.retain(|at| *at > first);
+    // One may have reached the broker just before it was killed, unseen by the watcher that the broker took with it.
+    let missing = all.iter().filter(|at| !arrived.contains(at)).count();
+    assert!(missing <= 1 && arrived.len() >= 4, "closed {all:?}, arrived {arrived:?}");
+    println!("{} entries of the outage, {first} to {last}, in order", arrived.len());
+}
+
+#[test]
+fn a_dead_broker_does_not_fill_the_log() {
+    let mut broker = Broker::start();
+    broker.kill();
+    let gateway = Gateway::of(&broker, Transport::Tcp);
+    let mut program = gateway.run_quietly();
+    program.wait_for("link down: ");
+    assert_eq!(program.hear("a line that never comes", WATCHED), None);
+    let said = program.said();
+    println!("{said}");
+    // Three outputs, the start, and the link.
+    assert!(said.lines().count() <= 6, "{said}");
+}
+
+#[test]
+fn two_programs_with_one_client_id_do_not_chase_each_other() {
+    let mut broker = Broker::start();
+    let gateways = [(); 2].map(|()| Gateway::of(&broker, Transport::Tcp));
+    let mut programs: Vec<Program> = gateways.iter().map(Gateway::run_quietly).collect();
+    for program in &mut programs {
+        program.wait_for("link up");
+    }
+    broker.log().wait_for("already connected, closing old connection");
+    assert_eq!(broker.log().hear("a line that never comes", WATCHED), None);
+    let logins = broker.log().said().matches(&format!("as {GATEWAY} (")).count();
+    let lines: Vec<usize> = programs.iter().map(|program| program.said().lines().count()).collect();
+    println!("{logins} logins, {lines:?} lines of log\n{}", programs[0].said());
+    assert!(logins <= 60, "{logins} logins in {} s", WATCHED.as_secs());
+}
