@@ -1,8 +1,19 @@
-//! Readings become one [`Entry`](crate::entry::Entry) per channel and slot.
+//! Readings become one [`Entry`] per channel and slot.
+//!
+//! A slot is a stretch of the boot clock that ends on the wall clock's grid: with `every = "20s"` at :00, :20 and :40 of
+//! each minute. A reading belongs to the slot in which it was *taken*, so a slot may be closed some time after its end
+//! without harm; that is how the sending of many devices is spread.
+//!
+//! Invariants: `created_at` is the slot's end in whole seconds; within a channel it only grows, whatever the wall clock
+//! does; two closes of a channel are at least the license's interval apart; a value that is missing is left out.
+//!
+//! It is not a buffer: what it returns goes to the spool at once.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::entry::{ChannelId, Column, Reduce};
+use crate::entry::{Cell, Cells, ChannelId, Column, Entry, Form, Reduce};
+use crate::time::{Mono, Now, Utc};
 
 /// When a route's value is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -33,15 +44,17 @@ pub enum StatusText {
 pub struct Channel {
     /// Its number.
     pub id: ChannelId,
-    /// The slot's length.
+    /// The slot's length, in whole seconds.
     pub every: Duration,
     /// Least time between two entries.
     pub interval: Duration,
     /// What its status column says.
     pub status: StatusText,
+    /// How long after its end a slot is closed, so that a thousand devices do not publish in one instant.
+    pub spread: Duration,
 }
 
-/// Where the readings of one quantity go.
+/// Where the values of one quantity go.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Index of the channel.
@@ -52,4 +65,263 @@ pub struct Route {
     pub reduce: Reduce,
     /// When it goes out.
     pub publish: Publish,
+    /// Digits after the point.
+    pub decimals: Option<u8>,
 }
+
+/// Open slots of all channels.
+#[derive(Debug)]
+pub struct Batch {
+    channels: Vec<OpenSlot>,
+    routes: Vec<RouteState>,
+    closed: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct OpenSlot {
+    channel: Channel,
+    /// Where the slot ends. `None` until the first value came.
+    end: Option<Mono>,
+    /// Whether it ends at a change, which is not spread.
+    early: bool,
+    /// Where the one before ended, for the license's interval.
+    last_end: Option<Mono>,
+    last_created_at: Option<Utc>,
+    /// What the status text will say.
+    trouble: Vec<String>,
+}
+
+#[derive(Debug)]
+struct RouteState {
+    route: Route,
+    sums: Option<Sums>,
+    /// The last value taken, to know a change.
+    last: Option<f64>,
+}
+
+/// A slot's readings of one quantity.
+#[derive(Clone, Copy, Debug)]
+struct Sums {
+    count: u32,
+    first: f64,
+    last: f64,
+    min: f64,
+    max: f64,
+    sum: f64,
+}
+
+impl Batch {
+    /// A batch without values.
+    pub fn new(channels: &[Channel], routes: &[Route]) -> Self {
+        let open = |channel: &Channel| OpenSlot {
+            channel: channel.clone(),
+            end: None,
+            early: false,
+            last_end: None,
+            last_created_at: None,
+            trouble: Vec::new(),
+        };
+        Self {
+            channels: channels.iter().map(open).collect(),
+            routes: routes.iter().map(|route| RouteState { route: route.clone(), sums: None, last: None }).collect(),
+            closed: VecDeque::new(),
+        }
+    }
+
+    /// Takes a value of the route with this index, measured `at`. Returns whether the next close moved forward, so that
+    /// whoever sleeps until [`Batch::next_close`] must look again.
+    pub fn value(&mut self, now: Now, route: usize, at: Mono, value: f64) -> bool {
+        let channel = self.routes[route].route.channel;
+        let opened = self.open_slot(now, channel, at);
+        let state = &mut self.routes[route];
+        match &mut state.sums {
+            Some(sums) => sums.add(value),
+            none => *none = Some(Sums::of(value)),
+        }
+        #[expect(clippy::float_cmp, reason = "any difference is a change; tolerance is the filter's business")]
+        let changed = state.last.replace(value) != Some(value);
+        let early = changed && state.route.publish == Publish::OnChange && self.channels[channel].end_early(at);
+        opened || early
+    }
+
+    /// Notes that a channel misses a quantity in this slot, in words for its status text.
+    pub fn trouble(&mut self, now: Now, channel: usize, at: Mono, words: &str) -> bool {
+        if self.channels[channel].channel.status == StatusText::Off {
+            return false;
+        }
+        let opened = self.open_slot(now, channel, at);
+        self.trouble_in_open_slot(channel, words);
+        opened
+    }
+
+    /// Notes trouble that lasts in the slot that is open, if one is.
+    pub fn trouble_in_open_slot(&mut self, channel: usize, words: &str) {
+        let slot = &mut self.channels[channel];
+        let wanted = slot.channel.status == StatusText::Health && slot.end.is_some();
+        if wanted && !slot.trouble.iter().any(|known| known == words) {
+            slot.trouble.push(words.to_owned());
+        }
+    }
+
+    /// When the first of the open slots is to be closed.
+    pub fn next_close(&self) -> Option<Mono> {
+        if self.closed.is_empty() {
+            self.channels.iter().filter_map(OpenSlot::due).min()
+        } else {
+            Some(Mono::default())
+        }
+    }
+
+    /// Closes the slots that have ended and returns their entries, oldest first within each channel.
+    pub fn close_due(&mut self, now: Now) -> Vec<Entry> {
+        for channel in 0..self.channels.len() {
+            if self.channels[channel].due().is_some_and(|due| due <= now.mono) {
+                self.close(now, channel);
+            }
+        }
+        self.closed.drain(..).collect()
+    }
+
+    /// Closes every slot now, ended or not: for the daemon's stop.
+    pub fn close_all(&mut self, now: Now) -> Vec<Entry> {
+        for channel in 0..self.channels.len() {
+            let slot = &mut self.channels[channel];
+            slot.end = slot.end.map(|end| end.min(now.mono));
+            if slot.end.is_some() {
+                self.close(now, channel);
+            }
+        }
+        self.closed.drain(..).collect()
+    }
+
+    /// Makes the slot that holds `at` the open one. Returns whether a slot was opened.
+    fn open_slot(&mut self, now: Now, channel: usize, at: Mono) -> bool {
+        if self.channels[channel].end.is_some_and(|end| at >= end) {
+            self.close(now, channel);
+        }
+        let slot = &mut self.channels[channel];
+        if slot.end.is_some() {
+            return false;
+        }
+        slot.end = Some(slot.grid_end(now, at));
+        true
+    }
+
+    fn close(&mut self, now: Now, channel: usize) {
+        let slot = &mut self.channels[channel];
+        let Some(end) = slot.end.take() else { return };
+        slot.early = false;
+        let created_at = slot.stamp(now, end);
+        let id = slot.channel.id;
+        let trouble = std::mem::take(&mut slot.trouble);
+
+        let mut feed = Entry {
+            channel: id,
+            created_at,
+            cells: Cells::default(),
+            status: (!trouble.is_empty()).then(|| trouble.join("; ")),
+            form: Form::Feed,
+        };
+        let mut fields = Vec::new();
+        for state in self.routes.iter_mut().filter(|state| state.route.channel == channel) {
+            let Some(cell) = state.sums.take().and_then(|sums| sums.reduce(&state.route)) else { continue };
+            if state.route.publish == Publish::Field {
+                fields.push((state.route.column, cell));
+            } else {
+                feed.cells[state.route.column.index()] = Some(cell);
+            }
+        }
+
+        let slot = &mut self.channels[channel];
+        if !feed.is_empty() {
+            slot.note_close(end, created_at);
+            self.closed.push_back(feed);
+        }
+        for (column, cell) in fields {
+            let mut cells = Cells::default();
+            cells[column.index()] = Some(cell);
+            let created_at = slot.stamp(now, end);
+            slot.note_close(end, created_at);
+            self.closed.push_back(Entry { channel: id, created_at, cells, status: None, form: Form::Field });
+        }
+    }
+}
+
+impl OpenSlot {
+    fn due(&self) -> Option<Mono> {
+        let spread = if self.early { Duration::ZERO } else { self.channel.spread };
+        self.end.map(|end| end + spread)
+    }
+
+    /// The first boundary of the wall clock's grid after `at` that keeps the license's interval.
+    fn grid_end(&self, now: Now, at: Mono) -> Mono {
+        let every = i64::try_from(self.channel.every.as_millis()).unwrap_or(i64::MAX).max(1000);
+        let into_slot = now.utc_at(at).millis().rem_euclid(every);
+        let mut end = at + Duration::from_millis(u64::try_from(every - into_slot).unwrap_or(1000));
+        if let Some(last) = self.last_end {
+            while end < last + self.channel.interval {
+                end = end + self.channel.every;
+            }
+        }
+        end
+    }
+
+    /// Ends the slot at a change, as soon as the license allows. Returns whether the end moved.
+    fn end_early(&mut self, at: Mono) -> bool {
+        let allowed = self.last_end.map_or(at, |last| at.max(last + self.channel.interval));
+        match &mut self.end {
+            Some(end) if allowed < *end => {
+                *end = allowed;
+                self.early = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The end in whole seconds of UTC, after every stamp this channel had.
+    fn stamp(&self, now: Now, end: Mono) -> Utc {
+        let rounded = Utc::from_seconds((now.utc_at(end) + Duration::from_millis(500)).seconds());
+        match self.last_created_at {
+            Some(last) => rounded.max(last + Duration::from_secs(1)),
+            None => rounded,
+        }
+    }
+
+    fn note_close(&mut self, end: Mono, created_at: Utc) {
+        self.last_end = Some(end);
+        self.last_created_at = Some(created_at);
+    }
+}
+
+impl Sums {
+    fn of(value: f64) -> Self {
+        Self { count: 1, first: value, last: value, min: value, max: value, sum: value }
+    }
+
+    fn add(&mut self, value: f64) {
+        self.count = self.count.saturating_add(1);
+        self.last = value;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.sum += value;
+    }
+
+    /// `None` where the sum left the range of numbers.
+    fn reduce(self, route: &Route) -> Option<Cell> {
+        let value = match route.reduce {
+            Reduce::Mean => self.sum / f64::from(self.count),
+            Reduce::Min => self.min,
+            Reduce::Max => self.max,
+            Reduce::Last => self.last,
+            Reduce::First => self.first,
+            Reduce::Sum => self.sum,
+            Reduce::Count => f64::from(self.count),
+        };
+        let cell = Cell { value, count: self.count, reduce: route.reduce, decimals: route.decimals };
+        value.is_finite().then_some(cell)
+    }
+}
+
+#[cfg(test)]
+mod tests;

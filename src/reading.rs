@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::entry::Reduce;
 use crate::time::Mono;
 
 /// A physical quantity a sensor measures, with the unit in which it is given.
@@ -14,17 +15,27 @@ pub struct Quantity {
     pub name: Cow<'static, str>,
     /// The unit as people write it: `°C`. Empty for bare numbers.
     pub unit: &'static str,
+    /// How a slot's readings of it become one value unless the map says otherwise: a temperature is a mean, a
+    /// door's level the last one, pulses a sum.
+    pub reduce: Reduce,
 }
 
 impl Quantity {
     /// A quantity of a part that always measures the same ones.
     pub const fn new(name: &'static str, unit: &'static str) -> Self {
-        Self { name: Cow::Borrowed(name), unit }
+        Self { name: Cow::Borrowed(name), unit, reduce: Reduce::Mean }
+    }
+
+    /// The same quantity, reduced in another way than by its mean.
+    #[must_use]
+    pub const fn reduced_by(mut self, reduce: Reduce) -> Self {
+        self.reduce = reduce;
+        self
     }
 
     /// A quantity that the map names, such as a group of a regular expression.
     pub fn named(name: &str, unit: &'static str) -> Self {
-        Self { name: Cow::Owned(name.to_owned()), unit }
+        Self { name: Cow::Owned(name.to_owned()), unit, reduce: Reduce::Mean }
     }
 }
 

@@ -8,6 +8,8 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat};
+use serde::Deserializer;
+use serde::de::{self, Visitor};
 
 /// A point on the boot clock: time since boot, suspend included. It never jumps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,9 +129,90 @@ impl Now {
     }
 }
 
+/// Reads a setting that is a duration written with its unit: `"20ms"`, `"1h 30m"`. For serde's `deserialize_with`.
+///
+/// # Errors
+/// For a bare number, since nobody can tell whether seconds or milliseconds were meant, and for a text that is no duration.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    deserializer.deserialize_any(WithUnit)
+}
+
+/// As [`duration`], for a key that may be left out: use it together with `#[serde(default)]`.
+///
+/// # Errors
+/// As for [`duration`].
+pub fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
+struct WithUnit;
+
+impl WithUnit {
+    const NEEDED: &str = "a duration needs its unit, such as \"20ms\" or \"5s\"";
+}
+
+impl Visitor<'_> for WithUnit {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration with its unit, such as \"20ms\" or \"5s\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+        if text.trim().parse::<f64>().is_ok() {
+            return Err(E::custom(Self::NEEDED));
+        }
+        humantime::parse_duration(text).map_err(|error| E::custom(format_args!("\"{text}\" is no duration: {error}")))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Duration, E> {
+        Err(E::custom(Self::NEEDED))
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Duration, E> {
+        Err(E::custom(Self::NEEDED))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Duration, E> {
+        Err(E::custom(Self::NEEDED))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Keys {
+        #[serde(deserialize_with = "duration")]
+        debounce: Duration,
+        #[serde(default, deserialize_with = "optional_duration")]
+        timeout: Option<Duration>,
+    }
+
+    #[test]
+    fn durations_of_the_map_carry_their_unit() {
+        let keys: Keys =
+            serde_json::from_str(r#"{ "debounce": "20ms", "timeout": "1h 30m" }"#).expect("both are given");
+        assert_eq!(keys.debounce, Duration::from_millis(20));
+        assert_eq!(keys.timeout, Some(Duration::from_secs(5400)));
+        let keys: Keys = serde_json::from_str(r#"{ "debounce": "0s" }"#).expect("the second may be left out");
+        assert_eq!((keys.debounce, keys.timeout), (Duration::ZERO, None));
+    }
+
+    #[test]
+    fn duration_without_unit_is_refused_in_words() {
+        for bare in ["20", "-20", "2.5", "\"20\"", "\"2.5\"", "\" 0 \""] {
+            let error = serde_json::from_str::<Keys>(&format!(r#"{{ "debounce": {bare} }}"#)).expect_err(bare);
+            assert!(error.to_string().starts_with(WithUnit::NEEDED), "{bare}: {error}");
+        }
+        for rubbish in ["\"\"", "\"soon\"", "\"-5s\"", "\"5 lightyears\"", "\"99999999999999999999s\"", "true", "[]"] {
+            let error = serde_json::from_str::<Keys>(&format!(r#"{{ "debounce": {rubbish} }}"#)).expect_err(rubbish);
+            assert!(error.to_string().contains("duration"), "{rubbish}: {error}");
+        }
+    }
 
     #[test]
     fn times_of_every_form_thingspeak_uses_mean_the_same_instant() {

@@ -1,11 +1,38 @@
-//! `gatepost check`
+//! `gatepost check`: every fault of a map at once, or what the daemon would do with it.
 
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::Context as _;
+use gatepost::config::{self, LoadError, Plan};
 
 /// Options of `check`.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The sensor map
+    #[arg(default_value = "/etc/gatepost/gatepost.toml")]
+    file: PathBuf,
+}
 
-pub(crate) fn run(_args: &Args) -> anyhow::Result<ExitCode> {
-    todo!()
+/// Exit code 0 for a good map (warnings included), 78 for one with faults, 1 for one that cannot be read.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let checked = match config::load(&args.file) {
+        Ok(checked) => checked,
+        Err(LoadError::Faults(text)) => {
+            eprintln!("{text}");
+            return Ok(ExitCode::from(super::EXIT_CONFIG));
+        }
+        Err(unreadable @ LoadError::Unreadable { .. }) => {
+            return Err(unreadable).context("cannot read the map (name it: gatepost check FILE)");
+        }
+    };
+    let warnings = checked.render_warnings();
+    let gap = if warnings.is_empty() { "" } else { "\n\n" };
+    let text = format!("{warnings}{gap}{}\nthe map is good\n", Plan::of(&checked.settings));
+    // A pipe that closed early, as with `| head`, is no fault of the map.
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot print the plan"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }

@@ -1,11 +1,342 @@
-//! `gatepost demo`
+//! `gatepost demo`: the whole way on this machine, told in words.
+//!
+//! The daemon runs as it always does; the demo brings the sandbox, the simulated hardware, and a teller that puts the
+//! daemon's events into sentences.
 
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use gatepost::config::{self, Settings};
+use gatepost::daemon::Daemon;
+use gatepost::daemon::event::{Event, Observer};
+use gatepost::daemon::intake::Edge;
+use gatepost::entry::{ChannelId, Column, Entry};
+use gatepost::hal::sim::Sim;
+use gatepost::output::Target;
+use gatepost::reading::Quantity;
+use gatepost::sandbox::{Channel, Folder, Options, Rights, Sandbox};
+use gatepost::thingspeak::credentials::Source;
+use gatepost::uplink::session::{Notice, Tuning};
+use gatepost::uplink::{Broker, Transport};
+
+/// The map, shipped inside so that the demo needs nothing but the program.
+const MAP: &str = include_str!("../../config/demo.toml");
+/// Time for the reader between two commands that the demo sends.
+const BETWEEN_COMMANDS: Duration = Duration::from_secs(6);
+/// The demo's own commands: field and value of the channel `switches`.
+const COMMANDS: [(&str, &str); 4] = [("field1", "1"), ("field2", "on"), ("field1", "0"), ("field2", "maybe")];
 
 /// Options of `demo`.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Keep pins, credentials and the certificate in this directory instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 
-pub(crate) fn run(_args: &Args) -> anyhow::Result<ExitCode> {
-    todo!()
+    /// End after this many stored entries instead of at Ctrl-C
+    #[arg(long, value_name = "N")]
+    entries: Option<u64>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let directory = match &args.dir {
+        Some(path) => path.clone(),
+        None => std::env::temp_dir().join(format!("gatepost-demo-{}", std::process::id())),
+    };
+    let done = super::runtime()?.block_on(demo(args, &directory));
+    if args.dir.is_none() {
+        // It holds throw-away credentials and pins only. What cannot be removed is the system's to clean.
+        let _ = fs::remove_dir_all(&directory);
+    }
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+async fn demo(args: &Args, directory: &Path) -> anyhow::Result<()> {
+    let stop = super::stop_signal()?;
+    let folder = Folder::create(directory)?;
+    let (sandbox, settings) = prepare(&folder).await?;
+    let pins = folder.path().join("pins");
+    let sim = Sim::new(Some(pins.clone())).context("the directory for the pins")?;
+    for sensor in &settings.sensors {
+        sensor.kind.device().simulate(&sim);
+    }
+    println!("{}", welcome(&settings, &sandbox, &folder, &pins));
+
+    let stored = Arc::new(tokio::sync::Notify::new());
+    let wanted = args.entries;
+    let teller = Teller::new(&settings, wanted.map(|count| (count, Arc::clone(&stored))));
+    let daemon = Daemon { settings, hal: sim.hal(), observer: teller, tuning: Tuning::default() };
+    let enough = async {
+        match wanted {
+            Some(_) => stored.notified().await,
+            None => std::future::pending().await,
+        }
+    };
+    let ended = async {
+        tokio::select! {
+            () = stop => println!(),
+            () = enough => {}
+        }
+    };
+    tokio::select! {
+        done = daemon.run(ended) => done?,
+        () = commands(&sandbox) => {}
+    }
+    sandbox.stop().await;
+    Ok(())
+}
+
+/// Starts the sandbox and points the map's broker and device at it.
+async fn prepare(folder: &Folder) -> anyhow::Result<(Sandbox, Settings)> {
+    let gateway = folder.device("demo")?;
+    let remote = folder.device("remote")?;
+    let map = folder.path().join("demo.toml");
+    fs::write(&map, MAP.replace("mqtt_credentials.txt", "demo_credentials.txt")).context("the demo's map")?;
+    let mut settings = config::load(&map).context("the demo's own map")?.settings;
+
+    let all = |device: gatepost::sandbox::Device| {
+        settings.channels.iter().fold(device, |device, channel| device.with(channel.id, Rights::ALL))
+    };
+    let options = Options {
+        authority: Some(folder.authority()?),
+        channels: settings.channels.iter().map(|channel| Channel::new(channel.id).paid()).collect(),
+        devices: vec![all(gateway), all(remote.clone())],
+        ..Options::default()
+    };
+    let sandbox = Sandbox::start(options).await.context("the sandbox")?;
+    folder.write_endpoints(&sandbox)?;
+    folder.write_mosquitto_options("remote", &remote, sandbox.addr(Transport::Tcp))?;
+    settings.broker = Broker {
+        host: "localhost".to_owned(),
+        port: sandbox.addr(Transport::Wss).port(),
+        transport: Transport::Wss,
+        ca_file: Some(folder.ca_file()),
+        renew: settings.broker.renew,
+    };
+    for device in &mut settings.devices {
+        device.credentials = Source::File(folder.credentials_file("demo"));
+    }
+    Ok((sandbox, settings))
+}
+
+/// Sends the demo's commands as somebody else would, then waits for ever.
+async fn commands(sandbox: &Sandbox) {
+    for (field, value) in COMMANDS {
+        tokio::time::sleep(BETWEEN_COMMANDS).await;
+        println!("  you      ─▶  somebody writes {field} = {value} to channel 3 `switches`");
+        if let Err(why) = sandbox.publish(ChannelId(3), &[(field, value)]) {
+            println!("  you      ─▶  ThingSpeak dropped it: {why}");
+        }
+    }
+    std::future::pending().await
+}
+
+fn welcome(settings: &Settings, sandbox: &Sandbox, folder: &Folder, pins: &Path) -> String {
+    let mut text = String::new();
+    let port = sandbox.addr(Transport::Wss).port();
+    let program = program();
+    let folder_path = folder.path().display();
+    let mut line = |words: &str| {
+        text.push_str(words);
+        text.push('\n');
+    };
+    line("gatepost demo: simulated sensors and this machine's own readings, published to a ThingSpeak look-alike");
+    line(&format!("on wss://localhost:{port}/mqtt (TLS with a throw-away CA, verified). Nothing leaves this machine."));
+    line("");
+    line("Sensors");
+    for sensor in &settings.sensors {
+        line(&format!("  {:<9}{}", sensor.name, whereabouts(sensor)));
+    }
+    line("Outputs");
+    for output in &settings.outputs {
+        let at = match output.target {
+            Target::Line { pin, active } => format!("{pin}, active {}", format!("{active:?}").to_lowercase()),
+            Target::Pwm { channel, .. } => format!("PWM{channel}"),
+        };
+        line(&format!("  {:<9}{at}, obeys field{} of channel {}", output.name, output.from.field, output.from.channel));
+    }
+    line("");
+    line("Try it from a second terminal:");
+    line("  open the door, see it in the next stored entry (1 on the pin is closed, 0 is open):");
+    line(&format!("    echo 0 > {}", pins.join("GPIO22").display()));
+    line("  switch the lamp, as your phone would; then read its pin:");
+    line(&format!("    {program} sandbox publish --dir {folder_path} --channel 3 field1=1"));
+    line(&format!("    cat {}", pins.join("GPIO17").display()));
+    line("  or with Mosquitto's client:");
+    line(&format!(
+        "    XDG_CONFIG_HOME={folder_path}/mosquitto-remote mosquitto_pub -t channels/3/publish -m field1=0"
+    ));
+    line("");
+    line("Ctrl-C stops it.");
+    text
+}
+
+/// How the program was called, so that what is printed can be copied.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "gatepost".to_owned())
+}
+
+fn whereabouts(sensor: &config::Sensor) -> String {
+    let device = sensor.kind.device();
+    let quantities = device.quantities();
+    let mut routed: Vec<&str> =
+        sensor.routes.iter().map(|route| quantities[route.quantity].name.as_ref()).collect();
+    routed.dedup();
+    let pins: Vec<String> = device.pins().iter().map(ToString::to_string).collect();
+    let at = if pins.is_empty() { String::new() } else { format!(" on {}", pins.join(", ")) };
+    format!("{}{at}: {}", sensor.kind.tag(), routed.join(", "))
+}
+
+/// Puts the daemon's events into sentences.
+struct Teller {
+    settings: Settings,
+    started: Instant,
+    /// Values of the open slot, one line of them before each entry.
+    state: Mutex<State>,
+    until: Option<(u64, Arc<tokio::sync::Notify>)>,
+}
+
+#[derive(Default)]
+struct State {
+    stored: u64,
+    read: Vec<((u16, usize), f64)>,
+}
+
+impl Teller {
+    #[expect(clippy::new_ret_no_self, reason = "a teller is only ever seen as the daemon's observer")]
+    fn new(settings: &Settings, until: Option<(u64, Arc<tokio::sync::Notify>)>) -> Observer {
+        let teller = Self { settings: settings.clone(), started: Instant::now(), state: Mutex::default(), until };
+        Arc::new(move |event| {
+            if let Some(words) = teller.words(event) {
+                println!("{:>5.1} s  {words}", teller.started.elapsed().as_secs_f64());
+            }
+        })
+    }
+
+    fn words(&self, event: &Event<'_>) -> Option<String> {
+        let output = |index: usize| &self.settings.outputs[index].name;
+        match event {
+            Event::Started => Some("the outputs are at their start level, the sensors are being read".to_owned()),
+            Event::Reading(reading) => {
+                let value = *reading.value.as_ref().ok()?;
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let key = (reading.sensor.0, reading.quantity);
+                match state.read.iter_mut().find(|(known, _)| *known == key) {
+                    Some((_, last)) => *last = value,
+                    None => state.read.push((key, value)),
+                }
+                None
+            }
+            Event::Sensor(Edge::Down(sensor, fault)) => Some(format!("{} has nothing to say: {fault}", self.sensor(sensor.0))),
+            Event::Sensor(Edge::Up(sensor)) => Some(format!("{} measures again", self.sensor(sensor.0))),
+            Event::Closed(_) => self.read(),
+            Event::Uplink(_, notice) => self.uplink(notice),
+            Event::Driven { output: index, drive, reason } => {
+                Some(format!("pin      ◀─  {} is {drive} ({reason})", output(*index)))
+            }
+            Event::Refused { output: index, refusal } => {
+                Some(format!("pin      ◀─  {} does not obey: {refusal}", output(*index)))
+            }
+            Event::Rubbish { output: index, words } => {
+                Some(format!("pin      ◀─  {} does not understand: {words}", output(*index)))
+            }
+            Event::Output { output: index, error: Some(error) } => {
+                Some(format!("{} cannot be driven: {error}", output(*index)))
+            }
+            Event::Output { output: index, error: None } => Some(format!("{} can be driven again", output(*index))),
+            Event::Dropped(count) => Some(format!("{count} entries were dropped: the backlog is full")),
+            Event::Stopping => Some("stopping".to_owned()),
+            Event::Stopped(waiting) => Some(self.goodbye(*waiting)),
+        }
+    }
+
+    fn goodbye(&self, waiting: usize) -> String {
+        let stored = self.state.lock().unwrap_or_else(PoisonError::into_inner).stored;
+        let unsent = match waiting {
+            0 => String::new(),
+            1 => "; one more came too early for the license to be sent".to_owned(),
+            more => format!("; {more} more came too early for the license to be sent"),
+        };
+        format!("stopped: the outputs are at their stop level, {stored} entries were stored{unsent}")
+    }
+
+    fn sensor(&self, index: u16) -> &str {
+        &self.settings.sensors[usize::from(index)].name
+    }
+
+    /// What was read since the last entry.
+    fn read(&self) -> Option<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = std::mem::take(&mut state.read);
+        read.sort_by_key(|(key, _)| *key);
+        let mut text = "read     ─▶ ".to_owned();
+        let mut last = None;
+        for ((sensor, quantity), value) in &read {
+            let quantities = self.settings.sensors[usize::from(*sensor)].kind.device().quantities();
+            let Quantity { name, unit, .. } = &quantities[*quantity];
+            if last != Some(*sensor) {
+                let gap = if last.is_some() { " · " } else { " " };
+                write!(text, "{gap}{}", self.sensor(*sensor)).ok()?;
+                last = Some(*sensor);
+            }
+            write!(text, " {name} {}{unit}", short(*value)).ok()?;
+        }
+        (!read.is_empty()).then_some(text)
+    }
+
+    fn uplink(&self, notice: &Notice) -> Option<String> {
+        match notice {
+            Notice::Up { .. } => Some("link     ─▶  connected, subscriptions granted".to_owned()),
+            Notice::Down { failure, .. } => Some(format!("link     ─✕  {failure}")),
+            Notice::Renewed { gap } => Some(format!("link     ─▶  session renewed in {} ms", gap.as_millis())),
+            Notice::NotSubscribed(topic) => Some(format!("link     ─✕  the broker does not let us hear {topic}")),
+            Notice::Sent { entry, again } => {
+                let again = if *again == 0 { "" } else { " again" };
+                Some(format!("sent     ─▶  channel {}{again}: {}", entry.channel, pairs(entry)))
+            }
+            Notice::Stored { channel, created_at, entry_id, took } => {
+                let id = entry_id.map_or_else(|| "without a number".to_owned(), |id| id.to_string());
+                let words = format!(
+                    "stored   ◀─  channel {channel} has it as entry {id} (of {created_at}; back after {} ms)",
+                    took.as_millis()
+                );
+                self.count_stored();
+                Some(words)
+            }
+            Notice::Received { .. } => None,
+            Notice::Doubtful { channel, .. } => Some(format!("an entry of channel {channel} was given up")),
+        }
+    }
+
+    fn count_stored(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.stored += 1;
+        if let Some((wanted, bell)) = &self.until
+            && state.stored == *wanted
+        {
+            bell.notify_one();
+        }
+    }
+}
+
+fn pairs(entry: &Entry) -> String {
+    let mut pairs: Vec<String> = entry.values().map(|(column, cell)| pair(column, cell.value)).collect();
+    pairs.extend(entry.status.iter().map(|status| format!("status={status}")));
+    pairs.join(" ")
+}
+
+fn pair(column: Column, value: f64) -> String {
+    format!("{column}={}", short(value))
+}
+
+/// A number for the eye.
+fn short(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
+    trimmed.to_owned()
 }

@@ -3,9 +3,35 @@
 //! [`load`] is what both `gatepost check` and `gatepost run` call. Everything a map can say is in [`Settings`]; nothing
 //! behind this module reads TOML or knows a default.
 
+mod broker;
+mod channels;
+mod devices;
+mod diagnostic;
+mod license;
+mod outputs;
+mod plan;
+mod rules;
+mod secrets;
+mod sensors;
+mod steps;
+mod suggest;
+mod syntax;
+mod table;
+mod values;
+mod words;
+
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use self::diagnostic::Findings;
+use self::rules::Drafts;
+use self::table::Table;
 use crate::batch::{Publish, StatusText};
 use crate::entry::{ChannelId, Column, Reduce};
 use crate::filter::Step;
@@ -13,8 +39,12 @@ use crate::hal::GpioBackend;
 use crate::output;
 use crate::sensor::Kind;
 use crate::spool::Backlog;
+use crate::thingspeak::credentials;
 use crate::thingspeak::license::License;
 use crate::uplink::{Broker, Confirm, Device};
+
+pub use diagnostic::{Diagnostic, Source};
+pub use plan::Plan;
 
 /// A checked map.
 #[derive(Clone, Debug)]
@@ -93,17 +123,15 @@ pub struct Checked {
     pub settings: Settings,
     /// What may surprise; rendered like faults.
     pub warnings: Vec<Diagnostic>,
+    /// The map's text without its secrets, to render the warnings with.
+    pub source: Source,
 }
 
-/// A fault or warning with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// Byte range in the map's text.
-    pub span: std::ops::Range<usize>,
-    /// What is wrong, in words.
-    pub message: String,
-    /// What to do, such as the key that was probably meant.
-    pub help: Option<String>,
+impl Checked {
+    /// The warnings as people read them, with file, line and column; empty where there are none.
+    pub fn render_warnings(&self) -> String {
+        if self.warnings.is_empty() { String::new() } else { self.source.report(&[], &self.warnings) }
+    }
 }
 
 /// Why there are no settings.
@@ -122,10 +150,118 @@ pub enum LoadError {
     Faults(String),
 }
 
+/// A larger map is a mistake, such as the name of a device file.
+const LARGEST: u64 = 1 << 20;
+
 /// Reads and checks the map at `path`. Relative paths in it are relative to its folder.
 ///
 /// # Errors
 /// Every fault at once.
 pub fn load(path: &Path) -> Result<Checked, LoadError> {
-    todo!("{}", path.display())
+    let unreadable = |error| LoadError::Unreadable { path: path.display().to_string(), error };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(unreadable(io::Error::other("this is larger than any map (1 MiB)")));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&text, path),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let fault = Diagnostic::new(&(at..at + 1), "this is not UTF-8", "save the map as UTF-8 in your editor");
+            Err(LoadError::Faults(Source::new(&path.display().to_string(), &text).report(&[fault], &[])))
+        }
+    }
 }
+
+/// Checks `text` as if it were the map at `path`: that is the name in faults, and its folder is where relative paths start.
+///
+/// # Errors
+/// Every fault at once.
+pub fn parse(text: &str, path: &Path) -> Result<Checked, LoadError> {
+    let around = devices::Surroundings {
+        map: path.to_owned(),
+        folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+        credentials_directory: credentials::directory(),
+    };
+    let source = Source::new(&path.display().to_string(), text);
+    let mut findings = Findings::default();
+    let (root, spoilt) = syntax::read(text, &mut findings);
+    let read = read(root, &around, &source, &mut findings);
+    let Findings { mut faults, mut warnings } = findings;
+    // What was read from a line that is no TOML says nothing about the map.
+    let consequence = |fault: &Diagnostic| spoilt.iter().any(|line| line.contains(&fault.span.start));
+    let own = faults.split_off(spoilt.len());
+    faults.extend(own.into_iter().filter(|fault| !consequence(fault)));
+    faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
+    faults.dedup();
+    warnings.sort_by_key(|warning| (warning.span.start, warning.span.end));
+    match read {
+        Some(settings) if faults.is_empty() => Ok(Checked { settings, warnings, source }),
+        _ => Err(LoadError::Faults(source.report(&faults, &warnings))),
+    }
+}
+
+/// Reads the sections of a map. `None` only with faults.
+fn read(
+    root: DeTable<'_>,
+    around: &devices::Surroundings,
+    source: &Source,
+    findings: &mut Findings,
+) -> Option<Settings> {
+    let mut root = Table::root(root);
+    let has_version = root.means("version");
+    let general = root.split(&["version", "gpio"]);
+    let broker = broker::read(root.take("broker"), &around.folder, findings);
+    let devices = devices::read(root.take("device"), around, findings);
+    let channels = channels::read(root.take("channel"), &devices, findings);
+    let sensors = sensors::read(root.take("sensor"), &channels, findings);
+    let outputs = outputs::read(root.take("output"), &channels, findings);
+    root.finish(findings);
+    let gpio = gpio(general, has_version, findings);
+
+    let drafts = Drafts { devices, channels, sensors, outputs };
+    rules::check(&drafts, source, findings);
+    let Drafts { devices, channels, sensors, outputs } = drafts;
+
+    let ids: Vec<_> = channels.iter().filter_map(|channel| channel.id.as_ref().map(|id| *id.get_ref())).collect();
+    let names: Vec<_> = outputs.iter().map(|output| output.name.get_ref().clone()).collect();
+    Some(Settings {
+        gpio,
+        broker,
+        devices: devices.into_iter().map(devices::Draft::into_device).collect::<Option<_>>()?,
+        channels: channels.into_iter().map(channels::Draft::into_channel).collect::<Option<_>>()?,
+        sensors: sensors.into_iter().map(sensors::Draft::into_sensor).collect::<Option<_>>()?,
+        outputs: outputs.into_iter().map(|output| output.into_settings(&ids, &names)).collect::<Option<_>>()?,
+    })
+}
+
+/// The keys above all sections.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct General {
+    version: Option<Spanned<u64>>,
+    gpio: Option<GpioBackend>,
+}
+
+/// The version of the map's form that this gatepost reads.
+const VERSION: u64 = 1;
+
+fn gpio(table: Table<'_>, has_version: bool, findings: &mut Findings) -> GpioBackend {
+    let keys: General = table.read(findings).unwrap_or_default();
+    match keys.version {
+        Some(version) if *version.get_ref() != VERSION => {
+            let message = format!("this gatepost reads maps of version {VERSION}, not {}", version.get_ref());
+            findings.fault(&version.span(), message, "write `version = 1`, or install a gatepost that knows the other");
+        }
+        None if !has_version => {
+            findings.fault(&(0..0), "a map says its version", "put `version = 1` above everything else");
+        }
+        _ => {}
+    }
+    keys.gpio.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

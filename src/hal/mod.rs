@@ -6,11 +6,17 @@
 //! gpiocdev, linux-embedded-hal or tokio-serial.
 
 mod files;
+mod manual_clock;
+mod real;
 mod serial;
 mod system_clock;
 
 #[cfg(target_os = "linux")]
 mod cdev;
+#[cfg(target_os = "linux")]
+mod kernel_edge;
+#[cfg(target_os = "linux")]
+mod line_names;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -30,6 +36,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::time::{Mono, Now};
 
+pub use manual_clock::ManualClock;
 pub use system_clock::SystemClock;
 
 /// Everything a driver may touch.
@@ -113,6 +120,24 @@ pub enum Active {
     Low,
 }
 
+impl Active {
+    /// What a voltage means: `high` is 3.3 V.
+    pub const fn level(self, high: bool) -> Level {
+        match self {
+            Self::High => Level::from_bool(high),
+            Self::Low => Level::from_bool(!high),
+        }
+    }
+
+    /// Whether 3.3 V are needed for a level.
+    pub const fn is_high(self, level: Level) -> bool {
+        match self {
+            Self::High => level.is_on(),
+            Self::Low => !level.is_on(),
+        }
+    }
+}
+
 /// The input's built-in resistor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -137,6 +162,17 @@ pub enum Edge {
     /// Either.
     #[default]
     Both,
+}
+
+impl Edge {
+    /// Whether a change to this physical level is an event.
+    pub const fn reports(self, high: bool) -> bool {
+        match self {
+            Self::Rising => high,
+            Self::Falling => !high,
+            Self::Both => true,
+        }
+    }
 }
 
 /// How an input line is requested.
@@ -203,6 +239,12 @@ pub trait OutputLine: Send {
     /// # Errors
     /// The system's error.
     fn set(&mut self, level: Level) -> Result<(), HalError>;
+
+    /// Reads the line back: what it really is, which something stronger outside may hold.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn level(&mut self) -> Result<Level, HalError>;
 }
 
 /// Pulse-width outputs.
@@ -333,15 +375,5 @@ impl From<HalError> for crate::reading::Fault {
             HalError::Unsupported(why) => Self::Unsupported(why),
             other => Self::Bus(other.to_string()),
         }
-    }
-}
-
-impl Hal {
-    /// The hardware of this machine.
-    ///
-    /// # Errors
-    /// When the GPIO back end that was asked for cannot be used here.
-    pub fn real(gpio: GpioBackend) -> Result<Self, HalError> {
-        todo!("{gpio:?}")
     }
 }

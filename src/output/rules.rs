@@ -1,1 +1,331 @@
-//! stub
+//! The rules that say what each output does, for all outputs of a map together (an interlock is between two of them).
+//!
+//! Pure: [`Rules::event`] takes what happened and returns what is to be done, in that order; [`Rules::deadline`] says
+//! when it wants to be asked again. It drives no pin and reads no clock.
+//!
+//! - **Start** gives every output its start level, **stop** its stop level. In between, commands do, one by one.
+//! - A command older than `accept_age`, or as far in the future, is refused: the clock of the sender or ours is wrong. On
+//!   a field feed a command has no time, so that none is asked for.
+//! - An entry is obeyed once. The service may send the last one again after each subscription, and then it must not
+//!   switch on again what `max_on` switched off. An entry with an older id is passed over too, unless it was written
+//!   later: clearing a channel makes it count from 1 again.
+//! - `max_on` counts from the moment an output went on, whatever commands come while it is on. After it the output is
+//!   off until a new command.
+//! - `min_off` counts from the moment it went off. A command that comes too early is refused, not kept: nobody
+//!   wants a pump that starts by itself minutes later. At start nothing is known of the time before, so that an output
+//!   that starts off counts as just switched off: a restart never shortens the rest of a compressor.
+//! - An **interlock** holds in both directions if one side names it. A command that would switch on the second of two
+//!   outputs is refused; the first is never switched off to make room.
+//! - **Link loss** counts from the moment the output's feed was last heard, or from start. It sets its level once; what
+//!   comes later is obeyed again. Where it is to switch on, it waits for `min_off` and for interlocked outputs.
+//! - An output that **could not be driven** ([`Event::Failed`]) may be on or off: it is driven again every second, and
+//!   counts as on for those it is interlocked with.
+//!
+//! Two invariants stand above all others: actions carried out in their order never have two interlocked outputs on at
+//! once, and nothing is set to what it is already (but for the start, which says where everything begins). A map whose
+//! interlocked outputs both start or stop `on` contradicts itself: the first of them wins.
+
+mod reason;
+mod state;
+
+use crate::command::Command;
+use crate::entry::ChannelId;
+use crate::output::{Drive, Settings};
+use crate::time::{Mono, Now};
+
+pub use reason::{Reason, Refusal};
+use state::{Link, Output};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// The outputs were opened at their start levels.
+    Start,
+    /// A command came for the output at this place in the map.
+    Command {
+        /// Its place in the map.
+        output: usize,
+        /// What it is to do.
+        command: Command,
+    },
+    /// The subscription to this channel stands.
+    LinkUp {
+        /// The channel the commands come from.
+        channel: ChannelId,
+    },
+    /// The subscription to this channel is gone.
+    LinkDown {
+        /// The channel the commands come from.
+        channel: ChannelId,
+    },
+    /// This output could not be driven. The caller does not carry out what else that batch of actions was to switch on,
+    /// and reports each of those as failed too.
+    Failed {
+        /// Its place in the map.
+        output: usize,
+    },
+    /// Time went by; wanted at [`Rules::deadline`].
+    Tick,
+    /// The process is about to end.
+    Stop,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Drive an output.
+    Set {
+        /// Its place in the map.
+        output: usize,
+        /// With this.
+        drive: Drive,
+        /// Because of this.
+        reason: Reason,
+    },
+    /// Say that an output was not driven.
+    Refuse {
+        /// Its place in the map.
+        output: usize,
+        /// Because of this.
+        reason: Refusal,
+    },
+}
+
+/// The outputs of a map with their state. An output is named by its place in the map.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    outputs: Vec<Output>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    Running,
+    Stopped,
+}
+
+impl Rules {
+    /// The rules of a map's outputs, before [`Event::Start`].
+    pub fn new(outputs: &[Settings]) -> Self {
+        let partners = |place: usize| {
+            let names = |it: &Settings, other: usize| it.interlock.contains(&other);
+            let linked = |&other: &usize| names(&outputs[place], other) || names(&outputs[other], place);
+            (0..outputs.len()).filter(|&other| other != place).filter(linked).collect()
+        };
+        let output = |(place, settings)| Output::new(settings, partners(place));
+        Self { outputs: outputs.iter().enumerate().map(output).collect(), phase: Phase::New }
+    }
+
+    /// Takes what happened and says what is to be done, in this order. What was due before `now` is done first.
+    ///
+    /// # Panics
+    /// For an output the map does not have.
+    pub fn event(&mut self, now: Now, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Start => self.start(now.mono, &mut actions),
+            Event::Stop => self.stop(now.mono, &mut actions),
+            Event::Tick => {}
+            Event::Failed { output } => self.outputs[output].failed = Some(now.mono),
+            Event::Command { output, command } => {
+                self.due(now.mono, &mut actions);
+                self.command(now, output, command, &mut actions);
+            }
+            Event::LinkUp { channel } => {
+                self.due(now.mono, &mut actions);
+                self.link(channel, |_| Link::Up);
+            }
+            Event::LinkDown { channel } => {
+                self.link(channel, |link| match link {
+                    Link::Up => Link::Away { since: now.mono, handled: false },
+                    Link::Away { .. } => link,
+                });
+            }
+        }
+        self.due(now.mono, &mut actions);
+        actions
+    }
+
+    /// When [`Event::Tick`] is wanted, if nothing else happens before.
+    pub fn deadline(&self) -> Option<Mono> {
+        if self.phase != Phase::Running {
+            return None;
+        }
+        self.outputs.iter().enumerate().flat_map(|(place, output)| self.deadlines(place, output)).flatten().min()
+    }
+
+    /// When something becomes due for an output. What waits for an interlocked output is left out: it is looked at again
+    /// when that one goes off, which is an event of its own.
+    fn deadlines(&self, place: usize, output: &Output) -> [Option<Mono>; 3] {
+        let free = self.interlock(place).is_none();
+        let link_loss = match output.link_loss() {
+            Some((due, set)) if output.switches_on(set) => {
+                Some(output.off_until().map_or(due, |until| due.max(until))).filter(|_| free)
+            }
+            other => other.map(|(due, _)| due),
+        };
+        let retry = output.retry_at().filter(|_| free || !output.drive.is_on());
+        [output.on_until(), link_loss, retry]
+    }
+
+    /// What an output is driven with.
+    ///
+    /// # Panics
+    /// For an output the map does not have.
+    pub fn drive(&self, output: usize) -> Drive {
+        self.outputs[output].drive
+    }
+
+    /// Why it is.
+    ///
+    /// # Panics
+    /// For an output the map does not have.
+    pub fn reason(&self, output: usize) -> Reason {
+        self.outputs[output].reason
+    }
+
+    fn start(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        if self.phase != Phase::New {
+            return;
+        }
+        self.phase = Phase::Running;
+        for output in &mut self.outputs {
+            output.drive = Drive::OFF;
+            output.since = now;
+            if let Link::Away { since, .. } = &mut output.link {
+                *since = now;
+            }
+        }
+        for place in 0..self.outputs.len() {
+            let start = self.outputs[place].settings.start;
+            let drive = self.unless_partner(place, start, actions);
+            self.outputs[place].drive = drive;
+            actions.push(Action::Set { output: place, drive, reason: Reason::Start });
+        }
+    }
+
+    fn stop(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        self.phase = Phase::Stopped;
+        for on in [false, true] {
+            for place in 0..self.outputs.len() {
+                let stop = self.outputs[place].settings.stop;
+                if stop.is_on() == on {
+                    let drive = self.unless_partner(place, stop, actions);
+                    self.set(now, place, drive, Reason::Stop, actions);
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, now: Now, place: usize, command: Command, actions: &mut Vec<Action>) {
+        if self.outputs[place].hears_again(&command) {
+            return;
+        }
+        let running = self.phase == Phase::Running;
+        let refusal = if running { self.refusal(now, place, &command) } else { Some(Refusal::Stopped) };
+        match refusal {
+            Some(reason) => actions.push(Action::Refuse { output: place, reason }),
+            None => self.set(now.mono, place, command.drive, Reason::Command, actions),
+        }
+    }
+
+    fn refusal(&self, now: Now, place: usize, command: &Command) -> Option<Refusal> {
+        let output = &self.outputs[place];
+        if let Some(refusal) = output.age_refusal(now.utc, command) {
+            return Some(refusal);
+        }
+        if !output.switches_on(command.drive) {
+            return None;
+        }
+        let rest = output.off_until().map(|until| until.since(now.mono)).filter(|left| !left.is_zero());
+        rest.map(Refusal::MinOff).or_else(|| self.interlock(place))
+    }
+
+    fn link(&mut self, channel: ChannelId, change: impl Fn(Link) -> Link) {
+        for output in self.outputs.iter_mut().filter(|output| output.settings.from.channel == channel) {
+            output.link = change(output.link);
+        }
+    }
+
+    /// Does what time has made due. Everything that goes off does so before anything goes on; and a link loss that finds
+    /// its output on is done before `max_on` switches that off, so that it does not switch it on again.
+    fn due(&mut self, now: Mono, actions: &mut Vec<Action>) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let places = 0..self.outputs.len();
+        let link_loss = |output: &Output| output.link_loss().filter(|&(due, _)| due <= now).map(|(_, set)| set);
+        for place in places.clone() {
+            if let Some(set) = link_loss(&self.outputs[place]).filter(|&set| !self.outputs[place].switches_on(set)) {
+                self.lose_link(now, place, set, actions);
+            }
+        }
+        for place in places.clone() {
+            if self.outputs[place].on_until().is_some_and(|until| until <= now) {
+                self.set(now, place, Drive::OFF, Reason::MaxOn, actions);
+            }
+        }
+        self.retry(now, false, actions);
+        for place in places {
+            let output = &self.outputs[place];
+            let rested = output.off_until().is_none_or(|until| until <= now);
+            if let Some(set) = link_loss(output).filter(|_| rested && self.interlock(place).is_none()) {
+                self.lose_link(now, place, set, actions);
+            }
+        }
+        self.retry(now, true, actions);
+    }
+
+    /// Drives again what failed and is to be on, or what failed and is to be off.
+    fn retry(&mut self, now: Mono, on: bool, actions: &mut Vec<Action>) {
+        for place in 0..self.outputs.len() {
+            let output = &self.outputs[place];
+            let due = output.drive.is_on() == on && output.retry_at().is_some_and(|at| at <= now);
+            if due && !(on && self.interlock(place).is_some()) {
+                self.set(now, place, output.drive, output.reason, actions);
+            }
+        }
+    }
+
+    fn lose_link(&mut self, now: Mono, place: usize, set: Drive, actions: &mut Vec<Action>) {
+        if let Link::Away { handled, .. } = &mut self.outputs[place].link {
+            *handled = true;
+        }
+        self.set(now, place, set, Reason::LinkLoss, actions);
+    }
+
+    /// The one place where a level changes after the start.
+    fn set(&mut self, now: Mono, place: usize, drive: Drive, reason: Reason, actions: &mut Vec<Action>) {
+        if self.outputs[place].take(now, drive, reason) {
+            actions.push(Action::Set { output: place, drive, reason });
+        }
+    }
+
+    /// The level, or off with a refusal where an interlocked output is on.
+    fn unless_partner(&self, place: usize, drive: Drive, actions: &mut Vec<Action>) -> Drive {
+        match self.interlock(place).filter(|_| drive.is_on()) {
+            Some(reason) => {
+                actions.push(Action::Refuse { output: place, reason });
+                Drive::OFF
+            }
+            None => drive,
+        }
+    }
+
+    /// What keeps an output from going on: an interlocked one that is on, or may be.
+    fn interlock(&self, place: usize) -> Option<Refusal> {
+        let mut partners = self.outputs[place].partners.iter().map(|&partner| &self.outputs[partner]);
+        let refusal = |partner: &Output| match partner.failed {
+            Some(_) => Some(Refusal::InterlockUnknown(partner.settings.name.clone())),
+            None => partner.drive.is_on().then(|| Refusal::Interlock(partner.settings.name.clone())),
+        };
+        partners.find_map(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests;

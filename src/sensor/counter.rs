@@ -1,31 +1,298 @@
-//! stub
+//! Pulses on a pin: a rain gauge, a water or electricity meter, an anemometer.
+//!
+//! Every edge is counted by the kernel's events, whenever it comes; the poll only asks how many there were. Pulses that the
+//! kernel had to drop events for are counted as well: it tells how many. (An edge that comes while the interrupt of the one
+//! before is still being served is seen by nobody.) What was counted but not yet asked for is handed over before a line
+//! that has failed is given up. A new opening counts from zero: a total that survives a restart is not there yet.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Outlet, Source};
-use crate::hal::Hal;
+use super::input::line_faults;
+use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use crate::entry::Reduce;
 use crate::hal::sim::Sim;
+use crate::hal::{Active, Bias, Clock, Edge, EdgeEvent, Hal, InputConfig, InputLine, Pin};
 use crate::reading::{Fault, Quantity};
+use crate::time::Mono;
 
 /// The keys of `use = "counter"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {}
+pub struct Settings {
+    /// Which pin, by its BCM number.
+    pub pin: Pin,
+    /// The built-in resistor.
+    #[serde(default)]
+    pub bias: Bias,
+    /// Which change of the voltage is a pulse.
+    #[serde(default = "falling")]
+    pub edge: Edge,
+    /// Changes that hold for less are nothing.
+    #[serde(default, deserialize_with = "crate::time::duration")]
+    pub debounce: Duration,
+    /// What one pulse stands for: 0.2794 mm of rain, 0.001 kWh.
+    #[serde(default = "one")]
+    pub scale: f64,
+}
+
+const fn falling() -> Edge {
+    Edge::Falling
+}
+
+const fn one() -> f64 {
+    1.0
+}
 
 impl Device for Settings {
+    /// `sum`: since the last read. `total`: since the device was opened. `rate`: per minute, over the time since the last
+    /// read. All in the unit of `scale`.
     fn quantities(&self) -> Vec<Quantity> {
-        todo!()
+        vec![
+            Quantity::new("sum", "").reduced_by(Reduce::Sum),
+            Quantity::new("total", "").reduced_by(Reduce::Last),
+            Quantity::new("rate", "/min"),
+        ]
     }
 
     fn lane(&self) -> Lane {
-        todo!()
+        Lane::Kernel
     }
 
-    fn open(&self, _hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
-        todo!()
+    fn pins(&self) -> Vec<Pin> {
+        vec![self.pin]
     }
 
-    fn simulate(&self, _sim: &Sim) {
-        todo!()
+    fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = line_faults(self.pin, self.debounce);
+        if !self.scale.is_finite() || self.scale == 0.0 {
+            faults.push(("scale", "must be a number other than 0".to_owned()));
+        }
+        faults
+    }
+
+    fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+        let Self { pin, bias, edge, debounce, scale } = *self;
+        let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono)));
+        let counted = Arc::clone(&tally);
+        let sink = Box::new(move |edge: EdgeEvent| {
+            if let Some(lost) = locked(&counted).edge(edge) {
+                log::warn!(pin:%, lost; "pulses come faster than they can be taken; they are counted all the same");
+            }
+        });
+        // Edges are physical, so the active level means nothing here.
+        let config = InputConfig { pin, bias, active: Active::High, edge, debounce };
+        let line = hal.gpio.input(&config, Some(sink))?;
+        Ok(Source::Polled(Box::new(Counter { line, clock: Arc::clone(&hal.clock), tally, scale })))
+    }
+
+    /// Nothing to put: the simulated board has every pin, and whoever watches gives the pulses.
+    fn simulate(&self, _sim: &Sim) {}
+}
+
+struct Counter {
+    line: Box<dyn InputLine>,
+    clock: Arc<dyn Clock>,
+    tally: Arc<Mutex<Tally>>,
+    scale: f64,
+}
+
+impl Sensor for Counter {
+    fn measure(&mut self) -> Result<Measured, Fault> {
+        // The level itself is of no interest, but a line that cannot be read no longer counts either.
+        let alive = self.line.level();
+        let mut tally = locked(&self.tally);
+        match alive {
+            Err(error) if tally.unread == 0 => Err(error.into()),
+            _ => Ok(tally.read(self.clock.now().mono, self.scale)),
+        }
+    }
+}
+
+fn locked(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What has been counted. Pure.
+#[derive(Debug)]
+struct Tally {
+    total: u64,
+    unread: u64,
+    read_at: Mono,
+    /// Events were lost since the last read, or between the two reads before: a spell that has been told of.
+    losing: bool,
+    lost_since_read: bool,
+}
+
+impl Tally {
+    const fn new(now: Mono) -> Self {
+        Self { total: 0, unread: 0, read_at: now, losing: false, lost_since_read: false }
+    }
+
+    /// Counts an edge and those lost before it. How many were lost, where that begins a spell of losses.
+    fn edge(&mut self, edge: EdgeEvent) -> Option<u32> {
+        let pulses = 1 + u64::from(edge.lost);
+        self.total += pulses;
+        self.unread += pulses;
+        if edge.lost == 0 {
+            return None;
+        }
+        self.lost_since_read = true;
+        let told = std::mem::replace(&mut self.losing, true);
+        (!told).then_some(edge.lost)
+    }
+
+    /// Sum, total and rate.
+    fn read(&mut self, now: Mono, scale: f64) -> Measured {
+        let minutes = now.since(self.read_at).as_secs_f64() / 60.0;
+        let sum = scaled(self.unread, scale);
+        let rate = if minutes > 0.0 {
+            Ok(sum / minutes)
+        } else {
+            Err(Fault::Garbled("no time has passed since the last read".to_owned()))
+        };
+        self.unread = 0;
+        self.read_at = now;
+        self.losing = std::mem::take(&mut self.lost_since_read);
+        vec![finite(sum), finite(scaled(self.total, scale)), rate.and_then(finite)]
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 pulses: at a kilohertz, 285 thousand years")]
+fn scaled(pulses: u64, scale: f64) -> f64 {
+    pulses as f64 * scale
+}
+
+/// A scale near the end of what a number can hold must not make an infinite value.
+fn finite(value: f64) -> Result<f64, Fault> {
+    if value.is_finite() { Ok(value) } else { Err(Fault::OutOfRange("the scaled count is too large".to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hal::{EdgeSink, Gpio, HalError, Level, ManualClock, OutputLine};
+
+    fn settings(json: &str) -> Settings {
+        serde_json::from_str(json).expect("good keys")
+    }
+
+    fn open(settings: &Settings, hal: &Hal) -> Box<dyn Sensor> {
+        match settings.open(hal, Outlet::new(|_, _, _| ())) {
+            Ok(Source::Polled(sensor)) => sensor,
+            _ => panic!("it is polled"),
+        }
+    }
+
+    fn edge(lost: u32) -> EdgeEvent {
+        EdgeEvent { at: Mono::default(), level: Level::Off, lost }
+    }
+
+    /// Millimetres of rain per tip of a common gauge (0.2794 mm: 0.011 inch, Davis and its relatives).
+    const RAIN: &str = r#"{ "pin": 27, "bias": "up", "scale": 0.2794 }"#;
+
+    #[test]
+    fn tips_become_a_sum_a_total_and_a_rate_and_no_tip_is_zero() {
+        let clock = Arc::new(ManualClock::default());
+        let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
+        let mut sensor = open(&settings(RAIN), &sim.hal());
+        for _ in 0..3 {
+            sim.set_pin(Pin(27), false);
+            sim.set_pin(Pin(27), true);
+        }
+        clock.advance(Duration::from_secs(30));
+        let three = 3.0 * 0.2794;
+        assert_eq!(sensor.measure(), Ok(vec![Ok(three), Ok(three), Ok(three / 0.5)]));
+        clock.advance(Duration::from_secs(30));
+        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(three), Ok(0.0)]));
+    }
+
+    #[test]
+    fn debounced_contact_counts_once_and_a_new_opening_from_zero() {
+        let clock = Arc::new(ManualClock::default());
+        let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
+        let gauge = settings(r#"{ "pin": 27, "bias": "up", "debounce": "20ms" }"#);
+        let mut sensor = open(&gauge, &sim.hal());
+        for high in [false, true, false, true, false] {
+            sim.set_pin(Pin(27), high);
+            clock.advance(Duration::from_millis(2));
+        }
+        clock.advance(Duration::from_millis(20));
+        assert_eq!(sensor.measure().map(|values| values[0].clone()), Ok(Ok(1.0)));
+        drop(sensor);
+        let mut sensor = open(&gauge, &sim.hal());
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(0.0), Ok(0.0)]));
+    }
+
+    #[test]
+    fn lost_pulses_happened_and_are_told_once_a_spell() {
+        let mut tally = Tally::new(Mono::default());
+        let at = |seconds| Mono::new(Duration::from_secs(seconds));
+        assert_eq!([edge(0), edge(5), edge(2)].map(|edge| tally.edge(edge)), [None, Some(5), None]);
+        assert_eq!(tally.read(at(60), 1.0), [Ok(10.0), Ok(10.0), Ok(10.0)]);
+        assert_eq!(tally.edge(edge(1)), None, "the spell goes on");
+        tally.read(at(120), 1.0);
+        tally.edge(edge(0));
+        tally.read(at(180), 1.0);
+        assert_eq!(tally.edge(edge(1)), Some(1), "a new spell");
+    }
+
+    #[test]
+    fn no_value_is_ever_infinite() {
+        let mut tally = Tally::new(Mono::default());
+        tally.edge(edge(9));
+        let values = tally.read(Mono::default(), f64::MAX);
+        assert!(values.iter().all(Result::is_err), "{values:?}");
+        tally.edge(edge(9));
+        let values = tally.read(Mono::new(Duration::from_nanos(1)), 1e300);
+        assert_eq!(values.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false]);
+    }
+
+    /// A line whose chip has been unplugged.
+    struct Dead;
+
+    impl InputLine for Dead {
+        fn level(&mut self) -> Result<Level, HalError> {
+            Err(HalError::Io { what: "GPIO27".to_owned(), error: "No such device".to_owned() })
+        }
+    }
+
+    struct OnePulseThenDead;
+
+    impl Gpio for OnePulseThenDead {
+        fn name(&self) -> &'static str {
+            "dead"
+        }
+
+        fn input(&self, _: &InputConfig, sink: Option<EdgeSink>) -> Result<Box<dyn InputLine>, HalError> {
+            let mut sink = sink.expect("a counter listens");
+            sink(edge(0));
+            Ok(Box::new(Dead))
+        }
+
+        fn output(&self, _: Pin, _: Active, _: Level) -> Result<Box<dyn OutputLine>, HalError> {
+            Err(HalError::Unsupported("inputs only".to_owned()))
+        }
+    }
+
+    #[test]
+    fn pulses_of_a_line_that_failed_are_handed_over_before_the_fault() {
+        let hal = Hal { gpio: Arc::new(OnePulseThenDead), ..Sim::default().hal() };
+        let mut sensor = open(&settings(RAIN), &hal);
+        assert_eq!(sensor.measure().map(|values| values[0].clone()), Ok(Ok(0.2794)));
+        assert_eq!(sensor.measure(), Err(Fault::Bus("GPIO27: No such device".to_owned())));
+    }
+
+    #[test]
+    fn scale_must_be_a_number_that_counts() {
+        let with = |scale| Settings { scale, ..settings(RAIN) }.faults();
+        for scale in [0.0, -0.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(with(scale).first().map(|(key, _)| *key), Some("scale"), "{scale}");
+        }
+        assert_eq!(with(-1.0), []);
+        assert_eq!(settings(RAIN).edge, Edge::Falling);
     }
 }

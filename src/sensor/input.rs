@@ -1,31 +1,144 @@
-//! stub
+//! The level of a pin: a door contact, a button, a float switch.
+//!
+//! A change is told at once, with the time the kernel saw it. The level is also read now and then, so that the last word is
+//! right even if an edge was missed.
+
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Outlet, Source};
-use crate::hal::Hal;
+use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use crate::entry::Reduce;
 use crate::hal::sim::Sim;
+use crate::hal::{Active, Bias, Edge, EdgeEvent, Hal, InputConfig, InputLine, Level, Pin};
 use crate::reading::{Fault, Quantity};
+
+/// The last pin of any Pi's controller (Pi 1 to 4; the header ends with 27).
+const LAST_PIN: u8 = 53;
+
+/// A contact bounces for milliseconds. Whoever asks for more than this has mistaken the unit, and the kernel counts in
+/// microseconds that end soon after an hour.
+const LONGEST_DEBOUNCE: Duration = Duration::from_secs(60);
 
 /// The keys of `use = "input"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {}
+pub struct Settings {
+    /// Which pin, by its BCM number.
+    pub pin: Pin,
+    /// The built-in resistor.
+    #[serde(default)]
+    pub bias: Bias,
+    /// Which voltage is 1.
+    #[serde(default)]
+    pub active: Active,
+    /// Changes that hold for less are nothing.
+    #[serde(default, deserialize_with = "crate::time::duration")]
+    pub debounce: Duration,
+}
 
 impl Device for Settings {
+    /// `level`: 0 or 1.
     fn quantities(&self) -> Vec<Quantity> {
-        todo!()
+        vec![Quantity::new("level", "").reduced_by(Reduce::Last)]
     }
 
     fn lane(&self) -> Lane {
-        todo!()
+        Lane::Kernel
     }
 
-    fn open(&self, _hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
-        todo!()
+    fn pins(&self) -> Vec<Pin> {
+        vec![self.pin]
     }
 
-    fn simulate(&self, _sim: &Sim) {
-        todo!()
+    fn faults(&self) -> Vec<(&'static str, String)> {
+        line_faults(self.pin, self.debounce)
+    }
+
+    fn open(&self, hal: &Hal, outlet: Outlet) -> Result<Source, Fault> {
+        let Self { pin, bias, active, debounce } = *self;
+        let config = InputConfig { pin, bias, active, edge: Edge::Both, debounce };
+        let sink = Box::new(move |edge: EdgeEvent| outlet.put(0, edge.at, Ok(number(edge.level))));
+        let line = hal.gpio.input(&config, Some(sink))?;
+        Ok(Source::Polled(Box::new(Input { line })))
+    }
+
+    /// Nothing to put: the simulated board has every pin, and whoever watches pushes the buttons.
+    fn simulate(&self, _sim: &Sim) {}
+}
+
+/// What is wrong with the keys that every device on an input line has.
+pub(super) fn line_faults(pin: Pin, debounce: Duration) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    if pin.0 > LAST_PIN {
+        faults.push(("pin", format!("pins are GPIO0 to GPIO{LAST_PIN}, by their BCM numbers")));
+    }
+    if debounce > LONGEST_DEBOUNCE {
+        faults.push(("debounce", format!("is longer than {} s", LONGEST_DEBOUNCE.as_secs())));
+    }
+    faults
+}
+
+fn number(level: Level) -> f64 {
+    f64::from(u8::from(level.is_on()))
+}
+
+struct Input {
+    line: Box<dyn InputLine>,
+}
+
+impl Sensor for Input {
+    fn measure(&mut self) -> Result<Measured, Fault> {
+        Ok(vec![Ok(number(self.line.level()?))])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::time::Mono;
+
+    fn settings(json: &str) -> Result<Settings, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn change_is_told_at_once_and_the_poll_agrees() {
+        let door = settings(r#"{ "pin": 22, "bias": "up", "active": "low" }"#).expect("good keys");
+        let sim = Sim::default();
+        door.simulate(&sim);
+        let (tell, told) = channel();
+        let outlet = Outlet::new(move |quantity, at, value| tell.send((quantity, at, value)).unwrap_or_default());
+        let Ok(Source::Polled(mut sensor)) = door.open(&sim.hal(), outlet) else { panic!("it is polled") };
+        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0)]));
+        sim.set_pin(Pin(22), false);
+        let (quantity, at, value) = told.try_recv().expect("without a poll");
+        assert_eq!((quantity, value), (0, Ok(1.0)));
+        assert!(at > Mono::default());
+        assert_eq!(sensor.measure(), Ok(vec![Ok(1.0)]));
+    }
+
+    #[test]
+    fn pin_in_use_is_a_fault_that_can_heal() {
+        let door = settings(r#"{ "pin": 22 }"#).expect("good keys");
+        let sim = Sim::default();
+        let holder = sim.hal().gpio.output(Pin(22), Active::High, Level::Off).expect("free");
+        let open = || door.open(&sim.hal(), Outlet::new(|_, _, _| ())).err();
+        assert_eq!(open(), Some(Fault::Bus("GPIO22 is in use by another program".to_owned())));
+        drop(holder);
+        assert_eq!(open(), None);
+    }
+
+    #[test]
+    fn keys_are_strict() {
+        assert!(settings(r#"{ "pin": 22, "pull": "up" }"#).is_err());
+        assert!(settings(r#"{ "pin": -1 }"#).is_err());
+        let error = settings(r#"{ "pin": 22, "debounce": 20 }"#).expect_err("no unit");
+        assert!(error.to_string().contains("needs its unit"), "{error}");
+        let faults = settings(r#"{ "pin": 99, "debounce": "2h" }"#).expect("well formed").faults();
+        assert_eq!(faults.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["pin", "debounce"]);
+        assert_eq!(settings(r#"{ "pin": 53, "debounce": "1m" }"#).expect("good keys").faults(), []);
     }
 }

@@ -22,7 +22,9 @@ pub mod counter;
 pub mod ds18b20;
 pub mod file;
 pub mod input;
+mod lines;
 pub mod nmea;
+mod number;
 pub mod serial_line;
 pub mod system;
 

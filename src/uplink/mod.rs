@@ -1,4 +1,16 @@
 //! The way to the broker and back: one MQTT session per device.
+//!
+//! [`session`] decides (pure), `link` is the connection and alone uses rumqttc (`explain` translates its
+//! errors), [`task`] joins the two.
+
+pub mod backoff;
+mod explain;
+pub mod failure;
+mod link;
+pub mod pacer;
+pub mod session;
+pub mod task;
+mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;

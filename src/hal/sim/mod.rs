@@ -1,12 +1,32 @@
 //! Simulated hardware: lines that are also files, I2C parts at register level, serial texts, kernel files.
 //!
-//! The drivers above are the real ones; only what lies below the traits of [`crate::hal`] is played here.
+//! The drivers above are the real ones; only what lies below the traits of [`crate::hal`] is played here. What a person
+//! or a test does to the hardware (push a button, pull a plug) are the methods of [`Sim`].
 
+mod debounce;
+mod duty;
+mod folder;
+mod lines;
+mod parts;
+mod ports;
+mod texts;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::hal::{Hal, I2cError};
+use self::duty::{Duties, SimPwm};
+use self::folder::Folder;
+use self::lines::{Lines, SimGpio};
+use self::parts::{Parts, SimBuses};
+use self::ports::{Ports, SimPorts};
+use self::texts::{SimFiles, Texts};
+use crate::hal::{Clock, Hal, I2cError, Pin, SystemClock};
 use crate::time::Mono;
 
 /// An I2C part as its bus sees it: bytes written, bytes read.
@@ -25,8 +45,15 @@ pub trait I2cPart: Send {
 }
 
 /// The simulated machine. Cheap to clone; all clones are the same machine.
-#[derive(Clone, Debug, Default)]
-pub struct Sim {}
+#[derive(Clone)]
+pub struct Sim {
+    clock: Arc<dyn Clock>,
+    lines: Arc<Lines>,
+    duties: Arc<Duties>,
+    parts: Arc<Parts>,
+    ports: Arc<Ports>,
+    texts: Arc<Texts>,
+}
 
 impl Sim {
     /// A machine without parts. Its lines are files `GPIO17` and so on in `pins` where a directory is given.
@@ -34,26 +61,124 @@ impl Sim {
     /// # Errors
     /// When the directory cannot be made.
     pub fn new(pins: Option<PathBuf>) -> io::Result<Self> {
-        todo!("{pins:?}")
+        Self::with_clock(pins, Arc::new(SystemClock))
     }
 
-    /// Puts a part at an address of a bus (`i2c-1`).
+    /// As [`Sim::new`], on another clock than this machine's.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn with_clock(pins: Option<PathBuf>, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let folder = pins.map(Folder::new).transpose()?.map(Arc::new);
+        Ok(Self::on(clock, folder))
+    }
+
+    fn on(clock: Arc<dyn Clock>, folder: Option<Arc<Folder>>) -> Self {
+        Self {
+            lines: Arc::new(Lines::new(Arc::clone(&clock), folder.clone())),
+            duties: Arc::new(Duties::new(folder)),
+            parts: Arc::default(),
+            ports: Arc::default(),
+            texts: Arc::default(),
+            clock,
+        }
+    }
+
+    /// Puts a part at an address of a bus (`i2c-1`), in place of what was there.
     pub fn i2c(&self, bus: &str, address: u8, part: Box<dyn I2cPart>) {
-        todo!("{bus} {address} {}", size_of_val(&part))
+        self.parts.put(bus, address, part);
     }
 
     /// Makes a file say what `content` returns, at each read. Files not named here are the machine's own.
     pub fn file(&self, path: &Path, content: impl Fn(Mono) -> io::Result<String> + Send + Sync + 'static) {
-        todo!("{path:?} {}", size_of_val(&content))
+        self.texts.put(path, Arc::new(content));
     }
 
-    /// Makes a serial port say what `talk` returns, every `period`.
+    /// Makes a serial port say what `talk` returns: at once when it is opened, then every `period`. What is written to it is
+    /// swallowed. A port not named here does not exist.
     pub fn serial(&self, path: &str, period: Duration, talk: impl FnMut(Mono) -> Vec<u8> + Send + 'static) {
-        todo!("{path} {period:?} {}", size_of_val(&talk))
+        self.ports.put(path, period, Box::new(talk));
+    }
+
+    /// Puts a voltage on a line from outside: `high` is 3.3 V. A line that is an output keeps its own.
+    pub fn set_pin(&self, pin: Pin, high: bool) {
+        self.lines.set_pin(pin, high);
+    }
+
+    /// Whether there are 3.3 V on a line; `None` for one that was never touched.
+    pub fn pin(&self, pin: Pin) -> Option<bool> {
+        self.lines.pin(pin)
+    }
+
+    /// Looks at the pins now; edges that are due are reported before it returns. A thread of the simulation does the same
+    /// every 50 ms, so this is only needed where a test moves the clock and wants to go on.
+    pub fn look_at_pins(&self) {
+        self.lines.look();
+    }
+
+    /// The duty of a pulse-width channel from 0 to 1; `None` for one that was never opened.
+    pub fn duty(&self, channel: u8) -> Option<f64> {
+        self.duties.duty(channel)
+    }
+
+    /// Pulls an I2C part's wires: nobody answers at its address.
+    pub fn unplug_i2c(&self, bus: &str, address: u8) {
+        self.parts.plug(bus, address, false);
+    }
+
+    /// Plugs the part in again. Its registers are as they were; put a new part with [`Sim::i2c`] if it shall have lost them.
+    pub fn replug_i2c(&self, bus: &str, address: u8) {
+        self.parts.plug(bus, address, true);
+    }
+
+    /// Pulls a serial port's plug: who reads it sees the end of the file, and it cannot be opened.
+    pub fn unplug_serial(&self, path: &str) {
+        self.ports.plug(path, false);
+    }
+
+    /// Plugs the port in again. Who had it open must open it anew.
+    pub fn replug_serial(&self, path: &str) {
+        self.ports.plug(path, true);
+    }
+
+    /// Makes every use of a path fail, be it simulated or the machine's own.
+    pub fn break_file(&self, path: &Path, kind: io::ErrorKind) {
+        self.texts.break_file(path, kind);
+    }
+
+    /// Ends what [`Sim::break_file`] began.
+    pub fn mend_file(&self, path: &Path) {
+        self.texts.mend_file(path);
     }
 
     /// The machine as a [`Hal`].
     pub fn hal(&self) -> Hal {
-        todo!()
+        Hal {
+            gpio: Arc::new(SimGpio(Arc::clone(&self.lines))),
+            pwm: Arc::new(SimPwm(Arc::clone(&self.duties))),
+            i2c: Arc::new(SimBuses(Arc::clone(&self.parts))),
+            serial: Arc::new(SimPorts { ports: Arc::clone(&self.ports), clock: Arc::clone(&self.clock) }),
+            files: Arc::new(SimFiles { texts: Arc::clone(&self.texts), clock: Arc::clone(&self.clock) }),
+            clock: Arc::clone(&self.clock),
+        }
     }
+}
+
+impl Default for Sim {
+    /// A machine whose lines are not files.
+    fn default() -> Self {
+        Self::on(Arc::new(SystemClock), None)
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim").finish_non_exhaustive()
+    }
+}
+
+/// Locks what stays usable whatever happened to the thread that held it before: every value here is whole between
+/// two statements, and a part that panics must not take the rest of the machine with it.
+fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,184 @@
+//! The batch on a virtual clock. Time 0 of the boot clock is 08:00:00 UTC unless a test says otherwise.
+
+use super::*;
+
+const EIGHT: i64 = 1_795_334_400;
+
+fn at(seconds: f64) -> Mono {
+    Mono::new(Duration::from_secs_f64(seconds))
+}
+
+fn now(seconds: f64) -> Now {
+    let mono = at(seconds);
+    Now { mono, utc: Utc::from_seconds(EIGHT) + mono.since_boot() }
+}
+
+fn channel() -> Channel {
+    Channel {
+        id: ChannelId(7),
+        every: Duration::from_secs(20),
+        interval: Duration::from_secs(15),
+        status: StatusText::Health,
+        spread: Duration::ZERO,
+    }
+}
+
+fn route(field: u8, reduce: Reduce, publish: Publish) -> Route {
+    Route { channel: 0, column: Column::Field(field), reduce, publish, decimals: None }
+}
+
+fn value(entry: &Entry, field: u8) -> Option<f64> {
+    entry.cells[Column::Field(field).index()].map(|cell| cell.value)
+}
+
+fn stamp(seconds: i64) -> Utc {
+    Utc::from_seconds(EIGHT + seconds)
+}
+
+#[test]
+fn a_slot_ends_on_the_wall_clocks_grid_and_is_stamped_with_its_end() {
+    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
+    assert!(batch.value(now(5.0), 0, at(5.0), 1.0), "the first value opens a slot");
+    assert!(!batch.value(now(15.0), 0, at(15.0), 3.0));
+    assert_eq!(batch.next_close(), Some(at(20.0)));
+    assert!(batch.close_due(now(19.9)).is_empty());
+
+    let entries = batch.close_due(now(20.4));
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].created_at, stamp(20));
+    assert_eq!(value(&entries[0], 1), Some(2.0));
+    assert_eq!(entries[0].cells[0].expect("field1").count, 2);
+}
+
+#[test]
+fn every_reduce_gives_its_own_value() {
+    let reduces = [Reduce::Mean, Reduce::Min, Reduce::Max, Reduce::Last, Reduce::First, Reduce::Sum, Reduce::Count];
+    let routes: Vec<Route> = (1..).zip(reduces).map(|(field, reduce)| route(field, reduce, Publish::Slot)).collect();
+    let mut batch = Batch::new(&[channel()], &routes);
+    for (second, sample) in [(1.0, 4.0), (2.0, -2.0), (3.0, 7.0), (4.0, 3.0)] {
+        for index in 0..routes.len() {
+            batch.value(now(second), index, at(second), sample);
+        }
+    }
+    let entry = batch.close_due(now(20.0)).remove(0);
+    let got: Vec<f64> = (1..=7).filter_map(|field| value(&entry, field)).collect();
+    assert_eq!(got, [3.0, -2.0, 7.0, 3.0, 4.0, 12.0, 4.0]);
+}
+
+#[test]
+fn a_reading_belongs_to_the_slot_in_which_it_was_taken_however_late_the_slot_is_closed() {
+    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
+    batch.value(now(19.0), 0, at(19.0), 1.0);
+    batch.value(now(20.0), 0, at(20.0), 2.0);
+    batch.value(now(21.0), 0, at(21.0), 3.0);
+
+    let first = batch.close_due(now(23.0));
+    assert_eq!(first.len(), 1);
+    assert_eq!((first[0].created_at, value(&first[0], 1)), (stamp(20), Some(1.0)));
+    let second = batch.close_due(now(43.0));
+    assert_eq!((second[0].created_at, value(&second[0], 1)), (stamp(40), Some(3.0)));
+}
+
+#[test]
+fn a_missing_value_is_left_out_and_a_silent_slot_makes_no_entry() {
+    let mut batch =
+        Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot), route(2, Reduce::Mean, Publish::Slot)]);
+    batch.value(now(1.0), 0, at(1.0), 5.0);
+    let entry = batch.close_due(now(20.0)).remove(0);
+    assert_eq!(value(&entry, 2), None);
+    assert!(batch.close_due(now(40.0)).is_empty());
+    assert_eq!(batch.next_close(), None);
+}
+
+#[test]
+fn a_change_closes_the_slot_at_once_and_then_no_sooner_than_the_license_allows() {
+    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::OnChange)]);
+    assert!(batch.value(now(3.0), 0, at(3.0), 0.0));
+    let first = batch.close_due(now(3.0));
+    assert_eq!(first[0].created_at, stamp(3));
+
+    batch.value(now(5.0), 0, at(5.0), 1.0);
+    assert_eq!(batch.next_close(), Some(at(18.0)), "15 s after the close before");
+    assert_eq!(value(&batch.close_due(now(18.0))[0], 1), Some(1.0));
+
+    batch.value(now(25.0), 0, at(25.0), 1.0);
+    assert_eq!(batch.next_close(), Some(at(40.0)), "the same value again is no change");
+}
+
+#[test]
+fn the_slot_after_an_early_close_is_stretched_to_the_next_boundary_the_license_allows() {
+    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::OnChange)]);
+    batch.value(now(12.0), 0, at(12.0), 0.0);
+    assert_eq!(batch.close_due(now(12.0)).len(), 1);
+    batch.value(now(13.0), 0, at(13.0), 0.0);
+    assert_eq!(batch.next_close(), Some(at(40.0)), "20 would be 8 s after the early close");
+}
+
+#[test]
+fn stamps_of_a_channel_only_grow_when_the_wall_clock_jumps_back() {
+    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
+    batch.value(now(1.0), 0, at(1.0), 1.0);
+    let first = batch.close_due(now(20.0)).remove(0);
+    let back = |seconds| Now { mono: at(seconds), utc: Utc::from_seconds(EIGHT - 3600) + at(seconds).since_boot() };
+    batch.value(back(21.0), 0, at(21.0), 2.0);
+    let second = batch.close_due(back(41.0)).remove(0);
+    assert!(second.created_at > first.created_at, "{} after {}", second.created_at, first.created_at);
+    assert_eq!(second.created_at.millis() % 1000, 0);
+}
+
+#[test]
+fn a_jump_forward_in_a_slot_neither_loses_nor_prolongs_it() {
+    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
+    batch.value(now(1.0), 0, at(1.0), 1.0);
+    let ahead = |seconds| Now { mono: at(seconds), utc: Utc::from_seconds(EIGHT + 86_407) + at(seconds).since_boot() };
+    let entry = batch.close_due(ahead(20.0)).remove(0);
+    assert_eq!(entry.created_at, stamp(86_427));
+    batch.value(ahead(21.0), 0, at(21.0), 1.0);
+    assert_eq!(batch.next_close(), Some(at(53.0)), "on the new grid, and 15 s after the close before");
+}
+
+#[test]
+fn a_value_published_by_field_is_an_entry_of_its_own_with_a_second_of_its_own() {
+    let mut batch =
+        Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot), route(2, Reduce::Last, Publish::Field)]);
+    batch.value(now(1.0), 0, at(1.0), 1.0);
+    batch.value(now(1.0), 1, at(1.0), 2.0);
+    let entries = batch.close_due(now(20.0));
+    assert_eq!(entries.iter().map(|entry| entry.form).collect::<Vec<_>>(), [Form::Feed, Form::Field]);
+    assert_eq!(value(&entries[0], 2), None);
+    assert_eq!(value(&entries[1], 2), Some(2.0));
+    assert!(entries[1].created_at > entries[0].created_at);
+}
+
+#[test]
+fn trouble_is_told_once_a_slot_and_only_where_the_channel_wants_it() {
+    let silent = Channel { status: StatusText::Off, ..channel() };
+    let mut batch = Batch::new(&[channel(), silent], &[]);
+    batch.trouble(now(1.0), 0, at(1.0), "tank: no answer");
+    batch.trouble(now(2.0), 0, at(2.0), "tank: no answer");
+    batch.trouble(now(2.0), 0, at(2.0), "dust: silent for 30 s");
+    assert!(!batch.trouble(now(2.0), 1, at(2.0), "tank: no answer"));
+    let entries = batch.close_due(now(20.0));
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].status.as_deref(), Some("tank: no answer; dust: silent for 30 s"));
+    assert!(batch.close_due(now(40.0)).is_empty(), "trouble is over unless it is told again");
+}
+
+#[test]
+fn stop_closes_open_slots_with_the_time_of_the_stop() {
+    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
+    batch.value(now(1.0), 0, at(1.0), 4.0);
+    let entry = batch.close_all(now(6.2)).remove(0);
+    assert_eq!((entry.created_at, value(&entry, 1)), (stamp(6), Some(4.0)));
+}
+
+#[test]
+fn the_spread_delays_the_close_of_a_slot_but_not_its_stamp_nor_a_change() {
+    let spread = Channel { spread: Duration::from_secs(3), ..channel() };
+    let mut batch = Batch::new(&[spread], &[route(1, Reduce::Last, Publish::OnChange)]);
+    batch.value(now(1.0), 0, at(1.0), 1.0);
+    assert_eq!(batch.close_due(now(1.0)).len(), 1, "a change goes out at once");
+    batch.value(now(17.0), 0, at(17.0), 1.0);
+    assert_eq!(batch.next_close(), Some(at(23.0)));
+    assert_eq!(batch.close_due(now(23.0))[0].created_at, stamp(20));
+}

@@ -1,0 +1,53 @@
+//! `gatepost sandbox publish`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use gatepost::entry::ChannelId;
+use gatepost::sandbox::Folder;
+use gatepost::sandbox::publish::{Outcome, publish};
+use gatepost::uplink::Transport;
+
+use crate::cli::runtime;
+
+/// Options of `sandbox publish`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The running sandbox's folder
+    #[arg(long, default_value = super::serve::DIR, value_name = "DIR")]
+    dir: PathBuf,
+    /// The device to publish as: DIR/NAME_credentials.txt
+    #[arg(long, default_value = "remote", value_name = "NAME")]
+    device: String,
+    /// The channel's number
+    #[arg(long, value_name = "ID")]
+    channel: u64,
+    /// What to write: field1 to field8, lat, long, elevation, status, created_at
+    #[arg(required = true, value_name = "NAME=VALUE", value_parser = pair)]
+    pairs: Vec<(String, String)>,
+}
+
+/// Publishes once. Exit code 0 when the update was stored, or when the device may not see whether it was; 1 otherwise.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let folder = Folder::open(&args.dir);
+    let hint =
+        || format!("{} is no folder of a sandbox that runs; start one with `gatepost sandbox`", args.dir.display());
+    let addr = folder.endpoint(Transport::Tcp).with_context(hint)?;
+    let device = folder.known_device(&args.device)?;
+    let channel = ChannelId(args.channel);
+    let outcome = runtime()?.block_on(publish(addr, &device.credentials, channel, &args.pairs))?;
+    println!("channel {channel}: {outcome}");
+    Ok(if outcome == Outcome::NotSeen { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    const OTHERS: [&str; 5] = ["lat", "long", "elevation", "status", "created_at"];
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, such as field1=1")?;
+    let is_field = matches!(name.strip_prefix("field").map(str::as_bytes), Some([b'1'..=b'8']));
+    if is_field || OTHERS.contains(&name) {
+        Ok((name.to_owned(), value.to_owned()))
+    } else {
+        Err(format!("a channel has field1 to field8, {}", OTHERS.join(", ")))
+    }
+}

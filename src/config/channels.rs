@@ -1,0 +1,213 @@
+//! `[channel.NAME]`: the ThingSpeak channels.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Channel;
+use super::devices;
+use super::diagnostic::Findings;
+use super::table::{Named, Node, Table};
+use super::values::{Lasting, Size};
+use super::words;
+use crate::batch::StatusText;
+use crate::entry::{ChannelId, Column};
+use crate::spool::Backlog;
+use crate::thingspeak::license::License;
+use crate::uplink::Confirm;
+
+/// The slot of a channel that does not say: it fits every license with room for a backlog.
+const EVERY: Duration = Duration::from_secs(20);
+
+/// A channel as far as it could be read.
+pub(super) struct Draft {
+    /// Its name, at its place.
+    pub(super) name: Spanned<String>,
+    /// Its number.
+    pub(super) id: Option<Spanned<ChannelId>>,
+    /// The index of its device.
+    pub(super) device: Option<usize>,
+    /// The slot, as written.
+    pub(super) every: Option<Spanned<Lasting>>,
+    /// What it says besides.
+    pub(super) confirm: Confirm,
+    pub(super) license: License,
+    pub(super) backlog: Backlog,
+    pub(super) status: StatusText,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    id: Option<Spanned<ChannelId>>,
+    device: Option<Spanned<String>>,
+    every: Option<Spanned<Lasting>>,
+    confirm: Option<Confirm>,
+    license: Option<License>,
+    status: Option<StatusText>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BacklogKeys {
+    keep: Option<Spanned<Lasting>>,
+    max_size: Option<Spanned<Size>>,
+    thin: Option<Spanned<Lasting>>,
+}
+
+impl Draft {
+    /// The slot's length.
+    pub(super) fn slot(&self) -> Duration {
+        self.every.as_ref().map_or(EVERY, |written| written.get_ref().0)
+    }
+
+    /// The channel of a map without faults.
+    pub(super) fn into_channel(self) -> Option<Channel> {
+        let every = self.slot();
+        Some(Channel {
+            name: self.name.into_inner(),
+            id: self.id?.into_inner(),
+            device: self.device?,
+            every,
+            confirm: self.confirm,
+            license: self.license,
+            backlog: self.backlog,
+            status: self.status,
+        })
+    }
+}
+
+/// Reads the channels in the order of the text.
+pub(super) fn read(node: Option<Node<'_>>, devices: &[devices::Draft], findings: &mut Findings) -> Vec<Draft> {
+    let Some(table) = node.and_then(|node| Table::of(node, "list of channels", findings)) else { return Vec::new() };
+    table.named("channel", findings).into_iter().map(|named| channel(named, devices, findings)).collect()
+}
+
+fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings) -> Draft {
+    let Named { name, mut table } = named;
+    let header = table.span().clone();
+    let id_was_written = table.means("id");
+    let backlog = backlog(table.take("backlog"), findings);
+    let keys: Keys = table.read(findings).unwrap_or_default();
+    match &keys.id {
+        Some(id) if id.get_ref().0 == 0 => {
+            findings.fault(
+                &id.span(),
+                "a channel's number is not 0",
+                "it stands above the channel's page on ThingSpeak",
+            );
+        }
+        None if !id_was_written => findings.fault(
+            &header,
+            "a channel needs its number",
+            "add `id = …`: it stands above the channel's page on ThingSpeak",
+        ),
+        _ => {}
+    }
+    Draft {
+        name,
+        id: keys.id,
+        device: device(keys.device, &header, devices, findings),
+        every: keys.every,
+        confirm: keys.confirm.unwrap_or_default(),
+        license: keys.license.unwrap_or_default(),
+        backlog,
+        status: keys.status.unwrap_or_default(),
+    }
+}
+
+fn device(
+    written: Option<Spanned<String>>,
+    header: &Range<usize>,
+    devices: &[devices::Draft],
+    findings: &mut Findings,
+) -> Option<usize> {
+    let names: Vec<&str> = devices.iter().map(|device| device.name.get_ref().as_str()).collect();
+    match (written, devices.len()) {
+        (Some(written), _) => {
+            let found = names.iter().position(|name| *name == written.get_ref());
+            if found.is_none() {
+                let message = format!("there is no device `{}`", written.get_ref());
+                findings.fault(&written.span(), message, words::one_of(written.get_ref(), &names));
+            }
+            found
+        }
+        (None, 1) => Some(0),
+        (None, 0) => {
+            findings.fault(
+                header,
+                "no device to reach this channel with",
+                "add `[device.NAME]` with `credentials = \"mqtt_credentials.txt\"`",
+            );
+            None
+        }
+        (None, _) => {
+            let help = format!("add `device = …`, one of {}", words::list(&names));
+            findings.fault(header, "with several devices a channel says which one serves it", help);
+            None
+        }
+    }
+}
+
+fn backlog(node: Option<Node<'_>>, findings: &mut Findings) -> Backlog {
+    let keys: BacklogKeys = node
+        .and_then(|node| Table::of(node, "backlog", findings))
+        .and_then(|table| table.read(findings))
+        .unwrap_or_default();
+    let default = Backlog::default();
+    Backlog {
+        keep: keys.keep.and_then(|written| positive("keep", &written, findings)).unwrap_or(default.keep),
+        max_size: match keys.max_size {
+            Some(written) if written.get_ref().0 < LEAST_SIZE => {
+                findings.fault(&written.span(), "a backlog has room for at least 4KiB", "");
+                default.max_size
+            }
+            Some(written) => written.into_inner().0,
+            None => default.max_size,
+        },
+        thin: keys.thin.and_then(|written| positive("thin", &written, findings)),
+    }
+}
+
+/// An entry has up to 3000 bytes (thingspeak.md, payload): less would hold none.
+const LEAST_SIZE: u64 = 4096;
+
+/// A duration that may not be zero.
+pub(super) fn positive(key: &str, written: &Spanned<Lasting>, findings: &mut Findings) -> Option<Duration> {
+    let duration = written.get_ref().0;
+    if duration.is_zero() {
+        findings.fault(&written.span(), format!("`{key}` must be longer than nothing"), "");
+        return None;
+    }
+    Some(duration)
+}
+
+/// Reads `channel.column`, as routes and outputs write it: the index of the channel and the column.
+pub(super) fn place(written: &Spanned<String>, channels: &[Draft], findings: &mut Findings) -> Option<(usize, Column)> {
+    const COLUMNS: [&str; 11] =
+        ["field1", "field2", "field3", "field4", "field5", "field6", "field7", "field8", "lat", "long", "elevation"];
+    let (span, text) = (written.span(), written.get_ref());
+    let names: Vec<&str> = channels.iter().map(|channel| channel.name.get_ref().as_str()).collect();
+    let Some((channel, column)) = text.rsplit_once('.') else {
+        let example = names.first().copied().unwrap_or("channel");
+        findings.fault(&span, format!("`{text}` names no column of a channel"), format!("write `{example}.field1`"));
+        return None;
+    };
+    let index = names.iter().position(|name| *name == channel);
+    if index.is_none() {
+        let help = match words::one_of(channel, &names) {
+            help if help.is_empty() => format!("add `[channel.{channel}]` with its `id`"),
+            help => help,
+        };
+        findings.fault(&span, format!("there is no channel `{channel}`"), help);
+    }
+    let parsed = Column::parse(column);
+    if parsed.is_none() {
+        let number = column.strip_prefix("field").is_some_and(|digits| digits.parse::<u64>().is_ok());
+        let help = if number { "a channel has field1 to field8".to_owned() } else { words::one_of(column, &COLUMNS) };
+        findings.fault(&span, format!("a channel has no column `{column}`"), help);
+    }
+    index.zip(parsed)
+}

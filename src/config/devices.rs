@@ -1,0 +1,187 @@
+//! `[device.NAME]`: the MQTT devices and where their credentials are.
+//!
+//! A file of credentials is looked at while checking, so that a wrong or readable one is told before the daemon runs; what
+//! is in it is read again by the uplink before each connection.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::diagnostic::Findings;
+use super::table::{Named, Node, Table};
+use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Source};
+use crate::uplink::Device;
+
+/// Where the files are that a map speaks of.
+pub(super) struct Surroundings {
+    /// The map itself.
+    pub(super) map: PathBuf,
+    /// Relative paths start here: the map's folder.
+    pub(super) folder: PathBuf,
+    /// Where systemd puts the credentials of the unit; a bare name is looked up there first.
+    pub(super) credentials_directory: Option<PathBuf>,
+}
+
+/// A device as far as it could be read.
+pub(super) struct Draft {
+    /// Its name, at its place.
+    pub(super) name: Spanned<String>,
+    /// Where its credentials are, unless that is a fault.
+    pub(super) source: Option<Source>,
+    /// The key that says so.
+    pub(super) source_span: Range<usize>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    credentials: Option<Spanned<PathBuf>>,
+    client_id: Option<Spanned<String>>,
+    username: Option<Spanned<String>>,
+    password: Option<Spanned<String>>,
+    password_file: Option<Spanned<PathBuf>>,
+}
+
+impl Draft {
+    /// The device of a map without faults.
+    pub(super) fn into_device(self) -> Option<Device> {
+        Some(Device { name: self.name.into_inner(), credentials: self.source? })
+    }
+}
+
+/// Reads the devices in the order of the text.
+pub(super) fn read(node: Option<Node<'_>>, around: &Surroundings, findings: &mut Findings) -> Vec<Draft> {
+    let Some(table) = node.and_then(|node| Table::of(node, "list of devices", findings)) else { return Vec::new() };
+    table.named("device", findings).into_iter().map(|named| device(named, around, findings)).collect()
+}
+
+fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> Draft {
+    let Named { name, table } = named;
+    let header = table.span().clone();
+    let faults_before = findings.faults.len();
+    let keys: Keys = table.read(findings).unwrap_or_default();
+    let source_span = [
+        keys.credentials.as_ref().map(Spanned::span),
+        keys.password_file.as_ref().map(Spanned::span),
+        keys.client_id.as_ref().map(Spanned::span),
+    ];
+    let source_span = source_span.into_iter().flatten().next().unwrap_or_else(|| header.clone());
+    // A key that was refused for its value must not be told as missing on top.
+    let complete = findings.faults.len() == faults_before;
+    let source = source(keys, &header, complete, around, findings);
+    Draft { name, source, source_span }
+}
+
+fn source(
+    keys: Keys,
+    header: &Range<usize>,
+    complete: bool,
+    around: &Surroundings,
+    findings: &mut Findings,
+) -> Option<Source> {
+    if let Some(file) = keys.credentials {
+        let others = [
+            keys.client_id.map(|key| key.span()),
+            keys.username.map(|key| key.span()),
+            keys.password.map(|key| key.span()),
+            keys.password_file.map(|key| key.span()),
+        ];
+        for span in others.into_iter().flatten() {
+            findings.fault(&span, "`credentials` already says where to find this", "leave one of both out");
+        }
+        return usable(Source::File(around.resolve(file.get_ref())), &file.span(), findings);
+    }
+    let Some(client_id) = keys.client_id else {
+        if complete {
+            findings.fault(
+                header,
+                "a device needs its credentials",
+                "add `credentials = \"mqtt_credentials.txt\"`: the file that ThingSpeak offers when you add an MQTT device",
+            );
+        }
+        return None;
+    };
+    // They are equal in every known example (thingspeak.md, connection).
+    let username = keys.username.map_or_else(|| client_id.get_ref().clone(), Spanned::into_inner);
+    let client_id = client_id.into_inner();
+    match (keys.password, keys.password_file) {
+        (Some(password), None) => {
+            map_is_private(&around.map, &password.span(), findings);
+            let password = password.into_inner().into();
+            Some(Source::Inline(Credentials { client_id, username, password }))
+        }
+        (None, Some(file)) => {
+            let password_file = around.resolve(file.get_ref());
+            usable(Source::PasswordFile { client_id, username, password_file }, &file.span(), findings)
+        }
+        (Some(_), Some(file)) => {
+            findings.fault(&file.span(), "there is both a `password` and a `password_file`", "leave one of both out");
+            None
+        }
+        (None, None) => {
+            if complete {
+                findings.fault(
+                    header,
+                    "a device with a `client_id` needs its password",
+                    "add `password_file = \"FILE\"`; better still, `credentials = \"mqtt_credentials.txt\"` alone",
+                );
+            }
+            None
+        }
+    }
+}
+
+impl Surroundings {
+    /// Where the file `written` in the map is.
+    fn resolve(&self, written: &Path) -> PathBuf {
+        credentials::locate(written, self.credentials_directory.as_deref(), &self.folder)
+    }
+}
+
+/// Tells whether the credentials in a file will do: it is there, others may not read it, and it holds what it should.
+fn usable(source: Source, span: &Range<usize>, findings: &mut Findings) -> Option<Source> {
+    let modes = source.file().map_or(Ok(()), credentials::check_mode);
+    let error = modes.err().or_else(|| source.read().err());
+    let Some(error) = error else { return Some(source) };
+    let missing = source.file().is_some_and(|path| !path.exists());
+    let help = match &error {
+        CredentialsError::Unreadable { .. } if missing && matches!(source, Source::File(_)) => {
+            "on ThingSpeak: Devices, MQTT, your device, \"Download Credentials\" (the password is shown only once); \
+             put the file there and `chmod 640` it"
+        }
+        CredentialsError::Unreadable { .. } if missing => {
+            "put the password there, and nothing else, and `chmod 640` it"
+        }
+        CredentialsError::Unreadable { .. } => "check its owner and mode",
+        CredentialsError::Exposed { .. } => "a secret that others have seen should be replaced on ThingSpeak",
+        _ => "take the file as ThingSpeak offers it for download",
+    };
+    let message = if missing {
+        format!("there is no file {}", source.file().unwrap_or(Path::new("")).display())
+    } else {
+        error.to_string()
+    };
+    findings.fault(span, message, help);
+    None
+}
+
+/// Refuses a password in a map that others than its owner may read.
+#[cfg(unix)]
+fn map_is_private(map: &Path, span: &Range<usize>, findings: &mut Findings) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let exposed = std::fs::metadata(map).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+    if exposed {
+        findings.fault(
+            span,
+            "this map holds a password, and others than its owner may read it",
+            format!("put the password into a file of its own (`password_file`), or chmod 600 {}", map.display()),
+        );
+    }
+}
+
+/// Elsewhere who may read a file is not said by a mode; its folder's rights have to do.
+#[cfg(not(unix))]
+fn map_is_private(_map: &Path, _span: &Range<usize>, _findings: &mut Findings) {}

@@ -1,0 +1,263 @@
+//! Faults and warnings with their place, and how they are shown: file, line, column, the line itself and carets.
+//!
+//! What is shown of the map never holds a secret: see [`Source`].
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use super::secrets;
+
+/// A fault or warning with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Byte range in the map's text.
+    pub span: Range<usize>,
+    /// What is wrong, in words.
+    pub message: String,
+    /// What to do, such as the key that was probably meant.
+    pub help: Option<String>,
+}
+
+/// Faults and warnings as they are found.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) faults: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+impl Findings {
+    /// Notes what makes the map unusable.
+    pub(super) fn fault(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.faults.push(Diagnostic::new(span, message, help));
+    }
+
+    /// Notes what may surprise.
+    pub(super) fn warning(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.warnings.push(Diagnostic::new(span, message, help));
+    }
+}
+
+impl Diagnostic {
+    /// One with this text; an empty `help` is none.
+    pub(super) fn new(span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        let help = help.into();
+        Self { span: span.clone(), message: message.into(), help: (!help.is_empty()).then_some(help) }
+    }
+}
+
+/// The map's text as it may be shown: its name, and its lines with every secret replaced by asterisks.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    name: String,
+    /// The text with each byte of a secret replaced, so that places stay what they were.
+    text: String,
+}
+
+/// What stands for a secret, whatever its length.
+const MASK: &str = "********";
+
+/// A byte that marks a masked place inside [`Source::text`]; control bytes of the map itself are never shown as such.
+const MASKED: char = '\0';
+
+impl Source {
+    /// The text of the map called `name`.
+    pub(super) fn new(name: &str, text: &str) -> Self {
+        let mut bytes = text.as_bytes().to_vec();
+        for byte in &mut bytes {
+            if *byte == 0 {
+                *byte = b'?';
+            }
+        }
+        for range in secrets::ranges(text) {
+            bytes[range].fill(0);
+        }
+        let text = String::from_utf8(bytes).expect("whole characters were replaced by ASCII");
+        Self { name: name.to_owned(), text }
+    }
+
+    /// The line and column of a place, both from 1; the column counts characters.
+    pub fn position(&self, offset: usize) -> (usize, usize) {
+        let (start, number) = self.line_start(offset);
+        (number, self.text[start..self.floor(offset)].chars().count() + 1)
+    }
+
+    /// One fault or warning: its place and words, the line with carets, and what to do.
+    pub fn render(&self, severity: &str, diagnostic: &Diagnostic) -> String {
+        let offset = self.floor(diagnostic.span.start);
+        let end = self.floor(diagnostic.span.end).max(offset);
+        let (start, number) = self.line_start(offset);
+        let (_, column) = self.position(offset);
+        let line = self.text[start..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
+        let within = |at: usize| (at - start).min(line.len());
+        let before = &line[..within(offset)];
+        let marked = &line[within(offset)..within(end)];
+        let after = &line[within(end)..];
+
+        // A tab is repeated as a tab, so that the carets stand right whatever its width.
+        let indent: String = shown(before)
+            .chars()
+            .flat_map(|letter| std::iter::repeat_n(if letter == '\t' { '\t' } else { ' ' }, width(letter)))
+            .collect();
+        let carets = "^".repeat(shown(marked).chars().map(width).sum::<usize>().max(1));
+        let gutter = " ".repeat(number.to_string().len());
+        let (message, line) = (printable(&diagnostic.message), shown_parts(before, marked, after));
+        let mut out = format!(
+            "{}:{number}:{column}: {severity}: {message}\n  {number} | {}\n  {gutter} | {indent}{carets}\n",
+            self.name,
+            line.trim_end()
+        );
+        if let Some(help) = &diagnostic.help {
+            let _ = writeln!(out, "  help: {}", printable(help));
+        }
+        out
+    }
+
+    /// Everything that was found, in the order of the text: faults, warnings, and a line that counts them.
+    pub(super) fn report(&self, faults: &[Diagnostic], warnings: &[Diagnostic]) -> String {
+        let mut out = String::new();
+        for (severity, found) in [("fault", faults), ("warning", warnings)] {
+            for diagnostic in found {
+                out.push_str(&self.render(severity, diagnostic));
+                out.push('\n');
+            }
+        }
+        let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+        let counted: Vec<String> = [(faults.len(), "fault"), (warnings.len(), "warning")]
+            .into_iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, word)| count(number, word))
+            .collect();
+        let _ = write!(out, "{}", counted.join(", "));
+        out
+    }
+
+    /// The start of the line that holds `offset`, and its number.
+    fn line_start(&self, offset: usize) -> (usize, usize) {
+        let before = &self.text[..self.floor(offset)];
+        (before.rfind('\n').map_or(0, |at| at + 1), before.matches('\n').count() + 1)
+    }
+
+    /// The nearest start of a character at or before `offset`.
+    fn floor(&self, offset: usize) -> usize {
+        let mut at = offset.min(self.text.len());
+        while !self.text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    }
+}
+
+/// The three parts of a line as they are shown; a secret that spans them is masked once.
+fn shown_parts(before: &str, marked: &str, after: &str) -> String {
+    let mut out = shown(before);
+    let mut last = before.chars().last();
+    for part in [marked, after] {
+        let continued = last == Some(MASKED) && part.starts_with(MASKED);
+        out.push_str(&shown(if continued { part.trim_start_matches(MASKED) } else { part }));
+        last = part.chars().last().or(last);
+    }
+    out
+}
+
+/// A part of a line as it is shown: secrets masked, control characters made visible, tabs kept.
+fn shown(part: &str) -> String {
+    let mut out = String::new();
+    let mut masked = false;
+    for letter in part.chars() {
+        if letter == MASKED {
+            if !masked {
+                out.push_str(MASK);
+            }
+        } else if letter.is_control() && letter != '\t' {
+            out.push('\u{fffd}');
+        } else {
+            out.push(letter);
+        }
+        masked = letter == MASKED;
+    }
+    out
+}
+
+/// Words without control characters, whatever the map's names held.
+fn printable(words: &str) -> String {
+    words.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// Columns a character takes on a terminal (Unicode Standard Annex 11, in broad strokes). A tab counts as one: it is
+/// repeated as a tab under the line.
+fn width(letter: char) -> usize {
+    match u32::from(letter) {
+        0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1_f300..=0x1_faff
+        | 0x2_0000..=0x3_fffd => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(text: &str, part: &str) -> String {
+        let at = text.find(part).expect("the part is in the text");
+        Source::new("map.toml", text).render("fault", &Diagnostic::new(&(at..at + part.len()), "odd", "mend it"))
+    }
+
+    #[test]
+    fn carets_stand_under_what_is_meant() {
+        assert_eq!(
+            render("version = 1\nevry = \"20s\"\n", "evry"),
+            "map.toml:2:1: fault: odd\n  2 | evry = \"20s\"\n    | ^^^^\n  help: mend it\n"
+        );
+    }
+
+    #[test]
+    fn tabs_and_wide_characters_keep_carets_in_place() {
+        assert_eq!(
+            render("\tname = \"温室\", x = 1", "x"),
+            "map.toml:1:15: fault: odd\n  1 | \tname = \"温室\", x = 1\n    | \t               ^\n  help: mend it\n"
+        );
+    }
+
+    #[test]
+    fn windows_line_ends_are_not_shown() {
+        assert_eq!(
+            render("a = 1\r\nb = 2\r\n", "2"),
+            "map.toml:2:5: fault: odd\n  2 | b = 2\n    |     ^\n  help: mend it\n"
+        );
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (text, part) in [
+            ("password = \"sesame\" # x", "\"sesame\""),
+            ("password = \"sesame\"", "password"),
+            ("d = { password = 'sesame', b = 1 }", "b ="),
+            ("password = \"\"\"\nsesame\n\"\"\"", "sesame"),
+            ("pasword = sesame", "sesame"),
+            ("SECRET_MQTT_PASSWORD = \"sesame\"", "\"sesame"),
+        ] {
+            let text = render(text, part);
+            assert!(!text.contains("sesame"), "{text}");
+        }
+    }
+
+    #[test]
+    fn escape_sequences_of_a_map_do_not_reach_the_terminal() {
+        assert!(!render("name = \"\u{1b}[31m\"", "name").contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_place_beyond_the_text_is_its_end() {
+        let source = Source::new("map.toml", "ä = 1");
+        assert_eq!(source.position(99), (1, 6));
+        assert!(source.render("fault", &Diagnostic::new(&(1..99), "odd", "")).contains("1:1"));
+    }
+}

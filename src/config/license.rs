@@ -1,0 +1,101 @@
+//! What the licenses make of a map: how short a slot may be, and how many updates a year has
+//! (thingspeak.md, rates and quota).
+
+use std::time::Duration;
+
+use super::diagnostic::Findings;
+use super::rules::Published;
+use super::{channels, words};
+use crate::batch::Publish;
+use crate::thingspeak::license::License;
+
+/// A license's year; quotas are whole years of messages.
+pub(super) const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// How many updates of a channel a slot makes: one entry, and one for each field that is published by itself.
+pub(super) fn updates_a_slot(published: impl IntoIterator<Item = Publish>) -> u32 {
+    let (mut entry, mut fields) = (0, 0);
+    for publish in published {
+        match publish {
+            Publish::Field => fields += 1,
+            Publish::Slot | Publish::OnChange => entry = 1,
+        }
+    }
+    entry + fields
+}
+
+/// Holds each channel's slot against its license.
+pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], findings: &mut Findings) {
+    for (index, channel) in channels.iter().enumerate() {
+        let updates = updates_of(index, published);
+        let slot = channel.slot();
+        let span = channel.every.as_ref().map_or_else(|| channel.name.span(), toml::Spanned::span);
+        if channel.every.is_some() && (slot.subsec_nanos() != 0 || slot.is_zero()) {
+            findings.fault(&span, "a slot is a whole number of seconds, as ThingSpeak's times are", "");
+            continue;
+        }
+        if updates == 0 {
+            continue;
+        }
+        let (least, safe) = (channel.license.interval() * updates, channel.license.shortest_safe_slot() * updates);
+        let words = humantime::format_duration;
+        let why = match updates {
+            1 => String::new(),
+            _ => format!(" ({updates} updates a slot: a field published by itself is one of its own)"),
+        };
+        if slot < least {
+            findings.fault(
+                &span,
+                format!(
+                    "the license takes one update every {}, so the slot is at least {}{why}",
+                    words(channel.license.interval()),
+                    words(least)
+                ),
+                format!("write `every = \"{}s\"` or more{}", safe.as_secs(), paid_hint(channel.license)),
+            );
+        } else if slot < safe {
+            findings.warning(
+                &span,
+                format!(
+                    "updates will be lost: what is delayed by a second arrives less than {} before the next{why}",
+                    words(least)
+                ),
+                format!("write `every = \"{}s\"` or more: the license is judged where updates arrive", safe.as_secs()),
+            );
+        }
+    }
+}
+
+fn paid_hint(license: License) -> &'static str {
+    match license {
+        License::Free => ", or `license = \"paid\"` if the channel's owner has one",
+        License::Paid => "",
+    }
+}
+
+/// Holds the sum of all channels against each license's year.
+pub(super) fn quotas(channels: &[channels::Draft], published: &[Published<'_>], findings: &mut Findings) {
+    for license in [License::Free, License::Paid] {
+        let counted = channels.iter().enumerate().filter(|(_, channel)| channel.license == license);
+        let yearly = counted.map(|(index, channel)| {
+            let slots = YEAR.as_secs().checked_div(channel.slot().as_secs()).unwrap_or_default();
+            (channel, slots * u64::from(updates_of(index, published)))
+        });
+        let yearly: Vec<_> = yearly.filter(|(_, updates)| *updates > 0).collect();
+        let sum: u64 = yearly.iter().map(|(_, updates)| updates).sum();
+        let quota = license.messages_a_year();
+        let Some((channel, _)) = yearly.last().filter(|_| sum > quota) else { continue };
+        let span = channel.every.as_ref().map_or_else(|| channel.name.span(), toml::Spanned::span);
+        let names: Vec<_> = yearly.iter().map(|(channel, _)| channel.name.get_ref()).collect();
+        let days = quota * 365 / sum;
+        findings.warning(
+            &span,
+            format!("{sum} updates a year are more than the license's {quota}: it is used up after {days} days"),
+            format!("longer slots for {}", words::list(&names)),
+        );
+    }
+}
+
+fn updates_of(channel: usize, published: &[Published<'_>]) -> u32 {
+    updates_a_slot(published.iter().filter(|one| one.channel == channel).map(|one| one.publish))
+}

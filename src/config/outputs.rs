@@ -1,0 +1,263 @@
+//! `[[output]]`: what is driven, by which field, and how it stays safe.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::channels::{self, place, positive};
+use super::diagnostic::Findings;
+use super::sensors::{list, name};
+use super::table::{Node, Table};
+use super::values::{Hertz, Lasting, SetTo};
+use super::words;
+use crate::entry::{ChannelId, Column};
+use crate::hal::{Active, Pin};
+use crate::output::{CommandFeed, CommandSource, Drive, LinkLoss, Settings, Target};
+
+/// Commands older than this are refused unless the map says otherwise.
+const ACCEPT_AGE: Duration = Duration::from_secs(120);
+
+/// The last line of a Pi's GPIO chip; the header ends before.
+const LAST_PIN: Pin = Pin(53);
+
+/// A frequency that lamps and most drivers take.
+const FREQUENCY: f64 = 1000.0;
+
+/// An output as far as it could be read.
+pub(super) struct Draft {
+    /// Its name, at its place.
+    pub(super) name: Spanned<String>,
+    /// What it drives, at the key that says so.
+    pub(super) target: Option<Spanned<Target>>,
+    /// The channel (by index) and field that command it.
+    pub(super) from: Option<Spanned<(usize, u8)>>,
+    /// The channel (by index) and column where its level is published.
+    pub(super) report: Option<Spanned<(usize, Column)>>,
+    /// Names of outputs that may not be on with it.
+    pub(super) interlock: Vec<Spanned<String>>,
+    feed: CommandFeed,
+    pub(super) start: Drive,
+    stop: Drive,
+    link_loss: Option<LinkLoss>,
+    max_on: Option<Duration>,
+    min_off: Option<Duration>,
+    accept_age: Option<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    name: Option<Spanned<String>>,
+    pin: Option<Spanned<Pin>>,
+    active: Option<Spanned<Active>>,
+    pwm: Option<Spanned<u8>>,
+    frequency: Option<Spanned<Hertz>>,
+    from: Option<Spanned<String>>,
+    feed: Option<CommandFeed>,
+    start: Option<Spanned<SetTo>>,
+    stop: Option<Spanned<SetTo>>,
+    max_on: Option<Spanned<Lasting>>,
+    min_off: Option<Spanned<Lasting>>,
+    interlock: Option<Vec<Spanned<String>>>,
+    accept_age: Option<Spanned<Lasting>>,
+    report: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkLossKeys {
+    after: Spanned<Lasting>,
+    set: Spanned<SetTo>,
+}
+
+impl Draft {
+    /// The output of a map without faults; `ids` and `names` are those of all channels and outputs.
+    pub(super) fn into_settings(self, ids: &[ChannelId], names: &[String]) -> Option<Settings> {
+        let (channel, field) = self.from?.into_inner();
+        let interlock = self.interlock.iter().filter_map(|name| names.iter().position(|known| known == name.get_ref()));
+        Some(Settings {
+            name: self.name.into_inner(),
+            target: self.target?.into_inner(),
+            from: CommandSource { channel: *ids.get(channel)?, field, feed: self.feed },
+            start: self.start,
+            stop: self.stop,
+            link_loss: self.link_loss,
+            max_on: self.max_on,
+            min_off: self.min_off,
+            interlock: interlock.collect(),
+            accept_age: self.accept_age,
+            report: match self.report {
+                Some(report) => Some((*ids.get(report.get_ref().0)?, report.get_ref().1)),
+                None => None,
+            },
+        })
+    }
+}
+
+/// Reads the outputs in the order of the text.
+pub(super) fn read(node: Option<Node<'_>>, channels: &[channels::Draft], findings: &mut Findings) -> Vec<Draft> {
+    let tables = list(node, "output", findings);
+    tables.into_iter().map(|table| output(table, channels, findings)).collect()
+}
+
+fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Findings) -> Draft {
+    let header = table.span().clone();
+    let (has_name, has_from) = (table.means("name"), table.means("from"));
+    let has_target = table.means("pin") || table.means("pwm");
+    let link_loss = table.take("link_loss").and_then(|node| Table::of(node, "link_loss", findings));
+    let link_loss = link_loss.and_then(|table| table.read::<LinkLossKeys>(findings));
+    let keys: Keys = table.read(findings).unwrap_or_default();
+    let name = name(keys.name, has_name, "output", &header, findings);
+    let is_pwm = keys.pwm.is_some();
+    let drive = |written: Option<Spanned<SetTo>>, findings: &mut Findings| {
+        written.map_or(Drive::OFF, |written| drive(&written, is_pwm, findings))
+    };
+    let feed = keys.feed.unwrap_or_default();
+    if !has_from {
+        findings.fault(&header, "nobody commands this output", "add `from = \"channel.field1\"`");
+    }
+    Draft {
+        name,
+        target: target(keys.pin, keys.active, keys.pwm, keys.frequency, has_target, &header, findings),
+        from: keys.from.and_then(|written| command_field(&written, channels, findings)),
+        report: keys
+            .report
+            .and_then(|written| Some(Spanned::new(written.span(), place(&written, channels, findings)?))),
+        interlock: keys.interlock.unwrap_or_default(),
+        feed,
+        start: drive(keys.start, findings),
+        stop: drive(keys.stop, findings),
+        link_loss: link_loss.and_then(|keys| {
+            let set = drive(Some(keys.set), findings);
+            Some(LinkLoss { after: positive("after", &keys.after, findings)?, set })
+        }),
+        max_on: keys.max_on.and_then(|written| positive("max_on", &written, findings)),
+        min_off: keys.min_off.and_then(|written| positive("min_off", &written, findings)),
+        accept_age: accept_age(keys.accept_age, feed, findings),
+    }
+}
+
+fn target(
+    pin: Option<Spanned<Pin>>,
+    active: Option<Spanned<Active>>,
+    pwm: Option<Spanned<u8>>,
+    frequency: Option<Spanned<Hertz>>,
+    was_written: bool,
+    header: &Range<usize>,
+    findings: &mut Findings,
+) -> Option<Spanned<Target>> {
+    match (pin, pwm) {
+        (Some(pin), None) => {
+            if let Some(frequency) = frequency {
+                findings.fault(
+                    &frequency.span(),
+                    "`frequency` belongs to `pwm`",
+                    "leave it out for a pin that is on or off",
+                );
+            }
+            if *pin.get_ref() > LAST_PIN {
+                let message = format!("pins are GPIO0 to {LAST_PIN}, by their BCM numbers");
+                findings.fault(&pin.span(), message, "");
+                return None;
+            }
+            let active = active.map(Spanned::into_inner).unwrap_or_default();
+            Some(Spanned::new(pin.span(), Target::Line { pin: pin.into_inner(), active }))
+        }
+        (None, Some(pwm)) => {
+            let (span, channel) = (pwm.span(), pwm.into_inner());
+            if channel > 1 {
+                findings.fault(&span, "hardware PWM has the channels 0 (GPIO12, GPIO18) and 1 (GPIO13, GPIO19)", "");
+            }
+            if let Some(active) = active {
+                findings.fault(&active.span(), "`active` belongs to `pin`", "leave it out with `pwm`");
+            }
+            let frequency = frequency.map_or(FREQUENCY, |written| written.get_ref().0);
+            Some(Spanned::new(span, Target::Pwm { channel, frequency }))
+        }
+        (Some(_), Some(pwm)) => {
+            findings.fault(&pwm.span(), "an output drives a `pin` or a `pwm` channel, not both", "leave one out");
+            None
+        }
+        (None, None) => {
+            if !was_written {
+                findings.fault(header, "this output drives nothing", "add `pin = …` (BCM number) or `pwm = 0`");
+            }
+            None
+        }
+    }
+}
+
+fn drive(written: &Spanned<SetTo>, is_pwm: bool, findings: &mut Findings) -> Drive {
+    match *written.get_ref() {
+        SetTo::Off => Drive::OFF,
+        SetTo::On => Drive::ON,
+        SetTo::Percent(_) if !is_pwm => {
+            findings.fault(&written.span(), "a pin is \"on\" or \"off\"; percent need `pwm`", "");
+            Drive::OFF
+        }
+        SetTo::Percent(percent) => Drive::duty(percent / 100.0).expect("percent were read as 0 to 100"),
+    }
+}
+
+fn command_field(
+    written: &Spanned<String>,
+    channels: &[channels::Draft],
+    findings: &mut Findings,
+) -> Option<Spanned<(usize, u8)>> {
+    let (channel, column) = place(written, channels, findings)?;
+    let Column::Field(field) = column else {
+        findings.fault(
+            &written.span(),
+            format!("`{column}` carries no commands"),
+            "commands come from field1 to field8",
+        );
+        return None;
+    };
+    Some(Spanned::new(written.span(), (channel, field)))
+}
+
+fn accept_age(written: Option<Spanned<Lasting>>, feed: CommandFeed, findings: &mut Findings) -> Option<Duration> {
+    match (written, feed) {
+        (None, CommandFeed::Channel) => Some(ACCEPT_AGE),
+        (None, CommandFeed::Field) => None,
+        (Some(written), CommandFeed::Channel) => positive("accept_age", &written, findings),
+        (Some(written), CommandFeed::Field) => {
+            findings.fault(
+                &written.span(),
+                "a field feed carries no time: how old a command is cannot be known",
+                "leave `feed` out, or `accept_age`",
+            );
+            None
+        }
+    }
+}
+
+/// Checks what outputs say about each other.
+pub(super) fn interlocks(outputs: &[Draft], findings: &mut Findings) {
+    let names: Vec<&str> = outputs.iter().map(|output| output.name.get_ref().as_str()).collect();
+    for (index, output) in outputs.iter().enumerate() {
+        for other in &output.interlock {
+            match names.iter().position(|name| name == other.get_ref()) {
+                None => findings.fault(
+                    &other.span(),
+                    format!("there is no output `{}`", other.get_ref()),
+                    words::one_of(other.get_ref(), &names),
+                ),
+                Some(same) if same == index => {
+                    findings.fault(&other.span(), "an output cannot exclude itself", "name the other one");
+                }
+                Some(other_index) if output.start.is_on() && outputs[other_index].start.is_on() => findings.fault(
+                    &other.span(),
+                    format!(
+                        "both start on, and yet may not be on together: `{}`, `{}`",
+                        names[index], names[other_index]
+                    ),
+                    "let one of them start off",
+                ),
+                Some(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! What the daemon will do with a map, in plain text: what `gatepost check` prints.
+
+mod columns;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use humantime::format_duration;
+
+use self::columns::Columns;
+use super::license::{YEAR, updates_a_slot};
+use super::{Channel, Settings};
+use crate::batch::Publish;
+use crate::entry::{ChannelId, Reduce};
+use crate::hal::{Active, GpioBackend};
+use crate::output::{self, Target};
+use crate::thingspeak::license::License;
+use crate::uplink::{Confirm, Transport};
+
+/// The plan of one map.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a>(&'a Settings);
+
+impl<'a> Plan<'a> {
+    /// What the daemon does with these settings.
+    pub fn of(settings: &'a Settings) -> Self {
+        Self(settings)
+    }
+}
+
+impl fmt::Display for Plan<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(settings) = *self;
+        let sections = [
+            ("What is published", published(settings)),
+            ("Outputs", outputs(settings)),
+            ("Updates", updates(settings)),
+            ("Pins in use (BCM numbers)", pins(settings)),
+            ("Sessions", sessions(settings)),
+            ("What can be lost", losses(settings)),
+        ];
+        let mut first = true;
+        for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {
+            let gap = if first { "" } else { "\n" };
+            writeln!(f, "{gap}{title}")?;
+            for line in body.lines() {
+                writeln!(f, "  {line}")?;
+            }
+            first = false;
+        }
+        Ok(())
+    }
+}
+
+fn published(settings: &Settings) -> String {
+    let mut rows = Vec::new();
+    for sensor in &settings.sensors {
+        let quantities = sensor.kind.device().quantities();
+        for route in &sensor.routes {
+            let channel = &settings.channels[route.channel].name;
+            let (name, unit) =
+                quantities.get(route.quantity).map_or(("", ""), |known| (known.name.as_ref(), known.unit));
+            let row = [
+                channel,
+                &route.column.to_string(),
+                &sensor.name,
+                name,
+                unit,
+                reduce(route.reduce),
+                publish(route.publish),
+            ];
+            rows.push(((route.channel, route.column.index()), row.map(str::to_owned)));
+        }
+    }
+    for output in &settings.outputs {
+        let Some((id, column)) = output.report else { continue };
+        let Some(channel) = settings.channels.iter().position(|channel| channel.id == id) else { continue };
+        let name = settings.channels[channel].name.as_str();
+        let row = [name, &column.to_string(), &output.name, "what it does", "", "last", "with the slot"];
+        rows.push(((channel, column.index()), row.map(str::to_owned)));
+    }
+    rows.sort_by_key(|(place, _)| *place);
+    let mut table = Columns::new(["channel", "field", "from", "quantity", "unit", "reduce", "goes out"]);
+    for (_, row) in rows {
+        table.row(row);
+    }
+    table.finish()
+}
+
+fn outputs(settings: &Settings) -> String {
+    let mut table = Columns::new(["output", "drives", "commanded by", "start", "stop", "without a link", "limits"]);
+    for output in &settings.outputs {
+        let target = match output.target {
+            Target::Line { pin, active: Active::High } => pin.to_string(),
+            Target::Line { pin, active: Active::Low } => format!("{pin} (low is on)"),
+            Target::Pwm { channel, frequency } => format!("PWM {channel} at {frequency} Hz"),
+        };
+        let from = format!("{}.field{}", name_of(output.from.channel, settings), output.from.field);
+        let link_loss = match output.link_loss {
+            Some(loss) => format!("{} after {}", loss.set, format_duration(loss.after)),
+            None => "stays".to_owned(),
+        };
+        let (start, stop) = (output.start.to_string(), output.stop.to_string());
+        table.row([output.name.clone(), target, from, start, stop, link_loss, limits(output, settings)]);
+    }
+    let mut text = table.finish();
+    if !text.is_empty() {
+        let _ = writeln!(text, "{}", after_a_crash(settings.gpio));
+    }
+    text
+}
+
+/// What a pin does when the daemon dies without stopping.
+const fn after_a_crash(gpio: GpioBackend) -> &'static str {
+    match gpio {
+        GpioBackend::Auto => {
+            "After a crash a pin stays as it was until the daemon is back. Where rppal does not know the board, the kernel may \
+             put it to its default instead (those of Raspberry Pi OS keep it)."
+        }
+        GpioBackend::Rppal => "After a crash a pin stays as it was until the daemon is back.",
+        GpioBackend::Cdev => {
+            "After a crash the kernel may put a pin to its default until the daemon is back (those of Raspberry Pi OS keep it)."
+        }
+    }
+}
+
+fn limits(output: &output::Settings, settings: &Settings) -> String {
+    let mut limits = Vec::new();
+    limits.extend(output.max_on.map(|most| format!("on for at most {}", format_duration(most))));
+    limits.extend(output.min_off.map(|least| format!("off for at least {}", format_duration(least))));
+    let others: Vec<_> = output.interlock.iter().filter_map(|other| settings.outputs.get(*other)).collect();
+    if !others.is_empty() {
+        let names: Vec<_> = others.iter().map(|other| other.name.as_str()).collect();
+        limits.push(format!("never together with {}", names.join(", ")));
+    }
+    limits.push(match output.accept_age {
+        Some(age) => format!("commands up to {} old", format_duration(age)),
+        None => "commands of unknown age".to_owned(),
+    });
+    limits.join("; ")
+}
+
+fn updates(settings: &Settings) -> String {
+    let mut table = Columns::new(["channel", "id", "every", "a day", "license takes", "after an outage of 1h"]);
+    let mut years: BTreeMap<u64, u64> = BTreeMap::new();
+    for channel in &settings.channels {
+        let updates = u64::from(updates_of(channel, settings));
+        if updates == 0 {
+            continue;
+        }
+        let slot = channel.every.as_secs().max(1);
+        *years.entry(channel.license.messages_a_year()).or_default() += YEAR.as_secs() / slot * updates;
+        table.row([
+            channel.name.clone(),
+            channel.id.to_string(),
+            format_duration(channel.every).to_string(),
+            (86_400 / slot * updates).to_string(),
+            format!("one every {}", format_duration(channel.license.interval())),
+            catching_up(channel, updates),
+        ]);
+    }
+    let mut text = table.finish();
+    for (quota, sum) in years {
+        let kind = if quota == License::Free.messages_a_year() { "free" } else { "paid" };
+        let tenths = sum * 1000 / quota;
+        let (whole, tenth) = (tenths / 10, tenths % 10);
+        let _ = writeln!(text, "{sum} updates a year: {whole}.{tenth} % of the {quota} of the {kind} license");
+    }
+    text
+}
+
+/// How long the backlog of an hour takes in the slots' spare time.
+fn catching_up(channel: &Channel, updates: u64) -> String {
+    let need = channel.license.shortest_safe_slot().as_secs() * updates;
+    match channel.every.as_secs().checked_sub(need).filter(|spare| *spare > 0) {
+        Some(spare) => {
+            let minutes = (60 * need).div_ceil(spare).max(1);
+            format!("caught up in about {}", format_duration(Duration::from_secs(minutes * 60)))
+        }
+        None => "no spare time to catch up".to_owned(),
+    }
+}
+
+fn pins(settings: &Settings) -> String {
+    let sensors = settings.sensors.iter().flat_map(|sensor| {
+        let user = format!("sensor {} ({})", sensor.name, sensor.kind.tag());
+        sensor.kind.device().pins().into_iter().map(move |pin| (pin.0, pin.to_string(), user.clone()))
+    });
+    let outputs = settings.outputs.iter().map(|output| {
+        let (place, line) = match output.target {
+            Target::Line { pin, .. } => (pin.0, pin.to_string()),
+            Target::Pwm { channel: 0, .. } => (12, "GPIO12 or GPIO18".to_owned()),
+            Target::Pwm { .. } => (13, "GPIO13 or GPIO19".to_owned()),
+        };
+        (place, line, format!("output {}", output.name))
+    });
+    let mut users: Vec<_> = sensors.chain(outputs).collect();
+    users.sort();
+    let mut table = Columns::plain();
+    for (_, line, user) in users {
+        table.row([line, user]);
+    }
+    table.finish()
+}
+
+fn sessions(settings: &Settings) -> String {
+    let broker = &settings.broker;
+    let path = if matches!(broker.transport, Transport::Wss | Transport::Ws) { "/mqtt" } else { "" };
+    let mut text = String::new();
+    for (index, device) in settings.devices.iter().enumerate() {
+        let (transport, host, port) = (broker.transport, &broker.host, broker.port);
+        let renew = format_duration(broker.renew);
+        let _ = writeln!(text, "{} on {transport}://{host}:{port}{path}, renewed every {renew}", device.name);
+        let mut table = Columns::new(["channel", "id", "is", "rights to tick", "an entry is kept until it is"]);
+        for channel in settings.channels.iter().filter(|channel| channel.device == index) {
+            let [is, rights, kept] = role(channel, settings).map(str::to_owned);
+            table.row([channel.name.clone(), channel.id.to_string(), is, rights, kept]);
+        }
+        for line in table.finish().lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    if settings.channels.iter().any(|channel| updates_of(channel, settings) > 0) {
+        text.push_str(
+            "stored: seen on the channel's own feed. received: the broker answered a ping behind it; what the\n",
+        );
+        text.push_str("service then drops for its rate is not seen.\n");
+    }
+    text
+}
+
+/// What a channel is for, the rights it needs on ThingSpeak, and what frees an entry.
+fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
+    let publishes = updates_of(channel, settings) > 0;
+    let listens = settings.outputs.iter().any(|output| output.from.channel == channel.id);
+    let (kept, rights) = match channel.confirm {
+        Confirm::Auto => ("stored, or received without the right to subscribe", "publish, subscribe"),
+        Confirm::Stored => ("stored", "publish, subscribe"),
+        Confirm::Received => ("received", "publish"),
+    };
+    match (publishes, listens) {
+        (true, true) => ["published to and listened to", "publish, subscribe", kept],
+        (true, false) => ["published to", rights, kept],
+        (false, true) => ["listened to", "subscribe", ""],
+        (false, false) => ["not used", "", ""],
+    }
+}
+
+fn losses(settings: &Settings) -> String {
+    let publishing: Vec<_> = settings.channels.iter().filter(|channel| updates_of(channel, settings) > 0).collect();
+    if publishing.is_empty() {
+        return String::new();
+    }
+    let mut lines = vec![
+        "Entries wait in memory until their receipt: a restart, a crash or a power cut loses those that wait,"
+            .to_owned(),
+        "and the slot that is open.".to_owned(),
+    ];
+    for channel in publishing {
+        lines.push(format!(
+            "{}: in an outage the last {} are kept (up to {} entries, {} KiB); older ones are dropped and counted.",
+            channel.name,
+            format_duration(channel.backlog.keep),
+            channel.backlog.keep.as_secs() / channel.every.as_secs().max(1),
+            channel.backlog.max_size / 1024,
+        ));
+    }
+    lines.join("\n")
+}
+
+fn updates_of(channel: &Channel, settings: &Settings) -> u32 {
+    let routes = settings.sensors.iter().flat_map(|sensor| &sensor.routes);
+    let routes = routes.filter(|route| settings.channels[route.channel].id == channel.id).map(|route| route.publish);
+    let reports = settings.outputs.iter().filter_map(|output| output.report);
+    let reports = reports.filter(|(id, _)| *id == channel.id).map(|_| Publish::Slot);
+    updates_a_slot(routes.chain(reports))
+}
+
+fn name_of(id: ChannelId, settings: &Settings) -> &str {
+    settings.channels.iter().find(|channel| channel.id == id).map_or("", |channel| &channel.name)
+}
+
+const fn reduce(reduce: Reduce) -> &'static str {
+    match reduce {
+        Reduce::Mean => "mean",
+        Reduce::Min => "min",
+        Reduce::Max => "max",
+        Reduce::Last => "last",
+        Reduce::First => "first",
+        Reduce::Sum => "sum",
+        Reduce::Count => "count",
+    }
+}
+
+const fn publish(publish: Publish) -> &'static str {
+    match publish {
+        Publish::Slot => "with the slot",
+        Publish::OnChange => "on change",
+        Publish::Field => "by itself",
+    }
+}

@@ -1,0 +1,246 @@
+//! What a map's parts must not do to each other: two values in one field, two users of one pin, a name given twice.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::diagnostic::{Findings, Source};
+use super::{channels, devices, license, outputs, sensors};
+use crate::batch::Publish;
+use crate::entry::Column;
+use crate::hal::Pin;
+use crate::output::Target;
+
+/// Channels one MQTT device may be authorised for (thingspeak.md, connection).
+const CHANNELS_A_DEVICE: usize = 10;
+
+/// The last pin of the 40-pin header.
+const LAST_HEADER_PIN: Pin = Pin(27);
+
+/// Everything that was read.
+pub(super) struct Drafts {
+    pub(super) devices: Vec<devices::Draft>,
+    pub(super) channels: Vec<channels::Draft>,
+    pub(super) sensors: Vec<sensors::Draft>,
+    pub(super) outputs: Vec<outputs::Draft>,
+}
+
+/// Something that is published into a column.
+pub(super) struct Published<'a> {
+    /// Index of the channel.
+    pub(super) channel: usize,
+    column: Column,
+    /// When it goes out.
+    pub(super) publish: Publish,
+    span: Range<usize>,
+    by: &'a str,
+}
+
+/// Checks the parts against each other.
+pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
+    let published = published(drafts);
+    names(drafts, source, findings);
+    devices(drafts, source, findings);
+    channel_numbers(&drafts.channels, source, findings);
+    columns(&published, &drafts.channels, source, findings);
+    pins(drafts, source, findings);
+    outputs::interlocks(&drafts.outputs, findings);
+    commands(drafts, &published, findings);
+    license::rates(&drafts.channels, &published, findings);
+    // What follows from a fault is not told: a misspelt name leaves something unused, a short slot spends the year.
+    if findings.faults.is_empty() {
+        license::quotas(&drafts.channels, &published, findings);
+        unused(drafts, &published, findings);
+    }
+}
+
+fn published(drafts: &Drafts) -> Vec<Published<'_>> {
+    let routes = drafts.sensors.iter().flat_map(|sensor| {
+        sensor.routes.iter().map(|written| {
+            let (span, route) = (written.span(), written.get_ref());
+            let (channel, column, publish) = (route.channel, route.column, route.publish);
+            Published { channel, column, publish, span, by: sensor.name.get_ref() }
+        })
+    });
+    let reports = drafts.outputs.iter().filter_map(|output| {
+        let report = output.report.as_ref()?;
+        let (channel, column) = *report.get_ref();
+        Some(Published { channel, column, publish: Publish::Slot, span: report.span(), by: output.name.get_ref() })
+    });
+    let mut all: Vec<_> = routes.chain(reports).collect();
+    all.sort_by_key(|published| published.span.start);
+    all
+}
+
+fn names(drafts: &Drafts, source: &Source, findings: &mut Findings) {
+    let sensors = drafts.sensors.iter().map(|sensor| &sensor.name);
+    let outputs = drafts.outputs.iter().map(|output| &output.name);
+    for (what, names) in [("sensor", sensors.collect::<Vec<_>>()), ("output", outputs.collect())] {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in names.into_iter().filter(|name| !name.get_ref().is_empty()) {
+            match seen.get(name.get_ref().as_str()) {
+                Some(first) => {
+                    let message = format!("two {what}s are called `{}`", name.get_ref());
+                    findings.fault(&name.span(), message, elsewhere(source, *first));
+                }
+                None => drop(seen.insert(name.get_ref(), name.span().start)),
+            }
+        }
+    }
+}
+
+fn devices(drafts: &Drafts, source: &Source, findings: &mut Findings) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for device in &drafts.devices {
+        let Some(credentials) = device.source.as_ref().and_then(|source| source.read().ok()) else { continue };
+        match seen.get(&credentials.client_id) {
+            Some(first) => findings.fault(
+                &device.source_span,
+                "two devices with the same client id push each other off the broker",
+                format!(
+                    "{}; give both channels to one device, or add a device on ThingSpeak",
+                    elsewhere(source, *first)
+                ),
+            ),
+            None => drop(seen.insert(credentials.client_id, device.source_span.start)),
+        }
+    }
+    for (index, device) in drafts.devices.iter().enumerate() {
+        let served = drafts.channels.iter().filter(|channel| channel.device == Some(index));
+        if let Some(channel) = served.clone().nth(CHANNELS_A_DEVICE) {
+            findings.fault(
+                &channel.name.span(),
+                format!(
+                    "device `{}` serves {} channels, and ThingSpeak lets it 10",
+                    device.name.get_ref(),
+                    served.count()
+                ),
+                "add a second MQTT device on ThingSpeak and in this map",
+            );
+        }
+    }
+}
+
+fn channel_numbers(channels: &[channels::Draft], source: &Source, findings: &mut Findings) {
+    let mut seen: BTreeMap<u64, usize> = BTreeMap::new();
+    for id in channels.iter().filter_map(|channel| channel.id.as_ref()) {
+        match seen.get(&id.get_ref().0) {
+            Some(first) => {
+                let message = format!("channel {} is in this map twice", id.get_ref());
+                findings.fault(&id.span(), message, format!("{}; one name per channel", elsewhere(source, *first)));
+            }
+            None => drop(seen.insert(id.get_ref().0, id.span().start)),
+        }
+    }
+}
+
+fn columns(published: &[Published<'_>], channels: &[channels::Draft], source: &Source, findings: &mut Findings) {
+    for (index, one) in published.iter().enumerate() {
+        let first = published[..index].iter().find(|other| (other.channel, other.column) == (one.channel, one.column));
+        if let Some(first) = first {
+            let channel = channels[one.channel].name.get_ref();
+            findings.fault(
+                &one.span,
+                format!("`{channel}.{}` gets two values: from `{}` and from `{}`", one.column, first.by, one.by),
+                format!("{}; give each its own field", elsewhere(source, first.span.start)),
+            );
+        }
+    }
+}
+
+fn pins(drafts: &Drafts, source: &Source, findings: &mut Findings) {
+    let sensors = drafts.sensors.iter().flat_map(|sensor| {
+        sensor.pins.iter().map(|(pin, span)| (Ok(*pin), span.clone(), format!("sensor `{}`", sensor.name.get_ref())))
+    });
+    let outputs = drafts.outputs.iter().filter_map(|output| {
+        let target = output.target.as_ref()?;
+        let line = match *target.get_ref() {
+            Target::Line { pin, .. } => Ok(pin),
+            Target::Pwm { channel, .. } => Err(channel),
+        };
+        Some((line, target.span(), format!("output `{}`", output.name.get_ref())))
+    });
+    let mut users: Vec<_> = sensors.chain(outputs).collect();
+    users.sort_by_key(|(_, span, _)| span.start);
+    for (index, (line, span, user)) in users.iter().enumerate() {
+        let what = match line {
+            Ok(pin) => pin.to_string(),
+            Err(channel) => format!("PWM channel {channel}"),
+        };
+        if let Some((_, first, other)) = users[..index].iter().find(|(other, ..)| other == line) {
+            let help = format!("{}; give one of them another pin", elsewhere(source, first.start));
+            findings.fault(span, format!("{what} is taken by {other} and by {user}"), help);
+        }
+        if line.is_ok_and(|pin| pin > LAST_HEADER_PIN) {
+            findings.warning(
+                span,
+                format!("{what} is not on the 40-pin header"),
+                "pins are BCM numbers: the header's physical pin 11 is 17, and GPIO27 is the last one",
+            );
+        }
+    }
+}
+
+/// A command within the license's interval of any update of its channel, ours included, is dropped by the service.
+fn commands(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings) {
+    for from in drafts.outputs.iter().filter_map(|output| output.from.as_ref()) {
+        let (channel, _) = *from.get_ref();
+        let Some(rival) = published.iter().find(|one| one.channel == channel) else { continue };
+        let channel = &drafts.channels[channel];
+        findings.warning(
+            &from.span(),
+            format!(
+                "commands may be lost: `{}` publishes to `{}` too, and ThingSpeak drops a command that comes within {} of any \
+                 update of its channel",
+                rival.by,
+                channel.name.get_ref(),
+                humantime::format_duration(channel.license.interval()),
+            ),
+            "take commands from a channel that nothing is published to",
+        );
+    }
+}
+
+fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings) {
+    if drafts.sensors.is_empty() && drafts.outputs.is_empty() {
+        findings.warning(
+            &(0..0),
+            "this map measures nothing and switches nothing",
+            "add a `[[sensor]]` or an `[[output]]`",
+        );
+    }
+    for (index, channel) in drafts.channels.iter().enumerate() {
+        let is_fed = published.iter().any(|one| one.channel == index);
+        let is_heard =
+            drafts.outputs.iter().any(|output| output.from.as_ref().is_some_and(|from| from.get_ref().0 == index));
+        let name = channel.name.get_ref();
+        match (&channel.every, is_fed, is_heard) {
+            (_, false, false) => {
+                let message = format!("nothing is published to channel `{name}`, and no output listens to it");
+                findings.warning(
+                    &channel.name.span(),
+                    message,
+                    format!("send something there: `to.… = \"{name}.field1\"`"),
+                );
+            }
+            (Some(every), false, true) => {
+                let message = format!("channel `{name}` carries commands only: `every` does nothing");
+                findings.warning(&every.span(), message, "leave it out");
+            }
+            _ => {}
+        }
+    }
+    for (index, device) in drafts.devices.iter().enumerate() {
+        if drafts.channels.iter().all(|channel| channel.device != Some(index)) {
+            let message = format!("device `{}` serves no channel", device.name.get_ref());
+            findings.warning(&device.name.span(), message, "name it in a channel's `device`");
+        }
+    }
+    for sensor in drafts.sensors.iter().filter(|sensor| sensor.routes.is_empty()) {
+        let message = format!("what sensor `{}` measures goes nowhere", sensor.name.get_ref());
+        findings.warning(&sensor.name.span(), message, "add `to.… = \"channel.field1\"`");
+    }
+}
+
+fn elsewhere(source: &Source, offset: usize) -> String {
+    format!("the first is in line {}", source.position(offset).0)
+}

@@ -1,0 +1,230 @@
+//! `[[sensor]]`: what is measured and where it goes.
+//!
+//! The keys every sensor has are read here; the others belong to the device kind that `use` names, and are read by its own
+//! strict settings.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::channels::{self, place, positive};
+use super::diagnostic::Findings;
+use super::table::{Node, Table, one_or_many};
+use super::values::Lasting;
+use super::{Route, Sensor, steps, words};
+use crate::batch::Publish;
+use crate::entry::{Column, Reduce};
+use crate::hal::Pin;
+use crate::sensor::{Kind, Lane};
+
+/// A sensor as far as it could be read.
+pub(super) struct Draft {
+    /// Its name, at its place.
+    pub(super) name: Spanned<String>,
+    kind: Option<Kind>,
+    every: Option<Duration>,
+    timeout: Option<Duration>,
+    /// The pins it takes, and the key that says so.
+    pub(super) pins: Vec<(Pin, Range<usize>)>,
+    /// Where its quantities go.
+    pub(super) routes: Vec<Spanned<Route>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    name: Option<Spanned<String>>,
+    r#use: Option<Spanned<String>>,
+    every: Option<Spanned<Lasting>>,
+    timeout: Option<Spanned<Lasting>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteKeys {
+    field: Option<Spanned<String>>,
+    reduce: Option<Reduce>,
+    publish: Option<Spanned<Publish>>,
+}
+
+impl Draft {
+    /// The sensor of a map without faults.
+    pub(super) fn into_sensor(self) -> Option<Sensor> {
+        let kind = self.kind?;
+        let every = self.every.unwrap_or_else(|| kind.device().default_every());
+        let timeout = self.timeout.unwrap_or_else(|| kind.device().default_timeout());
+        let routes = self.routes.into_iter().map(Spanned::into_inner).collect();
+        Some(Sensor { name: self.name.into_inner(), kind, every, timeout, routes })
+    }
+}
+
+/// Reads the sensors in the order of the text.
+pub(super) fn read(node: Option<Node<'_>>, channels: &[channels::Draft], findings: &mut Findings) -> Vec<Draft> {
+    let tables = list(node, "sensor", findings);
+    tables.into_iter().map(|table| sensor(table, channels, findings)).collect()
+}
+
+/// The tables of `[[what]]`.
+pub(super) fn list<'a>(node: Option<Node<'a>>, what: &'static str, findings: &mut Findings) -> Vec<Table<'a>> {
+    let Some(node) = node else { return Vec::new() };
+    if !node.get_ref().is_array() {
+        findings.fault(&node.span(), format!("there may be several: write `[[{what}]]`"), "two brackets on each side");
+    }
+    one_or_many(node).into_iter().filter_map(|node| Table::of(node, what, findings)).collect()
+}
+
+/// A name for the log: one line of printable text.
+pub(super) fn name(
+    written: Option<Spanned<String>>,
+    was_written: bool,
+    what: &str,
+    header: &Range<usize>,
+    findings: &mut Findings,
+) -> Spanned<String> {
+    let Some(written) = written else {
+        if !was_written {
+            findings.fault(
+                header,
+                format!("every {what} needs a name"),
+                "add `name = \"…\"`: it appears in logs and status",
+            );
+        }
+        return Spanned::new(header.clone(), String::new());
+    };
+    let text = written.get_ref();
+    if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 64 {
+        findings.fault(&written.span(), "a name is one line of up to 64 printable characters", "");
+    }
+    written
+}
+
+fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Findings) -> Draft {
+    let header = table.span().clone();
+    let (has_name, has_use) = (table.means("name"), table.means("use"));
+    let common = table.split(&["name", "use", "every", "timeout"]);
+    let to = table.take("to");
+    let keys: Keys = common.read(findings).unwrap_or_default();
+    let name = name(keys.name, has_name, "sensor", &header, findings);
+    if keys.r#use.is_none() && !has_use {
+        let help = format!("add `use = \"…\"`, one of {}", words::list(Kind::TAGS));
+        findings.fault(&header, "a sensor needs its kind", help);
+    }
+    let use_span = keys.r#use.as_ref().map_or_else(|| header.clone(), Spanned::span);
+    let pin_span = if table.has("pin") { table.span_of("pin") } else { use_span };
+    let kind = if let Some(tag) = keys.r#use {
+        kind(&tag, table, findings)
+    } else {
+        table.finish_misspelt(findings);
+        None
+    };
+    if let (Some(every), Some(Lane::Serial)) = (&keys.every, kind.as_ref().map(|kind| kind.device().lane())) {
+        findings.warning(
+            &every.span(),
+            "this sensor talks by itself and is not asked: `every` does nothing",
+            "leave it out; `timeout` says how long it may be silent",
+        );
+    }
+    let routes = match to.and_then(|to| Table::of(to, "list of what is measured", findings)) {
+        Some(to) => routes(to, kind.as_ref(), channels, findings),
+        None => Vec::new(),
+    };
+    let pins = kind.iter().flat_map(|kind| kind.device().pins()).map(|pin| (pin, pin_span.clone())).collect();
+    let every = keys.every.and_then(|written| positive("every", &written, findings));
+    let timeout = keys.timeout.and_then(|written| positive("timeout", &written, findings));
+    Draft { name, kind, every, timeout, pins, routes }
+}
+
+/// Reads the device's own keys.
+fn kind(tag: &Spanned<String>, table: Table<'_>, findings: &mut Findings) -> Option<Kind> {
+    let written = tag.get_ref();
+    if !Kind::TAGS.contains(&written.as_str()) {
+        let message = format!("there is no sensor kind `{written}`");
+        findings.fault(&tag.span(), message, words::one_of(written, Kind::TAGS));
+        table.finish_misspelt(findings);
+        return None;
+    }
+    let places = table.clone();
+    let kind = table.read_with(findings, |keys| Kind::deserialize(written, keys).expect("the tag is one of TAGS"))?;
+    for (key, reason) in kind.device().faults() {
+        findings.fault(&places.span_of(key), reason, "");
+    }
+    Some(kind)
+}
+
+/// Reads `to`. Without a kind (it has faults of its own) only the places are checked.
+fn routes(
+    to: Table<'_>,
+    kind: Option<&Kind>,
+    channels: &[channels::Draft],
+    findings: &mut Findings,
+) -> Vec<Spanned<Route>> {
+    let quantities = kind.map(|kind| kind.device().quantities()).unwrap_or_default();
+    let names: Vec<&str> = quantities.iter().map(|quantity| quantity.name.as_ref()).collect();
+    let mut routes = Vec::new();
+    for (name, node) in to.into_entries() {
+        let quantity = names.iter().position(|known| *known == name.get_ref());
+        if kind.is_some() && quantity.is_none() {
+            let message = format!("this sensor measures no `{}`", name.get_ref());
+            findings.fault(&name.span(), message, words::one_of(name.get_ref(), &names));
+        }
+        let quantity = quantity.unwrap_or_default();
+        let natural = quantities.get(quantity).map(|quantity| quantity.reduce);
+        for node in one_or_many(node) {
+            routes.extend(route(node, quantity, natural.unwrap_or_default(), channels, findings));
+        }
+    }
+    routes
+}
+
+/// Reads one place a quantity goes to: `"channel.field1"`, or a table that also says how.
+fn route(
+    node: Node<'_>,
+    quantity: usize,
+    natural: Reduce,
+    channels: &[channels::Draft],
+    findings: &mut Findings,
+) -> Option<Spanned<Route>> {
+    let span = node.span();
+    if let DeValue::String(text) = node.get_ref() {
+        let written = Spanned::new(span.clone(), text.clone().into_owned());
+        let (channel, column) = place(&written, channels, findings)?;
+        let (reduce, publish) = (natural, Publish::default());
+        return Some(Spanned::new(span, Route { quantity, channel, column, reduce, publish, filter: Vec::new() }));
+    }
+    if !node.get_ref().is_table() {
+        let help = "write \"channel.field1\", or a table with `field`";
+        findings.fault(&span, "this names no column of a channel", help);
+        return None;
+    }
+    let mut table = Table::of(node, "route", findings)?;
+    let mut filter: Vec<_> = table
+        .take("filter")
+        .map(one_or_many)
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|node| steps::element(node, findings))
+        .collect();
+    filter.extend(steps::steps(table.split(&steps::KEYS), findings));
+    let has_field = table.means("field");
+    let keys: RouteKeys = table.read(findings).unwrap_or_default();
+    if keys.field.is_none() && !has_field {
+        findings.fault(&span, "this says how, but not where to", "add `field = \"channel.field1\"`");
+    }
+    let field = keys.field?;
+    let (channel, column) = place(&field, channels, findings)?;
+    if let Some(publish) = keys.publish.as_ref().filter(|publish| *publish.get_ref() == Publish::Field)
+        && !matches!(column, Column::Field(_))
+    {
+        findings.fault(
+            &publish.span(),
+            format!("`{column}` has no topic of its own"),
+            "only field1 to field8 can be published by themselves; leave `publish` out",
+        );
+    }
+    let publish = keys.publish.map(Spanned::into_inner).unwrap_or_default();
+    let reduce = keys.reduce.unwrap_or(natural);
+    Some(Spanned::new(field.span(), Route { quantity, channel, column, reduce, publish, filter }))
+}

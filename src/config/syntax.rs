@@ -1,0 +1,87 @@
+//! The map's text as TOML, with what is no TOML told in the words of a person who edits a map.
+
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use super::diagnostic::Findings;
+
+/// Parses `text` and goes on behind each fault. Gives what could be read and, for each fault, the range of text that
+/// is not to be trusted: the fault's line.
+pub(super) fn read<'a>(text: &'a str, findings: &mut Findings) -> (DeTable<'a>, Vec<Range<usize>>) {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let mut spoilt: Vec<Range<usize>> = Vec::new();
+    for error in errors {
+        let span = error.span().unwrap_or(text.len()..text.len());
+        // One slip makes several errors of the parser; the first of a line is the one that names it.
+        if spoilt.iter().any(|line| line.contains(&span.start)) {
+            continue;
+        }
+        let line = line(text, span.start);
+        let (message, help) = explain(&text[line.clone()], error.message());
+        findings.fault(&span, message, help);
+        spoilt.push(line.start..line.end + 1);
+    }
+    (root.into_inner(), spoilt)
+}
+
+/// The line that holds `offset`, without its end.
+fn line(text: &str, offset: usize) -> Range<usize> {
+    let mut at = offset.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
+    start..end
+}
+
+/// The parser's words, or plainer ones where the line tells what was meant.
+fn explain(line: &str, message: &str) -> (String, String) {
+    let told = |message: &str, help: &str| (message.to_owned(), help.to_owned());
+    if message == "duplicate key" {
+        return told("this is written twice", "keep one of both");
+    }
+    let is_value = line.contains('=') && !line.trim_start().starts_with('[');
+    let value = line.split_once('=').map_or("", |(_, value)| value.split('#').next().unwrap_or_default().trim());
+    let mut letters = value.chars();
+    match (letters.next(), letters.last()) {
+        (None, _) if is_value => told("a value is missing behind the equals sign", ""),
+        (Some(first), Some(last)) if first.is_ascii_digit() && last.is_ascii_alphabetic() => {
+            told("a number with a unit needs quotes", "such as \"20s\"")
+        }
+        (Some(first), _) if first.is_alphabetic() || matches!(first, '/' | '~') => {
+            told("a text needs quotes", "write: key = \"text\"")
+        }
+        _ => (format!("this is not TOML: {message}"), String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> Vec<(String, String)> {
+        let mut findings = Findings::default();
+        read(text, &mut findings);
+        findings.faults.into_iter().map(|fault| (text[fault.span].to_owned(), fault.message)).collect()
+    }
+
+    #[test]
+    fn slips_are_told_in_plain_words() {
+        for (text, part, message) in [
+            ("every = 20s", "20s", "a number with a unit needs quotes"),
+            ("host = mqtt3.thingspeak.com", "mqtt3.thingspeak.com", "a text needs quotes"),
+            ("port = /dev/ttyUSB0", "/dev/ttyUSB0", "a text needs quotes"),
+            ("id = # later", "", "a value is missing behind the equals sign"),
+            ("a = 1\na = 2", "a", "this is written twice"),
+        ] {
+            assert_eq!(told(text), [(part.to_owned(), message.to_owned())], "{text}");
+        }
+    }
+
+    #[test]
+    fn each_broken_line_is_told_once() {
+        assert_eq!(told("a = 20s\nb = 1\nc = = =\nd = 5\n[x").len(), 3);
+    }
+}

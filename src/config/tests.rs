@@ -1,0 +1,464 @@
+//! Rules of the map, one a test. How faults are shown is in `tests/maps`.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+/// The smallest map that measures something.
+const SMALL: &str = r#"
+version = 1
+[device.garden]
+credentials = "garden.txt"
+[channel.house]
+id = 1
+[[sensor]]
+name = "gps"
+use = "nmea"
+port = "/dev/serial0"
+to.latitude = "house.lat"
+"#;
+
+/// A folder with the credential files that the maps here speak of.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, mode) in [("garden", 0o640), ("cellar", 0o600), ("open", 0o644)] {
+        let path = folder.path().join(format!("{name}.txt"));
+        let text = format!("username = {name}\nclientId = {name}\npassword = sesame");
+        std::fs::write(&path, text).expect("a file");
+        set_mode(&path, mode);
+    }
+    std::fs::write(folder.path().join("password"), "sesame").expect("a file");
+    set_mode(&folder.path().join("password"), 0o600);
+    folder
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("one's own file");
+}
+
+#[cfg(not(unix))]
+fn set_mode(_path: &Path, _mode: u32) {}
+
+fn parse_small(change: impl Fn(&str) -> String) -> Result<Checked, LoadError> {
+    let folder = folder();
+    parse(&change(SMALL), &folder.path().join("map.toml"))
+}
+
+/// The messages of a map, without their places.
+fn messages(text: &str, severity: &str) -> Vec<String> {
+    let folder = folder();
+    let shown = match parse(text, &folder.path().join("map.toml")) {
+        Ok(checked) => checked.render_warnings(),
+        Err(LoadError::Faults(shown)) => shown,
+        Err(other) => panic!("{other}"),
+    };
+    assert!(!shown.contains("sesame"), "a secret is shown: {shown}");
+    let mark = format!(": {severity}: ");
+    let folder = format!("{}/", folder.path().display());
+    shown.lines().filter_map(|line| Some(line.split_once(&mark)?.1.replace(&folder, ""))).collect()
+}
+
+fn faults_with(addition: &str) -> Vec<String> {
+    messages(&format!("{SMALL}{addition}"), "fault")
+}
+
+fn faults_where(from: &str, to: &str) -> Vec<String> {
+    assert!(SMALL.contains(from), "{from}");
+    messages(&SMALL.replace(from, to), "fault")
+}
+
+fn warnings_with(addition: &str) -> Vec<String> {
+    messages(&format!("{SMALL}{addition}"), "warning")
+}
+
+/// An output of this name with some more lines.
+fn output(name: &str, lines: &str) -> String {
+    format!("\n[[output]]\nname = \"{name}\"\n{lines}\n[channel.switches{name}]\nid = {}\n", 100 + name.len())
+}
+
+#[test]
+fn the_smallest_map_is_good_and_has_the_documented_defaults() {
+    let checked = parse_small(str::to_owned).expect("a good map");
+    let settings = checked.settings;
+    assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
+    assert_eq!(settings.broker.host, "mqtt3.thingspeak.com");
+    assert_eq!((settings.broker.port, settings.broker.renew), (443, Duration::from_secs(3000)));
+    let channel = &settings.channels[0];
+    assert_eq!((channel.name.as_str(), channel.id, channel.device), ("house", ChannelId(1), 0));
+    assert_eq!((channel.every, channel.license), (Duration::from_secs(20), License::Free));
+    assert_eq!(channel.backlog, Backlog::default());
+    let route = &settings.sensors[0].routes[0];
+    assert_eq!((route.column, route.reduce, route.publish), (Column::Latitude, Reduce::Mean, Publish::Slot));
+}
+
+#[test]
+fn windows_line_ends_and_a_byte_order_mark_are_read() {
+    assert!(parse_small(|map| format!("\u{feff}{}", map.replace('\n', "\r\n"))).is_ok());
+}
+
+#[test]
+fn channels_keep_the_order_of_the_map() {
+    let map = format!("{SMALL}\nto.longitude = \"attic.long\"\n[channel.cellar]\nid = 9\n[channel.attic]\nid = 8\n");
+    let folder = folder();
+    let settings = parse(&map, &folder.path().join("map.toml")).expect("a good map").settings;
+    let names: Vec<_> = settings.channels.iter().map(|channel| channel.name.as_str()).collect();
+    assert_eq!(names, ["house", "cellar", "attic"]);
+    assert_eq!(settings.sensors[0].routes[1].channel, 2);
+}
+
+#[test]
+fn the_version_is_required_and_is_one() {
+    assert_eq!(faults_where("version = 1", ""), ["a map says its version"]);
+    assert_eq!(faults_where("version = 1", "version = 2"), ["this gatepost reads maps of version 1, not 2"]);
+}
+
+#[test]
+fn a_plaintext_transport_has_to_be_allowed() {
+    let told = "`tcp` sends the password and every reading in the clear";
+    assert_eq!(faults_with("\n[broker]\ntransport = \"tcp\""), [told]);
+    assert_eq!(faults_with("\n[broker]\ntransport = \"tcp\"\nallow_plaintext = false"), [told]);
+    assert!(faults_with("\n[broker]\ntransport = \"tcp\"\nallow_plaintext = true").is_empty());
+}
+
+#[test]
+fn a_session_is_renewed_before_the_idle_limit() {
+    for wrong in ["60m", "9s"] {
+        let told = faults_with(&format!("\n[broker]\nrenew = \"{wrong}\""));
+        assert_eq!(told, ["a session is renewed after at least 10s and before the broker's idle limit of 60m"]);
+    }
+    assert!(faults_with("\n[broker]\nrenew = \"10s\"").is_empty());
+}
+
+#[test]
+fn a_ca_file_must_be_there() {
+    assert_eq!(faults_with("\n[broker]\nca_file = \"ca.pem\""), ["there is no file ca.pem"]);
+}
+
+#[test]
+fn credentials_must_be_there() {
+    let away = faults_where("garden.txt", "away.txt");
+    assert_eq!(away, ["there is no file away.txt"]);
+    assert_eq!(faults_where("credentials = \"garden.txt\"", ""), ["a device needs its credentials"]);
+    let names = "client_id = \"a\"\nusername = \"b\"";
+    assert_eq!(faults_where("credentials = \"garden.txt\"", names), ["a device with a `client_id` needs its password"]);
+    let file = format!("{names}\npassword_file = \"password\"");
+    assert!(faults_where("credentials = \"garden.txt\"", &file).is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_may_read_is_a_fault() {
+    let told = faults_where("garden.txt", "open.txt");
+    assert!(told.len() == 1 && told[0].starts_with("other users of this machine may read"), "{told:?}");
+
+    let folder = folder();
+    let path = folder.path().join("map.toml");
+    let map = SMALL.replace("credentials = \"garden.txt\"", "client_id = \"a\"\npassword = \"sesame\"");
+    std::fs::write(&path, &map).expect("a file");
+    set_mode(&path, 0o640);
+    let shown = load(&path).expect_err("others may read it").to_string();
+    assert!(shown.contains("this map holds a password") && !shown.contains("sesame"), "{shown}");
+    set_mode(&path, 0o600);
+    assert!(load(&path).is_ok());
+}
+
+#[test]
+fn one_way_to_credentials_is_enough() {
+    let told = faults_where("credentials", "client_id = \"a\"\ncredentials");
+    assert_eq!(told, ["`credentials` already says where to find this"]);
+}
+
+#[test]
+fn two_devices_do_not_share_a_client_id() {
+    let told = faults_with("\n[device.second]\ncredentials = \"garden.txt\"");
+    assert!(
+        told.contains(&"two devices with the same client id push each other off the broker".to_owned()),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn with_two_devices_a_channel_says_which() {
+    let told = faults_with("\n[device.second]\ncredentials = \"cellar.txt\"");
+    assert_eq!(told, ["with several devices a channel says which one serves it"]);
+    let told = faults_where("id = 1\n", "id = 1\ndevice = \"gardn\"\n");
+    assert_eq!(told, ["there is no device `gardn`"]);
+}
+
+#[test]
+fn a_channel_is_in_the_map_once() {
+    assert_eq!(faults_with("\n[channel.other]\nid = 1"), ["channel 1 is in this map twice"]);
+    assert_eq!(faults_where("id = 1\n", ""), ["a channel needs its number"]);
+    assert_eq!(faults_where("id = 1\n", "id = 0\n"), ["a channel's number is not 0"]);
+}
+
+#[test]
+fn a_device_serves_ten_channels() {
+    let more =
+        |count: u32| (0..count).map(|n| format!("\n[channel.c{n}]\nid = {}", n + 10)).collect::<Vec<_>>().concat();
+    assert!(faults_with(&more(9)).is_empty());
+    assert_eq!(faults_with(&more(10)), ["device `garden` serves 11 channels, and ThingSpeak lets it 10"]);
+}
+
+#[test]
+fn a_field_has_one_value() {
+    let told = faults_with("to.longitude = \"house.lat\"");
+    assert_eq!(told, ["`house.lat` gets two values: from `gps` and from `gps`"]);
+    let report = output("lamp", "pin = 17\nfrom = \"switcheslamp.field1\"\nreport = \"house.lat\"");
+    assert_eq!(faults_with(&report), ["`house.lat` gets two values: from `gps` and from `lamp`"]);
+}
+
+#[test]
+fn a_place_is_a_column_of_a_known_channel() {
+    assert_eq!(faults_where("house.lat", "hose.lat"), ["there is no channel `hose`"]);
+    assert_eq!(faults_where("house.lat", "house.field9"), ["a channel has no column `field9`"]);
+    assert_eq!(faults_where("house.lat", "house.field0"), ["a channel has no column `field0`"]);
+    assert_eq!(faults_where("house.lat", "house"), ["`house` names no column of a channel"]);
+    assert_eq!(faults_where("\"house.lat\"", "3"), ["this names no column of a channel"]);
+}
+
+#[test]
+fn a_quantity_may_go_to_several_places() {
+    let map = SMALL.replace("\"house.lat\"", "[\"house.lat\", { field = \"house.field1\", reduce = \"last\" }]");
+    let folder = folder();
+    let settings = parse(&map, &folder.path().join("map.toml")).expect("a good map").settings;
+    let columns: Vec<_> = settings.sensors[0].routes.iter().map(|route| route.column).collect();
+    assert_eq!(columns, [Column::Latitude, Column::Field(1)]);
+}
+
+#[test]
+fn only_fields_are_published_by_themselves() {
+    let route = "{ field = \"house.lat\", publish = \"field\" }";
+    assert_eq!(faults_where("\"house.lat\"", route), ["`lat` has no topic of its own"]);
+}
+
+#[test]
+fn a_slot_is_not_shorter_than_the_license_allows() {
+    let slot = |every: &str| SMALL.replace("id = 1\n", &format!("id = 1\nevery = \"{every}\"\n"));
+    let told = messages(&slot("14s"), "fault");
+    assert_eq!(told, ["the license takes one update every 15s, so the slot is at least 15s"]);
+    let told = messages(&slot("15s"), "warning");
+    assert_eq!(told, ["updates will be lost: what is delayed by a second arrives less than 15s before the next"]);
+    assert!(messages(&slot("16s"), "warning").is_empty());
+    for odd in ["0s", "16500ms"] {
+        assert_eq!(messages(&slot(odd), "fault"), ["a slot is a whole number of seconds, as ThingSpeak's times are"]);
+    }
+}
+
+#[test]
+fn a_field_published_by_itself_counts_as_an_update() {
+    let map = format!("{SMALL}to.longitude = {{ field = \"house.field1\", publish = \"field\" }}");
+    let told = messages(&map, "fault");
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("the license takes one update every 15s, so the slot is at least 30s"), "{told:?}");
+}
+
+#[test]
+fn a_year_of_all_channels_fits_the_license() {
+    let second = "to.longitude = \"attic.long\"\n[channel.attic]\nid = 2";
+    // 31,536,000 s a year at two updates every 20 s.
+    assert_eq!(
+        warnings_with(second),
+        ["3153600 updates a year are more than the license's 3000000: it is used up after 347 days"]
+    );
+    assert!(warnings_with(&format!("{second}\nevery = \"25s\"")).is_empty());
+    assert!(warnings_with(&format!("{second}\nlicense = \"paid\"")).is_empty());
+}
+
+#[test]
+fn commands_on_a_channel_we_publish_to_are_warned_about() {
+    let told = warnings_with("\n[[output]]\nname = \"lamp\"\npin = 17\nfrom = \"house.field1\"");
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("commands may be lost: `gps` publishes to `house` too"), "{told:?}");
+    assert!(warnings_with(&output("lamp", "pin = 17\nfrom = \"switcheslamp.field1\"")).is_empty());
+}
+
+#[test]
+fn what_is_not_used_is_warned_about() {
+    let told = warnings_with("\n[channel.attic]\nid = 2");
+    assert_eq!(told, ["nothing is published to channel `attic`, and no output listens to it"]);
+    let map = format!(
+        "{}\n[device.second]\ncredentials = \"cellar.txt\"",
+        SMALL.replace("id = 1", "id = 1\ndevice = \"garden\"")
+    );
+    assert_eq!(messages(&map, "warning"), ["device `second` serves no channel"]);
+    let told = warnings_with("\n[[sensor]]\nname = \"spare\"\nuse = \"nmea\"\nport = \"/dev/ttyUSB0\"");
+    assert_eq!(told, ["what sensor `spare` measures goes nowhere"]);
+    assert_eq!(messages("version = 1", "warning"), ["this map measures nothing and switches nothing"]);
+}
+
+#[test]
+fn names_are_given_once() {
+    let told = faults_with("\n[[sensor]]\nname = \"gps\"\nuse = \"nmea\"\nport = \"/dev/ttyUSB0\"");
+    assert_eq!(told, ["two sensors are called `gps`"]);
+    assert_eq!(faults_where("name = \"gps\"", ""), ["every sensor needs a name"]);
+    assert_eq!(faults_where("\"gps\"", "\"a\\nb\""), ["a name is one line of up to 64 printable characters"]);
+}
+
+#[test]
+fn one_pin_has_one_user() {
+    let both =
+        output("a", "pin = 17\nfrom = \"switchesa.field1\"") + &output("bb", "pin = 17\nfrom = \"switchesbb.field1\"");
+    assert_eq!(faults_with(&both), ["GPIO17 is taken by output `a` and by output `bb`"]);
+    let sensor = "\n[[sensor]]\nname = \"door\"\nuse = \"input\"\npin = 17\nto.level = \"house.field1\"";
+    let both = format!("{sensor}{}", output("a", "pin = 17\nfrom = \"switchesa.field1\""));
+    assert_eq!(faults_with(&both), ["GPIO17 is taken by sensor `door` and by output `a`"]);
+    let beyond = output("a", "pin = 54\nfrom = \"switchesa.field1\"");
+    assert_eq!(faults_with(&beyond), ["pins are GPIO0 to GPIO53, by their BCM numbers"]);
+    let pwm =
+        output("a", "pwm = 0\nfrom = \"switchesa.field1\"") + &output("bb", "pwm = 0\nfrom = \"switchesbb.field1\"");
+    assert_eq!(faults_with(&pwm), ["PWM channel 0 is taken by output `a` and by output `bb`"]);
+}
+
+#[test]
+fn an_output_has_one_target_and_levels_that_fit_it() {
+    let told = |lines: &str| faults_with(&output("a", &format!("from = \"switchesa.field1\"\n{lines}")));
+    assert_eq!(told(""), ["this output drives nothing"]);
+    assert_eq!(told("pin = 4\npwm = 0"), ["an output drives a `pin` or a `pwm` channel, not both"]);
+    assert_eq!(told("pin = 4\nfrequency = \"1kHz\""), ["`frequency` belongs to `pwm`"]);
+    assert_eq!(told("pwm = 0\nactive = \"low\""), ["`active` belongs to `pin`"]);
+    assert_eq!(told("pwm = 2"), ["hardware PWM has the channels 0 (GPIO12, GPIO18) and 1 (GPIO13, GPIO19)"]);
+    assert_eq!(told("pin = 4\nstart = 50"), ["a pin is \"on\" or \"off\"; percent need `pwm`"]);
+    assert_eq!(told("pwm = 0\nstop = 101"), ["`stop`: percent go from 0 to 100"]);
+    assert!(told("pwm = 1\nfrequency = \"25kHz\"\nstart = 12.5\nstop = \"off\"").is_empty());
+    assert_eq!(told("pin = 4\nmax_on = \"0s\""), ["`max_on` must be longer than nothing"]);
+    assert_eq!(told("pin = 4\nlink_loss = { after = \"1m\" }"), ["missing key `set`"]);
+}
+
+#[test]
+fn commands_come_from_a_field() {
+    assert_eq!(faults_with(&output("a", "pin = 4\nfrom = \"switchesa.lat\"")), ["`lat` carries no commands"]);
+    assert_eq!(faults_with(&output("a", "pin = 4")), ["nobody commands this output"]);
+    let told = faults_with(&output("a", "pin = 4\nfrom = \"switchesa.field1\"\nfeed = \"field\"\naccept_age = \"1m\""));
+    assert_eq!(told, ["a field feed carries no time: how old a command is cannot be known"]);
+}
+
+#[test]
+fn an_interlock_names_another_output() {
+    let told = |lines: &str| {
+        faults_with(
+            &(output("a", &format!("pin = 4\nfrom = \"switchesa.field1\"\n{lines}"))
+                + &output("bb", "pin = 5\nfrom = \"switchesbb.field1\"\nstart = \"on\"")),
+        )
+    };
+    assert_eq!(told("interlock = [\"b\"]"), ["there is no output `b`"]);
+    assert_eq!(told("interlock = [\"a\"]"), ["an output cannot exclude itself"]);
+    assert_eq!(
+        told("interlock = [\"bb\"]\nstart = \"on\""),
+        ["both start on, and yet may not be on together: `a`, `bb`"]
+    );
+    assert!(told("interlock = [\"bb\"]").is_empty());
+}
+
+#[test]
+fn filters_that_make_no_sense_are_refused() {
+    let told = |keys: &str| faults_where("\"house.lat\"", &format!("{{ field = \"house.lat\", {keys} }}"));
+    assert_eq!(told("calibrate = [[1, 2]]"), ["`calibrate` needs two points or more; for one use `offset`"]);
+    assert_eq!(told("calibrate = [[1, 2], [1.0, 3]]"), ["two points of `calibrate` have the same measured value"]);
+    assert_eq!(told("calibrate = [[1, 2], [3]]"), ["a point of `calibrate` is a pair: [measured, true]"]);
+    for median in [1, 4, 101] {
+        assert_eq!(told(&format!("median = {median}")), ["`median` takes an odd number of values, from 3 to 99"]);
+    }
+    assert_eq!(told("valid = { min = 2, max = 1 }"), ["no value is valid: `min` is not below `max`"]);
+    assert_eq!(told("valid = {}"), ["`valid` has a `min`, a `max` or both"]);
+    assert_eq!(told("heartbeat = \"1m\""), ["`heartbeat` belongs to `change`"]);
+    assert_eq!(told("scale = 0"), ["`scale = 0` makes every value 0"]);
+    assert_eq!(told("offset = nan"), ["`offset`: this is not a finite number"]);
+    assert_eq!(
+        told("filter = [{ scale = 2, round = 1 }]"),
+        ["a filter step does one thing, so that their order is plain"]
+    );
+}
+
+#[test]
+fn steps_of_a_filter_keep_their_order_and_short_forms_follow() {
+    let route = "{ field = \"house.lat\", filter = [{ round = 1 }, { scale = 2 }], offset = 3, reject = [85, -127] }";
+    let settings = parse_small(|map| map.replace("\"house.lat\"", route)).expect("a good map").settings;
+    let steps = [Step::Round(1), Step::Scale(2.0), Step::Reject(vec![85.0, -127.0]), Step::Offset(3.0)];
+    assert_eq!(settings.sensors[0].routes[0].filter, steps);
+}
+
+#[test]
+fn a_level_is_what_it_was_in_the_end() {
+    let small = "use = \"nmea\"\nport = \"/dev/serial0\"\nto.latitude = \"house.lat\"";
+    let input = "use = \"input\"\npin = 22\nto.level = { field = \"house.field1\", publish = \"on_change\" }";
+    let settings = parse_small(|text| text.replace(small, input)).expect("a good map").settings;
+    let route = &settings.sensors[0].routes[0];
+    assert_eq!((route.reduce, route.publish), (Reduce::Last, Publish::OnChange));
+}
+
+#[test]
+fn pulses_add_up_over_the_slot_unless_the_map_says_otherwise() {
+    let map = "use = \"counter\"\npin = 27\nto.sum = [\"house.field1\", { field = \"house.field2\", reduce = \"max\" }]\n\
+               to.total = \"house.field3\"\nto.rate = \"house.field4\"";
+    let small = "use = \"nmea\"\nport = \"/dev/serial0\"\nto.latitude = \"house.lat\"";
+    let settings = parse_small(|text| text.replace(small, map)).expect("a good map").settings;
+    let mut reduces: Vec<_> =
+        settings.sensors[0].routes.iter().map(|route| (route.column.index(), route.reduce)).collect();
+    reduces.sort_by_key(|(column, _)| *column);
+    assert_eq!(reduces, [(0, Reduce::Sum), (1, Reduce::Max), (2, Reduce::Last), (3, Reduce::Mean)]);
+}
+
+#[test]
+fn a_misspelt_key_is_not_told_as_missing_too() {
+    for (key, typo) in [("version", "verson"), ("id", "idd"), ("name", "nmae"), ("use", "sue"), ("port", "prt")] {
+        let told = faults_where(&format!("{key} = "), &format!("{typo} = "));
+        assert_eq!(told, [format!("unknown key `{typo}`")]);
+    }
+}
+
+#[test]
+fn a_single_bracket_is_told() {
+    let told = messages("version = 1\n[sensor]\nname = \"a\"\nuse = \"nmea\"\nport = \"x\"", "fault");
+    assert_eq!(told, ["there may be several: write `[[sensor]]`"]);
+}
+
+#[test]
+fn a_file_that_is_no_map_is_refused_in_words() {
+    let folder = folder();
+    let path = folder.path().join("map.toml");
+    assert!(matches!(load(&path), Err(LoadError::Unreadable { .. })));
+    std::fs::write(&path, b"version = 1\nname = \"\xff\"").expect("a file");
+    assert!(load(&path).expect_err("no text").to_string().contains(":2:9: fault: this is not UTF-8"));
+    std::fs::write(&path, vec![b'#'; 2 << 20]).expect("a file");
+    assert!(matches!(load(&path), Err(LoadError::Unreadable { .. })));
+}
+
+fn parse_anything(text: &str) {
+    let _ = parse(text, &PathBuf::from("nowhere/map.toml"));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        parse_anything(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn pieces_of_maps_never_panic(
+        pieces in prop::collection::vec(
+            prop::sample::select(vec![
+                "version = 1\n", "[", "]", "[[sensor]]\n", "[[output]]\n", "[channel.a]\n", "[device.b]\n", "[broker]\n", "=",
+                "\"", "'''", "\n", "\r\n", "use = \"nmea\"\n", "to.latitude = ", "\"a.field1\"\n", "{", "}", ",", "password", "every",
+                "20s", "id = 1\n", "field", ".", "filter = [", "é温", "\u{0}", "#", "name = 'x'\n", "pin = 17\n", "0x", "-1", "nan",
+                "credentials = \"x\"\n", "backlog", "link_loss", "interlock = ['x']\n", "from = 'a.field1'\n",
+            ]),
+            0..40,
+        ),
+    ) {
+        parse_anything(&pieces.concat());
+    }
+
+    #[test]
+    fn a_map_cut_off_or_overwritten_anywhere_never_panics(at in 0..SMALL.len(), byte in 32u8..127) {
+        parse_anything(&SMALL[..at]);
+        let mut text = SMALL.as_bytes().to_vec();
+        text[at] = byte;
+        parse_anything(&String::from_utf8_lossy(&text));
+    }
+}

@@ -1,0 +1,65 @@
+//! What happens in the daemon, for whoever watches: the log, the demo, tests.
+
+use std::sync::Arc;
+
+use crate::daemon::intake::Edge;
+use crate::entry::Entry;
+use crate::hal::HalError;
+use crate::output::Drive;
+use crate::output::rules::{Reason, Refusal};
+use crate::reading::Reading;
+use crate::uplink::session::Notice;
+
+/// Something that happened. Sensors, devices and outputs are named by their place in the map.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Outputs are at their start level and sensors are being read.
+    Started,
+    /// A reading was taken.
+    Reading(&'a Reading),
+    /// A sensor went silent, or came back.
+    Sensor(&'a Edge),
+    /// A slot was closed and its entry waits for the uplink.
+    Closed(&'a Entry),
+    /// Entries were dropped because the backlog is full or too old.
+    Dropped(usize),
+    /// The session of a device.
+    Uplink(usize, &'a Notice),
+    /// An output was driven.
+    Driven {
+        /// Which.
+        output: usize,
+        /// With what.
+        drive: Drive,
+        /// Why.
+        reason: Reason,
+    },
+    /// A command was not obeyed.
+    Refused {
+        /// Which output.
+        output: usize,
+        /// Why.
+        refusal: &'a Refusal,
+    },
+    /// What came is no command.
+    Rubbish {
+        /// Which output.
+        output: usize,
+        /// What came, and what would be accepted.
+        words: String,
+    },
+    /// An output cannot be driven, or can again.
+    Output {
+        /// Which.
+        output: usize,
+        /// Why not; `None` when it works again.
+        error: Option<&'a HalError>,
+    },
+    /// The daemon stops.
+    Stopping,
+    /// It has stopped, with this many entries still waiting.
+    Stopped(usize),
+}
+
+/// Called for every event, on whichever thread it happened: it must not block.
+pub type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;

@@ -1,0 +1,164 @@
+//! The log: to the journal under systemd, with fields; to the terminal elsewhere. Edges only, each in one sentence.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use log::{LevelFilter, debug, error, info, warn};
+
+use crate::config::Settings;
+use crate::daemon::event::{Event, Observer};
+use crate::daemon::intake::Edge;
+use crate::time::Utc;
+use crate::uplink::failure::Kind;
+use crate::uplink::session::Notice;
+
+/// Starts logging: where, and from which level on. `RUST_LOG` narrows or widens it on a terminal.
+pub fn start(level: LevelFilter) {
+    #[cfg(target_os = "linux")]
+    if systemd_journal_logger::connected_to_journal()
+        && let Ok(journal) = systemd_journal_logger::JournalLog::new()
+        && journal.install().is_ok()
+    {
+        log::set_max_level(level);
+        return;
+    }
+    let environment = env_logger::Env::default().default_filter_or(level.as_str());
+    // A second start in one process (tests) keeps the first logger.
+    let _ = env_logger::Builder::from_env(environment).format_target(false).format_timestamp_secs().try_init();
+}
+
+/// An observer that writes the log.
+pub fn observer(settings: &Settings) -> Observer {
+    let names = Names::of(settings);
+    // Entries dropped in a spell are counted, and told when the first goes and when one is accepted again.
+    let dropped = Arc::new(Mutex::new(0_usize));
+    Arc::new(move |event| tell(event, &names, &dropped))
+}
+
+struct Names {
+    sensors: Vec<String>,
+    outputs: Vec<String>,
+    devices: Vec<String>,
+    channels: BTreeMap<u64, String>,
+}
+
+impl Names {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            sensors: settings.sensors.iter().map(|sensor| sensor.name.clone()).collect(),
+            outputs: settings.outputs.iter().map(|output| output.name.clone()).collect(),
+            devices: settings.devices.iter().map(|device| device.name.clone()).collect(),
+            channels: settings.channels.iter().map(|channel| (channel.id.0, channel.name.clone())).collect(),
+        }
+    }
+
+    fn channel(&self, id: crate::entry::ChannelId) -> &str {
+        self.channels.get(&id.0).map_or("?", String::as_str)
+    }
+}
+
+fn tell(event: &Event<'_>, names: &Names, dropped: &Mutex<usize>) {
+    match event {
+        Event::Started => info!("running"),
+        Event::Stopping => info!("stopping"),
+        Event::Stopped(0) => info!("stopped"),
+        Event::Stopped(waiting) => {
+            error!(waiting; "stopped with {waiting} entries unsent: they are lost, since this version keeps them in memory only");
+        }
+        Event::Reading(_) => {}
+        Event::Sensor(Edge::Down(sensor, fault)) => {
+            let sensor = names.sensors[usize::from(sensor.0)].as_str();
+            warn!(sensor, reason:% = fault; "sensor {sensor} has nothing to say: {fault}");
+        }
+        Event::Sensor(Edge::Up(sensor)) => {
+            let sensor = names.sensors[usize::from(sensor.0)].as_str();
+            info!(sensor; "sensor {sensor} measures again");
+        }
+        Event::Closed(entry) => {
+            let channel = names.channel(entry.channel);
+            debug!(channel, created_at:% = entry.created_at; "entry waits");
+        }
+        Event::Dropped(count) => {
+            let mut sum = dropped.lock().unwrap_or_else(PoisonError::into_inner);
+            if *sum == 0 {
+                error!("entries are lost: the backlog is full, or too old; the oldest go first");
+            }
+            *sum += count;
+        }
+        Event::Uplink(device, notice) => uplink(&names.devices[*device], notice, names, dropped),
+        Event::Driven { output, drive, reason } => {
+            let output = names.outputs[*output].as_str();
+            info!(output, level:% = drive, reason:% = reason; "output {output} is {drive}: {reason}");
+        }
+        Event::Refused { output, refusal } => {
+            let output = names.outputs[*output].as_str();
+            warn!(output, reason:% = refusal; "a command for output {output} was refused: {refusal}");
+        }
+        Event::Rubbish { output, words } => {
+            let output = names.outputs[*output].as_str();
+            warn!(output; "what came for output {output} is no command: {words}");
+        }
+        Event::Output { output, error: Some(problem) } => {
+            let output = names.outputs[*output].as_str();
+            error!(output, reason:% = problem; "output {output} cannot be driven: {problem}");
+        }
+        Event::Output { output, error: None } => {
+            let output = names.outputs[*output].as_str();
+            info!(output; "output {output} can be driven again");
+        }
+    }
+}
+
+fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Mutex<usize>) {
+    match notice {
+        Notice::Up { after: None } => info!(device; "link up"),
+        Notice::Up { after: Some((down, tries)) } => {
+            let down = humantime::format_duration(std::time::Duration::from_secs(down.as_secs()));
+            info!(device, down:%, tries; "link up again after {down}");
+        }
+        Notice::Down { failure, retry_in } if failure.kind == Kind::Login => {
+            error!(device, retry_s = retry_in.as_secs(); "link down: {failure}");
+        }
+        Notice::Down { failure, retry_in } => {
+            warn!(device, retry_s = retry_in.as_secs(); "link down: {failure}");
+        }
+        Notice::Renewed { gap } => {
+            info!(device, gap_ms:? = gap.as_millis(); "session renewed; no command could be heard for {} ms", gap.as_millis());
+        }
+        Notice::NotSubscribed(topic) => {
+            warn!(
+                device, topic:%;
+                "the broker does not let us hear {topic}: tick \"allow subscribe\" for this channel in the MQTT device; until \
+                 then entries are freed as received, and commands of the channel are not heard"
+            );
+        }
+        Notice::Sent { entry, again } => {
+            debug!(channel = names.channel(entry.channel), created_at:% = entry.created_at, again; "entry sent");
+        }
+        Notice::Received { channel, created_at } => {
+            debug!(channel = names.channel(*channel), created_at:%; "entry received by the broker");
+            end_of_drops(dropped);
+        }
+        Notice::Stored { channel, created_at, entry_id, took } => {
+            let entry_id = entry_id.unwrap_or_default();
+            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            debug!(channel = names.channel(*channel), created_at:%, entry_id, took_ms; "entry stored");
+            end_of_drops(dropped);
+        }
+        Notice::Doubtful { channel, created_at } => doubtful(names.channel(*channel), *created_at),
+    }
+}
+
+fn doubtful(channel: &str, created_at: Utc) {
+    error!(
+        channel, created_at:%;
+        "an entry was given up: it was sent several times and its echo never came, so that it may be stored or not"
+    );
+}
+
+fn end_of_drops(dropped: &Mutex<usize>) {
+    let count = std::mem::take(&mut *dropped.lock().unwrap_or_else(PoisonError::into_inner));
+    if count > 0 {
+        warn!(count; "{count} entries were lost while the link was down");
+    }
+}

@@ -1,0 +1,169 @@
+//! The task of the outputs: field updates in, levels out.
+//!
+//! It waits on deliveries, the rules' deadline and the stop. The rules decide, also when a driver that failed is tried
+//! again; a driver is opened at the level the rules say, so that a pin is never at another one.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use crate::command::Command;
+use crate::daemon::event::{Event, Observer};
+use crate::daemon::gate::Gate;
+use crate::hal::Hal;
+use crate::output::driver::Driver;
+use crate::output::rules::{self, Action, Rules};
+use crate::output::{CommandFeed, Drive, Settings};
+use crate::time::Mono;
+use crate::uplink::session::Delivery;
+
+/// All outputs of the map.
+pub(super) struct Outputs {
+    settings: Vec<Settings>,
+    rules: Rules,
+    drivers: Vec<Pin>,
+    hal: Hal,
+    gate: Gate,
+    observer: Observer,
+}
+
+struct Pin {
+    driver: Option<Driver>,
+    /// The failure was told.
+    told: bool,
+}
+
+impl Outputs {
+    /// Opens every output at its start level. One that cannot be had is tried again.
+    pub(super) fn open(settings: Vec<Settings>, hal: &Hal, gate: &Gate, observer: &Observer) -> Self {
+        let drivers = settings.iter().map(|_| Pin { driver: None, told: false }).collect();
+        let mut outputs = Self {
+            rules: Rules::new(&settings),
+            settings,
+            drivers,
+            hal: hal.clone(),
+            gate: gate.clone(),
+            observer: Arc::clone(observer),
+        };
+        outputs.event(rules::Event::Start);
+        outputs
+    }
+
+    /// Obeys until the stop, then drives every output to its stop level.
+    pub(super) async fn run(mut self, mut deliveries: mpsc::Receiver<Delivery>, mut stop: watch::Receiver<bool>) {
+        loop {
+            let deadline = self.rules.deadline();
+            let due = async {
+                match deadline {
+                    Some(deadline) => sleep(deadline.since(self.hal.clock.now().mono)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(delivery) = deliveries.recv() => self.deliver(&delivery),
+                () = due => self.event(rules::Event::Tick),
+                _ = stop.changed() => break,
+            }
+        }
+        self.event(rules::Event::Stop);
+    }
+
+    fn deliver(&mut self, delivery: &Delivery) {
+        match delivery {
+            Delivery::Heard(channel) => self.event(rules::Event::LinkUp { channel: *channel }),
+            Delivery::Unheard(channel) => self.event(rules::Event::LinkDown { channel: *channel }),
+            Delivery::Feed(message) => {
+                for output in 0..self.settings.len() {
+                    let Settings { from, target, .. } = &self.settings[output];
+                    if from.feed == CommandFeed::Channel && from.channel == message.channel {
+                        let command = Command::from_feed(message, from.field, target);
+                        self.command(output, command);
+                    }
+                }
+            }
+            Delivery::Field(channel, field, payload) => {
+                for output in 0..self.settings.len() {
+                    let Settings { from, target, .. } = &self.settings[output];
+                    if from.feed == CommandFeed::Field && from.channel == *channel && from.field == *field {
+                        let command = Command::from_field(payload, target);
+                        self.command(output, command);
+                    }
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, output: usize, command: Result<Option<Command>, crate::command::Refused>) {
+        match command {
+            Ok(Some(command)) => self.event(rules::Event::Command { output, command }),
+            Ok(None) => {}
+            Err(refused) => (self.observer)(&Event::Rubbish { output, words: refused.to_string() }),
+        }
+    }
+
+    fn event(&mut self, event: rules::Event) {
+        let mut failed = Vec::new();
+        for action in self.rules.event(self.hal.clock.now(), event) {
+            match action {
+                // Behind an output that could not be driven nothing goes on: the two may be interlocked.
+                Action::Set { output, drive, .. } if drive.is_on() && !failed.is_empty() => failed.push(output),
+                Action::Set { output, drive, reason } => match self.drive(output, drive) {
+                    Ok(real) => {
+                        (self.observer)(&Event::Driven { output, drive, reason });
+                        self.report(output, real);
+                    }
+                    Err(()) => failed.push(output),
+                },
+                Action::Refuse { output, reason } => {
+                    (self.observer)(&Event::Refused { output, refusal: &reason });
+                }
+            }
+        }
+        for output in failed {
+            self.event(rules::Event::Failed { output });
+        }
+    }
+
+    /// Opens the output if need be and drives it. Returns what it really is. A failure is told once.
+    fn drive(&mut self, output: usize, drive: Drive) -> Result<Drive, ()> {
+        let pin = &mut self.drivers[output];
+        let driven = match &mut pin.driver {
+            Some(driver) => driver.set(drive),
+            None => {
+                let at = Settings { start: drive, ..self.settings[output].clone() };
+                Driver::open(&at, &self.hal).map(|driver| pin.driver = Some(driver))
+            }
+        };
+        match driven.and_then(|()| pin.driver.as_mut().map_or(Ok(drive), Driver::drive)) {
+            Ok(real) => {
+                if std::mem::take(&mut pin.told) {
+                    (self.observer)(&Event::Output { output, error: None });
+                }
+                Ok(real)
+            }
+            Err(error) => {
+                pin.driver = None;
+                if !std::mem::replace(&mut pin.told, true) {
+                    (self.observer)(&Event::Output { output, error: Some(&error) });
+                }
+                Err(())
+            }
+        }
+    }
+
+    fn report(&self, output: usize, drive: Drive) {
+        let now = self.hal.clock.now();
+        let sooner = self.gate.intake().level(now, output, drive);
+        if sooner {
+            self.gate.sooner().notify_one();
+        }
+    }
+}
+
+/// The stop's last moment for the uplinks, and the outputs' own stop, which comes first.
+#[derive(Clone)]
+pub(super) struct Stops {
+    pub(super) outputs: watch::Sender<bool>,
+    pub(super) sessions: watch::Sender<Option<Mono>>,
+}

@@ -1,0 +1,214 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn at(seconds: u64) -> Mono {
+    Mono::new(Duration::from_secs(seconds))
+}
+
+fn once(steps: &[Step], value: f64) -> Result<Option<f64>, Fault> {
+    Chain::new(steps).value(at(0), value)
+}
+
+#[test]
+fn calibration_interpolates_and_continues_beyond_its_ends() {
+    let points = [Step::Calibrate(vec![[0.0, 0.4], [50.0, 50.9], [100.0, 100.9]])];
+    for (measured, truth) in [(0.0, 0.4), (25.0, 25.65), (50.0, 50.9), (75.0, 75.9), (-50.0, -50.1), (120.0, 120.9)] {
+        let value = once(&points, measured).unwrap().unwrap();
+        assert!((value - truth).abs() < 1e-9, "{measured}: {value} instead of {truth}");
+    }
+}
+
+#[test]
+fn steps_act_in_the_order_of_the_map() {
+    assert_eq!(once(&[Step::Scale(2.0), Step::Offset(1.0)], 10.0), Ok(Some(21.0)));
+    assert_eq!(once(&[Step::Offset(1.0), Step::Scale(2.0)], 10.0), Ok(Some(22.0)));
+}
+
+#[test]
+fn values_outside_the_valid_range_are_faults_and_its_ends_are_not() {
+    let valid = [Step::Valid { min: -20.0, max: 60.0 }];
+    assert_eq!(once(&valid, -20.0), Ok(Some(-20.0)));
+    assert_eq!(once(&valid, 60.0), Ok(Some(60.0)));
+    assert_eq!(once(&valid, 60.1), Err(Fault::OutOfRange("60.1 is not within -20 to 60".into())));
+}
+
+#[test]
+fn rejected_values_are_faults_even_when_computed_in_another_way() {
+    let reject = [Step::Reject(vec![85.0, -127.0, 0.3, 0.0])];
+    for refused in [85.0, -127.0, 0.1 + 0.2, 0.0] {
+        assert!(matches!(once(&reject, refused), Err(Fault::OutOfRange(_))), "{refused}");
+    }
+    for accepted in [85.0625, -126.9, 0.300_000_1, 1e-12] {
+        assert_eq!(once(&reject, accepted), Ok(Some(accepted)));
+    }
+}
+
+#[test]
+fn median_starts_with_what_it_has_and_removes_a_spike() {
+    let mut chain = Chain::new(&[Step::Median(3)]);
+    let out: Vec<_> = [20.0, 21.0, 99.0, 22.0, 23.0].map(|value| chain.value(at(0), value).unwrap().unwrap()).into();
+    assert_eq!(out, [20.0, 20.0, 21.0, 22.0, 23.0]);
+}
+
+#[test]
+fn a_refused_value_does_not_enter_the_median_behind() {
+    let mut chain = Chain::new(&[Step::Valid { min: 0.0, max: 50.0 }, Step::Median(3)]);
+    assert_eq!(chain.value(at(0), 20.0), Ok(Some(20.0)));
+    assert!(chain.value(at(1), 85.0).is_err());
+    assert!(chain.value(at(2), 85.0).is_err());
+    assert_eq!(chain.value(at(3), 21.0), Ok(Some(20.0)));
+}
+
+#[test]
+fn rounding_goes_away_from_zero_and_has_no_negative_zero() {
+    assert_eq!(once(&[Step::Round(2)], 21.126), Ok(Some(21.13)));
+    assert_eq!(once(&[Step::Round(0)], -2.5), Ok(Some(-3.0)));
+    assert_eq!(once(&[Step::Round(255)], 1e300), Ok(Some(1e300)));
+    let zero = once(&[Step::Round(1)], -0.04).unwrap().unwrap();
+    assert!(zero == 0.0 && zero.is_sign_positive());
+}
+
+#[test]
+fn only_a_change_passes() {
+    let mut chain = Chain::new(&[Step::Change { delta: 0.1, heartbeat: None }]);
+    assert_eq!(chain.value(at(0), 21.0), Ok(Some(21.0)));
+    assert_eq!(chain.value(at(1), 21.05), Ok(None));
+    assert_eq!(chain.value(at(2), 21.1), Ok(Some(21.1)));
+    assert_eq!(
+        chain.value(at(3), 21.2),
+        Ok(Some(21.2)),
+        "a step of exactly delta, whatever binary fractions make of it"
+    );
+    assert_eq!(chain.value(at(9999), 21.2), Ok(None));
+}
+
+#[test]
+fn any_change_passes_where_delta_is_zero() {
+    let mut chain = Chain::new(&[Step::Change { delta: 0.0, heartbeat: None }]);
+    assert_eq!(chain.value(at(0), 1.0), Ok(Some(1.0)));
+    assert_eq!(chain.value(at(1), 1.0), Ok(None));
+    assert_eq!(chain.value(at(2), 1.000_000_000_001), Ok(Some(1.000_000_000_001)));
+}
+
+#[test]
+fn heartbeat_passes_an_unchanged_value_and_counts_from_what_was_passed() {
+    let heartbeat = Some(Duration::from_secs(60));
+    let mut chain = Chain::new(&[Step::Change { delta: 1.0, heartbeat }]);
+    assert_eq!(chain.value(at(0), 5.0), Ok(Some(5.0)));
+    assert_eq!(chain.value(at(59), 5.0), Ok(None));
+    assert_eq!(chain.value(at(60), 5.0), Ok(Some(5.0)));
+    assert_eq!(chain.value(at(119), 5.0), Ok(None));
+    assert_eq!(chain.value(at(120), 5.0), Ok(Some(5.0)));
+}
+
+#[test]
+fn the_first_good_value_after_a_fault_passes() {
+    let steps = [Step::Valid { min: 0.0, max: 50.0 }, Step::Change { delta: 1.0, heartbeat: None }];
+    let mut chain = Chain::new(&steps);
+    assert_eq!(chain.value(at(0), 5.0), Ok(Some(5.0)));
+    assert!(chain.value(at(1), 85.0).is_err());
+    assert_eq!(chain.value(at(2), 5.0), Ok(Some(5.0)));
+    chain.fault();
+    assert_eq!(chain.value(at(3), 5.0), Ok(Some(5.0)));
+    assert_eq!(chain.value(at(4), 5.0), Ok(None));
+}
+
+#[test]
+fn what_is_not_finite_never_comes_out() {
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert!(matches!(once(&[], value), Err(Fault::Garbled(_))));
+    }
+    assert!(matches!(once(&[Step::Scale(1e300)], 1e300), Err(Fault::Garbled(_))));
+}
+
+#[test]
+fn decimals_are_those_of_the_last_step_that_changes_the_number() {
+    let change = Step::Change { delta: 1.0, heartbeat: None };
+    assert_eq!(Chain::new(&[]).decimals(), None);
+    assert_eq!(Chain::new(&[Step::Round(2)]).decimals(), Some(2));
+    assert_eq!(Chain::new(&[Step::Round(2), Step::Median(3), change]).decimals(), Some(2));
+    assert_eq!(Chain::new(&[Step::Round(2), Step::Round(1)]).decimals(), Some(1));
+    assert_eq!(Chain::new(&[Step::Round(2), Step::Scale(0.3)]).decimals(), None);
+}
+
+/// Calibration points as a map may have them: sorted, apart, two to six.
+fn points() -> impl Strategy<Value = Vec<[f64; 2]>> {
+    prop::collection::vec((0.01..1e3_f64, -1e3..1e3_f64), 2..6).prop_map(|steps| {
+        let mut measured = -1e3;
+        let next = |(step, truth)| {
+            measured += step;
+            [measured, truth]
+        };
+        steps.into_iter().map(next).collect()
+    })
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        points().prop_map(Step::Calibrate),
+        any::<f64>().prop_map(Step::Scale),
+        any::<f64>().prop_map(Step::Offset),
+        (any::<f64>(), any::<f64>()).prop_map(|(min, max)| Step::Valid { min, max }),
+        prop::collection::vec(any::<f64>(), 0..3).prop_map(Step::Reject),
+        (1..50_usize).prop_map(|half| Step::Median(2 * half + 1)),
+        any::<u8>().prop_map(Step::Round),
+        any::<f64>().prop_map(|delta| Step::Change { delta, heartbeat: None }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn calibration_passes_through_its_points(points in points()) {
+        for [measured, truth] in &points {
+            let value = calibrate::calibrate(&points, *measured);
+            prop_assert!((value - truth).abs() <= 1e-9 * truth.abs().max(1.0), "{value} instead of {truth}");
+        }
+    }
+
+    #[test]
+    fn calibration_is_monotone_where_its_points_are(
+        mut points in points(),
+        a in -3e3..3e3_f64,
+        b in -3e3..3e3_f64,
+    ) {
+        let mut truths: Vec<f64> = points.iter().map(|point| point[1]).collect();
+        truths.sort_by(f64::total_cmp);
+        points.iter_mut().zip(truths).for_each(|(point, truth)| point[1] = truth);
+        let [low, high] = [a.min(b), a.max(b)].map(|value| calibrate::calibrate(&points, value));
+        prop_assert!(low <= high + 1e-9 * low.abs().max(1.0), "{low} > {high}");
+    }
+
+    #[test]
+    fn median_is_one_of_the_last_values(values in prop::collection::vec(-1e6..1e6_f64, 1..40), half in 1..6_usize) {
+        let length = 2 * half + 1;
+        let mut chain = Chain::new(&[Step::Median(length)]);
+        for end in 1..=values.len() {
+            let median = chain.value(at(0), values[end - 1]).unwrap().unwrap();
+            let window = &values[end.saturating_sub(length)..end];
+            prop_assert!(window.contains(&median));
+            let below = window.iter().filter(|value| **value < median).count();
+            let above = window.iter().filter(|value| **value > median).count();
+            prop_assert!(below <= window.len() / 2 && above <= window.len() / 2);
+        }
+    }
+
+    #[test]
+    fn rounding_moves_by_at_most_half_a_unit(value in -1e6..1e6_f64, digits in 0..6_u8) {
+        let rounded = once(&[Step::Round(digits)], value).unwrap().unwrap();
+        prop_assert!((rounded - value).abs() <= 0.5001 * 10_f64.powi(-i32::from(digits)));
+    }
+
+    #[test]
+    fn no_chain_lets_anything_out_that_is_not_finite(
+        steps in prop::collection::vec(any_step(), 0..5),
+        values in prop::collection::vec(any::<f64>(), 1..10),
+    ) {
+        let mut chain = Chain::new(&steps);
+        for (seconds, value) in (0..).zip(values) {
+            if let Ok(Some(passed)) = chain.value(at(seconds), value) {
+                prop_assert!(passed.is_finite());
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The pins as files: one file a pin, holding the physical level, and a README that says what each is for.
+//!
+//! Files of the simulation appear in one piece (written beside and renamed), so that no reader sees half of one. Files
+//! of a person are read as they are: what is not yet complete, or is no level, changes nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::locked;
+use crate::hal::Pin;
+
+/// A level takes one byte, or eight where an old PowerShell writes it; whatever is longer is none.
+const LIMIT: u64 = 64;
+
+/// What has a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Terminal {
+    Line(Pin),
+    Pwm(u8),
+}
+
+impl fmt::Display for Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(pin) => pin.fmt(f),
+            Self::Pwm(channel) => write!(f, "PWM{channel}"),
+        }
+    }
+}
+
+/// What a person has left in a pin's file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// A level: whether it is 3.3 V.
+    High(bool),
+    /// Nothing: no file, or one that is just being written.
+    Nothing,
+    /// Anything else, shortened.
+    Rubbish(String),
+}
+
+impl Content {
+    fn parse(bytes: &[u8]) -> Self {
+        // `echo 1 > GPIO22` in Windows PowerShell writes UTF-16 with a byte order mark.
+        let bytes =
+            bytes.strip_prefix(&[0xff, 0xfe]).or_else(|| bytes.strip_prefix(&[0xef, 0xbb, 0xbf])).unwrap_or(bytes);
+        let bytes: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+        let text = String::from_utf8_lossy(&bytes).trim().to_ascii_lowercase();
+        match text.as_str() {
+            "1" | "on" | "high" => Self::High(true),
+            "0" | "off" | "low" => Self::High(false),
+            "" => Self::Nothing,
+            _ => Self::Rubbish(text.chars().take(20).collect()),
+        }
+    }
+}
+
+/// The directory.
+pub(super) struct Folder {
+    path: PathBuf,
+    roles: Mutex<BTreeMap<Terminal, String>>,
+}
+
+impl Folder {
+    /// Makes the directory where it is missing.
+    pub(super) fn new(path: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&path)?;
+        Ok(Self { path, roles: Mutex::default() })
+    }
+
+    pub(super) fn path_of(&self, terminal: Terminal) -> PathBuf {
+        self.path.join(terminal.to_string())
+    }
+
+    pub(super) fn read(&self, pin: Pin) -> Content {
+        match bytes(&self.path_of(Terminal::Line(pin))) {
+            Ok(bytes) => Content::parse(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Content::Nothing,
+            Err(error) => Content::Rubbish(error.to_string()),
+        }
+    }
+
+    pub(super) fn write_level(&self, pin: Pin, high: bool) -> io::Result<()> {
+        self.write(&self.path_of(Terminal::Line(pin)), if high { "1\n" } else { "0\n" })
+    }
+
+    pub(super) fn write_percent(&self, channel: u8, percent: f64) -> io::Result<()> {
+        self.write(&self.path_of(Terminal::Pwm(channel)), &format!("{percent}\n"))
+    }
+
+    /// Says in the README what the terminal is for.
+    pub(super) fn describe(&self, terminal: Terminal, role: String) -> io::Result<()> {
+        let mut roles = locked(&self.roles);
+        if roles.get(&terminal) == Some(&role) {
+            return Ok(());
+        }
+        roles.insert(terminal, role);
+        let mut text = String::from(
+            "Each file is a pin and holds its voltage as a meter would show it: 1 is 3.3 V, 0 is ground, whatever means on.\n\
+             Write to the inputs (echo 1 > GPIO22): they are looked at 20 times a second. Read the outputs: writing there does nothing.\n\n",
+        );
+        for (terminal, role) in roles.iter() {
+            writeln!(text, "{:<7} {role}", terminal.to_string()).expect("a String takes everything");
+        }
+        self.write(&self.path.join("README"), &text)
+    }
+
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+        let name = path.file_name().unwrap_or_default();
+        let mut beside = std::ffi::OsString::from(".");
+        beside.push(name);
+        beside.push(".new");
+        let beside = self.path.join(beside);
+        fs::write(&beside, text)?;
+        fs::rename(&beside, path)
+    }
+}
+
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for its writer, and all pins with it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn levels_are_read_as_people_and_shells_write_them() {
+        for text in ["1", "1\n", " 1 \r\n", "on", "HIGH\n", "\u{feff}1", "\0\0"] {
+            let expected = if text == "\0\0" { Content::Nothing } else { Content::High(true) };
+            assert_eq!(Content::parse(text.as_bytes()), expected, "{text:?}");
+        }
+        for text in ["0", "0\n", "off", "Low"] {
+            assert_eq!(Content::parse(text.as_bytes()), Content::High(false), "{text:?}");
+        }
+        assert_eq!(Content::parse(b"\xff\xfe1\0\r\0\n\0"), Content::High(true), "PowerShell");
+        for text in ["", "\n", "  "] {
+            assert_eq!(Content::parse(text.as_bytes()), Content::Nothing, "{text:?}");
+        }
+        for text in ["2", "10", "-1", "1.0", "yes", "1 0"] {
+            assert_eq!(Content::parse(text.as_bytes()), Content::Rubbish(text.to_owned()), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_content_makes_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            if let Content::Rubbish(text) = Content::parse(&bytes) {
+                prop_assert!(text.chars().count() <= 20);
+            }
+        }
+    }
+
+    #[test]
+    fn readme_says_what_each_pin_is_for() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(parent.path().join("made/on/demand")).expect("made");
+        folder.describe(Terminal::Pwm(0), "output, percent".to_owned()).expect("written");
+        folder.describe(Terminal::Line(Pin(22)), "input".to_owned()).expect("written");
+        folder.describe(Terminal::Line(Pin(4)), "output".to_owned()).expect("written");
+        let text = fs::read_to_string(folder.path.join("README")).expect("there");
+        let roles: Vec<&str> = text.lines().skip(3).collect();
+        assert_eq!(roles, ["GPIO4   output", "GPIO22  input", "PWM0    output, percent"]);
+    }
+
+    #[test]
+    fn what_stands_in_place_of_a_pin_file_is_rubbish_and_no_hang() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(parent.path().to_owned()).expect("made");
+        assert_eq!(folder.read(Pin(22)), Content::Nothing);
+        fs::create_dir(parent.path().join("GPIO22")).expect("made");
+        assert!(matches!(folder.read(Pin(22)), Content::Rubbish(_)));
+        fs::write(parent.path().join("GPIO23"), vec![b'1'; 1 << 20]).expect("written");
+        assert!(matches!(folder.read(Pin(23)), Content::Rubbish(_)));
+    }
+}

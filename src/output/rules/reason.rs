@@ -1,0 +1,63 @@
+//! Why an output is at its level, and why it was not driven: in words a person can act on.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why an output is at its level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Its start level.
+    Start,
+    /// A command.
+    Command,
+    /// `max_on` is over.
+    MaxOn,
+    /// The feed was away for the stated time.
+    LinkLoss,
+    /// Its stop level.
+    Stop,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start level",
+            Self::Command => "commanded",
+            Self::MaxOn => "longest time on is over",
+            Self::LinkLoss => "link lost",
+            Self::Stop => "stop level",
+        })
+    }
+}
+
+/// Why a level was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It was on its way for too long: send it again, or give the output a longer `accept_age`.
+    #[error("the command is {} old", words(*.0))]
+    TooOld(Duration),
+    /// Its time lies ahead: this machine's clock, or the one of the sender that stamped it, is wrong.
+    #[error("the command is from {} in the future: this clock or the sender's is wrong", words(*.0))]
+    FromTheFuture(Duration),
+    /// It came without a time, on a feed that has them.
+    #[error("the age of the command is not known")]
+    AgeUnknown,
+    /// The output went off too short a time ago: send it again after this.
+    #[error("off for too short a time, {} to go", words(*.0))]
+    MinOff(Duration),
+    /// An output that may not be on at the same time is on: switch that one off first.
+    #[error("{0} is on, and the two are interlocked")]
+    Interlock(String),
+    /// An output that may not be on at the same time could not be driven, so that nobody knows whether it is on.
+    #[error("{0} could not be driven and may be on, and the two are interlocked")]
+    InterlockUnknown(String),
+    /// Before start or after stop.
+    #[error("the outputs are stopped")]
+    Stopped,
+}
+
+/// Whole seconds in words; a part of a second counts as one.
+fn words(duration: Duration) -> humantime::FormattedDuration {
+    let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    humantime::format_duration(Duration::from_secs(whole))
+}

@@ -1,0 +1,192 @@
+//! A GNSS receiver on a serial port: position, height, satellites and speed from NMEA 0183 sentences.
+//!
+//! Only GGA and RMC of any talker (GP, GN, GL, IN …) are used; the rest is checked and passed over. A sentence counts
+//! only with a right checksum: positions with a flipped digit look like any other. Without a fix there is no position,
+//! even where the receiver goes on repeating the last one.
+
+mod sentence;
+mod sim;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use nmea::ParseResult;
+use nmea::sentences::rmc::RmcStatusOfFix;
+use nmea::sentences::{FixType, GgaData, RmcData};
+use serde::Deserialize;
+
+use super::lines::Lines;
+use super::{Device, Lane, Outlet, Port, Source, Stream};
+use crate::entry::Reduce;
+use crate::hal::Hal;
+use crate::hal::sim::Sim;
+use crate::reading::{Fault, Quantity};
+use crate::time::Mono;
+
+use sentence::{Sentence, Unusable};
+
+/// The keys of `use = "nmea"`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The receiver's port.
+    #[serde(default = "serial0")]
+    port: String,
+    /// Its speed: 4800 by the standard, 9600 with nearly every receiver of today.
+    #[serde(default = "baud_9600")]
+    baud: u32,
+}
+
+fn serial0() -> String {
+    "/dev/serial0".to_owned()
+}
+
+fn baud_9600() -> u32 {
+    9600
+}
+
+/// Places of the quantities in [`Device::quantities`].
+const LATITUDE: usize = 0;
+const LONGITUDE: usize = 1;
+const ELEVATION: usize = 2;
+const SATELLITES: usize = 3;
+const SPEED: usize = 4;
+
+impl Device for Settings {
+    fn quantities(&self) -> Vec<Quantity> {
+        vec![
+            Quantity::new("latitude", "°").reduced_by(Reduce::Last),
+            Quantity::new("longitude", "°").reduced_by(Reduce::Last),
+            Quantity::new("elevation", "m").reduced_by(Reduce::Last),
+            Quantity::new("satellites", ""),
+            Quantity::new("speed", "km/h"),
+        ]
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Serial
+    }
+
+    fn faults(&self) -> Vec<(&'static str, String)> {
+        super::serial_line::port_faults(&self.port, self.baud)
+    }
+
+    fn open(&self, _hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+        let port = Port { path: self.port.clone(), baud: self.baud };
+        Ok(Source::Stream(port, Box::new(Receiver::default())))
+    }
+
+    fn simulate(&self, sim: &Sim) {
+        sim.serial(&self.port, Duration::from_secs(1), sim::talk);
+    }
+}
+
+/// What a receiver says, taken apart.
+#[derive(Debug, Default)]
+pub struct Receiver {
+    lines: Lines,
+    bad_checksums: u64,
+}
+
+impl Receiver {
+    /// How many sentences came with a wrong checksum.
+    pub fn bad_checksums(&self) -> u64 {
+        self.bad_checksums
+    }
+}
+
+impl Stream for Receiver {
+    fn bytes(&mut self, at: Mono, bytes: &[u8], outlet: &Outlet) {
+        let bad_checksums = &mut self.bad_checksums;
+        self.lines.feed(bytes, |line| {
+            if let Some(sentence) = Sentence::find(line) {
+                take(&sentence, at, outlet, bad_checksums);
+            }
+        });
+    }
+}
+
+fn take(sentence: &Sentence<'_>, at: Mono, outlet: &Outlet, bad_checksums: &mut u64) {
+    let fault = match sentence.check() {
+        Ok(()) => return take_good(sentence, at, outlet),
+        Err(Unusable::WrongChecksum) => {
+            *bad_checksums += 1;
+            Fault::Checksum(format!("{bad_checksums} sentences so far"))
+        }
+        Err(Unusable::NoChecksum) => Fault::Garbled("a sentence without checksum".to_owned()),
+    };
+    let missing: &[usize] = match sentence.formatter() {
+        Some("GGA") => &[LATITUDE, LONGITUDE, ELEVATION, SATELLITES],
+        Some("RMC") => &[LATITUDE, LONGITUDE, SPEED],
+        _ => &[],
+    };
+    for quantity in missing {
+        outlet.put(*quantity, at, Err(fault.clone()));
+    }
+}
+
+fn take_good(sentence: &Sentence<'_>, at: Mono, outlet: &Outlet) {
+    // Sentences the library cannot read (a GGA without a quality, say) have nothing to give: they are passed over.
+    match sentence.parse() {
+        Some(ParseResult::GGA(fix)) => take_gga(&fix, at, outlet),
+        Some(ParseResult::RMC(fix)) => take_rmc(&fix, at, outlet),
+        _ => {}
+    }
+}
+
+fn take_gga(fix: &GgaData, at: Mono, outlet: &Outlet) {
+    if let Some(satellites) = fix.fix_satellites {
+        outlet.put(SATELLITES, at, Ok(f64::from(satellites)));
+    }
+    let why_not = match fix.fix_type {
+        Some(FixType::Gps | FixType::DGps | FixType::Pps | FixType::Rtk | FixType::FloatRtk) => {
+            put_position(fix.latitude, fix.longitude, at, outlet);
+            if let Some(elevation) = fix.altitude {
+                outlet.put(ELEVATION, at, shortest(elevation));
+            }
+            return;
+        }
+        Some(FixType::Estimated) => "no fix, the receiver only estimates where it is",
+        Some(FixType::Manual) => "no fix, the position was entered by hand",
+        Some(FixType::Simulation) => "no fix, the receiver is in simulator mode",
+        Some(FixType::Invalid) | None => "no fix",
+    };
+    for quantity in [LATITUDE, LONGITUDE, ELEVATION] {
+        outlet.put(quantity, at, Err(Fault::Garbled(why_not.to_owned())));
+    }
+}
+
+/// A void RMC is passed over: GGA tells of a missing fix, and two voices for one fact would count it twice.
+fn take_rmc(fix: &RmcData, at: Mono, outlet: &Outlet) {
+    if fix.status_of_fix == RmcStatusOfFix::Invalid {
+        return;
+    }
+    put_position(fix.lat, fix.lon, at, outlet);
+    if let Some(knots) = fix.speed_over_ground {
+        outlet.put(SPEED, at, shortest(knots).map(|knots| knots * KM_PER_NAUTICAL_MILE));
+    }
+}
+
+/// By definition.
+const KM_PER_NAUTICAL_MILE: f64 = 1.852;
+
+fn put_position(latitude: Option<f64>, longitude: Option<f64>, at: Mono, outlet: &Outlet) {
+    for (quantity, degrees, largest) in [(LATITUDE, latitude, 90.0), (LONGITUDE, longitude, 180.0)] {
+        let Some(degrees) = degrees else { continue };
+        // A NaN is within nothing.
+        let value = if (-largest..=largest).contains(&degrees) {
+            Ok(degrees)
+        } else {
+            Err(Fault::Garbled(format!("{degrees} is no position")))
+        };
+        outlet.put(quantity, at, value);
+    }
+}
+
+/// The number as the receiver wrote it: 278.02 is 278.0199… when its `f32` is merely widened.
+fn shortest(value: f32) -> Result<f64, Fault> {
+    let exact = value.to_string().parse::<f64>().ok().filter(|value| value.is_finite());
+    exact.ok_or_else(|| Fault::Garbled(format!("{value} is no number")))
+}

@@ -1,0 +1,109 @@
+//! The machine itself: CPU temperature, load, memory, disk and uptime, from the kernel's text files (proc(5),
+//! `Documentation/driver-api/thermal/sysfs-api.rst`, `Documentation/hwmon/sysfs-interface.rst`).
+//!
+//! Each quantity is there or missing by itself, with its own reason: a machine without a thermal sensor still has a
+//! load. Where there is no Linux there are no such files; uptime is then that of the daemon.
+
+mod disk;
+mod kernel;
+mod sim;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use crate::entry::Reduce;
+use crate::hal::sim::Sim;
+use crate::hal::{Clock, Files, Hal};
+use crate::reading::{Fault, Quantity};
+
+use disk::Disk;
+use kernel::Memory;
+
+/// The keys of `use = "system"`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// A path on the file system whose space is measured.
+    #[serde(default = "root")]
+    path: PathBuf,
+}
+
+fn root() -> PathBuf {
+    "/".into()
+}
+
+impl Device for Settings {
+    fn quantities(&self) -> Vec<Quantity> {
+        vec![
+            Quantity::new("cpu_temperature", "°C"),
+            Quantity::new("load1", ""),
+            Quantity::new("load5", ""),
+            Quantity::new("memory_available", "MiB"),
+            Quantity::new("memory_used", "%"),
+            Quantity::new("disk_free", "GiB"),
+            Quantity::new("disk_used", "%"),
+            Quantity::new("uptime", "s").reduced_by(Reduce::Last),
+        ]
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::Kernel
+    }
+
+    fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+        let thermometer = kernel::thermometer(hal.files.as_ref());
+        let system = System {
+            files: Arc::clone(&hal.files),
+            clock: Arc::clone(&hal.clock),
+            thermometer,
+            path: self.path.clone(),
+        };
+        Ok(Source::Polled(Box::new(system)))
+    }
+
+    fn simulate(&self, sim: &Sim) {
+        sim::fill_in(sim);
+    }
+}
+
+struct System {
+    files: Arc<dyn Files>,
+    clock: Arc<dyn Clock>,
+    /// The file with the CPU's temperature, which stays where it is until the next boot.
+    thermometer: Option<PathBuf>,
+    path: PathBuf,
+}
+
+impl Sensor for System {
+    fn measure(&mut self) -> Result<Measured, Fault> {
+        let files = self.files.as_ref();
+        let [load1, load5] = each(kernel::load(files));
+        let memory = kernel::memory(files);
+        let disk = disk::space(&self.path);
+        Ok(vec![
+            kernel::temperature(files, self.thermometer.as_deref()),
+            load1,
+            load5,
+            memory.as_ref().map(Memory::available_mib).map_err(Fault::clone),
+            memory.as_ref().map(Memory::used_percent).map_err(Fault::clone),
+            disk.as_ref().map(Disk::free_gib).map_err(Fault::clone),
+            disk.as_ref().map(Disk::used_percent).map_err(Fault::clone),
+            // Elsewhere than on Linux the boot clock begins with the daemon.
+            kernel::uptime(files).or_else(|_| Ok(self.clock.now().mono.since_boot().as_secs_f64())),
+        ])
+    }
+}
+
+/// Each of the values, or the fault of all for each.
+fn each<const N: usize>(values: Result<[f64; N], Fault>) -> [Result<f64, Fault>; N] {
+    match values {
+        Ok(values) => values.map(Ok),
+        Err(fault) => std::array::from_fn(|_| Err(fault.clone())),
+    }
+}

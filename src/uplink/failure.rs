@@ -1,0 +1,35 @@
+//! Why a connection failed, sorted by what a person can do about it.
+
+/// What kind of failure it was: the back-off and the log go by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// DNS, TCP or a time-out: it may heal by itself.
+    Network,
+    /// The certificate or the handshake: the roots, the host name or the clock are wrong.
+    Tls,
+    /// Something answered that is not ThingSpeak's MQTT: transport, port or path is wrong.
+    Protocol,
+    /// The login was refused, or the credentials could not be read: a person must act.
+    Login,
+    /// The other side closed the connection.
+    Closed,
+    /// The other side did not answer in time: a half-open link.
+    Silent,
+}
+
+/// A failed or lost connection, in words. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct Failure {
+    /// What kind it was.
+    pub kind: Kind,
+    /// What happened and, where it is known, what to do.
+    pub words: String,
+}
+
+impl Failure {
+    /// A failure of this kind, in these words.
+    pub fn new(kind: Kind, words: impl Into<String>) -> Self {
+        Self { kind, words: words.into() }
+    }
+}

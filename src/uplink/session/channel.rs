@@ -1,0 +1,229 @@
+//! One channel's entries on their way: pace, flights and receipts.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::entry::{ChannelId, Entry, Form};
+use crate::spool::{Drop, Key, Spool};
+use crate::thingspeak::feed::FeedMessage;
+use crate::time::{Mono, Now};
+use crate::uplink::Confirm;
+use crate::uplink::pacer::Pacer;
+
+use super::{Action, ChannelSettings, Notice, Tuning};
+
+/// Entries that may wait for their echo at a time. A slow echo must not hold up the next slots; a broken one must not
+/// pile up entries that will all be sent again.
+const WINDOW: usize = 4;
+/// Entries that left as received and whose echo may still tell their entry id.
+const REMEMBERED: usize = 8;
+/// The longest an echo is waited for, however slow earlier ones were.
+const ECHO_CAP: Duration = Duration::from_secs(300);
+
+/// A channel that is published to.
+#[derive(Debug)]
+pub(super) struct Channel {
+    settings: ChannelSettings,
+    pacer: Pacer,
+    flights: VecDeque<Flight>,
+    /// Sent and freed as received, still without an echo.
+    freed: VecDeque<(Entry, Mono)>,
+    granted: bool,
+    /// Whether an echo was ever seen: only then its absence means something.
+    echoes: bool,
+    slowest_echo: Duration,
+}
+
+/// An entry that was sent and has no receipt yet.
+#[derive(Debug)]
+struct Flight {
+    key: Key,
+    entry: Entry,
+    sent_at: Mono,
+    /// The number of its last publish, to know which ping covers it.
+    publish: u64,
+    sends: u32,
+    state: FlightState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FlightState {
+    /// Sent, not known to have arrived.
+    Sent,
+    /// Read by the broker; its echo is awaited.
+    Received(Mono),
+    /// To be sent again.
+    Again,
+}
+
+impl Channel {
+    pub(super) fn new(settings: &ChannelSettings) -> Self {
+        Self {
+            settings: settings.clone(),
+            pacer: Pacer::new(settings.interval),
+            flights: VecDeque::new(),
+            freed: VecDeque::new(),
+            granted: false,
+            echoes: false,
+            slowest_echo: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn id(&self) -> ChannelId {
+        self.settings.id
+    }
+
+    pub(super) fn set_granted(&mut self, granted: bool) {
+        self.granted = granted;
+    }
+
+    /// Sends the next entry if the pace allows it. `publish` is the number this publish would have.
+    pub(super) fn publish(&mut self, at: Mono, publish: u64, spool: &mut dyn Spool, actions: &mut Vec<Action>) -> bool {
+        if self.pacer.ready_at().is_none_or(|ready| at < ready) {
+            return false;
+        }
+        let flight = if let Some(place) = self.flights.iter().position(|flight| flight.state == FlightState::Again) {
+            &mut self.flights[place]
+        } else if self.flights.len() < WINDOW
+            && let Some((key, entry)) = spool.next(self.id(), self.flights.back().map(|flight| flight.key))
+        {
+            spool.pin(key);
+            self.flights.push_back(Flight { key, entry, sent_at: at, publish, sends: 0, state: FlightState::Again });
+            self.flights.back_mut().expect("pushed above")
+        } else {
+            return false;
+        };
+        flight.state = FlightState::Sent;
+        flight.sent_at = at;
+        flight.publish = publish;
+        flight.sends += 1;
+        let (entry, again) = (flight.entry.clone(), flight.sends - 1);
+        self.pacer.sent();
+        actions.push(Action::Publish(entry.clone()));
+        actions.push(Action::Notice(Notice::Sent { entry: Box::new(entry), again }));
+        true
+    }
+
+    /// The broker has read every publish up to the number `covered`.
+    pub(super) fn received(&mut self, at: Mono, covered: u64, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+        let id = self.id();
+        let mut arrived = false;
+        for flight in &mut self.flights {
+            if flight.state == FlightState::Sent && flight.publish <= covered {
+                flight.state = FlightState::Received(at);
+                arrived = true;
+                let created_at = flight.entry.created_at;
+                actions.push(Action::Notice(Notice::Received { channel: id, created_at }));
+            }
+        }
+        if arrived {
+            self.pacer.arrived(at);
+        }
+        let waits_for_echo = self.waits_for_echo();
+        let freed = |flight: &Flight| {
+            matches!(flight.state, FlightState::Received(_)) && (!waits_for_echo || flight.entry.form == Form::Field)
+        };
+        while let Some(place) = self.flights.iter().position(freed) {
+            let flight = self.flights.remove(place).expect("found above");
+            spool.confirm(flight.key);
+            if self.freed.len() == REMEMBERED {
+                self.freed.pop_front();
+            }
+            self.freed.push_back((flight.entry, flight.sent_at));
+        }
+    }
+
+    /// An entry was stored in this channel: ours, or somebody else's.
+    pub(super) fn feed(&mut self, now: Now, message: &FeedMessage, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+        let ours = |entry: &Entry| message.created_at == Some(entry.created_at) && message.same_values(entry);
+        let echo = if let Some(place) = self.flights.iter().position(|flight| ours(&flight.entry)) {
+            let flight = self.flights.remove(place).expect("found above");
+            spool.confirm(flight.key);
+            self.pacer.arrived(now.mono);
+            Some((flight.entry, flight.sent_at))
+        } else {
+            let place = self.freed.iter().position(|(entry, _)| ours(entry));
+            place.and_then(|place| self.freed.remove(place))
+        };
+        if let Some((entry, sent_at)) = echo {
+            self.echoes = true;
+            let took = now.mono.since(sent_at);
+            self.slowest_echo = self.slowest_echo.max(took);
+            actions.push(Action::Notice(Notice::Stored {
+                channel: self.id(),
+                created_at: entry.created_at,
+                entry_id: message.entry_id,
+                took,
+            }));
+        } else if message.created_at.is_none_or(|written| now.utc.since(written) < self.settings.interval) {
+            // Somebody else's update, and a fresh one: it has started the channel's interval for us too.
+            self.pacer.seen(now.mono);
+        }
+    }
+
+    /// Looks for echoes that should have come.
+    pub(super) fn expire(&mut self, at: Mono, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+        let within = self.echo_within(tuning);
+        let id = self.id();
+        self.flights.retain_mut(|flight| {
+            let late = matches!(flight.state, FlightState::Received(since) if at >= since + within);
+            if !late {
+                return true;
+            }
+            if flight.sends > tuning.resends {
+                spool.drop_entry(flight.key, Drop::Doubtful);
+                let created_at = flight.entry.created_at;
+                actions.push(Action::Notice(Notice::Doubtful { channel: id, created_at }));
+                return false;
+            }
+            flight.state = FlightState::Again;
+            true
+        });
+    }
+
+    /// The connection is gone: what had no receipt must be sent again, and may have arrived until now.
+    pub(super) fn connection_ended(&mut self, at: Mono) {
+        self.pacer.arrived(at);
+        for flight in &mut self.flights {
+            flight.state = FlightState::Again;
+        }
+    }
+
+    /// Whether no receipt is open.
+    pub(super) fn is_settled(&self) -> bool {
+        self.flights.iter().all(|flight| flight.state == FlightState::Again)
+    }
+
+    /// Whether an entry could go out now.
+    pub(super) fn can_publish(&self, at: Mono, spool: &dyn Spool) -> bool {
+        self.pacer.ready_at().is_some_and(|ready| at >= ready) && self.has_next(spool)
+    }
+
+    pub(super) fn deadline(&self, tuning: &Tuning, spool: &dyn Spool, renewing: bool) -> Option<Mono> {
+        let next = if renewing || !self.has_next(spool) { None } else { self.pacer.ready_at() };
+        let within = self.echo_within(tuning);
+        let echoes = self.flights.iter().filter_map(|flight| match flight.state {
+            FlightState::Received(since) => Some(since + within),
+            FlightState::Sent | FlightState::Again => None,
+        });
+        echoes.chain(next).min()
+    }
+
+    fn has_next(&self, spool: &dyn Spool) -> bool {
+        let again = self.flights.iter().any(|flight| flight.state == FlightState::Again);
+        let after = self.flights.back().map(|flight| flight.key);
+        again || (self.flights.len() < WINDOW && spool.next(self.id(), after).is_some())
+    }
+
+    fn waits_for_echo(&self) -> bool {
+        match self.settings.confirm {
+            Confirm::Received => false,
+            Confirm::Stored => self.granted,
+            Confirm::Auto => self.granted && self.echoes,
+        }
+    }
+
+    fn echo_within(&self, tuning: &Tuning) -> Duration {
+        tuning.echo_within.max((self.slowest_echo * 3).min(ECHO_CAP))
+    }
+}

@@ -1,0 +1,423 @@
+//! The session on a virtual clock: each test is a script of what the broker does and what the session answers.
+
+use super::*;
+use crate::entry::{Cell, Cells, Form, Reduce};
+use crate::spool::{Backlog, MemorySpool};
+
+const CHANNEL: ChannelId = ChannelId(7);
+const FEED: Topic = Topic::Subscribe(CHANNEL);
+const COMMANDS: Topic = Topic::Subscribe(ChannelId(9));
+
+/// A session with its spool, driven by the second.
+struct Script {
+    session: Session,
+    spool: MemorySpool,
+    at: f64,
+}
+
+impl Script {
+    fn new(confirm: Confirm) -> Self {
+        let settings = Settings {
+            channels: vec![ChannelSettings { id: CHANNEL, interval: Duration::from_secs(15), confirm }],
+            commands: vec![COMMANDS],
+            renew: Duration::from_secs(3000),
+            tuning: Tuning::default(),
+        };
+        let spool = MemorySpool::new([(CHANNEL, Backlog::default())]);
+        Self { session: Session::new(settings, 1), spool, at: 1000.0 }
+    }
+
+    /// A session that is online with both subscriptions granted.
+    fn online(confirm: Confirm) -> Self {
+        let mut script = Self::new(confirm);
+        script.tick();
+        script.event(Event::Connected);
+        if confirm != Confirm::Received {
+            script.event(Event::SubAck(FEED, true));
+        }
+        script.event(Event::SubAck(COMMANDS, true));
+        assert!(script.session.is_online());
+        script
+    }
+
+    fn now(&self) -> Now {
+        let mono = Mono::new(Duration::from_secs_f64(self.at));
+        Now { mono, utc: Utc::from_seconds(1_795_334_400) + mono.since_boot() }
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Action> {
+        let now = self.now();
+        self.session.event(now, event, &mut self.spool)
+    }
+
+    fn tick(&mut self) -> Vec<Action> {
+        self.event(Event::Tick)
+    }
+
+    /// Goes to the session's own deadline and ticks.
+    fn pass(&mut self) -> Vec<Action> {
+        let deadline = self.session.deadline().expect("a deadline");
+        self.at = self.at.max(deadline.since_boot().as_secs_f64() + 1e-6);
+        self.tick()
+    }
+
+    fn push(&mut self, second: i64, value: f64) -> Entry {
+        let mut cells = Cells::default();
+        cells[0] = Some(Cell { value, count: 1, reduce: Reduce::Mean, decimals: None });
+        let created_at = Utc::from_seconds(second);
+        let entry = Entry { channel: CHANNEL, created_at, cells, status: None, form: Form::Feed };
+        self.spool.push(entry.clone());
+        entry
+    }
+
+    fn echo(&mut self, entry: &Entry, id: u64) -> Vec<Action> {
+        let value = entry.cells[0].expect("field1").value;
+        let json = format!(
+            r#"{{"channel_id":7,"created_at":"{}","entry_id":{id},"field1":"{value}","field2":null,"status":null}}"#,
+            entry.created_at
+        );
+        self.event(Event::Message(FEED, Bytes::from(json)))
+    }
+
+    fn waiting(&self) -> usize {
+        self.spool.waiting(CHANNEL)
+    }
+}
+
+fn published(actions: &[Action]) -> Vec<i64> {
+    let time = |action: &Action| match action {
+        Action::Publish(entry) => Some(entry.created_at.seconds()),
+        _ => None,
+    };
+    actions.iter().filter_map(time).collect()
+}
+
+fn stored(actions: &[Action]) -> Vec<u64> {
+    let id = |action: &Action| match action {
+        Action::Notice(Notice::Stored { entry_id, .. }) => *entry_id,
+        _ => None,
+    };
+    actions.iter().filter_map(id).collect()
+}
+
+fn lost(kind: Kind) -> Event {
+    Event::Lost(Failure::new(kind, "gone"))
+}
+
+#[test]
+fn nothing_is_published_before_every_subscription_was_answered() {
+    let mut script = Script::new(Confirm::Auto);
+    script.push(10, 1.0);
+    assert_eq!(script.tick(), [Action::Connect]);
+    let asked = script.event(Event::Connected);
+    assert_eq!(asked, [Action::Subscribe(FEED), Action::Subscribe(COMMANDS)]);
+    assert_eq!(published(&script.event(Event::SubAck(FEED, true))), [] as [i64; 0]);
+    let actions = script.event(Event::SubAck(COMMANDS, true));
+    assert_eq!(actions[0], Action::Notice(Notice::Up { after: None }));
+    assert_eq!(published(&actions), [10]);
+    assert_eq!(actions.last(), Some(&Action::Ping), "the receipt's ping goes out with the publish");
+}
+
+#[test]
+fn a_subscription_that_is_never_answered_does_not_stop_the_publishing() {
+    let mut script = Script::new(Confirm::Auto);
+    script.push(10, 1.0);
+    script.tick();
+    script.event(Event::Connected);
+    script.event(Event::SubAck(COMMANDS, true));
+    let actions = script.pass();
+    assert!(actions.contains(&Action::Notice(Notice::NotSubscribed(FEED))));
+    assert_eq!(published(&actions), [10]);
+}
+
+#[test]
+fn a_topic_that_gets_the_connection_closed_is_found_and_left_out() {
+    let mut script = Script::new(Confirm::Auto);
+    script.tick();
+    let mut left_out = Vec::new();
+    for _ in 0..4 {
+        // This broker closes the connection when it is asked for the channel's own feed.
+        let mut actions = script.event(Event::Connected);
+        while let Some(topic) = actions.iter().find_map(|action| match action {
+            Action::Subscribe(topic) => Some(*topic),
+            _ => None,
+        }) {
+            let answer = if topic == FEED { lost(Kind::Closed) } else { Event::SubAck(topic, true) };
+            actions = script.event(answer);
+            left_out.extend(actions.iter().filter_map(|action| match action {
+                Action::Notice(Notice::NotSubscribed(topic)) => Some(*topic),
+                _ => None,
+            }));
+        }
+        if script.session.is_online() {
+            break;
+        }
+        assert_eq!(script.pass(), [Action::Connect]);
+    }
+    assert!(script.session.is_online());
+    assert_eq!(left_out, [FEED]);
+}
+
+#[test]
+fn an_entry_stays_in_the_spool_until_its_receipt_and_the_next_waits_for_the_license() {
+    let mut script = Script::online(Confirm::Received);
+    script.push(10, 1.0);
+    script.push(30, 2.0);
+    assert_eq!(published(&script.tick()), [10]);
+    assert_eq!(script.waiting(), 2);
+    script.at += 1.0;
+    let actions = script.event(Event::Pong);
+    assert!(
+        actions.contains(&Action::Notice(Notice::Received { channel: CHANNEL, created_at: Utc::from_seconds(10) }))
+    );
+    assert_eq!(script.waiting(), 1);
+
+    script.at += 15.0;
+    assert_eq!(published(&script.tick()), [] as [i64; 0], "15 s after the receipt, without the margin");
+    script.at += 0.25;
+    assert_eq!(published(&script.tick()), [30]);
+}
+
+#[test]
+fn a_confirmed_store_frees_an_entry_only_on_its_echo() {
+    let mut script = Script::online(Confirm::Stored);
+    let entry = script.push(10, 20.5);
+    script.tick();
+    script.event(Event::Pong);
+    assert_eq!(script.waiting(), 1, "received is not stored");
+    let mut other = entry.clone();
+    other.cells[0].as_mut().expect("field1").value = 3.0;
+    script.echo(&other, 796);
+    assert_eq!(script.waiting(), 1, "another value at the same time is not our entry");
+    script.at += 0.5;
+    assert_eq!(stored(&script.echo(&entry, 797)), [797]);
+    assert_eq!(script.waiting(), 0);
+}
+
+#[test]
+fn an_echo_may_come_before_the_answer_to_the_ping() {
+    let mut script = Script::online(Confirm::Auto);
+    let entry = script.push(10, 1.0);
+    script.tick();
+    assert_eq!(stored(&script.echo(&entry, 1)), [1]);
+    script.event(Event::Pong);
+    assert_eq!(script.waiting(), 0);
+    let next = script.push(30, 2.0);
+    assert_eq!(published(&script.pass()), [30]);
+    assert_eq!(stored(&script.echo(&next, 2)), [2]);
+}
+
+#[test]
+fn auto_is_content_with_received_until_the_first_echo_was_seen() {
+    let mut script = Script::online(Confirm::Auto);
+    let first = script.push(10, 1.0);
+    script.tick();
+    script.event(Event::Pong);
+    assert_eq!(script.waiting(), 0, "no echo was ever seen");
+    script.at += 3.0;
+    assert_eq!(stored(&script.echo(&first, 5)), [5], "and it is still told when it comes late");
+
+    script.push(30, 2.0);
+    assert_eq!(published(&script.pass()), [30]);
+    script.event(Event::Pong);
+    assert_eq!(script.waiting(), 1, "now its absence means something");
+}
+
+#[test]
+fn an_entry_without_an_echo_is_sent_again_with_its_own_time_and_in_the_end_given_up() {
+    let mut script = Script::online(Confirm::Stored);
+    script.push(10, 1.0);
+    let mut sends = published(&script.tick()).len();
+    let mut doubtful = Vec::new();
+    for _ in 0..30 {
+        script.event(Event::Pong);
+        let actions = script.pass();
+        sends += published(&actions).iter().filter(|second| **second == 10).count();
+        doubtful.extend(actions.into_iter().filter(|action| matches!(action, Action::Notice(Notice::Doubtful { .. }))));
+    }
+    assert_eq!(sends, 4, "once and three times again");
+    assert_eq!(doubtful.len(), 1);
+    assert_eq!((script.waiting(), script.spool.counts().doubtful), (0, 1));
+}
+
+#[test]
+fn an_entry_without_an_echo_does_not_hold_up_those_behind_it() {
+    let mut script = Script::online(Confirm::Stored);
+    script.push(10, 1.0);
+    script.push(30, 2.0);
+    script.tick();
+    script.event(Event::Pong);
+    assert_eq!(published(&script.pass()), [30]);
+}
+
+#[test]
+fn what_had_no_receipt_is_sent_again_after_a_reconnect_within_the_license() {
+    let mut script = Script::online(Confirm::Received);
+    script.push(10, 1.0);
+    script.tick();
+    script.at += 4.0;
+    script.event(lost(Kind::Closed));
+    assert_eq!(script.waiting(), 1);
+    let lost_at = script.at;
+    assert_eq!(script.pass(), [Action::Connect]);
+    script.event(Event::Connected);
+    script.event(Event::SubAck(COMMANDS, true));
+    assert_eq!(published(&script.tick()), [] as [i64; 0], "it may have arrived just before the end");
+    while published(&script.pass()).is_empty() {
+        script.event(Event::Pong);
+    }
+    assert!(script.at >= lost_at + 15.25);
+}
+
+#[test]
+fn an_update_of_somebody_else_starts_our_interval_too() {
+    let mut script = Script::online(Confirm::Auto);
+    let written = script.now().utc;
+    let json = format!(r#"{{"created_at":"{written}","entry_id":3,"field1":"9"}}"#);
+    script.event(Event::Message(FEED, Bytes::from(json)));
+    script.push(10, 1.0);
+    assert_eq!(published(&script.tick()), [] as [i64; 0]);
+    script.at += 15.25;
+    assert_eq!(published(&script.tick()), [10]);
+}
+
+#[test]
+fn an_old_entry_pushed_on_subscribing_does_not_delay_us() {
+    let mut script = Script::online(Confirm::Auto);
+    let json = r#"{"created_at":"2021-12-11T05:35:31Z","entry_id":3,"field1":"9"}"#;
+    script.event(Event::Message(FEED, Bytes::from(json)));
+    script.push(10, 1.0);
+    assert_eq!(published(&script.tick()), [10]);
+}
+
+#[test]
+fn a_half_open_link_is_noticed_within_thirty_seconds() {
+    let mut script = Script::online(Confirm::Auto);
+    let since = script.at;
+    assert_eq!(script.pass(), [Action::Ping], "a quiet line is pinged");
+    let actions = script.pass();
+    assert_eq!(actions[0], Action::Abandon);
+    assert_eq!(actions[1], Action::Deliver(Delivery::Unheard(ChannelId(9))), "the outputs count from now");
+    assert!(matches!(&actions[2], Action::Notice(Notice::Down { failure, .. }) if failure.kind == Kind::Silent));
+    assert!(script.at - since < 30.0);
+}
+
+#[test]
+fn an_outage_is_told_once_and_its_end_with_its_length() {
+    let mut script = Script::online(Confirm::Auto);
+    let down = |actions: &[Action]| {
+        actions.iter().filter(|action| matches!(action, Action::Notice(Notice::Down { .. }))).count()
+    };
+    let mut told = down(&script.event(lost(Kind::Closed)));
+    for _ in 0..5 {
+        assert_eq!(script.pass(), [Action::Connect]);
+        told += down(&script.event(lost(Kind::Network)));
+    }
+    assert_eq!(told, 2, "once for the close and once for the network");
+    script.pass();
+    script.event(Event::Connected);
+    script.event(Event::SubAck(FEED, true));
+    let actions = script.event(Event::SubAck(COMMANDS, true));
+    assert!(matches!(actions[0], Action::Notice(Notice::Up { after: Some((_, 6)) })));
+}
+
+#[test]
+fn the_session_is_renewed_before_the_hour_even_if_only_pings_flow_and_without_losing_an_entry() {
+    let mut script = Script::online(Confirm::Received);
+    let since = script.at;
+    let mut actions = Vec::new();
+    while !actions.contains(&Action::Disconnect) {
+        actions = script.pass();
+        if actions.contains(&Action::Ping) {
+            actions = script.event(Event::Pong);
+        }
+    }
+    assert!((3000.0..3060.0).contains(&(script.at - since)));
+    script.push(10, 1.0);
+    assert_eq!(script.event(Event::Disconnected).last(), Some(&Action::Connect), "at once, without back-off");
+    script.at += 0.08;
+    script.event(Event::Connected);
+    let actions = script.event(Event::SubAck(COMMANDS, true));
+    assert!(
+        matches!(actions[0], Action::Notice(Notice::Renewed { gap }) if gap >= Duration::from_millis(80) && gap < Duration::from_millis(81))
+    );
+    assert_eq!(published(&actions), [10]);
+}
+
+#[test]
+fn a_renewal_waits_for_open_receipts() {
+    let mut script = Script::online(Confirm::Received);
+    script.at += 2999.0;
+    script.tick();
+    script.event(Event::Pong);
+    script.push(10, 1.0);
+    assert_eq!(published(&script.tick()), [10]);
+    script.at += 2.0;
+    assert!(!script.tick().contains(&Action::Disconnect), "the receipt is open");
+    assert!(script.event(Event::Pong).contains(&Action::Disconnect));
+    assert_eq!(script.waiting(), 0);
+}
+
+#[test]
+fn stop_sends_what_may_be_sent_waits_for_its_receipt_and_says_goodbye() {
+    let mut script = Script::online(Confirm::Received);
+    script.push(10, 1.0);
+    let until = script.now().mono + Duration::from_secs(1);
+    let actions = script.event(Event::Stop(until));
+    assert_eq!(published(&actions), [10]);
+    assert!(!actions.contains(&Action::Disconnect));
+    assert!(script.event(Event::Pong).contains(&Action::Disconnect));
+    assert!(script.event(Event::Disconnected).contains(&Action::Done));
+}
+
+#[test]
+fn stop_does_not_wait_for_the_license_nor_longer_than_its_deadline() {
+    let mut script = Script::online(Confirm::Received);
+    script.push(10, 1.0);
+    script.tick();
+    script.push(30, 1.0);
+    let until = script.now().mono + Duration::from_secs(1);
+    script.event(Event::Stop(until));
+    let actions = script.pass();
+    assert!(actions.contains(&Action::Disconnect), "the deadline has come: {actions:?}");
+    assert_eq!(script.waiting(), 2, "nothing is thrown away");
+}
+
+#[test]
+fn stop_ends_a_session_that_waits_to_reconnect_at_once() {
+    let mut script = Script::online(Confirm::Auto);
+    script.event(lost(Kind::Network));
+    let until = script.now().mono + Duration::from_secs(1);
+    assert_eq!(script.event(Event::Stop(until)), [Action::Done]);
+}
+
+#[test]
+fn a_message_of_a_command_channel_is_delivered_with_its_time() {
+    let mut script = Script::online(Confirm::Auto);
+    let json = r#"{"created_at":"2026-11-22T08:00:00Z","entry_id":4,"field1":"1"}"#;
+    let actions = script.event(Event::Message(COMMANDS, Bytes::from(json)));
+    let Some(Action::Deliver(Delivery::Feed(message))) = actions.first() else { panic!("{actions:?}") };
+    assert_eq!((message.channel, message.entry_id), (ChannelId(9), Some(4)));
+    assert_eq!(message.created_at, Some(Utc::from_seconds(1_795_334_400)));
+}
+
+#[test]
+fn the_deadline_is_never_in_the_past_once_its_work_is_done() {
+    let mut script = Script::online(Confirm::Stored);
+    for step in 0..200_i64 {
+        script.push(10 + step * 20, 1.0);
+        let at = script.at;
+        script.pass();
+        assert!(script.session.deadline().is_none_or(|deadline| deadline > script.now().mono), "step {step} spins");
+        assert!(script.at > at, "step {step} does not move");
+        if step % 3 != 0 {
+            script.event(Event::Pong);
+        }
+        if !script.session.is_online() {
+            script.pass();
+            script.event(Event::Connected);
+            script.event(Event::SubAck(FEED, true));
+            script.event(Event::SubAck(COMMANDS, true));
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The task of one device: performs the session's actions on a link, and tells the session what happened.
+//!
+//! It waits on the link, the session's deadline, new entries and the stop; on nothing else.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::sleep;
+use tokio_rustls::rustls;
+
+use crate::hal::Clock;
+use crate::spool::Spool;
+use crate::thingspeak::credentials;
+use crate::thingspeak::update;
+use crate::time::{Mono, Now};
+use crate::uplink::failure::{Failure, Kind};
+use crate::uplink::link::{Incoming, Link};
+use crate::uplink::session::{Action, Delivery, Event, Notice, Session};
+use crate::uplink::{Broker, tls};
+
+/// What a device's task works with.
+pub struct Uplink {
+    /// Where the broker is.
+    pub broker: Broker,
+    /// Where the device's credentials are; read again before each connection.
+    pub credentials: credentials::Source,
+    /// The session's decisions.
+    pub session: Session,
+    /// The entries of all devices.
+    pub spool: Arc<Mutex<dyn Spool>>,
+    /// Rung when entries were pushed.
+    pub pushed: Arc<Notify>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Set to the last moment at which the session may go on.
+    pub stop: watch::Receiver<Option<Mono>>,
+    /// Where messages for the outputs go.
+    pub deliveries: mpsc::Sender<Delivery>,
+    /// Where notices go.
+    pub notices: Box<dyn FnMut(Now, Notice) + Send>,
+}
+
+impl Uplink {
+    /// Runs until the session has ended after a stop.
+    pub async fn run(mut self) {
+        let mut link = None;
+        let mut tls = None;
+        let mut event = Event::Tick;
+        loop {
+            let now = self.clock.now();
+            let actions = {
+                let mut spool = self.spool.lock().expect("no holder of the spool panics");
+                self.session.event(now, event, &mut *spool)
+            };
+            event = match self.perform(actions, &mut link, &mut tls).await {
+                Some(Outcome::Done) => return,
+                Some(Outcome::Event(event)) => event,
+                None => self.wait(&mut link).await,
+            };
+        }
+    }
+
+    /// Does what the session asked for. What fails becomes the next event.
+    async fn perform(
+        &mut self,
+        actions: Vec<Action>,
+        link: &mut Option<Link>,
+        tls: &mut Option<Arc<rustls::ClientConfig>>,
+    ) -> Option<Outcome> {
+        let mut written = false;
+        let mut failed = None;
+        for action in actions {
+            let wrote = match action {
+                Action::Connect => return Some(Outcome::Event(self.connect(link, tls).await)),
+                Action::Disconnect => {
+                    if let Some(link) = link.take() {
+                        link.disconnect().await;
+                    }
+                    return Some(Outcome::Event(Event::Disconnected));
+                }
+                Action::Abandon => {
+                    *link = None;
+                    continue;
+                }
+                Action::Deliver(delivery) => {
+                    // A full queue means that the outputs' task is dead or hopelessly behind: the newest command goes.
+                    if self.deliveries.try_send(delivery).is_err() {
+                        log::warn!("a command was dropped: the outputs do not keep up");
+                    }
+                    continue;
+                }
+                Action::Notice(notice) => {
+                    (self.notices)(self.clock.now(), notice);
+                    continue;
+                }
+                Action::Done => return Some(Outcome::Done),
+                Action::Subscribe(topic) => match link {
+                    Some(link) => link.subscribe(topic).await,
+                    None => continue,
+                },
+                Action::Publish(entry) => match (link.as_mut(), update::topic(&entry)) {
+                    (Some(link), Some(topic)) => link.publish(topic, update::encode(&entry)).await,
+                    _ => continue,
+                },
+                Action::Ping => match link {
+                    Some(link) => link.ping().await,
+                    None => continue,
+                },
+            };
+            written = true;
+            if let (Err(failure), None) = (wrote, &failed) {
+                failed = Some(failure);
+            }
+        }
+        if let (true, None, Some(link)) = (written, &failed, link.as_mut()) {
+            failed = link.flush().await.err();
+        }
+        failed.map(|failure| {
+            *link = None;
+            Outcome::Event(Event::Lost(failure))
+        })
+    }
+
+    async fn connect(&mut self, link: &mut Option<Link>, tls: &mut Option<Arc<rustls::ClientConfig>>) -> Event {
+        let connecting = async {
+            let credentials = self.credentials.read().map_err(|error| Failure::new(Kind::Login, error.to_string()))?;
+            if self.broker.transport.is_encrypted() && tls.is_none() {
+                *tls = Some(tls::client_config(self.broker.ca_file.as_deref())?);
+            }
+            Link::connect(&self.broker, &credentials, tls.clone(), self.clock.now().utc).await
+        };
+        let connected = tokio::select! {
+            connected = connecting => connected,
+            until = stopped(&mut self.stop) => return Event::Stop(until),
+        };
+        match connected {
+            Ok(connected) => {
+                *link = Some(connected);
+                Event::Connected
+            }
+            Err(failure) => {
+                if failure.kind == Kind::Tls {
+                    // Perhaps the roots are being mended right now: read them again at the next try.
+                    *tls = None;
+                }
+                Event::Lost(failure)
+            }
+        }
+    }
+
+    async fn wait(&mut self, link: &mut Option<Link>) -> Event {
+        let deadline = self.session.deadline();
+        let tick = async {
+            match deadline {
+                Some(deadline) => sleep(deadline.since(self.clock.now().mono)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let heard = async {
+            match link {
+                Some(link) => link.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            heard = heard => match heard {
+                Ok(Incoming::SubAck(topic, granted)) => Event::SubAck(topic, granted),
+                Ok(Incoming::Pong) => Event::Pong,
+                Ok(Incoming::Message(topic, payload)) => Event::Message(topic, payload),
+                Err(failure) => {
+                    *link = None;
+                    Event::Lost(failure)
+                }
+            },
+            until = stopped(&mut self.stop) => Event::Stop(until),
+            () = self.pushed.notified() => Event::Tick,
+            () = tick => Event::Tick,
+        }
+    }
+}
+
+enum Outcome {
+    Event(Event),
+    Done,
+}
+
+/// Waits for the stop and returns until when the session may go on; once.
+async fn stopped(stop: &mut watch::Receiver<Option<Mono>>) -> Mono {
+    loop {
+        if stop.changed().await.is_err() {
+            // Whoever stops the daemon is gone without a word: only a dying process does that.
+            tokio::time::sleep(Duration::MAX).await;
+        }
+        if let Some(until) = *stop.borrow_and_update() {
+            return until;
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `gatepost check` as a person meets it: the maps in `tests/maps` with the very text that it prints, and the maps
+//! that are shipped.
+//!
+//! `BLESS=1 cargo test --test check` writes the expected texts anew; read the difference before committing it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// The crate's root.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder with the credentials that the maps speak of, as only their owner may read them.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["mqtt_credentials", "second", "exposed"] {
+        let path = folder.path().join(format!("{name}.txt"));
+        fs::write(&path, format!("username = {name}\nclientId = {name}\npassword = sesame")).expect("a file");
+        set_mode(&path, if name == "exposed" { 0o644 } else { 0o640 });
+    }
+    folder
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("one's own file");
+}
+
+#[cfg(not(unix))]
+fn set_mode(_path: &Path, _mode: u32) {}
+
+/// The maps in a folder of the repository, sorted.
+fn maps(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).expect("the folder is part of the repository");
+    let mut maps: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    maps.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    maps.sort();
+    assert!(!maps.is_empty(), "no map in {folder}");
+    maps
+}
+
+/// Exit code, standard output and standard error of `gatepost check` on a copy of a map beside its credentials.
+fn check(map: &Path) -> (Option<i32>, String, String) {
+    let folder = folder();
+    let name = map.file_name().expect("a file");
+    let copy = folder.path().join(name);
+    fs::copy(map, &copy).expect("the map can be read");
+    set_mode(&copy, 0o644);
+    let output = Command::new(env!("CARGO_BIN_EXE_gatepost"))
+        .arg("check")
+        .arg(name)
+        .current_dir(folder.path())
+        .env_remove("CREDENTIALS_DIRECTORY")
+        .output()
+        .expect("the binary runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn maps_are_told_about_in_these_words() {
+    let mut differing = Vec::new();
+    for map in maps("tests/maps") {
+        // Elsewhere files have no modes, and paths other separators.
+        if cfg!(not(unix)) && map.file_stem().is_some_and(|stem| stem == "secrets") {
+            continue;
+        }
+        let (code, out, err) = check(&map);
+        let told = format!("exit code {}\n{out}{err}", code.expect("no signal"));
+        assert!(!told.contains("sesame"), "{} shows a secret", map.display());
+        let expected = map.with_extension("txt");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&expected, &told).expect("the repository can be written");
+        }
+        let expected = fs::read_to_string(&expected).unwrap_or_default().replace("\r\n", "\n");
+        if told != expected {
+            differing.push(format!("{}\n--- told ---\n{told}\n--- expected ---\n{expected}", map.display()));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n\n"));
+}
+
+#[test]
+fn twelve_faults_are_told_in_one_run() {
+    let (code, _, err) = check(&root().join("tests/maps/twelve-faults.toml"));
+    assert_eq!(code, Some(78));
+    assert_eq!(err.lines().filter(|line| line.contains(": fault: ")).count(), 12, "{err}");
+    assert_eq!(err.lines().last(), Some("12 faults"));
+}
+
+#[test]
+fn every_shipped_map_is_good() {
+    for map in maps("config").into_iter().chain(maps("config/examples")) {
+        let (code, out, err) = check(&map);
+        assert_eq!(code, Some(0), "{}:\n{err}", map.display());
+        assert!(out.ends_with("the map is good\n"), "{}:\n{out}", map.display());
+        let is_bare = map.ends_with("config/gatepost.toml");
+        assert_eq!(out.contains(": warning: "), is_bare, "{}:\n{out}", map.display());
+    }
+}
+
+#[test]
+fn the_default_map_is_good_with_every_example_uncommented() {
+    let text = fs::read_to_string(root().join("config/gatepost.toml")).expect("the map can be read");
+    let lines = text.lines().map(|line| match line.strip_prefix("# ") {
+        // Either of two ways to credentials, and a file that only its owner has.
+        Some(key) if ["client_id", "username", "password_file", "ca_file"].iter().any(|one| key.starts_with(one)) => "",
+        Some(key) => key,
+        None => line,
+    });
+    let text = lines.collect::<Vec<_>>().join("\n").replace("interlock = [\"heater\"]", "");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("uncommented.toml");
+    fs::write(&path, text).expect("a file");
+    let (code, out, err) = check(&path);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!out.contains(": warning: "), "{out}");
+}
+
+#[test]
+fn a_map_that_is_not_there_is_one_line() {
+    let (code, err) = {
+        let output = Command::new(env!("CARGO_BIN_EXE_gatepost")).args(["check", "nowhere.toml"]).output();
+        let output = output.expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(code, Some(1));
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains("nowhere.toml"), "{err}");
+}
