@@ -42,13 +42,17 @@ start_sandbox() {
     wait_for 30 "the sandbox listens" test -s "$sandbox/endpoints"
 }
 
-# Starts the daemon on the row's map, and waits until it has published and can be commanded.
+# Starts the daemon on the row's map, and waits until it can be commanded.
 start_daemon() {
     gatepost check map.toml >/tmp/check.log 2>&1 || fail "the map has faults"
     gatepost run --verbose --config map.toml >/tmp/daemon.log 2>&1 &
     daemon=$!
-    wait_for 60 "the daemon has subscribed to its commands" \
-        grep -q 'subscribed to channels/2/subscribe' /tmp/sandbox.log
+    wait_for 60 "the daemon is online" grep -q 'link up' /tmp/daemon.log
+}
+
+# How many lines the daemon has claimed from the kernel: the cdev back end claims each, rppal none of its outputs.
+claimed_lines() {
+    grep -c gatepost /sys/kernel/debug/gpio || true
 }
 
 # stored PAIR: whether the last entry of channel 1 that has this field holds this value, as in field1=0.
@@ -56,8 +60,9 @@ stored() {
     prints "$1" sh -c "grep 'channel 1 stored' /tmp/sandbox.log | grep -o '${1%%=*}=[^ ]*' | tail -n 1"
 }
 
-# Sends a field update to channel 2, as any other MQTT device would.
+# Sends a field update to channel 2, as any other MQTT device would. The channel takes one a second.
 send() {
+    sleep 1.1
     say "field update: $1"
     gatepost sandbox publish --dir "$sandbox" --channel 2 "$1" >/tmp/publish.log 2>&1 || fail "the update $1 was not stored"
 }

@@ -18,6 +18,7 @@ door=$lines/sim_gpio2 rain=$lines/sim_gpio5 lamp=$lines/sim_gpio7
 start_sandbox
 start_daemon
 prints pull-up cat "$door/pull" || fail "the map's bias did not reach the door's line"
+prints 3 claimed_lines || fail "cdev does not hold the map's three lines"
 prints 1 cat "$lamp/value" || fail "the lamp, which is on when low, is not off at the start"
 wait_for 20 "stored: the door is closed" stored field1=0
 

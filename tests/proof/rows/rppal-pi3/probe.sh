@@ -18,7 +18,8 @@ say "this is a $(tr -d '\0' </proc/device-tree/model)"
 prints 0 function_of_pin || fail "GPIO17 is not an input before the daemon starts"
 start_sandbox
 start_daemon
-wait_for 10 "the pin is an output" prints 1 function_of_pin
+prints 1 function_of_pin || fail "the pin is no output"
+prints 0 claimed_lines || fail "the pin is held by cdev, not by rppal"
 wait_for 30 "off: the daemon's report is stored" stored field1=0
 prints 0 level || fail "the pin is on at the start"
 
@@ -31,6 +32,15 @@ wait_for 30 "off: the daemon's report is stored" stored field1=0
 
 send field1=1
 wait_for 10 "on again" prints 1 level
+kill -9 "$daemon"
+wait "$daemon" || true
+prints 1 level || fail "the pin did not stay as it was after a crash"
+say "after a crash the pin stays as it was"
+start_daemon
+prints 0 level || fail "the pin is not at its start level"
+
+send field1=1
+wait_for 10 "on once more" prints 1 level
 stop_daemon
 prints 0 level || fail "the pin is not at its stop level"
-say "the pin is at its stop level"
+say "after a stop the pin is at its stop level"
