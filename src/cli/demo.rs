@@ -184,8 +184,7 @@ fn program() -> String {
 fn whereabouts(sensor: &config::Sensor) -> String {
     let device = sensor.kind.device();
     let quantities = device.quantities();
-    let mut routed: Vec<&str> =
-        sensor.routes.iter().map(|route| quantities[route.quantity].name.as_ref()).collect();
+    let mut routed: Vec<&str> = sensor.routes.iter().map(|route| quantities[route.quantity].name.as_ref()).collect();
     routed.dedup();
     let pins: Vec<String> = device.pins().iter().map(ToString::to_string).collect();
     let at = if pins.is_empty() { String::new() } else { format!(" on {}", pins.join(", ")) };
@@ -232,7 +231,9 @@ impl Teller {
                 }
                 None
             }
-            Event::Sensor(Edge::Down(sensor, fault)) => Some(format!("{} has nothing to say: {fault}", self.sensor(sensor.0))),
+            Event::Sensor(Edge::Down(sensor, fault)) => {
+                Some(format!("{} has nothing to say: {fault}", self.sensor(sensor.0)))
+            }
             Event::Sensor(Edge::Up(sensor)) => Some(format!("{} measures again", self.sensor(sensor.0))),
             Event::Closed(_) => self.read(),
             Event::Uplink(_, notice) => self.uplink(notice),

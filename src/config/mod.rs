@@ -227,12 +227,14 @@ fn read(
 
     let ids: Vec<_> = channels.iter().filter_map(|channel| channel.id.as_ref().map(|id| *id.get_ref())).collect();
     let names: Vec<_> = outputs.iter().map(|output| output.name.get_ref().clone()).collect();
+    let channels = channels.into_iter().map(channels::Draft::into_channel).collect::<Option<Vec<_>>>()?;
+    let sensors = sensors.into_iter().map(|sensor| sensor.into_sensor(&channels)).collect::<Option<_>>()?;
     Some(Settings {
         gpio,
         broker,
         devices: devices.into_iter().map(devices::Draft::into_device).collect::<Option<_>>()?,
-        channels: channels.into_iter().map(channels::Draft::into_channel).collect::<Option<_>>()?,
-        sensors: sensors.into_iter().map(sensors::Draft::into_sensor).collect::<Option<_>>()?,
+        channels,
+        sensors,
         outputs: outputs.into_iter().map(|output| output.into_settings(&ids, &names)).collect::<Option<_>>()?,
     })
 }

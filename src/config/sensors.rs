@@ -14,7 +14,7 @@ use super::channels::{self, place, positive};
 use super::diagnostic::Findings;
 use super::table::{Node, Table, one_or_many};
 use super::values::Lasting;
-use super::{Route, Sensor, steps, words};
+use super::{Channel, Route, Sensor, steps, words};
 use crate::batch::Publish;
 use crate::entry::{Column, Reduce};
 use crate::hal::Pin;
@@ -51,12 +51,15 @@ struct RouteKeys {
 }
 
 impl Draft {
-    /// The sensor of a map without faults.
-    pub(super) fn into_sensor(self) -> Option<Sensor> {
+    /// The sensor of a map without faults. Unless the map says otherwise it is read as often as its kind likes, and at
+    /// least once in each slot it feeds, so that no entry misses it.
+    pub(super) fn into_sensor(self, channels: &[Channel]) -> Option<Sensor> {
         let kind = self.kind?;
-        let every = self.every.unwrap_or_else(|| kind.device().default_every());
+        let routes: Vec<Route> = self.routes.into_iter().map(Spanned::into_inner).collect();
+        let slots = routes.iter().map(|route| channels[route.channel].every);
+        let every =
+            self.every.unwrap_or_else(|| slots.chain([kind.device().default_every()]).min().unwrap_or_default());
         let timeout = self.timeout.unwrap_or_else(|| kind.device().default_timeout());
-        let routes = self.routes.into_iter().map(Spanned::into_inner).collect();
         Some(Sensor { name: self.name.into_inner(), kind, every, timeout, routes })
     }
 }

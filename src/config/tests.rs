@@ -93,7 +93,7 @@ fn the_smallest_map_is_good_and_has_the_documented_defaults() {
     assert_eq!((channel.every, channel.license), (Duration::from_secs(20), License::Free));
     assert_eq!(channel.backlog, Backlog::default());
     let route = &settings.sensors[0].routes[0];
-    assert_eq!((route.column, route.reduce, route.publish), (Column::Latitude, Reduce::Mean, Publish::Slot));
+    assert_eq!((route.column, route.reduce, route.publish), (Column::Latitude, Reduce::Last, Publish::Slot));
 }
 
 #[test]

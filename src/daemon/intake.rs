@@ -138,6 +138,8 @@ impl Intake {
                 put.wake |= self.route(now, index, *at, value, &mut put.edges);
             }
         }
+        // A sensor and its filter may have recovered with the same reading.
+        put.edges.dedup();
         put
     }
 
@@ -158,7 +160,8 @@ impl Intake {
         self.tell_silence(now, edges);
         self.tell_trouble();
         let entries = self.batch.close_due(now);
-        let closed = |held: &&Held| entries.iter().any(|entry| entry.channel == held.channel && entry.form == Form::Feed);
+        let closed =
+            |held: &&Held| entries.iter().any(|entry| entry.channel == held.channel && entry.form == Form::Feed);
         for held in self.held.iter().filter(closed) {
             if let Some(value) = held.value {
                 self.batch.value(now, held.route, now.mono, value);
@@ -173,14 +176,7 @@ impl Intake {
         self.batch.close_all(now)
     }
 
-    fn route(
-        &mut self,
-        now: Now,
-        index: usize,
-        at: Mono,
-        value: &Result<f64, Fault>,
-        edges: &mut Vec<Edge>,
-    ) -> bool {
+    fn route(&mut self, now: Now, index: usize, at: Mono, value: &Result<f64, Fault>, edges: &mut Vec<Edge>) -> bool {
         let route = &mut self.routes[index];
         let filtered = match value {
             Ok(value) => route.chain.value(at, *value),

@@ -132,7 +132,9 @@ impl Polled {
             self.sensor = match source {
                 Source::Polled(sensor) => Some(sensor),
                 Source::Stream(..) => {
-                    return Err(Fault::Unsupported("a stream on a polled lane, which is a defect of gatepost".to_owned()));
+                    return Err(Fault::Unsupported(
+                        "a stream on a polled lane, which is a defect of gatepost".to_owned(),
+                    ));
                 }
             };
         }
@@ -144,9 +146,10 @@ impl Polled {
         let at: Mono = now.mono;
         for quantity in routed(&self.settings) {
             let value = match &measured {
-                Ok(values) => values.get(quantity).cloned().unwrap_or_else(|| {
-                    Err(Fault::Unsupported("the driver does not measure this quantity".to_owned()))
-                }),
+                Ok(values) => values
+                    .get(quantity)
+                    .cloned()
+                    .unwrap_or_else(|| Err(Fault::Unsupported("the driver does not measure this quantity".to_owned()))),
                 Err(fault) => Err(fault.clone()),
             };
             gate.put(now, self.id, quantity, at, value);

@@ -273,4 +273,3 @@ fn routed(sensor: &config::Sensor) -> Vec<usize> {
     quantities.dedup();
     quantities
 }
-

@@ -16,7 +16,8 @@ pub fn observer() -> Observer {
 
 #[cfg(target_os = "linux")]
 fn notify(lines: &[&str]) {
-    let states: Vec<sd_notify::NotifyState<'_>> = lines.iter().map(|line| sd_notify::NotifyState::Custom(line)).collect();
+    let states: Vec<sd_notify::NotifyState<'_>> =
+        lines.iter().map(|line| sd_notify::NotifyState::Custom(line)).collect();
     // Without NOTIFY_SOCKET this does nothing; a manager that is gone needs no telling.
     let _ = sd_notify::notify(&states);
 }

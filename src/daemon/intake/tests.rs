@@ -1,0 +1,167 @@
+//! The intake on a virtual clock, with the settings of real maps.
+
+use super::*;
+use crate::config;
+use crate::entry::Column;
+use crate::output::Drive;
+use crate::time::Utc;
+
+const MAP: &str = r#"
+version = 1
+
+[device.d]
+client_id = "c"
+username = "c"
+password = "p"
+
+[channel.house]
+id = 7
+every = "20s"
+status = "health"
+
+[[sensor]]
+name = "tank"
+use = "ds18b20"
+id = "28-0417b1fb82ff"
+every = "5s"
+timeout = "5s"
+to.temperature = { field = "house.field1", valid = { min = -20, max = 60 } }
+
+[[sensor]]
+name = "air"
+use = "bme280"
+to.temperature = "house.field2"
+to.humidity = "house.field3"
+
+[channel.switches]
+id = 9
+
+[[output]]
+name = "pump"
+pin = 17
+from = "switches.field1"
+report = "house.field8"
+"#;
+
+const TANK: SensorId = SensorId(0);
+const AIR: SensorId = SensorId(1);
+
+fn intake() -> Intake {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("map.toml");
+    let checked = config::parse(MAP, &path).unwrap_or_else(|faults| panic!("{faults}"));
+    Intake::new(&checked.settings)
+}
+
+fn now(seconds: f64) -> Now {
+    let mono = Mono::new(Duration::from_secs_f64(seconds));
+    Now { mono, utc: Utc::from_seconds(1_795_334_400) + mono.since_boot() }
+}
+
+fn put(intake: &mut Intake, seconds: f64, sensor: SensorId, quantity: usize, value: Result<f64, Fault>) -> Vec<Edge> {
+    let now = now(seconds);
+    intake.put(now, &Reading { sensor, quantity, at: now.mono, value }).edges
+}
+
+fn absent() -> Fault {
+    Fault::Absent("nothing on the bus".to_owned())
+}
+
+fn close(intake: &mut Intake, seconds: f64) -> (Vec<Entry>, Vec<Edge>) {
+    let mut edges = Vec::new();
+    let entries = intake.close_due(now(seconds), &mut edges);
+    (entries, edges)
+}
+
+fn field(entry: &Entry, number: u8) -> Option<f64> {
+    entry.cells[Column::Field(number).index()].map(|cell| cell.value)
+}
+
+#[test]
+fn a_reading_goes_through_its_filter_into_its_field() {
+    let mut intake = intake();
+    put(&mut intake, 11.0, TANK, 0, Ok(20.0));
+    put(&mut intake, 16.0, TANK, 0, Ok(22.0));
+    put(&mut intake, 16.0, AIR, 1, Ok(50.0));
+    let (entries, _) = close(&mut intake, 24.5);
+    assert_eq!(entries.len(), 1);
+    assert_eq!((field(&entries[0], 1), field(&entries[0], 3)), (Some(21.0), Some(50.0)));
+    assert_eq!(entries[0].status, None);
+}
+
+#[test]
+fn a_fault_is_told_once_and_so_is_its_end() {
+    let mut intake = intake();
+    assert_eq!(put(&mut intake, 1.0, TANK, 0, Err(absent())), [Edge::Down(TANK, absent())]);
+    let other_words = Fault::Absent("still nothing".to_owned());
+    assert_eq!(put(&mut intake, 2.0, TANK, 0, Err(other_words)), [], "the same trouble in other words");
+    assert_eq!(put(&mut intake, 4.0, TANK, 0, Ok(1.0)), [Edge::Up(TANK)]);
+    assert_eq!(put(&mut intake, 5.0, TANK, 0, Ok(1.0)), []);
+}
+
+#[test]
+fn a_sensor_that_is_gone_is_one_line_and_not_one_for_each_quantity() {
+    let mut intake = intake();
+    assert_eq!(put(&mut intake, 1.0, AIR, 0, Err(absent())).len(), 1);
+    assert_eq!(put(&mut intake, 1.0, AIR, 1, Err(absent())), []);
+    assert_eq!(put(&mut intake, 2.0, AIR, 0, Ok(1.0)), [], "half of it is still missing");
+    assert_eq!(put(&mut intake, 2.0, AIR, 1, Ok(1.0)), [Edge::Up(AIR)]);
+}
+
+#[test]
+fn a_value_that_the_filter_refuses_is_left_out_and_told_in_the_status() {
+    let mut intake = intake();
+    let edges = put(&mut intake, 16.0, TANK, 0, Ok(85.0));
+    assert!(matches!(&edges[..], [Edge::Down(TANK, Fault::OutOfRange(_))]), "{edges:?}");
+    put(&mut intake, 16.0, AIR, 0, Ok(3.0));
+    let (entries, _) = close(&mut intake, 24.5);
+    assert_eq!(field(&entries[0], 1), None);
+    let status = entries[0].status.as_deref().expect("health");
+    assert!(status.starts_with("tank: out of range"), "{status}");
+    assert_eq!(put(&mut intake, 26.0, TANK, 0, Ok(20.0)), [Edge::Up(TANK)]);
+}
+
+#[test]
+fn trouble_that_lasts_is_told_in_every_slot_though_the_sensor_is_tried_rarely() {
+    let mut intake = intake();
+    put(&mut intake, 1.0, TANK, 0, Err(absent()));
+    for slot in 0..4_u8 {
+        let second = f64::from(slot) * 20.0;
+        put(&mut intake, second + 8.0, AIR, 0, Ok(1.0));
+        let (entries, _) = close(&mut intake, second + 24.5);
+        assert_eq!(entries[0].status.as_deref(), Some("tank: no answer: nothing on the bus"), "slot {slot}");
+    }
+}
+
+#[test]
+fn a_sensor_whose_thread_is_stuck_is_found_by_its_silence() {
+    let mut intake = intake();
+    put(&mut intake, 1.0, TANK, 0, Ok(20.0));
+    put(&mut intake, 15.0, AIR, 0, Ok(1.0));
+    let (entries, edges) = close(&mut intake, 24.0);
+    assert!(matches!(&edges[..], [Edge::Down(TANK, Fault::Silent(_))]), "{edges:?}");
+    assert_eq!(entries[0].status.as_deref(), Some("tank: silent for 23 s"));
+}
+
+#[test]
+fn an_output_is_reported_at_its_change_and_in_every_slot_after() {
+    let mut intake = intake();
+    assert!(intake.level(now(3.0), 0, Drive::ON), "a change closes the slot early");
+    let (entries, _) = close(&mut intake, 3.0);
+    assert_eq!(field(&entries[0], 8), Some(1.0));
+    for end in [44.5, 64.5, 84.5] {
+        let (entries, _) = close(&mut intake, end);
+        assert_eq!(entries.len(), 1, "at {end}");
+        assert_eq!(field(&entries[0], 8), Some(1.0));
+    }
+}
+
+#[test]
+fn the_spread_is_the_channels_own_and_below_a_quarter_of_the_slot() {
+    let every = Duration::from_secs(20);
+    let spreads: Vec<Duration> = (1..200).map(|id| spread(ChannelId(id), every)).collect();
+    assert!(spreads.iter().all(|spread| *spread < Duration::from_secs(4)));
+    assert_eq!(spread(ChannelId(7), every), spreads[6], "always the same");
+    let early = spreads.iter().filter(|spread| **spread < Duration::from_secs(2)).count();
+    assert!((80..120).contains(&early), "{early} of 199 in the first half");
+}
