@@ -50,7 +50,7 @@ fn intake() -> Intake {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("map.toml");
     let checked = config::parse(MAP, &path).unwrap_or_else(|faults| panic!("{faults}"));
-    Intake::new(&checked.settings)
+    Intake::new(&checked.settings, Mono::default())
 }
 
 fn now(seconds: f64) -> Now {
