@@ -138,8 +138,9 @@ impl Batch {
             Some(sums) => sums.add(value),
             none => *none = Some(Sums::of(value)),
         }
+        // The first value after the start is no change: it would close a slot that holds hardly anything.
         #[expect(clippy::float_cmp, reason = "any difference is a change; tolerance is the filter's business")]
-        let changed = state.last.replace(value) != Some(value);
+        let changed = state.last.replace(value).is_some_and(|last| last != value);
         let early = changed && state.route.publish == Publish::OnChange && self.channels[channel].end_early(at);
         opened || early
     }

@@ -146,6 +146,7 @@ fn a_sensor_whose_thread_is_stuck_is_found_by_its_silence() {
 #[test]
 fn an_output_is_reported_at_its_change_and_in_every_slot_after() {
     let mut intake = intake();
+    intake.level(now(2.0), 0, Drive::OFF);
     assert!(intake.level(now(3.0), 0, Drive::ON), "a change closes the slot early");
     let (entries, _) = close(&mut intake, 3.0);
     assert_eq!(field(&entries[0], 8), Some(1.0));
