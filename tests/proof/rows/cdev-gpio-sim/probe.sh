@@ -40,8 +40,8 @@ done
 wait_for 20 "seven pulses in, seven stored" prints 7 rained
 
 send field1=1
-wait_for 10 "an output out: the lamp is on" prints 0 cat "$lamp/value"
+wait_for 30 "an output out: the lamp is on" prints 0 cat "$lamp/value"
 send field1=0
-wait_for 10 "an output out: the lamp is off" prints 1 cat "$lamp/value"
+wait_for 30 "an output out: the lamp is off" prints 1 cat "$lamp/value"
 
 stop_daemon

@@ -24,14 +24,14 @@ wait_for 30 "off: the daemon's report is stored" stored field1=0
 prints 0 level || fail "the pin is on at the start"
 
 send field1=1
-wait_for 10 "on: the register says so" prints 1 level
+wait_for 30 "on: the register says so" prints 1 level
 wait_for 30 "on: the daemon's report is stored" stored field1=1
 send field1=0
-wait_for 10 "off: the register says so" prints 0 level
+wait_for 30 "off: the register says so" prints 0 level
 wait_for 30 "off: the daemon's report is stored" stored field1=0
 
 send field1=1
-wait_for 10 "on again" prints 1 level
+wait_for 30 "on again" prints 1 level
 kill -9 "$daemon"
 wait "$daemon" || true
 prints 1 level || fail "the pin did not stay as it was after a crash"
@@ -40,7 +40,7 @@ start_daemon
 prints 0 level || fail "the pin is not at its start level"
 
 send field1=1
-wait_for 10 "on once more" prints 1 level
+wait_for 30 "on once more" prints 1 level
 stop_daemon
 prints 0 level || fail "the pin is not at its stop level"
 say "after a stop the pin is at its stop level"
