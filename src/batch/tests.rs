@@ -184,5 +184,9 @@ fn the_spread_delays_the_close_of_a_slot_but_not_its_stamp_nor_a_change() {
     assert_eq!(batch.close_due(now(1.5)).len(), 1, "a change goes out at once");
     batch.value(now(17.0), 0, at(17.0), 1.0);
     assert_eq!(batch.next_close(), Some(at(23.0)));
+    assert!(!batch.value(now(20.5), 0, at(20.5), 1.0), "the next slot's readings neither wake anybody");
+    assert_eq!(batch.next_close(), Some(at(23.0)), "nor hand out the slot before its time");
+    assert!(batch.close_due(now(22.9)).is_empty());
     assert_eq!(batch.close_due(now(23.0))[0].created_at, stamp(20));
+    assert_eq!(batch.next_close(), Some(at(43.0)));
 }
