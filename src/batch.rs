@@ -9,7 +9,7 @@
 //!
 //! It is not a buffer: what it returns goes to the spool at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::entry::{Cell, Cells, ChannelId, Column, Entry, Form, Reduce};
@@ -38,6 +38,9 @@ pub enum StatusText {
     /// Which sensors have trouble, and which; nothing while all is well.
     Health,
 }
+
+/// How far two readings of the two clocks may be apart. The pacing of what is sent does not depend on it.
+const GRID_SLACK: Duration = Duration::from_millis(100);
 
 /// A channel as the batch sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +77,8 @@ pub struct Route {
 pub struct Batch {
     channels: Vec<OpenSlot>,
     routes: Vec<RouteState>,
+    /// Trouble that lasts, by channel and route: told in every slot until it is over.
+    standing: BTreeMap<(usize, usize), String>,
     /// Entries of ended slots, with the moment at which they are handed out.
     closed: VecDeque<(Mono, Entry)>,
 }
@@ -125,6 +130,7 @@ impl Batch {
         Self {
             channels: channels.iter().map(open).collect(),
             routes: routes.iter().map(|route| RouteState { route: route.clone(), sums: None, last: None }).collect(),
+            standing: BTreeMap::new(),
             closed: VecDeque::new(),
         }
     }
@@ -149,24 +155,23 @@ impl Batch {
         self.is_sooner_than(before)
     }
 
-    /// Notes that a channel misses a quantity in this slot, in words for its status text.
-    pub fn trouble(&mut self, now: Now, channel: usize, at: Mono, words: &str) -> bool {
+    /// Notes that a route has no values, in words for its channel's status text. It is told in this slot and in each that
+    /// follows, until [`Batch::recovered`]. Returns as [`Batch::value`] does.
+    pub fn trouble(&mut self, now: Now, route: usize, at: Mono, words: &str) -> bool {
+        let channel = self.routes[route].route.channel;
         if self.channels[channel].channel.status == StatusText::Off {
             return false;
         }
         let before = self.next_close();
         self.open_slot(now, channel, at);
-        self.trouble_in_open_slot(channel, words);
+        self.standing.insert((channel, route), words.to_owned());
+        self.channels[channel].note(words);
         self.is_sooner_than(before)
     }
 
-    /// Notes trouble that lasts in the slot that is open, if one is.
-    pub fn trouble_in_open_slot(&mut self, channel: usize, words: &str) {
-        let slot = &mut self.channels[channel];
-        let wanted = slot.channel.status == StatusText::Health && slot.end.is_some();
-        if wanted && !slot.trouble.iter().any(|known| known == words) {
-            slot.trouble.push(words.to_owned());
-        }
+    /// The route has values again.
+    pub fn recovered(&mut self, route: usize) {
+        self.standing.remove(&(self.routes[route].route.channel, route));
     }
 
     /// When the first of the open slots is to be closed.
@@ -186,9 +191,17 @@ impl Batch {
                 self.close(now, channel);
             }
         }
-        let (due, later) = self.closed.drain(..).partition(|(due, _)| *due <= now.mono);
+        // Whatever stands before a due entry of the same channel goes with it: an early close must not overtake.
+        let is_due = |place: usize| {
+            let channel = self.closed[place].1.channel;
+            self.closed.iter().skip(place).any(|(due, entry)| *due <= now.mono && entry.channel == channel)
+        };
+        let due: Vec<bool> = (0..self.closed.len()).map(is_due).collect();
+        let mut due = due.into_iter();
+        let (ready, later): (VecDeque<_>, VecDeque<_>) =
+            self.closed.drain(..).partition(|_| due.next().expect("one for each entry"));
         self.closed = later;
-        due.into_iter().map(|(_, entry)| entry).collect()
+        ready.into_iter().map(|(_, entry)| entry).collect()
     }
 
     /// Closes every slot now, ended or not: for the daemon's stop.
@@ -221,6 +234,9 @@ impl Batch {
         slot.early = false;
         let created_at = slot.stamp(now, end);
         let id = slot.channel.id;
+        for (_, words) in self.standing.range((channel, 0)..=(channel, usize::MAX)) {
+            slot.note(words);
+        }
         let trouble = std::mem::take(&mut slot.trouble);
 
         let mut feed = Entry {
@@ -263,12 +279,12 @@ impl OpenSlot {
 
     /// The first boundary of the wall clock's grid after `at` that keeps the license's interval.
     fn grid_end(&self, now: Now, at: Mono) -> Mono {
-        let every = i64::try_from(self.channel.every.as_millis()).unwrap_or(i64::MAX).max(1000);
-        let into_slot = now.utc_at(at).millis().rem_euclid(every);
-        let mut end = at + Duration::from_millis(u64::try_from(every - into_slot).unwrap_or(1000));
+        let every = self.channel.every.max(Duration::from_secs(1));
+        let mut end = at + (every - now.utc_at(at).into_grid(every));
         if let Some(last) = self.last_end {
-            while end < last + self.channel.interval {
-                end = end + self.channel.every;
+            // Two ends on the grid may seem a little closer, by the instants at which two clocks were read.
+            while end + GRID_SLACK < last + self.channel.interval {
+                end = end + every;
             }
         }
         end
@@ -289,6 +305,12 @@ impl OpenSlot {
         match self.last_created_at {
             Some(last) => rounded.max(last + Duration::from_secs(1)),
             None => rounded,
+        }
+    }
+
+    fn note(&mut self, words: &str) {
+        if !self.trouble.iter().any(|known| known == words) {
+            self.trouble.push(words.to_owned());
         }
     }
 

@@ -48,34 +48,45 @@ impl Sub<Duration> for Mono {
     }
 }
 
-/// A point of UTC in milliseconds since 1970, as the system's wall clock tells it. It may jump.
+/// A point of UTC in nanoseconds since 1970, as the system's wall clock tells it. It may jump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Utc(i64);
 
 impl Utc {
     /// From milliseconds since 1970-01-01T00:00:00Z.
     pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// From the time since 1970-01-01T00:00:00Z.
+    pub fn from_since_1970(since: Duration) -> Self {
+        Self(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
     }
 
     /// From whole seconds since 1970-01-01T00:00:00Z.
     pub const fn from_seconds(seconds: i64) -> Self {
-        Self(seconds * 1000)
+        Self(seconds.saturating_mul(1_000_000_000))
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub const fn millis(self) -> i64 {
-        self.0
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// How far into the stretch of `every` it lies: a slot of 20 s begins at :00, :20 and :40 of each minute.
+    pub fn into_grid(self, every: Duration) -> Duration {
+        let every = i64::try_from(every.as_nanos()).unwrap_or(i64::MAX).max(1);
+        Duration::from_nanos(self.0.rem_euclid(every).unsigned_abs())
     }
 
     /// Whole seconds since 1970-01-01T00:00:00Z, rounded down.
     pub const fn seconds(self) -> i64 {
-        self.0.div_euclid(1000)
+        self.0.div_euclid(1_000_000_000)
     }
 
     /// How long ago `earlier` was; zero if it lies in the future.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
     /// Reads an ISO 8601 time as ThingSpeak writes it: with `Z`, with an offset, or with neither, which means UTC
@@ -89,7 +100,7 @@ impl Utc {
                 .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
                 .map(|at| at.and_utc().timestamp_millis())
         })?;
-        Some(Self(millis))
+        Some(Self::from_millis(millis))
     }
 }
 
@@ -97,14 +108,14 @@ impl Add<Duration> for Utc {
     type Output = Self;
 
     fn add(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))
     }
 }
 
 impl fmt::Display for Utc {
     /// ISO 8601 to the second: `2026-11-22T08:00:00Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match DateTime::from_timestamp_millis(self.0) {
+        match DateTime::from_timestamp_millis(self.millis()) {
             Some(at) => f.write_str(&at.to_rfc3339_opts(SecondsFormat::Secs, true)),
             None => write!(f, "{} s after 1970", self.seconds()),
         }
@@ -123,8 +134,8 @@ pub struct Now {
 impl Now {
     /// The wall time that belongs to `at`, as far as the wall clock of this instant is right.
     pub fn utc_at(&self, at: Mono) -> Utc {
-        let ago = i64::try_from(self.mono.since(at).as_millis()).unwrap_or(i64::MAX);
-        let ahead = i64::try_from(at.since(self.mono).as_millis()).unwrap_or(i64::MAX);
+        let ago = i64::try_from(self.mono.since(at).as_nanos()).unwrap_or(i64::MAX);
+        let ahead = i64::try_from(at.since(self.mono).as_nanos()).unwrap_or(i64::MAX);
         Utc(self.utc.0.saturating_sub(ago).saturating_add(ahead))
     }
 }

@@ -154,17 +154,38 @@ fn a_value_published_by_field_is_an_entry_of_its_own_with_a_second_of_its_own() 
 }
 
 #[test]
-fn trouble_is_told_once_a_slot_and_only_where_the_channel_wants_it() {
+fn trouble_is_told_in_every_slot_until_it_is_over_and_only_where_the_channel_wants_it() {
     let silent = Channel { status: StatusText::Off, ..channel() };
-    let mut batch = Batch::new(&[channel(), silent], &[]);
+    let other = Route { channel: 1, ..route(1, Reduce::Mean, Publish::Slot) };
+    let mut batch = Batch::new(
+        &[channel(), silent],
+        &[route(1, Reduce::Mean, Publish::Slot), route(2, Reduce::Mean, Publish::Slot), other],
+    );
     batch.trouble(now(1.0), 0, at(1.0), "tank: no answer");
     batch.trouble(now(2.0), 0, at(2.0), "tank: no answer");
-    batch.trouble(now(2.0), 0, at(2.0), "dust: silent for 30 s");
-    assert!(!batch.trouble(now(2.0), 1, at(2.0), "tank: no answer"));
-    let entries = batch.close_due(now(20.0));
+    batch.trouble(now(2.0), 1, at(2.0), "dust: silent for 30 s");
+    assert!(!batch.trouble(now(2.0), 2, at(2.0), "tank: no answer"));
+    batch.recovered(1);
+    // The first reading of the next slot ends this one: what lasts must be in both.
+    batch.value(now(21.0), 1, at(21.0), 5.0);
+    let entries = batch.close_due(now(21.0));
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].status.as_deref(), Some("tank: no answer; dust: silent for 30 s"));
-    assert!(batch.close_due(now(40.0)).is_empty(), "trouble is over unless it is told again");
+    assert_eq!(batch.close_due(now(40.0))[0].status.as_deref(), Some("tank: no answer"));
+    batch.recovered(0);
+    batch.value(now(41.0), 1, at(41.0), 5.0);
+    assert_eq!(batch.close_due(now(60.0))[0].status, None);
+}
+
+#[test]
+fn an_early_close_does_not_overtake_an_entry_that_waits_for_its_spread() {
+    let paid = Channel { interval: Duration::from_secs(1), spread: Duration::from_secs(4), ..channel() };
+    let mut batch = Batch::new(&[paid], &[route(1, Reduce::Last, Publish::OnChange)]);
+    batch.value(now(19.0), 0, at(19.0), 0.0);
+    batch.value(now(21.5), 0, at(21.5), 1.0);
+    let stamps: Vec<Utc> = batch.close_due(now(21.5)).iter().map(|entry| entry.created_at).collect();
+    assert_eq!(stamps, [stamp(20), stamp(22)]);
+    assert_eq!(batch.next_close(), None);
 }
 
 #[test]

@@ -274,9 +274,9 @@ impl Teller {
                 Some(format!("{} cannot be driven: {error}", output(*index)))
             }
             Event::Output { output: index, error: None } => Some(format!("{} can be driven again", output(*index))),
-            Event::Dropped(count) => Some(format!("{count} entries were dropped: the backlog is full")),
+            Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
             Event::Stopping => Some("stopping".to_owned()),
-            Event::Stopped(waiting) => Some(self.goodbye(*waiting)),
+            Event::Stopped { waiting, .. } => Some(self.goodbye(*waiting)),
         }
     }
 
@@ -332,6 +332,10 @@ impl Teller {
                 );
                 self.count_stored();
                 Some(words)
+            }
+            Notice::ColumnMissing { column, .. } => Some(format!("the channel has no {column}")),
+            Notice::Crowded(channel) => {
+                Some(format!("others write to channel {channel} as fast as the license allows"))
             }
             Notice::Received { .. } => None,
             Notice::Doubtful { channel, .. } => Some(format!("an entry of channel {channel} was given up")),

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         } else {
             Hal::real(settings.gpio)?
         };
-        let observer = both(journal::observer(&settings), systemd::observer());
+        let observer = both(journal::observer(&settings), systemd::observer(&settings));
         Daemon { settings, hal, observer, tuning: Tuning::default() }.run(stop).await?;
         Ok(ExitCode::SUCCESS)
     })

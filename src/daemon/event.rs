@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::daemon::intake::Edge;
-use crate::entry::Entry;
+use crate::entry::{ChannelId, Entry};
 use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
 use crate::reading::Reading;
+use crate::spool::Counts;
 use crate::uplink::session::Notice;
 
 /// Something that happened. Sensors, devices and outputs are named by their place in the map.
@@ -21,8 +22,13 @@ pub enum Event<'a> {
     Sensor(&'a Edge),
     /// A slot was closed and its entry waits for the uplink.
     Closed(&'a Entry),
-    /// Entries were dropped because the backlog is full or too old.
-    Dropped(usize),
+    /// Entries of a channel were dropped because its backlog is full or too old.
+    Dropped {
+        /// Whose.
+        channel: ChannelId,
+        /// How many.
+        count: usize,
+    },
     /// The session of a device.
     Uplink(usize, &'a Notice),
     /// An output was driven.
@@ -57,8 +63,13 @@ pub enum Event<'a> {
     },
     /// The daemon stops.
     Stopping,
-    /// It has stopped, with this many entries still waiting.
-    Stopped(usize),
+    /// It has stopped.
+    Stopped {
+        /// Entries that still wait, and are lost with the memory.
+        waiting: usize,
+        /// What became of the others.
+        counts: Counts,
+    },
 }
 
 /// Called for every event, on whichever thread it happened: it must not block.

@@ -3,14 +3,13 @@
 //! Pure, and shared: whoever measured puts its readings here (a bus thread, an edge's thread, a stream), so that a
 //! reading costs no wake-up of the runtime. [`Intake::next_close`] says when somebody has to come for the entries.
 
-use std::mem::{Discriminant, discriminant};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::batch::{self, Batch};
 use crate::config::Settings;
-use crate::entry::{ChannelId, Entry, Form};
+use crate::entry::{ChannelId, Entry, Reduce};
 use crate::filter::Chain;
-use crate::output;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::time::{Mono, Now};
 
@@ -20,36 +19,30 @@ pub struct Intake {
     batch: Batch,
     routes: Vec<Route>,
     sensors: Vec<SensorState>,
-    /// The levels that outputs report, put again into each slot: an output that does not change has a level too.
-    held: Vec<Held>,
+    /// The routes of outputs that report their level, by output.
+    reports: Vec<(usize, usize)>,
 }
 
 #[derive(Debug)]
 struct Route {
     sensor: SensorId,
     quantity: usize,
-    channel: usize,
     chain: Chain,
     /// What the route's own filter refuses.
-    refused: Option<Discriminant<Fault>>,
+    refused: bool,
 }
 
 #[derive(Debug)]
 struct SensorState {
     name: String,
-    quantities: Vec<Option<Fault>>,
+    /// The fault of each quantity that the map asks for.
+    quantities: BTreeMap<usize, Option<Fault>>,
+    /// It was told that there is trouble.
+    down: bool,
     /// When the sensor was last heard of, by a value or a fault; at first the start.
     heard: Mono,
     /// Longest time between two signs of life.
     silence: Duration,
-}
-
-#[derive(Debug)]
-struct Held {
-    output: usize,
-    route: usize,
-    channel: ChannelId,
-    value: Option<f64>,
 }
 
 /// An edge in a sensor's health, for the log.
@@ -72,6 +65,9 @@ pub struct Put {
 
 impl Intake {
     /// The intake of a map, from `start` on.
+    ///
+    /// # Panics
+    /// For a map with 65,536 sensors.
     pub fn new(settings: &Settings, start: Mono) -> Self {
         let channels: Vec<batch::Channel> = settings.channels.iter().map(batch_channel).collect();
         let mut plan = Vec::new();
@@ -87,31 +83,32 @@ impl Intake {
                     publish: route.publish,
                     decimals: chain.decimals(),
                 });
-                let (quantity, channel) = (route.quantity, route.channel);
-                routes.push(Route { sensor: id, quantity, channel, chain, refused: None });
+                routes.push(Route { sensor: id, quantity: route.quantity, chain, refused: false });
             }
         }
-        let mut held = Vec::new();
+        let mut reports = Vec::new();
         for (index, output) in settings.outputs.iter().enumerate() {
             let Some((channel, column)) = output.report else { continue };
             let Some(place) = settings.channels.iter().position(|known| known.id == channel) else { continue };
-            held.push(Held { output: index, route: plan.len(), channel, value: None });
+            reports.push((index, plan.len()));
             plan.push(batch::Route {
                 channel: place,
                 column,
-                reduce: crate::entry::Reduce::Last,
+                reduce: Reduce::Last,
                 publish: batch::Publish::OnChange,
                 decimals: None,
             });
         }
         let state = |sensor: &crate::config::Sensor| SensorState {
             name: sensor.name.clone(),
-            quantities: vec![None; sensor.kind.device().quantities().len()],
+            quantities: sensor.routes.iter().map(|route| (route.quantity, None)).collect(),
+            down: false,
             heard: start,
-            silence: sensor.every + sensor.timeout,
+            // Behind the others of its lane a read may come late without being stuck.
+            silence: sensor.every.saturating_mul(3).saturating_add(sensor.timeout),
         };
         let sensors = settings.sensors.iter().map(state).collect();
-        Self { batch: Batch::new(&channels, &plan), routes, sensors, held }
+        Self { batch: Batch::new(&channels, &plan), routes, sensors, reports }
     }
 
     /// Takes a reading.
@@ -120,34 +117,25 @@ impl Intake {
         let Reading { sensor, quantity, at, value } = reading;
         let state = &mut self.sensors[usize::from(sensor.0)];
         state.heard = *at;
-        let was_down = state.is_down();
-        let known = &mut state.quantities[*quantity];
-        let fault = value.as_ref().err();
-        let changed = known.as_ref().map(discriminant) != fault.map(discriminant);
-        *known = fault.cloned();
-        if changed {
-            match (fault, state.is_down()) {
-                // One line for a sensor that is gone, not one for each of its quantities.
-                (Some(fault), _) if !was_down => put.edges.push(Edge::Down(*sensor, fault.clone())),
-                (None, false) => put.edges.push(Edge::Up(*sensor)),
-                _ => {}
-            }
+        if let Some(known) = state.quantities.get_mut(quantity) {
+            *known = value.as_ref().err().cloned();
         }
+        let mut trouble = value.as_ref().err().cloned();
         for index in 0..self.routes.len() {
             if self.routes[index].sensor == *sensor && self.routes[index].quantity == *quantity {
-                put.wake |= self.route(now, index, *at, value, &mut put.edges);
+                let (wake, refused) = self.route(now, index, *at, value);
+                put.wake |= wake;
+                trouble = trouble.or(refused);
             }
         }
-        // A sensor and its filter may have recovered with the same reading.
-        put.edges.dedup();
+        put.edges.extend(self.edge(*sensor, trouble));
         put
     }
 
     /// Takes the level an output has now.
-    pub fn level(&mut self, now: Now, output: usize, drive: output::Drive) -> bool {
-        let Some(held) = self.held.iter_mut().find(|held| held.output == output) else { return false };
-        held.value = Some(drive.fraction());
-        self.batch.value(now, held.route, now.mono, drive.fraction())
+    pub fn level(&mut self, now: Now, output: usize, value: f64) -> bool {
+        let route = self.reports.iter().find(|(known, _)| *known == output).map(|(_, route)| *route);
+        route.is_some_and(|route| self.batch.value(now, route, now.mono, value))
     }
 
     /// When somebody has to come for entries.
@@ -158,25 +146,16 @@ impl Intake {
     /// The entries of the slots that have ended.
     pub fn close_due(&mut self, now: Now, edges: &mut Vec<Edge>) -> Vec<Entry> {
         self.tell_silence(now, edges);
-        self.tell_trouble();
-        let entries = self.batch.close_due(now);
-        let closed =
-            |held: &&Held| entries.iter().any(|entry| entry.channel == held.channel && entry.form == Form::Feed);
-        for held in self.held.iter().filter(closed) {
-            if let Some(value) = held.value {
-                self.batch.value(now, held.route, now.mono, value);
-            }
-        }
-        entries
+        self.batch.close_due(now)
     }
 
     /// The entries of all slots, ended or not.
     pub fn close_all(&mut self, now: Now) -> Vec<Entry> {
-        self.tell_trouble();
         self.batch.close_all(now)
     }
 
-    fn route(&mut self, now: Now, index: usize, at: Mono, value: &Result<f64, Fault>, edges: &mut Vec<Edge>) -> bool {
+    /// Sends a value down a route. Returns whether to wake the closer, and why the route's filter refused it.
+    fn route(&mut self, now: Now, index: usize, at: Mono, value: &Result<f64, Fault>) -> (bool, Option<Fault>) {
         let route = &mut self.routes[index];
         let filtered = match value {
             Ok(value) => route.chain.value(at, *value),
@@ -185,54 +164,52 @@ impl Intake {
                 Err(fault.clone())
             }
         };
-        let refused = match (&filtered, value) {
-            (Err(fault), Ok(_)) => Some(discriminant(fault)),
-            _ => None,
-        };
-        if route.refused != refused && value.is_ok() {
-            route.refused = refused;
-            edges.push(match &filtered {
-                Err(fault) => Edge::Down(route.sensor, fault.clone()),
-                Ok(_) => Edge::Up(route.sensor),
-            });
-        }
+        route.refused = filtered.is_err() && value.is_ok();
         match filtered {
-            Ok(Some(value)) => self.batch.value(now, index, at, value),
-            Ok(None) => false,
+            Ok(passed) => {
+                self.batch.recovered(index);
+                (passed.is_some_and(|value| self.batch.value(now, index, at, value)), None)
+            }
             Err(fault) => {
                 let words = format!("{}: {fault}", self.sensors[usize::from(route.sensor.0)].name);
-                self.batch.trouble(now, route.channel, at, &words)
+                let wake = self.batch.trouble(now, index, at, &words);
+                (wake, value.is_ok().then_some(fault))
             }
+        }
+    }
+
+    /// One line when a sensor's trouble begins, whatever it is made of, and one when all of it is over.
+    fn edge(&mut self, sensor: SensorId, trouble: Option<Fault>) -> Option<Edge> {
+        let refused = self.routes.iter().any(|route| route.sensor == sensor && route.refused);
+        let state = &mut self.sensors[usize::from(sensor.0)];
+        let down = refused || state.quantities.values().any(Option::is_some);
+        let was_down = std::mem::replace(&mut state.down, down);
+        match (was_down, down) {
+            (false, true) => trouble.map(|fault| Edge::Down(sensor, fault)),
+            (true, false) => Some(Edge::Up(sensor)),
+            _ => None,
         }
     }
 
     /// Sensors that said nothing for too long, not even that they failed: their thread is stuck.
     fn tell_silence(&mut self, now: Now, edges: &mut Vec<Edge>) {
-        for (index, state) in self.sensors.iter_mut().enumerate() {
+        for index in 0..self.sensors.len() {
+            let state = &mut self.sensors[index];
             let quiet = now.mono.since(state.heard);
-            if quiet > state.silence && !state.is_down() {
-                let fault = Fault::Silent(quiet);
-                state.quantities.fill(Some(fault.clone()));
-                let id = SensorId(u16::try_from(index).expect("as many as at the start"));
-                edges.push(Edge::Down(id, fault));
+            if quiet <= state.silence || state.quantities.values().any(Option::is_some) {
+                continue;
             }
-        }
-    }
-
-    /// Trouble that lasts is told in every slot, also when the sensor's next try is far away.
-    fn tell_trouble(&mut self) {
-        for route in &self.routes {
-            let state = &self.sensors[usize::from(route.sensor.0)];
-            if let Some(fault) = &state.quantities[route.quantity] {
-                self.batch.trouble_in_open_slot(route.channel, &format!("{}: {fault}", state.name));
+            let fault = Fault::Silent(quiet);
+            for known in state.quantities.values_mut() {
+                *known = Some(fault.clone());
             }
+            let id = SensorId(u16::try_from(index).expect("as many as at the start"));
+            let words = format!("{}: {fault}", state.name);
+            for route in (0..self.routes.len()).filter(|&route| self.routes[route].sensor == id) {
+                self.batch.trouble(now, route, now.mono, &words);
+            }
+            edges.extend(self.edge(id, Some(fault)));
         }
-    }
-}
-
-impl SensorState {
-    fn is_down(&self) -> bool {
-        self.quantities.iter().any(Option::is_some)
     }
 }
 

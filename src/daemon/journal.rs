@@ -12,6 +12,8 @@ use log::{LevelFilter, debug, error, info, warn};
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::intake::Edge;
+use crate::entry::ChannelId;
+use crate::spool;
 use crate::uplink::failure::Kind;
 use crate::uplink::session::Notice;
 
@@ -55,10 +57,19 @@ impl log::Log for Journal {
 /// An observer that writes the log.
 pub fn observer(settings: &Settings) -> Observer {
     let names = Names::of(settings);
-    // Entries dropped in a spell are counted, and told when the first goes and when one is accepted again.
-    let dropped = Arc::new(Mutex::new(0_usize));
+    let dropped = Mutex::new(BTreeMap::new());
     Arc::new(move |event| tell(event, &names, &dropped))
 }
+
+/// Entries of a channel that are dropped in a spell are counted, and told when the first goes and when none went between
+/// two receipts.
+#[derive(Default)]
+struct Spell {
+    count: usize,
+    since_receipt: bool,
+}
+
+type Spells = Mutex<BTreeMap<ChannelId, Spell>>;
 
 struct Names {
     sensors: Vec<String>,
@@ -77,18 +88,25 @@ impl Names {
         }
     }
 
-    fn channel(&self, id: crate::entry::ChannelId) -> &str {
+    fn channel(&self, id: ChannelId) -> &str {
         self.channels.get(&id.0).map_or("?", String::as_str)
     }
 }
 
-fn tell(event: &Event<'_>, names: &Names, dropped: &Mutex<usize>) {
+fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
     match event {
         Event::Started => info!("running"),
         Event::Stopping => info!("stopping"),
-        Event::Stopped(0) => info!("stopped"),
-        Event::Stopped(waiting) => {
-            error!(waiting; "stopped; entries that were not sent are lost, since this version keeps them in memory only: {waiting}");
+        Event::Stopped { waiting, counts } => {
+            let spool::Counts { pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged } = counts;
+            info!(
+                pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged;
+                "stopped; of {pushed} entries {confirmed} were confirmed, {doubtful} given up as doubtful, {} dropped",
+                dropped_for_age + dropped_for_size
+            );
+            if *waiting > 0 {
+                error!(waiting; "entries that were not sent are lost, since this version keeps them in memory only: {waiting}");
+            }
         }
         Event::Reading(_) => {}
         Event::Sensor(Edge::Down(sensor, fault)) => {
@@ -103,12 +121,14 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Mutex<usize>) {
             let channel = names.channel(entry.channel);
             debug!(channel, created_at:% = entry.created_at; "channel {channel}: entry of {} waits", entry.created_at);
         }
-        Event::Dropped(count) => {
-            let mut sum = dropped.lock().unwrap_or_else(PoisonError::into_inner);
-            if *sum == 0 {
-                error!("entries are lost: the backlog is full, or too old; the oldest go first");
+        Event::Dropped { channel, count } => {
+            let mut spells = dropped.lock().unwrap_or_else(PoisonError::into_inner);
+            let spell = spells.entry(*channel).or_default();
+            let name = names.channel(*channel);
+            if spell.count == 0 {
+                error!(channel = name; "channel {name}: entries are lost: its backlog is full, or too old; the oldest go first");
             }
-            *sum += count;
+            *spell = Spell { count: spell.count + count, since_receipt: true };
         }
         Event::Uplink(device, notice) => uplink(&names.devices[*device], notice, names, dropped),
         Event::Driven { output, drive, reason } => {
@@ -134,7 +154,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Mutex<usize>) {
     }
 }
 
-fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Mutex<usize>) {
+fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
     match notice {
         Notice::Up { after: None } => info!(device; "device {device}: link up"),
         Notice::Up { after: Some((down, tries)) } => {
@@ -152,6 +172,21 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Mutex<usize>) 
             let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
             info!(device, gap_ms; "device {device}: session renewed; no command could be heard for {gap_ms} ms");
         }
+        Notice::ColumnMissing { channel, column } => {
+            let channel = names.channel(*channel);
+            warn!(
+                channel, column:%;
+                "channel {channel}: the service stores no {column}: enable the field in the channel's settings"
+            );
+        }
+        Notice::Crowded(channel) => {
+            let channel = names.channel(*channel);
+            warn!(
+                channel;
+                "channel {channel}: others write to it as fast as the license allows; one of two updates will be dropped by \
+                 the service, theirs or ours"
+            );
+        }
         Notice::NotSubscribed(topic) => {
             warn!(
                 device, topic:%;
@@ -163,17 +198,17 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Mutex<usize>) 
             let (channel, created_at) = (names.channel(entry.channel), entry.created_at);
             debug!(channel, created_at:%, again; "channel {channel}: entry of {created_at} sent");
         }
-        Notice::Received { channel, created_at } => {
-            let channel = names.channel(*channel);
+        Notice::Received { channel: id, created_at } => {
+            let channel = names.channel(*id);
             debug!(channel, created_at:%; "channel {channel}: entry of {created_at} received by the broker");
-            end_of_drops(dropped);
+            end_of_drops(*id, channel, dropped);
         }
-        Notice::Stored { channel, created_at, entry_id, took } => {
-            let channel = names.channel(*channel);
+        Notice::Stored { channel: id, created_at, entry_id, took } => {
+            let channel = names.channel(*id);
             let entry_id = entry_id.unwrap_or_default();
             let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             debug!(channel, created_at:%, entry_id, took_ms; "channel {channel}: entry of {created_at} stored as {entry_id}");
-            end_of_drops(dropped);
+            end_of_drops(*id, channel, dropped);
         }
         Notice::Doubtful { channel, created_at } => {
             let channel = names.channel(*channel);
@@ -186,9 +221,12 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Mutex<usize>) 
     }
 }
 
-fn end_of_drops(dropped: &Mutex<usize>) {
-    let count = std::mem::take(&mut *dropped.lock().unwrap_or_else(PoisonError::into_inner));
-    if count > 0 {
-        warn!(count; "{count} entries were lost while the link was down");
+fn end_of_drops(id: ChannelId, channel: &str, dropped: &Spells) {
+    let mut spells = dropped.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(spell) = spells.get_mut(&id) else { return };
+    if !std::mem::take(&mut spell.since_receipt) {
+        let count = spell.count;
+        spells.remove(&id);
+        warn!(channel, count; "channel {channel}: no more entries are lost; {count} were");
     }
 }

@@ -11,6 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::config;
 use crate::daemon::gate::Gate;
 use crate::daemon::routed;
@@ -23,14 +25,23 @@ use crate::time::{Mono, Now};
 /// The running lanes.
 pub(super) struct Lanes {
     stop: Arc<Stop>,
-    lanes: Vec<Arc<Shared>>,
+    queues: Vec<Arc<Shared>>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
 #[derive(Default)]
 struct Stop {
-    stopped: Mutex<bool>,
+    state: Mutex<StopState>,
     bell: Condvar,
+    /// Rung when a thread of a lane panicked outside a driver.
+    died: Notify,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct StopState {
+    stopped: bool,
+    /// Counts the calls to look at the queue again.
+    calls: u32,
 }
 
 /// What the threads of one lane share: its present one, and those that hang in a read.
@@ -88,13 +99,13 @@ impl Lanes {
             threads.push(shared.start(0)?);
             lanes.push(shared);
         }
-        Ok(Self { stop, lanes, threads: Mutex::new(threads) })
+        Ok(Self { stop, queues: lanes, threads: Mutex::new(threads) })
     }
 
     /// Gives the sensors behind a read that hangs to a new thread. Each sensor can hang one thread at most, since it is
     /// out of the queue until its read returns.
     pub(super) fn rescue(&self, now: Mono) {
-        for lane in &self.lanes {
+        for lane in &self.queues {
             let worker = {
                 let mut queue = lane.queue();
                 if queue.sensors.is_empty() || queue.in_time_until.is_none_or(|until| now < until) {
@@ -111,11 +122,15 @@ impl Lanes {
         }
     }
 
-    /// Ends the lanes. One that hangs in the kernel is left behind: the process ends without it.
-    pub(super) fn stop(self, patience: Duration) {
-        *self.stop.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.stop.bell.notify_all();
-        let threads = self.threads.into_inner().unwrap_or_else(PoisonError::into_inner);
+    /// Ready when a thread panicked outside a driver, which is a defect that nothing here can mend.
+    pub(super) async fn died(&self) {
+        self.stop.died.notified().await;
+    }
+
+    /// Ends the lanes, each with the last word of its sensors. One that hangs in the kernel is left behind: the process ends without it.
+    pub(super) fn stop(&self, patience: Duration) {
+        self.stop.change(|state| state.stopped = true);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let mut waited = Duration::ZERO;
         let step = Duration::from_millis(5);
         while waited < patience && threads.iter().any(|thread| !thread.is_finished()) {
@@ -143,11 +158,19 @@ impl Shared {
 
     fn start(self: &Arc<Self>, worker: u32) -> std::io::Result<thread::JoinHandle<()>> {
         let shared = Arc::clone(self);
-        thread::Builder::new().name(self.name.clone()).spawn(move || shared.run(worker))
+        thread::Builder::new().name(self.name.clone()).spawn(move || {
+            if catch_unwind(AssertUnwindSafe(|| shared.run(worker))).is_err() {
+                shared.stop.died.notify_one();
+            }
+        })
     }
 
     fn run(&self, worker: u32) {
         loop {
+            let seen = self.stop.state();
+            if seen.stopped {
+                return self.last_words(worker);
+            }
             let now = self.hal.clock.now().mono;
             let next = {
                 let mut queue = self.queue();
@@ -160,38 +183,52 @@ impl Shared {
                 Next::Due(mut polled) => {
                     polled.read(&self.hal, &self.gate);
                     let mut queue = self.queue();
-                    queue.sensors.push(polled);
-                    if queue.worker == worker {
-                        queue.in_time_until = None;
+                    queue.sensors.push(*polled);
+                    if queue.worker != worker {
+                        // The thread that took over sleeps until another sensor is due.
+                        drop(queue);
+                        return self.stop.change(|state| state.calls = state.calls.wrapping_add(1));
                     }
-                    Duration::ZERO
+                    queue.in_time_until = None;
+                    continue;
                 }
                 Next::At(at) => at.since(self.hal.clock.now().mono),
+                Next::Nothing => Duration::MAX,
             };
-            if self.stop.wait(wait) {
-                return;
-            }
+            self.stop.wait(seen, wait);
+        }
+    }
+
+    /// What came since the last reads belongs to the slot that the stop will close.
+    fn last_words(&self, worker: u32) {
+        let sensors = {
+            let mut queue = self.queue();
+            if queue.worker == worker { std::mem::take(&mut queue.sensors) } else { Vec::new() }
+        };
+        for mut polled in sensors {
+            polled.say_last(&self.hal, &self.gate);
         }
     }
 }
 
 enum Next {
-    Due(Polled),
+    Due(Box<Polled>),
     At(Mono),
+    /// The lane's only sensor hangs in another thread.
+    Nothing,
 }
 
 impl Queue {
     fn take_due(&mut self, now: Mono) -> Next {
         let first = (0..self.sensors.len()).min_by_key(|&index| self.sensors[index].schedule.next());
-        // A lane whose only sensor hangs in another thread has nothing to do until that one is back.
-        let Some(index) = first else { return Next::At(now + Duration::from_secs(1)) };
+        let Some(index) = first else { return Next::Nothing };
         let due = self.sensors[index].schedule.next();
         if due > now {
             return Next::At(due);
         }
         let polled = self.sensors.swap_remove(index);
         self.in_time_until = Some(now + polled.settings.timeout);
-        Next::Due(polled)
+        Next::Due(Box::new(polled))
     }
 }
 
@@ -205,7 +242,14 @@ impl Polled {
             self.sensor = None;
         }
         self.schedule.done(began, measured.is_ok());
-        self.put(gate, now, measured);
+        self.put(gate, now, &measured);
+    }
+
+    fn say_last(&mut self, hal: &Hal, gate: &Gate) {
+        let Some(sensor) = &mut self.sensor else { return };
+        if let Ok(Some(measured)) = catch_unwind(AssertUnwindSafe(|| sensor.last())) {
+            self.put(gate, hal.clock.now(), &Ok(measured));
+        }
     }
 
     fn measure(&mut self, hal: &Hal, gate: &Gate) -> Result<Measured, Fault> {
@@ -224,10 +268,10 @@ impl Polled {
     }
 
     /// Puts the quantities that the map asks for.
-    fn put(&self, gate: &Gate, now: Now, measured: Result<Measured, Fault>) {
+    fn put(&self, gate: &Gate, now: Now, measured: &Result<Measured, Fault>) {
         let at: Mono = now.mono;
         for quantity in routed(&self.settings) {
-            let value = match &measured {
+            let value = match measured {
                 Ok(values) => values
                     .get(quantity)
                     .cloned()
@@ -240,16 +284,24 @@ impl Polled {
 }
 
 impl Stop {
-    /// Waits; returns whether the stop came.
-    fn wait(&self, at_most: Duration) -> bool {
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stopped, _) =
-            self.bell.wait_timeout_while(stopped, at_most, |stopped| !*stopped).unwrap_or_else(PoisonError::into_inner);
-        *stopped
+    fn state(&self) -> StopState {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut StopState)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.bell.notify_all();
+    }
+
+    /// Waits until the time is over or the state is no longer `seen`.
+    fn wait(&self, seen: StopState, at_most: Duration) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.bell.wait_timeout_while(state, at_most, |state| *state == seen));
     }
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(super) fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("panic without words").to_owned()
 }

@@ -1,7 +1,7 @@
 //! The daemon: wires the rooms together, and takes them apart in the right order.
 //!
 //! One runtime thread holds a task per MQTT device, one for the outputs, one per serial sensor, and the closer, which
-//! turns ended slots into waiting entries. Everything that may block has a thread of its own ([`lanes`]).
+//! turns ended slots into waiting entries. Everything that may block has a thread of its own (`lanes`).
 //!
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
 //! drained to a deadline. See ARCHITECTURE.md for what each task waits on.
@@ -17,12 +17,11 @@ mod supervise;
 pub mod systemd;
 
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::config::{self, Settings};
@@ -32,18 +31,20 @@ use crate::daemon::intake::Intake;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::outputs::{Outputs, Stops};
 use crate::daemon::streams::Listener;
+use crate::entry::Entry;
 use crate::hal::Hal;
-use crate::output::CommandFeed;
 use crate::reading::SensorId;
 use crate::sensor::Lane;
 use crate::spool::{MemorySpool, Spool};
 use crate::thingspeak::topic::Topic;
+use crate::uplink;
 use crate::uplink::session::{ChannelSettings, Session, Tuning};
 use crate::uplink::task::Uplink;
-use crate::uplink::{self, Confirm};
 
 /// Messages for the outputs that may wait: a person presses a button a few times, the service allows one update a second.
 const DELIVERIES: usize = 32;
+/// How long the outputs may take to reach their stop level.
+const OUTPUTS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the uplinks may drain at the stop.
 const DRAIN: Duration = Duration::from_millis(900);
 /// Sensors that all hang open no slot: they are looked after this often in any case.
@@ -63,22 +64,19 @@ pub struct Daemon {
     pub tuning: Tuning,
 }
 
-/// Why the daemon could not start, or had to end.
+/// Why the daemon ended though nobody asked it to: the outputs are at their stop level, and it should be started again.
 #[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    /// The system gives no more threads.
-    #[error("a thread could not be started: {0}")]
-    Thread(#[from] std::io::Error),
-    /// A task panicked: a half-dead daemon is worse than a restarted one.
-    #[error("a task of the daemon ended unexpectedly: {0}")]
-    Task(String),
-}
+#[error("the daemon cannot go on: {0}")]
+pub struct DaemonError(String);
 
 impl Daemon {
     /// Runs until `stop` is ready, then stops in order.
     ///
     /// # Errors
-    /// When it cannot start, or when a task died.
+    /// When it cannot start, or when a task died; the outputs are at their stop level then too.
+    ///
+    /// # Panics
+    /// For a map with 65,536 sensors.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let Self { settings, hal, observer, tuning } = self;
         let gate = Gate::new(Intake::new(&settings, hal.clock.now().mono), Arc::clone(&observer));
@@ -89,8 +87,9 @@ impl Daemon {
         let mut tasks = JoinSet::new();
 
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
+        let report = Arc::new(Notify::new());
         let outputs = Outputs::open(settings.outputs.clone(), &hal, &gate, &observer);
-        let mut obeying = tokio::spawn(outputs.run(deliveries, stops.outputs.subscribe()));
+        let mut obeying = tokio::spawn(outputs.run(deliveries, Arc::clone(&report), stops.outputs.subscribe()));
 
         let mut bells = Vec::new();
         for (index, device) in settings.devices.iter().enumerate() {
@@ -107,13 +106,12 @@ impl Daemon {
                 clock: Arc::clone(&hal.clock),
                 stop: stops.sessions.subscribe(),
                 deliveries: deliver.clone(),
-                notices: Box::new(move |_, notice| observer(&Event::Uplink(index, &notice))),
+                notices: Box::new(move |notice| observer(&Event::Uplink(index, &notice))),
             };
             sessions.spawn(uplink.run());
         }
         drop(deliver);
 
-        let closer = Closer { gate: gate.clone(), spool, bells, hal: hal.clone(), observer: Arc::clone(&observer) };
         for (index, sensor) in settings.sensors.iter().enumerate() {
             if sensor.kind.device().lane() == Lane::Serial {
                 let id = SensorId(u16::try_from(index).expect("a map has fewer than 65,536 sensors"));
@@ -122,32 +120,53 @@ impl Daemon {
                 tasks.spawn(Listener { id, settings, hal, gate, stop }.run());
             }
         }
-        let lanes = Lanes::start(&settings.sensors, &hal, &gate)?;
-        observer(&Event::Started);
+        let closer = Arc::new(Closer { gate: gate.clone(), spool, bells, report, hal: hal.clone(), observer });
+        let lanes = Lanes::start(&settings.sensors, &hal, &gate).map(Arc::new);
+        if let Ok(lanes) = &lanes {
+            tasks.spawn(Arc::clone(&closer).run(Arc::clone(lanes)));
+            (closer.observer)(&Event::Started);
+        }
 
-        let died = tokio::select! {
-            () = stop => None,
-            () = closer.run(&lanes) => None,
-            done = &mut obeying => Some(format!("{done:?}")),
-            Some(Err(died)) = tasks.join_next() => Some(died.to_string()),
-            Some(done) = sessions.join_next() => Some(format!("{done:?}")),
+        // Nothing here ends by itself: what does has failed, and a half-dead daemon is worse than a restarted one.
+        let (failed, mut outputs_live) = match &lanes {
+            Err(error) => (Some(format!("a thread cannot be started: {error}")), true),
+            Ok(lanes) => tokio::select! {
+                () = stop => (None, true),
+                died = &mut obeying => (Some(words("the outputs' task", died)), false),
+                Some(died) = tasks.join_next() => (Some(words("a task", died)), true),
+                Some(died) = sessions.join_next() => (Some(words("a session", died)), true),
+                () = lanes.died() => (Some("a bus thread panicked".to_owned()), true),
+            },
         };
-        observer(&Event::Stopping);
+        (closer.observer)(&Event::Stopping);
 
         // Outputs first: whatever else goes wrong from here on, the pins are safe.
         let _ = stops.outputs.send(true);
-        if died.is_none() {
-            let _ = obeying.await;
+        if std::mem::take(&mut outputs_live) {
+            let _ = timeout(OUTPUTS_PATIENCE, obeying).await;
         }
-        lanes.stop(LANE_PATIENCE);
+        if let Ok(lanes) = lanes {
+            let _ = tokio::task::spawn_blocking(move || lanes.stop(LANE_PATIENCE)).await;
+        }
         closer.close_all();
         let until = hal.clock.now().mono + DRAIN;
         let _ = stops.sessions.send(Some(until));
         // The session ends by itself at its deadline; the rest is for saying goodbye to a broker that does not answer.
         let drained = async { while sessions.join_next().await.is_some() {} };
         let _ = timeout(DRAIN * 2, drained).await;
-        observer(&Event::Stopped(closer.waiting(&settings)));
-        died.map_or(Ok(()), |died| Err(DaemonError::Task(died)))
+        closer.say_goodbye(&settings);
+        failed.map_or(Ok(()), |failed| Err(DaemonError(failed)))
+    }
+}
+
+/// Why a task that never ends has ended.
+fn words(who: &str, ended: Result<(), JoinError>) -> String {
+    match ended {
+        Ok(()) => format!("{who} ended"),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => format!("{who} panicked: {}", lanes::words(&*panic)),
+            Err(_) => format!("{who} was cancelled"),
+        },
     }
 }
 
@@ -175,10 +194,7 @@ fn session(settings: &Settings, device: usize, tuning: Tuning) -> Option<Session
     };
     let mut commands: Vec<Topic> = Vec::new();
     for output in settings.outputs.iter().filter(mine) {
-        let topic = match output.from.feed {
-            CommandFeed::Channel => Topic::Subscribe(output.from.channel),
-            CommandFeed::Field => Topic::SubscribeField(output.from.channel, output.from.field),
-        };
+        let topic = output.from.topic();
         if !commands.contains(&topic) {
             commands.push(topic);
         }
@@ -186,16 +202,10 @@ fn session(settings: &Settings, device: usize, tuning: Tuning) -> Option<Session
     if channels.is_empty() && commands.is_empty() {
         return None;
     }
-    let seed = seed(channels.first().map(|channel| (channel.id, channel.confirm)), device);
+    // Jitter of one's own: a thousand Pis that lose the broker together must not come back together.
+    let seed = fastrand::u64(..);
     let renew = settings.broker.renew;
     Some(Session::new(uplink::session::Settings { channels, commands, renew, tuning }, seed))
-}
-
-/// Jitter of one's own: a thousand Pis that lose the broker together must not come back together.
-fn seed(channel: Option<(crate::entry::ChannelId, Confirm)>, device: usize) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (channel.map(|(id, _)| id), device, std::process::id()).hash(&mut hasher);
-    fastrand::u64(..) ^ hasher.finish()
 }
 
 /// Turns ended slots into waiting entries, and looks after hanging lanes while it is awake. Waits on the next close and on
@@ -204,12 +214,13 @@ struct Closer {
     gate: Gate,
     spool: Arc<Mutex<dyn Spool>>,
     bells: Vec<Arc<Notify>>,
+    report: Arc<Notify>,
     hal: Hal,
     observer: Observer,
 }
 
 impl Closer {
-    async fn run(&self, lanes: &Lanes) {
+    async fn run(self: Arc<Self>, lanes: Arc<Lanes>) {
         loop {
             let next = self.gate.intake().next_close();
             let wait = next.map_or(LOOK_AROUND, |next| next.since(self.hal.clock.now().mono).min(LOOK_AROUND));
@@ -231,6 +242,9 @@ impl Closer {
         for edge in &edges {
             (self.observer)(&Event::Sensor(edge));
         }
+        if !entries.is_empty() {
+            self.report.notify_one();
+        }
         self.push(entries);
     }
 
@@ -239,28 +253,29 @@ impl Closer {
         self.push(entries);
     }
 
-    fn waiting(&self, settings: &Settings) -> usize {
-        let spool = self.spool.lock().expect("no holder of the spool panics");
-        settings.channels.iter().map(|channel| spool.waiting(channel.id)).sum()
+    fn say_goodbye(&self, settings: &Settings) {
+        let (waiting, counts) = {
+            let spool = self.spool.lock().expect("no holder of the spool panics");
+            (settings.channels.iter().map(|channel| spool.waiting(channel.id)).sum(), spool.counts())
+        };
+        (self.observer)(&Event::Stopped { waiting, counts });
     }
 
-    fn push(&self, entries: Vec<crate::entry::Entry>) {
+    fn push(&self, entries: Vec<Entry>) {
         if entries.is_empty() {
             return;
         }
-        let mut dropped = 0;
-        for entry in &entries {
-            (self.observer)(&Event::Closed(entry));
-        }
-        {
-            let mut spool = self.spool.lock().expect("no holder of the spool panics");
-            for entry in entries {
-                dropped += spool.push(entry);
+        let now = self.hal.clock.now().mono;
+        for entry in entries {
+            (self.observer)(&Event::Closed(&entry));
+            let channel = entry.channel;
+            let dropped = {
+                let mut spool = self.spool.lock().expect("no holder of the spool panics");
+                spool.push(now, entry) + spool.expire(now, channel)
+            };
+            if dropped > 0 {
+                (self.observer)(&Event::Dropped { channel, count: dropped });
             }
-            dropped += spool.expire(self.hal.clock.now().utc);
-        }
-        if dropped > 0 {
-            (self.observer)(&Event::Dropped(dropped));
         }
         for bell in &self.bells {
             bell.notify_one();

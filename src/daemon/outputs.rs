@@ -1,11 +1,11 @@
 //! The task of the outputs: field updates in, levels out.
 //!
-//! It waits on deliveries, the rules' deadline and the stop. The rules decide, also when a driver that failed is tried
+//! It waits on deliveries, the rules' deadline, the call to report, and the stop. The rules decide, also when a driver that failed is tried
 //! again; a driver is opened at the level the rules say, so that a pin is never at another one.
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 
 use crate::command::Command;
@@ -14,7 +14,8 @@ use crate::daemon::gate::Gate;
 use crate::hal::Hal;
 use crate::output::driver::Driver;
 use crate::output::rules::{self, Action, Rules};
-use crate::output::{CommandFeed, Drive, Settings};
+use crate::output::{Drive, Settings, Target};
+use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 use crate::uplink::session::Delivery;
 
@@ -51,7 +52,12 @@ impl Outputs {
     }
 
     /// Obeys until the stop, then drives every output to its stop level.
-    pub(super) async fn run(mut self, mut deliveries: mpsc::Receiver<Delivery>, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(
+        mut self,
+        mut deliveries: mpsc::Receiver<Delivery>,
+        report: Arc<Notify>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         loop {
             let deadline = self.rules.deadline();
             let due = async {
@@ -63,6 +69,7 @@ impl Outputs {
             tokio::select! {
                 Some(delivery) = deliveries.recv() => self.deliver(&delivery),
                 () = due => self.event(rules::Event::Tick),
+                () = report.notified() => self.report_all(),
                 _ = stop.changed() => break,
             }
         }
@@ -71,12 +78,19 @@ impl Outputs {
 
     fn deliver(&mut self, delivery: &Delivery) {
         match delivery {
-            Delivery::Heard(channel) => self.event(rules::Event::LinkUp { channel: *channel }),
-            Delivery::Unheard(channel) => self.event(rules::Event::LinkDown { channel: *channel }),
+            Delivery::Heard(topic) => self.event(rules::Event::LinkUp { topic: *topic }),
+            Delivery::Unheard(topic) => self.event(rules::Event::LinkDown { topic: *topic }),
+            Delivery::Garbled(channel, garbled) => {
+                for output in 0..self.settings.len() {
+                    if self.settings[output].from.topic() == Topic::Subscribe(*channel) {
+                        (self.observer)(&Event::Rubbish { output, words: garbled.to_string() });
+                    }
+                }
+            }
             Delivery::Feed(message) => {
                 for output in 0..self.settings.len() {
                     let Settings { from, target, .. } = &self.settings[output];
-                    if from.feed == CommandFeed::Channel && from.channel == message.channel {
+                    if from.topic() == Topic::Subscribe(message.channel) {
                         let command = Command::from_feed(message, from.field, target);
                         self.command(output, command);
                     }
@@ -85,7 +99,7 @@ impl Outputs {
             Delivery::Field(channel, field, payload) => {
                 for output in 0..self.settings.len() {
                     let Settings { from, target, .. } = &self.settings[output];
-                    if from.feed == CommandFeed::Field && from.channel == *channel && from.field == *field {
+                    if from.topic() == Topic::SubscribeField(*channel, *field) {
                         let command = Command::from_field(payload, target);
                         self.command(output, command);
                     }
@@ -152,9 +166,25 @@ impl Outputs {
         }
     }
 
+    /// Says for each slot what the outputs really do, not what they were told.
+    fn report_all(&mut self) {
+        for output in 0..self.settings.len() {
+            if self.settings[output].report.is_some()
+                && let Some(driver) = &mut self.drivers[output].driver
+                && let Ok(real) = driver.drive()
+            {
+                self.report(output, real);
+            }
+        }
+    }
+
     fn report(&self, output: usize, drive: Drive) {
-        let now = self.hal.clock.now();
-        let sooner = self.gate.intake().level(now, output, drive);
+        let value = match self.settings[output].target {
+            Target::Line { .. } => drive.fraction(),
+            // As commands are written.
+            Target::Pwm { .. } => drive.fraction() * 100.0,
+        };
+        let sooner = self.gate.intake().level(self.hal.clock.now(), output, value);
         if sooner {
             self.gate.sooner().notify_one();
         }

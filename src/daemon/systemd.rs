@@ -1,15 +1,29 @@
 //! What systemd is told: ready, stopping, and the state in words. Elsewhere nobody is told.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::uplink::session::Notice;
 
 /// An observer that tells systemd, if it started us.
-pub fn observer() -> Observer {
-    std::sync::Arc::new(|event| match event {
+pub fn observer(settings: &Settings) -> Observer {
+    let names: Vec<String> = settings.devices.iter().map(|device| device.name.clone()).collect();
+    let links = Mutex::new(vec!["connecting".to_owned(); names.len()]);
+    Arc::new(move |event| match event {
         Event::Started => notify(&["READY=1", "STATUS=running, connecting"]),
         Event::Stopping => notify(&["STOPPING=1", "STATUS=stopping"]),
-        Event::Uplink(_, Notice::Up { .. }) => notify(&["STATUS=running, link up"]),
-        Event::Uplink(_, Notice::Down { failure, .. }) => notify(&[&format!("STATUS=running, link down: {failure}")]),
+        Event::Uplink(device, notice) => {
+            let state = match notice {
+                Notice::Up { .. } => "link up".to_owned(),
+                Notice::Down { failure, .. } => format!("link down: {failure}"),
+                _ => return,
+            };
+            let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
+            links[*device] = state;
+            let all: Vec<String> = names.iter().zip(&*links).map(|(name, state)| format!("{name}: {state}")).collect();
+            notify(&[&format!("STATUS=running; {}", all.join("; "))]);
+        }
         _ => {}
     })
 }

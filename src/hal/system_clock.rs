@@ -13,8 +13,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Now {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
-        Now { mono: mono(), utc: Utc::from_millis(millis) }
+        Now { mono: mono(), utc: Utc::from_since_1970(since_1970) }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::entry::{ChannelId, Column};
 use crate::hal::{Active, Pin};
+use crate::thingspeak::topic::Topic;
 
 /// What an output is driven with: 0 is off, 1 is on, between them a PWM duty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
@@ -85,6 +86,16 @@ pub struct CommandSource {
     pub field: u8,
     /// How it is heard.
     pub feed: CommandFeed,
+}
+
+impl CommandSource {
+    /// The topic its messages come on.
+    pub const fn topic(self) -> Topic {
+        match self.feed {
+            CommandFeed::Channel => Topic::Subscribe(self.channel),
+            CommandFeed::Field => Topic::SubscribeField(self.channel, self.field),
+        }
+    }
 }
 
 /// What to do when the link has been away.

@@ -29,8 +29,8 @@ mod reason;
 mod state;
 
 use crate::command::Command;
-use crate::entry::ChannelId;
 use crate::output::{Drive, Settings};
+use crate::thingspeak::topic::Topic;
 use crate::time::{Mono, Now};
 
 pub use reason::{Reason, Refusal};
@@ -48,15 +48,15 @@ pub enum Event {
         /// What it is to do.
         command: Command,
     },
-    /// The subscription to this channel stands.
+    /// The subscription to this topic stands.
     LinkUp {
-        /// The channel the commands come from.
-        channel: ChannelId,
+        /// What the commands come on.
+        topic: Topic,
     },
-    /// The subscription to this channel is gone.
+    /// The subscription to this topic is gone.
     LinkDown {
-        /// The channel the commands come from.
-        channel: ChannelId,
+        /// What the commands come on.
+        topic: Topic,
     },
     /// This output could not be driven. The caller does not carry out what else that batch of actions was to switch on,
     /// and reports each of those as failed too.
@@ -132,12 +132,12 @@ impl Rules {
                 self.due(now.mono, &mut actions);
                 self.command(now, output, command, &mut actions);
             }
-            Event::LinkUp { channel } => {
+            Event::LinkUp { topic } => {
                 self.due(now.mono, &mut actions);
-                self.link(channel, |_| Link::Up);
+                self.link(topic, |_| Link::Up);
             }
-            Event::LinkDown { channel } => {
-                self.link(channel, |link| match link {
+            Event::LinkDown { topic } => {
+                self.link(topic, |link| match link {
                     Link::Up => Link::Away { since: now.mono, handled: false },
                     Link::Away { .. } => link,
                 });
@@ -245,8 +245,8 @@ impl Rules {
         rest.map(Refusal::MinOff).or_else(|| self.interlock(place))
     }
 
-    fn link(&mut self, channel: ChannelId, change: impl Fn(Link) -> Link) {
-        for output in self.outputs.iter_mut().filter(|output| output.settings.from.channel == channel) {
+    fn link(&mut self, topic: Topic, change: impl Fn(Link) -> Link) {
+        for output in self.outputs.iter_mut().filter(|output| output.settings.from.topic() == topic) {
             output.link = change(output.link);
         }
     }

@@ -38,6 +38,11 @@ pub trait Sensor: Send {
     /// # Errors
     /// When nothing at all could be measured. A part of the quantities may be missing inside `Measured`.
     fn measure(&mut self) -> Result<Measured, Fault>;
+
+    /// What came since the last measurement. Asked once, when the daemon stops.
+    fn last(&mut self) -> Option<Measured> {
+        None
+    }
 }
 
 /// Where a device puts values that come by themselves. Cheap to clone, never blocks.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::entry::{ChannelId, Entry};
-use crate::spool::{Backlog, Counts, Drop, Key, Spool, thin};
-use crate::time::Utc;
+use crate::spool::{Backlog, Counts, Key, Spool, Waiting, thin};
+use crate::time::Mono;
 
 /// Waiting entries in memory, a queue a channel.
 #[derive(Debug, Default)]
@@ -17,21 +17,26 @@ pub struct MemorySpool {
 #[derive(Debug)]
 struct Queue {
     backlog: Backlog,
-    entries: BTreeMap<Key, Waiting>,
+    entries: BTreeMap<Key, Held>,
     bytes: u64,
+    /// Everything before this key is as thin as it gets.
+    thinned: Key,
 }
 
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct Held {
     pub(super) entry: Entry,
-    pub(super) sent: bool,
+    pub(super) since: Mono,
+    pub(super) pinned: bool,
 }
 
 impl MemorySpool {
     /// An empty spool for these channels.
     pub fn new(channels: impl IntoIterator<Item = (ChannelId, Backlog)>) -> Self {
-        let queue = |backlog| Queue { backlog, entries: BTreeMap::new(), bytes: 0 };
-        Self { queues: channels.into_iter().map(|(id, backlog)| (id, queue(backlog))).collect(), ..Self::default() }
+        Self {
+            queues: channels.into_iter().map(|(id, backlog)| (id, Queue::new(backlog))).collect(),
+            ..Self::default()
+        }
     }
 
     fn take(&mut self, key: Key) -> Option<Entry> {
@@ -40,43 +45,31 @@ impl MemorySpool {
 }
 
 impl Spool for MemorySpool {
-    fn push(&mut self, entry: Entry) -> usize {
+    fn push(&mut self, now: Mono, entry: Entry) -> usize {
         self.counts.pushed += 1;
         let key = Key(self.next_key);
         self.next_key += 1;
-        let queue = self.queues.entry(entry.channel).or_insert_with(|| Queue {
-            backlog: Backlog::default(),
-            entries: BTreeMap::new(),
-            bytes: 0,
-        });
+        let queue = self.queues.entry(entry.channel).or_insert_with(|| Queue::new(Backlog::default()));
         queue.bytes += size_of_entry(&entry);
-        queue.entries.insert(key, Waiting { entry, sent: false });
-
-        if queue.bytes > queue.backlog.max_size
-            && let Some(within) = queue.backlog.thin
-        {
-            self.counts.merged += thin::merge_neighbours(&mut queue.entries, within) as u64;
-            queue.bytes = queue.entries.values().map(|waiting| size_of_entry(&waiting.entry)).sum();
-        }
+        queue.entries.insert(key, Held { entry, since: now, pinned: false });
+        self.counts.merged += queue.thin() as u64;
         let mut dropped = 0;
-        while queue.bytes > queue.backlog.max_size && queue.entries.len() > 1 {
-            let oldest = *queue.entries.keys().next().expect("more than one entry");
-            queue.remove(oldest);
+        while queue.bytes > queue.backlog.max_size && queue.drop_oldest(key) {
             dropped += 1;
         }
         self.counts.dropped_for_size += dropped as u64;
         dropped
     }
 
-    fn next(&self, channel: ChannelId, after: Option<Key>) -> Option<(Key, Entry)> {
+    fn next(&self, channel: ChannelId, after: Option<Key>) -> Option<Waiting> {
         let from = after.map_or(Key(0), |key| Key(key.0 + 1));
-        let (key, waiting) = self.queues.get(&channel)?.entries.range(from..).next()?;
-        Some((*key, waiting.entry.clone()))
+        let (&key, held) = self.queues.get(&channel)?.entries.range(from..).next()?;
+        Some(Waiting { key, entry: held.entry.clone(), since: held.since })
     }
 
     fn pin(&mut self, key: Key) {
-        if let Some(waiting) = self.queues.values_mut().find_map(|queue| queue.entries.get_mut(&key)) {
-            waiting.sent = true;
+        if let Some(held) = self.queues.values_mut().find_map(|queue| queue.entries.get_mut(&key)) {
+            held.pinned = true;
         }
     }
 
@@ -86,30 +79,22 @@ impl Spool for MemorySpool {
         }
     }
 
-    fn drop_entry(&mut self, key: Key, why: Drop) {
+    fn give_up(&mut self, key: Key) {
         if self.take(key).is_some() {
-            *match why {
-                Drop::Age => &mut self.counts.dropped_for_age,
-                Drop::Size => &mut self.counts.dropped_for_size,
-                Drop::Doubtful => &mut self.counts.doubtful,
-            } += 1;
+            self.counts.doubtful += 1;
         }
     }
 
-    fn expire(&mut self, now: Utc) -> usize {
-        let mut dropped = 0;
-        for queue in self.queues.values_mut() {
-            let keep = queue.backlog.keep;
-            while let Some((&key, oldest)) = queue.entries.iter().next() {
-                if now.since(oldest.entry.created_at) <= keep {
-                    break;
-                }
-                queue.remove(key);
-                dropped += 1;
-            }
+    fn expire(&mut self, now: Mono, channel: ChannelId) -> usize {
+        let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
+        let keep = queue.backlog.keep;
+        let old = queue.entries.iter().take_while(|(_, held)| now.since(held.since) > keep);
+        let old: Vec<Key> = old.filter(|(_, held)| !held.pinned).map(|(key, _)| *key).collect();
+        for key in &old {
+            queue.remove(*key);
         }
-        self.counts.dropped_for_age += dropped as u64;
-        dropped
+        self.counts.dropped_for_age += old.len() as u64;
+        old.len()
     }
 
     fn waiting(&self, channel: ChannelId) -> usize {
@@ -122,15 +107,35 @@ impl Spool for MemorySpool {
 }
 
 impl Queue {
+    fn new(backlog: Backlog) -> Self {
+        Self { backlog, entries: BTreeMap::new(), bytes: 0, thinned: Key(0) }
+    }
+
     fn remove(&mut self, key: Key) -> Option<Entry> {
-        let waiting = self.entries.remove(&key)?;
-        self.bytes = self.bytes.saturating_sub(size_of_entry(&waiting.entry));
-        Some(waiting.entry)
+        let held = self.entries.remove(&key)?;
+        self.bytes = self.bytes.saturating_sub(size_of_entry(&held.entry));
+        Some(held.entry)
+    }
+
+    /// Merges neighbours where the map asks for it and there is no room left. Each entry is looked at once.
+    fn thin(&mut self) -> usize {
+        let Some(within) = self.backlog.thin.filter(|_| self.bytes > self.backlog.max_size) else { return 0 };
+        let merged = thin::merge_neighbours(&mut self.entries, self.thinned, within);
+        // The last one may still grow.
+        self.thinned = self.entries.keys().next_back().copied().unwrap_or_default();
+        self.bytes = self.entries.values().map(|held| size_of_entry(&held.entry)).sum();
+        merged
+    }
+
+    /// Drops the oldest entry that is not on its way, but for `newest`.
+    fn drop_oldest(&mut self, newest: Key) -> bool {
+        let oldest = self.entries.iter().find(|(key, held)| !held.pinned && **key != newest).map(|(key, _)| *key);
+        oldest.is_some_and(|key| self.remove(key).is_some())
     }
 }
 
 /// What an entry takes: its own size, its text, and its share of the queue.
 fn size_of_entry(entry: &Entry) -> u64 {
     let text = entry.status.as_ref().map_or(0, String::capacity);
-    (size_of::<(Key, Waiting)>() + text) as u64
+    (size_of::<(Key, Held)>() + text) as u64
 }

@@ -3,8 +3,8 @@
 //! [`Spool`] is the seam: whoever makes entries pushes them, the uplink reads them oldest first and removes each on its
 //! receipt. [`MemorySpool`] keeps them in memory, bounded by age and size; a restart loses what it holds.
 //!
-//! Invariants: an entry leaves on a receipt, or by the stated drop policy, which counts it. An entry that was sent is
-//! never merged with a neighbour while its receipt is open.
+//! Invariants: an entry leaves on a receipt, or by the stated policy, which counts it: too old, no room, or given up as
+//! doubtful after several sends without an echo. An entry whose receipt is open is neither merged nor dropped.
 
 mod memory;
 mod thin;
@@ -12,7 +12,7 @@ mod thin;
 use std::time::Duration;
 
 use crate::entry::{ChannelId, Entry};
-use crate::time::Utc;
+use crate::time::Mono;
 
 pub use memory::MemorySpool;
 
@@ -34,19 +34,8 @@ impl Default for Backlog {
 }
 
 /// A waiting entry's place: keys grow in the order of pushing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub u64);
-
-/// Why an entry left without a receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drop {
-    /// Older than the backlog's `keep`.
-    Age,
-    /// The backlog's `max_size` was reached.
-    Size,
-    /// Sent again and again without an echo: it may be stored or not.
-    Doubtful,
-}
 
 /// What happened in a spool since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,25 +54,38 @@ pub struct Counts {
     pub merged: u64,
 }
 
-/// Waiting entries of all channels.
+/// A waiting entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// Its place.
+    pub key: Key,
+    /// The entry.
+    pub entry: Entry,
+    /// When it was pushed, on the boot clock.
+    pub since: Mono,
+}
+
+/// Waiting entries of all channels. An entry that is pinned leaves on its receipt or is given up by whoever sent it; the
+/// bounds drop the others.
 pub trait Spool: Send {
-    /// Takes an entry. Returns how many entries had to be dropped for it.
-    fn push(&mut self, entry: Entry) -> usize;
+    /// Takes an entry. Returns how many entries of its channel had to be dropped for it.
+    fn push(&mut self, now: Mono, entry: Entry) -> usize;
 
     /// The oldest entry of a channel after `after`, or its oldest.
-    fn next(&self, channel: ChannelId, after: Option<Key>) -> Option<(Key, Entry)>;
+    fn next(&self, channel: ChannelId, after: Option<Key>) -> Option<Waiting>;
 
-    /// From now on this entry is as it was sent: it must not be merged.
+    /// This entry is being sent: it must be neither merged nor dropped.
     fn pin(&mut self, key: Key);
 
     /// The entry's receipt is here.
     fn confirm(&mut self, key: Key);
 
-    /// Takes an entry out without a receipt, and counts it.
-    fn drop_entry(&mut self, key: Key, why: Drop);
+    /// The entry was sent several times and its echo never came: it may be stored or not.
+    fn give_up(&mut self, key: Key);
 
-    /// Drops what is older than its channel's `keep`. Returns how many.
-    fn expire(&mut self, now: Utc) -> usize;
+    /// Drops what has waited longer than the channel's `keep`, on the boot clock: a wall clock that is set days ahead must
+    /// not empty the backlog. Returns how many.
+    fn expire(&mut self, now: Mono, channel: ChannelId) -> usize;
 
     /// Entries that wait, of one channel.
     fn waiting(&self, channel: ChannelId) -> usize;

@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use crate::entry::{Cell, Entry, Form, Reduce};
 use crate::spool::Key;
-use crate::spool::memory::Waiting;
+use crate::spool::memory::Held;
 
-/// Merges runs of unsent entries whose times lie in the same stretch of `within`. Returns how many entries went away.
-pub(super) fn merge_neighbours(entries: &mut BTreeMap<Key, Waiting>, within: Duration) -> usize {
+/// Merges runs of entries from the key `from` on whose times lie in the same stretch of `within`. What is on its way, and
+/// what is published by its field, stays as it is. Returns how many entries went away.
+pub(super) fn merge_neighbours(entries: &mut BTreeMap<Key, Held>, from: Key, within: Duration) -> usize {
     let stretch = i64::try_from(within.as_millis()).unwrap_or(i64::MAX).max(1);
     let mut merged: Vec<Key> = Vec::new();
-    let mut keys = entries.keys().copied().collect::<Vec<_>>().into_iter().peekable();
+    let mut keys = entries.range(from..).map(|(key, _)| *key).collect::<Vec<_>>().into_iter().peekable();
     while let Some(key) = keys.next() {
         let Some(&next) = keys.peek() else { break };
         let (Some(older), Some(newer)) = (entries.get(&key), entries.get(&next)) else { continue };
         // A slot's end belongs to the stretch it closes.
-        let place = |waiting: &Waiting| (waiting.entry.created_at.millis() - 1).div_euclid(stretch);
-        let mergeable = |waiting: &Waiting| !waiting.sent && waiting.entry.form == Form::Feed;
+        let place = |held: &Held| (held.entry.created_at.millis() - 1).div_euclid(stretch);
+        let mergeable = |held: &Held| !held.pinned && held.entry.form == Form::Feed;
         if !mergeable(older) || !mergeable(newer) || place(older) != place(newer) {
             continue;
         }

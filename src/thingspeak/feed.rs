@@ -39,9 +39,6 @@ pub struct FeedMessage {
     pub elevation: Option<String>,
     /// The status text.
     pub status: Option<String>,
-    /// The columns the message did not name at all, not even with null, at [`Column::index`]: they are switched off in
-    /// the channel's settings, and it says nothing about them.
-    pub unnamed: [bool; Column::COUNT],
 }
 
 /// Why a message on a channel's feed says nothing.
@@ -77,7 +74,6 @@ impl FeedMessage {
             longitude: column(Column::Longitude.index()),
             elevation: column(Column::Elevation.index()),
             status: value("status"),
-            unnamed: std::array::from_fn(|index| !object.contains_key(key(Column::at(index)))),
         })
     }
 
@@ -95,7 +91,7 @@ impl FeedMessage {
     }
 
     /// Whether this holds the entry's numbers and no others. Formatting does not matter (`"20.50"` is 20.5), nor do
-    /// columns the message does not name. A status text may come back altered, so that only its presence counts, and that
+    /// columns that come back empty or not at all, as those do that are switched off in the channel's settings. A status text may come back altered, so that only its presence counts, and that
     /// only for an entry that is nothing but a status. Time and channel are not compared.
     pub fn same_values(&self, entry: &Entry) -> bool {
         let mut seen = 0_usize;
@@ -103,9 +99,8 @@ impl FeedMessage {
             let sent = cell.as_ref().and_then(update::number);
             match (sent, self.column(Column::at(index))) {
                 (Some(sent), Some(stored)) if same_number(&sent, stored) => seen += 1,
-                (None, None) => {}
-                (Some(_), None) if self.unnamed[index] => {}
-                _ => return false,
+                (_, None) => {}
+                (_, Some(_)) => return false,
             }
         }
         seen > 0 || (self.status.is_some() && entry.status.is_some())
@@ -193,7 +188,6 @@ mod tests {
         assert_eq!(message.fields[1].as_deref(), Some("21"));
         assert_eq!(message.fields.iter().flatten().count(), 1);
         assert_eq!(message.status, None);
-        assert_eq!(message.unnamed, [false; Column::COUNT]);
         assert_eq!(message.to_string(), "entry 797 of 2021-12-11T05:35:31Z: field2=21");
     }
 
@@ -204,7 +198,6 @@ mod tests {
         assert_eq!(message.column(Column::Latitude), Some("37.7749"));
         assert_eq!(message.column(Column::Elevation), None);
         assert_eq!(message.status.as_deref(), Some("ok"));
-        assert!(message.unnamed[Column::Field(3).index()] && !message.unnamed[Column::Elevation.index()]);
     }
 
     #[test]
@@ -252,12 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_with_another_value_or_one_more_or_one_less_is_of_another_entry() {
+    fn an_echo_with_another_value_or_one_more_is_of_another_entry() {
         let sent = entry(&[(Column::Field(1), 20.5), (Column::Latitude, 30.61)], Some("ok"));
         for echo in [
             r#"{"field1":"20.6","latitude":"30.61"}"#,
             r#"{"field1":"20.5","latitude":"30.61","field2":"1"}"#,
-            r#"{"field1":"20.5","latitude":null}"#,
             r#"{"field1":"NaN","latitude":"30.61"}"#,
             r#"{"field1":"","latitude":"30.61"}"#,
         ] {

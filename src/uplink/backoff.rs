@@ -60,7 +60,7 @@ impl Backoff {
     }
 
     fn between(&mut self, least: Duration, most: Duration) -> Duration {
-        least + (most - least).mul_f64(self.random.f64())
+        least + most.saturating_sub(least).mul_f64(self.random.f64())
     }
 }
 
@@ -114,6 +114,6 @@ mod tests {
         }
         let soon = tries.iter().filter(|at| **at < Duration::from_secs(60)).count();
         assert!((5..=6).contains(&soon), "{soon} tries in the first minute");
-        assert!(tries[9] - tries[8] >= REFUSED_LATER);
+        assert!(tries[9].saturating_sub(tries[8]) >= REFUSED_LATER);
     }
 }

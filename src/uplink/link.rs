@@ -156,9 +156,15 @@ impl Link {
             _ => None,
         };
         let Some(network) = self.eventloop.network.as_mut() else { return Err(closed()) };
-        network.write(packet).await.map_err(failed)?;
-        Ok(id)
+        match tokio::time::timeout(WRITE_WITHIN, network.write(packet)).await {
+            Ok(written) => written.map_err(failed).map(|()| id),
+            Err(_) => Err(stuck()),
+        }
     }
+}
+
+fn stuck() -> Failure {
+    Failure::new(Kind::Silent, format!("nothing could be sent for {} s", WRITE_WITHIN.as_secs()))
 }
 
 fn options(broker: &Broker, credentials: &Credentials, tls: Option<Arc<rustls::ClientConfig>>) -> MqttOptions {

@@ -82,7 +82,7 @@ pub enum Confirm {
     /// `stored` where the subscription is granted and an echo was seen, `received` elsewhere.
     #[default]
     Auto,
-    /// Its echo on the channel's own feed.
+    /// Its echo on the channel's own feed; the ping's answer where the broker does not grant that subscription, which is told.
     Stored,
     /// The answer to a ping sent after it on the same connection.
     Received,

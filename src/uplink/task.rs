@@ -5,7 +5,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 use tokio_rustls::rustls;
@@ -14,7 +13,7 @@ use crate::hal::Clock;
 use crate::spool::Spool;
 use crate::thingspeak::credentials::{self, Credentials};
 use crate::thingspeak::update;
-use crate::time::{Mono, Now};
+use crate::time::Mono;
 use crate::uplink::failure::{Failure, Kind};
 use crate::uplink::link::{Incoming, Link};
 use crate::uplink::session::{Action, Delivery, Event, Notice, Session};
@@ -39,11 +38,14 @@ pub struct Uplink {
     /// Where messages for the outputs go.
     pub deliveries: mpsc::Sender<Delivery>,
     /// Where notices go.
-    pub notices: Box<dyn FnMut(Now, Notice) + Send>,
+    pub notices: Box<dyn FnMut(Notice) + Send>,
 }
 
 impl Uplink {
     /// Runs until the session has ended after a stop.
+    ///
+    /// # Panics
+    /// When another holder of the spool panicked: a half-dead daemon is worse than a restarted one.
     pub async fn run(mut self) {
         let mut link = None;
         let mut tls = None;
@@ -85,15 +87,13 @@ impl Uplink {
                     continue;
                 }
                 Action::Deliver(delivery) => {
-                    // A full queue means that the outputs' task is hopelessly behind: the newest command goes. A
-                    // closed one means that the outputs have stopped, as they do before the uplinks.
-                    if let Err(TrySendError::Full(_)) = self.deliveries.try_send(delivery) {
-                        log::warn!("a command was dropped: the outputs do not keep up");
-                    }
+                    // The outputs obey in no time, so that this waits for a moment at most; a command must not be dropped, nor
+                    // may word that the link is gone. A closed queue means that the outputs have stopped already.
+                    let _ = self.deliveries.send(delivery).await;
                     continue;
                 }
                 Action::Notice(notice) => {
-                    (self.notices)(self.clock.now(), notice);
+                    (self.notices)(notice);
                     continue;
                 }
                 Action::Done => return Some(Outcome::Done),

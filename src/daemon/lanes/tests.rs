@@ -102,7 +102,7 @@ fn a_read_that_hangs_holds_up_the_others_only_until_the_rescue_and_comes_back_wh
     // Long after every time-out: at the latest now the sick one hangs, and the others with it.
     let hours_later = Mono::new(sim.hal().clock.now().mono.since_boot() + Duration::from_secs(3600));
     let until = std::time::Instant::now() + PATIENCE;
-    while !lanes.lanes.iter().any(|lane| lane.queue().in_time_until.is_some() && lane.queue().sensors.len() == 1) {
+    while !lanes.queues.iter().any(|lane| lane.queue().in_time_until.is_some() && lane.queue().sensors.len() == 1) {
         assert!(std::time::Instant::now() < until, "the sick sensor's read was never seen hanging");
         thread::sleep(Duration::from_millis(1));
     }

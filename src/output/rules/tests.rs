@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::entry::ChannelId;
 use crate::hal::{Active, Pin};
 use crate::output::{CommandFeed, CommandSource, LinkLoss, Target};
 use crate::time::Utc;
@@ -43,7 +44,7 @@ fn started(outputs: &[Settings]) -> Rules {
     let mut rules = Rules::new(outputs);
     let actions = rules.event(at(0), Event::Start);
     assert_eq!(actions.len(), outputs.len());
-    rules.event(at(0), Event::LinkUp { channel: CHANNEL });
+    rules.event(at(0), Event::LinkUp { topic: Topic::Subscribe(CHANNEL) });
     rules
 }
 
@@ -246,22 +247,22 @@ fn link_loss_sets_its_level_once_and_later_commands_act_again() {
     let mut rules = started(&[Settings { link_loss: Some(loss), ..output("pump") }]);
     rules.event(at(5), bare(PUMP, Drive::ON));
     assert_eq!(rules.deadline(), None);
-    rules.event(at(100), Event::LinkDown { channel: CHANNEL });
-    rules.event(at(200), Event::LinkDown { channel: CHANNEL });
+    rules.event(at(100), Event::LinkDown { topic: Topic::Subscribe(CHANNEL) });
+    rules.event(at(200), Event::LinkDown { topic: Topic::Subscribe(CHANNEL) });
     assert_eq!(rules.deadline(), Some(at(700).mono));
     assert_eq!(rules.event(at(700), Event::Tick), [set(PUMP, Drive::OFF, Reason::LinkLoss)]);
     assert_eq!(rules.deadline(), None);
-    assert_eq!(rules.event(at(800), Event::LinkUp { channel: CHANNEL }), []);
+    assert_eq!(rules.event(at(800), Event::LinkUp { topic: Topic::Subscribe(CHANNEL) }), []);
     assert_eq!(rules.event(at(801), bare(PUMP, Drive::ON)), [set(PUMP, Drive::ON, Reason::Command)]);
 }
 
 #[test]
 fn a_link_that_comes_back_in_time_changes_nothing() {
     let mut rules = started(&[frost_guard(600)]);
-    rules.event(at(100), Event::LinkDown { channel: CHANNEL });
-    rules.event(at(699), Event::LinkUp { channel: CHANNEL });
+    rules.event(at(100), Event::LinkDown { topic: Topic::Subscribe(CHANNEL) });
+    rules.event(at(699), Event::LinkUp { topic: Topic::Subscribe(CHANNEL) });
     assert_eq!(rules.event(at(2000), Event::Tick), []);
-    rules.event(at(2000), Event::LinkDown { channel: CHANNEL });
+    rules.event(at(2000), Event::LinkDown { topic: Topic::Subscribe(CHANNEL) });
     assert_eq!(rules.deadline(), Some(at(2600).mono));
 }
 
@@ -277,14 +278,14 @@ fn a_link_that_never_came_counts_from_start() {
 fn the_link_of_another_channel_does_not_count() {
     let mut rules = Rules::new(&[frost_guard(600)]);
     rules.event(at(0), Event::Start);
-    rules.event(at(1), Event::LinkUp { channel: ChannelId(8) });
+    rules.event(at(1), Event::LinkUp { topic: Topic::Subscribe(ChannelId(8)) });
     assert_eq!(rules.deadline(), Some(at(600).mono));
 }
 
 #[test]
 fn link_loss_that_switches_on_waits_for_min_off() {
     let mut rules = started(&[Settings { min_off: Some(seconds(180)), ..frost_guard(60) }]);
-    rules.event(at(10), Event::LinkDown { channel: CHANNEL });
+    rules.event(at(10), Event::LinkDown { topic: Topic::Subscribe(CHANNEL) });
     assert_eq!(rules.deadline(), Some(at(180).mono));
     assert_eq!(rules.event(at(70), Event::Tick), []);
     assert_eq!(rules.event(at(180), Event::Tick), [set(0, Drive::ON, Reason::LinkLoss)]);
@@ -296,7 +297,7 @@ fn link_loss_that_switches_on_waits_for_the_interlocked_output() {
     let heater = Settings { interlock: vec![PUMP], ..frost_guard(60) };
     let mut rules = started(&[pump, heater]);
     rules.event(at(10), bare(PUMP, Drive::ON));
-    rules.event(at(20), Event::LinkDown { channel: CHANNEL });
+    rules.event(at(20), Event::LinkDown { topic: Topic::Subscribe(CHANNEL) });
     assert_eq!(rules.event(at(80), Event::Tick), []);
     assert_eq!(rules.deadline(), Some(at(310).mono));
     let both = rules.event(at(310), Event::Tick);
@@ -307,7 +308,7 @@ fn link_loss_that_switches_on_waits_for_the_interlocked_output() {
 fn link_loss_does_not_switch_on_again_what_max_on_switches_off_at_that_moment() {
     let mut rules = started(&[Settings { max_on: Some(seconds(60)), ..frost_guard(60) }]);
     rules.event(at(10), bare(0, Drive::ON));
-    rules.event(at(10), Event::LinkDown { channel: CHANNEL });
+    rules.event(at(10), Event::LinkDown { topic: Topic::Subscribe(CHANNEL) });
     assert_eq!(rules.event(at(70), Event::Tick), [set(0, Drive::OFF, Reason::MaxOn)]);
     assert_eq!(rules.deadline(), None);
 }
@@ -487,8 +488,8 @@ proptest! {
                     let written = Utc::from_seconds(bench.now.utc.seconds() - i64::from(age));
                     Event::Command { output, command: Command { drive, written: Some(written), entry_id: id } }
                 }
-                Step::LinkUp => Event::LinkUp { channel: CHANNEL },
-                Step::LinkDown => Event::LinkDown { channel: CHANNEL },
+                Step::LinkUp => Event::LinkUp { topic: Topic::Subscribe(CHANNEL) },
+                Step::LinkDown => Event::LinkDown { topic: Topic::Subscribe(CHANNEL) },
                 Step::Tick => Event::Tick,
             };
             bench.event(event);

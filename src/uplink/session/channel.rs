@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::entry::{ChannelId, Entry, Form};
-use crate::spool::{Drop, Key, Spool};
+use crate::entry::{ChannelId, Column, Entry, Form};
+use crate::spool::{Key, Spool, Waiting};
 use crate::thingspeak::feed::FeedMessage;
 use crate::time::{Mono, Now};
 use crate::uplink::Confirm;
@@ -17,6 +17,8 @@ use super::{Action, ChannelSettings, Notice, Tuning};
 const WINDOW: usize = 4;
 /// Entries that left as received and whose echo may still tell their entry id.
 const REMEMBERED: usize = 8;
+/// Updates of others in a row that ours stand back for. Whoever writes at the license's full rate would leave us no turn.
+const YIELDS: u32 = 3;
 /// The longest an echo is waited for, however slow earlier ones were.
 const ECHO_CAP: Duration = Duration::from_secs(300);
 
@@ -32,6 +34,12 @@ pub(super) struct Channel {
     /// Whether an echo was ever seen: only then its absence means something.
     echoes: bool,
     slowest_echo: Duration,
+    /// Updates of others since our last one.
+    yielded: u32,
+    /// The greatest entry id seen in the channel.
+    last_id: Option<u64>,
+    /// Columns that came back empty, each told once.
+    missing: [bool; Column::COUNT],
 }
 
 /// An entry that was sent and has no receipt yet.
@@ -43,6 +51,8 @@ struct Flight {
     /// The number of its last publish, to know which ping covers it.
     publish: u64,
     sends: u32,
+    /// Times that it was read by the broker and no echo came. A send that a lost connection cut off proves nothing.
+    unechoed: u32,
     state: FlightState,
 }
 
@@ -66,6 +76,9 @@ impl Channel {
             granted: false,
             echoes: false,
             slowest_echo: Duration::ZERO,
+            yielded: 0,
+            last_id: None,
+            missing: [false; Column::COUNT],
         }
     }
 
@@ -83,12 +96,19 @@ impl Channel {
             return false;
         }
         let flight = if let Some(place) = self.flights.iter().position(|flight| flight.state == FlightState::Again) {
-            &mut self.flights[place]
+            let flight = &mut self.flights[place];
+            // What may have arrived as a bare value goes out with its time: late, it would get the time of its arrival.
+            flight.entry.form = Form::Feed;
+            flight
         } else if self.flights.len() < WINDOW
-            && let Some((key, entry)) = spool.next(self.id(), self.flights.back().map(|flight| flight.key))
+            && let Some(Waiting { key, mut entry, since }) = spool.next(self.id(), self.last_key())
         {
             spool.pin(key);
-            self.flights.push_back(Flight { key, entry, sent_at: at, publish, sends: 0, state: FlightState::Again });
+            if at.since(since) > self.settings.interval {
+                entry.form = Form::Feed;
+            }
+            let (publish, sends, unechoed, state) = (publish, 0, 0, FlightState::Again);
+            self.flights.push_back(Flight { key, entry, sent_at: at, publish, sends, unechoed, state });
             self.flights.back_mut().expect("pushed above")
         } else {
             return false;
@@ -99,6 +119,7 @@ impl Channel {
         flight.sends += 1;
         let (entry, again) = (flight.entry.clone(), flight.sends - 1);
         self.pacer.sent();
+        self.yielded = 0;
         actions.push(Action::Publish(entry.clone()));
         actions.push(Action::Notice(Notice::Sent { entry: Box::new(entry), again }));
         true
@@ -135,14 +156,17 @@ impl Channel {
 
     /// An entry was stored in this channel: ours, or somebody else's.
     pub(super) fn feed(&mut self, now: Now, message: &FeedMessage, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
-        let ours = |entry: &Entry| message.created_at == Some(entry.created_at) && message.same_values(entry);
-        let echo = if let Some(place) = self.flights.iter().position(|flight| ours(&flight.entry)) {
+        let grown = message.entry_id.zip(self.last_id).is_some_and(|(id, last)| id > last);
+        self.last_id = self.last_id.max(message.entry_id);
+        let echo = if let Some(place) = self.flights.iter().position(|flight| is_echo(message, &flight.entry)) {
             let flight = self.flights.remove(place).expect("found above");
             spool.confirm(flight.key);
-            self.pacer.arrived(now.mono);
+            if flight.state == FlightState::Sent {
+                self.pacer.arrived(now.mono);
+            }
             Some((flight.entry, flight.sent_at))
         } else {
-            let place = self.freed.iter().position(|(entry, _)| ours(entry));
+            let place = self.freed.iter().position(|(entry, _)| is_echo(message, entry));
             place.and_then(|place| self.freed.remove(place))
         };
         if let Some((entry, sent_at)) = echo {
@@ -155,9 +179,28 @@ impl Channel {
                 entry_id: message.entry_id,
                 took,
             }));
-        } else if message.created_at.is_none_or(|written| now.utc.since(written) < self.settings.interval) {
-            // Somebody else's update, and a fresh one: it has started the channel's interval for us too.
-            self.pacer.seen(now.mono);
+            self.tell_missing(&entry, message, actions);
+        } else if grown || message.created_at.is_none_or(|written| now.utc.since(written) < self.settings.interval) {
+            self.stand_back(now.mono, actions);
+        }
+    }
+
+    /// Somebody else's update, and a fresh one: it has started the channel's interval for us too.
+    fn stand_back(&mut self, at: Mono, actions: &mut Vec<Action>) {
+        if self.yielded < YIELDS {
+            self.pacer.seen(at);
+        } else if self.yielded == YIELDS {
+            actions.push(Action::Notice(Notice::Crowded(self.id())));
+        }
+        self.yielded = self.yielded.saturating_add(1);
+    }
+
+    fn tell_missing(&mut self, entry: &Entry, message: &FeedMessage, actions: &mut Vec<Action>) {
+        for (column, _) in entry.values() {
+            let told = &mut self.missing[column.index()];
+            if message.column(column).is_none() && !std::mem::replace(told, true) {
+                actions.push(Action::Notice(Notice::ColumnMissing { channel: self.settings.id, column }));
+            }
         }
     }
 
@@ -170,8 +213,9 @@ impl Channel {
             if !late {
                 return true;
             }
-            if flight.sends > tuning.resends {
-                spool.drop_entry(flight.key, Drop::Doubtful);
+            flight.unechoed += 1;
+            if flight.unechoed > tuning.resends {
+                spool.give_up(flight.key);
                 let created_at = flight.entry.created_at;
                 actions.push(Action::Notice(Notice::Doubtful { channel: id, created_at }));
                 return false;
@@ -211,8 +255,11 @@ impl Channel {
 
     fn has_next(&self, spool: &dyn Spool) -> bool {
         let again = self.flights.iter().any(|flight| flight.state == FlightState::Again);
-        let after = self.flights.back().map(|flight| flight.key);
-        again || (self.flights.len() < WINDOW && spool.next(self.id(), after).is_some())
+        again || (self.flights.len() < WINDOW && spool.next(self.id(), self.last_key()).is_some())
+    }
+
+    fn last_key(&self) -> Option<Key> {
+        self.flights.back().map(|flight| flight.key)
     }
 
     fn waits_for_echo(&self) -> bool {
@@ -226,4 +273,10 @@ impl Channel {
     fn echo_within(&self, tuning: &Tuning) -> Duration {
         tuning.echo_within.max((self.slowest_echo * 3).min(ECHO_CAP))
     }
+}
+
+/// Whether a feed message is our entry come back. A bare value has no time of ours, so that its number must do.
+fn is_echo(message: &FeedMessage, entry: &Entry) -> bool {
+    let same_time = entry.form == Form::Field || message.created_at == Some(entry.created_at);
+    same_time && message.same_values(entry)
 }

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::entry::{ChannelId, Entry};
+use crate::entry::{ChannelId, Column, Entry};
 use crate::spool::Spool;
-use crate::thingspeak::feed::FeedMessage;
+use crate::thingspeak::feed::{FeedError, FeedMessage};
 use crate::thingspeak::topic::Topic;
 use crate::time::{Mono, Now, Utc};
 use crate::uplink::Confirm;
@@ -132,10 +132,12 @@ pub enum Delivery {
     Feed(Box<FeedMessage>),
     /// A bare value of a field feed.
     Field(ChannelId, u8, Bytes),
-    /// From now on commands of this channel are heard.
-    Heard(ChannelId),
+    /// What came on a channel feed is no entry.
+    Garbled(ChannelId, FeedError),
+    /// From now on commands on this topic are heard.
+    Heard(Topic),
     /// From now on they are not.
-    Unheard(ChannelId),
+    Unheard(Topic),
 }
 
 /// What is worth telling.
@@ -158,8 +160,17 @@ pub enum Notice {
         /// For how long there was no session.
         gap: Duration,
     },
-    /// The broker does not let us hear this topic.
+    /// The broker does not let us hear this topic. Told once, until it does.
     NotSubscribed(Topic),
+    /// The service stored an entry of ours without this column: the field is not enabled in the channel's settings. Told once.
+    ColumnMissing {
+        /// Whose.
+        channel: ChannelId,
+        /// Which.
+        column: Column,
+    },
+    /// Others write to the channel so fast that our updates never had their turn; from now on we take it.
+    Crowded(ChannelId),
     /// An entry was handed to the network.
     Sent {
         /// Which.
@@ -224,6 +235,8 @@ pub struct Session {
 struct Subscription {
     topic: Topic,
     state: Grant,
+    /// That it is refused was told.
+    told: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,6 +264,15 @@ struct Down {
     told: Vec<Kind>,
 }
 
+impl Subscription {
+    fn refuse(&mut self, actions: &mut Vec<Action>) {
+        self.state = Grant::Refused;
+        if !std::mem::replace(&mut self.told, true) {
+            actions.push(Action::Notice(Notice::NotSubscribed(self.topic)));
+        }
+    }
+}
+
 impl Session {
     /// A session that will connect at its first event. `seed` makes its jitter its own.
     pub fn new(settings: Settings, seed: u64) -> Self {
@@ -262,7 +284,7 @@ impl Session {
         let mut subscriptions: Vec<Subscription> = Vec::new();
         for topic in receipts.chain(settings.commands.iter().copied()) {
             if !subscriptions.iter().any(|known| known.topic == topic) {
-                subscriptions.push(Subscription { topic, state: Grant::Unasked });
+                subscriptions.push(Subscription { topic, state: Grant::Unasked, told: false });
             }
         }
         Self {
@@ -301,9 +323,9 @@ impl Session {
         let at = now.mono;
         match event {
             Event::Tick => {}
-            Event::Connected => self.connected(at),
+            Event::Connected => self.connected(at, &mut actions),
             Event::Lost(failure) => self.lost(at, &failure, &mut actions),
-            Event::SubAck(topic, granted) => self.answered(topic, granted, &mut actions),
+            Event::SubAck(topic, granted) => self.answered(at, topic, granted, &mut actions),
             Event::Pong => {
                 self.last_heard = at;
                 self.ping_sent = None;
@@ -327,8 +349,9 @@ impl Session {
     fn advance(&mut self, now: Now, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let at = now.mono;
         match self.state {
-            State::Waiting(_) if self.stop.is_some() => self.finish(actions),
-            State::Connecting | State::Subscribing { .. } if self.stop.is_some_and(|until| at >= until) => {
+            // A connection in the making was dropped by the stop; nothing could be sent before its subscriptions anyway.
+            State::Waiting(_) | State::Connecting if self.stop.is_some() => self.finish(actions),
+            State::Subscribing { .. } if self.stop.is_some_and(|until| at >= until) => {
                 actions.push(Action::Abandon);
                 self.finish(actions);
             }
@@ -338,6 +361,10 @@ impl Session {
             }
             State::Subscribing { since } => {
                 if at >= since + self.settings.tuning.suback_within {
+                    if self.ping_sent.is_some() {
+                        // Not even the ping was answered: the link is dead, and nobody refused anything.
+                        return self.silent(at, self.settings.tuning.suback_within, actions);
+                    }
                     self.give_up_subscriptions(actions);
                 }
                 self.subscribe(actions);
@@ -349,10 +376,7 @@ impl Session {
             }
             State::Online { since } => {
                 if self.ping_sent.is_some_and(|sent| at >= sent + self.settings.tuning.pong_within) {
-                    actions.push(Action::Abandon);
-                    let within = self.settings.tuning.pong_within.as_secs();
-                    let silent = Failure::new(Kind::Silent, format!("the broker did not answer for {within} s"));
-                    self.lost(at, &silent, actions);
+                    self.silent(at, self.settings.tuning.pong_within, actions);
                 } else if self.is_over(at, since, spool) {
                     self.gap_since = Some(at);
                     self.state = State::Closing;
@@ -386,9 +410,17 @@ impl Session {
         }
     }
 
-    fn connected(&mut self, at: Mono) {
+    /// The broker did not answer for so long that the connection is given up.
+    fn silent(&mut self, at: Mono, within: Duration, actions: &mut Vec<Action>) {
+        actions.push(Action::Abandon);
+        let words = format!("the broker did not answer for {} s", within.as_secs());
+        self.lost(at, &Failure::new(Kind::Silent, words), actions);
+    }
+
+    fn connected(&mut self, at: Mono, actions: &mut Vec<Action>) {
         self.last_heard = at;
-        self.ping_sent = None;
+        self.ping_sent = Some(at);
+        actions.push(Action::Ping);
         self.covered = self.published;
         self.state = State::Subscribing { since: at };
         for known in &mut self.subscriptions {
@@ -410,20 +442,28 @@ impl Session {
         }
     }
 
-    fn answered(&mut self, topic: Topic, granted: bool, actions: &mut Vec<Action>) {
-        if let Some(known) = self.subscriptions.iter_mut().find(|known| known.topic == topic) {
-            known.state = if granted { Grant::Granted } else { Grant::Refused };
-            if !granted {
-                actions.push(Action::Notice(Notice::NotSubscribed(topic)));
+    /// The answer may come late, when the session is online already.
+    fn answered(&mut self, at: Mono, topic: Topic, granted: bool, actions: &mut Vec<Action>) {
+        self.last_heard = at;
+        if let State::Subscribing { since } = &mut self.state {
+            *since = at;
+        }
+        let Some(known) = self.subscriptions.iter_mut().find(|known| known.topic == topic) else { return };
+        if granted {
+            known.state = Grant::Granted;
+            known.told = false;
+            if self.is_online() && self.settings.commands.contains(&topic) {
+                actions.push(Action::Deliver(Delivery::Heard(topic)));
             }
+        } else {
+            known.refuse(actions);
         }
     }
 
     fn give_up_subscriptions(&mut self, actions: &mut Vec<Action>) {
         for known in &mut self.subscriptions {
             if matches!(known.state, Grant::Asked | Grant::Unasked) {
-                known.state = Grant::Refused;
-                actions.push(Action::Notice(Notice::NotSubscribed(known.topic)));
+                known.refuse(actions);
             }
         }
     }
@@ -439,14 +479,14 @@ impl Session {
         }));
         self.ever_up = true;
         let heard = self.settings.commands.iter().filter(|topic| self.granted(**topic));
-        actions.extend(heard.map(|topic| Action::Deliver(Delivery::Heard(topic.channel()))));
+        actions.extend(heard.map(|topic| Action::Deliver(Delivery::Heard(*topic))));
     }
 
     fn lost(&mut self, at: Mono, failure: &Failure, actions: &mut Vec<Action>) {
         match self.state {
             State::Done => return,
             State::Closing => return self.disconnected(at, actions),
-            State::Subscribing { .. } => self.thrown_out(actions),
+            State::Subscribing { .. } if failure.kind == Kind::Closed => self.thrown_out(actions),
             _ => {}
         }
         self.connection_ended(at, actions);
@@ -464,7 +504,7 @@ impl Session {
         }
     }
 
-    /// The connection ended while subscriptions were open: one of them may be what the broker does not forgive. It is
+    /// The broker closed the connection while subscriptions were open: one of them may be what the broker does not forgive. It is
     /// left out when that happened twice with the same one, since networks fail at any time.
     fn thrown_out(&mut self, actions: &mut Vec<Action>) {
         if !self.cautious {
@@ -473,8 +513,7 @@ impl Session {
         }
         let Some(open) = self.subscriptions.iter_mut().find(|known| known.state == Grant::Asked) else { return };
         if self.suspect.replace(open.topic) == Some(open.topic) {
-            open.state = Grant::Refused;
-            actions.push(Action::Notice(Notice::NotSubscribed(open.topic)));
+            open.refuse(actions);
         }
     }
 
@@ -495,7 +534,7 @@ impl Session {
         }
         self.ping_sent = None;
         let unheard = self.settings.commands.iter().filter(|topic| self.granted(**topic));
-        actions.extend(unheard.map(|topic| Action::Deliver(Delivery::Unheard(topic.channel()))));
+        actions.extend(unheard.map(|topic| Action::Deliver(Delivery::Unheard(*topic))));
         for known in self.subscriptions.iter_mut().filter(|known| known.state == Grant::Granted) {
             known.state = Grant::Unasked;
         }
@@ -509,11 +548,18 @@ impl Session {
     fn message(&mut self, now: Now, topic: Topic, payload: Bytes, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         match topic {
             Topic::Subscribe(id) => {
-                let Ok(message) = FeedMessage::decode(id, &payload) else { return };
+                let is_command = self.settings.commands.contains(&topic);
+                let message = match FeedMessage::decode(id, &payload) {
+                    Ok(message) => message,
+                    Err(garbled) if is_command => {
+                        return actions.push(Action::Deliver(Delivery::Garbled(id, garbled)));
+                    }
+                    Err(_) => return,
+                };
                 if let Some(channel) = self.channels.iter_mut().find(|channel| channel.id() == id) {
                     channel.feed(now, &message, spool, actions);
                 }
-                if self.settings.commands.contains(&topic) {
+                if is_command {
                     actions.push(Action::Deliver(Delivery::Feed(Box::new(message))));
                 }
             }
@@ -546,7 +592,7 @@ impl Session {
         let tuning = &self.settings.tuning;
         match self.state {
             State::Waiting(until) => Some(until),
-            State::Connecting => self.stop,
+            State::Connecting => None,
             State::Closing | State::Done => None,
             State::Subscribing { since } => earliest([Some(since + tuning.suback_within), self.stop]),
             State::Online { since } => {

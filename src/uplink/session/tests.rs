@@ -31,7 +31,7 @@ impl Script {
     fn online(confirm: Confirm) -> Self {
         let mut script = Self::new(confirm);
         script.tick();
-        script.event(Event::Connected);
+        script.connected();
         if confirm != Confirm::Received {
             script.event(Event::SubAck(FEED, true));
         }
@@ -50,6 +50,13 @@ impl Script {
         self.session.event(now, event, &mut self.spool)
     }
 
+    /// The login is accepted, and the ping that comes with it answered. Returns what the login led to.
+    fn connected(&mut self) -> Vec<Action> {
+        let actions = self.event(Event::Connected);
+        self.event(Event::Pong);
+        actions
+    }
+
     fn tick(&mut self) -> Vec<Action> {
         self.event(Event::Tick)
     }
@@ -66,7 +73,8 @@ impl Script {
         cells[0] = Some(Cell { value, count: 1, reduce: Reduce::Mean, decimals: None });
         let created_at = Utc::from_seconds(second);
         let entry = Entry { channel: CHANNEL, created_at, cells, status: None, form: Form::Feed };
-        self.spool.push(entry.clone());
+        let now = self.now().mono;
+        self.spool.push(now, entry.clone());
         entry
     }
 
@@ -110,7 +118,8 @@ fn nothing_is_published_before_every_subscription_was_answered() {
     script.push(10, 1.0);
     assert_eq!(script.tick(), [Action::Connect]);
     let asked = script.event(Event::Connected);
-    assert_eq!(asked, [Action::Subscribe(FEED), Action::Subscribe(COMMANDS)]);
+    script.event(Event::Pong);
+    assert_eq!(asked, [Action::Ping, Action::Subscribe(FEED), Action::Subscribe(COMMANDS)]);
     assert_eq!(published(&script.event(Event::SubAck(FEED, true))), [] as [i64; 0]);
     let actions = script.event(Event::SubAck(COMMANDS, true));
     assert_eq!(actions[0], Action::Notice(Notice::Up { after: None }));
@@ -123,7 +132,7 @@ fn a_subscription_that_is_never_answered_does_not_stop_the_publishing() {
     let mut script = Script::new(Confirm::Auto);
     script.push(10, 1.0);
     script.tick();
-    script.event(Event::Connected);
+    script.connected();
     script.event(Event::SubAck(COMMANDS, true));
     let actions = script.pass();
     assert!(actions.contains(&Action::Notice(Notice::NotSubscribed(FEED))));
@@ -137,7 +146,7 @@ fn a_topic_that_gets_the_connection_closed_is_found_and_left_out() {
     let mut left_out = Vec::new();
     for _ in 0..4 {
         // This broker closes the connection when it is asked for the channel's own feed.
-        let mut actions = script.event(Event::Connected);
+        let mut actions = script.connected();
         while let Some(topic) = actions.iter().find_map(|action| match action {
             Action::Subscribe(topic) => Some(*topic),
             _ => None,
@@ -260,7 +269,7 @@ fn what_had_no_receipt_is_sent_again_after_a_reconnect_within_the_license() {
     assert_eq!(script.waiting(), 1);
     let lost_at = script.at;
     assert_eq!(script.pass(), [Action::Connect]);
-    script.event(Event::Connected);
+    script.connected();
     script.event(Event::SubAck(COMMANDS, true));
     assert_eq!(published(&script.tick()), [] as [i64; 0], "it may have arrived just before the end");
     while published(&script.pass()).is_empty() {
@@ -297,7 +306,7 @@ fn a_half_open_link_is_noticed_within_thirty_seconds() {
     assert_eq!(script.pass(), [Action::Ping], "a quiet line is pinged");
     let actions = script.pass();
     assert_eq!(actions[0], Action::Abandon);
-    assert_eq!(actions[1], Action::Deliver(Delivery::Unheard(ChannelId(9))), "the outputs count from now");
+    assert_eq!(actions[1], Action::Deliver(Delivery::Unheard(COMMANDS)), "the outputs count from now");
     assert!(matches!(&actions[2], Action::Notice(Notice::Down { failure, .. }) if failure.kind == Kind::Silent));
     assert!(script.at - since < 30.0);
 }
@@ -315,7 +324,7 @@ fn an_outage_is_told_once_and_its_end_with_its_length() {
     }
     assert_eq!(told, 2, "once for the close and once for the network");
     script.pass();
-    script.event(Event::Connected);
+    script.connected();
     script.event(Event::SubAck(FEED, true));
     let actions = script.event(Event::SubAck(COMMANDS, true));
     assert!(matches!(actions[0], Action::Notice(Notice::Up { after: Some((_, 6)) })));
@@ -336,7 +345,7 @@ fn the_session_is_renewed_before_the_hour_even_if_only_pings_flow_and_without_lo
     script.push(10, 1.0);
     assert_eq!(script.event(Event::Disconnected).last(), Some(&Action::Connect), "at once, without back-off");
     script.at += 0.08;
-    script.event(Event::Connected);
+    script.connected();
     let actions = script.event(Event::SubAck(COMMANDS, true));
     assert!(
         matches!(actions[0], Action::Notice(Notice::Renewed { gap }) if gap >= Duration::from_millis(80) && gap < Duration::from_millis(81))
@@ -415,7 +424,7 @@ fn the_deadline_is_never_in_the_past_once_its_work_is_done() {
         }
         if !script.session.is_online() {
             script.pass();
-            script.event(Event::Connected);
+            script.connected();
             script.event(Event::SubAck(FEED, true));
             script.event(Event::SubAck(COMMANDS, true));
         }
