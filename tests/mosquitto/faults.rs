@@ -86,3 +86,17 @@ fn a_port_of_another_transport_is_told_in_words() {
         assert!(told.contains("port"), "{transport} at the port for {at}: {told}");
     }
 }
+
+#[test]
+fn no_log_level_shows_the_password() {
+    let broker = Broker::start();
+    for transport in [Transport::Tcp, Transport::Wss] {
+        let gateway = Gateway::of(&broker, transport);
+        let mut program = gateway.run_with(&[("RUST_LOG", "trace")]);
+        program.wait_for("entry received by the broker");
+        program.end_by(Signal::SIGTERM);
+        let said = program.said();
+        let in_hexadecimal: String = PASSWORD.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!said.contains(PASSWORD) && !said.to_lowercase().contains(&in_hexadecimal), "it is in the log");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use gatepost::uplink::Transport;
 use tempfile::TempDir;
@@ -110,21 +111,30 @@ impl Gateway {
         );
     }
 
-    /// Starts it; with every entry in its log.
+    /// Starts it, with every entry in its log.
     pub(crate) fn run(&self) -> Program {
-        self.start(&["--verbose"])
+        let mut command = self.command();
+        command.arg("--verbose");
+        Program::start(command)
     }
 
-    /// Starts it as the service manager does.
+    /// Starts it without options, as the service manager does.
     pub(crate) fn run_quietly(&self) -> Program {
-        self.start(&[])
+        Program::start(self.command())
     }
 
-    fn start(&self, options: &[&str]) -> Program {
+    /// Starts it with these in its environment.
+    pub(crate) fn run_with(&self, environment: &[(&str, &str)]) -> Program {
+        let mut command = self.command();
+        command.envs(environment.iter().copied());
+        Program::start(command)
+    }
+
+    fn command(&self) -> Command {
         let mut command = gatepost();
         command.arg("run").arg("--config").arg(self.path("gatepost.toml"));
-        command.arg("--simulate").arg("--pins").arg(self.path("pins")).args(options);
-        Program::start(command)
+        command.arg("--simulate").arg("--pins").arg(self.path("pins"));
+        command
     }
 
     /// Waits until a pin has this voltage: 1 is 3.3 V.
