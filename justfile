@@ -49,6 +49,11 @@ proof *rows:
 windows:
     tests/proof/windows
 
+# What the daemon costs with ten sensors: memory, CPU and wake-ups (minutes may be given)
+measure minutes="3":
+    cargo build --release --locked
+    tests/measure/run {{ minutes }}
+
 # Size of the release binary
 size:
     cargo build --release --locked

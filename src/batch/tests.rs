@@ -93,24 +93,27 @@ fn a_missing_value_is_left_out_and_a_silent_slot_makes_no_entry() {
 #[test]
 fn a_change_closes_the_slot_at_once_and_then_no_sooner_than_the_license_allows() {
     let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::OnChange)]);
-    assert!(batch.value(now(3.0), 0, at(3.0), 0.0));
+    batch.value(now(1.0), 0, at(1.0), 0.0);
+    assert_eq!(batch.next_close(), Some(at(20.0)), "the first value is no change");
+    assert!(batch.value(now(3.0), 0, at(3.0), 1.0));
     let first = batch.close_due(now(3.0));
-    assert_eq!(first[0].created_at, stamp(3));
+    assert_eq!((first[0].created_at, value(&first[0], 1)), (stamp(3), Some(1.0)));
 
-    batch.value(now(5.0), 0, at(5.0), 1.0);
+    batch.value(now(5.0), 0, at(5.0), 0.0);
     assert_eq!(batch.next_close(), Some(at(18.0)), "15 s after the close before");
-    assert_eq!(value(&batch.close_due(now(18.0))[0], 1), Some(1.0));
+    assert_eq!(value(&batch.close_due(now(18.0))[0], 1), Some(0.0));
 
-    batch.value(now(25.0), 0, at(25.0), 1.0);
+    batch.value(now(25.0), 0, at(25.0), 0.0);
     assert_eq!(batch.next_close(), Some(at(40.0)), "the same value again is no change");
 }
 
 #[test]
 fn the_slot_after_an_early_close_is_stretched_to_the_next_boundary_the_license_allows() {
     let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::OnChange)]);
-    batch.value(now(12.0), 0, at(12.0), 0.0);
+    batch.value(now(11.0), 0, at(11.0), 0.0);
+    batch.value(now(12.0), 0, at(12.0), 1.0);
     assert_eq!(batch.close_due(now(12.0)).len(), 1);
-    batch.value(now(13.0), 0, at(13.0), 0.0);
+    batch.value(now(13.0), 0, at(13.0), 1.0);
     assert_eq!(batch.next_close(), Some(at(40.0)), "20 would be 8 s after the early close");
 }
 
@@ -176,9 +179,14 @@ fn stop_closes_open_slots_with_the_time_of_the_stop() {
 fn the_spread_delays_the_close_of_a_slot_but_not_its_stamp_nor_a_change() {
     let spread = Channel { spread: Duration::from_secs(3), ..channel() };
     let mut batch = Batch::new(&[spread], &[route(1, Reduce::Last, Publish::OnChange)]);
-    batch.value(now(1.0), 0, at(1.0), 1.0);
-    assert_eq!(batch.close_due(now(1.0)).len(), 1, "a change goes out at once");
+    batch.value(now(1.0), 0, at(1.0), 0.0);
+    batch.value(now(1.5), 0, at(1.5), 1.0);
+    assert_eq!(batch.close_due(now(1.5)).len(), 1, "a change goes out at once");
     batch.value(now(17.0), 0, at(17.0), 1.0);
     assert_eq!(batch.next_close(), Some(at(23.0)));
+    assert!(!batch.value(now(20.5), 0, at(20.5), 1.0), "the next slot's readings neither wake anybody");
+    assert_eq!(batch.next_close(), Some(at(23.0)), "nor hand out the slot before its time");
+    assert!(batch.close_due(now(22.9)).is_empty());
     assert_eq!(batch.close_due(now(23.0))[0].created_at, stamp(20));
+    assert_eq!(batch.next_close(), Some(at(43.0)));
 }

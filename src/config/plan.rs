@@ -16,6 +16,7 @@ use crate::entry::{ChannelId, Reduce};
 use crate::hal::{Active, GpioBackend};
 use crate::output::{self, Target};
 use crate::thingspeak::license::License;
+use crate::uplink::pacer::MARGIN;
 use crate::uplink::{Confirm, Transport};
 
 /// The plan of one map.
@@ -172,8 +173,9 @@ fn updates(settings: &Settings) -> String {
 
 /// How long the backlog of an hour takes in the slots' spare time.
 fn catching_up(channel: &Channel, updates: u64) -> String {
-    let need = channel.license.shortest_safe_slot().as_secs() * updates;
-    match channel.every.as_secs().checked_sub(need).filter(|spare| *spare > 0) {
+    let need = u64::try_from((channel.license.interval() + MARGIN).as_millis()).unwrap_or(u64::MAX) * updates;
+    let slot = u64::try_from(channel.every.as_millis()).unwrap_or(u64::MAX);
+    match slot.checked_sub(need).filter(|spare| *spare > 0) {
         Some(spare) => {
             let minutes = (60 * need).div_ceil(spare).max(1);
             format!("caught up in about {}", format_duration(Duration::from_secs(minutes * 60)))
@@ -259,14 +261,21 @@ fn losses(settings: &Settings) -> String {
     ];
     for channel in publishing {
         lines.push(format!(
-            "{}: in an outage the last {} are kept (up to {} entries, {} KiB); older ones are dropped and counted.",
+            "{}: in an outage the last {} are kept (up to {} entries, {}); older ones are dropped and counted.",
             channel.name,
-            format_duration(channel.backlog.keep),
+            format_duration(channel.backlog.keep).to_string().replace("day", " day"),
             channel.backlog.keep.as_secs() / channel.every.as_secs().max(1),
-            channel.backlog.max_size / 1024,
+            size(channel.backlog.max_size),
         ));
     }
     lines.join("\n")
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
 }
 
 fn updates_of(channel: &Channel, settings: &Settings) -> u32 {

@@ -38,8 +38,8 @@ struct Route {
 struct SensorState {
     name: String,
     quantities: Vec<Option<Fault>>,
-    /// The sensor was heard of: a value or a fault.
-    heard: Option<Mono>,
+    /// When the sensor was last heard of, by a value or a fault; at first the start.
+    heard: Mono,
     /// Longest time between two signs of life.
     silence: Duration,
 }
@@ -71,8 +71,8 @@ pub struct Put {
 }
 
 impl Intake {
-    /// The intake of a map.
-    pub fn new(settings: &Settings) -> Self {
+    /// The intake of a map, from `start` on.
+    pub fn new(settings: &Settings, start: Mono) -> Self {
         let channels: Vec<batch::Channel> = settings.channels.iter().map(batch_channel).collect();
         let mut plan = Vec::new();
         let mut routes = Vec::new();
@@ -107,7 +107,7 @@ impl Intake {
         let state = |sensor: &crate::config::Sensor| SensorState {
             name: sensor.name.clone(),
             quantities: vec![None; sensor.kind.device().quantities().len()],
-            heard: None,
+            heard: start,
             silence: sensor.every + sensor.timeout,
         };
         let sensors = settings.sensors.iter().map(state).collect();
@@ -119,7 +119,7 @@ impl Intake {
         let mut put = Put::default();
         let Reading { sensor, quantity, at, value } = reading;
         let state = &mut self.sensors[usize::from(sensor.0)];
-        state.heard = Some(*at);
+        state.heard = *at;
         let was_down = state.is_down();
         let known = &mut state.quantities[*quantity];
         let fault = value.as_ref().err();
@@ -209,8 +209,7 @@ impl Intake {
     /// Sensors that said nothing for too long, not even that they failed: their thread is stuck.
     fn tell_silence(&mut self, now: Now, edges: &mut Vec<Edge>) {
         for (index, state) in self.sensors.iter_mut().enumerate() {
-            let Some(heard) = state.heard else { continue };
-            let quiet = now.mono.since(heard);
+            let quiet = now.mono.since(state.heard);
             if quiet > state.silence && !state.is_down() {
                 let fault = Fault::Silent(quiet);
                 state.quantities.fill(Some(fault.clone()));

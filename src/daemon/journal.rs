@@ -1,4 +1,7 @@
-//! The log: to the journal under systemd, with fields; to the terminal elsewhere. Edges only, each in one sentence.
+//! The log: to the journal under systemd, to the terminal elsewhere. Edges only, each in one sentence.
+//!
+//! The sentence says all by itself, since `systemctl status` and a terminal show nothing else; the journal keeps the
+//! fields too, for `journalctl SENSOR=tank` and the like.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +12,6 @@ use log::{LevelFilter, debug, error, info, warn};
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::intake::Edge;
-use crate::time::Utc;
 use crate::uplink::failure::Kind;
 use crate::uplink::session::Notice;
 
@@ -86,7 +88,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Mutex<usize>) {
         Event::Stopping => info!("stopping"),
         Event::Stopped(0) => info!("stopped"),
         Event::Stopped(waiting) => {
-            error!(waiting; "stopped with {waiting} entries unsent: they are lost, since this version keeps them in memory only");
+            error!(waiting; "stopped; entries that were not sent are lost, since this version keeps them in memory only: {waiting}");
         }
         Event::Reading(_) => {}
         Event::Sensor(Edge::Down(sensor, fault)) => {
@@ -99,7 +101,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Mutex<usize>) {
         }
         Event::Closed(entry) => {
             let channel = names.channel(entry.channel);
-            debug!(channel, created_at:% = entry.created_at; "entry waits");
+            debug!(channel, created_at:% = entry.created_at; "channel {channel}: entry of {} waits", entry.created_at);
         }
         Event::Dropped(count) => {
             let mut sum = dropped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,50 +136,54 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Mutex<usize>) {
 
 fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Mutex<usize>) {
     match notice {
-        Notice::Up { after: None } => info!(device; "link up"),
+        Notice::Up { after: None } => info!(device; "device {device}: link up"),
         Notice::Up { after: Some((down, tries)) } => {
             // Nobody counts the parts of a second, and "after 0s" reads like a mistake.
             let down = humantime::format_duration(Duration::from_secs(down.as_secs().max(1)));
-            info!(device, down:%, tries; "link up again after {down}");
+            info!(device, down:%, tries; "device {device}: link up again after {down}");
         }
         Notice::Down { failure, retry_in } if failure.kind == Kind::Login => {
-            error!(device, retry_ms:? = retry_in.as_millis(); "link down: {failure}");
+            error!(device, retry_ms:? = retry_in.as_millis(); "device {device}: link down: {failure}");
         }
         Notice::Down { failure, retry_in } => {
-            warn!(device, retry_ms:? = retry_in.as_millis(); "link down: {failure}");
+            warn!(device, retry_ms:? = retry_in.as_millis(); "device {device}: link down: {failure}");
         }
         Notice::Renewed { gap } => {
-            info!(device, gap_ms:? = gap.as_millis(); "session renewed; no command could be heard for {} ms", gap.as_millis());
+            let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
+            info!(device, gap_ms; "device {device}: session renewed; no command could be heard for {gap_ms} ms");
         }
         Notice::NotSubscribed(topic) => {
             warn!(
                 device, topic:%;
-                "the broker does not let us hear {topic}: tick \"allow subscribe\" for this channel in the MQTT device; until \
+                "device {device}: the broker does not let us hear {topic}: tick \"allow subscribe\" for this channel in the MQTT device; until \
                  then entries are freed as received, and commands of the channel are not heard"
             );
         }
         Notice::Sent { entry, again } => {
-            debug!(channel = names.channel(entry.channel), created_at:% = entry.created_at, again; "entry sent");
+            let (channel, created_at) = (names.channel(entry.channel), entry.created_at);
+            debug!(channel, created_at:%, again; "channel {channel}: entry of {created_at} sent");
         }
         Notice::Received { channel, created_at } => {
-            debug!(channel = names.channel(*channel), created_at:%; "entry received by the broker");
+            let channel = names.channel(*channel);
+            debug!(channel, created_at:%; "channel {channel}: entry of {created_at} received by the broker");
             end_of_drops(dropped);
         }
         Notice::Stored { channel, created_at, entry_id, took } => {
+            let channel = names.channel(*channel);
             let entry_id = entry_id.unwrap_or_default();
             let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            debug!(channel = names.channel(*channel), created_at:%, entry_id, took_ms; "entry stored");
+            debug!(channel, created_at:%, entry_id, took_ms; "channel {channel}: entry of {created_at} stored as {entry_id}");
             end_of_drops(dropped);
         }
-        Notice::Doubtful { channel, created_at } => doubtful(names.channel(*channel), *created_at),
+        Notice::Doubtful { channel, created_at } => {
+            let channel = names.channel(*channel);
+            error!(
+                channel, created_at:%;
+                "channel {channel}: entry of {created_at} was given up: it was sent several times and its echo never came, so \
+                 that it may be stored or not"
+            );
+        }
     }
-}
-
-fn doubtful(channel: &str, created_at: Utc) {
-    error!(
-        channel, created_at:%;
-        "an entry was given up: it was sent several times and its echo never came, so that it may be stored or not"
-    );
 }
 
 fn end_of_drops(dropped: &Mutex<usize>) {

@@ -1,13 +1,13 @@
 //! The bus threads: one a lane, each reads its sensors in turn.
 //!
 //! A lane waits for the first of its sensors to be due, and for the stop. A read may block as long as the kernel lets it:
-//! only sensors of the same bus wait for it. A panic in a driver is caught here, becomes a fault, and the driver is
-//! opened anew.
+//! only sensors of the same lane wait for it, and when it takes longer than its time-out a second thread takes over the
+//! others ([`Lanes::rescue`]). A panic in a driver is caught here, becomes a fault, and the driver is opened anew.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ use crate::time::{Mono, Now};
 /// The running lanes.
 pub(super) struct Lanes {
     stop: Arc<Stop>,
-    threads: Vec<thread::JoinHandle<()>>,
+    lanes: Vec<Arc<Shared>>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -32,15 +33,40 @@ struct Stop {
     bell: Condvar,
 }
 
+/// What the threads of one lane share: its present one, and those that hang in a read.
+struct Shared {
+    name: String,
+    queue: Mutex<Queue>,
+    hal: Hal,
+    gate: Gate,
+    stop: Arc<Stop>,
+}
+
+struct Queue {
+    /// The sensors nobody is reading.
+    sensors: Vec<Polled>,
+    /// The thread that serves the queue; one with an older number ends when its read returns.
+    worker: u32,
+    /// The latest moment at which the present read is still in time.
+    in_time_until: Option<Mono>,
+}
+
+struct Polled {
+    id: SensorId,
+    settings: config::Sensor,
+    schedule: Schedule,
+    sensor: Option<Box<dyn Sensor>>,
+}
+
 impl Lanes {
     /// Starts a thread for each lane that the map uses.
     pub(super) fn start(sensors: &[config::Sensor], hal: &Hal, gate: &Gate) -> std::io::Result<Self> {
-        let mut lanes: BTreeMap<Lane, Vec<Polled>> = BTreeMap::new();
+        let mut queues: BTreeMap<Lane, Vec<Polled>> = BTreeMap::new();
         for (index, settings) in sensors.iter().enumerate() {
             let lane = settings.kind.device().lane();
             if lane != Lane::Serial {
                 let id = SensorId(u16::try_from(index).expect("a map has fewer than 65,536 sensors"));
-                lanes.entry(lane).or_default().push(Polled {
+                queues.entry(lane).or_default().push(Polled {
                     id,
                     settings: settings.clone(),
                     schedule: Schedule::new(settings.every),
@@ -49,21 +75,50 @@ impl Lanes {
             }
         }
         let stop = Arc::new(Stop::default());
+        let mut lanes = Vec::new();
         let mut threads = Vec::new();
-        for (lane, sensors) in lanes {
-            let worker = Worker { sensors, hal: hal.clone(), gate: gate.clone(), stop: Arc::clone(&stop) };
-            threads.push(thread::Builder::new().name(name(&lane)).spawn(move || worker.run())?);
+        for (lane, sensors) in queues {
+            let shared = Arc::new(Shared {
+                name: name(&lane),
+                queue: Mutex::new(Queue { sensors, worker: 0, in_time_until: None }),
+                hal: hal.clone(),
+                gate: gate.clone(),
+                stop: Arc::clone(&stop),
+            });
+            threads.push(shared.start(0)?);
+            lanes.push(shared);
         }
-        Ok(Self { stop, threads })
+        Ok(Self { stop, lanes, threads: Mutex::new(threads) })
+    }
+
+    /// Gives the sensors behind a read that hangs to a new thread. Each sensor can hang one thread at most, since it is
+    /// out of the queue until its read returns.
+    pub(super) fn rescue(&self, now: Mono) {
+        for lane in &self.lanes {
+            let worker = {
+                let mut queue = lane.queue();
+                if queue.sensors.is_empty() || queue.in_time_until.is_none_or(|until| now < until) {
+                    continue;
+                }
+                queue.worker += 1;
+                queue.in_time_until = None;
+                queue.worker
+            };
+            match lane.start(worker) {
+                Ok(thread) => self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread),
+                Err(error) => log::error!("sensors wait behind one that hangs, and no thread can be had: {error}"),
+            }
+        }
     }
 
     /// Ends the lanes. One that hangs in the kernel is left behind: the process ends without it.
     pub(super) fn stop(self, patience: Duration) {
         *self.stop.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.bell.notify_all();
+        let threads = self.threads.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut waited = Duration::ZERO;
         let step = Duration::from_millis(5);
-        while waited < patience && self.threads.iter().any(|thread| !thread.is_finished()) {
+        while waited < patience && threads.iter().any(|thread| !thread.is_finished()) {
             thread::sleep(step);
             waited += step;
         }
@@ -81,35 +136,62 @@ fn name(lane: &Lane) -> String {
     }
 }
 
-struct Worker {
-    sensors: Vec<Polled>,
-    hal: Hal,
-    gate: Gate,
-    stop: Arc<Stop>,
-}
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-struct Polled {
-    id: SensorId,
-    settings: config::Sensor,
-    schedule: Schedule,
-    sensor: Option<Box<dyn Sensor>>,
-}
+    fn start(self: &Arc<Self>, worker: u32) -> std::io::Result<thread::JoinHandle<()>> {
+        let shared = Arc::clone(self);
+        thread::Builder::new().name(self.name.clone()).spawn(move || shared.run(worker))
+    }
 
-impl Worker {
-    fn run(mut self) {
+    fn run(&self, worker: u32) {
         loop {
-            let now = self.hal.clock.now();
-            for polled in self.sensors.iter_mut().filter(|polled| polled.schedule.next() <= now.mono) {
-                polled.read(&self.hal, &self.gate);
-                if self.stop.is_set() {
+            let now = self.hal.clock.now().mono;
+            let next = {
+                let mut queue = self.queue();
+                if queue.worker != worker {
                     return;
                 }
-            }
-            let Some(next) = self.sensors.iter().map(|polled| polled.schedule.next()).min() else { return };
-            if self.stop.wait(next.since(self.hal.clock.now().mono)) {
+                queue.take_due(now)
+            };
+            let wait = match next {
+                Next::Due(mut polled) => {
+                    polled.read(&self.hal, &self.gate);
+                    let mut queue = self.queue();
+                    queue.sensors.push(polled);
+                    if queue.worker == worker {
+                        queue.in_time_until = None;
+                    }
+                    Duration::ZERO
+                }
+                Next::At(at) => at.since(self.hal.clock.now().mono),
+            };
+            if self.stop.wait(wait) {
                 return;
             }
         }
+    }
+}
+
+enum Next {
+    Due(Polled),
+    At(Mono),
+}
+
+impl Queue {
+    fn take_due(&mut self, now: Mono) -> Next {
+        let first = (0..self.sensors.len()).min_by_key(|&index| self.sensors[index].schedule.next());
+        // A lane whose only sensor hangs in another thread has nothing to do until that one is back.
+        let Some(index) = first else { return Next::At(now + Duration::from_secs(1)) };
+        let due = self.sensors[index].schedule.next();
+        if due > now {
+            return Next::At(due);
+        }
+        let polled = self.sensors.swap_remove(index);
+        self.in_time_until = Some(now + polled.settings.timeout);
+        Next::Due(polled)
     }
 }
 
@@ -158,10 +240,6 @@ impl Polled {
 }
 
 impl Stop {
-    fn is_set(&self) -> bool {
-        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits; returns whether the stop came.
     fn wait(&self, at_most: Duration) -> bool {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,3 +253,6 @@ fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("panic without words").to_owned()
 }
+
+#[cfg(test)]
+mod tests;

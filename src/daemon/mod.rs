@@ -46,6 +46,8 @@ use crate::uplink::{self, Confirm};
 const DELIVERIES: usize = 32;
 /// How long the uplinks may drain at the stop.
 const DRAIN: Duration = Duration::from_millis(900);
+/// Sensors that all hang open no slot: they are looked after this often in any case.
+const LOOK_AROUND: Duration = Duration::from_secs(60);
 /// How long a bus thread is waited for at the stop.
 const LANE_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -79,7 +81,7 @@ impl Daemon {
     /// When it cannot start, or when a task died.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let Self { settings, hal, observer, tuning } = self;
-        let gate = Gate::new(Intake::new(&settings), Arc::clone(&observer));
+        let gate = Gate::new(Intake::new(&settings, hal.clock.now().mono), Arc::clone(&observer));
         let backlogs = settings.channels.iter().map(|channel| (channel.id, channel.backlog));
         let spool: Arc<Mutex<dyn Spool>> = Arc::new(Mutex::new(MemorySpool::new(backlogs)));
         let stops = Stops { outputs: watch::Sender::new(false), sessions: watch::Sender::new(None) };
@@ -125,7 +127,7 @@ impl Daemon {
 
         let died = tokio::select! {
             () = stop => None,
-            () = closer.run() => None,
+            () = closer.run(&lanes) => None,
             done = &mut obeying => Some(format!("{done:?}")),
             Some(Err(died)) = tasks.join_next() => Some(died.to_string()),
             Some(done) = sessions.join_next() => Some(format!("{done:?}")),
@@ -196,7 +198,8 @@ fn seed(channel: Option<(crate::entry::ChannelId, Confirm)>, device: usize) -> u
     fastrand::u64(..) ^ hasher.finish()
 }
 
-/// Turns ended slots into waiting entries. Waits on the next close and on changes that move it forward.
+/// Turns ended slots into waiting entries, and looks after hanging lanes while it is awake. Waits on the next close and on
+/// changes that move it forward.
 struct Closer {
     gate: Gate,
     spool: Arc<Mutex<dyn Spool>>,
@@ -206,17 +209,16 @@ struct Closer {
 }
 
 impl Closer {
-    async fn run(&self) {
+    async fn run(&self, lanes: &Lanes) {
         loop {
             let next = self.gate.intake().next_close();
-            let due = async {
-                match next {
-                    Some(next) => sleep(next.since(self.hal.clock.now().mono)).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let wait = next.map_or(LOOK_AROUND, |next| next.since(self.hal.clock.now().mono).min(LOOK_AROUND));
+            let due = sleep(wait);
             tokio::select! {
-                () = due => self.close_due(),
+                () = due => {
+                    self.close_due();
+                    lanes.rescue(self.hal.clock.now().mono);
+                }
                 () = self.gate.sooner().notified() => {}
             }
         }

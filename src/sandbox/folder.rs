@@ -5,8 +5,11 @@
 //! | `ca.pem` | the certificate to trust |
 //! | `ca_key.pem` | its key, so that a restarted sandbox is trusted by clients that are still running |
 //! | `<name>_credentials.txt` | a device, in the form of ThingSpeak's `mqtt_credentials.txt` |
-//! | `mosquitto-<name>/mosquitto_pub`, `…/mosquitto_sub` | the same device as options of Mosquitto's clients, which read them from the folder named by `XDG_CONFIG_HOME`: a password on a command line is seen by all users of a machine |
+//! | `mosquitto-<name>/` | the same device as options of Mosquitto's clients |
 //! | `endpoints` | `transport = address` of the sandbox that wrote it last |
+//!
+//! Mosquitto's clients read their options from the folder that `XDG_CONFIG_HOME` names; a password among the arguments would be
+//! seen by every user of the machine.
 //!
 //! What is secret is readable by its owner alone, where the system knows such a thing.
 

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsAcceptor;
 
 use super::authority::Authority;
@@ -74,7 +75,14 @@ pub struct Sandbox {
     authority: Arc<Authority>,
     tls: TlsAcceptor,
     addresses: HashMap<Transport, SocketAddr>,
-    running: tokio::sync::Mutex<Option<Running>>,
+    phase: tokio::sync::Mutex<Phase>,
+}
+
+/// Whether it serves.
+enum Phase {
+    Running(Running),
+    /// The ports are kept for its revival.
+    Stopped(HashMap<Transport, TcpSocket>),
 }
 
 impl Sandbox {
@@ -82,6 +90,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// A port that is taken, or channels and devices that contradict each other.
+    #[expect(clippy::unused_async, reason = "it needs a runtime around it, and that it never waits is no promise")]
     pub async fn start(options: Options) -> io::Result<Self> {
         let service = Service::new(options.channels, options.devices, options.switches)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -97,20 +106,23 @@ impl Sandbox {
             (Transport::Wss, options.wss),
         ];
         let wanted = wanted.into_iter().filter_map(|(transport, addr)| addr.map(|addr| (transport, addr))).collect();
-        let listeners = listen(&wanted).await?;
+        let listeners = listen(&wanted, HashMap::new())?;
         let mut addresses = HashMap::new();
         for (transport, listener) in &listeners {
             addresses.insert(*transport, listener.local_addr()?);
         }
         let shared = Arc::new(Shared::new(service, options.clock));
         let running = Running::start(&shared, &tls, listeners);
-        Ok(Self { shared, authority, tls, addresses, running: tokio::sync::Mutex::new(Some(running)) })
+        Ok(Self { shared, authority, tls, addresses, phase: tokio::sync::Mutex::new(Phase::Running(running)) })
     }
 
-    /// Closes every socket at once, as a broker that is killed; rows, records, devices and switches stay.
+    /// Closes every socket at once, as a broker that is killed; rows, records, devices and switches stay, and so does the claim to
+    /// the ports: who connects is refused, and no other program is given them.
     pub async fn stop(&self) {
-        if let Some(running) = self.running.lock().await.take() {
-            running.stop().await;
+        let mut phase = self.phase.lock().await;
+        if let Phase::Running(running) = &mut *phase {
+            let reserved = running.stop().await;
+            *phase = Phase::Stopped(reserved);
             self.shared.stop();
         }
     }
@@ -118,12 +130,12 @@ impl Sandbox {
     /// Listens again on the same ports, after [`stop`](Self::stop), with the same certificate. Does nothing while it runs.
     ///
     /// # Errors
-    /// A port that was taken meanwhile.
+    /// A port that was taken meanwhile, where the system let that happen.
     pub async fn revive(&self) -> io::Result<()> {
-        let mut running = self.running.lock().await;
-        if running.is_none() {
-            let listeners = listen(&self.addresses).await?;
-            *running = Some(Running::start(&self.shared, &self.tls, listeners));
+        let mut phase = self.phase.lock().await;
+        if let Phase::Stopped(reserved) = &mut *phase {
+            let listeners = listen(&self.addresses, std::mem::take(reserved))?;
+            *phase = Phase::Running(Running::start(&self.shared, &self.tls, listeners));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | one per listener | a connection, the end of one of its sessions, the stop, the thaw after half-open |
 //! | one per connection (`session`) | bytes, its queue, the thaw |
-//! | the timer | the core's next due time, a change of the core, the stop |
+//! | the timer | the core's next due time, a change of the core |
 
 use std::collections::HashMap;
 use std::io;
@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -23,12 +23,18 @@ use crate::uplink::Transport;
 
 /// Connections of one listener; who comes beyond waits in the kernel's backlog.
 const CONNECTIONS: usize = 256;
+/// Connections that the kernel may keep waiting.
+const BACKLOG: u32 = 128;
 
 /// The tasks between start and stop.
 pub(super) struct Running {
     stop: CancellationToken,
-    tasks: JoinSet<()>,
+    listeners: JoinSet<Option<Reserved>>,
+    timer: JoinSet<()>,
 }
+
+/// A port that is taken while nobody listens on it: who connects is refused, and no other program is given it meanwhile.
+pub(super) type Reserved = (Transport, TcpSocket);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -36,16 +42,31 @@ impl Drop for Running {
     }
 }
 
-/// Takes the ports.
-pub(super) async fn listen(wanted: &HashMap<Transport, SocketAddr>) -> io::Result<Vec<(Transport, TcpListener)>> {
-    let mut listeners = Vec::with_capacity(wanted.len());
-    for (&transport, addr) in wanted {
-        let listener = TcpListener::bind(addr).await.map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot listen for {transport} on {addr}: {error}"))
-        })?;
-        listeners.push((transport, listener));
+/// Takes the ports and listens; a port that is reserved is taken from there.
+pub(super) fn listen(
+    wanted: &HashMap<Transport, SocketAddr>,
+    mut reserved: HashMap<Transport, TcpSocket>,
+) -> io::Result<Vec<(Transport, TcpListener)>> {
+    let mut listener = |transport, addr| match reserved.remove(&transport) {
+        Some(socket) => socket.listen(BACKLOG),
+        None => reserve(addr)?.listen(BACKLOG),
+    };
+    let mut named = |(&transport, &addr): (&Transport, &SocketAddr)| match listener(transport, addr) {
+        Ok(listener) => Ok((transport, listener)),
+        Err(error) => Err(io::Error::new(error.kind(), format!("cannot listen for {transport} on {addr}: {error}"))),
+    };
+    wanted.iter().map(&mut named).collect()
+}
+
+/// Takes a port without listening on it.
+fn reserve(addr: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Elsewhere than on Unix this would let two programs listen on one port.
+    if cfg!(unix) {
+        socket.set_reuseaddr(true)?;
     }
-    Ok(listeners)
+    socket.bind(addr)?;
+    Ok(socket)
 }
 
 impl Running {
@@ -56,25 +77,32 @@ impl Running {
         for (transport, listener) in listeners {
             tasks.spawn(accept(Arc::clone(shared), transport, tls.clone(), listener, stop.clone()));
         }
-        tasks.spawn(watch_time(Arc::clone(shared), stop.clone()));
-        Self { stop, tasks }
+        let mut timer = JoinSet::new();
+        timer.spawn(watch_time(Arc::clone(shared)));
+        Self { stop, listeners: tasks, timer }
     }
 
-    /// Closes every socket, and returns when all of them are closed.
-    pub(super) async fn stop(mut self) {
+    /// Closes every socket, and returns the ports when all of them are closed.
+    pub(super) async fn stop(&mut self) -> HashMap<Transport, TcpSocket> {
         self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
+        self.timer.shutdown().await;
+        let mut reserved = HashMap::new();
+        while let Some(ended) = self.listeners.join_next().await {
+            reserved.extend(ended.ok().flatten());
+        }
+        reserved
     }
 }
 
-/// Accepts connections until the stop, then closes all of them.
+/// Accepts connections until the stop, then closes all of them and keeps the port.
 async fn accept(
     shared: Arc<Shared>,
     transport: Transport,
     tls: TlsAcceptor,
     listener: TcpListener,
     stop: CancellationToken,
-) {
+) -> Option<Reserved> {
+    let addr = listener.local_addr().ok();
     let mut sessions = JoinSet::new();
     loop {
         let next = async {
@@ -92,7 +120,9 @@ async fn accept(
         }
     }
     drop(listener);
+    let reserved = addr.and_then(|addr| reserve(addr).ok());
     sessions.shutdown().await;
+    reserved.map(|socket| (transport, socket))
 }
 
 fn open(
@@ -109,7 +139,7 @@ fn open(
 }
 
 /// Lets the core do what is due.
-async fn watch_time(shared: Arc<Shared>, stop: CancellationToken) {
+async fn watch_time(shared: Arc<Shared>) {
     loop {
         let wait = shared.time_to_due();
         let sleep = async {
@@ -119,7 +149,6 @@ async fn watch_time(shared: Arc<Shared>, stop: CancellationToken) {
             }
         };
         tokio::select! {
-            () = stop.cancelled() => return,
             () = shared.changed() => {}
             () = sleep => shared.with(|service, now| ((), service.tick(now))),
         }

@@ -195,7 +195,9 @@ mod tests {
         }
 
         #[test]
-        fn hostile_pairs_never_panic(pieces in prop::collection::vec("(field[0-9]{0,3}|created_at|status|lat|%|[&=+]|.){0,3}", 0..20)) {
+        fn hostile_pairs_never_panic(
+            pieces in prop::collection::vec("(field[0-9]{0,3}|created_at|status|lat|%|[&=+]|.){0,3}", 0..20),
+        ) {
             let _ = Update::from_form(pieces.concat().as_bytes());
         }
     }

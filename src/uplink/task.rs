@@ -12,7 +12,7 @@ use tokio_rustls::rustls;
 
 use crate::hal::Clock;
 use crate::spool::Spool;
-use crate::thingspeak::credentials;
+use crate::thingspeak::credentials::{self, Credentials};
 use crate::thingspeak::update;
 use crate::time::{Mono, Now};
 use crate::uplink::failure::{Failure, Kind};
@@ -126,10 +126,7 @@ impl Uplink {
 
     async fn connect(&mut self, link: &mut Option<Link>, tls: &mut Option<Arc<rustls::ClientConfig>>) -> Event {
         let connecting = async {
-            let credentials = self.credentials.read().map_err(|error| Failure::new(Kind::Login, error.to_string()))?;
-            if self.broker.transport.is_encrypted() && tls.is_none() {
-                *tls = Some(tls::client_config(self.broker.ca_file.as_deref())?);
-            }
+            let credentials = read_secrets(&self.credentials, &self.broker, tls).await?;
             Link::connect(&self.broker, &credentials, tls.clone(), self.clock.now().utc).await
         };
         let connected = tokio::select! {
@@ -185,6 +182,26 @@ impl Uplink {
 enum Outcome {
     Event(Event),
     Done,
+}
+
+/// Reads the credentials, and the roots where they are not known yet. Disks are slow: not on the runtime's thread.
+async fn read_secrets(
+    source: &credentials::Source,
+    broker: &Broker,
+    tls: &mut Option<Arc<rustls::ClientConfig>>,
+) -> Result<Credentials, Failure> {
+    let source = source.clone();
+    let roots = (broker.transport.is_encrypted() && tls.is_none()).then(|| broker.ca_file.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let credentials = source.read().map_err(|error| Failure::new(Kind::Login, error.to_string()))?;
+        let config = roots.map(|ca_file| tls::client_config(ca_file.as_deref())).transpose()?;
+        Ok((credentials, config))
+    });
+    let (credentials, config) = read.await.expect("reading files does not panic")?;
+    if config.is_some() {
+        *tls = config;
+    }
+    Ok(credentials)
 }
 
 /// Waits for the stop and returns until when the session may go on; once.

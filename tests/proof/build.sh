@@ -35,6 +35,8 @@ build_gpio_sim() {
             "linux-kbuild-${version%-amd64}" linux-source-6.12/bookworm-backports
         # The one absolute path in the headers.
         sed -i "s#^include /usr/src#include $work/unpacked/usr/src#" "$headers/Makefile"
+        # The kernel's type information would be added to the module, which takes one more tool (pahole) and serves nobody.
+        rm "$headers/vmlinux"
         tar -C "$work" -xf "$work/unpacked/usr/src/linux-source-6.12.tar.xz" --strip-components=3 \
             linux-source-6.12/drivers/gpio/gpio-sim.c linux-source-6.12/kernel/irq/irq_sim.c
         # A module may not link to an object of its own name.

@@ -33,11 +33,11 @@ boot() {
         -kernel "$cache/$architecture/root/boot/vmlinuz-$kernel")
     case $1 in
         amd64) qemu=(qemu-system-x86_64 -M q35 -accel "tcg,thread=multi" -cpu max -m 1024 -smp 2 "${qemu[@]}"
-            -append "console=ttyS0 quiet panic=-1") ;;
+            -append "console=ttyS0 loglevel=1 panic=-1") ;;
         # iomem=relaxed lets root map the GPIO registers through /dev/mem; a Pi's own kernel has /dev/gpiomem for it.
         pi3) qemu=(qemu-system-aarch64 -M raspi3b "${qemu[@]}"
             -dtb "$cache/arm64/root/usr/lib/linux-image-$kernel/broadcom/bcm2837-rpi-3-b.dtb"
-            -append "console=ttyAMA0,115200 quiet panic=-1 iomem=relaxed") ;;
+            -append "console=ttyAMA0,115200 loglevel=1 panic=-1 iomem=relaxed") ;;
     esac
     run_until_verdict "$2" "${qemu[@]}"
 }

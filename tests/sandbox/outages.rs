@@ -16,6 +16,7 @@ async fn a_killed_broker_comes_back_on_its_ports_with_its_rows_and_its_certifica
         let mut client = Client::online(&sandbox, transport).await;
         let before = sandbox.addr(transport);
         sandbox.stop().await;
+        sandbox.stop().await;
         client.incoming().await.expect_err("the socket is closed");
         Client::connect(client_options(&sandbox, transport, &ca)).await.err().expect("nobody listens");
         assert!(sandbox.connected().is_empty());

@@ -88,7 +88,6 @@ async fn serve(args: &Args) -> anyhow::Result<ExitCode> {
         mosquitto = folder.write_mosquitto_options(&arg.name, device, sandbox.addr(Transport::Tcp))?;
     }
     let welcome = Welcome { sandbox: &sandbox, folder: &folder, devices: &devices_by_name, mosquitto };
-    print(&welcome)?;
     let half_open = async {
         match args.switches.half_open {
             Some(after) => sleep(after).await,
@@ -99,8 +98,10 @@ async fn serve(args: &Args) -> anyhow::Result<ExitCode> {
         std::future::pending::<()>().await;
     };
     tokio::select! {
+        // Ctrl-C must be caught before anyone can read that the sandbox is there.
+        biased;
         ended = tokio::signal::ctrl_c() => ended.context("Ctrl-C cannot be waited for")?,
-        error = log(&sandbox) => return Err(error.into()),
+        error = log(&sandbox, &welcome) => return Err(error.into()),
         () = half_open => {}
     }
     sandbox.stop().await;
@@ -108,9 +109,12 @@ async fn serve(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints every record; it ends when nobody reads any more.
-async fn log(sandbox: &Sandbox) -> io::Error {
+/// Prints what there is to know and then every record; it ends when nobody reads any more.
+async fn log(sandbox: &Sandbox, welcome: &Welcome<'_>) -> io::Error {
     let mut mark = Mark::default();
+    if let Err(error) = print(welcome) {
+        return error;
+    }
     loop {
         for record in sandbox.next_records(&mut mark).await {
             if let Err(error) = print(&record) {

@@ -50,7 +50,7 @@ fn intake() -> Intake {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("map.toml");
     let checked = config::parse(MAP, &path).unwrap_or_else(|faults| panic!("{faults}"));
-    Intake::new(&checked.settings)
+    Intake::new(&checked.settings, Mono::default())
 }
 
 fn now(seconds: f64) -> Now {
@@ -146,6 +146,7 @@ fn a_sensor_whose_thread_is_stuck_is_found_by_its_silence() {
 #[test]
 fn an_output_is_reported_at_its_change_and_in_every_slot_after() {
     let mut intake = intake();
+    intake.level(now(2.0), 0, Drive::OFF);
     assert!(intake.level(now(3.0), 0, Drive::ON), "a change closes the slot early");
     let (entries, _) = close(&mut intake, 3.0);
     assert_eq!(field(&entries[0], 8), Some(1.0));

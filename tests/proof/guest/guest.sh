@@ -1,6 +1,8 @@
-# shellcheck shell=sh
+# shellcheck shell=dash
 # What probes share. A probe sources this first; it stops at the first failure.
 set -eu
+
+sandbox=/tmp/sandbox
 
 # Says a sentence with the machine's own time.
 say() {
@@ -27,9 +29,49 @@ wait_for() {
     say "$what"
 }
 
-# is VALUE COMMAND...: whether the command prints just that.
-is() {
+# prints VALUE COMMAND...: whether the command prints just that.
+prints() {
     expected=$1
     shift
     [ "$("$@")" = "$expected" ]
+}
+
+# Starts the ThingSpeak look-alike: channel 1 for entries, 2 for commands, an update every second.
+start_sandbox() {
+    gatepost sandbox serve --dir "$sandbox" --channel 1:paid --channel 2:paid >/tmp/sandbox.log 2>&1 &
+    wait_for 30 "the sandbox listens" test -s "$sandbox/endpoints"
+}
+
+# Starts the daemon on the row's map, and waits until it can be commanded.
+start_daemon() {
+    gatepost check map.toml >/tmp/check.log 2>&1 || fail "the map has faults"
+    gatepost run --verbose --config map.toml >/tmp/daemon.log 2>&1 &
+    daemon=$!
+    wait_for 60 "the daemon is online" grep -q 'link up' /tmp/daemon.log
+}
+
+# How many lines the daemon has claimed from the kernel: the cdev back end claims each, rppal none of its outputs.
+claimed_lines() {
+    grep -c gatepost /sys/kernel/debug/gpio || true
+}
+
+# stored PAIR: whether the last entry of channel 1 that has this field holds this value, as in field1=0.
+stored() {
+    prints "$1" sh -c "grep 'channel 1 stored' /tmp/sandbox.log | grep -o '${1%%=*}=[^ ]*' | tail -n 1"
+}
+
+# Sends a field update to channel 2, as any other MQTT device would. The channel takes one a second.
+send() {
+    sleep 1.1
+    say "field update: $1"
+    gatepost sandbox publish --dir "$sandbox" --channel 2 "$1" >/tmp/publish.log 2>&1 || fail "the update $1 was not stored"
+}
+
+# Ends the daemon as systemd would, and expects it to say that all went well.
+stop_daemon() {
+    kill "$daemon"
+    status=0
+    wait "$daemon" || status=$?
+    [ "$status" = 0 ] || fail "the daemon ended with $status"
+    say "the daemon has stopped with 0"
 }

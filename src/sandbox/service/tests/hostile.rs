@@ -72,7 +72,11 @@ proptest! {
     }
 
     #[test]
-    fn topics_and_payloads_of_any_kind_never_panic(topic in ".{0,40}", payload: Vec<u8>, field in "channels/[12]/publish(/fields/field[0-9])?") {
+    fn topics_and_payloads_of_any_kind_never_panic(
+        topic in ".{0,40}",
+        field in "channels/[12]/publish(/fields/field[0-9])?",
+        payload: Vec<u8>,
+    ) {
         let mut bench = Bench::new(Switches::default());
         let id = bench.online("writer");
         for topic in [topic, field] {

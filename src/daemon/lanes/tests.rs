@@ -1,0 +1,117 @@
+//! Lanes on the simulated machine, with files that hang and drivers that panic.
+
+use std::io;
+use std::path::Path;
+use std::sync::mpsc;
+
+use super::*;
+use crate::config;
+use crate::daemon::event::Event;
+use crate::daemon::intake::Intake;
+use crate::hal::sim::Sim;
+
+/// What a busy machine may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const MAP: &str = r#"
+version = 1
+
+[device.d]
+client_id = "c"
+username = "c"
+password = "p"
+
+[channel.house]
+id = 7
+license = "paid"
+every = "2s"
+
+[[sensor]]
+name = "sick"
+use = "file"
+path = "/simulated/sick"
+every = "50ms"
+timeout = "50ms"
+to.value = "house.field1"
+
+[[sensor]]
+name = "well"
+use = "file"
+path = "/simulated/well"
+every = "50ms"
+timeout = "50ms"
+to.value = "house.field2"
+"#;
+
+const SICK: SensorId = SensorId(0);
+const WELL: SensorId = SensorId(1);
+
+type Readings = mpsc::Receiver<(SensorId, Result<f64, Fault>)>;
+
+fn start(sim: &Sim) -> (Lanes, Readings) {
+    sim.file(Path::new("/simulated/well"), |_| Ok("21".to_owned()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let map = config::parse(MAP, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+    let (tell, readings) = mpsc::channel();
+    let gate = Gate::new(
+        Intake::new(&map.settings, Mono::default()),
+        Arc::new(move |event| {
+            if let Event::Reading(reading) = event {
+                // The test may have seen enough.
+                let _ = tell.send((reading.sensor, reading.value.clone()));
+            }
+        }),
+    );
+    let lanes = Lanes::start(&map.settings.sensors, &sim.hal(), &gate).expect("threads");
+    (lanes, readings)
+}
+
+fn wait_for(readings: &Readings, wanted: impl Fn(SensorId, &Result<f64, Fault>) -> bool) {
+    loop {
+        let (sensor, value) = readings.recv_timeout(PATIENCE).expect("a reading in time");
+        if wanted(sensor, &value) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_driver_that_panics_becomes_a_fault_and_the_others_go_on() {
+    let sim = Sim::new(None).expect("no folder");
+    sim.file(Path::new("/simulated/sick"), |_| panic!("index out of bounds"));
+    let (lanes, readings) = start(&sim);
+    wait_for(&readings, |sensor, value| {
+        sensor == SICK && *value == Err(Fault::Panicked("index out of bounds".to_owned()))
+    });
+    wait_for(&readings, |sensor, value| sensor == WELL && *value == Ok(21.0));
+    wait_for(&readings, |sensor, value| sensor == SICK && matches!(value, Err(Fault::Panicked(_))));
+    lanes.stop(PATIENCE);
+}
+
+#[test]
+fn a_read_that_hangs_holds_up_the_others_only_until_the_rescue_and_comes_back_when_it_ends() {
+    let sim = Sim::new(None).expect("no folder");
+    let (release, hang) = mpsc::channel::<()>();
+    let hang = Mutex::new(hang);
+    sim.file(Path::new("/simulated/sick"), move |_| {
+        // Hangs until the test lets go, and every time after that answers at once.
+        let _ = hang.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        Err(io::Error::other("let go"))
+    });
+    let (lanes, readings) = start(&sim);
+    // Long after every time-out: at the latest now the sick one hangs, and the others with it.
+    let hours_later = Mono::new(sim.hal().clock.now().mono.since_boot() + Duration::from_secs(3600));
+    let until = std::time::Instant::now() + PATIENCE;
+    while !lanes.lanes.iter().any(|lane| lane.queue().in_time_until.is_some() && lane.queue().sensors.len() == 1) {
+        assert!(std::time::Instant::now() < until, "the sick sensor's read was never seen hanging");
+        thread::sleep(Duration::from_millis(1));
+    }
+    lanes.rescue(hours_later);
+    for _ in 0..3 {
+        wait_for(&readings, |sensor, value| sensor == WELL && value.is_ok());
+    }
+    drop(release);
+    wait_for(&readings, |sensor, value| sensor == SICK && value.is_err());
+    wait_for(&readings, |sensor, value| sensor == SICK && value.is_err());
+    lanes.stop(PATIENCE);
+}
