@@ -107,7 +107,7 @@ fn has_effect(program: &mut Program, line: &str, effect: &str) {
     let until = Instant::now() + SOON;
     loop {
         let said = run(line);
-        if program.hear(effect, Duration::from_secs(5)).is_some() {
+        if program.hear(effect, Duration::from_secs(2)).is_some() {
             return;
         }
         assert!(Instant::now() < until, "{line}\nhas no effect; it says\n{said}");

@@ -52,7 +52,7 @@ fn its_lines_make_a_map_and_its_commands_reach_that_map() {
     let mut daemon = Program::start(command);
     daemon.wait_for("link up");
     sandbox.wait_for("channel 1 stored entry 1");
-    daemon.wait_for("entry stored channel=channel1");
+    daemon.wait_for("stored as 1");
 
     let mut published = Program::start(typed(&printed("sandbox publish")));
     assert!(published.wait_for_end().success(), "{}", published.said());

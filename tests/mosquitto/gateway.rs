@@ -3,12 +3,17 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use gatepost::uplink::Transport;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, GATEWAY, PASSWORD};
-use crate::program::{Program, gatepost, wait_until};
+use crate::program::{Program, SOON, gatepost};
+
+/// How often a pin's file is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Channel 1 has the tank and the time since boot in each entry, channel 2 a field by itself, channel 3 takes commands.
 const MAP: &str = r#"
@@ -139,7 +144,11 @@ impl Gateway {
 
     /// Waits until a pin has this voltage: 1 is 3.3 V.
     pub(crate) fn wait_for_pin(&self, pin: &str, level: &str) {
-        wait_until(&format!("{pin} at {level}"), || self.pin(pin) == level);
+        let until = Instant::now() + SOON;
+        while self.pin(pin) != level {
+            assert!(Instant::now() < until, "{pin} is never at {level}");
+            thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// The voltage of a pin; empty while nobody holds it.

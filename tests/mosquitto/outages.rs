@@ -15,16 +15,25 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// How long two programs with one client id are watched.
 const RIVALRY: Duration = Duration::from_secs(15);
 
-/// The time of an entry of channel 1 that the watcher has heard.
-fn time_of(line: &str) -> Utc {
-    let (_, at) = line.split_once("created_at=").unwrap_or_else(|| panic!("no time: {line}"));
-    Utc::parse(at).unwrap_or_else(|| panic!("no time: {line}"))
+/// The log's words for what happens to an entry of channel 1.
+const OF_CHANNEL: &str = "channel greenhouse: entry of ";
+
+/// The time behind these words.
+fn time_after(words: &str, line: &str) -> Utc {
+    let rest = line.split_once(words).map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default());
+    rest.and_then(Utc::parse).unwrap_or_else(|| panic!("no time behind {words:?}: {line}"))
+}
+
+/// The time of the next entry of channel 1 that the watcher hears.
+fn next_heard(watcher: &mut Program) -> Utc {
+    time_after("created_at=", &watcher.wait_for("channels/1/publish "))
 }
 
 /// Times of the entries that its log says were closed.
 fn closed(program: &Program) -> Vec<Utc> {
-    let of_channel = "entry waits channel=greenhouse";
-    program.said().lines().filter(|line| line.contains(of_channel)).map(time_of).collect()
+    let said = program.said();
+    let lines = said.lines().filter(|line| line.contains(OF_CHANNEL) && line.contains(" waits"));
+    lines.map(|line| time_after(OF_CHANNEL, line)).collect()
 }
 
 /// Starts the broker again with a watcher that misses nothing: until it is there, the gateway is kept from connecting.
@@ -44,10 +53,10 @@ fn a_broker_that_comes_later_gets_what_was_measured_before() {
     let mut program = gateway.run();
     program.wait_for("link down: nothing listens at localhost:");
     gateway.wait_for_pin("GPIO17", "0");
-    let first = time_of(&program.wait_for("entry waits channel=greenhouse"));
+    let first = time_after(OF_CHANNEL, &program.wait_for(OF_CHANNEL));
     let mut watcher = revive(&mut broker, &program);
     program.wait_for("link up again after");
-    assert_eq!(time_of(&watcher.wait_for("channels/1/publish ")), first);
+    assert_eq!(next_heard(&mut watcher), first);
 }
 
 #[test]
@@ -56,12 +65,12 @@ fn entries_of_an_outage_arrive_afterwards_in_order_with_their_own_times() {
     let mut watcher = broker.watch();
     let gateway = Gateway::of(&broker, Transport::Wss);
     let mut program = gateway.run();
-    let first = time_of(&watcher.wait_for("channels/1/publish "));
+    let first = next_heard(&mut watcher);
     drop(watcher);
     broker.kill();
     program.wait_for("link down: the broker closed the connection");
     for _ in 0..4 {
-        program.wait_for("entry waits channel=greenhouse");
+        program.wait_for(OF_CHANNEL);
     }
     let mut watcher = revive(&mut broker, &program);
     program.wait_for("link up again after");
@@ -70,7 +79,7 @@ fn entries_of_an_outage_arrive_afterwards_in_order_with_their_own_times() {
     let last = *all.last().expect("four at least");
     let mut arrived = Vec::new();
     while arrived.last() != Some(&last) {
-        arrived.push(time_of(&watcher.wait_for("channels/1/publish ")));
+        arrived.push(next_heard(&mut watcher));
     }
     assert!(arrived.is_sorted(), "{arrived:?}");
     // The first of them may be the one that was on its way when the broker was killed.
