@@ -1,7 +1,7 @@
 //! When a sensor is read next: on the wall clock's grid while it is well, with growing waits while it is not.
 //!
-//! Pure. Sensors with the same `every` are due at the same instant, which is the slots' grid too: one wake-up serves
-//! them all.
+//! Pure. Sensors with the same `every` are due at the same instant, a moment behind the slots' grid: one wake-up serves
+//! them all, and what is read as often as a slot is long has a value in each slot.
 
 use std::time::Duration;
 
@@ -9,6 +9,10 @@ use crate::time::{Mono, Now};
 
 /// The longest wait between two tries, for sensors that are read more often than this.
 const CAP: Duration = Duration::from_secs(60);
+
+/// How long behind the grid's points. The wall clock is told in whole milliseconds, so that a slot may end up to one behind
+/// its point: a reading on the point itself would fall now into the old slot and now into the new, and leave holes.
+const BEHIND: Duration = Duration::from_millis(2);
 
 /// The schedule of one polled sensor.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +41,7 @@ impl Schedule {
         // The last grid point up to the wait, so that a wait of one `every` is the next grid point.
         let every = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX).max(1);
         let into = u64::try_from(now.utc.millis().rem_euclid(every)).unwrap_or(0);
-        self.next = now.mono + wait - Duration::from_millis(into);
+        self.next = now.mono + wait - Duration::from_millis(into) + BEHIND;
         if self.next <= now.mono {
             self.next = self.next + self.every;
         }
@@ -60,8 +64,22 @@ mod tests {
         let mut late = Schedule::new(Duration::from_secs(5));
         early.done(now(1.3), true);
         late.done(now(4.9), true);
-        assert_eq!(early.next(), now(5.0).mono);
+        assert_eq!(early.next(), now(5.0).mono + BEHIND);
         assert_eq!(late.next(), early.next());
+    }
+
+    #[test]
+    fn a_reading_is_never_taken_before_the_slot_that_begins_on_its_point() {
+        for micros in (0..5_000_000).step_by(123_457) {
+            let mono = Mono::new(Duration::from_micros(10_000_000 + micros));
+            let utc = Utc::from_seconds(1_795_334_400) + Duration::from_millis(10_000 + micros / 1000);
+            let mut schedule = Schedule::new(Duration::from_secs(5));
+            schedule.done(Now { mono, utc }, true);
+            // The slot of a reading at `mono` ends where the milliseconds of its time say.
+            let end_of_slot = mono + Duration::from_millis(5_000 - micros / 1000);
+            let latest_end = now(15.0).mono + Duration::from_millis(1);
+            assert!(end_of_slot <= latest_end && schedule.next() > latest_end, "{micros}");
+        }
     }
 
     #[test]
@@ -85,6 +103,6 @@ mod tests {
         for _ in 0..5 {
             schedule.done(now(0.0), false);
         }
-        assert_eq!(schedule.next(), now(600.0).mono);
+        assert_eq!(schedule.next(), now(600.0).mono + BEHIND);
     }
 }
