@@ -127,7 +127,7 @@ async fn commands(sandbox: &Sandbox, screen: &Screen) {
             screen.say(&format!("  you      ─▶  ThingSpeak dropped it: {why}"));
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn welcome(settings: &Settings, sandbox: &Sandbox, folder: &Folder, pins: &Path) -> String {

@@ -14,9 +14,15 @@ use clap::{Parser, Subcommand};
 /// The exit code for a map with faults: sysexits' EX_CONFIG, which the unit knows not to restart on.
 const EXIT_CONFIG: u8 = 78;
 
+/// Under the list of commands, for who meets them for the first time.
+#[cfg(feature = "sandbox")]
+const WHERE_TO_BEGIN: &str = "New here? `gatepost demo` shows it at work: no account, no Pi and no map needed.";
+#[cfg(not(feature = "sandbox"))]
+const WHERE_TO_BEGIN: &str = "New here? `gatepost check FILE` shows what the daemon would do with a sensor map.";
+
 /// Sensor gateway from a Raspberry Pi to ThingSpeak over MQTT.
 #[derive(Parser)]
-#[command(version, about, propagate_version = true)]
+#[command(version, about, propagate_version = true, after_help = WHERE_TO_BEGIN)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

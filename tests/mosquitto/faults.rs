@@ -28,7 +28,7 @@ fn a_wrong_password_is_told_once_and_heals_with_a_new_credentials_file() {
     assert_eq!(complaints(&program).len(), 1, "once is enough");
     gateway.give_password(PASSWORD);
     program.wait_for("link up again after");
-    program.wait_for("entry received by the broker");
+    program.wait_for("received by the broker");
     let said = program.said();
     assert!(!said.contains("an0ther") && !said.contains(PASSWORD), "no secret in the log");
 }
@@ -84,5 +84,23 @@ fn a_port_of_another_transport_is_told_in_words() {
         let told = program.wait_for("link down: ");
         println!("{transport} at the port for {at}: {told}");
         assert!(told.contains("port"), "{transport} at the port for {at}: {told}");
+    }
+}
+
+#[test]
+fn no_log_level_shows_the_password() {
+    let broker = Broker::start();
+    for transport in [Transport::Tcp, Transport::Wss] {
+        let gateway = Gateway::of(&broker, transport);
+        let mut program = gateway.run_with(&[("RUST_LOG", "trace")]);
+        program.wait_for("received by the broker");
+        program.end_by(Signal::SIGTERM);
+        let said = program.said();
+        // As bytes in hexadecimal, too: that is how libraries show packets.
+        let packet = format!("{:02x?}", PASSWORD.as_bytes()).replace(", ", "");
+        assert!(
+            !said.contains(PASSWORD) && !said.to_lowercase().contains(packet.trim_matches(['[', ']'])),
+            "{transport}"
+        );
     }
 }

@@ -2,12 +2,18 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use gatepost::uplink::Transport;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, GATEWAY, PASSWORD};
-use crate::program::{Program, gatepost, wait_until};
+use crate::program::{Program, SOON, gatepost};
+
+/// How often a pin's file is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Channel 1 has the tank and the time since boot in each entry, channel 2 a field by itself, channel 3 takes commands.
 const MAP: &str = r#"
@@ -110,26 +116,39 @@ impl Gateway {
         );
     }
 
-    /// Starts it; with every entry in its log.
+    /// Starts it, with every entry in its log.
     pub(crate) fn run(&self) -> Program {
-        self.start(&["--verbose"])
+        let mut command = self.command();
+        command.arg("--verbose");
+        Program::start(command)
     }
 
-    /// Starts it as the service manager does.
+    /// Starts it without options, as the service manager does.
     pub(crate) fn run_quietly(&self) -> Program {
-        self.start(&[])
+        Program::start(self.command())
     }
 
-    fn start(&self, options: &[&str]) -> Program {
+    /// Starts it with these in its environment.
+    pub(crate) fn run_with(&self, environment: &[(&str, &str)]) -> Program {
+        let mut command = self.command();
+        command.envs(environment.iter().copied());
+        Program::start(command)
+    }
+
+    fn command(&self) -> Command {
         let mut command = gatepost();
         command.arg("run").arg("--config").arg(self.path("gatepost.toml"));
-        command.arg("--simulate").arg("--pins").arg(self.path("pins")).args(options);
-        Program::start(command)
+        command.arg("--simulate").arg("--pins").arg(self.path("pins"));
+        command
     }
 
     /// Waits until a pin has this voltage: 1 is 3.3 V.
     pub(crate) fn wait_for_pin(&self, pin: &str, level: &str) {
-        wait_until(&format!("{pin} at {level}"), || self.pin(pin) == level);
+        let until = Instant::now() + SOON;
+        while self.pin(pin) != level {
+            assert!(Instant::now() < until, "{pin} is never at {level}");
+            thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// The voltage of a pin; empty while nobody holds it.

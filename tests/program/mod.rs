@@ -1,7 +1,7 @@
 //! A program as a test meets it: its lines as they come, its signals and its end. Shared by the suites that start
 //! programs; it is no suite of its own.
 //!
-//! Whatever was started ends with the value that stands for it, also when the test fails; then what it said is printed.
+//! Whatever was started ends with the value that stands for it, also when the test fails; then its last lines are printed.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ use nix::unistd::Pid;
 
 /// A deadline that only a defect reaches.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// Lines that are shown of a program when a test fails.
+const LAST: usize = 60;
 
 /// gatepost itself, as built for this test.
 pub(crate) fn gatepost() -> Command {
@@ -166,16 +169,13 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("---- {} said:\n{}", self.name, self.said());
+            let said = self.said();
+            let lines: Vec<&str> = said.lines().collect();
+            eprintln!(
+                "---- the last that {} said:\n{}",
+                self.name,
+                lines[lines.len().saturating_sub(LAST)..].join("\n")
+            );
         }
-    }
-}
-
-/// Waits until something is so; a file cannot be listened to without more machinery.
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + SOON;
-    while !is_so() {
-        assert!(Instant::now() < until, "never so: {what}");
-        thread::sleep(Duration::from_millis(20));
     }
 }
