@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use gatepost::sandbox::{Closing, Refusal, SecondConnection, Switches, What};
 use gatepost::uplink::failure::Kind;
-use gatepost::uplink::session::Tuning;
+use gatepost::uplink::session::{Notice, Tuning};
 
 use crate::SOON;
-use crate::stage::{Plan, Stage, until};
+use crate::stage::{Plan, Stage, play, until};
 use crate::told::Told;
 
 const MAP: &str = r#"
@@ -31,13 +31,23 @@ fn a_half_open_link_is_noticed_within_thirty_seconds_with_the_daemons_own_times(
 }
 
 #[tokio::test]
+async fn dead_late_and_contested_links_lose_nothing_and_are_told() {
+    play!(
+        what_was_measured_before_the_broker_was_there_goes_out_when_it_comes,
+        a_quiet_link_that_went_dead_is_noticed_by_its_pings,
+        two_programs_that_kick_each_other_out_do_so_ever_more_rarely_and_say_why,
+        a_second_program_that_is_refused_says_why_and_comes_in_when_the_first_has_gone,
+        echoes_that_stop_do_not_hold_up_what_is_measured_after,
+    );
+}
+
 async fn what_was_measured_before_the_broker_was_there_goes_out_when_it_comes() {
     let stage = Stage::set(Plan::of(MAP)).await;
     stage.sandbox.stop().await;
     let playing = stage.start();
     let diary = &playing.diary;
     diary.wait(0, "nobody listens", |told| told.is_down_by(Kind::Network)).await;
-    until("three entries wait", || (diary.closed().len() >= 3).then_some(())).await;
+    until(|| "three entries wait".to_owned(), || (diary.closed().len() >= 3).then_some(())).await;
     let waiting = diary.closed();
     stage.sandbox.revive().await.expect("its ports are free");
     stage.all_stored(&waiting, diary).await;
@@ -46,7 +56,6 @@ async fn what_was_measured_before_the_broker_was_there_goes_out_when_it_comes() 
     stage.end(playing).await;
 }
 
-#[tokio::test]
 async fn a_quiet_link_that_went_dead_is_noticed_by_its_pings() {
     // Nothing is published, so that nothing but the pings can notice it.
     let map = r#"
@@ -74,18 +83,21 @@ fn tries(stage: &Stage) -> usize {
     stage.sandbox.connects().len()
 }
 
-#[tokio::test]
 async fn two_programs_that_kick_each_other_out_do_so_ever_more_rarely_and_say_why() {
-    let stage = Stage::set(Plan::of(MAP)).await;
+    // Neither knows what the other sends.
+    let stage = Stage::set(Plan { early: true, ..Plan::of(MAP) }).await;
     let (one, other) = (stage.start_online().await, stage.start());
     for playing in [&one, &other] {
         playing.diary.wait(0, "it is thrown out", |told| told.is_down_by(Kind::Closed)).await;
     }
     let taken_over = |what: &What| matches!(what, What::Closed { why: Closing::TakenOver, .. });
-    until("four times", || {
-        let count = stage.sandbox.records().iter().filter(|record| taken_over(&record.what)).count();
-        (count >= 4).then_some(())
-    })
+    until(
+        || "four times".to_owned(),
+        || {
+            let count = stage.sandbox.records().iter().filter(|record| taken_over(&record.what)).count();
+            (count >= 4).then_some(())
+        },
+    )
     .await;
     // The waits of both grow threefold at most: a hot loop would make thousands of tries meanwhile.
     assert!(tries(&stage) < 20, "{} tries", tries(&stage));
@@ -96,7 +108,6 @@ async fn two_programs_that_kick_each_other_out_do_so_ever_more_rarely_and_say_wh
     }
 }
 
-#[tokio::test]
 async fn a_second_program_that_is_refused_says_why_and_comes_in_when_the_first_has_gone() {
     let switches = Switches { second_connection: SecondConnection::RefuseNew, ..Switches::default() };
     let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
@@ -110,4 +121,25 @@ async fn a_second_program_that_is_refused_says_why_and_comes_in_when_the_first_h
     stage.end(one).await;
     other.diary.wait(0, "the second comes in", Told::is_up).await;
     stage.end(other).await;
+}
+
+async fn echoes_that_stop_do_not_hold_up_what_is_measured_after() {
+    let stage = Stage::set(Plan::of(MAP)).await;
+    let playing = stage.start_online().await;
+    let diary = &playing.diary;
+    diary.wait(0, "an echo is seen", |told| told.stored().is_some()).await;
+    stage.sandbox.set(Switches { no_echo: true, ..Switches::default() });
+    diary.wait(0, "one is given up", |told| matches!(told, Told::Uplink(Notice::Doubtful { .. }))).await;
+    let mark = diary.end();
+    let sent_once = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { again: 0, .. }));
+    until(
+        || format!("entries are freed as received\n{}", diary.text(mark)),
+        || (diary.since(mark).iter().filter(|told| sent_once(told)).count() >= 3).then_some(()),
+    )
+    .await;
+    let entries = diary.closed();
+    stage.all_stored(&entries, diary).await;
+    let diary = stage.end(playing).await;
+    let given_up = diary.count(|told| matches!(told, Told::Uplink(Notice::Doubtful { .. })));
+    assert_eq!(given_up, 1, "{}", diary.text(0));
 }

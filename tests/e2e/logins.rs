@@ -4,7 +4,7 @@ use gatepost::sandbox::{Authority, Device, What};
 use gatepost::uplink::failure::Kind;
 use secrecy::ExposeSecret;
 
-use crate::stage::{Plan, Stage, until};
+use crate::stage::{Plan, Stage, play, until};
 use crate::told::{Diary, Told};
 use crate::{HOUSE, secrets};
 
@@ -30,6 +30,15 @@ fn only_failure(diary: &Diary) -> String {
 }
 
 #[tokio::test]
+async fn who_is_not_let_in_or_not_trusted_is_told_and_heals() {
+    play!(
+        a_reset_password_is_told_once_and_heals_when_the_file_is_replaced,
+        a_missing_or_damaged_credentials_file_is_told_and_heals,
+        a_broker_that_nobody_vouches_for_gets_no_password_until_the_right_root_is_there,
+        a_certificate_for_another_name_is_refused,
+    );
+}
+
 async fn a_reset_password_is_told_once_and_heals_when_the_file_is_replaced() {
     let stage = Stage::set(Plan::of(MAP)).await;
     let reset = Device::generate().credentials.password;
@@ -43,10 +52,13 @@ async fn a_reset_password_is_told_once_and_heals_when_the_file_is_replaced() {
     let mark = diary.end();
     stage.sandbox.set_password(&device.credentials.client_id, reset.expose_secret());
     diary.wait(mark, "the login is refused", |told| told.is_down_by(Kind::Login)).await;
-    until("a second refusal", || {
-        let refused = |what: &What| matches!(what, What::Refused { .. });
-        (stage.sandbox.records().iter().filter(|record| refused(&record.what)).count() >= 2).then_some(())
-    })
+    until(
+        || "a second refusal".to_owned(),
+        || {
+            let refused = |what: &What| matches!(what, What::Refused { .. });
+            (stage.sandbox.records().iter().filter(|record| refused(&record.what)).count() >= 2).then_some(())
+        },
+    )
     .await;
     let refusals = diary.count(|told| told.is_down_by(Kind::Login));
     assert_eq!(refusals, 1, "told once, however often it is tried");
@@ -61,14 +73,13 @@ async fn a_reset_password_is_told_once_and_heals_when_the_file_is_replaced() {
     secrets::assert_kept(reset.expose_secret());
 }
 
-#[tokio::test]
 async fn a_missing_or_damaged_credentials_file_is_told_and_heals() {
     let stage = Stage::set(Plan::of(MAP)).await;
     let text = stage.device.credentials_text();
     let playing = {
         // `check` looks at the file, so it is damaged after the start.
         let settings = stage.settings();
-        stage.damage_credentials(&text.replace("password", "pass word"));
+        stage.damage_credentials(&text.replace("password", "# password"));
         stage.start_with(settings)
     };
     playing.diary.wait(0, "there is no login", |told| told.is_down_by(Kind::Login)).await;
@@ -79,7 +90,6 @@ async fn a_missing_or_damaged_credentials_file_is_told_and_heals() {
     assert!(words.contains("mqtt_credentials.txt holds no password"), "{words}");
 }
 
-#[tokio::test]
 async fn a_broker_that_nobody_vouches_for_gets_no_password_until_the_right_root_is_there() {
     let stage = Stage::set(Plan::of(MAP)).await;
     let other = Authority::new().expect("random numbers");
@@ -94,7 +104,6 @@ async fn a_broker_that_nobody_vouches_for_gets_no_password_until_the_right_root_
     assert!(words.contains("signed by nobody this machine trusts") && words.contains("ca_file"), "{words}");
 }
 
-#[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
     let stage = Stage::set(Plan { names: vec!["mqtt3.thingspeak.com".to_owned()], ..Plan::of(MAP) }).await;
     let playing = stage.start();

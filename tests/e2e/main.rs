@@ -4,11 +4,14 @@
 //! the end holds everything the daemon sent against the documented forms (`dump`) and every log line against the
 //! device's password (`secrets`).
 //!
+//! Most of a scenario's time is waiting, so that those of a module play at once ([`stage::together`]).
+//!
 //! Nothing here depends on how fast the machine is: everything waits for an event, with a deadline that only a defect
 //! reaches. What depends on time alone (back-off, pacing, slots) is tested in the cores, on virtual clocks.
 #![cfg(feature = "sandbox")]
 
 mod dump;
+mod every_switch;
 mod links;
 mod logins;
 mod outputs;
@@ -17,7 +20,6 @@ mod renewal;
 mod secrets;
 mod sensors;
 mod stage;
-mod switches;
 mod told;
 mod wires;
 

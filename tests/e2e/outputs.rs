@@ -7,7 +7,7 @@ use gatepost::sandbox::{Closing, Switches, What};
 use gatepost::time::Utc;
 
 use crate::SWITCHES;
-use crate::stage::{Plan, Stage};
+use crate::stage::{Plan, Stage, play};
 use crate::told::{Diary, Told};
 
 const LAMP: usize = 0;
@@ -36,6 +36,14 @@ async fn driven(diary: &Diary, mark: usize, output: usize, drive: Drive) {
 }
 
 #[tokio::test]
+async fn commands_are_judged_and_obeyed() {
+    play!(
+        rubbish_is_refused_in_words_and_moves_nothing,
+        a_command_that_is_old_when_it_is_heard_is_refused,
+        a_channel_that_only_commands_gets_no_entry,
+    );
+}
+
 async fn rubbish_is_refused_in_words_and_moves_nothing() {
     let stage = Stage::set(Plan::of(MAP)).await;
     let playing = stage.start_online().await;
@@ -63,7 +71,6 @@ async fn rubbish_is_refused_in_words_and_moves_nothing() {
     assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(true)), "the stop levels");
 }
 
-#[tokio::test]
 async fn a_command_that_is_old_when_it_is_heard_is_refused() {
     let switches = Switches { push_last_on_subscribe: true, ..Switches::default() };
     let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
@@ -91,7 +98,6 @@ async fn a_command_that_is_old_when_it_is_heard_is_refused() {
     stage.end(playing).await;
 }
 
-#[tokio::test]
 async fn a_channel_that_only_commands_gets_no_entry() {
     let stage = Stage::set(Plan::of(MAP)).await;
     let playing = stage.start_online().await;

@@ -8,7 +8,8 @@ use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::sandbox::{Record, Row, What};
 
-use crate::stage::{Plan, Stage};
+use crate::stage::{Plan, Stage, play, until};
+use crate::told::Diary;
 use crate::{HOUSE, SWITCHES};
 
 /// A door that closes the slot early, in a slot that would end in an hour; and a lamp that tells when the feed was heard.
@@ -32,21 +33,30 @@ const DOOR: &str = r#"
 "#;
 
 /// Waits for the next row of ours behind the last one known.
-async fn next_row(stage: &Stage, known: usize) -> Row {
-    crate::stage::until("a row", || stage.rows().get(known).cloned()).await
+async fn next_row(stage: &Stage, diary: &Diary, known: usize) -> Row {
+    let text = || format!("a row\n{}", diary.text(0));
+    until(text, || stage.rows().get(known).cloned()).await
 }
 
 #[tokio::test]
+async fn entries_keep_the_interval_and_their_form() {
+    play!(
+        a_change_closes_the_slot_early_and_keeps_the_interval,
+        an_update_by_somebody_else_delays_ours_by_the_interval,
+        a_field_of_its_own_is_sent_as_a_bare_value_beside_the_entry,
+    );
+}
+
 async fn a_change_closes_the_slot_early_and_keeps_the_interval() {
     let stage = Stage::set(Plan::of(DOOR)).await;
     let playing = stage.start_online().await;
     // The first level is a change from nothing.
-    let mut rows = vec![next_row(&stage, 0).await];
+    let mut rows = vec![next_row(&stage, &playing.diary, 0).await];
     assert_eq!(rows[0].field(4), Some("1"), "pulled up");
     for (known, high) in [(1, false), (2, true), (3, false)] {
         stage.sim.set_pin(Pin(22), high);
         stage.sim.look_at_pins();
-        rows.push(next_row(&stage, known).await);
+        rows.push(next_row(&stage, &playing.diary, known).await);
         assert_eq!(rows[known].field(4), Some(if high { "1" } else { "0" }));
     }
     for pair in rows.windows(2) {
@@ -56,11 +66,10 @@ async fn a_change_closes_the_slot_early_and_keeps_the_interval() {
     stage.end(playing).await;
 }
 
-#[tokio::test]
 async fn an_update_by_somebody_else_delays_ours_by_the_interval() {
     let stage = Stage::set(Plan::of(DOOR)).await;
     let playing = stage.start_online().await;
-    next_row(&stage, 0).await;
+    next_row(&stage, &playing.diary, 0).await;
     for (known, high, drive) in [(1, false, Drive::ON), (2, true, Drive::OFF), (3, false, Drive::ON)] {
         let mark = playing.diary.end();
         let value = if drive.is_on() { "1" } else { "0" };
@@ -69,14 +78,13 @@ async fn an_update_by_somebody_else_delays_ours_by_the_interval() {
         playing.diary.wait(mark, "it was heard", |told| told.is_driven(0, drive, Reason::Command)).await;
         stage.sim.set_pin(Pin(22), high);
         stage.sim.look_at_pins();
-        let ours = next_row(&stage, known).await;
+        let ours = next_row(&stage, &playing.diary, known).await;
         assert!(ours.arrived.mono.since(theirs.arrived.mono) >= Duration::from_secs(1), "{ours:?} {theirs:?}");
     }
     // The end holds that nothing of ours was dropped as too early.
     stage.end(playing).await;
 }
 
-#[tokio::test]
 async fn a_field_of_its_own_is_sent_as_a_bare_value_beside_the_entry() {
     let map = r#"
         [channel.house]

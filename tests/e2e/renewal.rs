@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatepost::sandbox::{Closing, SecondConnection, Switches, What};
 use gatepost::uplink::session::Notice;
 
-use crate::stage::{Plan, Stage, until};
+use crate::stage::{Plan, Stage, play, until};
 use crate::told::{Diary, Told};
 
 /// A map that only listens: nothing but pings flows.
@@ -55,7 +55,7 @@ fn gaps(diary: &Diary) -> Vec<Duration> {
 }
 
 async fn renewals(stage: &Stage, diary: &Diary, count: usize) {
-    until("the session is renewed", || (gaps(diary).len() >= count).then_some(())).await;
+    until(|| "the session is renewed".to_owned(), || (gaps(diary).len() >= count).then_some(())).await;
     let cut = |what: &What| matches!(what, What::Closed { why, .. } if *why != Closing::Goodbye);
     let records = stage.sandbox.records();
     assert!(!records.iter().any(|record| cut(&record.what)), "every session ended with DISCONNECT");
@@ -64,6 +64,13 @@ async fn renewals(stage: &Stage, diary: &Diary, count: usize) {
 }
 
 #[tokio::test]
+async fn sessions_are_renewed_without_loss() {
+    play!(
+        a_session_in_which_only_pings_flow_is_renewed_before_the_broker_cuts_it,
+        renewals_lose_no_entry_and_send_none_twice,
+    );
+}
+
 async fn a_session_in_which_only_pings_flow_is_renewed_before_the_broker_cuts_it() {
     let stage = Stage::set(plan(LISTENING, SecondConnection::KickOld)).await;
     let playing = stage.start_online().await;
@@ -72,14 +79,13 @@ async fn a_session_in_which_only_pings_flow_is_renewed_before_the_broker_cuts_it
     assert!(stage.sandbox.connects().len() >= 5);
 }
 
-#[tokio::test]
 async fn renewals_lose_no_entry_and_send_none_twice() {
     for second_connection in [SecondConnection::KickOld, SecondConnection::RefuseNew] {
         let stage = Stage::set(plan(PUBLISHING, second_connection)).await;
         let playing = stage.start_online().await;
         let diary = &playing.diary;
         renewals(&stage, diary, 5).await;
-        until("entries were made", || (diary.closed().len() >= 3).then_some(())).await;
+        until(|| "entries were made".to_owned(), || (diary.closed().len() >= 3).then_some(())).await;
         let entries = diary.closed();
         stage.all_stored(&entries, diary).await;
         let again = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { again: 1.., .. }));

@@ -3,6 +3,7 @@
 //! One logger serves the whole program: it holds each line against the passwords of all scenarios, in every form in which a
 //! library may write bytes.
 
+use std::fmt::Write as _;
 use std::sync::{Mutex, Once, PoisonError};
 
 use log::kv::{Key, Value, VisitSource};
@@ -80,8 +81,7 @@ struct Line(String);
 
 impl<'kvs> VisitSource<'kvs> for Line {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
-        self.0.push_str(&format!(" {key}={value}"));
-        Ok(())
+        Ok(write!(self.0, " {key}={value}")?)
     }
 }
 

@@ -218,17 +218,37 @@ pub(crate) struct Playing {
     task: JoinHandle<Result<(), DaemonError>>,
 }
 
-/// Whether a row holds this entry: its time and all of its numbers.
+/// Whether a row holds this entry: all of its numbers, and its time or, where that second was taken, one soon after.
 pub(crate) fn is_row_of(row: &Row, entry: &Entry) -> bool {
     let payload = update::encode(entry);
     let mut pairs = payload.split('&').filter_map(|pair| pair.strip_prefix("field")?.split_once('='));
-    row.created_at == entry.created_at
+    row.created_at >= entry.created_at
+        && row.created_at.since(entry.created_at) < Duration::from_secs(8)
         && pairs.all(|(field, value)| row.field(field.parse().expect("a number")) == Some(value))
 }
 
+/// Waits for scenarios that play at once, and names those that failed.
+pub(crate) async fn together(playing: impl IntoIterator<Item = (&'static str, JoinHandle<()>)>) {
+    let mut failed = Vec::new();
+    for (name, play) in playing {
+        if let Err(panic) = play.await {
+            failed.push(format!("{name}: {panic}"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+/// Plays scenarios at once, by their names.
+macro_rules! play {
+    ($($scenario:ident),+ $(,)?) => {
+        crate::stage::together([$((stringify!($scenario), tokio::spawn($scenario()))),+]).await
+    };
+}
+pub(crate) use play;
+
 /// Looks again and again until there is something.
-pub(crate) async fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    until_within(look).await.unwrap_or_else(|| panic!("never came: {what}"))
+pub(crate) async fn until<T>(what: impl Fn() -> String, look: impl FnMut() -> Option<T>) -> T {
+    until_within(look).await.unwrap_or_else(|| panic!("never came: {}", what()))
 }
 
 async fn until_within<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {

@@ -24,12 +24,12 @@ pub(crate) enum Told {
     Reading(Reading),
     Sensor(Edge),
     Closed(Entry),
-    Dropped(usize),
+    Dropped,
     Uplink(Notice),
     Driven { output: usize, drive: Drive, reason: Reason },
     Refused { output: usize, words: String },
     Rubbish { output: usize, words: String },
-    Output { output: usize, words: Option<String> },
+    OutputFault,
     Stopping,
     Stopped(usize),
 }
@@ -41,14 +41,14 @@ impl Told {
             Event::Reading(reading) => Self::Reading((*reading).clone()),
             Event::Sensor(edge) => Self::Sensor((*edge).clone()),
             Event::Closed(entry) => Self::Closed((*entry).clone()),
-            Event::Dropped(count) => Self::Dropped(*count),
+            Event::Dropped { .. } => Self::Dropped,
             Event::Uplink(_, notice) => Self::Uplink((*notice).clone()),
             Event::Driven { output, drive, reason } => Self::Driven { output: *output, drive: *drive, reason: *reason },
             Event::Refused { output, refusal } => Self::Refused { output: *output, words: refusal.to_string() },
             Event::Rubbish { output, words } => Self::Rubbish { output: *output, words: words.clone() },
-            Event::Output { output, error } => Self::Output { output: *output, words: error.map(ToString::to_string) },
+            Event::Output { .. } => Self::OutputFault,
             Event::Stopping => Self::Stopping,
-            Event::Stopped(waiting) => Self::Stopped(*waiting),
+            Event::Stopped { waiting, .. } => Self::Stopped(*waiting),
         }
     }
 
@@ -157,10 +157,10 @@ impl Diary {
                 length.changed().await.expect("the sender lives in self");
             }
         };
-        match tokio::time::timeout(SOON, search).await {
-            Ok(found) => found,
-            Err(_) => panic!("never told: {what}\n{}", self.text(mark)),
-        }
+        let Ok(found) = tokio::time::timeout(SOON, search).await else {
+            panic!("never told: {what}\n{}", self.text(mark));
+        };
+        found
     }
 
     /// Waits for a line behind `mark`.

@@ -7,7 +7,7 @@ use gatepost::uplink::failure::{Failure, Kind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::stage::{Plan, Stage};
+use crate::stage::{Plan, Stage, play};
 use crate::told::Told;
 
 const MAP: &str = r#"
@@ -32,17 +32,26 @@ async fn failure(transport: Transport, port: impl FnOnce(&Stage) -> u16) -> Fail
 }
 
 #[tokio::test]
+async fn wrong_ports_and_paths_are_told_as_such() {
+    play!(
+        each_wrong_pair_of_transport_and_port_is_told_as_such,
+        a_server_without_mqtt_at_its_path_is_told_as_such,
+        a_port_where_nobody_listens_is_told_as_such,
+        a_server_that_never_answers_does_not_hold_up_the_stop,
+    );
+}
+
 async fn each_wrong_pair_of_transport_and_port_is_told_as_such() {
     use Transport::{Tcp, Tls, Ws, Wss};
     for transport in [Tcp, Tls, Ws, Wss] {
         for listener in [Tcp, Tls, Ws, Wss].into_iter().filter(|listener| *listener != transport) {
             let failure = failure(transport, |stage| stage.sandbox.addr(listener).port()).await;
-            println!("{transport} to the port of {listener}: {:?}: {failure}", failure.kind);
+            assert!(matches!(failure.kind, Kind::Protocol | Kind::Closed), "{transport} to {listener}: {failure:?}");
+            assert!(failure.words.contains("port") && failure.words.contains("localhost"), "{failure}");
         }
     }
 }
 
-#[tokio::test]
 async fn a_server_without_mqtt_at_its_path_is_told_as_such() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("bound").port();
@@ -63,7 +72,6 @@ async fn a_server_without_mqtt_at_its_path_is_told_as_such() {
     assert!(failure.words.contains("404") && failure.words.contains("not ThingSpeak's MQTT port"), "{failure}");
 }
 
-#[tokio::test]
 async fn a_port_where_nobody_listens_is_told_as_such() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
@@ -72,7 +80,6 @@ async fn a_port_where_nobody_listens_is_told_as_such() {
     assert_eq!((failure.kind, failure.words), (Kind::Network, format!("nothing listens at localhost:{port}")));
 }
 
-#[tokio::test]
 async fn a_server_that_never_answers_does_not_hold_up_the_stop() {
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
     let mut stage = Stage::set(Plan::of(MAP)).await;

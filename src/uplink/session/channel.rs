@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::entry::{ChannelId, Column, Entry, Form};
 use crate::spool::{Key, Spool, Waiting};
 use crate::thingspeak::feed::FeedMessage;
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Utc};
 use crate::uplink::Confirm;
 use crate::uplink::pacer::Pacer;
 
@@ -17,6 +17,11 @@ use super::{Action, ChannelSettings, Notice, Tuning};
 const WINDOW: usize = 4;
 /// Entries that left as received and whose echo may still tell their entry id.
 const REMEMBERED: usize = 8;
+/// Rows whose times are remembered: those of two others who write as fast as a paid license allows, for as long as an
+/// entry waits between its slot's end and its sending.
+const TAKEN: usize = 64;
+/// Times have a resolution of one second.
+const SECOND: Duration = Duration::from_secs(1);
 /// Updates of others in a row that ours stand back for. Whoever writes at the license's full rate would leave us no turn.
 const YIELDS: u32 = 3;
 /// The longest an echo is waited for, however slow earlier ones were.
@@ -30,6 +35,10 @@ pub(super) struct Channel {
     flights: VecDeque<Flight>,
     /// Sent and freed as received, still without an echo.
     freed: VecDeque<(Entry, Mono)>,
+    /// Times of the channel's newest rows. The service refuses a second row of the same time.
+    taken: VecDeque<Utc>,
+    /// The latest time that was sent.
+    latest: Option<Utc>,
     granted: bool,
     /// Whether an echo was ever seen: only then its absence means something.
     echoes: bool,
@@ -73,6 +82,8 @@ impl Channel {
             pacer: Pacer::new(settings.interval),
             flights: VecDeque::new(),
             freed: VecDeque::new(),
+            taken: VecDeque::new(),
+            latest: None,
             granted: false,
             echoes: false,
             slowest_echo: Duration::ZERO,
@@ -95,11 +106,11 @@ impl Channel {
         if self.pacer.ready_at().is_none_or(|ready| at < ready) {
             return false;
         }
-        let flight = if let Some(place) = self.flights.iter().position(|flight| flight.state == FlightState::Again) {
-            let flight = &mut self.flights[place];
+        let again = self.flights.iter().position(|flight| flight.state == FlightState::Again);
+        let place = if let Some(place) = again {
             // What may have arrived as a bare value goes out with its time: late, it would get the time of its arrival.
-            flight.entry.form = Form::Feed;
-            flight
+            self.flights[place].entry.form = Form::Feed;
+            place
         } else if self.flights.len() < WINDOW
             && let Some(Waiting { key, mut entry, since }) = spool.next(self.id(), self.last_key())
         {
@@ -109,10 +120,12 @@ impl Channel {
             }
             let (publish, sends, unechoed, state) = (publish, 0, 0, FlightState::Again);
             self.flights.push_back(Flight { key, entry, sent_at: at, publish, sends, unechoed, state });
-            self.flights.back_mut().expect("pushed above")
+            self.flights.len() - 1
         } else {
             return false;
         };
+        self.restamp(place);
+        let flight = &mut self.flights[place];
         flight.state = FlightState::Sent;
         flight.sent_at = at;
         flight.publish = publish;
@@ -123,6 +136,26 @@ impl Channel {
         actions.push(Action::Publish(entry.clone()));
         actions.push(Action::Notice(Notice::Sent { entry: Box::new(entry), again }));
         true
+    }
+
+    /// Moves an entry off a second that another row has taken: the service would refuse it without a word. That it was sent
+    /// before changes nothing, since it was refused then. Times still grow.
+    fn restamp(&mut self, place: usize) {
+        let flight = &self.flights[place];
+        if flight.entry.form == Form::Field {
+            return;
+        }
+        let mut at = flight.entry.created_at;
+        if flight.sends == 0 {
+            at = self.latest.map_or(at, |latest| at.max(latest + SECOND));
+        }
+        let others =
+            |at| self.flights.iter().enumerate().any(|(other, it)| other != place && it.entry.created_at == at);
+        while self.taken.contains(&at) || others(at) {
+            at = at + SECOND;
+        }
+        self.latest = self.latest.max(Some(at));
+        self.flights[place].entry.created_at = at;
     }
 
     /// The broker has read every publish up to the number `covered`.
@@ -156,6 +189,12 @@ impl Channel {
 
     /// An entry was stored in this channel: ours, or somebody else's.
     pub(super) fn feed(&mut self, now: Now, message: &FeedMessage, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+        if let Some(at) = message.created_at {
+            if self.taken.len() == TAKEN {
+                self.taken.pop_front();
+            }
+            self.taken.push_back(at);
+        }
         let grown = message.entry_id.zip(self.last_id).is_some_and(|(id, last)| id > last);
         self.last_id = self.last_id.max(message.entry_id);
         let echo = if let Some(place) = self.flights.iter().position(|flight| is_echo(message, &flight.entry)) {
@@ -208,6 +247,7 @@ impl Channel {
     pub(super) fn expire(&mut self, at: Mono, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let within = self.echo_within(tuning);
         let id = self.id();
+        let waiting = self.flights.len();
         self.flights.retain_mut(|flight| {
             let late = matches!(flight.state, FlightState::Received(since) if at >= since + within);
             if !late {
@@ -223,6 +263,11 @@ impl Channel {
             flight.state = FlightState::Again;
             true
         });
+        if self.flights.len() < waiting {
+            // Perhaps the service tells nothing any more. Until the next echo its absence means nothing (to `auto`): the
+            // entries that follow must not all be sent four times, slower than they are made.
+            self.echoes = false;
+        }
     }
 
     /// The connection is gone: what had no receipt must be sent again, and may have arrived until now.

@@ -430,3 +430,56 @@ fn the_deadline_is_never_in_the_past_once_its_work_is_done() {
         }
     }
 }
+
+#[test]
+fn an_entry_whose_second_another_row_has_taken_moves_to_the_next_free_one() {
+    let mut script = Script::online(Confirm::Stored);
+    let theirs = |script: &mut Script, second: i64| {
+        let json = format!(r#"{{"created_at":"{}","entry_id":1,"field1":"99"}}"#, Utc::from_seconds(second));
+        script.event(Event::Message(FEED, Bytes::from(json)))
+    };
+    theirs(&mut script, 20);
+    theirs(&mut script, 21);
+    script.push(20, 1.0);
+    script.push(22, 2.0);
+    assert_eq!(published(&script.tick()), [22], "before it is sent for the first time");
+    script.event(Event::Pong);
+
+    // Theirs was stored while ours was on its way, and ours refused.
+    theirs(&mut script, 22);
+    script.at += 20.0;
+    assert_eq!(published(&script.tick()), [23], "and when it is sent again");
+    script.event(Event::Pong);
+    script.at += 15.25;
+    assert_eq!(published(&script.tick()), [24], "times grow, also of those that come after");
+}
+
+#[test]
+fn echoes_that_stop_do_not_make_auto_send_everything_again() {
+    let mut script = Script::online(Confirm::Auto);
+    let first = script.push(20, 1.0);
+    script.tick();
+    script.event(Event::Pong);
+    script.echo(&first, 1);
+    script.push(40, 2.0);
+    script.at += 20.0;
+    assert_eq!(published(&script.tick()), [40]);
+    let mut given_up = false;
+    while !given_up {
+        script.event(Event::Pong);
+        script.at += 20.0;
+        let actions = script.tick();
+        given_up = actions.iter().any(|action| matches!(action, Action::Notice(Notice::Doubtful { .. })));
+    }
+    script.event(Event::Pong);
+    let third = script.push(60, 3.0);
+    assert_eq!(published(&script.tick()), [60]);
+    script.event(Event::Pong);
+    assert_eq!(script.waiting(), 0, "freed as received");
+    script.echo(&third, 3);
+    script.push(80, 4.0);
+    script.at += 20.0;
+    script.tick();
+    script.event(Event::Pong);
+    assert_eq!(script.waiting(), 1, "echoes count again as soon as one is seen");
+}
