@@ -128,7 +128,7 @@ pub enum Form {
     /// `channels/<id>/publish`, all columns and `created_at`.
     Feed,
     /// `channels/<id>/publish/fields/field<n>`, the bare value; the service stamps it. Without a time of its own it cannot be
-    /// told from a duplicate: one that waited longer than the license's interval, or is sent again, goes out as
+    /// told from a duplicate: one that waited longer than its slot, or is sent again, goes out as
     /// [`Form::Feed`], so that an old value never gets a new time.
     Field,
 }

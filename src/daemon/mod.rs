@@ -186,6 +186,7 @@ fn session(settings: &Settings, device: usize, tuning: Tuning) -> Option<Session
         .map(|channel| ChannelSettings {
             id: channel.id,
             interval: channel.license.interval(),
+            slot: channel.every,
             confirm: channel.confirm,
         })
         .collect();

@@ -85,8 +85,9 @@ fn unanswered(at: &str, transport: Transport) -> Failure {
 fn refused(code: ConnectReturnCode) -> Failure {
     let words = match code {
         ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
-            "the broker refused the login: user name, client ID or password is wrong. If the password was reset on the \
-             web page, replace the credentials file; it is read again before each try"
+            "the broker refused the login: user name, client ID or password is wrong, or another program uses the same \
+             MQTT device. If the password was reset on the web page, replace the credentials file; it is read again \
+             before each try"
         }
         ConnectReturnCode::BadClientId => {
             "the broker refused the client ID: it must be the one ThingSpeak gave this MQTT device"

@@ -115,7 +115,7 @@ impl Channel {
             && let Some(Waiting { key, mut entry, since }) = spool.next(self.id(), self.last_key())
         {
             spool.pin(key);
-            if at.since(since) > self.settings.interval {
+            if at.since(since) > self.settings.slot {
                 entry.form = Form::Feed;
             }
             let (publish, sends, unechoed, state) = (publish, 0, 0, FlightState::Again);

@@ -64,6 +64,8 @@ pub struct ChannelSettings {
     pub id: ChannelId,
     /// Least time between two updates.
     pub interval: Duration,
+    /// The slot's length: a bare value that waited longer is late.
+    pub slot: Duration,
     /// What frees an entry.
     pub confirm: Confirm,
 }
