@@ -1,7 +1,7 @@
 //! The library's errors in words for people: what happened, and what to do.
 
 use async_tungstenite::tungstenite;
-use rumqttc::{ConnectReturnCode, ConnectionError, StateError, TlsError};
+use rumqttc::{ConnectReturnCode, ConnectionError, StateError, TlsError, mqttbytes};
 use tokio_rustls::rustls;
 
 use crate::time::Utc;
@@ -11,15 +11,29 @@ use crate::uplink::{Broker, Transport};
 
 /// The other side closed the connection.
 pub(super) fn closed() -> Failure {
-    Failure::new(Kind::Closed, "the broker closed the connection")
+    Failure::new(
+        Kind::Closed,
+        "the broker closed the connection: it went down, or another program uses the same MQTT device",
+    )
 }
 
 /// A connection that was up has ended.
 pub(super) fn lost(error: &ConnectionError) -> Failure {
     match error {
         ConnectionError::MqttState(StateError::ConnectionAborted) => closed(),
-        ConnectionError::MqttState(StateError::Io(io)) | ConnectionError::Io(io) if is_close(io) => closed(),
+        other if io_within(other).is_some_and(is_close) => closed(),
         other => Failure::new(Kind::Network, format!("the connection broke: {}", plain(other))),
+    }
+}
+
+/// The system's error inside the library's: what was read may fail as a state, or as a packet that was not whole.
+fn io_within(error: &ConnectionError) -> Option<&std::io::Error> {
+    match error {
+        ConnectionError::Io(io)
+        | ConnectionError::MqttState(StateError::Io(io) | StateError::Deserialization(mqttbytes::Error::Io(io))) => {
+            Some(io)
+        }
+        _ => None,
     }
 }
 
@@ -42,8 +56,12 @@ pub(super) fn connect_failure(error: &ConnectionError, broker: &Broker, clock_sa
         ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error) => {
             io(error, &at, *transport, clock_says)
         }
-        ConnectionError::MqttState(StateError::Io(error)) if !is_close(error) => io(error, &at, *transport, clock_says),
-        ConnectionError::MqttState(StateError::ConnectionAborted | StateError::Io(_)) => Failure::new(
+        ConnectionError::MqttState(
+            StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+        ) if !is_close(error) => io(error, &at, *transport, clock_says),
+        ConnectionError::MqttState(
+            StateError::ConnectionAborted | StateError::Io(_) | StateError::Deserialization(mqttbytes::Error::Io(_)),
+        ) => Failure::new(
             Kind::Closed,
             format!(
                 "{at} closed the connection without answering the login: the credentials may be wrong, another program \
@@ -63,8 +81,9 @@ pub(super) fn connect_failure(error: &ConnectionError, broker: &Broker, clock_sa
 fn refused(code: ConnectReturnCode) -> Failure {
     let words = match code {
         ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
-            "the broker refused the login: user name, client ID or password is wrong. If the password was reset on the \
-             web page, replace the credentials file; it is read again before each try"
+            "the broker refused the login: user name, client ID or password is wrong, or another program uses the same \
+             MQTT device. If the password was reset on the web page, replace the credentials file; it is read again \
+             before each try"
         }
         ConnectReturnCode::BadClientId => {
             "the broker refused the client ID: it must be the one ThingSpeak gave this MQTT device"
@@ -88,7 +107,7 @@ fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock_s
             format!("{at} answered HTTP {} to /mqtt: this is not ThingSpeak's MQTT port", response.status().as_u16()),
         ),
         Error::Io(error) => io(error, at, transport, clock_says),
-        other => Failure::new(Kind::Protocol, format!("{at} is no MQTT WebSocket: {other}")),
+        other => Failure::new(Kind::Protocol, format!("{at} is no MQTT WebSocket: check transport and port ({other})")),
     }
 }
 
@@ -131,7 +150,8 @@ fn certificate(error: &rustls::Error, host: &str, clock_says: Utc) -> Failure {
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
                 format!("the certificate was not made for {host}: check broker.host; somebody may sit in between")
             }
-            Bad::UnknownIssuer => format!(
+            // The second: a root of the right name with another key, such as that of an earlier sandbox.
+            Bad::UnknownIssuer | Bad::BadSignature => format!(
                 "the certificate of {host} was signed by nobody this machine trusts: update ca-certificates, or name the \
                  right ca_file; somebody may sit in between"
             ),
@@ -147,8 +167,5 @@ fn certificate(error: &rustls::Error, host: &str, clock_says: Utc) -> Failure {
 
 /// The library's words without its nesting; none of its errors carries a password.
 fn plain(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::MqttState(StateError::Io(io)) | ConnectionError::Io(io) => io.to_string(),
-        other => other.to_string(),
-    }
+    io_within(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
