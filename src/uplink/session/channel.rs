@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::entry::{ChannelId, Entry, Form};
 use crate::spool::{Drop, Key, Spool};
 use crate::thingspeak::feed::FeedMessage;
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Utc};
 use crate::uplink::Confirm;
 use crate::uplink::pacer::Pacer;
 
@@ -17,6 +17,11 @@ use super::{Action, ChannelSettings, Notice, Tuning};
 const WINDOW: usize = 4;
 /// Entries that left as received and whose echo may still tell their entry id.
 const REMEMBERED: usize = 8;
+/// Rows whose times are remembered: those of two others who write as fast as a paid license allows, for as long as an
+/// entry waits between its slot's end and its sending.
+const TAKEN: usize = 64;
+/// Times have a resolution of one second.
+const SECOND: Duration = Duration::from_secs(1);
 /// The longest an echo is waited for, however slow earlier ones were.
 const ECHO_CAP: Duration = Duration::from_secs(300);
 
@@ -28,6 +33,10 @@ pub(super) struct Channel {
     flights: VecDeque<Flight>,
     /// Sent and freed as received, still without an echo.
     freed: VecDeque<(Entry, Mono)>,
+    /// Times of the channel's newest rows. The service refuses a second row of the same time.
+    taken: VecDeque<Utc>,
+    /// The latest time that was sent.
+    latest: Option<Utc>,
     granted: bool,
     /// Whether an echo was ever seen: only then its absence means something.
     echoes: bool,
@@ -63,6 +72,8 @@ impl Channel {
             pacer: Pacer::new(settings.interval),
             flights: VecDeque::new(),
             freed: VecDeque::new(),
+            taken: VecDeque::new(),
+            latest: None,
             granted: false,
             echoes: false,
             slowest_echo: Duration::ZERO,
@@ -82,17 +93,20 @@ impl Channel {
         if self.pacer.ready_at().is_none_or(|ready| at < ready) {
             return false;
         }
-        let flight = if let Some(place) = self.flights.iter().position(|flight| flight.state == FlightState::Again) {
-            &mut self.flights[place]
+        let again = self.flights.iter().position(|flight| flight.state == FlightState::Again);
+        let place = if let Some(place) = again {
+            place
         } else if self.flights.len() < WINDOW
             && let Some((key, entry)) = spool.next(self.id(), self.flights.back().map(|flight| flight.key))
         {
             spool.pin(key);
             self.flights.push_back(Flight { key, entry, sent_at: at, publish, sends: 0, state: FlightState::Again });
-            self.flights.back_mut().expect("pushed above")
+            self.flights.len() - 1
         } else {
             return false;
         };
+        self.restamp(place);
+        let flight = &mut self.flights[place];
         flight.state = FlightState::Sent;
         flight.sent_at = at;
         flight.publish = publish;
@@ -102,6 +116,26 @@ impl Channel {
         actions.push(Action::Publish(entry.clone()));
         actions.push(Action::Notice(Notice::Sent { entry: Box::new(entry), again }));
         true
+    }
+
+    /// Moves an entry off a second that another row has taken: the service would refuse it without a word. That it was sent
+    /// before changes nothing, since it was refused then. Times still grow.
+    fn restamp(&mut self, place: usize) {
+        let flight = &self.flights[place];
+        if flight.entry.form == Form::Field {
+            return;
+        }
+        let mut at = flight.entry.created_at;
+        if flight.sends == 0 {
+            at = self.latest.map_or(at, |latest| at.max(latest + SECOND));
+        }
+        let others =
+            |at| self.flights.iter().enumerate().any(|(other, it)| other != place && it.entry.created_at == at);
+        while self.taken.contains(&at) || others(at) {
+            at = at + SECOND;
+        }
+        self.latest = self.latest.max(Some(at));
+        self.flights[place].entry.created_at = at;
     }
 
     /// The broker has read every publish up to the number `covered`.
@@ -135,6 +169,12 @@ impl Channel {
 
     /// An entry was stored in this channel: ours, or somebody else's.
     pub(super) fn feed(&mut self, now: Now, message: &FeedMessage, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+        if let Some(at) = message.created_at {
+            if self.taken.len() == TAKEN {
+                self.taken.pop_front();
+            }
+            self.taken.push_back(at);
+        }
         let ours = |entry: &Entry| message.created_at == Some(entry.created_at) && message.same_values(entry);
         let echo = if let Some(place) = self.flights.iter().position(|flight| ours(&flight.entry)) {
             let flight = self.flights.remove(place).expect("found above");

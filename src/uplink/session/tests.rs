@@ -421,3 +421,26 @@ fn the_deadline_is_never_in_the_past_once_its_work_is_done() {
         }
     }
 }
+
+#[test]
+fn an_entry_whose_second_another_row_has_taken_moves_to_the_next_free_one() {
+    let mut script = Script::online(Confirm::Stored);
+    let theirs = |script: &mut Script, second: i64| {
+        let json = format!(r#"{{"created_at":"{}","entry_id":1,"field1":"99"}}"#, Utc::from_seconds(second));
+        script.event(Event::Message(FEED, Bytes::from(json)))
+    };
+    theirs(&mut script, 20);
+    theirs(&mut script, 21);
+    script.push(20, 1.0);
+    script.push(22, 2.0);
+    assert_eq!(published(&script.tick()), [22], "before it is sent for the first time");
+    script.event(Event::Pong);
+
+    // Theirs was stored while ours was on its way, and ours refused.
+    theirs(&mut script, 22);
+    script.at += 20.0;
+    assert_eq!(published(&script.tick()), [23], "and when it is sent again");
+    script.event(Event::Pong);
+    script.at += 15.25;
+    assert_eq!(published(&script.tick()), [24], "times grow, also of those that come after");
+}
