@@ -205,6 +205,7 @@ impl Channel {
     pub(super) fn expire(&mut self, at: Mono, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let within = self.echo_within(tuning);
         let id = self.id();
+        let waiting = self.flights.len();
         self.flights.retain_mut(|flight| {
             let late = matches!(flight.state, FlightState::Received(since) if at >= since + within);
             if !late {
@@ -219,6 +220,11 @@ impl Channel {
             flight.state = FlightState::Again;
             true
         });
+        if self.flights.len() < waiting {
+            // Perhaps the service tells nothing any more. Until the next echo its absence means nothing (to `auto`): the
+            // entries that follow must not all be sent four times, slower than they are made.
+            self.echoes = false;
+        }
     }
 
     /// The connection is gone: what had no receipt must be sent again, and may have arrived until now.

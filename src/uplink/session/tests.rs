@@ -444,3 +444,33 @@ fn an_entry_whose_second_another_row_has_taken_moves_to_the_next_free_one() {
     script.at += 15.25;
     assert_eq!(published(&script.tick()), [24], "times grow, also of those that come after");
 }
+
+#[test]
+fn echoes_that_stop_do_not_make_auto_send_everything_again() {
+    let mut script = Script::online(Confirm::Auto);
+    let first = script.push(20, 1.0);
+    script.tick();
+    script.event(Event::Pong);
+    script.echo(&first, 1);
+    script.push(40, 2.0);
+    script.at += 20.0;
+    assert_eq!(published(&script.tick()), [40]);
+    let mut given_up = false;
+    while !given_up {
+        script.event(Event::Pong);
+        script.at += 20.0;
+        let actions = script.tick();
+        given_up = actions.iter().any(|action| matches!(action, Action::Notice(Notice::Doubtful { .. })));
+    }
+    script.event(Event::Pong);
+    let third = script.push(60, 3.0);
+    assert_eq!(published(&script.tick()), [60]);
+    script.event(Event::Pong);
+    assert_eq!(script.waiting(), 0, "freed as received");
+    script.echo(&third, 3);
+    script.push(80, 4.0);
+    script.at += 20.0;
+    script.tick();
+    script.event(Event::Pong);
+    assert_eq!(script.waiting(), 1, "echoes count again as soon as one is seen");
+}
