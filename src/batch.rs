@@ -74,7 +74,9 @@ pub struct Route {
 pub struct Batch {
     channels: Vec<OpenSlot>,
     routes: Vec<RouteState>,
-    closed: VecDeque<Entry>,
+    /// Entries of slots that a later value has closed, each with the moment from which it may go: the next slot's first value
+    /// comes on the grid, where all devices would publish at once.
+    closed: VecDeque<(Mono, Entry)>,
 }
 
 #[derive(Debug)]
@@ -131,8 +133,9 @@ impl Batch {
     /// Takes a value of the route with this index, measured `at`. Returns whether the next close moved forward, so that
     /// whoever sleeps until [`Batch::next_close`] must look again.
     pub fn value(&mut self, now: Now, route: usize, at: Mono, value: f64) -> bool {
+        let before = self.next_close();
         let channel = self.routes[route].route.channel;
-        let opened = self.open_slot(now, channel, at);
+        self.open_slot(now, channel, at);
         let state = &mut self.routes[route];
         match &mut state.sums {
             Some(sums) => sums.add(value),
@@ -140,8 +143,10 @@ impl Batch {
         }
         #[expect(clippy::float_cmp, reason = "any difference is a change; tolerance is the filter's business")]
         let changed = state.last.replace(value) != Some(value);
-        let early = changed && state.route.publish == Publish::OnChange && self.channels[channel].end_early(at);
-        opened || early
+        if changed && state.route.publish == Publish::OnChange {
+            self.channels[channel].end_early(at);
+        }
+        self.is_sooner_than(before)
     }
 
     /// Notes that a channel misses a quantity in this slot, in words for its status text.
@@ -149,9 +154,10 @@ impl Batch {
         if self.channels[channel].channel.status == StatusText::Off {
             return false;
         }
-        let opened = self.open_slot(now, channel, at);
+        let before = self.next_close();
+        self.open_slot(now, channel, at);
         self.trouble_in_open_slot(channel, words);
-        opened
+        self.is_sooner_than(before)
     }
 
     /// Notes trouble that lasts in the slot that is open, if one is.
@@ -165,11 +171,12 @@ impl Batch {
 
     /// When the first of the open slots is to be closed.
     pub fn next_close(&self) -> Option<Mono> {
-        if self.closed.is_empty() {
-            self.channels.iter().filter_map(OpenSlot::due).min()
-        } else {
-            Some(Mono::default())
-        }
+        let closed = self.closed.iter().map(|(due, _)| *due);
+        self.channels.iter().filter_map(OpenSlot::due).chain(closed).min()
+    }
+
+    fn is_sooner_than(&self, before: Option<Mono>) -> bool {
+        self.next_close().is_some_and(|next| before.is_none_or(|before| next < before))
     }
 
     /// Closes the slots that have ended and returns their entries, oldest first within each channel.
@@ -179,7 +186,9 @@ impl Batch {
                 self.close(now, channel);
             }
         }
-        self.closed.drain(..).collect()
+        // What stands before an entry that may go is older, and goes with it.
+        let due = self.closed.iter().rposition(|(due, _)| *due <= now.mono).map_or(0, |last| last + 1);
+        self.closed.drain(..due).map(|(_, entry)| entry).collect()
     }
 
     /// Closes every slot now, ended or not: for the daemon's stop.
@@ -191,25 +200,25 @@ impl Batch {
                 self.close(now, channel);
             }
         }
-        self.closed.drain(..).collect()
+        self.closed.drain(..).map(|(_, entry)| entry).collect()
     }
 
-    /// Makes the slot that holds `at` the open one. Returns whether a slot was opened.
-    fn open_slot(&mut self, now: Now, channel: usize, at: Mono) -> bool {
+    /// Makes the slot that holds `at` the open one.
+    fn open_slot(&mut self, now: Now, channel: usize, at: Mono) {
         if self.channels[channel].end.is_some_and(|end| at >= end) {
             self.close(now, channel);
         }
         let slot = &mut self.channels[channel];
-        if slot.end.is_some() {
-            return false;
+        if slot.end.is_none() {
+            slot.end = Some(slot.grid_end(now, at));
         }
-        slot.end = Some(slot.grid_end(now, at));
-        true
     }
 
     fn close(&mut self, now: Now, channel: usize) {
         let slot = &mut self.channels[channel];
+        let due = slot.due();
         let Some(end) = slot.end.take() else { return };
+        let due = due.unwrap_or(end);
         slot.early = false;
         let created_at = slot.stamp(now, end);
         let id = slot.channel.id;
@@ -235,14 +244,15 @@ impl Batch {
         let slot = &mut self.channels[channel];
         if !feed.is_empty() {
             slot.note_close(end, created_at);
-            self.closed.push_back(feed);
+            self.closed.push_back((due, feed));
         }
         for (column, cell) in fields {
             let mut cells = Cells::default();
             cells[column.index()] = Some(cell);
             let created_at = slot.stamp(now, end);
             slot.note_close(end, created_at);
-            self.closed.push_back(Entry { channel: id, created_at, cells, status: None, form: Form::Field });
+            let entry = Entry { channel: id, created_at, cells, status: None, form: Form::Field };
+            self.closed.push_back((due, entry));
         }
     }
 }
@@ -266,16 +276,12 @@ impl OpenSlot {
         end
     }
 
-    /// Ends the slot at a change, as soon as the license allows. Returns whether the end moved.
-    fn end_early(&mut self, at: Mono) -> bool {
+    /// Ends the slot at a change, as soon as the license allows.
+    fn end_early(&mut self, at: Mono) {
         let allowed = self.last_end.map_or(at, |last| at.max(last + self.channel.interval));
-        match &mut self.end {
-            Some(end) if allowed < *end => {
-                *end = allowed;
-                self.early = true;
-                true
-            }
-            _ => false,
+        if let Some(end) = self.end.as_mut().filter(|end| allowed < **end) {
+            *end = allowed;
+            self.early = true;
         }
     }
 
