@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -87,6 +88,16 @@ async fn serve(args: &Args) -> anyhow::Result<ExitCode> {
     for (arg, device) in &devices_by_name {
         mosquitto = folder.write_mosquitto_options(&arg.name, device, sandbox.addr(Transport::Tcp))?;
     }
+    // Ctrl-C is taken before the welcome is said: whoever reads that may press it at once.
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    tokio::select! {
+        biased;
+        ended = &mut interrupted => {
+            ended.context("Ctrl-C cannot be waited for")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        () = std::future::ready(()) => {}
+    }
     let welcome = Welcome { sandbox: &sandbox, folder: &folder, devices: &devices_by_name, mosquitto };
     print(&welcome)?;
     let half_open = async {
@@ -99,7 +110,7 @@ async fn serve(args: &Args) -> anyhow::Result<ExitCode> {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended.context("Ctrl-C cannot be waited for")?,
+        ended = interrupted => ended.context("Ctrl-C cannot be waited for")?,
         error = log(&sandbox) => return Err(error.into()),
         () = half_open => {}
     }
