@@ -1,0 +1,145 @@
+//! Links that are away, or only seem to be there, and two programs that want the same one.
+
+use std::time::Duration;
+
+use gatepost::sandbox::{Closing, Refusal, SecondConnection, Switches, What};
+use gatepost::uplink::failure::Kind;
+use gatepost::uplink::session::{Notice, Tuning};
+
+use crate::SOON;
+use crate::stage::{Plan, Stage, play, until};
+use crate::told::Told;
+
+const MAP: &str = r#"
+    [channel.house]
+    id = 1
+    license = "paid"
+    every = "2s"
+
+    [[sensor]]
+    name = "level"
+    use = "file"
+    path = "/sim/level"
+    every = "1s"
+    to.value = "house.field1"
+"#;
+
+#[test]
+fn a_half_open_link_is_noticed_within_thirty_seconds_with_the_daemons_own_times() {
+    let Tuning { ping_after, pong_within, .. } = Tuning::default();
+    assert!(ping_after + pong_within < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn dead_late_and_contested_links_lose_nothing_and_are_told() {
+    play!(
+        what_was_measured_before_the_broker_was_there_goes_out_when_it_comes,
+        a_quiet_link_that_went_dead_is_noticed_by_its_pings,
+        two_programs_that_kick_each_other_out_do_so_ever_more_rarely_and_say_why,
+        a_second_program_that_is_refused_says_why_and_comes_in_when_the_first_has_gone,
+        echoes_that_stop_do_not_hold_up_what_is_measured_after,
+    );
+}
+
+async fn what_was_measured_before_the_broker_was_there_goes_out_when_it_comes() {
+    let stage = Stage::set(Plan::of(MAP)).await;
+    stage.sandbox.stop().await;
+    let playing = stage.start();
+    let diary = &playing.diary;
+    diary.wait(0, "nobody listens", |told| told.is_down_by(Kind::Network)).await;
+    until(|| "three entries wait".to_owned(), || (diary.closed().len() >= 3).then_some(())).await;
+    let waiting = diary.closed();
+    stage.sandbox.revive().await.expect("its ports are free");
+    stage.all_stored(&waiting, diary).await;
+    let rows = stage.rows();
+    assert!(rows.is_sorted_by_key(|row| row.created_at), "oldest first");
+    stage.end(playing).await;
+}
+
+async fn a_quiet_link_that_went_dead_is_noticed_by_its_pings() {
+    // Nothing is published, so that nothing but the pings can notice it.
+    let map = r#"
+        [channel.switches]
+        id = 2
+
+        [[output]]
+        name = "lamp"
+        pin = 17
+        from = "switches.field1"
+    "#;
+    let stage = Stage::set(Plan::of(map)).await;
+    let playing = stage.start_online().await;
+    let mark = playing.diary.end();
+    stage.sandbox.set(Switches { half_open: true, ..Switches::default() });
+    let silent = playing.diary.find(mark, "the link is silent", Told::down).await;
+    assert_eq!((silent.kind, silent.words.as_str()), (Kind::Silent, "the broker did not answer for 4 s"));
+    stage.sandbox.set(Switches::default());
+    playing.diary.wait(mark, "the link is up again", Told::is_up).await;
+    stage.end(playing).await;
+}
+
+/// How often somebody tried to log in so far.
+fn tries(stage: &Stage) -> usize {
+    stage.sandbox.connects().len()
+}
+
+async fn two_programs_that_kick_each_other_out_do_so_ever_more_rarely_and_say_why() {
+    // Neither knows what the other sends.
+    let stage = Stage::set(Plan { early: true, ..Plan::of(MAP) }).await;
+    let (one, other) = (stage.start_online().await, stage.start());
+    for playing in [&one, &other] {
+        playing.diary.wait(0, "it is thrown out", |told| told.is_down_by(Kind::Closed)).await;
+    }
+    let taken_over = |what: &What| matches!(what, What::Closed { why: Closing::TakenOver, .. });
+    until(
+        || "six times".to_owned(),
+        || {
+            let count = stage.sandbox.records().iter().filter(|record| taken_over(&record.what)).count();
+            (count >= 6).then_some(())
+        },
+    )
+    .await;
+    // The waits of both grow threefold at most: a hot loop would make thousands of tries meanwhile.
+    assert!(tries(&stage) < 20, "{} tries", tries(&stage));
+    for playing in [one, other] {
+        let diary = stage.end(playing).await;
+        let words = diary.find(0, "told", Told::down).await.words;
+        assert!(words.contains("another program"), "{words}");
+    }
+}
+
+async fn a_second_program_that_is_refused_says_why_and_comes_in_when_the_first_has_gone() {
+    let switches = Switches { second_connection: SecondConnection::RefuseNew, ..Switches::default() };
+    let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
+    let (one, other) = (stage.start_online().await, stage.start());
+    let words = other.diary.find(0, "it is refused", Told::down).await.words;
+    assert!(words.contains("another program"), "{words}");
+    let refused = |what: &What| matches!(what, What::Refused { why: Refusal::AlreadyConnected, .. });
+    let refusal = stage.sandbox.wait_for(|record| refused(&record.what), SOON).await.expect("it is recorded");
+    assert_eq!(tries(&stage), 2, "{refusal}");
+    assert_eq!(one.diary.count(|told| told.down().is_some()), 0, "the first is left alone");
+    stage.end(one).await;
+    other.diary.wait(0, "the second comes in", Told::is_up).await;
+    stage.end(other).await;
+}
+
+async fn echoes_that_stop_do_not_hold_up_what_is_measured_after() {
+    let stage = Stage::set(Plan::of(MAP)).await;
+    let playing = stage.start_online().await;
+    let diary = &playing.diary;
+    diary.wait(0, "an echo is seen", |told| told.stored().is_some()).await;
+    stage.sandbox.set(Switches { no_echo: true, ..Switches::default() });
+    diary.wait(0, "one is given up", |told| matches!(told, Told::Uplink(Notice::Doubtful { .. }))).await;
+    let mark = diary.end();
+    let sent_once = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { again: 0, .. }));
+    until(
+        || format!("entries are freed as received\n{}", diary.text(mark)),
+        || (diary.since(mark).iter().filter(|told| sent_once(told)).count() >= 3).then_some(()),
+    )
+    .await;
+    let entries = diary.closed();
+    stage.all_stored(&entries, diary).await;
+    let diary = stage.end(playing).await;
+    let given_up = diary.count(|told| matches!(told, Told::Uplink(Notice::Doubtful { .. })));
+    assert_eq!(given_up, 1, "{}", diary.text(0));
+}

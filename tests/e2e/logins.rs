@@ -1,0 +1,116 @@
+//! Who may in, and whom we trust: passwords, certificates and names.
+
+use gatepost::sandbox::{Authority, Device, What};
+use gatepost::uplink::failure::Kind;
+use secrecy::ExposeSecret;
+
+use crate::stage::{Plan, Stage, play, until};
+use crate::told::{Diary, Told};
+use crate::{HOUSE, secrets};
+
+const MAP: &str = r#"
+    [channel.house]
+    id = 1
+    license = "paid"
+    every = "2s"
+
+    [[sensor]]
+    name = "level"
+    use = "file"
+    path = "/sim/level"
+    every = "1s"
+    to.value = "house.field1"
+"#;
+
+/// The one failure that was told, in words.
+fn only_failure(diary: &Diary) -> String {
+    let told: Vec<_> = diary.all().iter().filter_map(Told::down).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    told[0].words.clone()
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_or_not_trusted_is_told_and_heals() {
+    play!(
+        a_reset_password_is_told_once_and_heals_when_the_file_is_replaced,
+        a_missing_or_damaged_credentials_file_is_told_and_heals,
+        a_broker_that_nobody_vouches_for_gets_no_password_until_the_right_root_is_there,
+        a_certificate_for_another_name_is_refused,
+    );
+}
+
+async fn a_reset_password_is_told_once_and_heals_when_the_file_is_replaced() {
+    let stage = Stage::set(Plan::of(MAP)).await;
+    let reset = Device::generate().credentials.password;
+    let mut device = stage.device.clone();
+    device.credentials.password = reset.clone();
+    let playing = stage.start_online().await;
+    let diary = &playing.diary;
+    diary.wait(0, "an entry is stored", |told| told.stored().is_some()).await;
+
+    // The web page: the device gets another password, and its connection ends.
+    let mark = diary.end();
+    stage.sandbox.set_password(&device.credentials.client_id, reset.expose_secret());
+    diary.wait(mark, "the login is refused", |told| told.is_down_by(Kind::Login)).await;
+    until(
+        || "a second refusal".to_owned(),
+        || {
+            let refused = |what: &What| matches!(what, What::Refused { .. });
+            (stage.sandbox.records().iter().filter(|record| refused(&record.what)).count() >= 2).then_some(())
+        },
+    )
+    .await;
+    let refusals = diary.count(|told| told.is_down_by(Kind::Login));
+    assert_eq!(refusals, 1, "told once, however often it is tried");
+    let waiting = diary.closed();
+
+    stage.write_credentials(&device);
+    diary.wait(mark, "the link is up again", Told::is_up).await;
+    stage.all_stored(&waiting, diary).await;
+    let diary = stage.end(playing).await;
+    let words = diary.find(mark, "told", |told| told.down().filter(|down| down.kind == Kind::Login)).await.words;
+    assert!(words.contains("password is wrong") && words.contains("replace the credentials file"), "{words}");
+    secrets::assert_kept(reset.expose_secret());
+}
+
+async fn a_missing_or_damaged_credentials_file_is_told_and_heals() {
+    let stage = Stage::set(Plan::of(MAP)).await;
+    let text = stage.device.credentials_text();
+    let playing = {
+        // `check` looks at the file, so it is damaged after the start.
+        let settings = stage.settings();
+        stage.damage_credentials(&text.replace("password", "# password"));
+        stage.start_with(settings)
+    };
+    playing.diary.wait(0, "there is no login", |told| told.is_down_by(Kind::Login)).await;
+    stage.write_credentials(&stage.device);
+    playing.diary.wait(0, "the link is up", Told::is_up).await;
+    let diary = stage.end(playing).await;
+    let words = only_failure(&diary);
+    assert!(words.contains("mqtt_credentials.txt holds no password"), "{words}");
+}
+
+async fn a_broker_that_nobody_vouches_for_gets_no_password_until_the_right_root_is_there() {
+    let stage = Stage::set(Plan::of(MAP)).await;
+    let other = Authority::new().expect("random numbers");
+    stage.write_ca(&other.pem());
+    let playing = stage.start();
+    playing.diary.wait(0, "the certificate is refused", |told| told.is_down_by(Kind::Tls)).await;
+    assert!(stage.sandbox.connects().is_empty(), "nothing is said to a stranger");
+    stage.write_ca(&stage.sandbox.ca_pem());
+    playing.diary.wait(0, "the link is up", Told::is_up).await;
+    let diary = stage.end(playing).await;
+    let words = only_failure(&diary);
+    assert!(words.contains("signed by nobody this machine trusts") && words.contains("ca_file"), "{words}");
+}
+
+async fn a_certificate_for_another_name_is_refused() {
+    let stage = Stage::set(Plan { names: vec!["mqtt3.thingspeak.com".to_owned()], ..Plan::of(MAP) }).await;
+    let playing = stage.start();
+    playing.diary.wait(0, "the name is refused", |told| told.is_down_by(Kind::Tls)).await;
+    playing.diary.wait(0, "an entry waits", |told| told.closed().is_some()).await;
+    let diary = stage.end(playing).await;
+    let words = only_failure(&diary);
+    assert!(words.contains("was not made for localhost"), "{words}");
+    assert!(stage.sandbox.connects().is_empty() && stage.sandbox.rows(HOUSE).is_empty());
+}

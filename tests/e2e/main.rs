@@ -1,0 +1,35 @@
+//! The daemon and the sandbox, end to end over real sockets: the same wiring as `gatepost run`, with simulated hardware.
+//!
+//! A scenario sets a [`stage::Stage`] (a sandbox, simulated parts, a map on disk), lets the daemon play on it, and ends it;
+//! the end holds everything the daemon sent against the documented forms (`dump`) and every log line against the
+//! device's password (`secrets`).
+//!
+//! Most of a scenario's time is waiting, so that those of a module play at once ([`stage::together`]).
+//!
+//! Nothing here depends on how fast the machine is: everything waits for an event, with a deadline that only a defect
+//! reaches. What depends on time alone (back-off, pacing, slots) is tested in the cores, on virtual clocks.
+#![cfg(feature = "sandbox")]
+
+mod dump;
+mod every_switch;
+mod links;
+mod logins;
+mod outputs;
+mod pacing;
+mod renewal;
+mod secrets;
+mod sensors;
+mod stage;
+mod told;
+mod wires;
+
+use std::time::Duration;
+
+use gatepost::entry::ChannelId;
+
+/// A deadline that only a defect reaches.
+const SOON: Duration = Duration::from_secs(60);
+/// The channel that the maps publish to.
+const HOUSE: ChannelId = ChannelId(1);
+/// The channel that the maps take commands from.
+const SWITCHES: ChannelId = ChannelId(2);

@@ -1,0 +1,111 @@
+//! What others write, and what the outputs make of it.
+
+use gatepost::hal::{Clock, Pin, SystemClock};
+use gatepost::output::Drive;
+use gatepost::output::rules::Reason;
+use gatepost::sandbox::{Closing, Switches, What};
+use gatepost::time::Utc;
+
+use crate::SWITCHES;
+use crate::stage::{Plan, Stage, play};
+use crate::told::{Diary, Told};
+
+const LAMP: usize = 0;
+const FAN: usize = 1;
+
+const MAP: &str = r#"
+    [channel.switches]
+    id = 2
+
+    [[output]]
+    name = "lamp"
+    pin = 17
+    from = "switches.field1"
+    stop = "on"
+
+    [[output]]
+    name = "fan"
+    pin = 23
+    active = "low"
+    from = "switches.field2"
+    feed = "field"
+"#;
+
+async fn driven(diary: &Diary, mark: usize, output: usize, drive: Drive) {
+    diary.wait(mark, "the output obeys", |told| told.is_driven(output, drive, Reason::Command)).await;
+}
+
+#[tokio::test]
+async fn commands_are_judged_and_obeyed() {
+    play!(
+        rubbish_is_refused_in_words_and_moves_nothing,
+        a_command_that_is_old_when_it_is_heard_is_refused,
+        a_channel_that_only_commands_gets_no_entry,
+    );
+}
+
+async fn rubbish_is_refused_in_words_and_moves_nothing() {
+    let stage = Stage::set(Plan::of(MAP)).await;
+    let playing = stage.start_online().await;
+    let diary = &playing.diary;
+    for (place, pair, came) in [(LAMP, ("field1", "maybe"), "\"maybe\""), (FAN, ("field2", "2"), "\"2\"")] {
+        let mark = diary.end();
+        stage.write(SWITCHES, &[pair]).await;
+        let words = |told: &Told| match told {
+            Told::Rubbish { output, words } if *output == place => Some(words.clone()),
+            _ => None,
+        };
+        let words = diary.find(mark, "it is refused", words).await;
+        assert_eq!(words, format!("{came} is not a command: send 1 or 0, on or off, true or false"));
+    }
+    // An entry for somebody else is no command, and says nothing.
+    stage.write(SWITCHES, &[("field5", "1")]).await;
+    let mark = diary.end();
+    stage.write(SWITCHES, &[("field1", "on"), ("field2", "ON")]).await;
+    driven(diary, mark, LAMP, Drive::ON).await;
+    driven(diary, mark, FAN, Drive::ON).await;
+    assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(false)), "the fan is active low");
+    assert_eq!(diary.count(|told| matches!(told, Told::Driven { reason: Reason::Command, .. })), 2);
+    assert_eq!(diary.count(|told| matches!(told, Told::Rubbish { .. })), 2);
+    stage.end(playing).await;
+    assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(true)), "the stop levels");
+}
+
+async fn a_command_that_is_old_when_it_is_heard_is_refused() {
+    let switches = Switches { push_last_on_subscribe: true, ..Switches::default() };
+    let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
+    let hour_ago = Utc::from_seconds(SystemClock.now().utc.seconds() - 3600).to_string();
+    stage.write(SWITCHES, &[("field1", "1"), ("created_at", &hour_ago)]).await;
+    let playing = stage.start_online().await;
+    let diary = &playing.diary;
+    let refused = |told: &Told| match told {
+        Told::Refused { output: LAMP, words } => Some(words.clone()),
+        _ => None,
+    };
+    let words = diary.find(0, "it is refused", refused).await;
+    assert!(words.starts_with("the command is 1h") && words.ends_with("old"), "{words}");
+    let mark = diary.end();
+    stage.write(SWITCHES, &[("field1", "1")]).await;
+    driven(diary, mark, LAMP, Drive::ON).await;
+
+    // After a kick the last command is pushed once more; it was obeyed already.
+    stage.sandbox.kick(&stage.device.credentials.client_id);
+    diary.wait(mark, "the link is up again", Told::is_up).await;
+    let mark = diary.end();
+    stage.write(SWITCHES, &[("field1", "0")]).await;
+    driven(diary, mark, LAMP, Drive::OFF).await;
+    assert_eq!(diary.count(|told| told.is_driven(LAMP, Drive::ON, Reason::Command)), 1);
+    stage.end(playing).await;
+}
+
+async fn a_channel_that_only_commands_gets_no_entry() {
+    let stage = Stage::set(Plan::of(MAP)).await;
+    let playing = stage.start_online().await;
+    let mark = playing.diary.end();
+    stage.write(SWITCHES, &[("field1", "1")]).await;
+    driven(&playing.diary, mark, LAMP, Drive::ON).await;
+    stage.end(playing).await;
+    assert!(stage.sandbox.publishes().is_empty());
+    let goodbye = |what: &What| matches!(what, What::Closed { why: Closing::Goodbye, .. });
+    stage.record(|record| goodbye(&record.what)).await;
+}

@@ -1,0 +1,96 @@
+//! Sessions that are replaced before the broker's idle limit, here of seconds instead of an hour.
+
+use std::time::Duration;
+
+use gatepost::sandbox::{Closing, SecondConnection, Switches, What};
+use gatepost::uplink::session::Notice;
+
+use crate::stage::{Plan, Stage, play, until};
+use crate::told::{Diary, Told};
+
+/// A map that only listens: nothing but pings flows.
+const LISTENING: &str = r#"
+    [channel.switches]
+    id = 2
+
+    [[output]]
+    name = "lamp"
+    pin = 17
+    from = "switches.field1"
+"#;
+
+const PUBLISHING: &str = r#"
+    [channel.house]
+    id = 1
+    license = "paid"
+    every = "2s"
+    confirm = "stored"
+
+    [[sensor]]
+    name = "level"
+    use = "file"
+    path = "/sim/level"
+    every = "1s"
+    to.value = "house.field1"
+"#;
+
+fn plan(map: &str, second_connection: SecondConnection) -> Plan {
+    let switches = Switches {
+        pings_count_as_activity: false,
+        idle_limit: Duration::from_secs(15),
+        second_connection,
+        ..Switches::default()
+    };
+    let mut plan = Plan { switches, renew: Duration::from_millis(800), ..Plan::of(map) };
+    plan.tuning.ping_after = Duration::from_millis(300);
+    plan
+}
+
+fn gaps(diary: &Diary) -> Vec<Duration> {
+    let gap = |told: &Told| match told {
+        Told::Uplink(Notice::Renewed { gap }) => Some(*gap),
+        _ => None,
+    };
+    diary.all().iter().filter_map(gap).collect()
+}
+
+async fn renewals(stage: &Stage, diary: &Diary, count: usize) {
+    until(|| "the session is renewed".to_owned(), || (gaps(diary).len() >= count).then_some(())).await;
+    let cut = |what: &What| matches!(what, What::Closed { why, .. } if *why != Closing::Goodbye);
+    let records = stage.sandbox.records();
+    assert!(!records.iter().any(|record| cut(&record.what)), "every session ended with DISCONNECT");
+    assert_eq!(diary.count(|told| told.down().is_some()), 0, "a renewal is no outage");
+    assert!(gaps(diary).iter().all(|gap| *gap < Duration::from_secs(5)), "{:?}", gaps(diary));
+}
+
+#[tokio::test]
+async fn sessions_are_renewed_without_loss() {
+    play!(
+        a_session_in_which_only_pings_flow_is_renewed_before_the_broker_cuts_it,
+        renewals_lose_no_entry_and_send_none_twice,
+    );
+}
+
+async fn a_session_in_which_only_pings_flow_is_renewed_before_the_broker_cuts_it() {
+    let stage = Stage::set(plan(LISTENING, SecondConnection::KickOld)).await;
+    let playing = stage.start_online().await;
+    renewals(&stage, &playing.diary, 4).await;
+    stage.end(playing).await;
+    assert!(stage.sandbox.connects().len() >= 5);
+}
+
+async fn renewals_lose_no_entry_and_send_none_twice() {
+    for second_connection in [SecondConnection::KickOld, SecondConnection::RefuseNew] {
+        let stage = Stage::set(plan(PUBLISHING, second_connection)).await;
+        let playing = stage.start_online().await;
+        let diary = &playing.diary;
+        renewals(&stage, diary, 5).await;
+        until(|| "entries were made".to_owned(), || (diary.closed().len() >= 3).then_some(())).await;
+        let entries = diary.closed();
+        stage.all_stored(&entries, diary).await;
+        let again = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { again: 1.., .. }));
+        assert_eq!(diary.count(again), 0, "a renewal waits for open receipts");
+        assert!(stage.rows().is_sorted_by_key(|row| row.created_at));
+        stage.end(playing).await;
+    }
+}

@@ -1,0 +1,195 @@
+//! What the daemon tells its observer, kept so that a scenario can wait for it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use gatepost::daemon::event::{Event, Observer};
+use gatepost::daemon::intake::Edge;
+use gatepost::daemon::journal;
+use gatepost::entry::Entry;
+use gatepost::output::Drive;
+use gatepost::output::rules::Reason;
+use gatepost::reading::Reading;
+use gatepost::time::Utc;
+use gatepost::uplink::failure::{Failure, Kind};
+use gatepost::uplink::session::Notice;
+use tokio::sync::watch;
+
+use crate::{SOON, secrets};
+
+/// An [`Event`] that outlives its call.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    Started,
+    Reading(Reading),
+    Sensor(Edge),
+    Closed(Entry),
+    Dropped,
+    Uplink(Notice),
+    Driven { output: usize, drive: Drive, reason: Reason },
+    Refused { output: usize, words: String },
+    Rubbish { output: usize, words: String },
+    OutputFault,
+    Stopping,
+    Stopped(usize),
+}
+
+impl Told {
+    fn of(event: &Event<'_>) -> Self {
+        match event {
+            Event::Started => Self::Started,
+            Event::Reading(reading) => Self::Reading((*reading).clone()),
+            Event::Sensor(edge) => Self::Sensor((*edge).clone()),
+            Event::Closed(entry) => Self::Closed((*entry).clone()),
+            Event::Dropped(_) => Self::Dropped,
+            Event::Uplink(_, notice) => Self::Uplink((*notice).clone()),
+            Event::Driven { output, drive, reason } => Self::Driven { output: *output, drive: *drive, reason: *reason },
+            Event::Refused { output, refusal } => Self::Refused { output: *output, words: refusal.to_string() },
+            Event::Rubbish { output, words } => Self::Rubbish { output: *output, words: words.clone() },
+            Event::Output { .. } => Self::OutputFault,
+            Event::Stopping => Self::Stopping,
+            Event::Stopped(waiting) => Self::Stopped(*waiting),
+        }
+    }
+
+    /// The failure, if this tells that the link is down.
+    pub(crate) fn down(&self) -> Option<Failure> {
+        match self {
+            Self::Uplink(Notice::Down { failure, .. }) => Some(failure.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether this tells that the link is down for a reason of this kind.
+    pub(crate) fn is_down_by(&self, kind: Kind) -> bool {
+        self.down().is_some_and(|failure| failure.kind == kind)
+    }
+
+    /// Whether this tells that the link is up.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self, Self::Uplink(Notice::Up { .. }))
+    }
+
+    /// The entry, if this tells that its slot was closed.
+    pub(crate) fn closed(&self) -> Option<&Entry> {
+        match self {
+            Self::Closed(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
+    /// The time of the entry, if this tells that one was stored.
+    pub(crate) fn stored(&self) -> Option<Utc> {
+        match self {
+            Self::Uplink(Notice::Stored { created_at, .. }) => Some(*created_at),
+            _ => None,
+        }
+    }
+
+    /// Whether this tells that an output was driven so.
+    pub(crate) fn is_driven(&self, place: usize, to: Drive, by: Reason) -> bool {
+        matches!(self, Self::Driven { output, drive, reason } if (*output, *drive, *reason) == (place, to, by))
+    }
+}
+
+/// Everything a daemon told, in order. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Diary {
+    lines: Arc<Mutex<Vec<(Instant, Told)>>>,
+    length: watch::Sender<usize>,
+}
+
+impl Diary {
+    pub(crate) fn new() -> Self {
+        Self { lines: Arc::default(), length: watch::Sender::new(0) }
+    }
+
+    /// An observer that writes the diary, and the log as `gatepost run` does.
+    pub(crate) fn observer(&self, settings: &gatepost::config::Settings) -> Observer {
+        let log = journal::observer(settings);
+        let diary = self.clone();
+        Arc::new(move |event| {
+            log(event);
+            secrets::look_at(&format!("{event:?}"));
+            let mut lines = diary.lines.lock().expect("nobody panics while writing");
+            lines.push((Instant::now(), Told::of(event)));
+            diary.length.send_replace(lines.len());
+        })
+    }
+
+    /// The point after the newest line.
+    pub(crate) fn end(&self) -> usize {
+        *self.length.borrow()
+    }
+
+    /// The lines since a point.
+    pub(crate) fn since(&self, mark: usize) -> Vec<Told> {
+        let lines = self.lines.lock().expect("nobody panics while writing");
+        lines[mark..].iter().map(|(_, told)| told.clone()).collect()
+    }
+
+    /// All lines.
+    pub(crate) fn all(&self) -> Vec<Told> {
+        self.since(0)
+    }
+
+    /// The entries that were closed so far.
+    pub(crate) fn closed(&self) -> Vec<Entry> {
+        self.all().iter().filter_map(|told| told.closed().cloned()).collect()
+    }
+
+    /// How many lines are the wanted ones.
+    pub(crate) fn count(&self, wanted: impl Fn(&Told) -> bool) -> usize {
+        self.all().iter().filter(|told| wanted(told)).count()
+    }
+
+    /// Waits for a line behind `mark` in which something is found, and returns that.
+    pub(crate) async fn find<T>(&self, mark: usize, what: &str, find: impl Fn(&Told) -> Option<T>) -> T {
+        let mut length = self.length.subscribe();
+        let mut next = mark;
+        let search = async {
+            loop {
+                let end = *length.borrow_and_update();
+                if let Some(found) = self.since(next).iter().find_map(&find) {
+                    return found;
+                }
+                next = end;
+                length.changed().await.expect("the sender lives in self");
+            }
+        };
+        let Ok(found) = tokio::time::timeout(SOON, search).await else {
+            panic!("never told: {what}\n{}", self.text(mark));
+        };
+        found
+    }
+
+    /// Waits for a line behind `mark`.
+    pub(crate) async fn wait(&self, mark: usize, what: &str, wanted: impl Fn(&Told) -> bool) {
+        self.find(mark, what, |told| wanted(told).then_some(())).await;
+    }
+
+    /// What was told, readings left out.
+    pub(crate) fn text(&self, mark: usize) -> String {
+        let lines = self.lines.lock().expect("nobody panics while writing");
+        let first = lines.first().map(|(at, _)| *at);
+        let told = lines[mark..].iter().filter(|(_, told)| !matches!(told, Told::Reading(_)));
+        let line = |(at, told): &(Instant, Told)| {
+            let since = first.map(|first| at.duration_since(first).as_secs_f64()).unwrap_or_default();
+            format!("{since:>8.3} {}\n", short(told))
+        };
+        told.map(line).collect()
+    }
+}
+
+/// One line; an entry is its time and its numbers.
+fn short(told: &Told) -> String {
+    let entry = |entry: &Entry| {
+        let values: Vec<_> = entry.values().map(|(column, cell)| format!("{column}={}", cell.value)).collect();
+        format!("{} {} {:?}", entry.created_at, values.join(" "), entry.status)
+    };
+    match told {
+        Told::Closed(closed) => format!("Closed {}", entry(closed)),
+        Told::Uplink(Notice::Sent { entry: sent, again }) => format!("Sent again={again} {}", entry(sent)),
+        other => format!("{other:?}"),
+    }
+}
