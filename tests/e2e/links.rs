@@ -92,10 +92,10 @@ async fn two_programs_that_kick_each_other_out_do_so_ever_more_rarely_and_say_wh
     }
     let taken_over = |what: &What| matches!(what, What::Closed { why: Closing::TakenOver, .. });
     until(
-        || "four times".to_owned(),
+        || "six times".to_owned(),
         || {
             let count = stage.sandbox.records().iter().filter(|record| taken_over(&record.what)).count();
-            (count >= 4).then_some(())
+            (count >= 6).then_some(())
         },
     )
     .await;

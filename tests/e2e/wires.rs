@@ -20,7 +20,7 @@ const MAP: &str = r#"
     from = "switches.field1"
 "#;
 
-/// What is told when the daemon goes to `port` over `transport`; none for the sandbox's own listener of `listener`.
+/// What is told when the daemon goes to that port over `transport`.
 async fn failure(transport: Transport, port: impl FnOnce(&Stage) -> u16) -> Failure {
     let mut stage = Stage::set(Plan { transport, ..Plan::of(MAP) }).await;
     stage.port = port(&stage);
