@@ -9,7 +9,7 @@
 //!
 //! It is not a buffer: what it returns goes to the spool at once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::entry::{Cell, Cells, ChannelId, Column, Entry, Form, Reduce};
@@ -191,17 +191,22 @@ impl Batch {
                 self.close(now, channel);
             }
         }
-        // Whatever stands before a due entry of the same channel goes with it: an early close must not overtake.
-        let is_due = |place: usize| {
-            let channel = self.closed[place].1.channel;
-            self.closed.iter().skip(place).any(|(due, entry)| *due <= now.mono && entry.channel == channel)
-        };
-        let due: Vec<bool> = (0..self.closed.len()).map(is_due).collect();
-        let mut due = due.into_iter();
-        let (ready, later): (VecDeque<_>, VecDeque<_>) =
-            self.closed.drain(..).partition(|_| due.next().expect("one for each entry"));
-        self.closed = later;
-        ready.into_iter().map(|(_, entry)| entry).collect()
+        // From the newest back: whatever stands before a due entry of its channel goes with it, so that an early close
+        // does not overtake.
+        let mut channels = BTreeSet::new();
+        let mut ready = Vec::new();
+        for (due, entry) in std::mem::take(&mut self.closed).into_iter().rev() {
+            if due <= now.mono {
+                channels.insert(entry.channel);
+            }
+            if channels.contains(&entry.channel) {
+                ready.push(entry);
+            } else {
+                self.closed.push_front((due, entry));
+            }
+        }
+        ready.reverse();
+        ready
     }
 
     /// Closes every slot now, ended or not: for the daemon's stop.
@@ -280,7 +285,7 @@ impl OpenSlot {
     /// The first boundary of the wall clock's grid after `at` that keeps the license's interval.
     fn grid_end(&self, now: Now, at: Mono) -> Mono {
         let every = self.channel.every.max(Duration::from_secs(1));
-        let mut end = at + (every - now.utc_at(at).into_grid(every));
+        let mut end = at + every.saturating_sub(now.utc_at(at).into_grid(every));
         if let Some(last) = self.last_end {
             // Two ends on the grid may seem a little closer, by the instants at which two clocks were read.
             while end + GRID_SLACK < last + self.channel.interval {

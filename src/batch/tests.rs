@@ -226,18 +226,3 @@ fn the_next_slots_first_value_does_not_undo_the_spread() {
         [(stamp(20), Some(1.0))]
     );
 }
-
-#[test]
-fn the_next_slots_first_value_does_not_undo_the_spread() {
-    let spread = Channel { spread: Duration::from_secs(3), ..channel() };
-    let mut batch = Batch::new(&[spread], &[route(1, Reduce::Last, Publish::Slot)]);
-    batch.value(now(19.0), 0, at(19.0), 1.0);
-    assert!(!batch.value(now(20.0), 0, at(20.0), 2.0), "nobody need wake up for it");
-    assert_eq!(batch.next_close(), Some(at(23.0)));
-    assert!(batch.close_due(now(20.0)).is_empty());
-    let entries = batch.close_due(now(23.0));
-    assert_eq!(
-        entries.iter().map(|entry| (entry.created_at, value(entry, 1))).collect::<Vec<_>>(),
-        [(stamp(20), Some(1.0))]
-    );
-}

@@ -142,12 +142,11 @@ impl Outputs {
     /// Opens the output if need be and drives it. Returns what it really is. A failure is told once.
     fn drive(&mut self, output: usize, drive: Drive) -> Result<Drive, ()> {
         let pin = &mut self.drivers[output];
-        let driven = match &mut pin.driver {
-            Some(driver) => driver.set(drive),
-            None => {
-                let at = Settings { start: drive, ..self.settings[output].clone() };
-                Driver::open(&at, &self.hal).map(|driver| pin.driver = Some(driver))
-            }
+        let driven = if let Some(driver) = &mut pin.driver {
+            driver.set(drive)
+        } else {
+            let at = Settings { start: drive, ..self.settings[output].clone() };
+            Driver::open(&at, &self.hal).map(|driver| pin.driver = Some(driver))
         };
         match driven.and_then(|()| pin.driver.as_mut().map_or(Ok(drive), Driver::drive)) {
             Ok(real) => {

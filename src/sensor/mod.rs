@@ -47,7 +47,10 @@ pub trait Sensor: Send {
 
 /// Where a device puts values that come by themselves. Cheap to clone, never blocks.
 #[derive(Clone)]
-pub struct Outlet(Arc<dyn Fn(usize, Mono, Result<f64, Fault>) + Send + Sync>);
+pub struct Outlet(Arc<Sink>);
+
+/// Takes a quantity's index, the time of its value, and the value.
+type Sink = dyn Fn(usize, Mono, Result<f64, Fault>) + Send + Sync;
 
 impl Outlet {
     /// An outlet that calls `sink` with quantity, time and value.

@@ -594,8 +594,7 @@ impl Session {
         let tuning = &self.settings.tuning;
         match self.state {
             State::Waiting(until) => Some(until),
-            State::Connecting => None,
-            State::Closing | State::Done => None,
+            State::Connecting | State::Closing | State::Done => None,
             State::Subscribing { since } => earliest([Some(since + tuning.suback_within), self.stop]),
             State::Online { since } => {
                 let renew = since + self.settings.renew;

@@ -18,7 +18,12 @@ struct Script {
 impl Script {
     fn new(confirm: Confirm) -> Self {
         let settings = Settings {
-            channels: vec![ChannelSettings { id: CHANNEL, interval: Duration::from_secs(15), slot: Duration::from_secs(20), confirm }],
+            channels: vec![ChannelSettings {
+                id: CHANNEL,
+                interval: Duration::from_secs(15),
+                slot: Duration::from_secs(20),
+                confirm,
+            }],
             commands: vec![COMMANDS],
             renew: Duration::from_secs(3000),
             tuning: Tuning::default(),
