@@ -242,6 +242,10 @@ mod tests {
             ("d = { password = 'sesame', b = 1 }", "b ="),
             ("password = \"\"\"\nsesame\n\"\"\"", "sesame"),
             ("pasword = sesame", "sesame"),
+            ("password: \"sesame\"", "password"),
+            ("password \"sesame\"", "password"),
+            ("password =\n\"sesame\"", "sesame"),
+            ("psswd = \"sesame\"", "psswd"),
             ("SECRET_MQTT_PASSWORD = \"sesame\"", "\"sesame"),
         ] {
             let text = render(text, part);
