@@ -46,6 +46,9 @@ fn explain(line: &str, message: &str) -> (String, String) {
     let value = line.split_once('=').map_or("", |(_, value)| value.split('#').next().unwrap_or_default().trim());
     let mut letters = value.chars();
     match (letters.next(), letters.last()) {
+        (Some('“' | '”' | '„' | '‘' | '’' | '«'), _) => {
+            told("these are typographic quotes", "write plain ones: key = \"text\"")
+        }
         (None, _) if is_value => told("a value is missing behind the equals sign", ""),
         (Some(first), Some(last)) if first.is_ascii_digit() && last.is_ascii_alphabetic() => {
             told("a number with a unit needs quotes", "such as \"20s\"")
@@ -73,6 +76,7 @@ mod tests {
             ("every = 20s", "20s", "a number with a unit needs quotes"),
             ("host = mqtt3.thingspeak.com", "mqtt3.thingspeak.com", "a text needs quotes"),
             ("port = /dev/ttyUSB0", "/dev/ttyUSB0", "a text needs quotes"),
+            ("every = “20s”", "“20s”", "these are typographic quotes"),
             ("id = # later", "", "a value is missing behind the equals sign"),
             ("a = 1\na = 2", "a", "this is written twice"),
         ] {

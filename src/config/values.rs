@@ -12,7 +12,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 pub(super) struct Lasting(pub(super) Duration);
 
 /// No duration of a map is longer: sums with it cannot overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// A number of bytes written with its unit: `"32MiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for Lasting {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let lasting = crate::time::duration(from)?;
         if lasting > LONGEST {
-            return Err(de::Error::custom("a duration of the map is at most ten years"));
+            return Err(de::Error::custom("a duration of the map is at most 366 days"));
         }
         Ok(Self(lasting))
     }
@@ -171,7 +171,10 @@ mod tests {
             assert!(fault.starts_with("a duration needs its unit, such as"), "{fault}");
         }
         assert!(read::<Lasting>("\"soon\"").is_err());
-        assert!(read::<Lasting>("\"3000years\"").is_err());
+        for long in ["3000years", "367d", "99999999999999999s"] {
+            assert!(read::<Lasting>(&format!("\"{long}\"")).is_err(), "{long}");
+        }
+        assert!(read::<Lasting>("\"366d\"").is_ok());
     }
 
     #[test]
