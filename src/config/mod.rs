@@ -10,6 +10,7 @@ mod diagnostic;
 mod license;
 mod outputs;
 mod plan;
+mod resources;
 mod rules;
 mod secrets;
 mod sensors;

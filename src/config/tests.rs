@@ -316,6 +316,49 @@ fn one_pin_has_one_user() {
 }
 
 #[test]
+fn one_port_and_one_address_have_one_user() {
+    let gps = "\n[[sensor]]\nname = \"b\"\nuse = \"nmea\"\nport = \"/dev/serial0\"\nto.longitude = \"house.long\"";
+    assert_eq!(faults_with(gps), ["/dev/serial0 is taken by sensor `gps` and by sensor `b`"]);
+    assert!(faults_with(&gps.replace("serial0", "ttyUSB0")).is_empty());
+    let air = |name: &str, field: u8| {
+        format!("\n[[sensor]]\nname = \"{name}\"\nuse = \"bme280\"\nto.humidity = \"house.field{field}\"\n")
+    };
+    let told = faults_with(&(air("a", 1) + &air("b", 2)));
+    assert_eq!(told, ["address 0x76 on i2c-1 is taken by sensor `a` and by sensor `b`"]);
+    assert!(faults_with(&(air("a", 1) + &air("b", 2) + "address = 0x77")).is_empty());
+}
+
+#[test]
+fn a_pin_that_a_bus_usually_has_is_warned_about() {
+    let on = |pin: u8, more: &str| {
+        warnings_with(&format!("{more}{}", output("a", &format!("pin = {pin}\nfrom = \"switchesa.field1\""))))
+    };
+    assert_eq!(on(14, ""), ["GPIO14 is usually a pin of /dev/serial0, which sensor `gps` uses"]);
+    assert!(on(2, "").is_empty());
+    let air = "\n[[sensor]]\nname = \"air\"\nuse = \"bme280\"\nto.humidity = \"house.field1\"\n";
+    assert_eq!(on(3, air), ["GPIO3 is usually a pin of i2c-1, which sensor `air` uses"]);
+    let tank = "\n[[sensor]]\nname = \"tank\"\nuse = \"ds18b20\"\nid = \"28-0417b1fb82ff\"\nto.temperature = \"house.field1\"\n";
+    assert_eq!(on(4, tank), ["GPIO4 is usually a pin of the 1-Wire bus, which sensor `tank` uses"]);
+    let fan = output("fan", "pwm = 1\nfrom = \"switchesfan.field1\"");
+    assert_eq!(on(19, &fan), ["GPIO19 is usually a pin of PWM channel 1, which output `fan` uses"]);
+}
+
+#[test]
+fn a_sensor_is_read_neither_too_often_nor_too_seldom() {
+    let sensor =
+        |keys: &str| format!("\n[[sensor]]\nname = \"load\"\nuse = \"system\"\n{keys}\nto.load1 = \"house.field1\"");
+    let told = faults_with(&sensor("every = \"49ms\""));
+    assert_eq!(told, ["a sensor is read at most every 50ms: more often only warms the machine"]);
+    let told = faults_with(&sensor("timeout = \"99ms\""));
+    assert_eq!(told, ["a timeout is at least 100ms, so that a moment's load does not make a sensor look dead"]);
+    assert_eq!(faults_with(&sensor("every = \"367d\"")), ["`every`: a duration of the map is at most 366 days"]);
+    assert!(faults_with(&sensor("every = \"50ms\"\ntimeout = \"100ms\"")).is_empty());
+    let told = warnings_with(&sensor("every = \"21s\""));
+    assert_eq!(told, ["this is longer than a slot of `house` (20s): some of its entries stay empty"]);
+    assert!(warnings_with(&sensor("every = \"20s\"")).is_empty());
+}
+
+#[test]
 fn an_output_has_one_target_and_levels_that_fit_it() {
     let told = |lines: &str| faults_with(&output("a", &format!("from = \"switchesa.field1\"\n{lines}")));
     assert_eq!(told(""), ["this output drives nothing"]);

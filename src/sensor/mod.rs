@@ -95,6 +95,24 @@ pub enum Lane {
     Serial,
 }
 
+/// Something of the machine that a device uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A pin, for itself.
+    Pin(Pin),
+    /// A part on an I2C bus: the kernel's name of the bus (`i2c-1`) and the part's address, which no other may have.
+    I2c {
+        /// `i2c-1`
+        bus: String,
+        /// Seven bits.
+        address: u8,
+    },
+    /// A serial port, for itself: `/dev/serial0`.
+    SerialPort(String),
+    /// A part on the 1-Wire bus, by its id.
+    OneWire(String),
+}
+
 /// What a device kind is, besides its settings.
 pub trait Device {
     /// What it measures with these settings, in the order of [`Measured`].
@@ -116,6 +134,11 @@ pub trait Device {
     /// The pins it takes for itself.
     fn pins(&self) -> Vec<Pin> {
         Vec::new()
+    }
+
+    /// What it uses, so that the map's check can tell of two users of one thing.
+    fn resources(&self) -> Vec<Resource> {
+        self.pins().into_iter().map(Resource::Pin).collect()
     }
 
     /// Faults of the settings that a type cannot say: the key and the reason in words.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use super::{Device, Lane, Measured, Outlet, Resource, Sensor, Source};
 use crate::hal::{Hal, I2cBus, I2cError};
 use crate::reading::{Fault, Quantity};
 
@@ -48,6 +48,10 @@ impl Device for Settings {
 
     fn lane(&self) -> Lane {
         Lane::I2c(self.bus.clone())
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        vec![Resource::I2c { bus: self.bus.clone(), address: self.address }]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
