@@ -21,7 +21,7 @@ mod table;
 mod values;
 mod words;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
@@ -151,8 +151,21 @@ pub enum LoadError {
     Faults(String),
 }
 
-/// A larger map is a mistake, such as the name of a device file.
+/// A larger file is a mistake.
 const LARGEST: u64 = 1 << 20;
+
+/// What is in a regular file of at most 1 MiB. A pipe or a device is refused: it might never end, or never begin.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("this is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("this is larger than any such file (1 MiB)"));
+    }
+    Ok(bytes)
+}
 
 /// Reads and checks the map at `path`. Relative paths in it are relative to its folder.
 ///
@@ -160,11 +173,7 @@ const LARGEST: u64 = 1 << 20;
 /// Every fault at once.
 pub fn load(path: &Path) -> Result<Checked, LoadError> {
     let unreadable = |error| LoadError::Unreadable { path: path.display().to_string(), error };
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(unreadable(io::Error::other("this is larger than any map (1 MiB)")));
-    }
+    let bytes = read_file(path).map_err(unreadable)?;
     match String::from_utf8(bytes) {
         Ok(text) => parse(&text, path),
         Err(error) => {
