@@ -135,8 +135,35 @@ fn a_session_is_renewed_before_the_idle_limit() {
 }
 
 #[test]
-fn a_ca_file_must_be_there() {
+fn plaintext_that_is_allowed_without_need_is_warned_about() {
+    let told = warnings_with("\n[broker]\nallow_plaintext = true");
+    assert_eq!(told, ["`wss` is encrypted: `allow_plaintext` does nothing"]);
+    assert!(warnings_with("\n[broker]\nallow_plaintext = false").is_empty());
+}
+
+#[test]
+fn a_host_is_a_host_alone() {
+    let told = |host: &str| faults_with(&format!("\n[broker]\nhost = \"{host}\""));
+    for host in ["broker.example", "192.0.2.1", "2001:db8::1", "[2001:db8::1]"] {
+        assert!(told(host).is_empty(), "{host}");
+    }
+    for host in ["broker.example:8883", "[2001:db8::1]:8883", "broker.example:"] {
+        assert_eq!(told(host), ["a port does not belong to the host, but into `port`"], "{host}");
+    }
+    for host in ["wss://broker.example", "broker.example/mqtt"] {
+        assert_eq!(told(host), ["`host` is a name, not an address with a scheme or path"], "{host}");
+    }
+}
+
+#[test]
+fn a_ca_file_is_there_and_holds_a_certificate() {
     assert_eq!(faults_with("\n[broker]\nca_file = \"ca.pem\""), ["there is no file ca.pem"]);
+    let told = faults_with("\n[broker]\nca_file = \"garden.txt\"");
+    assert_eq!(told, ["garden.txt holds no certificate in PEM form"]);
+    let folder = folder();
+    std::fs::write(folder.path().join("ca.pem"), "-----BEGIN CERTIFICATE-----\n").expect("a file");
+    let map = format!("{SMALL}\n[broker]\nca_file = \"ca.pem\"");
+    assert!(parse(&map, &folder.path().join("map.toml")).is_ok());
 }
 
 #[test]
@@ -365,7 +392,8 @@ fn an_output_has_one_target_and_levels_that_fit_it() {
     assert_eq!(told("pin = 4\npwm = 0"), ["an output drives a `pin` or a `pwm` channel, not both"]);
     assert_eq!(told("pin = 4\nfrequency = \"1kHz\""), ["`frequency` belongs to `pwm`"]);
     assert_eq!(told("pwm = 0\nactive = \"low\""), ["`active` belongs to `pin`"]);
-    assert_eq!(told("pwm = 2"), ["hardware PWM has the channels 0 (GPIO12, GPIO18) and 1 (GPIO13, GPIO19)"]);
+    assert_eq!(told("pwm = 4"), ["hardware PWM has the channels 0 to 3"]);
+    assert!(told("pwm = 3").is_empty());
     assert_eq!(told("pin = 4\nstart = 50"), ["a pin is \"on\" or \"off\"; percent need `pwm`"]);
     assert_eq!(told("pwm = 0\nstop = 101"), ["`stop`: percent go from 0 to 100"]);
     assert!(told("pwm = 1\nfrequency = \"25kHz\"\nstart = 12.5\nstop = \"off\"").is_empty());
@@ -379,6 +407,14 @@ fn commands_come_from_a_field() {
     assert_eq!(faults_with(&output("a", "pin = 4")), ["nobody commands this output"]);
     let told = faults_with(&output("a", "pin = 4\nfrom = \"switchesa.field1\"\nfeed = \"field\"\naccept_age = \"1m\""));
     assert_eq!(told, ["a field feed carries no time: how old a command is cannot be known"]);
+}
+
+#[test]
+fn a_limit_that_a_repeated_value_begins_anew_is_warned_about() {
+    let lines = "pin = 5\nfrom = \"switchesa.field1\"\nmax_on = \"30m\"";
+    assert!(warnings_with(&output("a", lines)).is_empty());
+    let told = warnings_with(&output("a", &format!("{lines}\nfeed = \"field\"")));
+    assert_eq!(told, ["with `feed = \"field\"` this limit can begin anew without a command"]);
 }
 
 #[test]
@@ -396,6 +432,15 @@ fn an_interlock_names_another_output() {
         ["both start on, and yet may not be on together: `a`, `bb`"]
     );
     assert!(told("interlock = [\"bb\"]").is_empty());
+    let both = |key: &str| {
+        let lines = |name: &str| format!("pin = {}\nfrom = \"switches{name}.field1\"\n{key}\n", 4 + name.len());
+        faults_with(&(output("a", &(lines("a") + "interlock = [\"bb\"]")) + &output("bb", &lines("bb"))))
+    };
+    assert_eq!(both("stop = \"on\""), ["both stop on, and yet may not be on together: `a`, `bb`"]);
+    assert_eq!(
+        both("link_loss = { after = \"1m\", set = \"on\" }"),
+        ["both go on when the link is lost, and yet may not be on together: `a`, `bb`"]
+    );
 }
 
 #[test]

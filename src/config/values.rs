@@ -110,9 +110,13 @@ impl<'de> Deserialize<'de> for Hertz {
                     .iter()
                     .find_map(|(unit, factor)| {
                         let number = text.strip_suffix(unit)?.trim_end().parse::<f64>().ok()?;
-                        (number.is_finite() && number > 0.0).then_some(Self(number * factor))
+                        Some(number * factor)
                     })
                     .ok_or_else(|| "this is no frequency\nwrite a number and its unit: \"50Hz\", \"1kHz\"".to_owned())
+                    .and_then(|hertz| match hertz {
+                        1.0..=1e7 => Ok(Self(hertz)),
+                        _ => Err("a frequency is between 1Hz and 10MHz".to_owned()),
+                    })
             },
             number: |number| {
                 Err(format!("a frequency needs its unit, such as \"1kHz\"\nfor hertz write \"{number}Hz\""))
@@ -187,10 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn frequencies_are_positive() {
+    fn frequencies_are_those_a_board_can_make() {
         assert_eq!(read("\"1kHz\""), Ok(Hertz(1000.0)));
         assert_eq!(read("\"1000Hz\""), Ok(Hertz(1000.0)));
-        for wrong in ["1000", "\"0Hz\"", "\"-1Hz\"", "\"nanHz\""] {
+        assert_eq!(read("\"10MHz\""), Ok(Hertz(1e7)));
+        for wrong in ["1000", "\"0Hz\"", "\"0.5Hz\"", "\"-1Hz\"", "\"nanHz\"", "\"11MHz\"", "\"1e308kHz\""] {
             assert!(read::<Hertz>(wrong).is_err(), "{wrong}");
         }
     }
