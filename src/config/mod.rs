@@ -226,7 +226,7 @@ fn read(
     let broker = broker::read(root.take("broker"), &around.folder, findings);
     let devices = devices::read(root.take("device"), around, findings);
     let channels = channels::read(root.take("channel"), &devices, findings);
-    let sensors = sensors::read(root.take("sensor"), &channels, findings);
+    let sensors = sensors::read(root.take("sensor"), &channels, &around.folder, findings);
     let outputs = outputs::read(root.take("output"), &channels, findings);
     root.finish(findings);
     let gpio = gpio(general, has_version, findings);

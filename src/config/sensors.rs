@@ -4,6 +4,7 @@
 //! strict settings.
 
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -70,10 +71,15 @@ impl Draft {
     }
 }
 
-/// Reads the sensors in the order of the text.
-pub(super) fn read(node: Option<Node<'_>>, channels: &[channels::Draft], findings: &mut Findings) -> Vec<Draft> {
+/// Reads the sensors in the order of the text. Relative paths start in `folder`.
+pub(super) fn read(
+    node: Option<Node<'_>>,
+    channels: &[channels::Draft],
+    folder: &Path,
+    findings: &mut Findings,
+) -> Vec<Draft> {
     let tables = list(node, "sensor", findings);
-    tables.into_iter().map(|table| sensor(table, channels, findings)).collect()
+    tables.into_iter().map(|table| sensor(table, channels, folder, findings)).collect()
 }
 
 /// The tables of `[[what]]`.
@@ -83,6 +89,14 @@ pub(super) fn list<'a>(node: Option<Node<'a>>, what: &'static str, findings: &mu
         findings.fault(&node.span(), format!("there may be several: write `[[{what}]]`"), "two brackets on each side");
     }
     one_or_many(node).into_iter().filter_map(|node| Table::of(node, what, findings)).collect()
+}
+
+/// Refuses what would not do as a name: it appears in logs, in the status and in messages.
+pub(super) fn check_name(written: &Spanned<String>, findings: &mut Findings) {
+    let text = written.get_ref();
+    if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 64 {
+        findings.fault(&written.span(), "a name is one line of up to 64 printable characters", "");
+    }
 }
 
 /// A name for the log: one line of printable text.
@@ -103,14 +117,11 @@ pub(super) fn name(
         }
         return Spanned::new(header.clone(), String::new());
     };
-    let text = written.get_ref();
-    if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 64 {
-        findings.fault(&written.span(), "a name is one line of up to 64 printable characters", "");
-    }
+    check_name(&written, findings);
     written
 }
 
-fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Findings) -> Draft {
+fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, findings: &mut Findings) -> Draft {
     let header = table.span().clone();
     let (has_name, has_use) = (table.means("name"), table.means("use"));
     let common = table.split(&["name", "use", "every", "timeout"]);
@@ -124,7 +135,7 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
     let use_span = keys.r#use.as_ref().map_or_else(|| header.clone(), Spanned::span);
     let places = table.clone();
     let kind = if let Some(tag) = keys.r#use {
-        kind(&tag, table, findings)
+        kind(&tag, table, folder, findings)
     } else {
         table.finish_misspelt(findings);
         None
@@ -178,7 +189,7 @@ fn at_least(least: Duration, written: &Spanned<Lasting>, why: &str, findings: &m
 }
 
 /// Reads the device's own keys.
-fn kind(tag: &Spanned<String>, table: Table<'_>, findings: &mut Findings) -> Option<Kind> {
+fn kind(tag: &Spanned<String>, table: Table<'_>, folder: &Path, findings: &mut Findings) -> Option<Kind> {
     let written = tag.get_ref();
     if !Kind::TAGS.contains(&written.as_str()) {
         let message = format!("there is no sensor kind `{written}`");
@@ -187,10 +198,13 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, findings: &mut Findings) -> Opt
         return None;
     }
     let places = table.clone();
-    let kind = table.read_with(findings, |keys| Kind::deserialize(written, keys).expect("the tag is one of TAGS"))?;
+    let mut kind =
+        table.read_with(findings, |keys| Kind::deserialize(written, keys).expect("the tag is one of TAGS"))?;
     for (key, reason) in kind.device().faults() {
-        findings.fault(&places.span_of(key), reason, "");
+        let (reason, help) = reason.split_once('\n').unwrap_or((&reason, ""));
+        findings.fault(&places.span_of(key), reason, help);
     }
+    kind.resolve(folder);
     Some(kind)
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::sensors`).
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,10 +142,14 @@ pub trait Device {
         self.pins().into_iter().map(Resource::Pin).collect()
     }
 
-    /// Faults of the settings that a type cannot say: the key and the reason in words.
+    /// Faults of the settings that a type cannot say: the key and the reason in words, with what to write instead in a
+    /// line of its own where that is known.
     fn faults(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
+
+    /// Makes the paths in the settings start where the map means them to: relative ones in its `folder`.
+    fn resolve(&mut self, _folder: &Path) {}
 
     /// Opens the device. `outlet` is for what comes between two reads (edges).
     ///
@@ -180,6 +185,11 @@ macro_rules! kinds {
             /// The tag in the map.
             pub fn tag(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $tag,)+ }
+            }
+
+            /// Makes relative paths in the settings start in `folder`, the map's.
+            pub fn resolve(&mut self, folder: &Path) {
+                match self { $(Self::$variant(settings) => settings.resolve(folder),)+ }
             }
 
             /// The settings as a device.
