@@ -200,20 +200,18 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
         let is_heard =
             drafts.outputs.iter().any(|output| output.from.as_ref().is_some_and(|from| from.get_ref().0 == index));
         let name = channel.name.get_ref();
-        match (&channel.every, is_fed, is_heard) {
-            (_, false, false) => {
-                let message = format!("nothing is published to channel `{name}`, and no output listens to it");
-                findings.warning(
-                    &channel.name.span(),
-                    message,
-                    format!("send something there: `to.… = \"{name}.field1\"`"),
-                );
+        if !is_fed && !is_heard {
+            let message = format!("nothing is published to channel `{name}`, and no output listens to it");
+            findings.warning(
+                &channel.name.span(),
+                message,
+                format!("send something there: `to.… = \"{name}.field1\"`"),
+            );
+        } else if !is_fed {
+            for (key, span) in &channel.entry_keys {
+                let message = format!("channel `{name}` carries commands only: `{key}` does nothing");
+                findings.warning(span, message, "leave it out");
             }
-            (Some(every), false, true) => {
-                let message = format!("channel `{name}` carries commands only: `every` does nothing");
-                findings.warning(&every.span(), message, "leave it out");
-            }
-            _ => {}
         }
     }
     for (index, device) in drafts.devices.iter().enumerate() {
