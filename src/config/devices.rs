@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::diagnostic::Findings;
+use super::sensors::check_name;
 use super::table::{Named, Node, Table};
 use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Source};
 use crate::uplink::Device;
@@ -53,12 +54,13 @@ impl Draft {
 
 /// Reads the devices in the order of the text.
 pub(super) fn read(node: Option<Node<'_>>, around: &Surroundings, findings: &mut Findings) -> Vec<Draft> {
-    let Some(table) = node.and_then(|node| Table::of(node, "list of devices", findings)) else { return Vec::new() };
-    table.named("device", findings).into_iter().map(|named| device(named, around, findings)).collect()
+    let named = Table::named(node, "device", findings);
+    named.into_iter().map(|named| device(named, around, findings)).collect()
 }
 
 fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> Draft {
     let Named { name, table } = named;
+    check_name(&name, findings);
     let header = table.span().clone();
     let faults_before = findings.faults.len();
     let keys: Keys = table.read(findings).unwrap_or_default();

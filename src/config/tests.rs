@@ -222,6 +222,9 @@ fn a_channel_is_in_the_map_once() {
     assert_eq!(faults_with("\n[channel.other]\nid = 1"), ["channel 1 is in this map twice"]);
     assert_eq!(faults_where("id = 1\n", ""), ["a channel needs its number"]);
     assert_eq!(faults_where("id = 1\n", "id = 0\n"), ["a channel's number is not 0"]);
+    assert_eq!(faults_where("id = 1\n", "id = 12345678901\n"), ["this is longer than any channel's number"]);
+    let told = faults_where("id = 1\n", "id = 99999999999999999999\n");
+    assert_eq!(told, ["`id`: expected a whole number, not negative, found a number that does not fit"]);
 }
 
 #[test]
@@ -457,6 +460,7 @@ fn filters_that_make_no_sense_are_refused() {
     assert_eq!(told("heartbeat = \"1m\""), ["`heartbeat` belongs to `change`"]);
     assert_eq!(told("scale = 0"), ["`scale = 0` makes every value 0"]);
     assert_eq!(told("offset = nan"), ["`offset`: this is not a finite number"]);
+    assert_eq!(told("filter = [{}]"), ["this filter step does nothing"]);
     assert_eq!(
         told("filter = [{ scale = 2, round = 1 }]"),
         ["a filter step does one thing, so that their order is plain"]
@@ -498,6 +502,67 @@ fn a_misspelt_key_is_not_told_as_missing_too() {
         let told = faults_where(&format!("{key} = "), &format!("{typo} = "));
         assert_eq!(told, [format!("unknown key `{typo}`")]);
     }
+}
+
+#[test]
+fn relative_paths_start_in_the_map_s_folder() {
+    let small = "use = \"nmea\"\nport = \"/dev/serial0\"\nto.latitude = \"house.lat\"";
+    let level = |path: &str| format!("use = \"file\"\npath = \"{path}\"\nto.value = \"house.field1\"");
+    let map = SMALL.replace(small, &level("rain/level"));
+    let folder = folder();
+    let path_in =
+        |map: &str| match &parse(map, &folder.path().join("map.toml")).expect("a good map").settings.sensors[0].kind {
+            Kind::File(file) => file.path.clone(),
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(path_in(&map), folder.path().join("rain/level"));
+    assert_eq!(path_in(&map.replace("rain/level", "/run/level")), Path::new("/run/level"));
+}
+
+#[test]
+fn a_header_without_a_name_is_told_how_to_be_written() {
+    let told = messages("version = 1\n[device]\ncredentials = \"garden.txt\"", "fault");
+    assert_eq!(told, ["every device has a name in its header"]);
+    for header in ["[channel]", "[[channel]]"] {
+        let told = faults_where("[channel.house]", header);
+        assert!(told.contains(&"every channel has a name in its header".to_owned()), "{told:?}");
+    }
+    let told = faults_where("[channel.house]", "[channel.\"a\\nb\"]");
+    assert!(told.contains(&"a name is one line of up to 64 printable characters".to_owned()), "{told:?}");
+}
+
+#[test]
+fn a_number_in_quotes_is_told_how_to_be_written() {
+    let map = format!("{SMALL}{}", output("a", "pin = \"GPIO17\"\nfrom = \"switchesa.field1\""));
+    let folder = folder();
+    let shown = parse(&map, &folder.path().join("map.toml")).expect_err("a text").to_string();
+    assert!(shown.contains("expected a whole number from 0 to 255, found a text"), "{shown}");
+    assert!(shown.contains("help: write 17, without quotes"), "{shown}");
+}
+
+#[test]
+fn a_key_of_the_serial_line_that_was_wrong_is_not_told_as_missing_too() {
+    let line = |keys: &str| {
+        let text = format!("\n[[sensor]]\nname = \"b\"\nuse = \"serial_line\"\nport = \"/dev/ttyUSB0\"\n{keys}\n");
+        faults_with(&text)
+    };
+    let exactly_one = "exactly one of `match`, `csv` and `json` says where the numbers stand";
+    assert_eq!(line(""), [exactly_one]);
+    assert_eq!(line("json = { t = \"/t\" }\nmatch = \"(?<t>.)\""), [exactly_one]);
+    let told = line("csv = { separator = \", \", columns = { t = 1 } }");
+    assert_eq!(told, ["`csv`: expected one character, found a text"]);
+    assert_eq!(line("match = \"(\"").len(), 1);
+}
+
+#[test]
+fn keys_about_entries_do_nothing_where_none_is_published() {
+    let keys = "confirm = \"stored\"\nstatus = \"health\"\nbacklog = { keep = \"1d\" }\nevery = \"30s\"\n";
+    let told = warnings_with(&(output("a", "pin = 5\nfrom = \"switchesa.field1\"") + keys));
+    assert_eq!(
+        told,
+        ["confirm", "status", "backlog", "every"]
+            .map(|key| format!("channel `switchesa` carries commands only: `{key}` does nothing"))
+    );
 }
 
 #[test]
