@@ -144,6 +144,11 @@ impl Surroundings {
 
 /// Tells whether the credentials in a file will do: it is there, others may not read it, and it holds what it should.
 fn usable(source: Source, span: &Range<usize>, findings: &mut Findings) -> Option<Source> {
+    // A pipe would be waited for without end.
+    if let Some(path) = source.file().filter(|path| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file())) {
+        findings.fault(span, format!("{} is no regular file", path.display()), "name the file with the credentials");
+        return None;
+    }
     let modes = source.file().map_or(Ok(()), credentials::check_mode);
     let error = modes.err().or_else(|| source.read().err());
     let Some(error) = error else { return Some(source) };

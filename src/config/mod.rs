@@ -198,12 +198,12 @@ pub fn parse(text: &str, path: &Path) -> Result<Checked, LoadError> {
     let source = Source::new(&path.display().to_string(), text);
     let mut findings = Findings::default();
     let (root, spoilt) = syntax::read(text, &mut findings);
+    let syntax = findings.faults.len();
     let read = read(root, &around, &source, &mut findings);
     let Findings { mut faults, mut warnings } = findings;
     // What was read from a line that is no TOML says nothing about the map.
-    let consequence = |fault: &Diagnostic| spoilt.iter().any(|line| line.contains(&fault.span.start));
-    let own = faults.split_off(spoilt.len());
-    faults.extend(own.into_iter().filter(|fault| !consequence(fault)));
+    let own = faults.split_off(syntax);
+    faults.extend(own.into_iter().filter(|fault| !spoilt.contains(fault.span.start)));
     faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
     faults.dedup();
     warnings.sort_by_key(|warning| (warning.span.start, warning.span.end));

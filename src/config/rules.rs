@@ -228,5 +228,5 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
 
 /// Where the other one is, for the help of a fault.
 pub(super) fn elsewhere(source: &Source, offset: usize) -> String {
-    format!("the first is in line {}", source.position(offset).0)
+    format!("the first is in line {}", source.line_number(offset))
 }

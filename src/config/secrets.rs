@@ -117,15 +117,18 @@ fn behind(line: &str, key_end: usize) -> usize {
 
 /// Where the value that starts at `start` ends: at the end of its line, or of the next one if there is nothing in its own,
 /// or behind what closes three quotes or a bracket.
-fn end_of_value(text: &str, start: usize, may_follow: bool) -> usize {
+fn end_of_value(text: &str, mut start: usize, may_follow: bool) -> usize {
     let line_end = |at: usize| text[at..].find('\n').map_or(text.len(), |length| at + length);
-    let end = line_end(start);
-    let value = text[start..end].trim();
-    if value.is_empty() || value.starts_with('#') {
+    let mut end = line_end(start);
+    while matches!(text[start..end].trim_start().chars().next(), None | Some('#')) {
         let next = text.len() - text[end..].trim_start().len();
         let is_header = section(&text[next..line_end(next)]).is_some();
-        return if !may_follow || is_header || next == text.len() { end } else { end_of_value(text, next, true) };
+        if !may_follow || is_header || next == text.len() {
+            return end;
+        }
+        (start, end) = (next, line_end(next));
     }
+    let value = text[start..end].trim_start();
     for (open, close) in [("\"\"\"", "\"\"\""), ("'''", "'''"), ("[", "]"), ("{", "}")] {
         if value.starts_with(open) {
             let body = start + text[start..end].find(open).unwrap_or_default() + open.len();

@@ -582,6 +582,31 @@ fn a_file_that_is_no_map_is_refused_in_words() {
     assert!(matches!(load(&path), Err(LoadError::Unreadable { .. })));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("coreutils");
+    assert!(made.success());
+    assert!(matches!(load(&pipe), Err(LoadError::Unreadable { .. })));
+    for map in [SMALL.replace("garden.txt", "pipe"), format!("{SMALL}\n[broker]\nca_file = \"pipe\"")] {
+        let shown = parse(&map, &folder.path().join("map.toml")).expect_err("a pipe").to_string();
+        assert!(shown.contains("no regular file"), "{shown}");
+    }
+}
+
+#[test]
+fn a_map_of_a_megabyte_is_told_about_before_anyone_gets_impatient() {
+    for piece in ["=\n", "x", "= ", "a=1\n", "password =\n#\n#\n", "[[sensor]]\n", "[channel.a]\n", "[", "\"\n", "{a="]
+    {
+        let started = std::time::Instant::now();
+        parse_anything(&piece.repeat((1 << 20) / piece.len()));
+        // Quadratic in any part it would be minutes, if not hours.
+        assert!(started.elapsed() < Duration::from_secs(60), "{piece}: {:?}", started.elapsed());
+    }
+}
+
 fn parse_anything(text: &str) {
     let _ = parse(text, &PathBuf::from("nowhere/map.toml"));
 }
