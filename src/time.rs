@@ -160,6 +160,40 @@ struct WithUnit;
 
 impl WithUnit {
     const NEEDED: &str = "a duration needs its unit, such as \"20ms\" or \"5s\"";
+
+    /// The units there are. Not those of months and years, whose length nobody means to the second, and whose `M` is a
+    /// slip for minutes.
+    const UNITS: [&str; 24] = [
+        "ms", "msec", "millis", "s", "sec", "secs", "second", "seconds", "m", "min", "mins", "minute", "minutes", "h",
+        "hr", "hrs", "hour", "hours", "d", "day", "days", "w", "week", "weeks",
+    ];
+}
+
+/// Reads a duration written with its unit. What is wrong is told in one line, and in a second one what to write.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if text.starts_with(['“', '”', '„', '‘', '’', '«']) {
+        let plain = text.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        return Err(format!("these are typographic quotes\nwrite plain ones: \"{plain}\""));
+    }
+    if text.parse::<f64>().is_ok() {
+        return Err(WithUnit::NEEDED.to_owned());
+    }
+    if text.starts_with(['-', '−']) {
+        return Err("a duration cannot be negative".to_owned());
+    }
+    let mut units = text.split(|letter: char| !letter.is_alphabetic()).filter(|unit| !unit.is_empty());
+    if let Some(unit) = units.find(|unit| !WithUnit::UNITS.contains(unit)) {
+        let lower = unit.to_lowercase();
+        let help = if WithUnit::UNITS.contains(&lower.as_str()) {
+            format!("did you mean `{}`?", text.replace(unit, &lower))
+        } else {
+            "units are ms, s, m (or min), h, d and w".to_owned()
+        };
+        return Err(format!("\"{text}\" is no duration: there is no unit `{unit}`\n{help}"));
+    }
+    let hint = "write a whole number and its unit, such as \"20ms\", \"5s\" or \"1h 30m\"";
+    humantime::parse_duration(text).map_err(|_| format!("\"{text}\" is no duration\n{hint}"))
 }
 
 impl Visitor<'_> for WithUnit {
@@ -170,10 +204,7 @@ impl Visitor<'_> for WithUnit {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        if text.trim().parse::<f64>().is_ok() {
-            return Err(E::custom(Self::NEEDED));
-        }
-        humantime::parse_duration(text).map_err(|error| E::custom(format_args!("\"{text}\" is no duration: {error}")))
+        parse_duration(text).map_err(E::custom)
     }
 
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<Duration, E> {
@@ -223,6 +254,37 @@ mod tests {
             let error = serde_json::from_str::<Keys>(&format!(r#"{{ "debounce": {rubbish} }}"#)).expect_err(rubbish);
             assert!(error.to_string().contains("duration"), "{rubbish}: {error}");
         }
+    }
+
+    #[test]
+    fn months_and_years_are_no_units() {
+        let told = |text: &str| parse_duration(text).expect_err(text);
+        assert_eq!(told("30M"), "\"30M\" is no duration: there is no unit `M`\ndid you mean `30m`?");
+        for unit in ["month", "months", "y", "year", "years", "yr", "us", "ns", "lightyears"] {
+            let help = "units are ms, s, m (or min), h, d and w";
+            assert_eq!(
+                told(&format!("2{unit}")),
+                format!("\"2{unit}\" is no duration: there is no unit `{unit}`\n{help}")
+            );
+        }
+        assert!(told("2H").ends_with("did you mean `2h`?"));
+    }
+
+    #[test]
+    fn every_unit_is_read() {
+        for unit in WithUnit::UNITS {
+            assert!(parse_duration(&format!("2{unit}")).is_ok(), "{unit}");
+        }
+        assert_eq!(parse_duration("1day 2h"), Ok(Duration::from_secs(26 * 3600)));
+    }
+
+    #[test]
+    fn signs_and_quotes_of_the_wrong_kind_are_told_as_such() {
+        for text in ["-5s", "-1h 30m", "−5s"] {
+            assert_eq!(parse_duration(text), Err("a duration cannot be negative".to_owned()), "{text}");
+        }
+        let told = "these are typographic quotes\nwrite plain ones: \"20s\"";
+        assert_eq!(parse_duration("“20s”"), Err(told.to_owned()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `[broker]`: where entries go.
 
+use std::io;
+use std::net::Ipv6Addr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,7 +34,7 @@ struct Keys {
     port: Option<Spanned<u16>>,
     ca_file: Option<Spanned<PathBuf>>,
     renew: Option<Spanned<Lasting>>,
-    allow_plaintext: Option<bool>,
+    allow_plaintext: Option<Spanned<bool>>,
 }
 
 /// Reads `[broker]`; every key has a default.
@@ -40,7 +42,15 @@ pub(super) fn read(node: Option<Node<'_>>, folder: &Path, findings: &mut Finding
     let table = node.and_then(|node| Table::of(node, "broker", findings));
     let keys: Keys = table.and_then(|table| table.read(findings)).unwrap_or_default();
     let transport = keys.transport.as_ref().map(|written| *written.get_ref()).unwrap_or_default();
-    if let Some(written) = keys.transport.filter(|_| !transport.is_encrypted() && keys.allow_plaintext != Some(true)) {
+    let allowed = keys.allow_plaintext.filter(|allowed| *allowed.get_ref());
+    if let Some(allowed) = allowed.as_ref().filter(|_| transport.is_encrypted()) {
+        findings.warning(
+            &allowed.span(),
+            format!("`{transport}` is encrypted: `allow_plaintext` does nothing"),
+            "leave it out, so that nothing goes in the clear when the transport is changed one day",
+        );
+    }
+    if let Some(written) = keys.transport.filter(|_| !transport.is_encrypted() && allowed.is_none()) {
         findings.fault(
             &written.span(),
             format!("`{transport}` sends the password and every reading in the clear"),
@@ -77,21 +87,38 @@ fn host(written: Option<Spanned<String>>, findings: &mut Findings) -> String {
             "`host` is a name, not an address with a scheme or path",
             "use `transport` for the scheme",
         );
+    } else if host.contains(':') && !is_ipv6(&host) {
+        let (name, port) = host.split_once(':').unwrap_or_default();
+        let help = match port.parse::<u16>() {
+            Ok(port) => format!("write `host = \"{name}\"` and `port = {port}`"),
+            Err(_) => "write the host alone".to_owned(),
+        };
+        findings.fault(&span, "a port does not belong to the host, but into `port`", help);
     } else if host.is_empty() || host.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
         findings.fault(&span, "this is no host name", format!("leave it out for {HOST}"));
     }
     host
 }
 
+/// Whether this is an IPv6 address, in brackets or without.
+fn is_ipv6(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<Ipv6Addr>().is_ok()
+}
+
+/// How a certificate begins in a PEM file (RFC 7468, section 5.1).
+const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+
 fn ca_file(written: &Spanned<PathBuf>, folder: &Path, findings: &mut Findings) -> PathBuf {
     let path = folder.join(written.get_ref());
-    if !path.is_file() {
-        findings.fault(
-            &written.span(),
-            format!("there is no file {}", path.display()),
-            "put the broker's root certificate there (PEM), or leave `ca_file` out to trust the system's roots",
-        );
-    }
+    let message = match super::read_file(&path) {
+        Ok(bytes) if String::from_utf8_lossy(&bytes).contains(PEM_CERTIFICATE) => return path,
+        Ok(_) => format!("{} holds no certificate in PEM form", path.display()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => format!("there is no file {}", path.display()),
+        Err(error) => format!("{}: {error}", path.display()),
+    };
+    let help = "put the broker's root certificate there (PEM), or leave `ca_file` out to trust the system's roots";
+    findings.fault(&written.span(), message, help);
     path
 }
 

@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::Channel;
 use super::devices;
 use super::diagnostic::Findings;
+use super::sensors::check_name;
 use super::table::{Named, Node, Table};
 use super::values::{Lasting, Size};
 use super::words;
@@ -21,6 +22,12 @@ use crate::uplink::Confirm;
 /// The slot of a channel that does not say: it fits every license with room for a backlog.
 const EVERY: Duration = Duration::from_secs(20);
 
+/// ThingSpeak's numbers have seven digits today; with more than ten it is a key of some kind.
+const LARGEST_ID: u64 = 9_999_999_999;
+
+/// The keys that are about entries, and mean nothing where none is published.
+const ENTRY_KEYS: [&str; 4] = ["every", "confirm", "backlog", "status"];
+
 /// A channel as far as it could be read.
 pub(super) struct Draft {
     /// Its name, at its place.
@@ -31,6 +38,8 @@ pub(super) struct Draft {
     pub(super) device: Option<usize>,
     /// The slot, as written.
     pub(super) every: Option<Spanned<Lasting>>,
+    /// Those of [`ENTRY_KEYS`] that were written, with the places of their values.
+    pub(super) entry_keys: Vec<(&'static str, Range<usize>)>,
     /// What it says besides.
     pub(super) confirm: Confirm,
     pub(super) license: License,
@@ -81,12 +90,14 @@ impl Draft {
 
 /// Reads the channels in the order of the text.
 pub(super) fn read(node: Option<Node<'_>>, devices: &[devices::Draft], findings: &mut Findings) -> Vec<Draft> {
-    let Some(table) = node.and_then(|node| Table::of(node, "list of channels", findings)) else { return Vec::new() };
-    table.named("channel", findings).into_iter().map(|named| channel(named, devices, findings)).collect()
+    let named = Table::named(node, "channel", findings);
+    named.into_iter().map(|named| channel(named, devices, findings)).collect()
 }
 
 fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings) -> Draft {
     let Named { name, mut table } = named;
+    check_name(&name, findings);
+    let entry_keys = ENTRY_KEYS.into_iter().filter(|key| table.has(key)).map(|key| (key, table.span_of(key))).collect();
     let header = table.span().clone();
     let id_was_written = table.means("id");
     let backlog = backlog(table.take("backlog"), findings);
@@ -96,6 +107,13 @@ fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings
             findings.fault(
                 &id.span(),
                 "a channel's number is not 0",
+                "it stands above the channel's page on ThingSpeak",
+            );
+        }
+        Some(id) if id.get_ref().0 > LARGEST_ID => {
+            findings.fault(
+                &id.span(),
+                "this is longer than any channel's number",
                 "it stands above the channel's page on ThingSpeak",
             );
         }
@@ -111,6 +129,7 @@ fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings
         id: keys.id,
         device: device(keys.device, &header, devices, findings),
         every: keys.every,
+        entry_keys,
         confirm: keys.confirm.unwrap_or_default(),
         license: keys.license.unwrap_or_default(),
         backlog,

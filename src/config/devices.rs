@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::diagnostic::Findings;
+use super::sensors::check_name;
 use super::table::{Named, Node, Table};
 use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Source};
 use crate::uplink::Device;
@@ -53,12 +54,13 @@ impl Draft {
 
 /// Reads the devices in the order of the text.
 pub(super) fn read(node: Option<Node<'_>>, around: &Surroundings, findings: &mut Findings) -> Vec<Draft> {
-    let Some(table) = node.and_then(|node| Table::of(node, "list of devices", findings)) else { return Vec::new() };
-    table.named("device", findings).into_iter().map(|named| device(named, around, findings)).collect()
+    let named = Table::named(node, "device", findings);
+    named.into_iter().map(|named| device(named, around, findings)).collect()
 }
 
 fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> Draft {
     let Named { name, table } = named;
+    check_name(&name, findings);
     let header = table.span().clone();
     let faults_before = findings.faults.len();
     let keys: Keys = table.read(findings).unwrap_or_default();
@@ -142,6 +144,11 @@ impl Surroundings {
 
 /// Tells whether the credentials in a file will do: it is there, others may not read it, and it holds what it should.
 fn usable(source: Source, span: &Range<usize>, findings: &mut Findings) -> Option<Source> {
+    // A pipe would be waited for without end.
+    if let Some(path) = source.file().filter(|path| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file())) {
+        findings.fault(span, format!("{} is no regular file", path.display()), "name the file with the credentials");
+        return None;
+    }
     let modes = source.file().map_or(Ok(()), credentials::check_mode);
     let error = modes.err().or_else(|| source.read().err());
     let Some(error) = error else { return Some(source) };

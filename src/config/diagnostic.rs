@@ -51,7 +51,15 @@ pub struct Source {
     name: String,
     /// The text with each byte of a secret replaced, so that places stay what they were.
     text: String,
+    /// Where each line starts.
+    lines: Vec<usize>,
 }
+
+/// After so many faults nobody reads on, nor after so many warnings.
+const MOST_SHOWN: usize = 100;
+
+/// Longer lines are cut around what is meant.
+const WIDEST: usize = 160;
 
 /// What stands for a secret, whatever its length.
 const MASK: &str = "********";
@@ -72,7 +80,8 @@ impl Source {
             bytes[range].fill(0);
         }
         let text = String::from_utf8(bytes).expect("whole characters were replaced by ASCII");
-        Self { name: name.to_owned(), text }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: name.to_owned(), text, lines }
     }
 
     /// The line and column of a place, both from 1; the column counts characters.
@@ -89,18 +98,17 @@ impl Source {
         let (_, column) = self.position(offset);
         let line = self.text[start..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
         let within = |at: usize| (at - start).min(line.len());
-        let before = &line[..within(offset)];
-        let marked = &line[within(offset)..within(end)];
-        let after = &line[within(end)..];
+        let parts = shown_parts(&line[..within(offset)], &line[within(offset)..within(end)], &line[within(end)..]);
+        let [before, marked, after] = cut(parts);
 
         // A tab is repeated as a tab, so that the carets stand right whatever its width.
-        let indent: String = shown(before)
+        let indent: String = before
             .chars()
             .flat_map(|letter| std::iter::repeat_n(if letter == '\t' { '\t' } else { ' ' }, width(letter)))
             .collect();
-        let carets = "^".repeat(shown(marked).chars().map(width).sum::<usize>().max(1));
+        let carets = "^".repeat(marked.chars().map(width).sum::<usize>().max(1));
         let gutter = " ".repeat(number.to_string().len());
-        let (message, line) = (printable(&diagnostic.message), shown_parts(before, marked, after));
+        let (message, line) = (printable(&diagnostic.message), format!("{before}{marked}{after}"));
         let mut out = format!(
             "{}:{number}:{column}: {severity}: {message}\n  {number} | {}\n  {gutter} | {indent}{carets}\n",
             self.name,
@@ -116,9 +124,12 @@ impl Source {
     pub(super) fn report(&self, faults: &[Diagnostic], warnings: &[Diagnostic]) -> String {
         let mut out = String::new();
         for (severity, found) in [("fault", faults), ("warning", warnings)] {
-            for diagnostic in found {
+            for diagnostic in found.iter().take(MOST_SHOWN) {
                 out.push_str(&self.render(severity, diagnostic));
                 out.push('\n');
+            }
+            if let Some(more) = found.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+                let _ = writeln!(out, "and {more} more of them\n");
             }
         }
         let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
@@ -131,10 +142,15 @@ impl Source {
         out
     }
 
+    /// The number of the line that holds `offset`, from 1.
+    pub(super) fn line_number(&self, offset: usize) -> usize {
+        self.lines.partition_point(|start| *start <= offset.min(self.text.len()))
+    }
+
     /// The start of the line that holds `offset`, and its number.
     fn line_start(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..self.floor(offset)];
-        (before.rfind('\n').map_or(0, |at| at + 1), before.matches('\n').count() + 1)
+        let number = self.line_number(offset);
+        (self.lines.get(number.saturating_sub(1)).copied().unwrap_or_default(), number)
     }
 
     /// The nearest start of a character at or before `offset`.
@@ -148,15 +164,38 @@ impl Source {
 }
 
 /// The three parts of a line as they are shown; a secret that spans them is masked once.
-fn shown_parts(before: &str, marked: &str, after: &str) -> String {
-    let mut out = shown(before);
-    let mut last = before.chars().last();
-    for part in [marked, after] {
-        let continued = last == Some(MASKED) && part.starts_with(MASKED);
-        out.push_str(&shown(if continued { part.trim_start_matches(MASKED) } else { part }));
+fn shown_parts(before: &str, marked: &str, after: &str) -> [String; 3] {
+    let mut last = None;
+    [before, marked, after].map(|part| {
+        let is_continued = last == Some(MASKED) && part.starts_with(MASKED);
         last = part.chars().last().or(last);
+        shown(if is_continued { part.trim_start_matches(MASKED) } else { part })
+    })
+}
+
+/// The parts of a line, a long one cut around the marked part.
+fn cut(parts: [String; 3]) -> [String; 3] {
+    const CUT: char = '…';
+    let length = |part: &str| part.chars().count();
+    if parts.iter().map(|part| length(part)).sum::<usize>() <= WIDEST {
+        return parts;
     }
-    out
+    let [before, marked, after] = parts;
+    let head = |part: String, most: usize| match part.char_indices().nth(most) {
+        Some((at, _)) => format!("{}{CUT}", &part[..at]),
+        None => part,
+    };
+    let marked = head(marked, WIDEST / 2);
+    // What stands before gets what room there is if little stands behind.
+    let room = WIDEST.saturating_sub(length(&marked));
+    let most_before = (room / 2).max(room.saturating_sub(length(&after)));
+    let surplus = length(&before).saturating_sub(most_before);
+    let before = match before.char_indices().nth(surplus) {
+        Some((at, _)) if surplus > 0 => format!("{CUT}{}", &before[at..]),
+        _ => before,
+    };
+    let after = head(after, room.saturating_sub(length(&before)));
+    [before, marked, after]
 }
 
 /// A part of a line as it is shown: secrets masked, control characters made visible, tabs kept.
@@ -227,6 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn a_long_line_is_cut_around_what_is_meant() {
+        let filler = "a".repeat(500);
+        let shown = render(&format!("x = [{filler}, odd, {filler}]"), "odd");
+        let lines: Vec<_> = shown.lines().collect();
+        assert!(lines[0].starts_with("map.toml:1:508: "), "{shown}");
+        assert!(lines[1].chars().count() < 175 && lines[1].contains("a, odd, a"), "{shown}");
+        assert!(lines[1].starts_with("  1 | …a") && lines[1].ends_with("a…"), "{shown}");
+        let place = |line: &str, mark: &str| line.split(mark).next().map(|before| before.chars().count());
+        assert_eq!(place(lines[1], "odd"), place(lines[2], "^^^"));
+        let shown = render(&filler, &filler);
+        assert!(shown.lines().all(|line| line.chars().count() < 175), "{shown}");
+    }
+
+    #[test]
+    fn after_a_hundred_faults_the_others_are_counted() {
+        let source = Source::new("map.toml", &"x\n".repeat(150));
+        let faults: Vec<_> = (0..150).map(|line| Diagnostic::new(&(line * 2..line * 2 + 1), "odd", "")).collect();
+        let shown = source.report(&faults, &[]);
+        assert_eq!(shown.matches(": fault: ").count(), 100);
+        assert!(shown.ends_with("and 50 more of them\n\n150 faults"), "{shown}");
+    }
+
+    #[test]
     fn windows_line_ends_are_not_shown() {
         assert_eq!(
             render("a = 1\r\nb = 2\r\n", "2"),
@@ -242,6 +304,10 @@ mod tests {
             ("d = { password = 'sesame', b = 1 }", "b ="),
             ("password = \"\"\"\nsesame\n\"\"\"", "sesame"),
             ("pasword = sesame", "sesame"),
+            ("password: \"sesame\"", "password"),
+            ("password \"sesame\"", "password"),
+            ("password =\n\"sesame\"", "sesame"),
+            ("psswd = \"sesame\"", "psswd"),
             ("SECRET_MQTT_PASSWORD = \"sesame\"", "\"sesame"),
         ] {
             let text = render(text, part);

@@ -10,6 +10,7 @@ mod diagnostic;
 mod license;
 mod outputs;
 mod plan;
+mod resources;
 mod rules;
 mod secrets;
 mod sensors;
@@ -20,7 +21,7 @@ mod table;
 mod values;
 mod words;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
@@ -150,8 +151,21 @@ pub enum LoadError {
     Faults(String),
 }
 
-/// A larger map is a mistake, such as the name of a device file.
+/// A larger file is a mistake.
 const LARGEST: u64 = 1 << 20;
+
+/// What is in a regular file of at most 1 MiB. A pipe or a device is refused: it might never end, or never begin.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("this is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("this is larger than any such file (1 MiB)"));
+    }
+    Ok(bytes)
+}
 
 /// Reads and checks the map at `path`. Relative paths in it are relative to its folder.
 ///
@@ -159,11 +173,7 @@ const LARGEST: u64 = 1 << 20;
 /// Every fault at once.
 pub fn load(path: &Path) -> Result<Checked, LoadError> {
     let unreadable = |error| LoadError::Unreadable { path: path.display().to_string(), error };
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(unreadable(io::Error::other("this is larger than any map (1 MiB)")));
-    }
+    let bytes = read_file(path).map_err(unreadable)?;
     match String::from_utf8(bytes) {
         Ok(text) => parse(&text, path),
         Err(error) => {
@@ -188,12 +198,12 @@ pub fn parse(text: &str, path: &Path) -> Result<Checked, LoadError> {
     let source = Source::new(&path.display().to_string(), text);
     let mut findings = Findings::default();
     let (root, spoilt) = syntax::read(text, &mut findings);
+    let syntax = findings.faults.len();
     let read = read(root, &around, &source, &mut findings);
     let Findings { mut faults, mut warnings } = findings;
     // What was read from a line that is no TOML says nothing about the map.
-    let consequence = |fault: &Diagnostic| spoilt.iter().any(|line| line.contains(&fault.span.start));
-    let own = faults.split_off(spoilt.len());
-    faults.extend(own.into_iter().filter(|fault| !consequence(fault)));
+    let own = faults.split_off(syntax);
+    faults.extend(own.into_iter().filter(|fault| !spoilt.contains(fault.span.start)));
     faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
     faults.dedup();
     warnings.sort_by_key(|warning| (warning.span.start, warning.span.end));
@@ -216,7 +226,7 @@ fn read(
     let broker = broker::read(root.take("broker"), &around.folder, findings);
     let devices = devices::read(root.take("device"), around, findings);
     let channels = channels::read(root.take("channel"), &devices, findings);
-    let sensors = sensors::read(root.take("sensor"), &channels, findings);
+    let sensors = sensors::read(root.take("sensor"), &channels, &around.folder, findings);
     let outputs = outputs::read(root.take("output"), &channels, findings);
     root.finish(findings);
     let gpio = gpio(general, has_version, findings);

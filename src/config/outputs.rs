@@ -22,6 +22,9 @@ const ACCEPT_AGE: Duration = Duration::from_secs(120);
 /// The last line of a Pi's GPIO chip; the header ends before.
 const LAST_PIN: Pin = Pin(53);
 
+/// The last PWM channel of a Pi 5; those before it have two.
+const LAST_PWM: u8 = 3;
+
 /// A frequency that lamps and most drivers take.
 const FREQUENCY: f64 = 1000.0;
 
@@ -115,6 +118,14 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
         written.map_or(Drive::OFF, |written| drive(&written, is_pwm, findings))
     };
     let feed = keys.feed.unwrap_or_default();
+    if let Some(max_on) = keys.max_on.as_ref().filter(|_| feed == CommandFeed::Field) {
+        findings.warning(
+            &max_on.span(),
+            "with `feed = \"field\"` this limit can begin anew without a command",
+            "ThingSpeak may send a field's last value again at each new session, which looks like a new command: \
+             leave `feed` out",
+        );
+    }
     if !has_from {
         findings.fault(&header, "nobody commands this output", "add `from = \"channel.field1\"`");
     }
@@ -167,8 +178,12 @@ fn target(
         }
         (None, Some(pwm)) => {
             let (span, channel) = (pwm.span(), pwm.into_inner());
-            if channel > 1 {
-                findings.fault(&span, "hardware PWM has the channels 0 (GPIO12, GPIO18) and 1 (GPIO13, GPIO19)", "");
+            if channel > LAST_PWM {
+                findings.fault(
+                    &span,
+                    "hardware PWM has the channels 0 to 3",
+                    "Pi 1 to 4: 0 (GPIO12, GPIO18) and 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19)",
+                );
             }
             if let Some(active) = active {
                 findings.fault(&active.span(), "`active` belongs to `pin`", "leave it out with `pwm`");
@@ -248,16 +263,26 @@ pub(super) fn interlocks(outputs: &[Draft], findings: &mut Findings) {
                 Some(same) if same == index => {
                     findings.fault(&other.span(), "an output cannot exclude itself", "name the other one");
                 }
-                Some(other_index) if output.start.is_on() && outputs[other_index].start.is_on() => findings.fault(
-                    &other.span(),
-                    format!(
-                        "both start on, and yet may not be on together: `{}`, `{}`",
-                        names[index], names[other_index]
-                    ),
-                    "let one of them start off",
-                ),
-                Some(_) => {}
+                Some(other_index) => both_on(output, &outputs[other_index], &other.span(), findings),
             }
         }
+    }
+}
+
+/// Refuses what would set two outputs on together that exclude each other.
+fn both_on(one: &Draft, other: &Draft, span: &Range<usize>, findings: &mut Findings) {
+    let on_link_loss = |output: &Draft| output.link_loss.is_some_and(|loss| loss.set.is_on());
+    let phases = [
+        (one.start.is_on() && other.start.is_on(), "start on", "start off"),
+        (one.stop.is_on() && other.stop.is_on(), "stop on", "stop off"),
+        (on_link_loss(one) && on_link_loss(other), "go on when the link is lost", "go off then"),
+    ];
+    for (_, what, mend) in phases.into_iter().filter(|(is_wrong, ..)| *is_wrong) {
+        let (one, other) = (one.name.get_ref(), other.name.get_ref());
+        findings.fault(
+            span,
+            format!("both {what}, and yet may not be on together: `{one}`, `{other}`"),
+            format!("let one of them {mend}"),
+        );
     }
 }

@@ -130,9 +130,14 @@ fn limits(output: &output::Settings, settings: &Settings) -> String {
     let mut limits = Vec::new();
     limits.extend(output.max_on.map(|most| format!("on for at most {}", format_duration(most))));
     limits.extend(output.min_off.map(|least| format!("off for at least {}", format_duration(least))));
-    let others: Vec<_> = output.interlock.iter().filter_map(|other| settings.outputs.get(*other)).collect();
-    if !others.is_empty() {
-        let names: Vec<_> = others.iter().map(|other| other.name.as_str()).collect();
+    let own = settings.outputs.iter().position(|other| other.name == output.name);
+    // Either side may have said it.
+    let excludes = |(index, other): (usize, &output::Settings)| {
+        output.interlock.contains(&index) || own.is_some_and(|own| other.interlock.contains(&own))
+    };
+    let others = settings.outputs.iter().enumerate().filter(|one| excludes(*one));
+    let names: Vec<_> = others.map(|(_, other)| other.name.as_str()).collect();
+    if !names.is_empty() {
         limits.push(format!("never together with {}", names.join(", ")));
     }
     limits.push(match output.accept_age {
@@ -193,7 +198,9 @@ fn pins(settings: &Settings) -> String {
         let (place, line) = match output.target {
             Target::Line { pin, .. } => (pin.0, pin.to_string()),
             Target::Pwm { channel: 0, .. } => (12, "GPIO12 or GPIO18".to_owned()),
-            Target::Pwm { .. } => (13, "GPIO13 or GPIO19".to_owned()),
+            Target::Pwm { channel: 1, .. } => (13, "GPIO13 or GPIO19".to_owned()),
+            Target::Pwm { channel: 2, .. } => (18, "GPIO18".to_owned()),
+            Target::Pwm { .. } => (19, "GPIO19".to_owned()),
         };
         (place, line, format!("output {}", output.name))
     });

@@ -1,20 +1,17 @@
-//! What a map's parts must not do to each other: two values in one field, two users of one pin, a name given twice.
+//! What a map's parts must not do to each other: two values in one field, a name given twice, a slot that stays empty.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use toml::Spanned;
+
 use super::diagnostic::{Findings, Source};
-use super::{channels, devices, license, outputs, sensors};
+use super::{channels, devices, license, outputs, resources, sensors};
 use crate::batch::Publish;
 use crate::entry::Column;
-use crate::hal::Pin;
-use crate::output::Target;
 
 /// Channels one MQTT device may be authorised for (thingspeak.md, connection).
 const CHANNELS_A_DEVICE: usize = 10;
-
-/// The last pin of the 40-pin header.
-const LAST_HEADER_PIN: Pin = Pin(27);
 
 /// Everything that was read.
 pub(super) struct Drafts {
@@ -42,7 +39,8 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
     devices(drafts, source, findings);
     channel_numbers(&drafts.channels, source, findings);
     columns(&published, &drafts.channels, source, findings);
-    pins(drafts, source, findings);
+    resources::check(drafts, source, findings);
+    empty_slots(drafts, findings);
     outputs::interlocks(&drafts.outputs, findings);
     commands(drafts, &published, findings);
     license::rates(&drafts.channels, &published, findings);
@@ -147,34 +145,23 @@ fn columns(published: &[Published<'_>], channels: &[channels::Draft], source: &S
     }
 }
 
-fn pins(drafts: &Drafts, source: &Source, findings: &mut Findings) {
-    let sensors = drafts.sensors.iter().flat_map(|sensor| {
-        sensor.pins.iter().map(|(pin, span)| (Ok(*pin), span.clone(), format!("sensor `{}`", sensor.name.get_ref())))
-    });
-    let outputs = drafts.outputs.iter().filter_map(|output| {
-        let target = output.target.as_ref()?;
-        let line = match *target.get_ref() {
-            Target::Line { pin, .. } => Ok(pin),
-            Target::Pwm { channel, .. } => Err(channel),
-        };
-        Some((line, target.span(), format!("output `{}`", output.name.get_ref())))
-    });
-    let mut users: Vec<_> = sensors.chain(outputs).collect();
-    users.sort_by_key(|(_, span, _)| span.start);
-    for (index, (line, span, user)) in users.iter().enumerate() {
-        let what = match line {
-            Ok(pin) => pin.to_string(),
-            Err(channel) => format!("PWM channel {channel}"),
-        };
-        if let Some((_, first, other)) = users[..index].iter().find(|(other, ..)| other == line) {
-            let help = format!("{}; give one of them another pin", elsewhere(source, first.start));
-            findings.fault(span, format!("{what} is taken by {other} and by {user}"), help);
-        }
-        if line.is_ok_and(|pin| pin > LAST_HEADER_PIN) {
+/// A sensor that is read less often than its channel's slots end leaves some of them empty.
+fn empty_slots(drafts: &Drafts, findings: &mut Findings) {
+    for sensor in &drafts.sensors {
+        let Some(every) = &sensor.every else { continue };
+        // What goes out when it changes leaves nothing empty: no change, no entry.
+        let routes = sensor.routes.iter().map(Spanned::get_ref).filter(|route| route.publish != Publish::OnChange);
+        let channels = routes.map(|route| &drafts.channels[route.channel]);
+        let Some(channel) = channels.min_by_key(|channel| channel.slot()) else { continue };
+        if *every.get_ref() > channel.slot() {
+            let slot = humantime::format_duration(channel.slot());
             findings.warning(
-                span,
-                format!("{what} is not on the 40-pin header"),
-                "pins are BCM numbers: the header's physical pin 11 is 17, and GPIO27 is the last one",
+                &every.span(),
+                format!(
+                    "this is longer than a slot of `{}` ({slot}): some of its entries stay empty",
+                    channel.name.get_ref()
+                ),
+                "read the sensor more often, or make the channel's slots longer",
             );
         }
     }
@@ -213,20 +200,18 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
         let is_heard =
             drafts.outputs.iter().any(|output| output.from.as_ref().is_some_and(|from| from.get_ref().0 == index));
         let name = channel.name.get_ref();
-        match (&channel.every, is_fed, is_heard) {
-            (_, false, false) => {
-                let message = format!("nothing is published to channel `{name}`, and no output listens to it");
-                findings.warning(
-                    &channel.name.span(),
-                    message,
-                    format!("send something there: `to.… = \"{name}.field1\"`"),
-                );
+        if !is_fed && !is_heard {
+            let message = format!("nothing is published to channel `{name}`, and no output listens to it");
+            findings.warning(
+                &channel.name.span(),
+                message,
+                format!("send something there: `to.… = \"{name}.field1\"`"),
+            );
+        } else if !is_fed {
+            for (key, span) in &channel.entry_keys {
+                let message = format!("channel `{name}` carries commands only: `{key}` does nothing");
+                findings.warning(span, message, "leave it out");
             }
-            (Some(every), false, true) => {
-                let message = format!("channel `{name}` carries commands only: `every` does nothing");
-                findings.warning(&every.span(), message, "leave it out");
-            }
-            _ => {}
         }
     }
     for (index, device) in drafts.devices.iter().enumerate() {
@@ -241,6 +226,7 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
     }
 }
 
-fn elsewhere(source: &Source, offset: usize) -> String {
-    format!("the first is in line {}", source.position(offset).0)
+/// Where the other one is, for the help of a fault.
+pub(super) fn elsewhere(source: &Source, offset: usize) -> String {
+    format!("the first is in line {}", source.line_number(offset))
 }

@@ -4,31 +4,38 @@
 //! strict settings.
 
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::channels::{self, place, positive};
+use super::channels::{self, place};
 use super::diagnostic::Findings;
 use super::table::{Node, Table, one_or_many};
 use super::values::Lasting;
 use super::{Channel, Route, Sensor, steps, words};
 use crate::batch::Publish;
 use crate::entry::{Column, Reduce};
-use crate::hal::Pin;
-use crate::sensor::{Kind, Lane};
+use crate::sensor::{Kind, Lane, Resource};
+
+/// Files and buses answer within milliseconds at best: a sensor read more often than this would only warm the machine.
+const LEAST_EVERY: Duration = Duration::from_millis(50);
+
+/// A machine that is busy for a moment must not make a sensor look dead.
+const LEAST_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A sensor as far as it could be read.
 pub(super) struct Draft {
     /// Its name, at its place.
     pub(super) name: Spanned<String>,
     kind: Option<Kind>,
-    every: Option<Duration>,
+    /// How often it is read, if the map says so and it is asked at all.
+    pub(super) every: Option<Spanned<Duration>>,
     timeout: Option<Duration>,
-    /// The pins it takes, and the key that says so.
-    pub(super) pins: Vec<(Pin, Range<usize>)>,
+    /// What it uses, and the key that says so.
+    pub(super) resources: Vec<(Resource, Range<usize>)>,
     /// Where its quantities go.
     pub(super) routes: Vec<Spanned<Route>>,
 }
@@ -57,17 +64,22 @@ impl Draft {
         let kind = self.kind?;
         let routes: Vec<Route> = self.routes.into_iter().map(Spanned::into_inner).collect();
         let slots = routes.iter().map(|route| channels[route.channel].every);
-        let every =
-            self.every.unwrap_or_else(|| slots.chain([kind.device().default_every()]).min().unwrap_or_default());
+        let every = self.every.map(Spanned::into_inner);
+        let every = every.unwrap_or_else(|| slots.chain([kind.device().default_every()]).min().unwrap_or_default());
         let timeout = self.timeout.unwrap_or_else(|| kind.device().default_timeout());
         Some(Sensor { name: self.name.into_inner(), kind, every, timeout, routes })
     }
 }
 
-/// Reads the sensors in the order of the text.
-pub(super) fn read(node: Option<Node<'_>>, channels: &[channels::Draft], findings: &mut Findings) -> Vec<Draft> {
+/// Reads the sensors in the order of the text. Relative paths start in `folder`.
+pub(super) fn read(
+    node: Option<Node<'_>>,
+    channels: &[channels::Draft],
+    folder: &Path,
+    findings: &mut Findings,
+) -> Vec<Draft> {
     let tables = list(node, "sensor", findings);
-    tables.into_iter().map(|table| sensor(table, channels, findings)).collect()
+    tables.into_iter().map(|table| sensor(table, channels, folder, findings)).collect()
 }
 
 /// The tables of `[[what]]`.
@@ -77,6 +89,14 @@ pub(super) fn list<'a>(node: Option<Node<'a>>, what: &'static str, findings: &mu
         findings.fault(&node.span(), format!("there may be several: write `[[{what}]]`"), "two brackets on each side");
     }
     one_or_many(node).into_iter().filter_map(|node| Table::of(node, what, findings)).collect()
+}
+
+/// Refuses what would not do as a name: it appears in logs, in the status and in messages.
+pub(super) fn check_name(written: &Spanned<String>, findings: &mut Findings) {
+    let text = written.get_ref();
+    if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 64 {
+        findings.fault(&written.span(), "a name is one line of up to 64 printable characters", "");
+    }
 }
 
 /// A name for the log: one line of printable text.
@@ -97,14 +117,11 @@ pub(super) fn name(
         }
         return Spanned::new(header.clone(), String::new());
     };
-    let text = written.get_ref();
-    if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 64 {
-        findings.fault(&written.span(), "a name is one line of up to 64 printable characters", "");
-    }
+    check_name(&written, findings);
     written
 }
 
-fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Findings) -> Draft {
+fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, findings: &mut Findings) -> Draft {
     let header = table.span().clone();
     let (has_name, has_use) = (table.means("name"), table.means("use"));
     let common = table.split(&["name", "use", "every", "timeout"]);
@@ -116,9 +133,9 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
         findings.fault(&header, "a sensor needs its kind", help);
     }
     let use_span = keys.r#use.as_ref().map_or_else(|| header.clone(), Spanned::span);
-    let pin_span = if table.has("pin") { table.span_of("pin") } else { use_span };
+    let places = table.clone();
     let kind = if let Some(tag) = keys.r#use {
-        kind(&tag, table, findings)
+        kind(&tag, table, folder, findings)
     } else {
         table.finish_misspelt(findings);
         None
@@ -134,14 +151,45 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
         Some(to) => routes(to, kind.as_ref(), channels, findings),
         None => Vec::new(),
     };
-    let pins = kind.iter().flat_map(|kind| kind.device().pins()).map(|pin| (pin, pin_span.clone())).collect();
-    let every = keys.every.and_then(|written| positive("every", &written, findings));
-    let timeout = keys.timeout.and_then(|written| positive("timeout", &written, findings));
-    Draft { name, kind, every, timeout, pins, routes }
+    let resources = kind.iter().flat_map(|kind| kind.device().resources());
+    let resources = resources.map(|resource| {
+        let keys = keys_of(&resource).iter().find(|key| places.has(key));
+        let span = keys.map_or_else(|| use_span.clone(), |key| places.span_of(key));
+        (resource, span)
+    });
+    let resources = resources.collect();
+    let every = keys.every.and_then(|every| {
+        let why = "a sensor is read at most every 50ms: more often only warms the machine";
+        Some(Spanned::new(every.span(), at_least(LEAST_EVERY, &every, why, findings)?))
+    });
+    let timeout = keys.timeout.and_then(|timeout| {
+        let why = "a timeout is at least 100ms, so that a moment's load does not make a sensor look dead";
+        at_least(LEAST_TIMEOUT, &timeout, why, findings)
+    });
+    Draft { name, kind, every, timeout, resources, routes }
+}
+
+/// The keys that name a resource, the more telling one first.
+const fn keys_of(resource: &Resource) -> &'static [&'static str] {
+    match resource {
+        Resource::Pin(_) => &["pin"],
+        Resource::I2c { .. } => &["address", "bus"],
+        Resource::SerialPort(_) => &["port"],
+        Resource::OneWire(_) => &["id"],
+    }
+}
+
+/// A duration that may not be shorter than `least`.
+fn at_least(least: Duration, written: &Spanned<Lasting>, why: &str, findings: &mut Findings) -> Option<Duration> {
+    let duration = written.get_ref().0;
+    if duration < least {
+        findings.fault(&written.span(), why, "");
+    }
+    (duration >= least).then_some(duration)
 }
 
 /// Reads the device's own keys.
-fn kind(tag: &Spanned<String>, table: Table<'_>, findings: &mut Findings) -> Option<Kind> {
+fn kind(tag: &Spanned<String>, table: Table<'_>, folder: &Path, findings: &mut Findings) -> Option<Kind> {
     let written = tag.get_ref();
     if !Kind::TAGS.contains(&written.as_str()) {
         let message = format!("there is no sensor kind `{written}`");
@@ -150,10 +198,13 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, findings: &mut Findings) -> Opt
         return None;
     }
     let places = table.clone();
-    let kind = table.read_with(findings, |keys| Kind::deserialize(written, keys).expect("the tag is one of TAGS"))?;
+    let mut kind =
+        table.read_with(findings, |keys| Kind::deserialize(written, keys).expect("the tag is one of TAGS"))?;
     for (key, reason) in kind.device().faults() {
-        findings.fault(&places.span_of(key), reason, "");
+        let (reason, help) = reason.split_once('\n').unwrap_or((&reason, ""));
+        findings.fault(&places.span_of(key), reason, help);
     }
+    kind.resolve(folder);
     Some(kind)
 }
 

@@ -46,6 +46,13 @@ struct Bounds {
 pub(super) fn element(node: Node<'_>, findings: &mut Findings) -> Vec<Step> {
     let Some(table) = Table::of(node, "filter step", findings) else { return Vec::new() };
     let count = KEYS.iter().filter(|key| **key != "heartbeat" && table.has(key)).count();
+    if table.is_empty() {
+        findings.fault(
+            table.span(),
+            "this filter step does nothing",
+            "leave it out, or write one such as { round = 1 }",
+        );
+    }
     if count > 1 {
         findings.fault(
             table.span(),

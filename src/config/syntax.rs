@@ -1,26 +1,37 @@
 //! The map's text as TOML, with what is no TOML told in the words of a person who edits a map.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::de::DeTable;
 
 use super::diagnostic::Findings;
 
-/// Parses `text` and goes on behind each fault. Gives what could be read and, for each fault, the range of text that
-/// is not to be trusted: the fault's line.
-pub(super) fn read<'a>(text: &'a str, findings: &mut Findings) -> (DeTable<'a>, Vec<Range<usize>>) {
+/// The lines that are no TOML: what was read from them is not to be trusted.
+#[derive(Debug, Default)]
+pub(super) struct Spoilt(BTreeMap<usize, usize>);
+
+impl Spoilt {
+    /// Whether the place is in one of them.
+    pub(super) fn contains(&self, at: usize) -> bool {
+        self.0.range(..=at).next_back().is_some_and(|(_, end)| at < *end)
+    }
+}
+
+/// Parses `text` and goes on behind each fault. Gives what could be read.
+pub(super) fn read<'a>(text: &'a str, findings: &mut Findings) -> (DeTable<'a>, Spoilt) {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut spoilt: Vec<Range<usize>> = Vec::new();
+    let mut spoilt = Spoilt::default();
     for error in errors {
         let span = error.span().unwrap_or(text.len()..text.len());
         // One slip makes several errors of the parser; the first of a line is the one that names it.
-        if spoilt.iter().any(|line| line.contains(&span.start)) {
+        if spoilt.contains(span.start) {
             continue;
         }
         let line = line(text, span.start);
         let (message, help) = explain(&text[line.clone()], error.message());
         findings.fault(&span, message, help);
-        spoilt.push(line.start..line.end + 1);
+        spoilt.0.insert(line.start, line.end + 1);
     }
     (root.into_inner(), spoilt)
 }
@@ -46,6 +57,9 @@ fn explain(line: &str, message: &str) -> (String, String) {
     let value = line.split_once('=').map_or("", |(_, value)| value.split('#').next().unwrap_or_default().trim());
     let mut letters = value.chars();
     match (letters.next(), letters.last()) {
+        (Some('“' | '”' | '„' | '‘' | '’' | '«'), _) => {
+            told("these are typographic quotes", "write plain ones: key = \"text\"")
+        }
         (None, _) if is_value => told("a value is missing behind the equals sign", ""),
         (Some(first), Some(last)) if first.is_ascii_digit() && last.is_ascii_alphabetic() => {
             told("a number with a unit needs quotes", "such as \"20s\"")
@@ -73,6 +87,7 @@ mod tests {
             ("every = 20s", "20s", "a number with a unit needs quotes"),
             ("host = mqtt3.thingspeak.com", "mqtt3.thingspeak.com", "a text needs quotes"),
             ("port = /dev/ttyUSB0", "/dev/ttyUSB0", "a text needs quotes"),
+            ("every = “20s”", "“20s”", "these are typographic quotes"),
             ("id = # later", "", "a value is missing behind the equals sign"),
             ("a = 1\na = 2", "a", "this is written twice"),
         ] {

@@ -66,6 +66,11 @@ impl<'a> Table<'a> {
         self.keys.get(key).map_or_else(|| self.span.clone(), Spanned::span)
     }
 
+    /// Whether there is no key at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Whether the key is there.
     pub(super) fn has(&self, key: &str) -> bool {
         self.keys.contains_key(key)
@@ -94,15 +99,25 @@ impl<'a> Table<'a> {
         part
     }
 
-    /// The tables inside, each with its name, in the order of the text.
-    pub(super) fn named(self, what: &'static str, findings: &mut Findings) -> Vec<Named<'a>> {
-        let mut found: Vec<_> = self
-            .into_entries()
-            .into_iter()
-            .filter_map(|(name, node)| Some(Named { name, table: Table::of(node, what, findings)? }))
-            .collect();
-        found.sort_by_key(|named| named.name.span().start);
-        found
+    /// The tables of `[what.NAME]`, each with its name, in the order of the text.
+    pub(super) fn named(node: Option<Node<'a>>, what: &'static str, findings: &mut Findings) -> Vec<Named<'a>> {
+        let Some(node) = node else { return Vec::new() };
+        let nameless = |span: &Range<usize>, findings: &mut Findings| {
+            let message = format!("every {what} has a name in its header");
+            findings.fault(span, message, format!("write `[{what}.NAME]`, with a name of your own"));
+        };
+        let span = node.span();
+        let DeValue::Table(keys) = node.into_inner() else {
+            nameless(&span, findings);
+            return Vec::new();
+        };
+        let entries = Self { what, span: span.clone(), keys, taken: Vec::new() }.into_entries();
+        if entries.iter().any(|(_, node)| !node.get_ref().is_table()) {
+            // `[channel]`, with the keys of a channel below it.
+            nameless(&span, findings);
+        }
+        let tables = entries.into_iter().filter(|(_, node)| node.get_ref().is_table());
+        tables.filter_map(|(name, node)| Some(Named { name, table: Table::of(node, what, findings)? })).collect()
     }
 
     /// The keys with their values, in the order of the text.
@@ -170,6 +185,16 @@ impl<'a> Table<'a> {
         holder.map(|(key, _)| key.get_ref().clone().into_owned())
     }
 
+    /// What to write where a number is wanted and stands in quotes, as in `pin = "GPIO17"`.
+    fn number_in_quotes(&self, message: &str, culprit: Option<&str>) -> String {
+        let text = culprit.and_then(|key| self.keys.get(key)?.get_ref().as_str());
+        let digits = text.map(|text| text.trim().trim_start_matches(|letter: char| letter.is_ascii_alphabetic()));
+        match digits.and_then(|digits| digits.parse::<u64>().ok()) {
+            Some(number) if message.starts_with("expected a whole number") => format!("write {number}, without quotes"),
+            _ => String::new(),
+        }
+    }
+
     /// Tells an error. Gives the key that was probably meant by an unknown one: it must not be told as missing too.
     fn report(
         &self,
@@ -198,7 +223,11 @@ impl<'a> Table<'a> {
                     findings.fault(place, format!("missing key `{key}`{inside}"), format!("add `{key} = …`"));
                 }
             }
+            // What a whole table lacks may be what was left out of it.
+            Complaint::Value(message, _)
+                if culprit.is_none() && left_out.iter().any(|key| message.contains(&format!("`{key}`"))) => {}
             Complaint::Value(message, help) => {
+                let help = if help.is_empty() { self.number_in_quotes(&message, culprit) } else { help };
                 let message = culprit.map_or_else(|| message.clone(), |key| format!("`{key}`: {message}"));
                 findings.fault(place, message, help);
             }

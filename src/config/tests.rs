@@ -135,8 +135,35 @@ fn a_session_is_renewed_before_the_idle_limit() {
 }
 
 #[test]
-fn a_ca_file_must_be_there() {
+fn plaintext_that_is_allowed_without_need_is_warned_about() {
+    let told = warnings_with("\n[broker]\nallow_plaintext = true");
+    assert_eq!(told, ["`wss` is encrypted: `allow_plaintext` does nothing"]);
+    assert!(warnings_with("\n[broker]\nallow_plaintext = false").is_empty());
+}
+
+#[test]
+fn a_host_is_a_host_alone() {
+    let told = |host: &str| faults_with(&format!("\n[broker]\nhost = \"{host}\""));
+    for host in ["broker.example", "192.0.2.1", "2001:db8::1", "[2001:db8::1]"] {
+        assert!(told(host).is_empty(), "{host}");
+    }
+    for host in ["broker.example:8883", "[2001:db8::1]:8883", "broker.example:"] {
+        assert_eq!(told(host), ["a port does not belong to the host, but into `port`"], "{host}");
+    }
+    for host in ["wss://broker.example", "broker.example/mqtt"] {
+        assert_eq!(told(host), ["`host` is a name, not an address with a scheme or path"], "{host}");
+    }
+}
+
+#[test]
+fn a_ca_file_is_there_and_holds_a_certificate() {
     assert_eq!(faults_with("\n[broker]\nca_file = \"ca.pem\""), ["there is no file ca.pem"]);
+    let told = faults_with("\n[broker]\nca_file = \"garden.txt\"");
+    assert_eq!(told, ["garden.txt holds no certificate in PEM form"]);
+    let folder = folder();
+    std::fs::write(folder.path().join("ca.pem"), "-----BEGIN CERTIFICATE-----\n").expect("a file");
+    let map = format!("{SMALL}\n[broker]\nca_file = \"ca.pem\"");
+    assert!(parse(&map, &folder.path().join("map.toml")).is_ok());
 }
 
 #[test]
@@ -195,6 +222,9 @@ fn a_channel_is_in_the_map_once() {
     assert_eq!(faults_with("\n[channel.other]\nid = 1"), ["channel 1 is in this map twice"]);
     assert_eq!(faults_where("id = 1\n", ""), ["a channel needs its number"]);
     assert_eq!(faults_where("id = 1\n", "id = 0\n"), ["a channel's number is not 0"]);
+    assert_eq!(faults_where("id = 1\n", "id = 12345678901\n"), ["this is longer than any channel's number"]);
+    let told = faults_where("id = 1\n", "id = 99999999999999999999\n");
+    assert_eq!(told, ["`id`: expected a whole number, not negative, found a number that does not fit"]);
 }
 
 #[test]
@@ -316,13 +346,57 @@ fn one_pin_has_one_user() {
 }
 
 #[test]
+fn one_port_and_one_address_have_one_user() {
+    let gps = "\n[[sensor]]\nname = \"b\"\nuse = \"nmea\"\nport = \"/dev/serial0\"\nto.longitude = \"house.long\"";
+    assert_eq!(faults_with(gps), ["/dev/serial0 is taken by sensor `gps` and by sensor `b`"]);
+    assert!(faults_with(&gps.replace("serial0", "ttyUSB0")).is_empty());
+    let air = |name: &str, field: u8| {
+        format!("\n[[sensor]]\nname = \"{name}\"\nuse = \"bme280\"\nto.humidity = \"house.field{field}\"\n")
+    };
+    let told = faults_with(&(air("a", 1) + &air("b", 2)));
+    assert_eq!(told, ["address 0x76 on i2c-1 is taken by sensor `a` and by sensor `b`"]);
+    assert!(faults_with(&(air("a", 1) + &air("b", 2) + "address = 0x77")).is_empty());
+}
+
+#[test]
+fn a_pin_that_a_bus_usually_has_is_warned_about() {
+    let on = |pin: u8, more: &str| {
+        warnings_with(&format!("{more}{}", output("a", &format!("pin = {pin}\nfrom = \"switchesa.field1\""))))
+    };
+    assert_eq!(on(14, ""), ["GPIO14 is usually a pin of /dev/serial0, which sensor `gps` uses"]);
+    assert!(on(2, "").is_empty());
+    let air = "\n[[sensor]]\nname = \"air\"\nuse = \"bme280\"\nto.humidity = \"house.field1\"\n";
+    assert_eq!(on(3, air), ["GPIO3 is usually a pin of i2c-1, which sensor `air` uses"]);
+    let tank = "\n[[sensor]]\nname = \"tank\"\nuse = \"ds18b20\"\nid = \"28-0417b1fb82ff\"\nto.temperature = \"house.field1\"\n";
+    assert_eq!(on(4, tank), ["GPIO4 is usually a pin of the 1-Wire bus, which sensor `tank` uses"]);
+    let fan = output("fan", "pwm = 1\nfrom = \"switchesfan.field1\"");
+    assert_eq!(on(19, &fan), ["GPIO19 is usually a pin of PWM channel 1, which output `fan` uses"]);
+}
+
+#[test]
+fn a_sensor_is_read_neither_too_often_nor_too_seldom() {
+    let sensor =
+        |keys: &str| format!("\n[[sensor]]\nname = \"load\"\nuse = \"system\"\n{keys}\nto.load1 = \"house.field1\"");
+    let told = faults_with(&sensor("every = \"49ms\""));
+    assert_eq!(told, ["a sensor is read at most every 50ms: more often only warms the machine"]);
+    let told = faults_with(&sensor("timeout = \"99ms\""));
+    assert_eq!(told, ["a timeout is at least 100ms, so that a moment's load does not make a sensor look dead"]);
+    assert_eq!(faults_with(&sensor("every = \"367d\"")), ["`every`: a duration of the map is at most 366 days"]);
+    assert!(faults_with(&sensor("every = \"50ms\"\ntimeout = \"100ms\"")).is_empty());
+    let told = warnings_with(&sensor("every = \"21s\""));
+    assert_eq!(told, ["this is longer than a slot of `house` (20s): some of its entries stay empty"]);
+    assert!(warnings_with(&sensor("every = \"20s\"")).is_empty());
+}
+
+#[test]
 fn an_output_has_one_target_and_levels_that_fit_it() {
     let told = |lines: &str| faults_with(&output("a", &format!("from = \"switchesa.field1\"\n{lines}")));
     assert_eq!(told(""), ["this output drives nothing"]);
     assert_eq!(told("pin = 4\npwm = 0"), ["an output drives a `pin` or a `pwm` channel, not both"]);
     assert_eq!(told("pin = 4\nfrequency = \"1kHz\""), ["`frequency` belongs to `pwm`"]);
     assert_eq!(told("pwm = 0\nactive = \"low\""), ["`active` belongs to `pin`"]);
-    assert_eq!(told("pwm = 2"), ["hardware PWM has the channels 0 (GPIO12, GPIO18) and 1 (GPIO13, GPIO19)"]);
+    assert_eq!(told("pwm = 4"), ["hardware PWM has the channels 0 to 3"]);
+    assert!(told("pwm = 3").is_empty());
     assert_eq!(told("pin = 4\nstart = 50"), ["a pin is \"on\" or \"off\"; percent need `pwm`"]);
     assert_eq!(told("pwm = 0\nstop = 101"), ["`stop`: percent go from 0 to 100"]);
     assert!(told("pwm = 1\nfrequency = \"25kHz\"\nstart = 12.5\nstop = \"off\"").is_empty());
@@ -336,6 +410,14 @@ fn commands_come_from_a_field() {
     assert_eq!(faults_with(&output("a", "pin = 4")), ["nobody commands this output"]);
     let told = faults_with(&output("a", "pin = 4\nfrom = \"switchesa.field1\"\nfeed = \"field\"\naccept_age = \"1m\""));
     assert_eq!(told, ["a field feed carries no time: how old a command is cannot be known"]);
+}
+
+#[test]
+fn a_limit_that_a_repeated_value_begins_anew_is_warned_about() {
+    let lines = "pin = 5\nfrom = \"switchesa.field1\"\nmax_on = \"30m\"";
+    assert!(warnings_with(&output("a", lines)).is_empty());
+    let told = warnings_with(&output("a", &format!("{lines}\nfeed = \"field\"")));
+    assert_eq!(told, ["with `feed = \"field\"` this limit can begin anew without a command"]);
 }
 
 #[test]
@@ -353,6 +435,15 @@ fn an_interlock_names_another_output() {
         ["both start on, and yet may not be on together: `a`, `bb`"]
     );
     assert!(told("interlock = [\"bb\"]").is_empty());
+    let both = |key: &str| {
+        let lines = |name: &str| format!("pin = {}\nfrom = \"switches{name}.field1\"\n{key}\n", 4 + name.len());
+        faults_with(&(output("a", &(lines("a") + "interlock = [\"bb\"]")) + &output("bb", &lines("bb"))))
+    };
+    assert_eq!(both("stop = \"on\""), ["both stop on, and yet may not be on together: `a`, `bb`"]);
+    assert_eq!(
+        both("link_loss = { after = \"1m\", set = \"on\" }"),
+        ["both go on when the link is lost, and yet may not be on together: `a`, `bb`"]
+    );
 }
 
 #[test]
@@ -369,6 +460,7 @@ fn filters_that_make_no_sense_are_refused() {
     assert_eq!(told("heartbeat = \"1m\""), ["`heartbeat` belongs to `change`"]);
     assert_eq!(told("scale = 0"), ["`scale = 0` makes every value 0"]);
     assert_eq!(told("offset = nan"), ["`offset`: this is not a finite number"]);
+    assert_eq!(told("filter = [{}]"), ["this filter step does nothing"]);
     assert_eq!(
         told("filter = [{ scale = 2, round = 1 }]"),
         ["a filter step does one thing, so that their order is plain"]
@@ -413,6 +505,67 @@ fn a_misspelt_key_is_not_told_as_missing_too() {
 }
 
 #[test]
+fn relative_paths_start_in_the_map_s_folder() {
+    let small = "use = \"nmea\"\nport = \"/dev/serial0\"\nto.latitude = \"house.lat\"";
+    let level = |path: &str| format!("use = \"file\"\npath = \"{path}\"\nto.value = \"house.field1\"");
+    let map = SMALL.replace(small, &level("rain/level"));
+    let folder = folder();
+    let path_in =
+        |map: &str| match &parse(map, &folder.path().join("map.toml")).expect("a good map").settings.sensors[0].kind {
+            Kind::File(file) => file.path.clone(),
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(path_in(&map), folder.path().join("rain/level"));
+    assert_eq!(path_in(&map.replace("rain/level", "/run/level")), Path::new("/run/level"));
+}
+
+#[test]
+fn a_header_without_a_name_is_told_how_to_be_written() {
+    let told = messages("version = 1\n[device]\ncredentials = \"garden.txt\"", "fault");
+    assert_eq!(told, ["every device has a name in its header"]);
+    for header in ["[channel]", "[[channel]]"] {
+        let told = faults_where("[channel.house]", header);
+        assert!(told.contains(&"every channel has a name in its header".to_owned()), "{told:?}");
+    }
+    let told = faults_where("[channel.house]", "[channel.\"a\\nb\"]");
+    assert!(told.contains(&"a name is one line of up to 64 printable characters".to_owned()), "{told:?}");
+}
+
+#[test]
+fn a_number_in_quotes_is_told_how_to_be_written() {
+    let map = format!("{SMALL}{}", output("a", "pin = \"GPIO17\"\nfrom = \"switchesa.field1\""));
+    let folder = folder();
+    let shown = parse(&map, &folder.path().join("map.toml")).expect_err("a text").to_string();
+    assert!(shown.contains("expected a whole number from 0 to 255, found a text"), "{shown}");
+    assert!(shown.contains("help: write 17, without quotes"), "{shown}");
+}
+
+#[test]
+fn a_key_of_the_serial_line_that_was_wrong_is_not_told_as_missing_too() {
+    let line = |keys: &str| {
+        let text = format!("\n[[sensor]]\nname = \"b\"\nuse = \"serial_line\"\nport = \"/dev/ttyUSB0\"\n{keys}\n");
+        faults_with(&text)
+    };
+    let exactly_one = "exactly one of `match`, `csv` and `json` says where the numbers stand";
+    assert_eq!(line(""), [exactly_one]);
+    assert_eq!(line("json = { t = \"/t\" }\nmatch = \"(?<t>.)\""), [exactly_one]);
+    let told = line("csv = { separator = \", \", columns = { t = 1 } }");
+    assert_eq!(told, ["`csv`: expected one character, found a text"]);
+    assert_eq!(line("match = \"(\"").len(), 1);
+}
+
+#[test]
+fn keys_about_entries_do_nothing_where_none_is_published() {
+    let keys = "confirm = \"stored\"\nstatus = \"health\"\nbacklog = { keep = \"1d\" }\nevery = \"30s\"\n";
+    let told = warnings_with(&(output("a", "pin = 5\nfrom = \"switchesa.field1\"") + keys));
+    assert_eq!(
+        told,
+        ["confirm", "status", "backlog", "every"]
+            .map(|key| format!("channel `switchesa` carries commands only: `{key}` does nothing"))
+    );
+}
+
+#[test]
 fn a_single_bracket_is_told() {
     let told = messages("version = 1\n[sensor]\nname = \"a\"\nuse = \"nmea\"\nport = \"x\"", "fault");
     assert_eq!(told, ["there may be several: write `[[sensor]]`"]);
@@ -427,6 +580,31 @@ fn a_file_that_is_no_map_is_refused_in_words() {
     assert!(load(&path).expect_err("no text").to_string().contains(":2:9: fault: this is not UTF-8"));
     std::fs::write(&path, vec![b'#'; 2 << 20]).expect("a file");
     assert!(matches!(load(&path), Err(LoadError::Unreadable { .. })));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("coreutils");
+    assert!(made.success());
+    assert!(matches!(load(&pipe), Err(LoadError::Unreadable { .. })));
+    for map in [SMALL.replace("garden.txt", "pipe"), format!("{SMALL}\n[broker]\nca_file = \"pipe\"")] {
+        let shown = parse(&map, &folder.path().join("map.toml")).expect_err("a pipe").to_string();
+        assert!(shown.contains("no regular file"), "{shown}");
+    }
+}
+
+#[test]
+fn a_map_of_a_megabyte_is_told_about_before_anyone_gets_impatient() {
+    for piece in ["=\n", "x", "= ", "a=1\n", "password =\n#\n#\n", "[[sensor]]\n", "[channel.a]\n", "[", "\"\n", "{a="]
+    {
+        let started = std::time::Instant::now();
+        parse_anything(&piece.repeat((1 << 20) / piece.len()));
+        // Quadratic in any part it would be minutes, if not hours.
+        assert!(started.elapsed() < Duration::from_secs(60), "{piece}: {:?}", started.elapsed());
+    }
 }
 
 fn parse_anything(text: &str) {

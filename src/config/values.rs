@@ -12,7 +12,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 pub(super) struct Lasting(pub(super) Duration);
 
 /// No duration of a map is longer: sums with it cannot overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// A number of bytes written with its unit: `"32MiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for Lasting {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let lasting = crate::time::duration(from)?;
         if lasting > LONGEST {
-            return Err(de::Error::custom("a duration of the map is at most ten years"));
+            return Err(de::Error::custom("a duration of the map is at most 366 days"));
         }
         Ok(Self(lasting))
     }
@@ -110,9 +110,13 @@ impl<'de> Deserialize<'de> for Hertz {
                     .iter()
                     .find_map(|(unit, factor)| {
                         let number = text.strip_suffix(unit)?.trim_end().parse::<f64>().ok()?;
-                        (number.is_finite() && number > 0.0).then_some(Self(number * factor))
+                        Some(number * factor)
                     })
                     .ok_or_else(|| "this is no frequency\nwrite a number and its unit: \"50Hz\", \"1kHz\"".to_owned())
+                    .and_then(|hertz| match hertz {
+                        1.0..=1e7 => Ok(Self(hertz)),
+                        _ => Err("a frequency is between 1Hz and 10MHz".to_owned()),
+                    })
             },
             number: |number| {
                 Err(format!("a frequency needs its unit, such as \"1kHz\"\nfor hertz write \"{number}Hz\""))
@@ -171,7 +175,10 @@ mod tests {
             assert!(fault.starts_with("a duration needs its unit, such as"), "{fault}");
         }
         assert!(read::<Lasting>("\"soon\"").is_err());
-        assert!(read::<Lasting>("\"3000years\"").is_err());
+        for long in ["3000years", "367d", "99999999999999999s"] {
+            assert!(read::<Lasting>(&format!("\"{long}\"")).is_err(), "{long}");
+        }
+        assert!(read::<Lasting>("\"366d\"").is_ok());
     }
 
     #[test]
@@ -184,10 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn frequencies_are_positive() {
+    fn frequencies_are_those_a_board_can_make() {
         assert_eq!(read("\"1kHz\""), Ok(Hertz(1000.0)));
         assert_eq!(read("\"1000Hz\""), Ok(Hertz(1000.0)));
-        for wrong in ["1000", "\"0Hz\"", "\"-1Hz\"", "\"nanHz\""] {
+        assert_eq!(read("\"10MHz\""), Ok(Hertz(1e7)));
+        for wrong in ["1000", "\"0Hz\"", "\"0.5Hz\"", "\"-1Hz\"", "\"nanHz\"", "\"11MHz\"", "\"1e308kHz\""] {
             assert!(read::<Hertz>(wrong).is_err(), "{wrong}");
         }
     }

@@ -37,6 +37,9 @@ pub(super) fn understand(error: &Error) -> Complaint {
             let found = match prefix {
                 "invalid length " => "a list of another length",
                 "invalid value: " if found.starts_with("integer") => "a number that does not fit",
+                _ if found.starts_with("integer") && wanted(expected).starts_with("a whole number") => {
+                    "a number that does not fit"
+                }
                 _ => kind(found),
             };
             return Complaint::Value(format!("expected {}, found {found}", wanted(expected)), String::new());
@@ -95,7 +98,8 @@ fn wanted(expected: &str) -> &str {
         "i8" | "i16" | "i32" | "i64" => "a whole number",
         "f64" | "f32" => "a number",
         "a boolean" => "true or false",
-        "a string" | "a borrowed string" | "path string" | "a character" => "a text in quotes",
+        "a string" | "a borrowed string" | "path string" => "a text in quotes",
+        "a character" => "one character",
         "a sequence" => "a list",
         "a map" => "a table",
         "an array of length 2" => "a pair of numbers",

@@ -59,7 +59,7 @@ pub enum Target {
     },
     /// A hardware PWM channel; commands are percent.
     Pwm {
-        /// 0 or 1 on a Pi.
+        /// 0 or 1 on a Pi, 0 to 3 on a Pi 5.
         channel: u8,
         /// Hertz.
         frequency: f64,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Measured, Outlet, Sensor, Source, number};
+use super::{Device, Lane, Measured, Outlet, Resource, Sensor, Source, number};
 use crate::hal::sim::Sim;
 use crate::hal::{Files, Hal};
 use crate::reading::{Fault, Quantity};
@@ -39,6 +39,10 @@ impl Device for Settings {
 
     fn lane(&self) -> Lane {
         Lane::OneWire
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        vec![Resource::OneWire(self.id.clone())]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {

@@ -1,7 +1,7 @@
 //! A number in a text file: what a script writes, or a kernel attribute that has no driver here.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::reading::{Fault, Quantity};
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The file. Its first word is the number.
+    /// The file. Its first word is the number. A relative path starts in the map's folder.
     pub path: PathBuf,
     /// The value is number × scale + offset.
     #[serde(default = "one")]
@@ -49,6 +49,12 @@ impl Device for Settings {
             }
         }
         faults
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        if !self.path.has_root() {
+            self.path = folder.join(&self.path);
+        }
     }
 
     fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
@@ -93,7 +99,6 @@ impl Sensor for File {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::time::Duration;
 
     use serde_json::json;

@@ -7,6 +7,7 @@
 //!
 //! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::sensors`).
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +104,24 @@ pub enum Lane {
     Serial,
 }
 
+/// Something of the machine that a device uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A pin, for itself.
+    Pin(Pin),
+    /// A part on an I2C bus: the kernel's name of the bus (`i2c-1`) and the part's address, which no other may have.
+    I2c {
+        /// `i2c-1`
+        bus: String,
+        /// Seven bits.
+        address: u8,
+    },
+    /// A serial port, for itself: `/dev/serial0`.
+    SerialPort(String),
+    /// A part on the 1-Wire bus, by its id.
+    OneWire(String),
+}
+
 /// What a device kind is, besides its settings.
 pub trait Device {
     /// What it measures with these settings, in the order of [`Measured`].
@@ -126,10 +145,19 @@ pub trait Device {
         Vec::new()
     }
 
-    /// Faults of the settings that a type cannot say: the key and the reason in words.
+    /// What it uses, so that the map's check can tell of two users of one thing.
+    fn resources(&self) -> Vec<Resource> {
+        self.pins().into_iter().map(Resource::Pin).collect()
+    }
+
+    /// Faults of the settings that a type cannot say: the key and the reason in words, with what to write instead in a
+    /// line of its own where that is known.
     fn faults(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
+
+    /// Makes the paths in the settings start where the map means them to: relative ones in its `folder`.
+    fn resolve(&mut self, _folder: &Path) {}
 
     /// Opens the device. `outlet` is for what comes between two reads (edges).
     ///
@@ -165,6 +193,11 @@ macro_rules! kinds {
             /// The tag in the map.
             pub fn tag(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $tag,)+ }
+            }
+
+            /// Makes relative paths in the settings start in `folder`, the map's.
+            pub fn resolve(&mut self, folder: &Path) {
+                match self { $(Self::$variant(settings) => settings.resolve(folder),)+ }
             }
 
             /// The settings as a device.

@@ -31,7 +31,7 @@ name = "sick"
 use = "file"
 path = "/simulated/sick"
 every = "50ms"
-timeout = "50ms"
+timeout = "100ms"
 to.value = "house.field1"
 
 [[sensor]]
@@ -39,7 +39,7 @@ name = "well"
 use = "file"
 path = "/simulated/well"
 every = "50ms"
-timeout = "50ms"
+timeout = "100ms"
 to.value = "house.field2"
 "#;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use super::{Device, Lane, Measured, Outlet, Resource, Sensor, Source};
 use crate::hal::{Hal, I2cBus, I2cError};
 use crate::reading::{Fault, Quantity};
 
@@ -50,11 +50,30 @@ impl Device for Settings {
         Lane::I2c(self.bus.clone())
     }
 
+    fn resources(&self) -> Vec<Resource> {
+        vec![Resource::I2c { bus: self.bus.clone(), address: self.address }]
+    }
+
     fn faults(&self) -> Vec<(&'static str, String)> {
-        match self.address {
-            0x76 | 0x77 => Vec::new(),
-            other => vec![("address", format!("a BME280 answers at 0x76 or 0x77, never at 0x{other:02x}"))],
+        let mut faults = Vec::new();
+        let number = |bus: &str| bus.parse::<u8>().is_ok();
+        if !self.bus.strip_prefix("i2c-").is_some_and(number) {
+            let digits = self.bus.rsplit(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default();
+            let meant = if number(digits) { digits } else { "1" };
+            faults.push(("bus", format!("a bus is called as the kernel does\nwrite \"i2c-{meant}\"")));
         }
+        match self.address {
+            0x76 | 0x77 => {}
+            // Read as decimal, these are the digits of the right ones.
+            other @ (76 | 77) => {
+                faults.push((
+                    "address",
+                    format!("{other} is 0x{other:02x} written in hexadecimal\ndid you mean 0x{other}?"),
+                ));
+            }
+            other => faults.push(("address", format!("a BME280 answers at 0x76 or 0x77, never at 0x{other:02x}"))),
+        }
+        faults
     }
 
     fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {

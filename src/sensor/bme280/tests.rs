@@ -91,6 +91,18 @@ fn address_and_bus_have_defaults_and_other_addresses_are_faults() {
 }
 
 #[test]
+fn a_bus_or_address_of_another_form_is_told_how_to_be_written() {
+    for (bus, meant) in [("1", "i2c-1"), ("/dev/i2c-20", "i2c-20"), ("", "i2c-1"), ("i2c1", "i2c-1"), ("i2c-", "i2c-1")]
+    {
+        let told = format!("a bus is called as the kernel does\nwrite \"{meant}\"");
+        let faults = Settings { bus: bus.to_owned(), ..settings() }.faults();
+        assert_eq!(faults, [("bus", told)], "{bus}");
+    }
+    let faults = Settings { address: 76, ..settings() }.faults();
+    assert_eq!(faults, [("address", "76 is 0x4c written in hexadecimal\ndid you mean 0x76?".to_owned())]);
+}
+
+#[test]
 fn another_part_is_told_from_a_bme280() {
     let fault = |id| open_on(&with(part(id, || RECORDINGS[0].data))).err().unwrap().to_string();
     assert!(fault(0x58).contains("BMP280"), "{}", fault(0x58));

@@ -18,7 +18,7 @@ use nmea::sentences::{FixType, GgaData, RmcData};
 use serde::Deserialize;
 
 use super::lines::Lines;
-use super::{Device, Lane, Outlet, Port, Source, Stream};
+use super::{Device, Lane, Outlet, Port, Resource, Source, Stream};
 use crate::entry::Reduce;
 use crate::hal::Hal;
 use crate::hal::sim::Sim;
@@ -67,6 +67,10 @@ impl Device for Settings {
 
     fn lane(&self) -> Lane {
         Lane::Serial
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        vec![Resource::SerialPort(self.port.clone())]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {

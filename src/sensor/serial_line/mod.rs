@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::lines::Lines;
-use super::{Device, Lane, Outlet, Port, Source, Stream, number};
+use super::{Device, Lane, Outlet, Port, Resource, Source, Stream, number};
 use crate::hal::Hal;
 use crate::hal::sim::Sim;
 use crate::reading::{Fault, Quantity};
@@ -77,6 +77,10 @@ impl Device for Settings {
 
     fn lane(&self) -> Lane {
         Lane::Serial
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        vec![Resource::SerialPort(self.port.clone())]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {

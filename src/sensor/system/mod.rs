@@ -11,7 +11,7 @@ mod sim;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -29,7 +29,7 @@ use kernel::Memory;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// A path on the file system whose space is measured.
+    /// A path on the file system whose space is measured. A relative one starts in the map's folder.
     #[serde(default = "root")]
     path: PathBuf,
 }
@@ -54,6 +54,12 @@ impl Device for Settings {
 
     fn lane(&self) -> Lane {
         Lane::Kernel
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        if !self.path.has_root() {
+            self.path = folder.join(&self.path);
+        }
     }
 
     fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {

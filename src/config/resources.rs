@@ -1,0 +1,144 @@
+//! What of the machine the sensors and outputs use: pins, PWM channels, buses, ports. Two users of one thing are told.
+//!
+//! What is a fault here is one on every Pi. A pin that a bus may also have is a warning: which pins a bus, a port or a PWM
+//! channel really has is said by the machine's `config.txt`, which the map does not know.
+
+use std::ops::Range;
+
+use super::diagnostic::{Findings, Source};
+use super::rules::{Drafts, elsewhere};
+use crate::hal::Pin;
+use crate::output::Target;
+use crate::sensor::Resource;
+
+/// The last pin of the 40-pin header.
+const LAST_HEADER_PIN: Pin = Pin(27);
+
+/// One thing, and who uses it.
+struct Use {
+    thing: Thing,
+    span: Range<usize>,
+    /// `sensor `door``
+    user: String,
+}
+
+#[derive(Clone, PartialEq)]
+enum Thing {
+    Resource(Resource),
+    Pwm(u8),
+}
+
+impl Thing {
+    /// The pin, where that is all it is.
+    const fn pin(&self) -> Option<Pin> {
+        match self {
+            Self::Resource(Resource::Pin(pin)) => Some(*pin),
+            _ => None,
+        }
+    }
+
+    /// Whether a second user is always wrong. A 1-Wire part may be read by two sensors, in different ways.
+    const fn is_exclusive(&self) -> bool {
+        !matches!(self, Self::Resource(Resource::OneWire(_)))
+    }
+
+    /// What to do about a second user.
+    const fn help(&self) -> &'static str {
+        match self {
+            Self::Resource(Resource::I2c { .. }) => "one of the parts has another address",
+            Self::Resource(Resource::SerialPort(_)) => "a port has one device: give one of them another port",
+            _ => "give one of them another pin",
+        }
+    }
+
+    /// What has the pins: a part has none, its bus has.
+    fn owner(&self) -> String {
+        match self {
+            Self::Resource(Resource::I2c { bus, .. }) => bus.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The pins that it has on a Pi whose `config.txt` does not move it.
+    fn usual_pins(&self) -> &'static [Pin] {
+        match self {
+            Self::Resource(Resource::I2c { bus, .. }) => match bus.as_str() {
+                "i2c-0" => &[Pin(0), Pin(1)],
+                "i2c-1" => &[Pin(2), Pin(3)],
+                _ => &[],
+            },
+            Self::Resource(Resource::SerialPort(path)) => match path.as_str() {
+                "/dev/serial0" | "/dev/ttyAMA0" | "/dev/ttyS0" => &[Pin(14), Pin(15)],
+                _ => &[],
+            },
+            Self::Resource(Resource::OneWire(_)) => &[Pin(4)],
+            Self::Pwm(0) => &[Pin(12), Pin(18)],
+            Self::Pwm(1) => &[Pin(13), Pin(19)],
+            Self::Pwm(2) => &[Pin(18)],
+            Self::Pwm(3) => &[Pin(19)],
+            Self::Resource(Resource::Pin(_)) | Self::Pwm(_) => &[],
+        }
+    }
+}
+
+impl std::fmt::Display for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Resource(Resource::Pin(pin)) => write!(f, "{pin}"),
+            Self::Resource(Resource::I2c { bus, address }) => write!(f, "address 0x{address:02x} on {bus}"),
+            Self::Resource(Resource::SerialPort(path)) => f.write_str(path),
+            Self::Resource(Resource::OneWire(_)) => f.write_str("the 1-Wire bus"),
+            Self::Pwm(channel) => write!(f, "PWM channel {channel}"),
+        }
+    }
+}
+
+/// Tells of each thing that has two users, and of pins that are not where people look for them.
+pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
+    let uses = uses(drafts);
+    for (index, one) in uses.iter().enumerate() {
+        let Use { thing, span, user } = one;
+        if let Some(other) = uses[..index].iter().find(|other| other.thing == *thing && thing.is_exclusive()) {
+            let message = format!("{thing} is taken by {} and by {user}", other.user);
+            findings.fault(span, message, format!("{}; {}", elsewhere(source, other.span.start), thing.help()));
+        }
+        let Some(pin) = thing.pin() else { continue };
+        if pin > LAST_HEADER_PIN {
+            findings.warning(
+                span,
+                format!("{pin} is not on the 40-pin header"),
+                "pins are BCM numbers: the header's physical pin 11 is 17, and GPIO27 is the last one",
+            );
+        }
+        if let Some(other) = uses.iter().find(|other| other.thing.usual_pins().contains(&pin)) {
+            findings.warning(
+                span,
+                format!("{pin} is usually a pin of {}, which {} uses", other.thing.owner(), other.user),
+                format!("give {user} another pin, unless config.txt moved the other function"),
+            );
+        }
+    }
+}
+
+/// Every use, in the order of the text.
+fn uses(drafts: &Drafts) -> Vec<Use> {
+    let sensors = drafts.sensors.iter().flat_map(|sensor| {
+        let user = format!("sensor `{}`", sensor.name.get_ref());
+        sensor.resources.iter().map(move |(resource, span)| Use {
+            thing: Thing::Resource(resource.clone()),
+            span: span.clone(),
+            user: user.clone(),
+        })
+    });
+    let outputs = drafts.outputs.iter().filter_map(|output| {
+        let target = output.target.as_ref()?;
+        let thing = match *target.get_ref() {
+            Target::Line { pin, .. } => Thing::Resource(Resource::Pin(pin)),
+            Target::Pwm { channel, .. } => Thing::Pwm(channel),
+        };
+        Some(Use { thing, span: target.span(), user: format!("output `{}`", output.name.get_ref()) })
+    });
+    let mut uses: Vec<_> = sensors.chain(outputs).collect();
+    uses.sort_by_key(|one| one.span.start);
+    uses
+}
