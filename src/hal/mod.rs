@@ -74,6 +74,12 @@ pub enum GpioBackend {
 #[serde(transparent)]
 pub struct Pin(pub u8);
 
+impl Pin {
+    /// The last pin of any Pi's controller: Pi 1 to 4 and the compute modules have two banks, GPIO0 to GPIO53, and the
+    /// header ends with GPIO27.
+    pub const LAST: Self = Self(53);
+}
+
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "GPIO{}", self.0)
