@@ -5,6 +5,7 @@
 //! for all of them, so that the drivers above run unchanged on a laptop. This is the only module that names rppal,
 //! gpiocdev, linux-embedded-hal or tokio-serial.
 
+mod debounce;
 mod files;
 mod manual_clock;
 mod real;

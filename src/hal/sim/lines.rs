@@ -10,9 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::debounce::Debounce;
 use super::folder::{Content, Folder, Terminal};
 use super::locked;
+use crate::hal::debounce::Debounce;
 use crate::hal::{
     Active, Bias, Clock, Edge, EdgeEvent, EdgeSink, Gpio, HalError, InputConfig, InputLine, Level, OutputLine, Pin,
 };
