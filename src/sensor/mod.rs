@@ -38,11 +38,20 @@ pub trait Sensor: Send {
     /// # Errors
     /// When nothing at all could be measured. A part of the quantities may be missing inside `Measured`.
     fn measure(&mut self) -> Result<Measured, Fault>;
+
+    /// What came since the last read and would be lost. Asked once, when the daemon stops: it must not touch the device,
+    /// which may hang. What is missing inside `Measured` is no fault; it is passed over.
+    fn last(&mut self) -> Option<Measured> {
+        None
+    }
 }
+
+/// Called with quantity, time and value.
+type Sink = dyn Fn(usize, Mono, Result<f64, Fault>) + Send + Sync;
 
 /// Where a device puts values that come by themselves. Cheap to clone, never blocks.
 #[derive(Clone)]
-pub struct Outlet(Arc<dyn Fn(usize, Mono, Result<f64, Fault>) + Send + Sync>);
+pub struct Outlet(Arc<Sink>);
 
 impl Outlet {
     /// An outlet that calls `sink` with quantity, time and value.
