@@ -5,7 +5,7 @@
 //! either *polled* ([`Sensor`]: a blocking read on the lane's thread) or a *stream* ([`Stream`]: a task on the runtime that
 //! turns bytes into readings as they come).
 //!
-//! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::sensors`).
+//! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::lanes` and `daemon::streams`).
 
 use std::sync::Arc;
 use std::time::Duration;
