@@ -21,6 +21,8 @@ mod line_names;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod patient_pwm;
+#[cfg(target_os = "linux")]
 mod rppal;
 
 pub mod sim;
@@ -257,10 +259,12 @@ pub trait OutputLine: Send {
 /// Pulse-width outputs.
 pub trait PwmOutputs: Send + Sync {
     /// Takes the hardware channel (0 is GPIO12 or GPIO18, 1 is GPIO13 or GPIO19) at `frequency` hertz, with `initial`
-    /// duty from 0 to 1.
+    /// duty from 0 to 1. Does not wait for a system that takes its time: that is an error, and the same call is to be made
+    /// again, as after any other failure.
     ///
     /// # Errors
-    /// [`HalError::Unsupported`] on a machine without it, or the system's error.
+    /// [`HalError::Unsupported`] on a machine without it, or the system's error; [`HalError::Io`] while the system is still
+    /// setting the channel up.
     fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError>;
 }
 

@@ -151,7 +151,7 @@ impl OutputLine for RppalOutput {
     }
 }
 
-/// The Pi's pulse-width outputs.
+/// The Pi's pulse-width outputs. Opening one may sleep: see [`patient_pwm`](super::patient_pwm).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RppalPwm;
 
