@@ -316,7 +316,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> SerialPort for T {}
 
 /// Serial ports by path.
 pub trait SerialPorts: Send + Sync {
-    /// Opens a port: 8 data bits, no parity, one stop bit, no flow control. Must be called on the runtime.
+    /// Opens a port: 8 data bits, no parity, one stop bit, no flow control.
+    ///
+    /// It may block for seconds, as with a USB adapter in trouble or a Bluetooth port whose peer is away, and it needs the
+    /// runtime around it, which will drive the port: tokio's `spawn_blocking` is the place to call it.
     ///
     /// # Errors
     /// The system's error.
