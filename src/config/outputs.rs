@@ -19,9 +19,6 @@ use crate::output::{CommandFeed, CommandSource, Drive, LinkLoss, Settings, Targe
 /// Commands older than this are refused unless the map says otherwise.
 const ACCEPT_AGE: Duration = Duration::from_secs(120);
 
-/// The last line of a Pi's GPIO chip; the header ends before.
-const LAST_PIN: Pin = Pin(53);
-
 /// The last PWM channel of a Pi 5; those before it have two.
 const LAST_PWM: u8 = 3;
 
@@ -168,8 +165,8 @@ fn target(
                     "leave it out for a pin that is on or off",
                 );
             }
-            if *pin.get_ref() > LAST_PIN {
-                let message = format!("pins are GPIO0 to {LAST_PIN}, by their BCM numbers");
+            if *pin.get_ref() > Pin::LAST {
+                let message = format!("pins are GPIO0 to {}, by their BCM numbers", Pin::LAST);
                 findings.fault(&pin.span(), message, "");
                 return None;
             }

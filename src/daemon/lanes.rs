@@ -242,13 +242,17 @@ impl Polled {
             self.sensor = None;
         }
         self.schedule.done(began, measured.is_ok());
-        self.put(gate, now, &measured);
+        self.put(gate, now, measured);
     }
 
     fn say_last(&mut self, hal: &Hal, gate: &Gate) {
         let Some(sensor) = &mut self.sensor else { return };
-        if let Ok(Some(measured)) = catch_unwind(AssertUnwindSafe(|| sensor.last())) {
-            self.put(gate, hal.clock.now(), &Ok(measured));
+        let Ok(Some(measured)) = catch_unwind(AssertUnwindSafe(|| sensor.last())) else { return };
+        let now = hal.clock.now();
+        for quantity in routed(&self.settings) {
+            if let Some(Ok(value)) = measured.get(quantity) {
+                gate.put(now, self.id, quantity, now.mono, Ok(*value));
+            }
         }
     }
 
@@ -268,10 +272,10 @@ impl Polled {
     }
 
     /// Puts the quantities that the map asks for.
-    fn put(&self, gate: &Gate, now: Now, measured: &Result<Measured, Fault>) {
+    fn put(&self, gate: &Gate, now: Now, measured: Result<Measured, Fault>) {
         let at: Mono = now.mono;
         for quantity in routed(&self.settings) {
-            let value = match measured {
+            let value = match &measured {
                 Ok(values) => values
                     .get(quantity)
                     .cloned()

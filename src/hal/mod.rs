@@ -5,6 +5,7 @@
 //! for all of them, so that the drivers above run unchanged on a laptop. This is the only module that names rppal,
 //! gpiocdev, linux-embedded-hal or tokio-serial.
 
+mod debounce;
 mod files;
 mod manual_clock;
 mod real;
@@ -19,6 +20,8 @@ mod kernel_edge;
 mod line_names;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod patient_pwm;
 #[cfg(target_os = "linux")]
 mod rppal;
 
@@ -73,6 +76,12 @@ pub enum GpioBackend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(transparent)]
 pub struct Pin(pub u8);
+
+impl Pin {
+    /// The last pin of any Pi's controller: Pi 1 to 4 and the compute modules have two banks, GPIO0 to GPIO53, and the
+    /// header ends with GPIO27.
+    pub const LAST: Self = Self(53);
+}
 
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -250,10 +259,12 @@ pub trait OutputLine: Send {
 /// Pulse-width outputs.
 pub trait PwmOutputs: Send + Sync {
     /// Takes the hardware channel (0 is GPIO12 or GPIO18, 1 is GPIO13 or GPIO19) at `frequency` hertz, with `initial`
-    /// duty from 0 to 1.
+    /// duty from 0 to 1. Does not wait for a system that takes its time: that is an error, and the same call is to be made
+    /// again, as after any other failure.
     ///
     /// # Errors
-    /// [`HalError::Unsupported`] on a machine without it, or the system's error.
+    /// [`HalError::Unsupported`] on a machine without it, or the system's error; [`HalError::Io`] while the system is still
+    /// setting the channel up.
     fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError>;
 }
 
@@ -305,7 +316,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> SerialPort for T {}
 
 /// Serial ports by path.
 pub trait SerialPorts: Send + Sync {
-    /// Opens a port: 8 data bits, no parity, one stop bit, no flow control. Must be called on the runtime.
+    /// Opens a port: 8 data bits, no parity, one stop bit, no flow control.
+    ///
+    /// It may block for seconds, as with a USB adapter in trouble or a Bluetooth port whose peer is away, and it needs the
+    /// runtime around it, which will drive the port: tokio's `spawn_blocking` is the place to call it.
     ///
     /// # Errors
     /// The system's error.

@@ -7,22 +7,18 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rppal::gpio::{self, InputPin, OutputPin, Trigger};
 use rppal::pwm::{self, Channel, Polarity, Pwm};
 
 use super::cdev;
+use super::debounce::Debounce;
 use super::kernel_edge::{KernelClocks, KernelEdges};
 use crate::hal::{
-    Active, Bias, Edge, EdgeSink, Gpio, HalError, InputConfig, InputLine, Level, OutputLine, Pin, PwmOutput, PwmOutputs,
+    Active, Bias, Clock, Edge, EdgeSink, Gpio, HalError, InputConfig, InputLine, Level, OutputLine, Pin, PwmOutput,
+    PwmOutputs, SystemClock,
 };
-
-/// The longest time for which a read of a level waits to see whether the line bounces.
-const LONGEST_LOOK: Duration = Duration::from_millis(50);
 
 /// Whether rppal knows this board and may use it.
 ///
@@ -59,7 +55,7 @@ impl Gpio for RppalGpio {
         };
         // Whatever the pin was before: an input drives nothing, and is what it had better stay.
         line.set_reset_on_drop(false);
-        let known = Arc::new(AtomicBool::new(line.is_high()));
+        let known = Arc::new(Mutex::new(Debounce::new(config.debounce, line.is_high())));
         let watched = sink.is_some();
         if let Some(sink) = sink {
             report_edges(&mut line, config, sink, Arc::clone(&known))?;
@@ -81,7 +77,7 @@ fn report_edges(
     line: &mut InputPin,
     config: &InputConfig,
     mut sink: EdgeSink,
-    known: Arc<AtomicBool>,
+    known: Arc<Mutex<Debounce>>,
 ) -> Result<(), HalError> {
     let mut edges = KernelEdges::new(config.active);
     let trigger = match config.edge {
@@ -92,7 +88,7 @@ fn report_edges(
     let debounce = Some(config.debounce).filter(|period| !period.is_zero());
     let report = move |event: gpio::Event| {
         let high = event.trigger == Trigger::RisingEdge;
-        known.store(high, Ordering::Relaxed);
+        locked(&known).settled(high);
         sink(edges.event(KernelClocks::now(), event.timestamp, event.seqno, high));
     };
     let set = line.set_async_interrupt(trigger, debounce, report);
@@ -102,8 +98,8 @@ fn report_edges(
 struct RppalInput {
     line: InputPin,
     config: InputConfig,
-    /// The last level that was no bounce, as far as we were told. Shared with the thread that hands over the edges.
-    known: Arc<AtomicBool>,
+    /// The level without its bouncing. Shared with the thread that hands over the edges.
+    known: Arc<Mutex<Debounce>>,
     watched: bool,
 }
 
@@ -123,21 +119,19 @@ impl RppalInput {
 }
 
 impl InputLine for RppalInput {
-    /// The register knows nothing of the kernel's debouncing: a level that nobody has announced must still be there
-    /// after the debounce period.
+    /// The register knows nothing of the kernel's debouncing. What the kernel has announced counts; a level that nobody has
+    /// announced counts once the reads have found it for the whole debounce period, which heals an edge that was missed.
     fn level(&mut self) -> Result<Level, HalError> {
         self.check_edges()?;
-        let mut high = self.line.is_high();
-        if high != self.known.load(Ordering::Relaxed) && !self.config.debounce.is_zero() {
-            thread::sleep(self.config.debounce.min(LONGEST_LOOK));
-            if self.line.is_high() == high {
-                self.known.store(high, Ordering::Relaxed);
-            } else {
-                high = !high;
-            }
-        }
-        Ok(self.config.active.level(high))
+        let high = self.line.is_high();
+        let mut known = locked(&self.known);
+        known.sample(SystemClock.now().mono, high);
+        Ok(self.config.active.level(known.is_high()))
     }
+}
+
+fn locked(known: &Mutex<Debounce>) -> MutexGuard<'_, Debounce> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct RppalOutput {
@@ -157,7 +151,7 @@ impl OutputLine for RppalOutput {
     }
 }
 
-/// The Pi's pulse-width outputs.
+/// The Pi's pulse-width outputs. Opening one may sleep: see [`patient_pwm`](super::patient_pwm).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RppalPwm;
 

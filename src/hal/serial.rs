@@ -81,6 +81,22 @@ mod tests {
         }
 
         #[tokio::test]
+        async fn port_that_was_opened_where_blocking_is_allowed_is_driven_by_the_runtime() {
+            let pty = openpty(None, None).expect("a pseudo terminal");
+            let path = fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).expect("it has a path");
+            let open = move || MachinePorts.open(path.to_str().expect("/dev/pts and a number"), 9600);
+            let opened = tokio::task::spawn_blocking(open).await.expect("no panic");
+            let mut port = opened.expect("free");
+
+            let mut read = [0; 2];
+            let mut peer = File::from(pty.master);
+            let write = async { peer.write_all(b"ok").expect("written") };
+            let (read_all, ()) = tokio::join!(port.read_exact(&mut read), write);
+            read_all.expect("both of them");
+            assert_eq!(&read, b"ok");
+        }
+
+        #[tokio::test]
         async fn what_is_no_port_is_an_error() {
             let Err(error) = MachinePorts.open("/dev/no-such-port", 9600) else { panic!("missing") };
             assert_eq!(error.to_string(), "/dev/no-such-port: there is no such port");

@@ -1,6 +1,7 @@
 //! What drives an output: its line or PWM channel on the machine.
 //!
-//! A driver is opened at the output's start level, which is handed to the back end with the request, so that the pin is
+//! Opening never waits: a PWM channel that the system takes time to set up is an error at first, and is there when it is
+//! tried again. A driver is opened at the output's start level, which is handed to the back end with the request, so that the pin is
 //! never at another level in between. It knows no rule: it is driven with what [`crate::output::rules`] says. Dropping
 //! it leaves the level as it is, as far as the back end can ([`crate::hal::OutputLine`]); the stop level is the rules'
 //! affair.

@@ -1,5 +1,5 @@
-//! One update, sent as a person with another MQTT device would send it: connect, subscribe, publish, ask for a sign of
-//! life, disconnect.
+//! One update, sent as a person with another MQTT device would send it: connect, subscribe, ask for a sign of life, publish,
+//! ask again, disconnect.
 //!
 //! The broker reads in order, so its answer to a ping proves that the update before it was read; and where the sandbox tells
 //! its subscribers at once, the echo has come before that answer. This is a tool for people at a sandbox, not the uplink.
@@ -98,28 +98,76 @@ async fn converse(
     pairs: &[(String, String)],
 ) -> Result<Outcome, ConnectionError> {
     let mut broker = EventLoop::new(options, 8);
-    let feed = format!("channels/{channel}/subscribe");
-    let mut outcome = Outcome::Read;
+    let mut errand = Errand::new(channel, pairs);
     loop {
-        match broker.poll().await? {
+        let event = broker.poll().await?;
+        if event == Event::Outgoing(Outgoing::Disconnect) {
+            return Ok(errand.outcome);
+        }
+        broker.pending.extend(errand.event(&event));
+    }
+}
+
+/// The course of an errand. Pure.
+///
+/// The channel's last entry may be pushed after SUBSCRIBE, and may hold the very values that are to be sent. So the first
+/// ping goes out before the update: its answer comes after what was pushed. Then only an entry that is newer than all seen
+/// can be the own one.
+struct Errand<'a> {
+    channel: ChannelId,
+    feed: String,
+    pairs: &'a [(String, String)],
+    sent: bool,
+    /// The largest entry id seen.
+    newest: Option<u64>,
+    outcome: Outcome,
+}
+
+impl<'a> Errand<'a> {
+    fn new(channel: ChannelId, pairs: &'a [(String, String)]) -> Self {
+        let feed = format!("channels/{channel}/subscribe");
+        Self { channel, feed, pairs, sent: false, newest: None, outcome: Outcome::Read }
+    }
+
+    /// Takes what happened and says what is to be sent.
+    fn event(&mut self, event: &Event) -> Vec<Request> {
+        match event {
             Event::Incoming(Packet::ConnAck(_)) => {
-                broker.pending.push_back(Request::Subscribe(Subscribe::new(&feed, QoS::AtMostOnce)));
+                vec![Request::Subscribe(Subscribe::new(&self.feed, QoS::AtMostOnce))]
             }
             Event::Incoming(Packet::SubAck(answer)) => {
                 if !answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    outcome = Outcome::NotSeen;
+                    self.outcome = Outcome::NotSeen;
                 }
-                let update = Publish::new(format!("channels/{channel}/publish"), QoS::AtMostOnce, form(pairs));
-                broker.pending.extend([Request::Publish(update), Request::PingReq(PingReq)]);
+                vec![Request::PingReq(PingReq)]
             }
-            Event::Incoming(Packet::Publish(message)) if message.topic == feed => {
-                if let Some(entry_id) = echo_of(pairs, &message.payload) {
-                    outcome = Outcome::Stored(entry_id);
-                }
+            Event::Incoming(Packet::PingResp) if !self.sent => {
+                let topic = format!("channels/{}/publish", self.channel);
+                let update = Publish::new(topic, QoS::AtMostOnce, form(self.pairs));
+                vec![Request::Publish(update), Request::PingReq(PingReq)]
             }
-            Event::Incoming(Packet::PingResp) => broker.pending.push_back(Request::Disconnect(Disconnect)),
-            Event::Outgoing(Outgoing::Disconnect) => return Ok(outcome),
-            _ => {}
+            Event::Outgoing(Outgoing::Publish(_)) => {
+                self.sent = true;
+                Vec::new()
+            }
+            Event::Incoming(Packet::Publish(message)) if message.topic == self.feed => {
+                self.hear(&message.payload);
+                Vec::new()
+            }
+            Event::Incoming(Packet::PingResp) => vec![Request::Disconnect(Disconnect)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn hear(&mut self, payload: &[u8]) {
+        let Ok(feed) = serde_json::from_slice::<serde_json::Value>(payload) else { return };
+        let Some(entry_id) = feed["entry_id"].as_u64() else { return };
+        if self.newest.is_some_and(|newest| entry_id <= newest) {
+            return;
+        }
+        self.newest = Some(entry_id);
+        if self.sent && !matches!(self.outcome, Outcome::Stored(_)) && holds(&feed, self.pairs) {
+            self.outcome = Outcome::Stored(entry_id);
         }
     }
 }
@@ -136,10 +184,9 @@ fn explained(addr: SocketAddr, error: ConnectionError) -> PublishError {
     }
 }
 
-/// The entry id of a feed message, if it holds every value that was sent.
-fn echo_of(pairs: &[(String, String)], payload: &[u8]) -> Option<u64> {
-    let feed: serde_json::Value = serde_json::from_slice(payload).ok()?;
-    let same = |(name, sent): &(String, String)| {
+/// Whether a feed message holds every value that was sent.
+fn holds(feed: &serde_json::Value, pairs: &[(String, String)]) -> bool {
+    pairs.iter().all(|(name, sent)| {
         let value = match name.as_str() {
             "lat" => &feed["latitude"],
             "long" => &feed["longitude"],
@@ -152,8 +199,7 @@ fn echo_of(pairs: &[(String, String)], payload: &[u8]) -> Option<u64> {
             serde_json::Value::Number(number) => sent.parse().ok() == number.as_f64(),
             _ => false,
         }
-    };
-    if pairs.iter().all(same) { feed["entry_id"].as_u64() } else { None }
+    })
 }
 
 /// Pairs in the form encoding of the channel feed.
@@ -174,6 +220,8 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::{Channel, Device, Options, Rights, Sandbox, Switches};
+    use crate::uplink::Transport;
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -186,10 +234,58 @@ mod tests {
 
     #[test]
     fn an_echo_is_ones_own_only_with_ones_own_values() {
-        let feed = br#"{"channel_id":1,"entry_id":7,"field1":"on","field2":2.5,"latitude":"60.1"}"#;
-        assert_eq!(echo_of(&pairs(&[("field1", "on"), ("field2", "2.50"), ("lat", "60.1")]), feed), Some(7));
-        assert_eq!(echo_of(&pairs(&[("field1", "off")]), feed), None);
-        assert_eq!(echo_of(&pairs(&[("field3", "")]), feed), None);
-        assert_eq!(echo_of(&pairs(&[("field1", "on")]), b"\xff not json"), None);
+        let feed = serde_json::json!({"channel_id":1,"entry_id":7,"field1":"on","field2":2.5,"latitude":"60.1"});
+        assert!(holds(&feed, &pairs(&[("field1", "on"), ("field2", "2.50"), ("lat", "60.1")])));
+        assert!(!holds(&feed, &pairs(&[("field1", "off")])));
+        assert!(!holds(&feed, &pairs(&[("field3", "")])));
+    }
+
+    /// What the feed says of an entry with this id and field 1 on.
+    fn entry(id: u64) -> Event {
+        let payload = format!(r#"{{"channel_id":3,"entry_id":{id},"field1":"on"}}"#);
+        Event::Incoming(Packet::Publish(Publish::new("channels/3/subscribe", QoS::AtMostOnce, payload)))
+    }
+
+    fn outcome_of(events: &[Event]) -> Outcome {
+        let update = pairs(&[("field1", "on")]);
+        let mut errand = Errand::new(ChannelId(3), &update);
+        errand.outcome = Outcome::NotSeen;
+        for event in events {
+            errand.event(event);
+        }
+        errand.outcome
+    }
+
+    #[test]
+    fn an_entry_from_before_the_update_is_not_its_echo_whenever_it_comes() {
+        let sent = Event::Outgoing(Outgoing::Publish(0));
+        assert_eq!(outcome_of(&[entry(7)]), Outcome::NotSeen);
+        assert_eq!(outcome_of(&[entry(7), sent.clone()]), Outcome::NotSeen);
+        assert_eq!(outcome_of(&[entry(7), sent.clone(), entry(7), entry(6)]), Outcome::NotSeen);
+        assert_eq!(outcome_of(&[entry(7), sent.clone(), entry(8), entry(9)]), Outcome::Stored(8));
+        assert_eq!(outcome_of(&[sent.clone(), entry(1)]), Outcome::Stored(1));
+        let noise = Event::Incoming(Packet::Publish(Publish::new("channels/3/subscribe", QoS::AtMostOnce, *b"\xff {")));
+        assert_eq!(outcome_of(&[sent, noise]), Outcome::NotSeen);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_update_with_the_values_of_the_pushed_last_entry_is_not_called_stored() {
+        let channel = ChannelId(3);
+        let device = Device::generate().with(channel, Rights::ALL);
+        let options = Options {
+            channels: vec![Channel::new(channel)],
+            devices: vec![device.clone()],
+            switches: Switches { push_last_on_subscribe: true, ..Switches::default() },
+            ..Options::default()
+        };
+        let sandbox = Sandbox::start(options).await.expect("free ports");
+        let addr = sandbox.addr(Transport::Tcp);
+        let update = pairs(&[("field1", "on")]);
+        let mut outcomes = Vec::new();
+        for _ in 0..2 {
+            outcomes.push(publish(addr, &device.credentials, channel, &update).await.expect("it listens"));
+        }
+        // The second comes within the 15 s of a free channel.
+        assert_eq!(outcomes, [Outcome::Stored(1), Outcome::NotSeen]);
     }
 }

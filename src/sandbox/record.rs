@@ -100,7 +100,7 @@ pub enum Refusal {
     /// The password is wrong or missing.
     #[error("the password is wrong")]
     WrongPassword,
-    /// CONNECT carries a Last Will.
+    /// CONNECT carries a Last Will, and [`Wills::Refuse`](super::Wills::Refuse) holds.
     #[error("it brought a Last Will")]
     Will,
     /// CONNECT asks for a stored session.
@@ -129,6 +129,9 @@ pub enum SubscribeFault {
     /// QoS 1 or 2.
     #[error("QoS {0} was asked for; there is only QoS 0")]
     QoS(u8),
+    /// The connection holds as many as [`subscription_limit`](super::Switches::subscription_limit) allows.
+    #[error("a connection may hold {0} subscriptions")]
+    TooMany(usize),
 }
 
 /// Why an update was dropped.
@@ -149,7 +152,7 @@ pub enum DropReason {
     /// Not a topic to which one can publish.
     #[error("there is no such topic")]
     BadTopic,
-    /// A message above 3000 bytes, or a value above 255.
+    /// A message above 3000 bytes, or a value above 255, and [`TooLong::Truncate`](super::TooLong::Truncate) does not hold.
     #[error("{what} has {bytes} bytes, {limit} are allowed")]
     TooLong {
         /// What is too long.

@@ -102,7 +102,7 @@ pub struct Service {
     devices: BTreeMap<String, Device>,
     store: Store,
     connections: BTreeMap<ConnectionId, Connection>,
-    /// Rows whose echo waits for its time, in the order in which they were stored.
+    /// Rows whose echo waits for its time, in the order in which they were stored; at most `feed::ECHOES`.
     echoes: VecDeque<(Mono, Row)>,
     journal: Journal,
 }
@@ -220,7 +220,7 @@ impl Service {
         pairs: &[(&str, &str)],
     ) -> (Result<Row, DropReason>, Vec<Action>) {
         let mut actions = Vec::new();
-        let stored = Update::from_pairs(pairs)
+        let stored = Update::from_pairs(pairs, self.switches.too_long)
             .and_then(|update| self.store.store(now, SOMEBODY_ELSE, channel, update, &self.switches));
         let topic = format!("channels/{channel}/publish");
         self.settle(now, None, SOMEBODY_ELSE.to_owned(), topic, stored.clone(), &mut actions);

@@ -17,8 +17,14 @@ pub struct Switches {
     pub pings_count_as_activity: bool,
     /// How a wrong client id, user name or password is answered.
     pub refusal: RefusedBy,
+    /// What a CONNECT with a Last Will meets.
+    pub will: Wills,
     /// How a subscription without right is answered.
     pub subscribe_refusal: SubscribeRefusal,
+    /// How many subscriptions a connection may hold; those beyond are refused in the way of `subscribe_refusal`.
+    pub subscription_limit: Option<usize>,
+    /// What happens to an update with a message above 3000 bytes or a value above 255.
+    pub too_long: TooLong,
     /// What happens to an update whose `created_at` the channel has already.
     pub duplicate: Duplicates,
     /// Whether an update that came too early (or twice) starts the license's interval anew.
@@ -48,7 +54,10 @@ impl Default for Switches {
             field_feed_hears_other_entries: OtherEntries::Never,
             pings_count_as_activity: true,
             refusal: RefusedBy::Connack5,
+            will: Wills::Refuse,
             subscribe_refusal: SubscribeRefusal::Code80,
+            subscription_limit: None,
+            too_long: TooLong::Drop,
             duplicate: Duplicates::Refuse,
             dropped_restarts_window: false,
             echo_values: EchoValues::Strings,
@@ -87,6 +96,28 @@ pub enum RefusedBy {
     Silence,
     /// The connection is closed without CONNACK.
     Close,
+}
+
+/// What a CONNECT with a Last Will meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wills {
+    /// CONNACK 5, as from the retired broker.
+    #[default]
+    Refuse,
+    /// It is let in, and its will is never carried out.
+    Ignore,
+}
+
+/// What happens to an update that is too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TooLong {
+    /// It is dropped without a word.
+    #[default]
+    Drop,
+    /// The message is cut to 3000 bytes, each value to 255, and what is left is judged.
+    Truncate,
+    /// It is dropped, and the connection it came on is closed.
+    Disconnect,
 }
 
 /// How a refused SUBSCRIBE is answered.

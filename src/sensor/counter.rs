@@ -3,7 +3,11 @@
 //! Every edge is counted by the kernel's events, whenever it comes; the poll only asks how many there were. Pulses that the
 //! kernel had to drop events for are counted as well: it tells how many. (An edge that comes while the interrupt of the one
 //! before is still being served is seen by nobody.) What was counted but not yet asked for is handed over before a line
-//! that has failed is given up. A new opening counts from zero: a total that survives a restart is not there yet.
+//! that has failed is given up, and when the daemon stops. A new opening counts from zero: a total that survives a restart is
+//! not there yet.
+//!
+//! A pulse is counted with the read that follows it, at most one `every` late. So a pulse shortly before the end of a slot may
+//! be found in the next one; none is lost or counted twice, and an `every` that is short beside the slot makes it rare.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -45,6 +49,9 @@ const fn falling() -> Edge {
 const fn one() -> f64 {
     1.0
 }
+
+/// The place of the rate in [`Device::quantities`].
+const RATE: usize = 2;
 
 impl Device for Settings {
     /// `sum`: since the last read. `total`: since the device was opened. `rate`: per minute, over the time since the last
@@ -109,6 +116,11 @@ impl Sensor for Counter {
             _ => Ok(tally.read(self.clock.now().mono, self.scale)),
         }
     }
+
+    fn last(&mut self) -> Option<Measured> {
+        let mut tally = locked(&self.tally);
+        (tally.unread > 0).then(|| tally.rest(self.clock.now().mono, self.scale))
+    }
 }
 
 fn locked(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
@@ -157,6 +169,14 @@ impl Tally {
         self.read_at = now;
         self.losing = std::mem::take(&mut self.lost_since_read);
         vec![finite(sum), finite(scaled(self.total, scale)), rate.and_then(finite)]
+    }
+
+    /// Sum and total of what was never read. A moment that the stop has cut short says nothing of the rate: one pulse in
+    /// it would be a storm.
+    fn rest(&mut self, now: Mono, scale: f64) -> Measured {
+        let mut values = self.read(now, scale);
+        values[RATE] = Err(Fault::Garbled("too short a time for a rate".to_owned()));
+        values
     }
 }
 
@@ -225,6 +245,25 @@ mod tests {
         let mut sensor = open(&gauge, &sim.hal());
         clock.advance(Duration::from_secs(60));
         assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(0.0), Ok(0.0)]));
+    }
+
+    #[test]
+    fn pulses_that_nobody_has_read_are_handed_over_at_the_stop_and_only_once() {
+        let clock = Arc::new(ManualClock::default());
+        let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
+        let mut sensor = open(&settings(RAIN), &sim.hal());
+        let tip = || [false, true].map(|high| sim.set_pin(Pin(27), high));
+        tip();
+        clock.advance(Duration::from_secs(10));
+        assert!(sensor.measure().is_ok());
+        assert_eq!(sensor.last(), None, "all is told");
+        tip();
+        tip();
+        clock.advance(Duration::from_millis(1));
+        let rest = sensor.last().expect("two tips");
+        assert_eq!(rest[..RATE], [Ok(2.0 * 0.2794), Ok(3.0 * 0.2794)]);
+        assert!(rest[RATE].is_err(), "two tips in a millisecond are no rate");
+        assert_eq!(sensor.last(), None);
     }
 
     #[test]

@@ -13,9 +13,6 @@ use crate::hal::sim::Sim;
 use crate::hal::{Active, Bias, Edge, EdgeEvent, Hal, InputConfig, InputLine, Level, Pin};
 use crate::reading::{Fault, Quantity};
 
-/// The last pin of any Pi's controller (Pi 1 to 4; the header ends with 27).
-const LAST_PIN: u8 = 53;
-
 /// A contact bounces for milliseconds. Whoever asks for more than this has mistaken the unit, and the kernel counts in
 /// microseconds that end soon after an hour.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(60);
@@ -70,8 +67,8 @@ impl Device for Settings {
 /// What is wrong with the keys that every device on an input line has.
 pub(super) fn line_faults(pin: Pin, debounce: Duration) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
-    if pin.0 > LAST_PIN {
-        faults.push(("pin", format!("pins are GPIO0 to GPIO{LAST_PIN}, by their BCM numbers")));
+    if pin > Pin::LAST {
+        faults.push(("pin", format!("pins are GPIO0 to {}, by their BCM numbers", Pin::LAST)));
     }
     if debounce > LONGEST_DEBOUNCE {
         faults.push(("debounce", format!("is longer than {} s", LONGEST_DEBOUNCE.as_secs())));

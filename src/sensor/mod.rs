@@ -5,7 +5,7 @@
 //! either *polled* ([`Sensor`]: a blocking read on the lane's thread) or a *stream* ([`Stream`]: a task on the runtime that
 //! turns bytes into readings as they come).
 //!
-//! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::sensors`).
+//! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::lanes` and `daemon::streams`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -40,18 +40,19 @@ pub trait Sensor: Send {
     /// When nothing at all could be measured. A part of the quantities may be missing inside `Measured`.
     fn measure(&mut self) -> Result<Measured, Fault>;
 
-    /// What came since the last measurement. Asked once, when the daemon stops.
+    /// What came since the last read and would be lost. Asked once, when the daemon stops: it must not touch the device,
+    /// which may hang. What is missing inside `Measured` is no fault; it is passed over.
     fn last(&mut self) -> Option<Measured> {
         None
     }
 }
 
+/// Called with quantity, time and value.
+type Sink = dyn Fn(usize, Mono, Result<f64, Fault>) + Send + Sync;
+
 /// Where a device puts values that come by themselves. Cheap to clone, never blocks.
 #[derive(Clone)]
 pub struct Outlet(Arc<Sink>);
-
-/// Takes a quantity's index, the time of its value, and the value.
-type Sink = dyn Fn(usize, Mono, Result<f64, Fault>) + Send + Sync;
 
 impl Outlet {
     /// An outlet that calls `sink` with quantity, time and value.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use gatepost::sandbox::{self, Loss, OtherEntries, RefusedBy, SecondConnection, SubscribeRefusal};
+use gatepost::sandbox::{self, Loss, OtherEntries, RefusedBy, SecondConnection, SubscribeRefusal, TooLong, Wills};
 
 /// What nobody knows about the service, and faults to play.
 #[derive(clap::Args)]
@@ -22,9 +22,18 @@ pub(super) struct Switches {
     /// How a wrong client id, user name or password is answered
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     refusal: Refusal,
+    /// What a CONNECT with a Last Will meets
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    will: Will,
     /// How a subscription without right is answered
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     subscribe_refusal: Subscription,
+    /// How many subscriptions a connection may hold; without it, as many as it likes
+    #[arg(long, value_name = "N")]
+    subscription_limit: Option<usize>,
+    /// What happens to an update with a message above 3000 bytes or a value above 255
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    too_long: Long,
     /// What happens to an update whose created_at the channel has
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     duplicate: Duplicate,
@@ -73,6 +82,16 @@ impl Switches {
                 Refusal::Connack5 => RefusedBy::Connack5,
                 Refusal::Silence => RefusedBy::Silence,
                 Refusal::Close => RefusedBy::Close,
+            },
+            will: match self.will {
+                Will::Refuse => Wills::Refuse,
+                Will::Ignore => Wills::Ignore,
+            },
+            subscription_limit: self.subscription_limit,
+            too_long: match self.too_long {
+                Long::Drop => TooLong::Drop,
+                Long::Truncate => TooLong::Truncate,
+                Long::Disconnect => TooLong::Disconnect,
             },
             subscribe_refusal: match self.subscribe_refusal {
                 Subscription::Code80 => SubscribeRefusal::Code80,
@@ -143,6 +162,28 @@ enum Subscription {
     Disconnect,
 }
 
+/// What a Last Will meets.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Will {
+    /// CONNACK 5, not authorised
+    #[default]
+    Refuse,
+    /// It is let in, and its will is never carried out
+    Ignore,
+}
+
+/// What happens to updates that are too long.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Long {
+    /// It vanishes without a word
+    #[default]
+    Drop,
+    /// It is cut to what is allowed
+    Truncate,
+    /// It vanishes, and its connection is closed
+    Disconnect,
+}
+
 /// What happens to duplicates.
 #[derive(Clone, Copy, Default, ValueEnum)]
 enum Duplicate {
@@ -199,6 +240,9 @@ mod tests {
             "--pings-count-as-activity=false",
             "--refusal=connack4",
             "--subscribe-refusal=disconnect",
+            "--will=ignore",
+            "--subscription-limit=3",
+            "--too-long=truncate",
             "--duplicate=accept",
             "--dropped-restarts-window",
             "--echo-values=numbers",
@@ -215,6 +259,9 @@ mod tests {
             pings_count_as_activity: false,
             refusal: RefusedBy::Connack4,
             subscribe_refusal: SubscribeRefusal::Disconnect,
+            will: Wills::Ignore,
+            subscription_limit: Some(3),
+            too_long: TooLong::Truncate,
             duplicate: sandbox::Duplicates::Accept,
             dropped_restarts_window: true,
             echo_values: sandbox::EchoValues::Numbers,

@@ -1,4 +1,4 @@
-//! The pins as files: one file a pin, holding the physical level, and a README that says what each is for.
+//! The pins as files: one file a pin, holding the physical level, and `PINS.txt`, which says what each is for.
 //!
 //! Files of the simulation appear in one piece (written beside and renamed), so that no reader sees half of one. Files
 //! of a person are read as they are: what is not yet complete, or is no level, changes nothing.
@@ -15,6 +15,11 @@ use crate::hal::Pin;
 
 /// A level takes one byte, or eight where an old PowerShell writes it; whatever is longer is none.
 const LIMIT: u64 = 64;
+
+/// What the terminals are for. The folder may be somebody's own, with a README of theirs.
+const ROLES: &str = "PINS.txt";
+/// How that file begins, and how it is told from one that somebody else has written.
+const ROLES_BEGIN: &str = "Pins of a simulated board, written by gatepost.\n";
 
 /// What has a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,21 +97,27 @@ impl Folder {
         self.write(&self.path_of(Terminal::Pwm(channel)), &format!("{percent}\n"))
     }
 
-    /// Says in the README what the terminal is for.
+    /// Says in `PINS.txt` what the terminal is for, unless that file is somebody else's.
     pub(super) fn describe(&self, terminal: Terminal, role: String) -> io::Result<()> {
         let mut roles = locked(&self.roles);
         if roles.get(&terminal) == Some(&role) {
             return Ok(());
         }
         roles.insert(terminal, role);
-        let mut text = String::from(
-            "Each file is a pin and holds its voltage as a meter would show it: 1 is 3.3 V, 0 is ground, whatever means on.\n\
+        let file = self.path.join(ROLES);
+        if !is_ours(&file) {
+            log::warn!(file:% = file.display(); "what the pins are for is not written down: the file is not gatepost's");
+            return Ok(());
+        }
+        let mut text = format!(
+            "{ROLES_BEGIN}\
+             Each file is a pin and holds its voltage as a meter would show it: 1 is 3.3 V, 0 is ground, whatever means on.\n\
              Write to the inputs (echo 1 > GPIO22): they are looked at 20 times a second. Read the outputs: writing there does nothing.\n\n",
         );
         for (terminal, role) in roles.iter() {
             writeln!(text, "{:<7} {role}", terminal.to_string()).expect("a String takes everything");
         }
-        self.write(&self.path.join("README"), &text)
+        self.write(&file, &text)
     }
 
     fn write(&self, path: &Path, text: &str) -> io::Result<()> {
@@ -117,6 +128,19 @@ impl Folder {
         let beside = self.path.join(beside);
         fs::write(&beside, text)?;
         fs::rename(&beside, path)
+    }
+}
+
+/// Whether the file is missing, or was written here.
+fn is_ours(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {
+            let mut begin = Vec::new();
+            let read = File::open(path).and_then(|file| file.take(ROLES_BEGIN.len() as u64).read_to_end(&mut begin));
+            read.is_ok() && begin == ROLES_BEGIN.as_bytes()
+        }
+        Ok(_) => false,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 
@@ -164,15 +188,33 @@ mod tests {
     }
 
     #[test]
-    fn readme_says_what_each_pin_is_for() {
+    fn file_says_what_each_pin_is_for() {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(parent.path().join("made/on/demand")).expect("made");
         folder.describe(Terminal::Pwm(0), "output, percent".to_owned()).expect("written");
         folder.describe(Terminal::Line(Pin(22)), "input".to_owned()).expect("written");
         folder.describe(Terminal::Line(Pin(4)), "output".to_owned()).expect("written");
-        let text = fs::read_to_string(folder.path.join("README")).expect("there");
-        let roles: Vec<&str> = text.lines().skip(3).collect();
+        let text = fs::read_to_string(folder.path.join("PINS.txt")).expect("there");
+        let roles: Vec<&str> = text.lines().skip(4).collect();
         assert_eq!(roles, ["GPIO4   output", "GPIO22  input", "PWM0    output, percent"]);
+    }
+
+    #[test]
+    fn files_of_somebody_else_are_left_as_they_are() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let own = ["README", "PINS.txt"].map(|name| parent.path().join(name));
+        for file in &own {
+            fs::write(file, "my notes\n").expect("written");
+        }
+        let folder = Folder::new(parent.path().to_owned()).expect("there");
+        folder.describe(Terminal::Pwm(0), "output, percent".to_owned()).expect("no reason to do without the pin");
+        for file in &own {
+            assert_eq!(fs::read_to_string(file).expect("there"), "my notes\n");
+        }
+        fs::remove_file(&own[1]).expect("there");
+        folder.describe(Terminal::Pwm(1), "output, percent".to_owned()).expect("written");
+        folder.describe(Terminal::Pwm(1), "output, parts".to_owned()).expect("written again");
+        assert!(fs::read_to_string(&own[1]).expect("there").contains("PWM1    output, parts"));
     }
 
     #[test]

@@ -10,9 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::debounce::Debounce;
 use super::folder::{Content, Folder, Terminal};
 use super::locked;
+use crate::hal::debounce::Debounce;
 use crate::hal::{
     Active, Bias, Clock, Edge, EdgeEvent, EdgeSink, Gpio, HalError, InputConfig, InputLine, Level, OutputLine, Pin,
 };
@@ -20,9 +20,6 @@ use crate::time::Mono;
 
 /// Quick enough for a button pushed by a script, and cheap enough for a laptop's battery.
 const WATCH_EVERY: Duration = Duration::from_millis(50);
-
-/// The last pin of the Pi with the most of them (a compute module's second bank included).
-const LAST_PIN: u8 = 53;
 
 /// Every line of the simulated board.
 pub(super) struct Lines {
@@ -166,7 +163,7 @@ impl Lines {
 impl Board {
     /// The level of a line that may be requested, if it has one.
     fn free(&self, pin: Pin) -> Result<Option<bool>, HalError> {
-        if pin.0 > LAST_PIN {
+        if pin > Pin::LAST {
             return Err(HalError::NoSuchLine { what: pin.to_string() });
         }
         match self.lines.get(&pin) {

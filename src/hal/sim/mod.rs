@@ -3,7 +3,6 @@
 //! The drivers above are the real ones; only what lies below the traits of [`crate::hal`] is played here. What a person
 //! or a test does to the hardware (push a button, pull a plug) are the methods of [`Sim`].
 
-mod debounce;
 mod duty;
 mod folder;
 mod lines;

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use super::{Action, CONNECT_LIMIT, ConnectionId, Service};
 use crate::sandbox::journal::ConnectSeen;
 use crate::sandbox::record::{Closing, Refusal, SubscribeFault, What};
-use crate::sandbox::switches::{RefusedBy, SecondConnection, SubscribeRefusal, Switches};
+use crate::sandbox::switches::{RefusedBy, SecondConnection, SubscribeRefusal, Switches, Wills};
 use crate::sandbox::topic::Filter;
 use crate::time::{Mono, Now};
 use crate::uplink::Transport;
@@ -152,7 +152,7 @@ impl Service {
         if connect.client_id.is_empty() {
             return Err(Refusal::EmptyClientId);
         }
-        if connect.last_will.is_some() {
+        if connect.last_will.is_some() && self.switches.will == Wills::Refuse {
             return Err(Refusal::Will);
         }
         if !connect.clean_session {
@@ -235,6 +235,7 @@ impl Service {
         asked: &SubscribeFilter,
     ) -> Result<(String, Filter), (String, SubscribeFault)> {
         let filter = Filter::parse(&asked.path);
+        let limit = self.switches.subscription_limit;
         let client = self.connections.get(&id).and_then(Connection::client).unwrap_or_default().to_owned();
         let right = filter.is_some_and(|filter| self.rights(&client, filter.channel()).subscribe);
         let Some(Phase::Online { filters: held, .. }) =
@@ -246,13 +247,15 @@ impl Service {
             None => Err((client, SubscribeFault::BadTopic)),
             Some(_) if asked.qos != QoS::AtMostOnce => Err((client, SubscribeFault::QoS(asked.qos as u8))),
             Some(_) if !right => Err((client, SubscribeFault::NoRight)),
-            Some(filter) => {
+            Some(filter) if held.contains(&filter) => Ok((client, filter)),
+            Some(filter) => match limit {
+                Some(limit) if held.len() >= limit => Err((client, SubscribeFault::TooMany(limit))),
                 // Each filter is held once: ten for each of at most ten channels is the bound.
-                if !held.contains(&filter) {
+                _ => {
                     held.push(filter);
+                    Ok((client, filter))
                 }
-                Ok((client, filter))
-            }
+            },
         }
     }
 

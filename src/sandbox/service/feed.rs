@@ -9,10 +9,13 @@ use crate::sandbox::device::Rights;
 use crate::sandbox::journal::PublishSeen;
 use crate::sandbox::record::{Closing, DropReason, What};
 use crate::sandbox::row::Row;
-use crate::sandbox::switches::OtherEntries;
+use crate::sandbox::switches::{OtherEntries, TooLong};
 use crate::sandbox::topic::{Filter, Target};
 use crate::sandbox::update::Update;
 use crate::time::Now;
+
+/// Most rows whose echo waits; beyond, the oldest is told before its time. A quarter of an hour of one paid channel.
+pub(super) const ECHOES: usize = 900;
 
 impl Service {
     /// Takes a PUBLISH.
@@ -42,8 +45,17 @@ impl Service {
             return self.close(now, id, Closing::Violation(words));
         }
         let stored = self.judge(now, &client, &publish);
+        let fatal = match &stored {
+            Err(why @ DropReason::TooLong { .. }) if self.switches.too_long == TooLong::Disconnect => {
+                Some(format!("a PUBLISH was refused: {why}"))
+            }
+            _ => None,
+        };
         let mut actions = Vec::new();
         self.settle(now, Some(id), client, publish.topic, stored, &mut actions);
+        if let Some(words) = fatal {
+            actions.extend(self.close(now, id, Closing::Violation(words)));
+        }
         actions
     }
 
@@ -54,8 +66,8 @@ impl Service {
             return Err(DropReason::NoRight);
         }
         let update = match target {
-            Target::Feed(_) => Update::from_form(&publish.payload)?,
-            Target::Field(_, number) => Update::from_field(number, &publish.payload)?,
+            Target::Feed(_) => Update::from_form(&publish.payload, self.switches.too_long)?,
+            Target::Field(_, number) => Update::from_field(number, &publish.payload, self.switches.too_long)?,
         };
         self.store.store(now, client, target.channel(), update, &self.switches)
     }
@@ -82,6 +94,11 @@ impl Service {
                 if self.switches.echo_delay.is_zero() && self.echoes.is_empty() {
                     self.tell(&row, actions);
                 } else {
+                    if self.echoes.len() == ECHOES
+                        && let Some((_, oldest)) = self.echoes.pop_front()
+                    {
+                        self.tell(&oldest, actions);
+                    }
                     self.echoes.push_back((now.mono + self.switches.echo_delay, row));
                 }
             }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nmea::ParseResult;
 use nmea::sentences::rmc::RmcStatusOfFix;
-use nmea::sentences::{FixType, GgaData, RmcData};
+use nmea::sentences::{FaaMode, FixType, GgaData, RmcData};
 use serde::Deserialize;
 
 use super::lines::Lines;
@@ -162,14 +162,28 @@ fn take_gga(fix: &GgaData, at: Mono, outlet: &Outlet) {
     }
 }
 
-/// A void RMC is passed over: GGA tells of a missing fix, and two voices for one fact would count it twice.
+/// An RMC without a fix is passed over: GGA tells of a missing fix, and two voices for one fact would count it twice.
 fn take_rmc(fix: &RmcData, at: Mono, outlet: &Outlet) {
-    if fix.status_of_fix == RmcStatusOfFix::Invalid {
+    if fix.status_of_fix == RmcStatusOfFix::Invalid || !fix.faa_mode.is_none_or(is_measured) {
         return;
     }
     put_position(fix.lat, fix.lon, at, outlet);
     if let Some(knots) = fix.speed_over_ground {
         outlet.put(SPEED, at, shortest(knots).map(|knots| knots * KM_PER_NAUTICAL_MILE));
+    }
+}
+
+/// Whether the mode letter (NMEA 0183 2.3 and later) is that of a measured position. The status alone does not say: it is A, for
+/// valid, in dead reckoning and in the simulator mode of some receivers as well.
+const fn is_measured(mode: FaaMode) -> bool {
+    match mode {
+        FaaMode::Autonomous | FaaMode::Differential | FaaMode::FixedRtk | FaaMode::FloatRtk | FaaMode::Precise => true,
+        FaaMode::Estimated
+        | FaaMode::Manual
+        | FaaMode::Simulator
+        | FaaMode::DataNotValid
+        | FaaMode::Caution
+        | FaaMode::Unsafe => false,
     }
 }
 

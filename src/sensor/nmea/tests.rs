@@ -91,6 +91,23 @@ fn a_position_the_receiver_made_up_is_not_measured() {
     assert!(puts[1..].iter().all(|(_, value)| matches!(value, Err(Fault::Garbled(_)))), "{puts:?}");
 }
 
+/// The first is the example of an RMC with both mode letters in the test data of the nmea crate 0.8.0 (`rmc.rs`,
+/// `parse_rmc_v41_full`); the others differ in the mode alone.
+#[test]
+fn an_rmc_of_status_a_that_was_not_measured_is_passed_over() {
+    assert_eq!(hear([&b"$GPRMC,225207.376,A,5232.067,N,01325.658,E,038.9,324.5,011122,000.0,W,M,E*7A\r\n"[..]]), []);
+    let puts = |mode: &str| {
+        let body = format!("GPRMC,225207.376,A,5232.067,N,01325.658,E,038.9,324.5,011122,000.0,W{mode}");
+        hear([Sentence::write(&body).as_bytes()]).len()
+    };
+    for mode in [",E", ",M", ",N", ",S"] {
+        assert_eq!(puts(mode), 0, "{mode}");
+    }
+    for mode in ["", ",", ",A", ",D", ",F", ",P", ",R"] {
+        assert_eq!(puts(mode), 3, "{mode}");
+    }
+}
+
 #[test]
 fn a_position_off_the_globe_is_a_fault_in_spite_of_its_checksum() {
     for position in ["9907.038,N,01131.000,E", "48nan,N,011inf,E"] {

@@ -1,6 +1,9 @@
 //! The machine itself: CPU temperature, load, memory, disk and uptime, from the kernel's text files (proc(5),
 //! `Documentation/driver-api/thermal/sysfs-api.rst`, `Documentation/hwmon/sysfs-interface.rst`).
 //!
+//! Space is asked of a file system, which may hang when it lies on a server or a dying disk: a `path` other than `/` is read
+//! on the lane of the user's files, where no counter or input waits behind it.
+//!
 //! Each quantity is there or missing by itself, with its own reason: a machine without a thermal sensor still has a
 //! load. Where there is no Linux there are no such files; uptime is then that of the daemon.
 
@@ -13,6 +16,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -21,6 +25,7 @@ use crate::entry::Reduce;
 use crate::hal::sim::Sim;
 use crate::hal::{Clock, Files, Hal};
 use crate::reading::{Fault, Quantity};
+use crate::time::Mono;
 
 use disk::Disk;
 use kernel::Memory;
@@ -53,7 +58,7 @@ impl Device for Settings {
     }
 
     fn lane(&self) -> Lane {
-        Lane::Kernel
+        if self.path == root() { Lane::Kernel } else { Lane::Files }
     }
 
     fn resolve(&mut self, folder: &Path) {
@@ -63,11 +68,11 @@ impl Device for Settings {
     }
 
     fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
-        let thermometer = kernel::thermometer(hal.files.as_ref());
         let system = System {
             files: Arc::clone(&hal.files),
             clock: Arc::clone(&hal.clock),
-            thermometer,
+            thermometer: kernel::thermometer(hal.files.as_ref()),
+            searched: hal.clock.now().mono,
             path: self.path.clone(),
         };
         Ok(Source::Polled(Box::new(system)))
@@ -78,22 +83,42 @@ impl Device for Settings {
     }
 }
 
+/// How often a missing thermometer is searched for: most machines without one will never have one.
+const SEARCH_EVERY: Duration = Duration::from_secs(60);
+
 struct System {
     files: Arc<dyn Files>,
     clock: Arc<dyn Clock>,
-    /// The file with the CPU's temperature, which stays where it is until the next boot.
+    /// The file with the CPU's temperature. A driver that is loaded late or anew gives it another place.
     thermometer: Option<PathBuf>,
+    /// When that file was last searched for.
+    searched: Mono,
     path: PathBuf,
+}
+
+impl System {
+    fn temperature(&mut self) -> Result<f64, Fault> {
+        let files = self.files.as_ref();
+        let read = kernel::temperature(files, self.thermometer.as_deref());
+        let now = self.clock.now().mono;
+        if !matches!(read, Err(Fault::Unsupported(_) | Fault::Bus(_))) || now.since(self.searched) < SEARCH_EVERY {
+            return read;
+        }
+        self.searched = now;
+        self.thermometer = kernel::thermometer(files);
+        kernel::temperature(files, self.thermometer.as_deref())
+    }
 }
 
 impl Sensor for System {
     fn measure(&mut self) -> Result<Measured, Fault> {
+        let temperature = self.temperature();
         let files = self.files.as_ref();
         let [load1, load5] = each(kernel::load(files));
         let memory = kernel::memory(files);
         let disk = disk::space(&self.path);
         Ok(vec![
-            kernel::temperature(files, self.thermometer.as_deref()),
+            temperature,
             load1,
             load5,
             memory.as_ref().map(Memory::available_mib).map_err(Fault::clone),

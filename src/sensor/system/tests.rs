@@ -1,7 +1,6 @@
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::hal::ManualClock;
@@ -78,6 +77,53 @@ fn a_missing_thermometer_is_not_possible_here_and_a_zone_that_is_off_is_out_of_r
     assert!(matches!(kernel::temperature(&with(&[]), None), Err(Fault::Unsupported(_))));
     let off = with(&[("/t", "-274000\n")]);
     assert!(matches!(kernel::temperature(&off, Some(Path::new("/t"))), Err(Fault::OutOfRange(_))));
+}
+
+/// A machine whose files change between two reads.
+#[derive(Clone)]
+struct Changing(Arc<Mutex<OnlyFiles>>);
+
+impl Files for Changing {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        self.0.lock().unwrap().read(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.0.lock().unwrap().list(path)
+    }
+}
+
+#[test]
+fn a_thermometer_that_comes_late_or_moves_is_found_within_a_minute() {
+    const HWMON0: [(&str, &str); 2] =
+        [("/sys/class/hwmon/hwmon0/name", "k10temp\n"), ("/sys/class/hwmon/hwmon0/temp1_input", "51250\n")];
+    const HWMON3: [(&str, &str); 2] =
+        [("/sys/class/hwmon/hwmon3/name", "k10temp\n"), ("/sys/class/hwmon/hwmon3/temp1_input", "52000\n")];
+    let clock = Arc::new(ManualClock::default());
+    let files = Changing(Arc::new(Mutex::new(with(&[]))));
+    let hal =
+        Hal { files: Arc::new(files.clone()), clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Sim::default().hal() };
+    let Ok(Source::Polled(mut sensor)) = settings().open(&hal, Outlet::new(|_, _, _| {})) else { panic!("polled") };
+    let mut temperature = || sensor.measure().unwrap().swap_remove(place("cpu_temperature"));
+    assert!(matches!(temperature(), Err(Fault::Unsupported(_))));
+
+    *files.0.lock().unwrap() = with(&HWMON0);
+    clock.advance(SEARCH_EVERY.checked_sub(Duration::from_secs(1)).unwrap());
+    assert!(temperature().is_err(), "it is searched for rarely");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(temperature(), Ok(51.25));
+
+    *files.0.lock().unwrap() = with(&HWMON3);
+    assert!(temperature().is_err());
+    clock.advance(SEARCH_EVERY);
+    assert_eq!(temperature(), Ok(52.0));
+}
+
+#[test]
+fn a_file_system_that_may_hang_keeps_no_input_or_counter_waiting() {
+    assert_eq!(settings().lane(), Lane::Kernel);
+    let mount: Settings = serde_json::from_value(serde_json::json!({ "path": "/mnt/nas" })).unwrap();
+    assert_eq!(mount.lane(), Lane::Files);
 }
 
 /// The forms of proc(5).

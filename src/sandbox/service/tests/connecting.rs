@@ -6,7 +6,7 @@ use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, LastWill, PubAck};
 use super::*;
 use crate::sandbox::record::{Closing, Refusal};
 use crate::sandbox::service::SetupError;
-use crate::sandbox::switches::{RefusedBy, SecondConnection};
+use crate::sandbox::switches::{RefusedBy, SecondConnection, Wills};
 
 fn connack(id: ConnectionId, code: ConnectReturnCode) -> Action {
     Action::Send(id, Packet::ConnAck(ConnAck::new(code, false)))
@@ -206,4 +206,17 @@ fn no_record_and_no_dump_holds_a_password() {
     for record in bench.service.journal().since(Mark::default()) {
         assert!(!record.to_string().contains(PASSWORD));
     }
+}
+
+#[test]
+fn a_last_will_can_be_ignored() {
+    let will = LastWill::new("channels/1/publish", "field1=0", QoS::AtMostOnce, false);
+    let connect = || Connect { last_will: Some(will.clone()), ..good_connect("writer") };
+    assert_eq!(refused(Switches::default(), connect()).2, Refusal::Will);
+
+    let mut bench = Bench::new(Switches { will: Wills::Ignore, ..Switches::default() });
+    let id = bench.open();
+    assert_eq!(bench.packet(id, Packet::Connect(connect())), [connack(id, ConnectReturnCode::Success)]);
+    assert!(bench.service.event(bench.now, id, Event::Gone).is_empty());
+    assert!(bench.rows(FREE).is_empty(), "a will that is not carried out");
 }

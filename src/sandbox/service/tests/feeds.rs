@@ -4,6 +4,7 @@ use rumqttc::mqttbytes::v4::{SubAck, SubscribeFilter, SubscribeReasonCode, Unsub
 
 use super::*;
 use crate::sandbox::record::SubscribeFault;
+use crate::sandbox::service::feed::ECHOES;
 use crate::sandbox::switches::{EchoValues, OtherEntries, SubscribeRefusal};
 
 const GRANTED: SubscribeReasonCode = SubscribeReasonCode::Success(QoS::AtMostOnce);
@@ -205,4 +206,36 @@ fn echoes_can_be_left_out() {
     assert!(bench.publish(id, "channels/1/publish", "field1=1").is_empty());
     assert_eq!(bench.rows(FREE).len(), 1);
     assert_eq!(bench.subscribe(id, "channels/1/subscribe"), [suback(id, &[GRANTED])]);
+}
+
+#[test]
+fn subscriptions_have_no_limit_but_can_be_given_one() {
+    let fields = || (1..=8).map(|number| format!("channels/1/subscribe/fields/field{number}"));
+    let mut bench = Bench::new(Switches::default());
+    let id = bench.online("writer");
+    assert!(fields().all(|filter| bench.subscribe(id, &filter) == [suback(id, &[GRANTED])]));
+
+    let mut bench = Bench::new(Switches { subscription_limit: Some(2), ..Switches::default() });
+    let id = bench.online("writer");
+    let granted: Vec<bool> = fields().map(|filter| bench.subscribe(id, &filter) == [suback(id, &[GRANTED])]).collect();
+    assert_eq!(granted, [true, true, false, false, false, false, false, false]);
+    assert_eq!(bench.subscribe(id, "channels/1/subscribe"), [suback(id, &[REFUSED])]);
+    assert!(matches!(bench.last_record(), What::SubscribeRefused { why: SubscribeFault::TooMany(2), .. }));
+    assert_eq!(bench.subscribe(id, "channels/1/subscribe/fields/field2"), [suback(id, &[GRANTED])], "it is held");
+    bench.packet(id, Packet::Unsubscribe(Unsubscribe::new("channels/1/subscribe/fields/field1")));
+    assert_eq!(bench.subscribe(id, "channels/1/subscribe"), [suback(id, &[GRANTED])], "there is room again");
+}
+
+#[test]
+fn echoes_that_wait_are_bounded_and_the_oldest_is_told_before_its_time() {
+    let mut bench = Bench::new(Switches { echo_delay: Duration::from_secs(1_000_000), ..Switches::default() });
+    let id = bench.online("writer");
+    bench.subscribe(id, "channels/2/subscribe/fields/field1");
+    let mut told = Vec::new();
+    for count in 0..ECHOES + 3 {
+        bench.seconds_later(1);
+        told.extend(messages(&bench.publish(id, "channels/2/publish", &format!("field1={count}"))));
+    }
+    assert_eq!(told.into_iter().map(|(_, _, payload)| payload).collect::<Vec<_>>(), ["0", "1", "2"]);
+    assert_eq!(bench.service.echoes.len(), ECHOES);
 }

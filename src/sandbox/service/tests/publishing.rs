@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sandbox::record::{Closing, DropReason};
-use crate::sandbox::switches::{Duplicates, Loss};
+use crate::sandbox::switches::{Duplicates, Loss, TooLong};
 
 impl Bench {
     /// Publishes to channel 1 and says why it was dropped, if it was.
@@ -209,4 +209,43 @@ fn every_publish_is_kept_byte_for_byte_whatever_became_of_it() {
     assert_eq!((seen[0].topic.as_str(), &seen[0].payload[..]), ("channels/1/publish", &b"field1=1&status=a%20b"[..]));
     assert_eq!((seen[1].topic.as_str(), &seen[1].payload[..]), ("somewhere", &b"else"[..]));
     assert_eq!((seen[0].qos, seen[0].retain, seen[0].client.as_str()), (0, false, "writer"));
+}
+
+/// What a service does with a status of 256 bytes, and with a message of 3001.
+fn too_long(switch: TooLong) -> [(Bench, ConnectionId, Vec<Action>); 2] {
+    let value = format!("field1=1&status={}", "s".repeat(256));
+    let message = format!("field1=1&x={}", "y".repeat(3001 - "field1=1&x=".len()));
+    [value, message].map(|payload| {
+        let mut bench = Bench::new(Switches { too_long: switch, ..Switches::default() });
+        let id = bench.online("writer");
+        let actions = bench.publish(id, "channels/1/publish", &payload);
+        (bench, id, actions)
+    })
+}
+
+#[test]
+fn an_update_that_is_too_long_is_dropped_and_its_connection_stays() {
+    for (bench, id, actions) in too_long(TooLong::Drop) {
+        assert!(actions.is_empty() && bench.is_online(id) && bench.rows(FREE).is_empty());
+        assert!(matches!(bench.last_record(), What::Dropped { why: DropReason::TooLong { .. }, .. }));
+    }
+}
+
+#[test]
+fn an_update_that_is_too_long_can_be_cut() {
+    for (bench, id, _) in too_long(TooLong::Truncate) {
+        assert!(bench.is_online(id));
+        let row = bench.rows(FREE).pop().expect("stored");
+        assert_eq!(row.field(1), Some("1"));
+        assert!(row.status.is_none_or(|status| status.len() == 255));
+    }
+}
+
+#[test]
+fn an_update_that_is_too_long_can_end_its_connection() {
+    for (bench, id, actions) in too_long(TooLong::Disconnect) {
+        assert_eq!(actions, [Action::Close(id)]);
+        assert!(bench.rows(FREE).is_empty());
+        assert!(matches!(bench.last_record(), What::Closed { why: Closing::Violation(_), .. }));
+    }
 }

@@ -1,5 +1,8 @@
 //! When a level counts: as the kernel's software debouncing has it, a change must hold for the whole period, and is
 //! reported at the end of it. Pure.
+//!
+//! It is for whoever sees the bare level: the simulated lines, and a back end whose registers know nothing of the kernel's
+//! debouncing. Where samples are far apart, a change holds when two of them a period apart, and all between, show it.
 
 use std::time::Duration;
 
@@ -22,6 +25,13 @@ impl Debounce {
     /// The level that counts.
     pub(super) const fn is_high(&self) -> bool {
         self.high
+    }
+
+    /// Takes the word of somebody who has waited for the period already.
+    #[cfg(target_os = "linux")]
+    pub(super) fn settled(&mut self, high: bool) {
+        self.high = high;
+        self.differs = None;
     }
 
     /// How long a change that is under way must hold; `None` while there is none.
@@ -73,6 +83,34 @@ mod tests {
         assert_eq!(line.pending(), None);
         assert!(!line.sample(at(100), true), "a new change begins anew");
         assert!(!line.is_high());
+    }
+
+    #[test]
+    fn a_period_longer_than_any_look_is_waited_for_from_poll_to_poll() {
+        let mut door = Debounce::new(Duration::from_millis(500), false);
+        assert!(!door.sample(at(1000), true), "the first poll that sees it proves nothing");
+        assert!(!door.sample(at(1499), true));
+        assert!(!door.is_high());
+        assert!(door.sample(at(1500), true));
+        assert!(door.is_high());
+        // Polls ten seconds apart: one that sees the old level in between begins the wait anew.
+        assert!(!door.sample(at(10_000), false));
+        assert!(!door.sample(at(20_000), true));
+        assert!(!door.sample(at(30_000), false));
+        assert!(door.sample(at(40_000), false));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_edge_the_kernel_has_debounced_counts_at_once_and_ends_the_wait() {
+        let mut door = Debounce::new(Duration::from_secs(1), false);
+        assert!(!door.sample(at(0), true));
+        door.settled(true);
+        assert!(door.is_high());
+        assert!(!door.sample(at(100), false));
+        door.settled(true);
+        assert!(!door.sample(at(1200), false), "what differs now does so only since now");
+        assert!(door.is_high());
     }
 
     #[test]
