@@ -10,24 +10,52 @@ use crate::batch::Publish;
 use crate::thingspeak::license::License;
 
 /// A license's year; quotas are whole years of messages.
-pub(super) const YEAR: Duration = Duration::from_secs(365 * 86_400);
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// How many updates of a channel a slot makes: one entry, and one for each field that is published by itself.
-pub(super) fn updates_a_slot(published: impl IntoIterator<Item = Publish>) -> u32 {
-    let (mut entry, mut fields) = (0, 0);
-    for publish in published {
-        match publish {
-            Publish::Field => fields += 1,
-            Publish::Slot | Publish::OnChange => entry = 1,
+/// When a report of what an output does goes out: at once, so that whoever commands sees it.
+pub(super) const REPORT: Publish = Publish::OnChange;
+
+/// What a channel's license has to bear.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    slot: Duration,
+    /// One for the entry, and one for each field that is published by itself.
+    pub(super) updates_a_slot: u32,
+}
+
+impl Load {
+    /// The load of what is published to a channel with slots of this length.
+    pub(super) fn new(slot: Duration, published: impl IntoIterator<Item = Publish>) -> Self {
+        let (mut entry, mut fields) = (0, 0);
+        for publish in published {
+            match publish {
+                Publish::Field => fields += 1,
+                Publish::Slot | Publish::OnChange => entry = 1,
+            }
         }
+        Self { slot, updates_a_slot: entry + fields }
     }
-    entry + fields
+
+    /// How many updates a day makes.
+    pub(super) fn a_day(self) -> u64 {
+        self.during(Duration::from_secs(86_400))
+    }
+
+    /// How many updates a license's year makes.
+    pub(super) fn a_year(self) -> u64 {
+        self.during(YEAR)
+    }
+
+    fn during(self, time: Duration) -> u64 {
+        let slots = time.as_secs().checked_div(self.slot.as_secs()).unwrap_or_default();
+        slots * u64::from(self.updates_a_slot)
+    }
 }
 
 /// Holds each channel's slot against its license.
 pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], findings: &mut Findings) {
     for (index, channel) in channels.iter().enumerate() {
-        let updates = updates_of(index, published);
+        let updates = load_of(index, channel, published).updates_a_slot;
         let slot = channel.slot();
         let span = channel.every.as_ref().map_or_else(|| channel.name.span(), toml::Spanned::span);
         if channel.every.is_some() && (slot.subsec_nanos() != 0 || slot.is_zero()) {
@@ -77,10 +105,7 @@ fn paid_hint(license: License) -> &'static str {
 pub(super) fn quotas(channels: &[channels::Draft], published: &[Published<'_>], findings: &mut Findings) {
     for license in [License::Free, License::Paid] {
         let counted = channels.iter().enumerate().filter(|(_, channel)| channel.license == license);
-        let yearly = counted.map(|(index, channel)| {
-            let slots = YEAR.as_secs().checked_div(channel.slot().as_secs()).unwrap_or_default();
-            (channel, slots * u64::from(updates_of(index, published)))
-        });
+        let yearly = counted.map(|(index, channel)| (channel, load_of(index, channel, published).a_year()));
         let yearly: Vec<_> = yearly.filter(|(_, updates)| *updates > 0).collect();
         let sum: u64 = yearly.iter().map(|(_, updates)| updates).sum();
         let quota = license.messages_a_year();
@@ -96,6 +121,6 @@ pub(super) fn quotas(channels: &[channels::Draft], published: &[Published<'_>], 
     }
 }
 
-fn updates_of(channel: usize, published: &[Published<'_>]) -> u32 {
-    updates_a_slot(published.iter().filter(|one| one.channel == channel).map(|one| one.publish))
+fn load_of(index: usize, channel: &channels::Draft, published: &[Published<'_>]) -> Load {
+    Load::new(channel.slot(), published.iter().filter(|one| one.channel == index).map(|one| one.publish))
 }

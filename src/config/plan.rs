@@ -9,7 +9,7 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use self::columns::Columns;
-use super::license::{YEAR, updates_a_slot};
+use super::license::{self, Load};
 use super::{Channel, Settings};
 use crate::batch::Publish;
 use crate::entry::{ChannelId, Reduce};
@@ -78,7 +78,7 @@ fn published(settings: &Settings) -> String {
         let Some((id, column)) = output.report else { continue };
         let Some(channel) = settings.channels.iter().position(|channel| channel.id == id) else { continue };
         let name = settings.channels[channel].name.as_str();
-        let row = [name, &column.to_string(), &output.name, "what it does", "", "last", "with the slot"];
+        let row = [name, &column.to_string(), &output.name, "what it does", "", "last", publish(license::REPORT)];
         rows.push(((channel, column.index()), row.map(str::to_owned)));
     }
     rows.sort_by_key(|(place, _)| *place);
@@ -151,19 +151,18 @@ fn updates(settings: &Settings) -> String {
     let mut table = Columns::new(["channel", "id", "every", "a day", "license takes", "after an outage of 1h"]);
     let mut years: BTreeMap<u64, u64> = BTreeMap::new();
     for channel in &settings.channels {
-        let updates = u64::from(updates_of(channel, settings));
-        if updates == 0 {
+        let load = load_of(channel, settings);
+        if load.updates_a_slot == 0 {
             continue;
         }
-        let slot = channel.every.as_secs().max(1);
-        *years.entry(channel.license.messages_a_year()).or_default() += YEAR.as_secs() / slot * updates;
+        *years.entry(channel.license.messages_a_year()).or_default() += load.a_year();
         table.row([
             channel.name.clone(),
             channel.id.to_string(),
             format_duration(channel.every).to_string(),
-            (86_400 / slot * updates).to_string(),
+            load.a_day().to_string(),
             format!("one every {}", format_duration(channel.license.interval())),
-            catching_up(channel, updates),
+            catching_up(channel, u64::from(load.updates_a_slot)),
         ]);
     }
     let mut text = table.finish();
@@ -230,7 +229,7 @@ fn sessions(settings: &Settings) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
-    if settings.channels.iter().any(|channel| updates_of(channel, settings) > 0) {
+    if settings.channels.iter().any(|channel| is_fed(channel, settings)) {
         text.push_str(
             "stored: seen on the channel's own feed. received: the broker answered a ping behind it; what the\n",
         );
@@ -241,7 +240,7 @@ fn sessions(settings: &Settings) -> String {
 
 /// What a channel is for, the rights it needs on ThingSpeak, and what frees an entry.
 fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
-    let publishes = updates_of(channel, settings) > 0;
+    let publishes = is_fed(channel, settings);
     let listens = settings.outputs.iter().any(|output| output.from.channel == channel.id);
     let (kept, rights) = match channel.confirm {
         Confirm::Auto => ("stored, or received without the right to subscribe", "publish, subscribe"),
@@ -257,7 +256,7 @@ fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
 }
 
 fn losses(settings: &Settings) -> String {
-    let publishing: Vec<_> = settings.channels.iter().filter(|channel| updates_of(channel, settings) > 0).collect();
+    let publishing: Vec<_> = settings.channels.iter().filter(|channel| is_fed(channel, settings)).collect();
     if publishing.is_empty() {
         return String::new();
     }
@@ -285,12 +284,17 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn updates_of(channel: &Channel, settings: &Settings) -> u32 {
+/// Whether anything is published to a channel.
+fn is_fed(channel: &Channel, settings: &Settings) -> bool {
+    load_of(channel, settings).updates_a_slot > 0
+}
+
+fn load_of(channel: &Channel, settings: &Settings) -> Load {
     let routes = settings.sensors.iter().flat_map(|sensor| &sensor.routes);
     let routes = routes.filter(|route| settings.channels[route.channel].id == channel.id).map(|route| route.publish);
     let reports = settings.outputs.iter().filter_map(|output| output.report);
-    let reports = reports.filter(|(id, _)| *id == channel.id).map(|_| Publish::Slot);
-    updates_a_slot(routes.chain(reports))
+    let reports = reports.filter(|(id, _)| *id == channel.id).map(|_| license::REPORT);
+    Load::new(channel.every, routes.chain(reports))
 }
 
 fn name_of(id: ChannelId, settings: &Settings) -> &str {

@@ -62,7 +62,7 @@ fn published(drafts: &Drafts) -> Vec<Published<'_>> {
     let reports = drafts.outputs.iter().filter_map(|output| {
         let report = output.report.as_ref()?;
         let (channel, column) = *report.get_ref();
-        Some(Published { channel, column, publish: Publish::Slot, span: report.span(), by: output.name.get_ref() })
+        Some(Published { channel, column, publish: license::REPORT, span: report.span(), by: output.name.get_ref() })
     });
     let mut all: Vec<_> = routes.chain(reports).collect();
     all.sort_by_key(|published| published.span.start);
