@@ -242,7 +242,7 @@ impl Polled {
             self.sensor = None;
         }
         self.schedule.done(began, measured.is_ok());
-        self.put(gate, now, measured);
+        self.put(gate, now, &measured);
     }
 
     fn say_last(&mut self, hal: &Hal, gate: &Gate) {
@@ -272,10 +272,10 @@ impl Polled {
     }
 
     /// Puts the quantities that the map asks for.
-    fn put(&self, gate: &Gate, now: Now, measured: Result<Measured, Fault>) {
+    fn put(&self, gate: &Gate, now: Now, measured: &Result<Measured, Fault>) {
         let at: Mono = now.mono;
         for quantity in routed(&self.settings) {
-            let value = match &measured {
+            let value = match measured {
                 Ok(values) => values
                     .get(quantity)
                     .cloned()

@@ -2,12 +2,13 @@
 //!
 //! A task waits on its port, on the sensor's time-out, and on the stop. An unplugged port reads as end of file.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config;
@@ -42,35 +43,34 @@ impl Listener {
     }
 
     async fn listen(&mut self) {
-        // Whether a value came since it was last asked: a port may talk for ever without saying anything of use.
-        let spoke = Arc::new(AtomicBool::new(false));
-        let outlet = self.outlet(&spoke);
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let outlet = self.outlet(&heard);
         let mut retry = FIRST_RETRY;
         loop {
-            let opened = match self.settings.kind.device().open(&self.hal, outlet.clone()) {
-                Ok(Source::Stream(port, stream)) => self.open(&port).map(|serial| (serial, stream)),
-                Ok(Source::Polled(_)) => Err(Fault::Unsupported("a polled device on a stream's lane".to_owned())),
-                Err(fault) => Err(fault),
-            };
-            let fault = match opened {
+            let fault = match self.open(&outlet).await {
                 Ok((serial, stream)) => {
-                    spoke.store(false, Ordering::Relaxed);
-                    let fault = self.read(serial, stream, &outlet, &spoke).await;
-                    if spoke.load(Ordering::Relaxed) {
-                        retry = FIRST_RETRY;
-                    }
-                    fault
+                    *lock(&heard) = Heard::default();
+                    self.read(serial, stream, &outlet, &heard).await
                 }
                 Err(fault) => fault,
             };
-            self.fail(&fault);
+            if std::mem::take(&mut lock(&heard).a_value) {
+                retry = FIRST_RETRY;
+            }
+            self.fail(&routed(&self.settings), &fault);
             sleep(retry).await;
             retry = (retry * 2).min(LAST_RETRY);
         }
     }
 
-    fn open(&self, port: &Port) -> Result<Box<dyn SerialPort>, Fault> {
-        Ok(self.hal.serial.open(&port.path, port.baud)?)
+    /// Opens device and port, on a thread of the blocking pool: a USB or Bluetooth port may take its time.
+    async fn open(&self, outlet: &Outlet) -> Result<(Box<dyn SerialPort>, Box<dyn Stream>), Fault> {
+        let (settings, hal, outlet) = (self.settings.clone(), self.hal.clone(), outlet.clone());
+        let opened = spawn_blocking(move || match settings.kind.device().open(&hal, outlet)? {
+            Source::Stream(Port { path, baud }, stream) => Ok((hal.serial.open(&path, baud)?, stream)),
+            Source::Polled(_) => Err(Fault::Unsupported("a polled device on a stream's lane".to_owned())),
+        });
+        opened.await.unwrap_or_else(|panic| Err(Fault::Panicked(panic.to_string())))
     }
 
     /// Reads until the port fails.
@@ -79,7 +79,7 @@ impl Listener {
         mut serial: Box<dyn SerialPort>,
         mut stream: Box<dyn Stream>,
         outlet: &Outlet,
-        spoke: &AtomicBool,
+        heard: &Mutex<Heard>,
     ) -> Fault {
         let mut buffer = [0; 256];
         let mut silent_at = Instant::now() + self.settings.timeout;
@@ -91,31 +91,49 @@ impl Listener {
                 Err(_) => {}
             }
             if Instant::now() >= silent_at {
-                if !spoke.swap(false, Ordering::Relaxed) {
-                    self.fail(&Fault::Silent(self.settings.timeout));
-                }
+                // A port may talk for ever without saying what it is asked for.
+                let told = std::mem::take(&mut lock(heard).quantities);
+                let silent: Vec<usize> =
+                    routed(&self.settings).into_iter().filter(|quantity| !told.contains(quantity)).collect();
+                self.fail(&silent, &Fault::Silent(self.settings.timeout));
                 silent_at = Instant::now() + self.settings.timeout;
             }
         }
     }
 
-    /// An outlet that notes that something of use was said.
-    fn outlet(&self, spoke: &Arc<AtomicBool>) -> Outlet {
+    /// An outlet that notes what was heard of.
+    fn outlet(&self, heard: &Arc<Mutex<Heard>>) -> Outlet {
         let routed = routed(&self.settings);
         let inner = self.gate.outlet(self.id, &self.hal);
-        let spoke = Arc::clone(spoke);
+        let heard = Arc::clone(heard);
         Outlet::new(move |quantity, at, value| {
-            spoke.store(true, Ordering::Relaxed);
+            let mut heard = lock(&heard);
+            heard.quantities.insert(quantity);
+            heard.a_value |= value.is_ok();
+            drop(heard);
             if routed.contains(&quantity) {
                 inner.put(quantity, at, value);
             }
         })
     }
 
-    fn fail(&self, fault: &Fault) {
+    fn fail(&self, quantities: &[usize], fault: &Fault) {
         let now = self.hal.clock.now();
-        for quantity in routed(&self.settings) {
-            self.gate.put(now, self.id, quantity, now.mono, Err(fault.clone()));
+        for quantity in quantities {
+            self.gate.put(now, self.id, *quantity, now.mono, Err(fault.clone()));
         }
     }
+}
+
+/// What a port has told of.
+#[derive(Default)]
+struct Heard {
+    /// Quantities that came, well or with a fault, since they were last looked at.
+    quantities: BTreeSet<usize>,
+    /// A value came since the port was opened: it is the right one.
+    a_value: bool,
+}
+
+fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }

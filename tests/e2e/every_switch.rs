@@ -16,7 +16,7 @@ use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::sandbox::{
     Closing, Duplicates, EchoValues, Loss, OtherEntries, Refusal, RefusedBy, Rights, SecondConnection,
-    SubscribeRefusal, Switches, What,
+    SubscribeRefusal, Switches, TooLong, What, Wills,
 };
 use gatepost::thingspeak::topic::Topic;
 use gatepost::uplink::Transport;
@@ -206,6 +206,10 @@ fn cases() -> Vec<Case> {
             Switches { second_connection: SecondConnection::RefuseNew, ..plain() },
         )
         .renewed_every(renew),
+        Case::of("what is too long is cut", Switches { too_long: TooLong::Truncate, ..plain() }),
+        Case::of("what is too long ends the connection", Switches { too_long: TooLong::Disconnect, ..plain() }),
+        Case::of("a will is let in", Switches { will: Wills::Ignore, ..plain() }),
+        Case::of("as many subscriptions as are needed", Switches { subscription_limit: Some(3), ..plain() }),
         Case { freed: Freed::AsReceived, ..Case::of("receipts are not asked for", plain()).confirmed_by("received") },
     ]
 }
