@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(path) => path.clone(),
         None => std::env::temp_dir().join(format!("gatepost-demo-{}", std::process::id())),
     };
-    let done = super::runtime()?.block_on(demo(args, &directory));
+    let done = super::block_on(demo(args, &directory));
     if args.dir.is_none() {
         // It holds throw-away credentials and pins only. What cannot be removed is the system's to clean.
         let _ = fs::remove_dir_all(&directory);

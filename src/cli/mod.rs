@@ -58,12 +58,17 @@ pub(crate) fn main() -> ExitCode {
     })
 }
 
-/// A runtime for one subcommand: one thread, as the daemon promises.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+/// Runs one subcommand on a runtime of one thread, as the daemon promises. What still hangs in a thread afterwards, such
+/// as the look-up of a name without a network, is left to the end of the process.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
 }
 
-/// Ready when the process is asked to stop: SIGTERM or SIGINT, elsewhere than on Unix Ctrl-C. A hang-up is not a stop.
+/// Ready when the process is asked to stop: SIGTERM, SIGINT, or the terminal that is closed. Under systemd a hang-up means
+/// something else.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
@@ -73,12 +78,18 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    // systemd gives every service this variable.
+    let is_service = std::env::var_os("INVOCATION_ID").is_some();
     Ok(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => return,
                 _ = interrupt.recv() => return,
-                _ = hang_up.recv() => log::warn!("a changed map is taken at the next restart: reloading is not built yet"),
+                _ = hang_up.recv() => if is_service {
+                    log::warn!("a changed map is taken at the next restart: reloading is not built yet");
+                } else {
+                    return;
+                },
             }
         }
     })

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         eprintln!("{warnings}");
     }
     let settings = checked.settings;
-    super::runtime()?.block_on(async {
+    super::block_on(async {
         // The signals are taken before the first output moves, so that none is missed.
         let stop = super::stop_signal()?;
         let hal = if args.simulate {

@@ -244,7 +244,7 @@ fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
     let listens = settings.outputs.iter().any(|output| output.from.channel == channel.id);
     let (kept, rights) = match channel.confirm {
         Confirm::Auto => ("stored, or received without the right to subscribe", "publish, subscribe"),
-        Confirm::Stored => ("stored", "publish, subscribe"),
+        Confirm::Stored => ("stored; received while the right to subscribe is missing", "publish, subscribe"),
         Confirm::Received => ("received", "publish"),
     };
     match (publishes, listens) {

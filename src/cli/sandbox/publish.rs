@@ -9,7 +9,7 @@ use gatepost::sandbox::Folder;
 use gatepost::sandbox::publish::{Outcome, publish};
 use gatepost::uplink::Transport;
 
-use crate::cli::runtime;
+use crate::cli::block_on;
 
 /// Options of `sandbox publish`.
 #[derive(clap::Args)]
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let addr = folder.endpoint(Transport::Tcp).with_context(hint)?;
     let device = folder.known_device(&args.device)?;
     let channel = ChannelId(args.channel);
-    let outcome = runtime()?.block_on(publish(addr, &device.credentials, channel, &args.pairs))?;
+    let outcome = block_on(async { Ok(publish(addr, &device.credentials, channel, &args.pairs).await?) })?;
     println!("channel {channel}: {outcome}");
     Ok(if outcome == Outcome::NotSeen { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -14,7 +14,7 @@ use gatepost::uplink::Transport;
 use tokio::time::sleep;
 
 use super::switches::Switches;
-use crate::cli::runtime;
+use crate::cli::block_on;
 
 /// Where a sandbox leaves its files.
 pub(super) const DIR: &str = "gatepost-sandbox";
@@ -58,7 +58,7 @@ pub(crate) struct Args {
 
 /// Serves until Ctrl-C.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    runtime()?.block_on(serve(args))
+    block_on(serve(args))
 }
 
 async fn serve(args: &Args) -> anyhow::Result<ExitCode> {
