@@ -1,0 +1,190 @@
+//! The daemon's events in sentences for a newcomer.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use gatepost::config::Settings;
+use gatepost::daemon::event::{Event, Observer};
+use gatepost::daemon::intake::Edge;
+use gatepost::entry::{Column, Entry};
+use gatepost::reading::Quantity;
+use gatepost::uplink::session::Notice;
+
+/// Where the reader looks.
+#[derive(Clone, Default)]
+pub(super) struct Screen {
+    /// Rung when the reader has seen enough.
+    enough: Arc<tokio::sync::Notify>,
+}
+
+impl Screen {
+    /// Waits until the reader has seen enough.
+    pub(super) async fn enough(&self) {
+        self.enough.notified().await;
+    }
+
+    /// Prints a line. Where nobody reads any more, as behind `| head`, the demo ends.
+    pub(super) fn say(&self, line: &str) {
+        if writeln!(io::stdout(), "{line}").is_err() {
+            self.enough.notify_one();
+        }
+    }
+}
+
+/// Puts the daemon's events into sentences.
+pub(super) struct Teller {
+    settings: Settings,
+    started: Instant,
+    /// Values of the open slot, one line of them before each entry.
+    state: Mutex<State>,
+    screen: Screen,
+    /// After so many stored entries it is enough.
+    wanted: Option<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    stored: u64,
+    read: Vec<((u16, usize), f64)>,
+}
+
+impl Teller {
+    #[expect(clippy::new_ret_no_self, reason = "a teller is only ever seen as the daemon's observer")]
+    pub(super) fn new(settings: &Settings, screen: Screen, wanted: Option<u64>) -> Observer {
+        let (settings, started) = (settings.clone(), Instant::now());
+        let teller = Self { settings, started, state: Mutex::default(), screen, wanted };
+        Arc::new(move |event| {
+            if let Some(words) = teller.words(event) {
+                teller.screen.say(&format!("{:>5.1} s  {words}", teller.started.elapsed().as_secs_f64()));
+            }
+        })
+    }
+
+    fn words(&self, event: &Event<'_>) -> Option<String> {
+        let output = |index: usize| &self.settings.outputs[index].name;
+        match event {
+            Event::Started => Some("the outputs are at their start level, the sensors are being read".to_owned()),
+            Event::Reading(reading) => {
+                let value = *reading.value.as_ref().ok()?;
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let key = (reading.sensor.0, reading.quantity);
+                match state.read.iter_mut().find(|(known, _)| *known == key) {
+                    Some((_, last)) => *last = value,
+                    None => state.read.push((key, value)),
+                }
+                None
+            }
+            Event::Sensor(Edge::Down(sensor, fault)) => {
+                Some(format!("{} has nothing to say: {fault}", self.sensor(sensor.0)))
+            }
+            Event::Sensor(Edge::Up(sensor)) => Some(format!("{} measures again", self.sensor(sensor.0))),
+            Event::Closed(_) => self.read(),
+            Event::Uplink(_, notice) => self.uplink(notice),
+            Event::Driven { output: index, drive, reason } => {
+                Some(format!("pin      ◀─  {} is {drive} ({reason})", output(*index)))
+            }
+            Event::Refused { output: index, refusal } => {
+                Some(format!("pin      ◀─  {} does not obey: {refusal}", output(*index)))
+            }
+            Event::Rubbish { output: index, words } => {
+                Some(format!("pin      ◀─  {} does not understand: {words}", output(*index)))
+            }
+            Event::Output { output: index, error: Some(error) } => {
+                Some(format!("{} cannot be driven: {error}", output(*index)))
+            }
+            Event::Output { output: index, error: None } => Some(format!("{} can be driven again", output(*index))),
+            Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
+            Event::Stopping => Some("stopping".to_owned()),
+            Event::Stopped { waiting, .. } => Some(self.goodbye(*waiting)),
+        }
+    }
+
+    fn goodbye(&self, waiting: usize) -> String {
+        let stored = self.state.lock().unwrap_or_else(PoisonError::into_inner).stored;
+        let unsent = match waiting {
+            0 => String::new(),
+            1 => "; one more came too early for the license to be sent".to_owned(),
+            more => format!("; {more} more came too early for the license to be sent"),
+        };
+        format!("stopped: the outputs are at their stop level, {stored} entries were stored{unsent}")
+    }
+
+    fn sensor(&self, index: u16) -> &str {
+        &self.settings.sensors[usize::from(index)].name
+    }
+
+    /// What was read since the last entry.
+    fn read(&self) -> Option<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = std::mem::take(&mut state.read);
+        read.sort_by_key(|(key, _)| *key);
+        let mut text = "read     ─▶ ".to_owned();
+        let mut last = None;
+        for ((sensor, quantity), value) in &read {
+            let quantities = self.settings.sensors[usize::from(*sensor)].kind.device().quantities();
+            let Quantity { name, unit, .. } = &quantities[*quantity];
+            if last != Some(*sensor) {
+                let gap = if last.is_some() { " · " } else { " " };
+                write!(text, "{gap}{}", self.sensor(*sensor)).ok()?;
+                last = Some(*sensor);
+            }
+            write!(text, " {name} {}{unit}", short(*value)).ok()?;
+        }
+        (!read.is_empty()).then_some(text)
+    }
+
+    fn uplink(&self, notice: &Notice) -> Option<String> {
+        match notice {
+            Notice::Up { .. } => Some("link     ─▶  connected, subscriptions granted".to_owned()),
+            Notice::Down { failure, .. } => Some(format!("link     ─✕  {failure}")),
+            Notice::Renewed { gap } => Some(format!("link     ─▶  session renewed in {} ms", gap.as_millis())),
+            Notice::NotSubscribed(topic) => Some(format!("link     ─✕  the broker does not let us hear {topic}")),
+            Notice::Sent { entry, again } => {
+                let again = if *again == 0 { "" } else { " again" };
+                Some(format!("sent     ─▶  channel {}{again}: {}", entry.channel, pairs(entry)))
+            }
+            Notice::Stored { channel, created_at, entry_id, took } => {
+                let id = entry_id.map_or_else(|| "without a number".to_owned(), |id| id.to_string());
+                let words = format!(
+                    "stored   ◀─  channel {channel} has it as entry {id} (of {created_at}; back after {} ms)",
+                    took.as_millis()
+                );
+                self.count_stored();
+                Some(words)
+            }
+            Notice::ColumnMissing { column, .. } => Some(format!("the channel has no {column}")),
+            Notice::Crowded(channel) => {
+                Some(format!("others write to channel {channel} as fast as the license allows"))
+            }
+            Notice::Received { .. } => None,
+            Notice::Doubtful { channel, .. } => Some(format!("an entry of channel {channel} was given up")),
+        }
+    }
+
+    fn count_stored(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.stored += 1;
+        if self.wanted == Some(state.stored) {
+            self.screen.enough.notify_one();
+        }
+    }
+}
+
+fn pairs(entry: &Entry) -> String {
+    let mut pairs: Vec<String> = entry.values().map(|(column, cell)| pair(column, cell.value)).collect();
+    pairs.extend(entry.status.iter().map(|status| format!("status={status}")));
+    pairs.join(" ")
+}
+
+fn pair(column: Column, value: f64) -> String {
+    format!("{column}={}", short(value))
+}
+
+/// A number for the eye.
+fn short(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
+    trimmed.to_owned()
+}
