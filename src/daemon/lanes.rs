@@ -22,6 +22,10 @@ use crate::reading::{Fault, SensorId};
 use crate::sensor::{Lane, Measured, Sensor, Source};
 use crate::time::{Mono, Now};
 
+/// Sensors that are due within this time of each other are read in one go: the grid point that they share is reckoned
+/// from a reading of the clocks for each, which differ by a little.
+const TOGETHER: Duration = Duration::from_millis(1);
+
 /// The running lanes.
 pub(super) struct Lanes {
     stop: Arc<Stop>,
@@ -65,6 +69,8 @@ struct Queue {
 struct Polled {
     id: SensorId,
     settings: config::Sensor,
+    /// The quantities that the map asks for.
+    quantities: Vec<usize>,
     schedule: Schedule,
     sensor: Option<Box<dyn Sensor>>,
 }
@@ -80,6 +86,7 @@ impl Lanes {
                 queues.entry(lane).or_default().push(Polled {
                     id,
                     settings: settings.clone(),
+                    quantities: routed(settings),
                     schedule: Schedule::new(settings.every),
                     sensor: None,
                 });
@@ -223,7 +230,7 @@ impl Queue {
         let first = (0..self.sensors.len()).min_by_key(|&index| self.sensors[index].schedule.next());
         let Some(index) = first else { return Next::Nothing };
         let due = self.sensors[index].schedule.next();
-        if due > now {
+        if due > now + TOGETHER {
             return Next::At(due);
         }
         let polled = self.sensors.swap_remove(index);
@@ -249,7 +256,7 @@ impl Polled {
         let Some(sensor) = &mut self.sensor else { return };
         let Ok(Some(measured)) = catch_unwind(AssertUnwindSafe(|| sensor.last())) else { return };
         let now = hal.clock.now();
-        for quantity in routed(&self.settings) {
+        for &quantity in &self.quantities {
             if let Some(Ok(value)) = measured.get(quantity) {
                 gate.put(now, self.id, quantity, now.mono, Ok(*value));
             }
@@ -274,7 +281,7 @@ impl Polled {
     /// Puts the quantities that the map asks for.
     fn put(&self, gate: &Gate, now: Now, measured: &Result<Measured, Fault>) {
         let at: Mono = now.mono;
-        for quantity in routed(&self.settings) {
+        for &quantity in &self.quantities {
             let value = match measured {
                 Ok(values) => values
                     .get(quantity)
