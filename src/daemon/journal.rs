@@ -4,6 +4,7 @@
 //! fields too, for `journalctl SENSOR=tank` and the like.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::intake::Edge;
 use crate::entry::ChannelId;
+use crate::hal::{Clock as _, SystemClock};
 use crate::spool;
 use crate::uplink::failure::Kind;
 use crate::uplink::session::Notice;
@@ -30,7 +32,14 @@ pub fn start(level: LevelFilter) {
     }
     let environment = env_logger::Env::default().default_filter_or(format!("warn,gatepost={level}"));
     // A second start in one process (tests) keeps the first logger.
-    let _ = env_logger::Builder::from_env(environment).format_target(false).format_timestamp_secs().try_init();
+    let _ = env_logger::Builder::from_env(environment).format(line).try_init();
+}
+
+/// A line on a terminal: `[2026-11-22T08:00:00Z WARN ] sensor tank has nothing to say: …`.
+fn line(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
+    let (time, level) = (SystemClock.now().utc, record.level());
+    let style = out.default_level_style(level);
+    writeln!(out, "[{time} {style}{level:<5}{style:#}] {}", record.args())
 }
 
 /// The journal, without what libraries say below a warning.
