@@ -485,6 +485,8 @@ impl Session {
     }
 
     fn lost(&mut self, at: Mono, failure: &Failure, actions: &mut Vec<Action>) {
+        // A connection that is closed before the login was answered may be how a login is refused.
+        let refused = self.state == State::Connecting && failure.kind == Kind::Closed;
         match self.state {
             State::Done => return,
             State::Closing => return self.disconnected(at, actions),
@@ -496,7 +498,7 @@ impl Session {
         if self.stop.is_some() {
             return self.finish(actions);
         }
-        let retry_in = self.backoff.failed(at, failure.kind);
+        let retry_in = self.backoff.failed(at, if refused { Kind::Login } else { failure.kind });
         self.state = State::Waiting(at + retry_in);
         let down = self.down.get_or_insert(Down { since: at, tries: 0, told: Vec::new() });
         down.tries += 1;

@@ -488,3 +488,17 @@ fn echoes_that_stop_do_not_make_auto_send_everything_again() {
     script.event(Event::Pong);
     assert_eq!(script.waiting(), 1, "echoes count again as soon as one is seen");
 }
+
+#[test]
+fn a_login_that_is_refused_by_closing_is_tried_as_slowly_as_one_that_is_refused_in_words() {
+    let mut script = Script::new(Confirm::Auto);
+    script.tick();
+    let started = script.at;
+    let mut tries = 1;
+    while script.at < started + 60.0 {
+        script.event(lost(Kind::Closed));
+        assert_eq!(script.pass(), [Action::Connect]);
+        tries += usize::from(script.at < started + 60.0);
+    }
+    assert!((5..=6).contains(&tries), "{tries} tries in the first minute");
+}
