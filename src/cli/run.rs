@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Tells both.
-pub(super) fn both(first: Observer, second: Observer) -> Observer {
+fn both(first: Observer, second: Observer) -> Observer {
     Arc::new(move |event: &Event<'_>| {
         first(event);
         second(event);
