@@ -1,19 +1,20 @@
-//! Readings become one [`Entry`] per channel and slot.
+//! Readings become one [`Draft`] per channel and slot.
 //!
 //! A slot is a stretch of the boot clock that ends on the wall clock's grid: with `every = "20s"` at :00, :20 and :40 of
 //! each minute. A reading belongs to the slot in which it was *taken*, so a slot may be closed some time after its end
 //! without harm; that is how the sending of many devices is spread.
 //!
-//! Invariants: `created_at` is the slot's end in whole seconds; within a channel it only grows, whatever the wall clock
-//! does; two closes of a channel are at least the license's interval apart; a value that is missing is left out.
+//! Invariants: a draft ends with its slot, on the boot clock; within a channel the ends grow by a second at least; two closes of
+//! a channel are at least the license's interval apart; a value that is missing is left out. Only the grid is the wall
+//! clock's: one that jumps moves the ends of slots to come, and no draft.
 //!
 //! It is not a buffer: what it returns goes to the spool at once.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::entry::{Cell, Cells, ChannelId, Column, Entry, Form, Reduce};
-use crate::time::{Mono, Now, Utc};
+use crate::entry::{Cell, Cells, ChannelId, Column, Draft, Form, Reduce};
+use crate::time::{Mono, Now};
 
 /// When a route's value is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -79,8 +80,8 @@ pub struct Batch {
     routes: Vec<RouteState>,
     /// Trouble that lasts, by channel and route: told in every slot until it is over.
     standing: BTreeMap<(usize, usize), String>,
-    /// Entries of ended slots, with the moment at which they are handed out.
-    closed: VecDeque<(Mono, Entry)>,
+    /// Drafts of ended slots, with the moment at which they are handed out.
+    closed: VecDeque<(Mono, Draft)>,
 }
 
 #[derive(Debug)]
@@ -92,7 +93,8 @@ struct OpenSlot {
     early: bool,
     /// Where the one before ended, for the license's interval.
     last_end: Option<Mono>,
-    last_created_at: Option<Utc>,
+    /// The end of the last draft: several of one slot are a second apart.
+    last_draft: Option<Mono>,
     /// What the status text will say.
     trouble: Vec<String>,
 }
@@ -124,7 +126,7 @@ impl Batch {
             end: None,
             early: false,
             last_end: None,
-            last_created_at: None,
+            last_draft: None,
             trouble: Vec::new(),
         };
         Self {
@@ -184,25 +186,25 @@ impl Batch {
         self.next_close().is_some_and(|after| before.is_none_or(|before| after < before))
     }
 
-    /// Closes the slots that have ended and returns their entries, oldest first within each channel.
-    pub fn close_due(&mut self, now: Now) -> Vec<Entry> {
+    /// Closes the slots that have ended and returns their drafts, oldest first within each channel.
+    pub fn close_due(&mut self, now: Now) -> Vec<Draft> {
         for channel in 0..self.channels.len() {
             if self.channels[channel].due().is_some_and(|due| due <= now.mono) {
-                self.close(now, channel);
+                self.close(channel);
             }
         }
-        // From the newest back: whatever stands before a due entry of its channel goes with it, so that an early close
+        // From the newest back: whatever stands before a due draft of its channel goes with it, so that an early close
         // does not overtake.
         let mut channels = BTreeSet::new();
         let mut ready = Vec::new();
-        for (due, entry) in std::mem::take(&mut self.closed).into_iter().rev() {
+        for (due, draft) in std::mem::take(&mut self.closed).into_iter().rev() {
             if due <= now.mono {
-                channels.insert(entry.channel);
+                channels.insert(draft.channel);
             }
-            if channels.contains(&entry.channel) {
-                ready.push(entry);
+            if channels.contains(&draft.channel) {
+                ready.push(draft);
             } else {
-                self.closed.push_front((due, entry));
+                self.closed.push_front((due, draft));
             }
         }
         ready.reverse();
@@ -210,21 +212,21 @@ impl Batch {
     }
 
     /// Closes every slot now, ended or not: for the daemon's stop.
-    pub fn close_all(&mut self, now: Now) -> Vec<Entry> {
+    pub fn close_all(&mut self, now: Now) -> Vec<Draft> {
         for channel in 0..self.channels.len() {
             let slot = &mut self.channels[channel];
             slot.end = slot.end.map(|end| end.min(now.mono));
             if slot.end.is_some() {
-                self.close(now, channel);
+                self.close(channel);
             }
         }
-        self.closed.drain(..).map(|(_, entry)| entry).collect()
+        self.closed.drain(..).map(|(_, draft)| draft).collect()
     }
 
     /// Makes the slot that holds `at` the open one.
     fn open_slot(&mut self, now: Now, channel: usize, at: Mono) {
         if self.channels[channel].end.is_some_and(|end| at >= end) {
-            self.close(now, channel);
+            self.close(channel);
         }
         let slot = &mut self.channels[channel];
         if slot.end.is_none() {
@@ -232,46 +234,36 @@ impl Batch {
         }
     }
 
-    fn close(&mut self, now: Now, channel: usize) {
+    fn close(&mut self, channel: usize) {
         let slot = &mut self.channels[channel];
         let (Some(end), Some(due)) = (slot.end, slot.due()) else { return };
         slot.end = None;
         slot.early = false;
-        let created_at = slot.stamp(now, end);
         let id = slot.channel.id;
         for (_, words) in self.standing.range((channel, 0)..=(channel, usize::MAX)) {
             slot.note(words);
         }
         let trouble = std::mem::take(&mut slot.trouble);
 
-        let mut feed = Entry {
-            channel: id,
-            created_at,
-            cells: Cells::default(),
-            status: (!trouble.is_empty()).then(|| trouble.join("; ")),
-            form: Form::Feed,
-        };
+        let status = (!trouble.is_empty()).then(|| trouble.join("; "));
+        let mut feed = Draft { channel: id, end, cells: Cells::default(), status, form: Form::Feed };
         let mut fields = Vec::new();
         for state in self.routes.iter_mut().filter(|state| state.route.channel == channel) {
             let Some(cell) = state.sums.take().and_then(|sums| sums.reduce(&state.route)) else { continue };
             if state.route.publish == Publish::Field {
-                fields.push((state.route.column, cell));
+                let mut cells = Cells::default();
+                cells[state.route.column.index()] = Some(cell);
+                fields.push(Draft { channel: id, end, cells, status: None, form: Form::Field });
             } else {
                 feed.cells[state.route.column.index()] = Some(cell);
             }
         }
 
         let slot = &mut self.channels[channel];
-        if !feed.is_empty() {
-            slot.note_close(end, created_at);
-            self.closed.push_back((due, feed));
-        }
-        for (column, cell) in fields {
-            let mut cells = Cells::default();
-            cells[column.index()] = Some(cell);
-            let created_at = slot.stamp(now, end);
-            slot.note_close(end, created_at);
-            self.closed.push_back((due, Entry { channel: id, created_at, cells, status: None, form: Form::Field }));
+        for mut draft in std::iter::once(feed).filter(|feed| !feed.is_empty()).chain(fields) {
+            draft.end = slot.place(end);
+            slot.last_end = Some(end);
+            self.closed.push_back((due, draft));
         }
     }
 }
@@ -304,24 +296,17 @@ impl OpenSlot {
         }
     }
 
-    /// The end in whole seconds of UTC, after every stamp this channel had.
-    fn stamp(&self, now: Now, end: Mono) -> Utc {
-        let rounded = Utc::from_seconds((now.utc_at(end) + Duration::from_millis(500)).seconds());
-        match self.last_created_at {
-            Some(last) => rounded.max(last + Duration::from_secs(1)),
-            None => rounded,
-        }
+    /// The end of a draft: the slot's, a second or more after every draft that this channel had.
+    fn place(&mut self, end: Mono) -> Mono {
+        let end = self.last_draft.map_or(end, |last| end.max(last + Duration::from_secs(1)));
+        self.last_draft = Some(end);
+        end
     }
 
     fn note(&mut self, words: &str) {
         if !self.trouble.iter().any(|known| known == words) {
             self.trouble.push(words.to_owned());
         }
-    }
-
-    fn note_close(&mut self, end: Mono, created_at: Utc) {
-        self.last_end = Some(end);
-        self.last_created_at = Some(created_at);
     }
 }
 

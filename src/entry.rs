@@ -1,6 +1,6 @@
-//! An entry: the row that will appear in a ThingSpeak channel.
+//! An entry: the row that will appear in a ThingSpeak channel, and the draft that it was before it had its time.
 
-use crate::time::Utc;
+use crate::time::{Mono, Utc};
 
 /// Fields a channel has (thingspeak.md, payload of the channel feed).
 pub const FIELDS: usize = 8;
@@ -133,6 +133,35 @@ pub enum Form {
     Field,
 }
 
+/// What became of a slot, before it has its time: the slot ended on the boot clock, and only the spool knows whether the wall
+/// clock can be believed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// Where it goes.
+    pub channel: ChannelId,
+    /// The end of its slot. Ends of one channel are at least a second apart.
+    pub end: Mono,
+    /// Its numbers.
+    pub cells: Cells,
+    /// Text for the status column.
+    pub status: Option<String>,
+    /// How it is published.
+    pub form: Form,
+}
+
+impl Draft {
+    /// The entry, once its time is known.
+    pub fn stamped(self, created_at: Utc) -> Entry {
+        let Self { channel, end: _, cells, status, form } = self;
+        Entry { channel, created_at, cells, status, form }
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.status.is_none() && self.cells.iter().all(Option::is_none)
+    }
+}
+
 /// One row for one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -152,10 +181,5 @@ impl Entry {
     /// The numbers that are there, with their columns.
     pub fn values(&self) -> impl Iterator<Item = (Column, &Cell)> {
         self.cells.iter().enumerate().filter_map(|(index, cell)| cell.as_ref().map(|cell| (Column::at(index), cell)))
-    }
-
-    /// Whether there is nothing to send.
-    pub fn is_empty(&self) -> bool {
-        self.status.is_none() && self.cells.iter().all(Option::is_none)
     }
 }

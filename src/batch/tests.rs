@@ -1,6 +1,7 @@
 //! The batch on a virtual clock. Time 0 of the boot clock is 08:00:00 UTC unless a test says otherwise.
 
 use super::*;
+use crate::time::Utc;
 
 const EIGHT: i64 = 1_795_334_400;
 
@@ -27,16 +28,12 @@ fn route(field: u8, reduce: Reduce, publish: Publish) -> Route {
     Route { channel: 0, column: Column::Field(field), reduce, publish, decimals: None }
 }
 
-fn value(entry: &Entry, field: u8) -> Option<f64> {
+fn value(entry: &Draft, field: u8) -> Option<f64> {
     entry.cells[Column::Field(field).index()].map(|cell| cell.value)
 }
 
-fn stamp(seconds: i64) -> Utc {
-    Utc::from_seconds(EIGHT + seconds)
-}
-
 #[test]
-fn a_slot_ends_on_the_wall_clocks_grid_and_is_stamped_with_its_end() {
+fn a_slot_ends_on_the_wall_clocks_grid_and_its_draft_ends_with_it() {
     let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
     assert!(batch.value(now(5.0), 0, at(5.0), 1.0), "the first value opens a slot");
     assert!(!batch.value(now(15.0), 0, at(15.0), 3.0));
@@ -45,7 +42,7 @@ fn a_slot_ends_on_the_wall_clocks_grid_and_is_stamped_with_its_end() {
 
     let entries = batch.close_due(now(20.4));
     assert_eq!(entries.len(), 1);
-    assert_eq!(entries[0].created_at, stamp(20));
+    assert_eq!(entries[0].end, at(20.0));
     assert_eq!(value(&entries[0], 1), Some(2.0));
     assert_eq!(entries[0].cells[0].expect("field1").count, 2);
 }
@@ -74,9 +71,9 @@ fn a_reading_belongs_to_the_slot_in_which_it_was_taken_however_late_the_slot_is_
 
     let first = batch.close_due(now(23.0));
     assert_eq!(first.len(), 1);
-    assert_eq!((first[0].created_at, value(&first[0], 1)), (stamp(20), Some(1.0)));
+    assert_eq!((first[0].end, value(&first[0], 1)), (at(20.0), Some(1.0)));
     let second = batch.close_due(now(43.0));
-    assert_eq!((second[0].created_at, value(&second[0], 1)), (stamp(40), Some(3.0)));
+    assert_eq!((second[0].end, value(&second[0], 1)), (at(40.0), Some(3.0)));
 }
 
 #[test]
@@ -97,7 +94,7 @@ fn a_change_closes_the_slot_at_once_and_then_no_sooner_than_the_license_allows()
     assert_eq!(batch.next_close(), Some(at(20.0)), "the first value is no change");
     assert!(batch.value(now(3.0), 0, at(3.0), 1.0));
     let first = batch.close_due(now(3.0));
-    assert_eq!((first[0].created_at, value(&first[0], 1)), (stamp(3), Some(1.0)));
+    assert_eq!((first[0].end, value(&first[0], 1)), (at(3.0), Some(1.0)));
 
     batch.value(now(5.0), 0, at(5.0), 0.0);
     assert_eq!(batch.next_close(), Some(at(18.0)), "15 s after the close before");
@@ -118,15 +115,15 @@ fn the_slot_after_an_early_close_is_stretched_to_the_next_boundary_the_license_a
 }
 
 #[test]
-fn stamps_of_a_channel_only_grow_when_the_wall_clock_jumps_back() {
+fn a_wall_clock_that_jumps_back_moves_the_grid_and_no_draft() {
     let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
     batch.value(now(1.0), 0, at(1.0), 1.0);
     let first = batch.close_due(now(20.0)).remove(0);
-    let back = |seconds| Now { mono: at(seconds), utc: Utc::from_seconds(EIGHT - 3600) + at(seconds).since_boot() };
+    let back = |seconds| Now { mono: at(seconds), utc: Utc::from_seconds(EIGHT - 3607) + at(seconds).since_boot() };
     batch.value(back(21.0), 0, at(21.0), 2.0);
-    let second = batch.close_due(back(41.0)).remove(0);
-    assert!(second.created_at > first.created_at, "{} after {}", second.created_at, first.created_at);
-    assert_eq!(second.created_at.millis() % 1000, 0);
+    assert_eq!(batch.next_close(), Some(at(47.0)), "on the new grid, and 15 s after the close before");
+    let second = batch.close_due(back(47.0)).remove(0);
+    assert_eq!((first.end, second.end), (at(20.0), at(47.0)));
 }
 
 #[test]
@@ -135,7 +132,7 @@ fn a_jump_forward_in_a_slot_neither_loses_nor_prolongs_it() {
     batch.value(now(1.0), 0, at(1.0), 1.0);
     let ahead = |seconds| Now { mono: at(seconds), utc: Utc::from_seconds(EIGHT + 86_407) + at(seconds).since_boot() };
     let entry = batch.close_due(ahead(20.0)).remove(0);
-    assert_eq!(entry.created_at, stamp(86_427));
+    assert_eq!(entry.end, at(20.0));
     batch.value(ahead(21.0), 0, at(21.0), 1.0);
     assert_eq!(batch.next_close(), Some(at(53.0)), "on the new grid, and 15 s after the close before");
 }
@@ -150,7 +147,7 @@ fn a_value_published_by_field_is_an_entry_of_its_own_with_a_second_of_its_own() 
     assert_eq!(entries.iter().map(|entry| entry.form).collect::<Vec<_>>(), [Form::Feed, Form::Field]);
     assert_eq!(value(&entries[0], 2), None);
     assert_eq!(value(&entries[1], 2), Some(2.0));
-    assert!(entries[1].created_at > entries[0].created_at);
+    assert_eq!((entries[0].end, entries[1].end), (at(20.0), at(21.0)));
 }
 
 #[test]
@@ -183,8 +180,8 @@ fn an_early_close_does_not_overtake_an_entry_that_waits_for_its_spread() {
     let mut batch = Batch::new(&[paid], &[route(1, Reduce::Last, Publish::OnChange)]);
     batch.value(now(19.0), 0, at(19.0), 0.0);
     batch.value(now(21.5), 0, at(21.5), 1.0);
-    let stamps: Vec<Utc> = batch.close_due(now(21.5)).iter().map(|entry| entry.created_at).collect();
-    assert_eq!(stamps, [stamp(20), stamp(22)]);
+    let ends: Vec<Mono> = batch.close_due(now(21.5)).iter().map(|entry| entry.end).collect();
+    assert_eq!(ends, [at(20.0), at(21.5)]);
     assert_eq!(batch.next_close(), None);
 }
 
@@ -193,7 +190,7 @@ fn stop_closes_open_slots_with_the_time_of_the_stop() {
     let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
     batch.value(now(1.0), 0, at(1.0), 4.0);
     let entry = batch.close_all(now(6.2)).remove(0);
-    assert_eq!((entry.created_at, value(&entry, 1)), (stamp(6), Some(4.0)));
+    assert_eq!((entry.end, value(&entry, 1)), (at(6.2), Some(4.0)));
 }
 
 #[test]
@@ -208,7 +205,7 @@ fn the_spread_delays_the_close_of_a_slot_but_not_its_stamp_nor_a_change() {
     assert!(!batch.value(now(20.5), 0, at(20.5), 1.0), "the next slot's readings neither wake anybody");
     assert_eq!(batch.next_close(), Some(at(23.0)), "nor hand out the slot before its time");
     assert!(batch.close_due(now(22.9)).is_empty());
-    assert_eq!(batch.close_due(now(23.0))[0].created_at, stamp(20));
+    assert_eq!(batch.close_due(now(23.0))[0].end, at(20.0));
     assert_eq!(batch.next_close(), Some(at(43.0)));
 }
 
@@ -221,8 +218,5 @@ fn the_next_slots_first_value_does_not_undo_the_spread() {
     assert_eq!(batch.next_close(), Some(at(23.0)));
     assert!(batch.close_due(now(20.0)).is_empty());
     let entries = batch.close_due(now(23.0));
-    assert_eq!(
-        entries.iter().map(|entry| (entry.created_at, value(entry, 1))).collect::<Vec<_>>(),
-        [(stamp(20), Some(1.0))]
-    );
+    assert_eq!(entries.iter().map(|entry| (entry.end, value(entry, 1))).collect::<Vec<_>>(), [(at(20.0), Some(1.0))]);
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::daemon::intake::Edge;
-use crate::entry::{ChannelId, Entry};
+use crate::entry::{ChannelId, Draft};
 use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
 use crate::reading::Reading;
 use crate::spool::Counts;
+use crate::time::Utc;
 use crate::uplink::session::Notice;
 
 /// Something that happened. Sensors, devices and outputs are named by their place in the map.
@@ -20,8 +21,8 @@ pub enum Event<'a> {
     Reading(&'a Reading),
     /// A sensor went silent, or came back.
     Sensor(&'a Edge),
-    /// A slot was closed and its entry waits for the uplink.
-    Closed(&'a Entry),
+    /// A slot was closed and its entry waits for the uplink, or at first for the clock.
+    Closed(&'a Draft, Option<Utc>),
     /// Entries of a channel were dropped because its backlog is full or too old.
     Dropped {
         /// Whose.

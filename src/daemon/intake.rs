@@ -1,14 +1,14 @@
 //! Where readings go: each one through its routes' filters into the open slots, and its trouble into words.
 //!
 //! Pure, and shared: whoever measured puts its readings here (a bus thread, an edge's thread, a stream), so that a
-//! reading costs no wake-up of the runtime. [`Intake::next_close`] says when somebody has to come for the entries.
+//! reading costs no wake-up of the runtime. [`Intake::next_close`] says when somebody has to come for the drafts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::batch::{self, Batch};
 use crate::config::Settings;
-use crate::entry::{ChannelId, Entry, Reduce};
+use crate::entry::{ChannelId, Draft, Reduce};
 use crate::filter::Chain;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::time::{Mono, Now};
@@ -138,19 +138,19 @@ impl Intake {
         route.is_some_and(|route| self.batch.value(now, route, now.mono, value))
     }
 
-    /// When somebody has to come for entries.
+    /// When somebody has to come for drafts.
     pub fn next_close(&self) -> Option<Mono> {
         self.batch.next_close()
     }
 
-    /// The entries of the slots that have ended.
-    pub fn close_due(&mut self, now: Now, edges: &mut Vec<Edge>) -> Vec<Entry> {
+    /// The drafts of the slots that have ended.
+    pub fn close_due(&mut self, now: Now, edges: &mut Vec<Edge>) -> Vec<Draft> {
         self.tell_silence(now, edges);
         self.batch.close_due(now)
     }
 
-    /// The entries of all slots, ended or not.
-    pub fn close_all(&mut self, now: Now) -> Vec<Entry> {
+    /// The drafts of all slots, ended or not.
+    pub fn close_all(&mut self, now: Now) -> Vec<Draft> {
         self.batch.close_all(now)
     }
 

@@ -126,9 +126,13 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             let sensor = names.sensors[usize::from(sensor.0)].as_str();
             info!(sensor; "sensor {sensor} measures again");
         }
-        Event::Closed(entry) => {
-            let channel = names.channel(entry.channel);
-            debug!(channel, created_at:% = entry.created_at; "channel {channel}: entry of {} waits", entry.created_at);
+        Event::Closed(draft, Some(created_at)) => {
+            let channel = names.channel(draft.channel);
+            debug!(channel, created_at:%; "channel {channel}: entry of {created_at} waits");
+        }
+        Event::Closed(draft, None) => {
+            let channel = names.channel(draft.channel);
+            debug!(channel; "channel {channel}: an entry waits for the clock to be set");
         }
         Event::Dropped { channel, count } => {
             let mut spells = dropped.lock().unwrap_or_else(PoisonError::into_inner);

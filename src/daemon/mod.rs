@@ -31,7 +31,7 @@ use crate::daemon::intake::Intake;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::outputs::{Outputs, Stops};
 use crate::daemon::streams::Listener;
-use crate::entry::Entry;
+use crate::entry::Draft;
 use crate::hal::Hal;
 use crate::reading::SensorId;
 use crate::sensor::Lane;
@@ -82,6 +82,7 @@ impl Daemon {
         let gate = Gate::new(Intake::new(&settings, hal.clock.now().mono), Arc::clone(&observer));
         let backlogs = settings.channels.iter().map(|channel| (channel.id, channel.backlog));
         let spool: Arc<Mutex<dyn Spool>> = Arc::new(Mutex::new(MemorySpool::new(backlogs)));
+        spool.lock().expect("nobody holds it yet").synchronised(hal.clock.now());
         let stops = Stops { outputs: watch::Sender::new(false), sessions: watch::Sender::new(None) };
         let mut sessions = JoinSet::new();
         let mut tasks = JoinSet::new();
@@ -239,19 +240,19 @@ impl Closer {
     fn close_due(&self) {
         let now = self.hal.clock.now();
         let mut edges = Vec::new();
-        let entries = self.gate.intake().close_due(now, &mut edges);
+        let drafts = self.gate.intake().close_due(now, &mut edges);
         for edge in &edges {
             (self.observer)(&Event::Sensor(edge));
         }
-        if !entries.is_empty() {
+        if !drafts.is_empty() {
             self.report.notify_one();
         }
-        self.push(entries);
+        self.push(drafts);
     }
 
     fn close_all(&self) {
-        let entries = self.gate.intake().close_all(self.hal.clock.now());
-        self.push(entries);
+        let drafts = self.gate.intake().close_all(self.hal.clock.now());
+        self.push(drafts);
     }
 
     fn say_goodbye(&self, settings: &Settings) {
@@ -262,18 +263,19 @@ impl Closer {
         (self.observer)(&Event::Stopped { waiting, counts });
     }
 
-    fn push(&self, entries: Vec<Entry>) {
-        if entries.is_empty() {
+    fn push(&self, drafts: Vec<Draft>) {
+        if drafts.is_empty() {
             return;
         }
-        let now = self.hal.clock.now().mono;
-        for entry in entries {
-            (self.observer)(&Event::Closed(&entry));
-            let channel = entry.channel;
-            let dropped = {
+        let now = self.hal.clock.now();
+        for draft in drafts {
+            let channel = draft.channel;
+            let (pushed, expired) = {
                 let mut spool = self.spool.lock().expect("no holder of the spool panics");
-                spool.push(now, entry) + spool.expire(now, channel)
+                (spool.push(now, draft.clone()), spool.expire(now, channel))
             };
+            (self.observer)(&Event::Closed(&draft, pushed.created_at));
+            let dropped = pushed.dropped + expired;
             if dropped > 0 {
                 (self.observer)(&Event::Dropped { channel, count: dropped });
             }

@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_sensor_that_is_read_once_a_slot_is_in_every_slot_however_the_two_clocks_are_read() {
         use crate::batch::{Batch, Channel, Publish, Route, StatusText};
-        use crate::entry::{ChannelId, Column, Reduce};
+        use crate::entry::{ChannelId, Column, Draft, Reduce};
 
         let every = Duration::from_secs(1);
         let channel =
@@ -122,10 +122,11 @@ mod tests {
             let done = skewed(at + Duration::from_micros(50 + read * 37 % 450));
             batch.value(done, 0, done.mono, 1.0);
             schedule.done(began, true);
-            stamps.extend(batch.close_due(done).iter().map(|entry| entry.created_at.seconds()));
+            let seconds = |draft: &Draft| (draft.end + Duration::from_millis(500)).since_boot().as_secs();
+            stamps.extend(batch.close_due(done).iter().map(seconds));
             at = schedule.next();
         }
-        let slots: Vec<i64> = (stamps[0]..).take(stamps.len()).collect();
+        let slots: Vec<u64> = (stamps[0]..).take(stamps.len()).collect();
         assert_eq!(stamps, slots, "no second is left out");
         assert_eq!(stamps.len(), 499);
     }

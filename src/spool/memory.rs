@@ -1,16 +1,22 @@
 //! The spool in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
-use crate::entry::{ChannelId, Entry};
-use crate::spool::{Backlog, Counts, Key, Spool, Waiting, thin};
-use crate::time::Mono;
+use crate::entry::{ChannelId, Draft};
+use crate::spool::thin::{self, Neighbour};
+use crate::spool::{Backlog, Counts, Key, Pushed, Spool, Waiting};
+use crate::time::{Mono, Now, Utc};
+
+/// A second, the resolution of an entry's time.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Waiting entries in memory, a queue a channel.
 #[derive(Debug, Default)]
 pub struct MemorySpool {
     queues: HashMap<ChannelId, Queue>,
     next_key: u64,
+    synchronised: bool,
     counts: Counts,
 }
 
@@ -21,17 +27,22 @@ struct Queue {
     bytes: u64,
     /// Everything before this key is as thin as it gets.
     thinned: Key,
+    /// The latest time that was given out.
+    latest: Option<Utc>,
+    /// Set aside: a late echo may still settle them.
+    doubtful: BTreeSet<Key>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Held {
-    pub(super) entry: Entry,
+    pub(super) draft: Draft,
+    pub(super) created_at: Option<Utc>,
     pub(super) since: Mono,
-    pub(super) pinned: bool,
+    pub(super) taken: bool,
 }
 
 impl MemorySpool {
-    /// An empty spool for these channels.
+    /// An empty spool for these channels. Its entries wait for [`Spool::synchronised`].
     pub fn new(channels: impl IntoIterator<Item = (ChannelId, Backlog)>) -> Self {
         Self {
             queues: channels.into_iter().map(|(id, backlog)| (id, Queue::new(backlog))).collect(),
@@ -39,57 +50,99 @@ impl MemorySpool {
         }
     }
 
-    fn take(&mut self, key: Key) -> Option<Entry> {
+    fn first(&self, channel: ChannelId, fits: impl Fn(&Held) -> bool) -> Option<Waiting> {
+        let waits = |held: &Held| !held.taken && fits(held);
+        let (&key, held) = self.queues.get(&channel)?.entries.iter().find(|(_, held)| waits(held))?;
+        Some(Waiting { key, entry: held.draft.clone().stamped(held.created_at?), since: held.since })
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Held> {
         self.queues.values_mut().find_map(|queue| queue.remove(key))
     }
 }
 
 impl Spool for MemorySpool {
-    fn push(&mut self, now: Mono, entry: Entry) -> usize {
+    fn push(&mut self, now: Now, draft: Draft) -> Pushed {
         self.counts.pushed += 1;
         let key = Key(self.next_key);
         self.next_key += 1;
-        let queue = self.queues.entry(entry.channel).or_insert_with(|| Queue::new(Backlog::default()));
-        queue.bytes += size_of_entry(&entry);
-        queue.entries.insert(key, Held { entry, since: now, pinned: false });
+        let synchronised = self.synchronised;
+        let queue = self.queues.entry(draft.channel).or_insert_with(|| Queue::new(Backlog::default()));
+        let created_at = synchronised.then(|| queue.stamp(now, draft.end));
+        queue.bytes += size_of_draft(&draft);
+        queue.entries.insert(key, Held { draft, created_at, since: now.mono, taken: false });
         self.counts.merged += queue.thin() as u64;
         let mut dropped = 0;
         while queue.bytes > queue.backlog.max_size && queue.drop_oldest(key) {
             dropped += 1;
         }
         self.counts.dropped_for_size += dropped as u64;
-        dropped
+        Pushed { created_at, dropped }
     }
 
-    fn next(&self, channel: ChannelId, after: Option<Key>) -> Option<Waiting> {
-        let from = after.map_or(Key(0), |key| Key(key.0 + 1));
-        let (&key, held) = self.queues.get(&channel)?.entries.range(from..).next()?;
-        Some(Waiting { key, entry: held.entry.clone(), since: held.since })
+    fn synchronised(&mut self, now: Now) {
+        if std::mem::replace(&mut self.synchronised, true) {
+            return;
+        }
+        for queue in self.queues.values_mut() {
+            let mut latest = queue.latest;
+            for held in queue.entries.values_mut().filter(|held| held.created_at.is_none()) {
+                let at = stamp(latest, now, held.draft.end);
+                held.created_at = Some(at);
+                latest = Some(at);
+            }
+            queue.latest = latest;
+        }
     }
 
-    fn pin(&mut self, key: Key) {
+    fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
+        self.first(channel, |_| true)
+    }
+
+    fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting> {
+        self.first(channel, |held| held.since >= since)
+    }
+
+    fn take(&mut self, key: Key) {
         if let Some(held) = self.queues.values_mut().find_map(|queue| queue.entries.get_mut(&key)) {
-            held.pinned = true;
+            held.taken = true;
         }
     }
 
     fn confirm(&mut self, key: Key) {
-        if self.take(key).is_some() {
+        if self.remove(key).is_some() {
+            self.counts.confirmed += 1;
+        } else if self.queues.values_mut().any(|queue| queue.doubtful.remove(&key)) {
+            self.counts.doubtful -= 1;
             self.counts.confirmed += 1;
         }
     }
 
-    fn give_up(&mut self, key: Key) {
-        if self.take(key).is_some() {
+    fn set_aside(&mut self, key: Key) {
+        if let Some(held) = self.remove(key) {
+            self.queues.entry(held.draft.channel).and_modify(|queue| _ = queue.doubtful.insert(key));
             self.counts.doubtful += 1;
         }
     }
 
-    fn expire(&mut self, now: Mono, channel: ChannelId) -> usize {
+    fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
+        let queue = self.queues.values_mut().find(|queue| queue.entries.contains_key(&key))?;
+        let from = queue.entries.get(&key)?.created_at?;
+        let ours = |at: Utc| queue.entries.values().any(|held| held.created_at == Some(at));
+        let mut at = from + SECOND;
+        while taken(at) || ours(at) {
+            at = at + SECOND;
+        }
+        queue.latest = queue.latest.max(Some(at));
+        queue.entries.get_mut(&key)?.created_at = Some(at);
+        Some(at)
+    }
+
+    fn expire(&mut self, now: Now, channel: ChannelId) -> usize {
         let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
         let keep = queue.backlog.keep;
-        let old = queue.entries.iter().take_while(|(_, held)| now.since(held.since) > keep);
-        let old: Vec<Key> = old.filter(|(_, held)| !held.pinned).map(|(key, _)| *key).collect();
+        let old = queue.entries.iter().take_while(|(_, held)| now.mono.since(held.since) > keep);
+        let old: Vec<Key> = old.filter(|(_, held)| !held.taken).map(|(key, _)| *key).collect();
         for key in &old {
             queue.remove(*key);
         }
@@ -108,34 +161,60 @@ impl Spool for MemorySpool {
 
 impl Queue {
     fn new(backlog: Backlog) -> Self {
-        Self { backlog, entries: BTreeMap::new(), bytes: 0, thinned: Key(0) }
+        let (entries, doubtful) = (BTreeMap::new(), BTreeSet::new());
+        Self { backlog, entries, bytes: 0, thinned: Key(0), latest: None, doubtful }
     }
 
-    fn remove(&mut self, key: Key) -> Option<Entry> {
+    fn stamp(&mut self, now: Now, end: Mono) -> Utc {
+        let at = stamp(self.latest, now, end);
+        self.latest = Some(at);
+        at
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Held> {
         let held = self.entries.remove(&key)?;
-        self.bytes = self.bytes.saturating_sub(size_of_entry(&held.entry));
-        Some(held.entry)
+        self.bytes = self.bytes.saturating_sub(size_of_draft(&held.draft));
+        Some(held)
     }
 
     /// Merges neighbours where the map asks for it and there is no room left. Each entry is looked at once.
     fn thin(&mut self) -> usize {
         let Some(within) = self.backlog.thin.filter(|_| self.bytes > self.backlog.max_size) else { return 0 };
-        let merged = thin::merge_neighbours(&mut self.entries, self.thinned, within);
-        // The last one may still grow.
-        self.thinned = self.entries.keys().next_back().copied().unwrap_or_default();
-        self.bytes = self.entries.values().map(|held| size_of_entry(&held.entry)).sum();
+        let fat = self.entries.split_off(&self.thinned);
+        let before = fat.len();
+        let neighbours = fat.into_iter().map(|(key, Held { draft, created_at, since, taken })| Neighbour {
+            key: (key, created_at, since),
+            at: created_at.map_or_else(|| draft.end.millis(), Utc::millis),
+            stamped: created_at.is_some(),
+            taken,
+            draft,
+        });
+        let thin = thin::merge_neighbours(neighbours.collect(), within);
+        let merged = before - thin.len();
+        for Neighbour { key: (key, created_at, since), taken, draft, .. } in thin {
+            self.entries.insert(key, Held { draft, created_at, since, taken });
+            // The last one may still grow.
+            self.thinned = key;
+        }
+        self.bytes = self.entries.values().map(|held| size_of_draft(&held.draft)).sum();
         merged
     }
 
     /// Drops the oldest entry that is not on its way, but for `newest`.
     fn drop_oldest(&mut self, newest: Key) -> bool {
-        let oldest = self.entries.iter().find(|(key, held)| !held.pinned && **key != newest).map(|(key, _)| *key);
+        let oldest = self.entries.iter().find(|(key, held)| !held.taken && **key != newest).map(|(key, _)| *key);
         oldest.is_some_and(|key| self.remove(key).is_some())
     }
 }
 
-/// What an entry takes: its own size, its text, and its share of the queue.
-fn size_of_entry(entry: &Entry) -> u64 {
-    let text = entry.status.as_ref().map_or(0, String::capacity);
+/// The end of a slot in whole seconds of UTC, after every time the channel had.
+fn stamp(latest: Option<Utc>, now: Now, end: Mono) -> Utc {
+    let rounded = Utc::from_seconds((now.utc_at(end) + SECOND / 2).seconds());
+    latest.map_or(rounded, |latest| rounded.max(latest + SECOND))
+}
+
+/// What a draft takes: its own size, its text, and its share of the queue.
+fn size_of_draft(draft: &Draft) -> u64 {
+    let text = draft.status.as_ref().map_or(0, String::capacity);
     (size_of::<(Key, Held)>() + text) as u64
 }

@@ -1,18 +1,21 @@
 //! Entries that wait for their receipt.
 //!
-//! [`Spool`] is the seam: whoever makes entries pushes them, the uplink reads them oldest first and removes each on its
-//! receipt. [`MemorySpool`] keeps them in memory, bounded by age and size; a restart loses what it holds.
+//! [`Spool`] is the seam: whoever makes entries pushes their drafts, the uplink takes them and settles each on its
+//! receipt. [`MemorySpool`] keeps them in memory; a restart loses what it holds.
 //!
-//! Invariants: an entry leaves on a receipt, or by the stated policy, which counts it: too old, no room, or given up as
-//! doubtful after several sends without an echo. An entry whose receipt is open is neither merged nor dropped.
+//! Invariants:
+//! - an entry leaves on a receipt, or by the stated policy, which counts it: too old, no room, or set aside as doubtful
+//!   after several sends without an echo. One that is taken is neither merged nor dropped;
+//! - a draft gets its time here, once the wall clock can be believed. Within a channel the times grow by whole seconds,
+//!   whatever the wall clock does.
 
 mod memory;
 mod thin;
 
 use std::time::Duration;
 
-use crate::entry::{ChannelId, Entry};
-use crate::time::Mono;
+use crate::entry::{ChannelId, Draft, Entry};
+use crate::time::{Mono, Now, Utc};
 
 pub use memory::MemorySpool;
 
@@ -48,10 +51,19 @@ pub struct Counts {
     pub dropped_for_age: u64,
     /// Entries dropped for size.
     pub dropped_for_size: u64,
-    /// Entries given up without an echo.
+    /// Entries set aside without an echo.
     pub doubtful: u64,
     /// Entries that were merged into a neighbour.
     pub merged: u64,
+}
+
+/// What pushing a draft led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// The entry's time; `None` while the wall clock is not believed.
+    pub created_at: Option<Utc>,
+    /// How many entries of its channel had to be dropped for it.
+    pub dropped: usize,
 }
 
 /// A waiting entry.
@@ -61,33 +73,43 @@ pub struct Waiting {
     pub key: Key,
     /// The entry.
     pub entry: Entry,
-    /// When it was pushed, on the boot clock.
+    /// When it was pushed, on the boot clock; the boot itself for one of an earlier boot.
     pub since: Mono,
 }
 
-/// Waiting entries of all channels. An entry that is pinned leaves on its receipt or is given up by whoever sent it; the
-/// bounds drop the others.
+/// Waiting entries of all channels. None of its methods waits for a disk.
 pub trait Spool: Send {
-    /// Takes an entry. Returns how many entries of its channel had to be dropped for it.
-    fn push(&mut self, now: Mono, entry: Entry) -> usize;
+    /// Takes the draft of a slot that has ended.
+    fn push(&mut self, now: Now, draft: Draft) -> Pushed;
 
-    /// The oldest entry of a channel after `after`, or its oldest.
-    fn next(&self, channel: ChannelId, after: Option<Key>) -> Option<Waiting>;
+    /// From now on the wall clock can be believed: what waits for its time gets it.
+    fn synchronised(&mut self, now: Now);
 
-    /// This entry is being sent: it must be neither merged nor dropped.
-    fn pin(&mut self, key: Key);
+    /// The oldest entry of a channel that is not taken and has its time. `None` though entries wait means that they come
+    /// from the disk later.
+    fn oldest(&self, channel: ChannelId) -> Option<Waiting>;
 
-    /// The entry's receipt is here.
+    /// The oldest of those pushed at `since` or later.
+    fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting>;
+
+    /// Takes an entry for sending: from now on it is neither merged nor dropped, and not offered again.
+    fn take(&mut self, key: Key);
+
+    /// The entry's receipt is here; be it late, when the entry was set aside already.
     fn confirm(&mut self, key: Key);
 
-    /// The entry was sent several times and its echo never came: it may be stored or not.
-    fn give_up(&mut self, key: Key);
+    /// Sets aside an entry that was sent several times without an echo: it may be stored or not.
+    fn set_aside(&mut self, key: Key);
+
+    /// Gives a taken entry another time, since a row of somebody else has its second: the next one that is neither `taken`
+    /// nor another entry's. Returns it.
+    fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc>;
 
     /// Drops what has waited longer than the channel's `keep`, on the boot clock: a wall clock that is set days ahead must
     /// not empty the backlog. Returns how many.
-    fn expire(&mut self, now: Mono, channel: ChannelId) -> usize;
+    fn expire(&mut self, now: Now, channel: ChannelId) -> usize;
 
-    /// Entries that wait, of one channel.
+    /// Entries that wait, of one channel: those that are taken too, those set aside not.
     fn waiting(&self, channel: ChannelId) -> usize;
 
     /// What happened since the start.

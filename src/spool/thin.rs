@@ -3,40 +3,44 @@
 //! A merged entry has the last one's time, and each column is reduced by its own reduce with the counts of what it
 //! stands for, so that a mean stays the mean of all its readings and a sum stays their sum.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::entry::{Cell, Entry, Form, Reduce};
-use crate::spool::Key;
-use crate::spool::memory::Held;
+use crate::entry::{Cell, Draft, Form, Reduce};
 
-/// Merges runs of entries from the key `from` on whose times lie in the same stretch of `within`. What is on its way, and
-/// what is published by its field, stays as it is. Returns how many entries went away.
-pub(super) fn merge_neighbours(entries: &mut BTreeMap<Key, Held>, from: Key, within: Duration) -> usize {
-    let stretch = i64::try_from(within.as_millis()).unwrap_or(i64::MAX).max(1);
-    let mut merged: Vec<Key> = Vec::new();
-    let mut keys = entries.range(from..).map(|(key, _)| *key).collect::<Vec<_>>().into_iter().peekable();
-    while let Some(key) = keys.next() {
-        let Some(&next) = keys.peek() else { break };
-        let (Some(older), Some(newer)) = (entries.get(&key), entries.get(&next)) else { continue };
-        // A slot's end belongs to the stretch it closes.
-        let place = |held: &Held| (held.entry.created_at.millis() - 1).div_euclid(stretch);
-        let mergeable = |held: &Held| !held.pinned && held.entry.form == Form::Feed;
-        if !mergeable(older) || !mergeable(newer) || place(older) != place(newer) {
-            continue;
-        }
-        let older = older.entry.clone();
-        let newer = entries.get_mut(&next).expect("looked at above");
-        merge_into(&mut newer.entry, &older);
-        merged.push(key);
-    }
-    for key in &merged {
-        entries.remove(key);
-    }
-    merged.len()
+/// An entry of a backlog, as thinning sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Neighbour<K> {
+    /// Its place.
+    pub(super) key: K,
+    /// Milliseconds on its clock: UTC where it has its time, the boot clock where it waits for one.
+    pub(super) at: i64,
+    /// Whether `at` is UTC.
+    pub(super) stamped: bool,
+    /// It is on its way, and stays as it is.
+    pub(super) taken: bool,
+    /// What it holds.
+    pub(super) draft: Draft,
 }
 
-fn merge_into(newer: &mut Entry, older: &Entry) {
+/// Merges runs of entries whose times lie in the same stretch of `within`. What is on its way, and what is published by its
+/// field, stays as it is. The order is kept.
+pub(super) fn merge_neighbours<K>(entries: Vec<Neighbour<K>>, within: Duration) -> Vec<Neighbour<K>> {
+    let stretch = i64::try_from(within.as_millis()).unwrap_or(i64::MAX).max(1);
+    // A slot's end belongs to the stretch it closes.
+    let place = |one: &Neighbour<K>| (one.stamped, (one.at - 1).div_euclid(stretch));
+    let may_merge = |one: &Neighbour<K>| !one.taken && one.draft.form == Form::Feed;
+    let mut thin: Vec<Neighbour<K>> = Vec::with_capacity(entries.len());
+    for mut newer in entries {
+        if let Some(older) = thin.pop_if(|older| may_merge(older) && may_merge(&newer) && place(older) == place(&newer))
+        {
+            merge_into(&mut newer.draft, &older.draft);
+        }
+        thin.push(newer);
+    }
+    thin
+}
+
+fn merge_into(newer: &mut Draft, older: &Draft) {
     for (newer, older) in newer.cells.iter_mut().zip(&older.cells) {
         *newer = match (*newer, *older) {
             (Some(newer), Some(older)) => Some(merge_cells(older, newer)),

@@ -40,7 +40,9 @@ impl Told {
             Event::Started => Self::Started,
             Event::Reading(reading) => Self::Reading((*reading).clone()),
             Event::Sensor(edge) => Self::Sensor((*edge).clone()),
-            Event::Closed(entry) => Self::Closed((*entry).clone()),
+            Event::Closed(draft, created_at) => {
+                Self::Closed((*draft).clone().stamped(created_at.expect("the simulated clock is right")))
+            }
             Event::Dropped { .. } => Self::Dropped,
             Event::Uplink(_, notice) => Self::Uplink((*notice).clone()),
             Event::Driven { output, drive, reason } => Self::Driven { output: *output, drive: *drive, reason: *reason },

@@ -80,7 +80,7 @@ impl Teller {
                 Some(format!("{} has nothing to say: {fault}", self.sensor(sensor.0)))
             }
             Event::Sensor(Edge::Up(sensor)) => Some(format!("{} measures again", self.sensor(sensor.0))),
-            Event::Closed(_) => self.read(),
+            Event::Closed(..) => self.read(),
             Event::Uplink(_, notice) => self.uplink(notice),
             Event::Driven { output: index, drive, reason } => {
                 Some(format!("pin      ◀─  {} is {drive} ({reason})", output(*index)))

@@ -66,13 +66,13 @@ fn absent() -> Fault {
     Fault::Absent("nothing on the bus".to_owned())
 }
 
-fn close(intake: &mut Intake, seconds: f64) -> (Vec<Entry>, Vec<Edge>) {
+fn close(intake: &mut Intake, seconds: f64) -> (Vec<Draft>, Vec<Edge>) {
     let mut edges = Vec::new();
     let entries = intake.close_due(now(seconds), &mut edges);
     (entries, edges)
 }
 
-fn field(entry: &Entry, number: u8) -> Option<f64> {
+fn field(entry: &Draft, number: u8) -> Option<f64> {
     entry.cells[Column::Field(number).index()].map(|cell| cell.value)
 }
 

@@ -112,9 +112,9 @@ impl Channel {
             self.flights[place].entry.form = Form::Feed;
             place
         } else if self.flights.len() < WINDOW
-            && let Some(Waiting { key, mut entry, since }) = spool.next(self.id(), self.last_key())
+            && let Some(Waiting { key, mut entry, since }) = spool.oldest(self.id())
         {
-            spool.pin(key);
+            spool.take(key);
             if at.since(since) > self.settings.slot {
                 entry.form = Form::Feed;
             }
@@ -255,7 +255,7 @@ impl Channel {
             }
             flight.unechoed += 1;
             if flight.unechoed > tuning.resends {
-                spool.give_up(flight.key);
+                spool.set_aside(flight.key);
                 let created_at = flight.entry.created_at;
                 actions.push(Action::Notice(Notice::Doubtful { channel: id, created_at }));
                 return false;
@@ -300,11 +300,7 @@ impl Channel {
 
     fn has_next(&self, spool: &dyn Spool) -> bool {
         let again = self.flights.iter().any(|flight| flight.state == FlightState::Again);
-        again || (self.flights.len() < WINDOW && spool.next(self.id(), self.last_key()).is_some())
-    }
-
-    fn last_key(&self) -> Option<Key> {
-        self.flights.back().map(|flight| flight.key)
+        again || (self.flights.len() < WINDOW && spool.oldest(self.id()).is_some())
     }
 
     fn waits_for_echo(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The session on a virtual clock: each test is a script of what the broker does and what the session answers.
 
 use super::*;
-use crate::entry::{Cell, Cells, Form, Reduce};
+use crate::entry::{Cell, Cells, Draft, Form, Reduce};
 use crate::spool::{Backlog, MemorySpool};
 
 const CHANNEL: ChannelId = ChannelId(7);
@@ -28,7 +28,8 @@ impl Script {
             renew: Duration::from_secs(3000),
             tuning: Tuning::default(),
         };
-        let spool = MemorySpool::new([(CHANNEL, Backlog::default())]);
+        let mut spool = MemorySpool::new([(CHANNEL, Backlog::default())]);
+        spool.synchronised(Now::default());
         Self { session: Session::new(settings, 1), spool, at: 1000.0 }
     }
 
@@ -76,11 +77,10 @@ impl Script {
     fn push(&mut self, second: i64, value: f64) -> Entry {
         let mut cells = Cells::default();
         cells[0] = Some(Cell { value, count: 1, reduce: Reduce::Mean, decimals: None });
-        let created_at = Utc::from_seconds(second);
-        let entry = Entry { channel: CHANNEL, created_at, cells, status: None, form: Form::Feed };
-        let now = self.now().mono;
-        self.spool.push(now, entry.clone());
-        entry
+        let now = Now { utc: Utc::from_seconds(second), ..self.now() };
+        let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
+        let created_at = self.spool.push(now, draft.clone()).created_at.expect("the clock is right");
+        draft.stamped(created_at)
     }
 
     fn echo(&mut self, entry: &Entry, id: u64) -> Vec<Action> {
