@@ -1,5 +1,7 @@
 //! An entry: the row that will appear in a ThingSpeak channel, and the draft that it was before it had its time.
 
+mod bytes;
+
 use crate::time::{Mono, Utc};
 
 /// Fields a channel has (thingspeak.md, payload of the channel feed).

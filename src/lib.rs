@@ -11,6 +11,7 @@
 //! batch, spool, uplink session, output rules) are state machines that take `now` and return what is to be
 //! done; the daemon's tasks are the only place where threads, sockets and clocks meet them.
 
+pub mod record;
 pub mod time;
 
 pub mod hal;

@@ -10,6 +10,7 @@
 //!   whatever the wall clock does.
 
 mod memory;
+pub mod storage;
 mod thin;
 
 use std::time::Duration;

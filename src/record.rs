@@ -1,0 +1,300 @@
+//! Bytes that outlive the process: records of a log, each with its length and its checksum.
+//!
+//! A record is `"gp"`, the payload's length (16 bits), the CRC-32 (IEEE) of length and payload (32 bits), and the payload.
+//! Numbers are little-endian; those that are mostly small are written in seven bits a byte (LEB128).
+//!
+//! [`Records`] reads what may be torn or flipped: it returns every record whose checksum holds and says whether anything
+//! stood between them. It never panics, whatever the bytes are.
+
+/// The longest payload: an update has 3000 bytes at most (thingspeak.md, payload), a status text 255.
+pub const LONGEST: usize = 8192;
+
+const MAGIC: [u8; 2] = *b"gp";
+const HEADER: usize = 8;
+
+/// Appends a record to a log.
+///
+/// # Panics
+/// For a payload longer than [`LONGEST`].
+pub fn append(log: &mut Vec<u8>, payload: &[u8]) {
+    assert!(payload.len() <= LONGEST, "a record holds {LONGEST} bytes at most, not {}", payload.len());
+    let length = u16::try_from(payload.len()).expect("LONGEST fits").to_le_bytes();
+    log.extend_from_slice(&MAGIC);
+    log.extend_from_slice(&length);
+    log.extend_from_slice(&checksum(length, payload).to_le_bytes());
+    log.extend_from_slice(payload);
+}
+
+/// What a record with a payload of this length takes.
+pub const fn size(payload: usize) -> usize {
+    HEADER + payload
+}
+
+fn checksum(length: [u8; 2], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&length);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// The records of a log.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// Where the first byte stands that belongs to no record.
+    damage: Option<usize>,
+    /// Where the last record ends.
+    end: usize,
+}
+
+impl<'a> Records<'a> {
+    /// Reads a log from its beginning.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, damage: None, end: 0 }
+    }
+
+    /// Where the last record that was returned ends.
+    pub const fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Whether a record was returned that stands behind bytes of no record: the log is not merely torn, it is damaged.
+    pub fn is_damaged(&self) -> bool {
+        self.damage.is_some_and(|damage| damage < self.end)
+    }
+
+    /// Whether there is anything but whole records.
+    pub const fn is_whole(&self) -> bool {
+        self.damage.is_none()
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while self.at < self.bytes.len() {
+            if let Some(payload) = whole(&self.bytes[self.at..]) {
+                self.at += size(payload.len());
+                self.end = self.at;
+                return Some(payload);
+            }
+            self.damage.get_or_insert(self.at);
+            self.at += 1;
+        }
+        None
+    }
+}
+
+/// The payload of the record that begins here, if one does.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let header = bytes.first_chunk::<HEADER>()?;
+    let [m0, m1, l0, l1, crc @ ..] = *header;
+    let length = usize::from(u16::from_le_bytes([l0, l1]));
+    if [m0, m1] != MAGIC || length > LONGEST {
+        return None;
+    }
+    let payload = bytes.get(HEADER..HEADER + length)?;
+    (checksum([l0, l1], payload) == u32::from_le_bytes(crc)).then_some(payload)
+}
+
+/// Writes a payload.
+#[derive(Clone, Debug, Default)]
+pub struct Writer(Vec<u8>);
+
+impl Writer {
+    /// An empty payload.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// One byte.
+    pub fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    /// A number that is mostly small.
+    pub fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push(u8::try_from(number & 0x7f).expect("seven bits") | 0x80);
+            number >>= 7;
+        }
+        self.0.push(u8::try_from(number).expect("seven bits"));
+    }
+
+    /// A number that may be negative.
+    pub fn signed(&mut self, number: i64) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    /// A number of 128 bits.
+    pub fn wide(&mut self, number: u128) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    /// A value, bit by bit.
+    pub fn float(&mut self, value: f64) {
+        self.0.extend_from_slice(&value.to_bits().to_le_bytes());
+    }
+
+    /// A text.
+    pub fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// The payload.
+    pub fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Reads a payload. Everything is `None` where the bytes are not what they should be.
+#[derive(Clone, Debug)]
+pub struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Reads from the beginning.
+    pub const fn new(payload: &'a [u8]) -> Self {
+        Self(payload)
+    }
+
+    /// One byte.
+    pub fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    /// A number that is mostly small.
+    pub fn number(&mut self) -> Option<u64> {
+        let mut number = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            number |= bits.checked_shl(shift).filter(|shifted| shifted >> shift == bits)?;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// A number that may be negative.
+    pub fn signed(&mut self) -> Option<i64> {
+        self.chunk().map(i64::from_le_bytes)
+    }
+
+    /// A number of 128 bits.
+    pub fn wide(&mut self) -> Option<u128> {
+        self.chunk().map(u128::from_le_bytes)
+    }
+
+    /// A value, bit by bit.
+    pub fn float(&mut self) -> Option<f64> {
+        self.chunk().map(u64::from_le_bytes).map(f64::from_bits)
+    }
+
+    /// A text.
+    pub fn text(&mut self) -> Option<&'a str> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    /// Whether nothing is left.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (chunk, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn log(payloads: &[&[u8]]) -> Vec<u8> {
+        let mut log = Vec::new();
+        for payload in payloads {
+            append(&mut log, payload);
+        }
+        log
+    }
+
+    #[test]
+    fn crc_is_the_one_of_ieee() {
+        // The check value of CRC-32/ISO-HDLC in every catalogue, over the digits 1 to 9.
+        assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
+        assert_eq!(log(&[b""])[..4], *b"gp\0\0");
+    }
+
+    #[test]
+    fn log_torn_at_any_byte_keeps_the_records_before() {
+        let payloads: [&[u8]; 3] = [b"one", b"", b"three gp"];
+        let bytes = log(&payloads);
+        let ends = [size(3), size(3) + size(0), bytes.len()];
+        for cut in 0..=bytes.len() {
+            let mut records = Records::new(&bytes[..cut]);
+            let whole = ends.iter().filter(|end| **end <= cut).count();
+            assert_eq!(records.by_ref().collect::<Vec<_>>(), payloads[..whole], "cut at {cut}");
+            assert!(!records.is_damaged(), "cut at {cut}: a torn end is no damage");
+            assert_eq!(records.end(), if whole == 0 { 0 } else { ends[whole - 1] });
+        }
+    }
+
+    #[test]
+    fn flipped_bit_costs_one_record_and_is_seen() {
+        let payloads: [&[u8]; 3] = [b"one", b"two", b"three"];
+        let bytes = log(&payloads);
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let mut records = Records::new(&flipped);
+            let left: Vec<_> = records.by_ref().collect();
+            assert_eq!(left.len(), 2, "bit {bit}: {left:?}");
+            assert!(left.iter().all(|payload| payloads.contains(payload)), "bit {bit}");
+            assert!(!records.is_whole(), "bit {bit}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let mut records = Records::new(&bytes);
+            let found: usize = records.by_ref().map(|payload| size(payload.len())).sum();
+            prop_assert!(found <= bytes.len());
+            let mut reader = Reader::new(&bytes);
+            while reader.text().is_some() {}
+            let _ = (reader.number(), reader.float(), reader.wide(), reader.signed(), reader.byte());
+        }
+
+        #[test]
+        fn what_is_written_is_read(number: u64, signed: i64, wide: u128, bits: u64, text in ".{0,40}") {
+            let mut writer = Writer::new();
+            writer.number(number);
+            writer.signed(signed);
+            writer.wide(wide);
+            writer.float(f64::from_bits(bits));
+            writer.text(&text);
+            writer.byte(7);
+            let payload = writer.finish();
+            let mut reader = Reader::new(&payload);
+            prop_assert_eq!(reader.number(), Some(number));
+            prop_assert_eq!(reader.signed(), Some(signed));
+            prop_assert_eq!(reader.wide(), Some(wide));
+            prop_assert_eq!(reader.float().map(f64::to_bits), Some(bits));
+            prop_assert_eq!(reader.text(), Some(text.as_str()));
+            prop_assert_eq!(reader.byte(), Some(7));
+            prop_assert!(reader.is_empty());
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Where records are kept: a folder of small files, behind a trait so that tests can tear, fill and break it.
+//!
+//! Only what a log needs: files are appended to, replaced as a whole, and removed. Nothing is held open in between, so that a
+//! folder that vanishes and comes back is noticed at the next write.
+
+#[cfg(test)]
+pub(crate) mod faulty;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+/// A folder of files, named without a path.
+pub trait Storage: Send + Sync {
+    /// The names of all files, in no order. A folder that is not there has none.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// What a file holds.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// Adds to the end of a file; makes it, and the folder, where they are missing. After an error a part may have been
+    /// written.
+    ///
+    /// # Errors
+    /// When not everything could be written.
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Returns when what was appended to a file, and its name, would survive a power cut.
+    ///
+    /// # Errors
+    /// When that cannot be said.
+    fn sync(&self, name: &str) -> io::Result<()>;
+
+    /// Puts a whole file in the place of another: whoever reads finds the old one or the new one, after a crash too.
+    /// `durable` returns when it would survive a power cut.
+    ///
+    /// # Errors
+    /// When the old one is still there.
+    fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()>;
+
+    /// Cuts a file.
+    ///
+    /// # Errors
+    /// When it is as long as before.
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()>;
+
+    /// Removes a file; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When it is still there.
+    fn remove(&self, name: &str) -> io::Result<()>;
+}
+
+/// A folder of the file system.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+/// The end of a name that is not finished: [`Storage::replace`] was cut off.
+const UNFINISHED: &str = ".new";
+
+impl Folder {
+    /// The folder at a path, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open(&self, name: &str, options: &OpenOptions) -> io::Result<File> {
+        let path = self.path.join(name);
+        match options.open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(&self.path)?;
+                options.open(&path)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Makes a change of names durable. Elsewhere than on Unix a folder cannot be synced.
+    fn sync_names(&self) -> io::Result<()> {
+        if cfg!(unix) { File::open(&self.path)?.sync_all() } else { Ok(()) }
+    }
+}
+
+/// Readings are nobody else's business.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o640);
+    options
+}
+
+impl Storage for Folder {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if let (true, Ok(name)) = (entry.file_type()?.is_file(), entry.file_name().into_string()) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.path.join(name))
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.open(name, private(OpenOptions::new().append(true).create(true)))?.write_all(bytes)
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        File::open(self.path.join(name))?.sync_data()?;
+        self.sync_names()
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
+        let unfinished = format!("{name}{UNFINISHED}");
+        let mut file = self.open(&unfinished, private(OpenOptions::new().write(true).create(true).truncate(true)))?;
+        file.write_all(bytes)?;
+        if durable {
+            file.sync_data()?;
+        }
+        drop(file);
+        fs::rename(self.path.join(&unfinished), self.path.join(name))?;
+        if durable { self.sync_names() } else { Ok(()) }
+    }
+
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.path.join(name))?;
+        file.set_len(length)?;
+        file.sync_data()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.path.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_is_made_when_something_is_kept_in_it_and_again_when_it_vanished() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(parent.path().join("a/b"));
+        assert_eq!(folder.list().expect("nothing is no error"), Vec::<String>::new());
+        for _ in 0..2 {
+            folder.append("log", b"one").expect("written");
+            folder.append("log", b"two").expect("written");
+            folder.sync("log").expect("synced");
+            assert_eq!(folder.read("log").expect("there"), b"onetwo");
+            fs::remove_dir_all(folder.path()).expect("gone");
+        }
+        folder.replace("log", b"whole", true).expect("written");
+        folder.truncate("log", 2).expect("cut");
+        assert_eq!(
+            (folder.read("log").expect("there"), folder.list().expect("one")),
+            (b"wh".to_vec(), vec!["log".to_owned()])
+        );
+        folder.remove("log").expect("removed");
+        folder.remove("log").expect("not there is no error");
+    }
+}

@@ -1,0 +1,155 @@
+//! A folder in memory that fails when told to, and forgets what was not synced when the power is cut.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::spool::storage::Storage;
+
+/// Share it between the test and what it tests by cloning.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faulty(Arc<Mutex<Disk>>);
+
+#[derive(Debug, Default)]
+struct Disk {
+    files: BTreeMap<String, File>,
+    /// What a power cut leaves: contents and names as of their last sync.
+    kept: BTreeMap<String, Vec<u8>>,
+    /// Every write fails with this.
+    broken: Option<io::ErrorKind>,
+    /// Bytes that fit; more is refused after a part was written.
+    room: Option<usize>,
+    written: u64,
+    syncs: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct File {
+    bytes: Vec<u8>,
+}
+
+impl Faulty {
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().expect("no holder panics")
+    }
+
+    /// From now on every change fails, or works again.
+    pub(crate) fn break_with(&self, kind: Option<io::ErrorKind>) {
+        self.disk().broken = kind;
+    }
+
+    /// From now on so many bytes fit in all.
+    pub(crate) fn limit(&self, room: Option<usize>) {
+        self.disk().room = room;
+    }
+
+    /// Bytes written and syncs so far.
+    pub(crate) fn cost(&self) -> (u64, u64) {
+        let disk = self.disk();
+        (disk.written, disk.syncs)
+    }
+
+    /// The disk after a power cut: of what was appended since a file's last sync, `torn` bytes at most are left.
+    pub(crate) fn after_power_cut(&self, torn: usize) -> Self {
+        let disk = self.disk();
+        let mut files = BTreeMap::new();
+        for (name, kept) in &disk.kept {
+            let mut bytes = kept.clone();
+            if let Some(file) = disk.files.get(name).filter(|file| file.bytes.starts_with(kept)) {
+                bytes = file.bytes[..file.bytes.len().min(kept.len() + torn)].to_vec();
+            }
+            files.insert(name.clone(), File { bytes });
+        }
+        let kept = files.iter().map(|(name, file)| (name.clone(), file.bytes.clone())).collect();
+        Self(Arc::new(Mutex::new(Disk { files, kept, ..Disk::default() })))
+    }
+
+    /// The disk as a process finds it that was killed and started again.
+    pub(crate) fn after_kill(&self) -> Self {
+        let disk = self.disk();
+        Self(Arc::new(Mutex::new(Disk { files: disk.files.clone(), kept: disk.kept.clone(), ..Disk::default() })))
+    }
+
+    /// Changes a file behind everybody's back.
+    pub(crate) fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut disk = self.disk();
+        let file = disk.files.get_mut(name).expect("a file of this name");
+        change(&mut file.bytes);
+        let bytes = file.bytes.clone();
+        disk.kept.insert(name.to_owned(), bytes);
+    }
+}
+
+impl Disk {
+    fn usable(&self) -> io::Result<()> {
+        self.broken.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+
+    /// How much of it fits.
+    fn fit(&self, bytes: usize) -> usize {
+        let used: usize = self.files.values().map(|file| file.bytes.len()).sum();
+        self.room.map_or(bytes, |room| bytes.min(room.saturating_sub(used)))
+    }
+}
+
+impl Storage for Faulty {
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.disk().files.keys().cloned().collect())
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let disk = self.disk();
+        disk.files.get(name).map(|file| file.bytes.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.usable()?;
+        let fit = disk.fit(bytes.len());
+        disk.files.entry(name.to_owned()).or_default().bytes.extend_from_slice(&bytes[..fit]);
+        disk.written += fit as u64;
+        if fit < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.usable()?;
+        disk.syncs += 1;
+        let bytes = disk.files.get(name).ok_or(io::ErrorKind::NotFound)?.bytes.clone();
+        disk.kept.insert(name.to_owned(), bytes);
+        Ok(())
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.usable()?;
+        if disk.fit(bytes.len()) < bytes.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.written += bytes.len() as u64;
+        disk.files.insert(name.to_owned(), File { bytes: bytes.to_vec() });
+        if durable {
+            disk.syncs += 1;
+            disk.kept.insert(name.to_owned(), bytes.to_vec());
+        }
+        Ok(())
+    }
+
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.usable()?;
+        let file = disk.files.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
+        file.bytes.truncate(usize::try_from(length).expect("small files"));
+        let bytes = file.bytes.clone();
+        disk.kept.insert(name.to_owned(), bytes);
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.usable()?;
+        disk.files.remove(name);
+        disk.kept.remove(name);
+        Ok(())
+    }
+}
