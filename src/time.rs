@@ -3,6 +3,8 @@
 //! A duration is never measured on the wall clock, and a stamp is never taken from the boot clock. Where a core
 //! needs both it is handed a [`Now`]; only `hal`'s clock makes one.
 
+mod boot_id;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -10,6 +12,8 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, SecondsFormat};
 use serde::Deserializer;
 use serde::de::{self, Visitor};
+
+pub use boot_id::{BootId, NoBootId};
 
 /// A point on the boot clock: time since boot, suspend included. It never jumps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +62,17 @@ impl Sub<Duration> for Mono {
 pub struct Utc(i64);
 
 impl Utc {
+    /// 2026-11-01T00:00:00Z, a time before this program's release: a clock that says an earlier one is wrong. It may be
+    /// moved on with each release.
+    pub const RELEASED: Self = Self::from_seconds(1_793_491_200);
+    /// A clock that is further ahead of the release than this program can hope to live, is wrong as well.
+    const PLAUSIBLE_FOR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+    /// Whether a clock that says so can be right: not before [`Utc::RELEASED`], nor 30 years after it.
+    pub fn is_plausible(self) -> bool {
+        self >= Self::RELEASED && self.since(Self::RELEASED) < Self::PLAUSIBLE_FOR
+    }
+
     /// From milliseconds since 1970-01-01T00:00:00Z.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis.saturating_mul(1_000_000))
@@ -302,6 +317,21 @@ mod tests {
         }
         assert_eq!(eight.to_string(), "2026-11-22T08:00:00Z");
         assert_eq!(Utc::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn clock_is_plausible_from_the_release_for_thirty_years() {
+        assert_eq!(Utc::parse("2026-11-01T00:00:00Z"), Some(Utc::RELEASED));
+        for (text, plausible) in [
+            ("1970-01-01T00:00:00Z", false),
+            ("2026-10-31T23:59:59Z", false),
+            ("2026-11-01T00:00:00Z", true),
+            ("2056-10-01T00:00:00Z", true),
+            ("2056-12-01T00:00:00Z", false),
+            ("2106-02-07T06:28:15Z", false),
+        ] {
+            assert_eq!(Utc::parse(text).map(Utc::is_plausible), Some(plausible), "{text}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ use self::table::Table;
 use crate::batch::{Publish, StatusText};
 use crate::entry::{ChannelId, Column, Reduce};
 use crate::filter::Step;
-use crate::hal::GpioBackend;
+use crate::hal::{ClockTrust, GpioBackend};
 use crate::output;
 use crate::sensor::Kind;
 use crate::spool::Backlog;
@@ -52,6 +52,8 @@ pub use plan::Plan;
 pub struct Settings {
     /// Which GPIO back end to take.
     pub gpio: GpioBackend,
+    /// What the wall clock needs before entries get its time.
+    pub clock: ClockTrust,
     /// Where entries go.
     pub broker: Broker,
     /// The MQTT devices, in the map's order.
@@ -222,14 +224,14 @@ fn read(
 ) -> Option<Settings> {
     let mut root = Table::root(root);
     let has_version = root.means("version");
-    let general = root.split(&["version", "gpio"]);
+    let general = root.split(&["version", "gpio", "clock"]);
     let broker = broker::read(root.take("broker"), &around.folder, findings);
     let devices = devices::read(root.take("device"), around, findings);
     let channels = channels::read(root.take("channel"), &devices, findings);
     let sensors = sensors::read(root.take("sensor"), &channels, &around.folder, findings);
     let outputs = outputs::read(root.take("output"), &channels, findings);
     root.finish(findings);
-    let gpio = gpio(general, has_version, findings);
+    let General { gpio, clock, .. } = general_keys(general, has_version, findings);
 
     let drafts = Drafts { devices, channels, sensors, outputs };
     rules::check(&drafts, source, findings);
@@ -241,6 +243,7 @@ fn read(
     let sensors = sensors.into_iter().map(|sensor| sensor.into_sensor(&channels)).collect::<Option<_>>()?;
     Some(Settings {
         gpio,
+        clock,
         broker,
         devices: devices.into_iter().map(devices::Draft::into_device).collect::<Option<_>>()?,
         channels,
@@ -254,15 +257,18 @@ fn read(
 #[serde(deny_unknown_fields)]
 struct General {
     version: Option<Spanned<u64>>,
-    gpio: Option<GpioBackend>,
+    #[serde(default)]
+    gpio: GpioBackend,
+    #[serde(default)]
+    clock: ClockTrust,
 }
 
 /// The version of the map's form that this gatepost reads.
 const VERSION: u64 = 1;
 
-fn gpio(table: Table<'_>, has_version: bool, findings: &mut Findings) -> GpioBackend {
+fn general_keys(table: Table<'_>, has_version: bool, findings: &mut Findings) -> General {
     let keys: General = table.read(findings).unwrap_or_default();
-    match keys.version {
+    match &keys.version {
         Some(version) if *version.get_ref() != VERSION => {
             let message = format!("this gatepost reads maps of version {VERSION}, not {}", version.get_ref());
             findings.fault(&version.span(), message, "write `version = 1`, or install a gatepost that knows the other");
@@ -272,7 +278,7 @@ fn gpio(table: Table<'_>, has_version: bool, findings: &mut Findings) -> GpioBac
         }
         _ => {}
     }
-    keys.gpio.unwrap_or_default()
+    keys
 }
 
 #[cfg(test)]

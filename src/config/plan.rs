@@ -13,7 +13,7 @@ use super::license::{self, Load};
 use super::{Channel, Settings};
 use crate::batch::Publish;
 use crate::entry::{ChannelId, Reduce};
-use crate::hal::{Active, GpioBackend};
+use crate::hal::{Active, ClockTrust, GpioBackend};
 use crate::output::{self, Target};
 use crate::thingspeak::license::License;
 use crate::uplink::pacer::MARGIN;
@@ -39,6 +39,7 @@ impl fmt::Display for Plan<'_> {
             ("Updates", updates(settings)),
             ("Pins in use (BCM numbers)", pins(settings)),
             ("Sessions", sessions(settings)),
+            ("Time", time(settings.clock).to_owned()),
             ("What can be lost", losses(settings)),
         ];
         let mut first = true;
@@ -122,6 +123,16 @@ const fn after_a_crash(gpio: GpioBackend) -> &'static str {
         GpioBackend::Rppal => "After a crash a pin stays as it was until the daemon is back.",
         GpioBackend::Cdev => {
             "After a crash the kernel may put a pin to its default until the daemon is back (those of Raspberry Pi OS keep it)."
+        }
+    }
+}
+
+/// What entries' times rest on, where that is not what everybody expects.
+const fn time(clock: ClockTrust) -> &'static str {
+    match clock {
+        ClockTrust::Synchronised => "",
+        ClockTrust::System => {
+            "Entries get the time of this machine's clock as it is, though nothing may have set it since boot."
         }
     }
 }

@@ -640,3 +640,27 @@ proptest! {
         parse_anything(&String::from_utf8_lossy(&text));
     }
 }
+
+#[test]
+fn clock_must_be_synchronised_unless_the_map_trusts_it_as_it_is() {
+    let trust = |line: &str| {
+        let checked = parse_small(|map| map.replace("version = 1", &format!("version = 1\n{line}")));
+        checked.expect("a good map").settings.clock
+    };
+    assert_eq!(trust(""), ClockTrust::Synchronised);
+    assert_eq!(trust("clock = \"synchronised\""), ClockTrust::Synchronised);
+    assert_eq!(trust("clock = \"system\""), ClockTrust::System);
+}
+
+#[test]
+fn clock_of_another_word_is_a_fault_with_a_suggestion() {
+    let shown = |line: &str| match parse_small(|map| map.replace("version = 1", &format!("version = 1\n{line}"))) {
+        Err(LoadError::Faults(shown)) => shown,
+        other => panic!("{other:?}"),
+    };
+    let words = shown("clock = \"synchronized\"");
+    assert!(words.contains("fault: `clock`: `synchronized` is not possible here"), "{words}");
+    assert!(words.contains("did you mean `synchronised`?"), "{words}");
+    assert!(shown("clok = \"system\"").contains("did you mean `clock`?"));
+    assert!(shown("clock = true").contains("fault"));
+}

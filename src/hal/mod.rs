@@ -5,6 +5,7 @@
 //! for all of them, so that the drivers above run unchanged on a laptop. This is the only module that names rppal,
 //! gpiocdev, linux-embedded-hal or tokio-serial.
 
+mod clock;
 mod debounce;
 mod files;
 mod manual_clock;
@@ -14,6 +15,8 @@ mod system_clock;
 
 #[cfg(target_os = "linux")]
 mod cdev;
+#[cfg(target_os = "linux")]
+mod clock_evidence;
 #[cfg(target_os = "linux")]
 mod kernel_edge;
 #[cfg(target_os = "linux")]
@@ -37,8 +40,9 @@ use embedded_hal::i2c;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::time::{Mono, Now};
+use crate::time::Mono;
 
+pub use clock::{Clock, ClockState, ClockTrust};
 pub use manual_clock::ManualClock;
 pub use system_clock::SystemClock;
 
@@ -339,12 +343,6 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The system's error.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
-}
-
-/// The clocks.
-pub trait Clock: Send + Sync {
-    /// Both clocks at this instant.
-    fn now(&self) -> Now;
 }
 
 /// A device that cannot be used.

@@ -4,7 +4,8 @@ use async_tungstenite::tungstenite;
 use rumqttc::{ConnectReturnCode, ConnectionError, StateError, TlsError};
 use tokio_rustls::rustls;
 
-use crate::time::Utc;
+use crate::hal::Clock;
+use crate::uplink::certificate::tls_failure;
 use crate::uplink::failure::{Failure, Kind};
 use crate::uplink::link::CONNECT_WITHIN_SECONDS;
 use crate::uplink::{Broker, Transport};
@@ -44,23 +45,21 @@ fn is_close(error: &std::io::Error) -> bool {
 }
 
 /// A connection could not be made, in words that say what to do.
-pub(super) fn connect_failure(error: &ConnectionError, broker: &Broker, clock_says: Utc) -> Failure {
+pub(super) fn connect_failure(error: &ConnectionError, broker: &Broker, clock: &dyn Clock) -> Failure {
     let Broker { host, port, transport, .. } = broker;
     let at = format!("{host}:{port}");
     if let (ConnectionError::MqttState(_), Some(error)) = (error, io_within(error)) {
         // The connection stood, and ended before the login was answered.
-        return if is_close(error) { unanswered(&at, *transport) } else { io(error, &at, *transport, clock_says) };
+        return if is_close(error) { unanswered(&at, *transport) } else { io(error, &at, *transport, clock) };
     }
     match error {
         ConnectionError::ConnectionRefused(code) => refused(*code),
         ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
             Failure::new(Kind::Network, format!("{at} did not answer within {CONNECT_WITHIN_SECONDS} s"))
         }
-        ConnectionError::Websocket(error) => websocket(error, &at, *transport, clock_says),
-        ConnectionError::Tls(TlsError::TLS(error)) => certificate(error, host, clock_says),
-        ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error) => {
-            io(error, &at, *transport, clock_says)
-        }
+        ConnectionError::Websocket(error) => websocket(error, &at, *transport, clock),
+        ConnectionError::Tls(TlsError::TLS(error)) => tls_failure(error, host, clock),
+        ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error) => io(error, &at, *transport, clock),
         ConnectionError::MqttState(StateError::ConnectionAborted) => unanswered(&at, *transport),
         ConnectionError::NotConnAck(_) | ConnectionError::MqttState(StateError::Deserialization(_)) => {
             Failure::new(Kind::Protocol, format!("{at} does not speak MQTT over {transport}: check transport and port"))
@@ -103,22 +102,22 @@ fn refused(code: ConnectReturnCode) -> Failure {
     Failure::new(Kind::Login, words)
 }
 
-fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock_says: Utc) -> Failure {
+fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
     use tungstenite::Error;
     match error {
         Error::Http(response) => Failure::new(
             Kind::Protocol,
             format!("{at} answered HTTP {} to /mqtt: this is not ThingSpeak's MQTT port", response.status().as_u16()),
         ),
-        Error::Io(error) => io(error, at, transport, clock_says),
+        Error::Io(error) => io(error, at, transport, clock),
         other => Failure::new(Kind::Protocol, format!("{at} is no MQTT WebSocket ({other}): check transport and port")),
     }
 }
 
-fn io(error: &std::io::Error, at: &str, transport: Transport, clock_says: Utc) -> Failure {
+fn io(error: &std::io::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
     let host = at.rsplit_once(':').map_or(at, |(host, _)| host);
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return certificate(tls, host, clock_says);
+        return tls_failure(tls, host, clock);
     }
     let words = match error.kind() {
         std::io::ErrorKind::ConnectionRefused => format!("nothing listens at {at}"),
@@ -139,34 +138,6 @@ fn io(error: &std::io::Error, at: &str, transport: Transport, clock_says: Utc) -
         }
     };
     Failure::new(Kind::Network, words)
-}
-
-fn certificate(error: &rustls::Error, host: &str, clock_says: Utc) -> Failure {
-    use rustls::CertificateError as Bad;
-    let words = match error {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::Expired | Bad::ExpiredContext { .. } => format!(
-                "the certificate of {host} has expired, or the clock of this machine is wrong: it says {clock_says}"
-            ),
-            Bad::NotValidYet | Bad::NotValidYetContext { .. } => format!(
-                "the certificate of {host} is not valid yet, so the clock of this machine is wrong: it says {clock_says}"
-            ),
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                format!("the certificate was not made for {host}: check broker.host; somebody may sit in between")
-            }
-            // The latter is an issuer of the right name with another key, such as a CA that was made anew.
-            Bad::UnknownIssuer | Bad::BadSignature => format!(
-                "the certificate of {host} was signed by nobody this machine trusts: update ca-certificates, or name the \
-                 right ca_file; somebody may sit in between"
-            ),
-            other => format!("the certificate of {host} is not accepted: {other:?}"),
-        },
-        rustls::Error::InvalidMessage(_) => {
-            return Failure::new(Kind::Protocol, format!("{host} does not speak TLS on this port"));
-        }
-        other => format!("TLS with {host} failed: {other}"),
-    };
-    Failure::new(Kind::Tls, words)
 }
 
 /// The library's words without its nesting; none of its errors carries a password.

@@ -21,9 +21,9 @@ use rumqttc::{
 use secrecy::ExposeSecret;
 use tokio_rustls::rustls;
 
+use crate::hal::Clock;
 use crate::thingspeak::credentials::Credentials;
 use crate::thingspeak::topic::Topic;
-use crate::time::Utc;
 use crate::uplink::explain::{closed, connect_failure, lost};
 use crate::uplink::failure::{Failure, Kind};
 use crate::uplink::{Broker, Transport};
@@ -59,12 +59,12 @@ pub(super) enum Incoming {
 }
 
 impl Link {
-    /// Connects and logs in.
+    /// Connects and logs in. The clock is asked where a certificate is refused for its dates.
     pub(super) async fn connect(
         broker: &Broker,
         credentials: &Credentials,
         tls: Option<Arc<rustls::ClientConfig>>,
-        clock_says: Utc,
+        clock: &dyn Clock,
     ) -> Result<Self, Failure> {
         let mut eventloop = EventLoop::new(options(broker, credentials, tls), 1);
         let mut network = rumqttc::NetworkOptions::new();
@@ -76,7 +76,7 @@ impl Link {
                 eventloop.mqtt_options.set_keep_alive(Duration::ZERO);
                 Ok(Self { eventloop, asked: HashMap::new() })
             }
-            Err(error) => Err(connect_failure(&error, broker, clock_says)),
+            Err(error) => Err(connect_failure(&error, broker, clock)),
         }
     }
 

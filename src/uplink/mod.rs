@@ -1,9 +1,10 @@
 //! The way to the broker and back: one MQTT session per device.
 //!
-//! [`session`] decides (pure), `link` is the connection and alone uses rumqttc (`explain` translates its
-//! errors), [`task`] joins the two.
+//! [`session`] decides (pure), `link` is the connection and alone uses rumqttc (`explain` and
+//! `certificate` translate its errors), [`task`] joins the two.
 
 pub mod backoff;
+mod certificate;
 mod explain;
 pub mod failure;
 mod link;

@@ -127,7 +127,7 @@ impl Uplink {
     async fn connect(&mut self, link: &mut Option<Link>, tls: &mut Option<Arc<rustls::ClientConfig>>) -> Event {
         let connecting = async {
             let credentials = read_secrets(&self.credentials, &self.broker, tls).await?;
-            Link::connect(&self.broker, &credentials, tls.clone(), self.clock.now().utc).await
+            Link::connect(&self.broker, &credentials, tls.clone(), &*self.clock).await
         };
         let connected = tokio::select! {
             connected = connecting => connected,

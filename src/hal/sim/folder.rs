@@ -1,4 +1,5 @@
-//! The pins as files: one file a pin, holding the physical level, and `PINS.txt`, which says what each is for.
+//! The pins as files: one file a pin, holding the physical level, `PINS.txt`, which says what each is for, and `clock`, by
+//! which a person takes the simulated machine's time away.
 //!
 //! Files of the simulation appear in one piece (written beside and renamed), so that no reader sees half of one. Files
 //! of a person are read as they are: what is not yet complete, or is no level, changes nothing.
@@ -11,10 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::locked;
-use crate::hal::Pin;
+use crate::hal::{ClockState, Pin};
 
 /// A level takes one byte, or eight where an old PowerShell writes it; whatever is longer is none.
 const LIMIT: u64 = 64;
+
+/// Whether the clock can be believed; usually there is none.
+const CLOCK: &str = "clock";
 
 /// What the terminals are for. The folder may be somebody's own, with a README of theirs.
 const ROLES: &str = "PINS.txt";
@@ -50,18 +54,21 @@ pub(super) enum Content {
 
 impl Content {
     fn parse(bytes: &[u8]) -> Self {
-        // `echo 1 > GPIO22` in Windows PowerShell writes UTF-16 with a byte order mark.
-        let bytes =
-            bytes.strip_prefix(&[0xff, 0xfe]).or_else(|| bytes.strip_prefix(&[0xef, 0xbb, 0xbf])).unwrap_or(bytes);
-        let bytes: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
-        let text = String::from_utf8_lossy(&bytes).trim().to_ascii_lowercase();
-        match text.as_str() {
+        match word(bytes).as_str() {
             "1" | "on" | "high" => Self::High(true),
             "0" | "off" | "low" => Self::High(false),
             "" => Self::Nothing,
-            _ => Self::Rubbish(text.chars().take(20).collect()),
+            text => Self::Rubbish(text.chars().take(20).collect()),
         }
     }
+}
+
+/// What a person has written, whatever wrote it down.
+fn word(bytes: &[u8]) -> String {
+    // `echo 1 > GPIO22` in Windows PowerShell writes UTF-16 with a byte order mark.
+    let bytes = bytes.strip_prefix(&[0xff, 0xfe]).or_else(|| bytes.strip_prefix(&[0xef, 0xbb, 0xbf])).unwrap_or(bytes);
+    let bytes: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&bytes).trim().to_ascii_lowercase()
 }
 
 /// The directory.
@@ -89,6 +96,15 @@ impl Folder {
         }
     }
 
+    /// Whether a person has written that the clock cannot be believed; nothing where the file says neither.
+    pub(super) fn read_clock(&self) -> Option<ClockState> {
+        match word(&bytes(&self.path.join(CLOCK)).ok()?).as_str() {
+            "synchronised" | "synchronized" => Some(ClockState::Synchronised),
+            "unsynchronised" | "unsynchronized" => Some(ClockState::Unsynchronised),
+            _ => None,
+        }
+    }
+
     pub(super) fn write_level(&self, pin: Pin, high: bool) -> io::Result<()> {
         self.write(&self.path_of(Terminal::Line(pin)), if high { "1\n" } else { "0\n" })
     }
@@ -112,7 +128,8 @@ impl Folder {
         let mut text = format!(
             "{ROLES_BEGIN}\
              Each file is a pin and holds its voltage as a meter would show it: 1 is 3.3 V, 0 is ground, whatever means on.\n\
-             Write to the inputs (echo 1 > GPIO22): they are looked at 20 times a second. Read the outputs: writing there does nothing.\n\n",
+             Write to the inputs (echo 1 > GPIO22): they are looked at 20 times a second. Read the outputs: writing there does nothing.\n\
+             To play a boot without the right time, write unsynchronised to the file {CLOCK}; synchronised, or no file, ends it.\n\n",
         );
         for (terminal, role) in roles.iter() {
             writeln!(text, "{:<7} {role}", terminal.to_string()).expect("a String takes everything");
@@ -188,6 +205,24 @@ mod tests {
     }
 
     #[test]
+    fn clock_is_taken_away_and_given_back_by_its_file() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(parent.path().to_owned()).expect("there");
+        assert_eq!(folder.read_clock(), None);
+        for (text, state) in [
+            (&b"unsynchronised\n"[..], Some(ClockState::Unsynchronised)),
+            (b"Unsynchronized\r\n", Some(ClockState::Unsynchronised)),
+            (b"synchronised", Some(ClockState::Synchronised)),
+            (b"", None),
+            (b"wrong", None),
+            (b"\xff\xfe\xd8\xd8", None),
+        ] {
+            fs::write(parent.path().join(CLOCK), text).expect("written");
+            assert_eq!(folder.read_clock(), state, "{text:?}");
+        }
+    }
+
+    #[test]
     fn file_says_what_each_pin_is_for() {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(parent.path().join("made/on/demand")).expect("made");
@@ -195,7 +230,7 @@ mod tests {
         folder.describe(Terminal::Line(Pin(22)), "input".to_owned()).expect("written");
         folder.describe(Terminal::Line(Pin(4)), "output".to_owned()).expect("written");
         let text = fs::read_to_string(folder.path.join("PINS.txt")).expect("there");
-        let roles: Vec<&str> = text.lines().skip(4).collect();
+        let roles: Vec<&str> = text.lines().skip(5).collect();
         assert_eq!(roles, ["GPIO4   output", "GPIO22  input", "PWM0    output, percent"]);
     }
 

@@ -3,6 +3,7 @@
 //! The drivers above are the real ones; only what lies below the traits of [`crate::hal`] is played here. What a person
 //! or a test does to the hardware (push a button, pull a plug) are the methods of [`Sim`].
 
+mod clock;
 mod duty;
 mod folder;
 mod lines;
@@ -19,13 +20,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::clock::{SimClock, TrustedClock};
 use self::duty::{Duties, SimPwm};
 use self::folder::Folder;
 use self::lines::{Lines, SimGpio};
 use self::parts::{Parts, SimBuses};
 use self::ports::{Ports, SimPorts};
 use self::texts::{SimFiles, Texts};
-use crate::hal::{Clock, Hal, I2cError, Pin, SystemClock};
+use crate::hal::{Clock, Hal, I2cError, Pin};
 use crate::time::Mono;
 
 /// An I2C part as its bus sees it: bytes written, bytes read.
@@ -57,13 +59,16 @@ pub struct Sim {
 impl Sim {
     /// A machine without parts. Its lines are files `GPIO17` and so on in `pins` where a directory is given.
     ///
+    /// Its time is this machine's, which is taken for right: a simulation on a laptop or in a container does not wait for
+    /// a time server. A file `clock` in `pins` that says `unsynchronised` plays the boot of a Pi without one.
+    ///
     /// # Errors
     /// When the directory cannot be made.
     pub fn new(pins: Option<PathBuf>) -> io::Result<Self> {
-        Self::with_clock(pins, Arc::new(SystemClock))
+        Self::with_clock(pins, Arc::new(TrustedClock))
     }
 
-    /// As [`Sim::new`], on another clock than this machine's.
+    /// As [`Sim::new`], on another clock than this machine's. Whether it can be believed is its own word.
     ///
     /// # Errors
     /// When the directory cannot be made.
@@ -73,6 +78,10 @@ impl Sim {
     }
 
     fn on(clock: Arc<dyn Clock>, folder: Option<Arc<Folder>>) -> Self {
+        let clock: Arc<dyn Clock> = match &folder {
+            Some(folder) => Arc::new(SimClock::new(clock, Arc::clone(folder))),
+            None => clock,
+        };
         Self {
             lines: Arc::new(Lines::new(Arc::clone(&clock), folder.clone())),
             duties: Arc::new(Duties::new(folder)),
@@ -166,7 +175,7 @@ impl Sim {
 impl Default for Sim {
     /// A machine whose lines are not files.
     fn default() -> Self {
-        Self::on(Arc::new(SystemClock), None)
+        Self::on(Arc::new(TrustedClock), None)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use super::*;
-use crate::hal::{Active, Bias, Edge, EdgeEvent, HalError, InputConfig, Level, ManualClock};
+use crate::hal::{Active, Bias, ClockState, Edge, EdgeEvent, HalError, InputConfig, Level, ManualClock};
 
 /// Longer than any machine needs that is not broken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -171,4 +171,25 @@ fn watching_thread_ends_with_the_last_input() {
         assert!(start.elapsed() < PATIENCE, "the thread still holds the board");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+#[test]
+fn simulated_machine_knows_the_time_until_its_file_says_otherwise() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hal = Sim::new(Some(folder.path().to_owned())).expect("there").hal();
+    assert_eq!(hal.clock.state(), ClockState::Synchronised, "whatever this machine's own clock is");
+    fs::write(folder.path().join("clock"), "unsynchronised\n").expect("written");
+    assert_eq!(hal.clock.state(), ClockState::Unsynchronised);
+    fs::remove_file(folder.path().join("clock")).expect("there");
+    assert_eq!(hal.clock.state(), ClockState::Synchronised);
+    assert_eq!(Sim::default().hal().clock.state(), ClockState::Synchronised, "without a folder too");
+}
+
+#[test]
+fn clock_of_a_test_says_itself_whether_it_can_be_believed() {
+    let bench = Bench::new();
+    bench.clock.set_state(ClockState::Unsynchronised);
+    assert_eq!(bench.sim.hal().clock.state(), ClockState::Unsynchronised);
+    fs::write(bench.folder.path().join("pins/clock"), "synchronised").expect("written");
+    assert_eq!(bench.sim.hal().clock.state(), ClockState::Synchronised);
 }

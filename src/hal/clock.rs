@@ -1,0 +1,43 @@
+//! The clocks: what time it is, whether the wall clock can be believed, and which boot the boot clock counts from.
+
+use serde::Deserialize;
+
+use crate::time::{BootId, Now};
+
+/// The clocks.
+pub trait Clock: Send + Sync {
+    /// Both clocks at this instant.
+    fn now(&self) -> Now;
+
+    /// Whether the wall clock shows UTC. A machine without a battery clock boots with a time of its own making, so that no
+    /// stamp may be taken before the answer was [`ClockState::Synchronised`] once.
+    ///
+    /// It costs a few system calls, and a look at a real-time clock where there is one: cheap enough to be asked at each
+    /// slot until the answer is yes, which needs no second time.
+    fn state(&self) -> ClockState;
+
+    /// Which boot [`Now::mono`] counts from. Points on the boot clock compare within one boot only.
+    fn boot(&self) -> BootId;
+}
+
+/// Whether the wall clock can be believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClockState {
+    /// It shows UTC: a time server has set it, or a battery clock that kept on running. On systems other than Linux it is
+    /// always this one.
+    #[default]
+    Synchronised,
+    /// Nothing is known to have set it since boot: it may be decades off, and will jump when something does.
+    Unsynchronised,
+}
+
+/// What the wall clock needs before entries get its time; the map's `clock` key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockTrust {
+    /// It must be [`ClockState::Synchronised`].
+    #[default]
+    Synchronised,
+    /// Nothing: it is taken as it is, for a machine with neither time server nor battery clock, whose clock a person sets.
+    System,
+}
