@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_missing_or_rubbish_is_no_evidence() {
         assert_eq!(Machine::new().evidence(), Evidence { utc: Utc::from_seconds(NOON), ..Evidence::default() });
-        for rubbish in [&b""[..], b"\n", b"yes", b"1.5", b"\xff\xfe", b"99999999999999999999", &[b'1'; 70_000]] {
+        for rubbish in [&b""[..], b"\n", b"yes", b"1.5", b"\xff\xfe", b"99999999999999999999"] {
             let machine = Machine::new().with("rtc/rtc0/hctosys", rubbish).with("rtc/rtc0/since_epoch", rubbish);
             assert_eq!(machine.evidence().rtcs, [Rtc::default()], "{rubbish:.20?}");
             assert_eq!(machine.evidence().verdict(), ClockState::Unsynchronised);
