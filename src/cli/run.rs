@@ -23,7 +23,8 @@ pub(crate) struct Args {
     #[arg(long)]
     simulate: bool,
 
-    /// With --simulate: keep the pins as files in this directory (`echo 0 > DIR/GPIO22` pushes a button to ground)
+    /// With --simulate: keep the pins as files in this directory (`echo 0 > DIR/GPIO22` pushes a button to ground), and the
+    /// clock (`echo unsynchronised > DIR/clock` plays a boot without the right time)
     #[arg(long, value_name = "DIR", requires = "simulate")]
     pins: Option<PathBuf>,
 

@@ -13,7 +13,8 @@ pub trait Clock: Send + Sync {
     /// stamp may be taken before the answer was [`ClockState::Synchronised`] once.
     ///
     /// It costs a few system calls, and a look at a real-time clock where there is one: cheap enough to be asked at each
-    /// slot until the answer is yes, which needs no second time.
+    /// slot until the answer is yes. That answer holds until the next boot: keep it, for what it rests on may be forgotten
+    /// when the program starts anew.
     fn state(&self) -> ClockState;
 
     /// Which boot [`Now::mono`] counts from. Points on the boot clock compare within one boot only.
@@ -23,8 +24,8 @@ pub trait Clock: Send + Sync {
 /// Whether the wall clock can be believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClockState {
-    /// It shows UTC: a time server has set it, or a battery clock that kept on running. On systems other than Linux it is
-    /// always this one.
+    /// It shows UTC: a time server or a person has set it, or a battery clock that kept on running. On systems other than
+    /// Linux it is always this one.
     #[default]
     Synchronised,
     /// Nothing is known to have set it since boot: it may be decades off, and will jump when something does.

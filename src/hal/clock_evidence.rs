@@ -1,19 +1,20 @@
 //! What Linux shows of how the wall clock was set, and the verdict on it.
 //!
-//! Two things prove a clock right, and each is enough:
+//! Three things prove a clock right, and each is enough:
 //!
 //! - systemd-timesyncd, the time service of Raspberry Pi OS and Debian, has left its marker, as it does at the first answer
 //!   of a time server since boot.
 //! - A real-time clock says a plausible time, and the kernel has set the wall clock from it at boot (`hctosys`) or both
-//!   agree now. The kernels for the Raspberry Pi never set the clock by themselves (`CONFIG_RTC_HCTOSYS` is off); there
-//!   udev's `hwclock` does, and only the agreement shows it. The real-time clock of a Pi 5 without its battery begins in
-//!   1970, one that lost its power says an error or the year 2000: neither is plausible, however well the wall clock
-//!   agrees.
+//!   agree now. The kernels for the Raspberry Pi are built without `CONFIG_RTC_HCTOSYS`: there udev's `hwclock` sets the
+//!   clock, and only the agreement shows it. The real-time clock of a Pi 5 without its battery begins in 1970, one that
+//!   lost its power says an error or the year 2000: neither is plausible, however well the wall clock agrees.
+//! - The clock was set to a plausible time while the program ran: what restores a time from the last stop is done
+//!   before services start, so that it was a time service (chrony and ntpd set a clock that is off) or a person.
 //!
-//! Two things are not seen. The kernel's own word, `adjtimex(2)`, has no safe wrapper; hence a clock that chrony or
-//! ntpd has set is known to be right only where a real-time clock agrees with it, as it soon does, because the kernel
-//! copies a synchronised clock there every eleven minutes. And a battery clock that was set wrong by hand, within the
-//! years that are plausible, is believed.
+//! What is not seen: the kernel's own word, `adjtimex(2)`, has no safe wrapper that is fit for use. Hence a clock that
+//! chrony or ntpd had set before the program started, is known to be right only where a real-time clock agrees with it,
+//! as it soon does, because the kernel copies a synchronised clock there every eleven minutes. And a battery clock that was
+//! set wrong by hand, within the years that are plausible, is believed.
 
 use std::fs;
 use std::path::Path;
@@ -26,6 +27,9 @@ use crate::time::Utc;
 
 /// How far a wall clock may be from the real-time clock that it was set from: both drift, by a second or two a day.
 const AGREES_WITHIN: Duration = Duration::from_secs(60);
+
+/// A clock that moves by less against the boot clock was not set, but read twice by a slow machine. Slewing moves both.
+const SET_BY: Duration = Duration::from_secs(2);
 
 /// Where the evidence lies.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +54,8 @@ pub(super) struct Evidence {
     timesyncd: bool,
     /// The real-time clocks; not looked for where timesyncd's word is enough.
     rtcs: Vec<Rtc>,
+    /// Something has set the wall clock since the program started.
+    was_set: bool,
     /// What the wall clock says.
     utc: Utc,
 }
@@ -64,18 +70,20 @@ struct Rtc {
 }
 
 impl Evidence {
-    /// Looks for it. What cannot be read is no evidence.
-    pub(super) fn gather(places: Places<'_>, utc: Utc) -> Self {
+    /// Looks for it. What cannot be read is no evidence. Both `booted` say when the machine booted, by the wall clock: as it
+    /// was when the program started, and as it is now, where `utc` is the time.
+    pub(super) fn gather(places: Places<'_>, booted: [Utc; 2], utc: Utc) -> Self {
         let timesyncd = fs::metadata(places.timesyncd).is_ok();
         let names = if timesyncd { Vec::new() } else { MachineFiles.list(places.rtc).unwrap_or_default() };
         let rtcs = names.iter().map(|name| Rtc::read(&places.rtc.join(name))).collect();
-        Self { timesyncd, rtcs, utc }
+        Self { timesyncd, rtcs, was_set: apart(booted[0], booted[1]) >= SET_BY, utc }
     }
 
     /// What it proves.
     pub(super) fn verdict(&self) -> ClockState {
-        let by_rtc = self.utc.is_plausible() && self.rtcs.iter().any(|rtc| rtc.vouches_for(self.utc));
-        if self.timesyncd || by_rtc { ClockState::Synchronised } else { ClockState::Unsynchronised }
+        let is_vouched_for = self.was_set || self.rtcs.iter().any(|rtc| rtc.vouches_for(self.utc));
+        let is_right = self.timesyncd || (is_vouched_for && self.utc.is_plausible());
+        if is_right { ClockState::Synchronised } else { ClockState::Unsynchronised }
     }
 }
 
@@ -86,11 +94,12 @@ impl Rtc {
     }
 
     fn vouches_for(&self, utc: Utc) -> bool {
-        self.says.is_some_and(|says| {
-            let apart = says.since(utc).max(utc.since(says));
-            says.is_plausible() && (self.hctosys || apart <= AGREES_WITHIN)
-        })
+        self.says.is_some_and(|says| says.is_plausible() && (self.hctosys || apart(says, utc) <= AGREES_WITHIN))
     }
+}
+
+fn apart(one: Utc, other: Utc) -> Duration {
+    one.since(other).max(other.since(one))
 }
 
 #[cfg(test)]
@@ -129,7 +138,7 @@ mod tests {
             ("at their other end", false, rtc(false, i64::MIN), i64::MIN, Unsynchronised),
         ];
         for (name, timesyncd, rtcs, utc, verdict) in cases {
-            let evidence = Evidence { timesyncd, rtcs, utc: Utc::from_seconds(utc) };
+            let evidence = Evidence { timesyncd, rtcs, was_set: false, utc: Utc::from_seconds(utc) };
             assert_eq!(evidence.verdict(), verdict, "{name}");
         }
     }
@@ -137,8 +146,23 @@ mod tests {
     #[test]
     fn one_good_battery_clock_beside_a_bad_one_is_enough() {
         let rtcs = [rtc(false, 60), rtc(false, NOON)].concat();
-        let evidence = Evidence { timesyncd: false, rtcs, utc: Utc::from_seconds(NOON) };
+        let evidence = Evidence { rtcs, utc: Utc::from_seconds(NOON), ..Evidence::default() };
         assert_eq!(evidence.verdict(), ClockState::Synchronised);
+    }
+
+    #[test]
+    fn clock_that_was_set_to_a_plausible_time_is_right() {
+        let nowhere = Places { timesyncd: Path::new("/nowhere/a"), rtc: Path::new("/nowhere/b") };
+        let verdict = |booted: [i64; 2], utc| {
+            Evidence::gather(nowhere, booted.map(Utc::from_millis), Utc::from_seconds(utc)).verdict()
+        };
+        let noon = NOON * 1000;
+        assert_eq!(verdict([60_000, noon], NOON), ClockState::Synchronised, "from 1970");
+        assert_eq!(verdict([noon + 3_600_000, noon], NOON), ClockState::Synchronised, "back by an hour");
+        assert_eq!(verdict([noon, noon + 2000], NOON), ClockState::Synchronised, "after a quick reboot");
+        assert_eq!(verdict([noon, noon], NOON), ClockState::Unsynchronised, "never set");
+        assert_eq!(verdict([noon, noon + 1999], NOON), ClockState::Unsynchronised, "read slowly");
+        assert_eq!(verdict([noon, 60_000], 120), ClockState::Unsynchronised, "set wrong");
     }
 
     /// A machine in a folder, as its kernel and its time service show it.
@@ -158,7 +182,7 @@ mod tests {
 
         fn evidence(&self) -> Evidence {
             let (timesyncd, rtc) = (self.0.path().join("synchronized"), self.0.path().join("rtc"));
-            Evidence::gather(Places { timesyncd: &timesyncd, rtc: &rtc }, Utc::from_seconds(NOON))
+            Evidence::gather(Places { timesyncd: &timesyncd, rtc: &rtc }, [Utc::default(); 2], Utc::from_seconds(NOON))
         }
     }
 
@@ -167,7 +191,7 @@ mod tests {
         let machine = Machine::new().with("rtc/rtc0/hctosys", "1\n").with("rtc/rtc0/since_epoch", format!("{NOON}\n"));
         let machine = machine.with("rtc/rtc1/hctosys", "0\n").with("rtc/rtc1/since_epoch", "75\n");
         let rtcs = [rtc(true, NOON), rtc(false, 75)].concat();
-        assert_eq!(machine.evidence(), Evidence { timesyncd: false, rtcs, utc: Utc::from_seconds(NOON) });
+        assert_eq!(machine.evidence(), Evidence { rtcs, utc: Utc::from_seconds(NOON), ..Evidence::default() });
         let machine = machine.with("synchronized", "");
         let evidence = machine.evidence();
         assert!(evidence.timesyncd && evidence.rtcs.is_empty(), "no further look is needed: {evidence:?}");
@@ -176,7 +200,7 @@ mod tests {
     #[test]
     fn what_is_missing_or_rubbish_is_no_evidence() {
         assert_eq!(Machine::new().evidence(), Evidence { utc: Utc::from_seconds(NOON), ..Evidence::default() });
-        for rubbish in [&b""[..], b"\n", b"yes", b"1.5", b"\xff\xfe", b"99999999999999999999", &[b'1'; 70_000]] {
+        for rubbish in [&b""[..], b"\n", b"yes", b"1.5", b"\xff\xfe", b"99999999999999999999"] {
             let machine = Machine::new().with("rtc/rtc0/hctosys", rubbish).with("rtc/rtc0/since_epoch", rubbish);
             assert_eq!(machine.evidence().rtcs, [Rtc::default()], "{rubbish:.20?}");
             assert_eq!(machine.evidence().verdict(), ClockState::Unsynchronised);

@@ -23,7 +23,7 @@ impl Hal {
             i2c,
             serial: Arc::new(MachinePorts),
             files: Arc::new(MachineFiles),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::watched()),
         })
     }
 }

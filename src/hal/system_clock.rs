@@ -11,6 +11,16 @@ use crate::time::{BootId, Mono, Now, Utc};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
+impl SystemClock {
+    /// This clock, which notices from now on when something sets the wall clock. To be called at the program's start; else
+    /// the first [`Clock::state`] is the moment.
+    pub fn watched() -> Self {
+        #[cfg(target_os = "linux")]
+        evidence::booted_at_start();
+        Self
+    }
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Now {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -18,7 +28,7 @@ impl Clock for SystemClock {
     }
 
     fn state(&self) -> ClockState {
-        state(self.now().utc)
+        state()
     }
 
     fn boot(&self) -> BootId {
@@ -36,9 +46,48 @@ fn mono() -> Mono {
 }
 
 #[cfg(target_os = "linux")]
-fn state(utc: Utc) -> ClockState {
-    use super::clock_evidence::{Evidence, Places};
-    Evidence::gather(Places::machine(), utc).verdict()
+use self::evidence::state;
+
+#[cfg(target_os = "linux")]
+mod evidence {
+    use std::time::Duration;
+
+    use super::super::clock_evidence::{Evidence, Places};
+    use super::{Clock as _, ClockState, Mono, Now, OnceLock, SystemClock, Utc, mono};
+
+    /// Two clocks that are read further apart than this say nothing of each other.
+    const READ_WITHIN: Duration = Duration::from_millis(100);
+    /// How often a reading that took longer is repeated, at most.
+    const TRIES: u8 = 5;
+
+    pub(super) fn state() -> ClockState {
+        let start = booted_at_start();
+        let now = both();
+        // Where the machine is too slow to tell, nothing has set the clock as far as is known.
+        let booted = now.map_or(start, booted);
+        let utc = now.unwrap_or_else(|| SystemClock.now()).utc;
+        Evidence::gather(Places::machine(), [start, booted], utc).verdict()
+    }
+
+    /// When the machine booted, as both clocks had it when this was first called.
+    pub(super) fn booted_at_start() -> Utc {
+        static START: OnceLock<Utc> = OnceLock::new();
+        *START.get_or_init(|| booted(both().unwrap_or_else(|| SystemClock.now())))
+    }
+
+    /// Both clocks, read without a pause in between.
+    fn both() -> Option<Now> {
+        (0..TRIES).find_map(|_| {
+            let before = mono();
+            let now = SystemClock.now();
+            (now.mono.since(before) <= READ_WITHIN).then_some(now)
+        })
+    }
+
+    /// The wall clock's time of the boot. It changes only when the wall clock is set.
+    fn booted(now: Now) -> Utc {
+        now.utc_at(Mono::default())
+    }
 }
 
 /// A unit that hides `/proc/sys` (`ProcSubset=pid`) has none.
@@ -59,7 +108,7 @@ fn mono() -> Mono {
 /// These systems run on computers with a battery clock and a time service that is on by default, and neither says so
 /// in a way that is worth a look: there gatepost is tried, not installed.
 #[cfg(not(target_os = "linux"))]
-fn state(_: Utc) -> ClockState {
+fn state() -> ClockState {
     ClockState::Synchronised
 }
 
