@@ -117,10 +117,10 @@ impl Writer {
     /// A number that is mostly small.
     pub fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
-            self.0.push(u8::try_from(number & 0x7f).expect("seven bits") | 0x80);
+            self.0.push(number.to_le_bytes()[0] | 0x80);
             number >>= 7;
         }
-        self.0.push(u8::try_from(number).expect("seven bits"));
+        self.0.push(number.to_le_bytes()[0]);
     }
 
     /// A number that may be negative.

@@ -88,6 +88,16 @@ impl Utc {
         Self(seconds.saturating_mul(1_000_000_000))
     }
 
+    /// From nanoseconds since 1970-01-01T00:00:00Z.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub const fn millis(self) -> i64 {
         self.0.div_euclid(1_000_000)
@@ -129,6 +139,14 @@ impl Add<Duration> for Utc {
 
     fn add(self, by: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Utc {
+    type Output = Self;
+
+    fn sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))
     }
 }
 

@@ -187,6 +187,8 @@ fn backlog(node: Option<Node<'_>>, findings: &mut Findings) -> Backlog {
             None => default.max_size,
         },
         thin: keys.thin.and_then(|written| positive("thin", &written, findings)),
+        // Whether it drains is known when all routes are.
+        drains: default.drains,
     }
 }
 

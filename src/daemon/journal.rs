@@ -107,7 +107,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         Event::Started => info!("running"),
         Event::Stopping => info!("stopping"),
         Event::Stopped { waiting, counts } => {
-            let spool::Counts { pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged } = counts;
+            let spool::Counts { pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged, .. } = counts;
             info!(
                 pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged;
                 "stopped; of {pushed} entries {confirmed} were confirmed, {doubtful} given up as doubtful, {} dropped",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::entry::{ChannelId, Draft};
 use crate::spool::thin::{self, Neighbour};
 use crate::spool::{Backlog, Counts, Key, Pushed, Spool, Waiting};
-use crate::time::{Mono, Now, Utc};
+use crate::time::{BootId, Mono, Now, Utc};
 
 /// A second, the resolution of an entry's time.
 const SECOND: Duration = Duration::from_secs(1);
@@ -185,7 +185,7 @@ impl Queue {
         let neighbours = fat.into_iter().map(|(key, Held { draft, created_at, since, taken })| Neighbour {
             key: (key, created_at, since),
             at: created_at.map_or_else(|| draft.end.millis(), Utc::millis),
-            stamped: created_at.is_some(),
+            clock: created_at.is_none().then(BootId::default),
             taken,
             draft,
         });

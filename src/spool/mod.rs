@@ -9,7 +9,9 @@
 //! - a draft gets its time here, once the wall clock can be believed. Within a channel the times grow by whole seconds,
 //!   whatever the wall clock does.
 
+mod disk;
 mod memory;
+mod note;
 pub mod storage;
 mod thin;
 
@@ -18,6 +20,7 @@ use std::time::Duration;
 use crate::entry::{ChannelId, Draft, Entry};
 use crate::time::{Mono, Now, Utc};
 
+pub use disk::{DiskSpool, Found, Job, Listed, Outcome, State, survey};
 pub use memory::MemorySpool;
 
 /// How much of an outage is kept.
@@ -27,14 +30,70 @@ pub struct Backlog {
     pub keep: Duration,
     /// When the waiting entries of a channel would take more bytes than this, the oldest are dropped, and counted.
     pub max_size: u64,
-    /// Before dropping for size, neighbours within this time are merged, each column by its own reduce.
+    /// Before dropping for size, and where the map leaves no spare slots, neighbours within this time are merged, each column
+    /// by its own reduce.
     pub thin: Option<Duration>,
+    /// Whether the map leaves spare slots, in which a backlog drains.
+    pub drains: bool,
 }
 
 impl Default for Backlog {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(7 * 86_400), max_size: 32 << 20, thin: None }
+        Self { keep: Duration::from_secs(7 * 86_400), max_size: 32 << 20, thin: None, drains: true }
     }
+}
+
+/// When an entry is written to the card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// When it stays unconfirmed, in groups: with a healthy link the card is left alone.
+    #[default]
+    Grouped,
+    /// At once.
+    Always,
+}
+
+/// How the card is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// When an entry is written to it.
+    pub durability: Durability,
+    /// An entry that is unconfirmed for so long is written.
+    pub write_after: Duration,
+    /// Then it waits so long for others,
+    pub group_every: Duration,
+    /// or for so many.
+    pub group_entries: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Grouped,
+            write_after: Duration::from_secs(60),
+            group_every: Duration::from_secs(30),
+            group_entries: 32,
+        }
+    }
+}
+
+/// What a spool has to say about its directories. Each is told when it begins and when it is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tell {
+    /// The runtime directory cannot be written, for this reason; or can again.
+    Runtime(Option<String>),
+    /// The state directory cannot be written, for this reason; or can again.
+    State(Option<String>),
+    /// A file in the state directory can no longer be read. It is left there.
+    Unreadable {
+        /// Which.
+        file: String,
+        /// How many entries wait in it.
+        entries: usize,
+        /// Why.
+        why: String,
+    },
 }
 
 /// A waiting entry's place: keys grow in the order of pushing.
@@ -56,6 +115,8 @@ pub struct Counts {
     pub doubtful: u64,
     /// Entries that were merged into a neighbour.
     pub merged: u64,
+    /// Entries in files that could no longer be read.
+    pub unreadable: u64,
 }
 
 /// What pushing a draft led to.

@@ -1,5 +1,7 @@
 //! What every spool promises.
 
+mod pumped;
+
 use super::*;
 use crate::entry::{Cell, Cells, Column, Form, Reduce};
 use crate::time::Utc;
@@ -16,9 +18,12 @@ fn counted(second: u64, value: f64, count: u32, reduce: Reduce) -> Draft {
     Draft { channel: CHANNEL, end: Mono::new(Duration::from_secs(second)), cells, status: None, form: Form::Feed }
 }
 
+/// How a spool for one channel is made.
+type Make = fn(Backlog) -> Box<dyn Spool>;
+
 /// A spool whose clock is right.
-fn spool(backlog: Backlog) -> MemorySpool {
-    let mut spool = MemorySpool::new([(CHANNEL, backlog)]);
+fn spool(make: Make, backlog: Backlog) -> Box<dyn Spool> {
+    let mut spool = make(backlog);
     spool.synchronised(now(0));
     spool
 }
@@ -30,17 +35,17 @@ fn now(second: u64) -> Now {
 }
 
 /// Pushes a draft at the end of its slot.
-fn push(spool: &mut MemorySpool, draft: Draft) -> usize {
+fn push(spool: &mut dyn Spool, draft: Draft) -> usize {
     let now = Now { mono: draft.end, utc: Utc::from_since_1970(draft.end.since_boot()) };
     spool.push(now, draft).dropped
 }
 
-fn first(spool: &MemorySpool) -> Waiting {
+fn first(spool: &dyn Spool) -> Waiting {
     spool.oldest(CHANNEL).expect("one waits")
 }
 
 /// The times of the entries that are not taken. Takes them.
-fn seconds(spool: &mut MemorySpool) -> Vec<i64> {
+fn seconds(spool: &mut dyn Spool) -> Vec<i64> {
     let mut seconds = Vec::new();
     while let Some(waiting) = spool.oldest(CHANNEL) {
         seconds.push(waiting.entry.created_at.seconds());
@@ -49,14 +54,44 @@ fn seconds(spool: &mut MemorySpool) -> Vec<i64> {
     seconds
 }
 
-#[test]
-fn entries_come_out_in_the_order_they_went_in_and_stay_until_their_receipt() {
-    let mut spool = spool(Backlog::default());
+fn in_memory_spool(backlog: Backlog) -> Box<dyn Spool> {
+    Box::new(MemorySpool::new([(CHANNEL, backlog)]))
+}
+
+/// Every spool keeps the whole contract.
+macro_rules! contract {
+    ($($test:ident),* $(,)?) => {
+        mod in_memory {
+            $(#[test] fn $test() { super::$test(super::in_memory_spool); })*
+        }
+        mod on_disk {
+            $(#[test] fn $test() { super::$test(super::pumped::Pumped::grouped); })*
+        }
+        mod on_disk_always {
+            $(#[test] fn $test() { super::$test(super::pumped::Pumped::always); })*
+        }
+    };
+}
+
+contract!(
+    entries_come_out_in_the_order_they_went_in_and_stay_until_their_receipt,
+    the_oldest_entries_are_dropped_and_counted_when_the_size_is_reached,
+    entries_that_waited_longer_than_keep_are_dropped_and_counted_whatever_the_wall_clock_says,
+    an_entry_that_was_taken_is_dropped_neither_for_size_nor_for_age,
+    what_is_set_aside_is_doubtful_until_a_late_receipt,
+    entries_wait_without_a_time_until_the_clock_is_right_and_then_have_that_of_their_slot,
+    times_of_a_channel_only_grow_when_the_wall_clock_jumps_back,
+    live_entries_are_those_pushed_lately,
+    an_entry_whose_second_is_taken_gets_the_next_free_one,
+);
+
+fn entries_come_out_in_the_order_they_went_in_and_stay_until_their_receipt(make: Make) {
+    let mut spool = spool(make, Backlog::default());
     for second in [10, 20, 30] {
-        assert_eq!(push(&mut spool, entry(second, 1.0)), 0);
+        assert_eq!(push(&mut *spool, entry(second, 1.0)), 0);
     }
-    let oldest = first(&spool).key;
-    assert_eq!(seconds(&mut spool), [10, 20, 30]);
+    let oldest = first(&*spool).key;
+    assert_eq!(seconds(&mut *spool), [10, 20, 30]);
     spool.confirm(oldest);
     spool.confirm(oldest);
     assert_eq!(spool.waiting(CHANNEL), 2);
@@ -64,39 +99,109 @@ fn entries_come_out_in_the_order_they_went_in_and_stay_until_their_receipt() {
     assert_eq!(spool.waiting(ChannelId(8)), 0);
 }
 
-#[test]
-fn the_oldest_entries_are_dropped_and_counted_when_the_size_is_reached() {
-    let mut spool = spool(Backlog { max_size: 2000, ..Backlog::default() });
-    let dropped: usize = (0..100).map(|second| push(&mut spool, entry(second, 1.0))).sum();
-    let left = seconds(&mut spool);
+fn the_oldest_entries_are_dropped_and_counted_when_the_size_is_reached(make: Make) {
+    let mut spool = spool(make, Backlog { max_size: 2000, ..Backlog::default() });
+    let dropped: usize = (0..100).map(|second| push(&mut *spool, entry(second, 1.0))).sum();
+    let left = seconds(&mut *spool);
     assert_eq!(left.len() + dropped, 100);
     assert!(!left.is_empty() && dropped > 0);
     assert_eq!(left.last(), Some(&99), "the newest stays");
     assert_eq!(spool.counts().dropped_for_size, dropped as u64);
 }
 
-#[test]
-fn entries_that_waited_longer_than_keep_are_dropped_and_counted_whatever_the_wall_clock_says() {
-    let mut spool = spool(Backlog { keep: Duration::from_secs(60), ..Backlog::default() });
+fn entries_that_waited_longer_than_keep_are_dropped_and_counted_whatever_the_wall_clock_says(make: Make) {
+    let mut spool = spool(make, Backlog { keep: Duration::from_secs(60), ..Backlog::default() });
     for second in [0, 50, 100] {
-        push(&mut spool, entry(second, 1.0));
+        push(&mut *spool, entry(second, 1.0));
     }
     spool.push(Now { utc: Utc::from_seconds(864_000), ..now(105) }, entry(105, 1.0));
     assert_eq!(spool.expire(now(111), CHANNEL), 2);
-    assert_eq!(seconds(&mut spool), [100, 864_000]);
+    assert_eq!(seconds(&mut *spool), [100, 864_000]);
     assert_eq!(spool.counts().dropped_for_age, 2);
 }
 
+fn an_entry_that_was_taken_is_dropped_neither_for_size_nor_for_age(make: Make) {
+    let one = size_of::<(Key, memory::Held)>() as u64;
+    let keep = Duration::from_secs(60);
+    let mut spool = spool(make, Backlog { max_size: one * 2, keep, ..Backlog::default() });
+    push(&mut *spool, entry(10, 1.0));
+    let sent = first(&*spool).key;
+    spool.take(sent);
+    for second in (20..600).step_by(10) {
+        push(&mut *spool, entry(second, 1.0));
+    }
+    assert!(spool.counts().dropped_for_size > 0);
+    spool.expire(now(5000), CHANNEL);
+    assert_eq!(spool.waiting(CHANNEL), 1);
+    spool.confirm(sent);
+    assert_eq!((spool.waiting(CHANNEL), spool.counts().confirmed), (0, 1));
+}
+
+fn what_is_set_aside_is_doubtful_until_a_late_receipt(make: Make) {
+    let mut spool = spool(make, Backlog::default());
+    push(&mut *spool, entry(1, 1.0));
+    let key = first(&*spool).key;
+    spool.set_aside(key);
+    assert_eq!((spool.waiting(CHANNEL), spool.counts().doubtful), (0, 1));
+    spool.confirm(key);
+    assert_eq!((spool.counts().doubtful, spool.counts().confirmed), (0, 1));
+}
+
+fn entries_wait_without_a_time_until_the_clock_is_right_and_then_have_that_of_their_slot(make: Make) {
+    let mut spool = make(Backlog::default());
+    for second in [20, 40] {
+        assert_eq!(spool.push(now(second), entry(second, 1.0)).created_at, None);
+    }
+    assert_eq!((spool.oldest(CHANNEL), spool.waiting(CHANNEL)), (None, 2));
+    spool.synchronised(Now { utc: Utc::from_seconds(10_060), ..now(60) });
+    assert_eq!(seconds(&mut *spool), [10_020, 10_040]);
+}
+
+fn times_of_a_channel_only_grow_when_the_wall_clock_jumps_back(make: Make) {
+    let mut spool = spool(make, Backlog::default());
+    push(&mut *spool, entry(4000, 1.0));
+    for second in [4020, 4040] {
+        let back = Now { utc: Utc::from_since_1970(Duration::from_secs(second - 3600)), ..now(second) };
+        spool.push(back, entry(second, 1.0));
+    }
+    assert_eq!(seconds(&mut *spool), [4000, 4001, 4002]);
+}
+
+fn live_entries_are_those_pushed_lately(make: Make) {
+    let mut spool = spool(make, Backlog::default());
+    for second in [20, 40, 60] {
+        push(&mut *spool, entry(second, 1.0));
+    }
+    let live = spool.live(CHANNEL, now(40).mono).expect("two are");
+    assert_eq!(live.entry.created_at.seconds(), 40);
+    spool.take(live.key);
+    assert_eq!(spool.live(CHANNEL, now(40).mono).expect("one is").entry.created_at.seconds(), 60);
+    assert_eq!(first(&*spool).entry.created_at.seconds(), 20);
+}
+
+fn an_entry_whose_second_is_taken_gets_the_next_free_one(make: Make) {
+    let mut spool = spool(make, Backlog::default());
+    for second in [20, 22, 40] {
+        push(&mut *spool, entry(second, 1.0));
+    }
+    let key = first(&*spool).key;
+    spool.take(key);
+    let theirs = |at: Utc| at.seconds() == 21;
+    assert_eq!(spool.restamp(key, &theirs), Some(Utc::from_seconds(23)), "21 is theirs and 22 is ours");
+}
 #[test]
 fn a_full_backlog_is_thinned_before_anything_is_dropped_and_a_mean_stays_a_mean() {
     let one = size_of::<(Key, memory::Held)>() as u64;
-    let mut spool = spool(Backlog { max_size: one * 5, thin: Some(Duration::from_secs(60)), ..Backlog::default() });
+    let mut spool = spool(
+        in_memory_spool,
+        Backlog { max_size: one * 5, thin: Some(Duration::from_secs(60)), ..Backlog::default() },
+    );
     let values = [(15, 1.0, 1), (30, 4.0, 3), (45, 2.0, 2), (60, 10.0, 4), (75, 8.0, 1), (90, 6.0, 1)];
     for (second, value, count) in values {
-        assert_eq!(push(&mut spool, counted(second, value, count, Reduce::Mean)), 0);
+        assert_eq!(push(&mut *spool, counted(second, value, count, Reduce::Mean)), 0);
     }
-    let cell = first(&spool).entry.cells[Column::Field(1).index()].expect("field1");
-    assert_eq!(seconds(&mut spool), [60, 90], "a stretch's merged entry has the time of its last");
+    let cell = first(&*spool).entry.cells[Column::Field(1).index()].expect("field1");
+    assert_eq!(seconds(&mut *spool), [60, 90], "a stretch's merged entry has the time of its last");
     assert_eq!(cell.count, 10);
     assert!((cell.value - 5.7).abs() < 1e-12, "(1·1 + 4·3 + 2·2 + 10·4) / 10, got {}", cell.value);
 }
@@ -104,89 +209,16 @@ fn a_full_backlog_is_thinned_before_anything_is_dropped_and_a_mean_stays_a_mean(
 #[test]
 fn an_entry_that_was_taken_is_not_merged() {
     let one = size_of::<(Key, memory::Held)>() as u64;
-    let mut spool = spool(Backlog { max_size: one * 3, thin: Some(Duration::from_secs(60)), ..Backlog::default() });
-    push(&mut spool, entry(10, 1.0));
-    let sent = first(&spool);
+    let mut spool = spool(
+        in_memory_spool,
+        Backlog { max_size: one * 3, thin: Some(Duration::from_secs(60)), ..Backlog::default() },
+    );
+    push(&mut *spool, entry(10, 1.0));
+    let sent = first(&*spool);
     spool.take(sent.key);
     for second in [20, 30, 40] {
-        push(&mut spool, counted(second, 1.0, 1, Reduce::Sum));
+        push(&mut *spool, counted(second, 1.0, 1, Reduce::Sum));
     }
-    assert_eq!(first(&spool).entry.cells[0].expect("field1").value.to_bits(), 3f64.to_bits());
-    assert_eq!((seconds(&mut spool), spool.waiting(CHANNEL)), (vec![40], 2));
-}
-
-#[test]
-fn an_entry_that_was_taken_is_dropped_neither_for_size_nor_for_age() {
-    let one = size_of::<(Key, memory::Held)>() as u64;
-    let keep = Duration::from_secs(60);
-    let mut spool = spool(Backlog { max_size: one * 2, keep, ..Backlog::default() });
-    push(&mut spool, entry(10, 1.0));
-    let sent = first(&spool).key;
-    spool.take(sent);
-    for second in [20, 30, 40] {
-        push(&mut spool, entry(second, 1.0));
-    }
-    assert_eq!(spool.waiting(CHANNEL), 2);
-    spool.expire(now(500), CHANNEL);
-    assert_eq!(spool.waiting(CHANNEL), 1);
-    spool.confirm(sent);
-    assert_eq!((spool.waiting(CHANNEL), spool.counts().confirmed), (0, 1));
-}
-
-#[test]
-fn what_is_set_aside_is_doubtful_until_a_late_receipt() {
-    let mut spool = spool(Backlog::default());
-    push(&mut spool, entry(1, 1.0));
-    let key = first(&spool).key;
-    spool.set_aside(key);
-    assert_eq!((spool.waiting(CHANNEL), spool.counts().doubtful), (0, 1));
-    spool.confirm(key);
-    assert_eq!((spool.counts().doubtful, spool.counts().confirmed), (0, 1));
-}
-
-#[test]
-fn entries_wait_without_a_time_until_the_clock_is_right_and_then_have_that_of_their_slot() {
-    let mut spool = MemorySpool::new([(CHANNEL, Backlog::default())]);
-    for second in [20, 40] {
-        assert_eq!(spool.push(now(second), entry(second, 1.0)).created_at, None);
-    }
-    assert_eq!((spool.oldest(CHANNEL), spool.waiting(CHANNEL)), (None, 2));
-    spool.synchronised(Now { utc: Utc::from_seconds(10_060), ..now(60) });
-    assert_eq!(seconds(&mut spool), [10_020, 10_040]);
-}
-
-#[test]
-fn times_of_a_channel_only_grow_when_the_wall_clock_jumps_back() {
-    let mut spool = spool(Backlog::default());
-    push(&mut spool, entry(4000, 1.0));
-    for second in [4020, 4040] {
-        let back = Now { utc: Utc::from_since_1970(Duration::from_secs(second - 3600)), ..now(second) };
-        spool.push(back, entry(second, 1.0));
-    }
-    assert_eq!(seconds(&mut spool), [4000, 4001, 4002]);
-}
-
-#[test]
-fn live_entries_are_those_pushed_lately() {
-    let mut spool = spool(Backlog::default());
-    for second in [20, 40, 60] {
-        push(&mut spool, entry(second, 1.0));
-    }
-    let live = spool.live(CHANNEL, now(40).mono).expect("two are");
-    assert_eq!(live.entry.created_at.seconds(), 40);
-    spool.take(live.key);
-    assert_eq!(spool.live(CHANNEL, now(40).mono).expect("one is").entry.created_at.seconds(), 60);
-    assert_eq!(first(&spool).entry.created_at.seconds(), 20);
-}
-
-#[test]
-fn an_entry_whose_second_is_taken_gets_the_next_free_one() {
-    let mut spool = spool(Backlog::default());
-    for second in [20, 22, 40] {
-        push(&mut spool, entry(second, 1.0));
-    }
-    let key = first(&spool).key;
-    spool.take(key);
-    let theirs = |at: Utc| at.seconds() == 21;
-    assert_eq!(spool.restamp(key, &theirs), Some(Utc::from_seconds(23)), "21 is theirs and 22 is ours");
+    assert_eq!(first(&*spool).entry.cells[0].expect("field1").value.to_bits(), 3f64.to_bits());
+    assert_eq!((seconds(&mut *spool), spool.waiting(CHANNEL)), (vec![40], 2));
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::entry::{Cell, Draft, Form, Reduce};
+use crate::time::BootId;
 
 /// An entry of a backlog, as thinning sees it.
 #[derive(Clone, Debug)]
@@ -14,8 +15,8 @@ pub(super) struct Neighbour<K> {
     pub(super) key: K,
     /// Milliseconds on its clock: UTC where it has its time, the boot clock where it waits for one.
     pub(super) at: i64,
-    /// Whether `at` is UTC.
-    pub(super) stamped: bool,
+    /// The boot whose clock `at` is told by; `None` for UTC.
+    pub(super) clock: Option<BootId>,
     /// It is on its way, and stays as it is.
     pub(super) taken: bool,
     /// What it holds.
@@ -27,7 +28,7 @@ pub(super) struct Neighbour<K> {
 pub(super) fn merge_neighbours<K>(entries: Vec<Neighbour<K>>, within: Duration) -> Vec<Neighbour<K>> {
     let stretch = i64::try_from(within.as_millis()).unwrap_or(i64::MAX).max(1);
     // A slot's end belongs to the stretch it closes.
-    let place = |one: &Neighbour<K>| (one.stamped, (one.at - 1).div_euclid(stretch));
+    let place = |one: &Neighbour<K>| (one.clock, (one.at - 1).div_euclid(stretch));
     let may_merge = |one: &Neighbour<K>| !one.taken && one.draft.form == Form::Feed;
     let mut thin: Vec<Neighbour<K>> = Vec::with_capacity(entries.len());
     for mut newer in entries {

@@ -1,0 +1,122 @@
+//! What is to be done on the card, as values: the spool's lock is not held while the card takes its time.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use crate::entry::ChannelId;
+use crate::spool::Key;
+use crate::spool::disk::queue::AHEAD;
+use crate::spool::disk::segment;
+use crate::spool::note::{Kept, Note};
+use crate::spool::storage::Storage;
+use crate::time::BootId;
+
+/// One piece of work for the disk's thread.
+#[derive(Debug)]
+pub struct Job {
+    pub(super) channel: ChannelId,
+    pub(super) file: String,
+    pub(super) task: Task,
+}
+
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Append and sync. Behind `whole` there may be the rest of an earlier try, which is cut off first.
+    Append {
+        bytes: Vec<u8>,
+        whole: Option<u64>,
+        begins: bool,
+        entries: Vec<Key>,
+        last: Option<(Key, BootId)>,
+        notes: usize,
+    },
+    /// Read the entries behind a key.
+    Read { after: Key, left: BTreeSet<Key> },
+    /// Remove a file whose entries have all left.
+    Remove,
+    /// Write a segment anew with its neighbours merged.
+    Thin { within: Duration, left: BTreeSet<Key> },
+    /// Append to the file of doubtful entries, and sync.
+    Aside { bytes: Vec<u8>, notes: usize },
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub struct Outcome {
+    pub(super) job: Job,
+    pub(super) result: io::Result<Done>,
+}
+
+#[derive(Debug)]
+pub(super) enum Done {
+    Written,
+    Entries { read: Vec<(BootId, Kept)>, is_last: bool },
+    Thinned { bytes: u64, waiting: usize, merged: usize },
+}
+
+/// The file of doubtful entries is halved when it has so many bytes.
+const DOUBTFUL: u64 = 256 << 10;
+
+impl Job {
+    /// Does it. It may take seconds.
+    pub fn perform(self, card: &dyn Storage) -> Outcome {
+        let result = self.try_to(card);
+        Outcome { job: self, result }
+    }
+
+    fn try_to(&self, card: &dyn Storage) -> io::Result<Done> {
+        let file = self.file.as_str();
+        match &self.task {
+            Task::Append { bytes, whole, .. } => {
+                match whole {
+                    Some(0) => card.remove(file)?,
+                    Some(whole) => card.truncate(file, *whole)?,
+                    None => {}
+                }
+                card.append(file, bytes)?;
+                card.sync(file)?;
+                Ok(Done::Written)
+            }
+            Task::Read { after, left } => {
+                let bytes = card.read(file)?;
+                let mut behind = segment::entries(&bytes, *after).filter(|(_, kept)| !left.contains(&kept.key));
+                let read: Vec<_> = behind.by_ref().take(AHEAD).collect();
+                Ok(Done::Entries { read, is_last: behind.next().is_none() })
+            }
+            Task::Remove => card.remove(file).map(|()| Done::Written),
+            Task::Thin { within, left } => {
+                let before = card.read(file)?;
+                let (bytes, waiting, merged) = segment::thinned(&before, *within, |key| left.contains(&key));
+                if merged > 0 {
+                    card.replace(file, &bytes, true)?;
+                }
+                let bytes = if merged > 0 { bytes.len() } else { before.len() };
+                Ok(Done::Thinned { bytes: bytes as u64, waiting, merged })
+            }
+            Task::Aside { bytes, .. } => {
+                let before = match card.read(file) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+                    before => before?,
+                };
+                if before.len() as u64 + bytes.len() as u64 > DOUBTFUL {
+                    card.replace(file, &newer_half(&before, bytes), true)?;
+                } else {
+                    card.append(file, bytes)?;
+                    card.sync(file)?;
+                }
+                Ok(Done::Written)
+            }
+        }
+    }
+}
+
+/// What is kept of the doubtful entries when there is no more room, with the new ones.
+fn newer_half(before: &[u8], added: &[u8]) -> Vec<u8> {
+    let notes = crate::spool::note::read(before).notes;
+    let entries = notes.into_iter().filter(|(_, note)| matches!(note, Note::Aside(_))).collect::<Vec<_>>();
+    let half = entries.len() / 2;
+    let mut bytes = segment::told_in(entries.into_iter().skip(half));
+    bytes.extend_from_slice(added);
+    bytes
+}

@@ -1,0 +1,348 @@
+//! The spool on two logs: the runtime directory's at once, the card's when entries stay. The format, the recovery and the
+//! reasoning about crashes stand in [`crate::spool`].
+//!
+//! [`DiskSpool`] never waits for the card. [`DiskSpool::job`] says what is to be done there, whoever owns the disk's thread
+//! does it ([`Job::perform`]), and [`DiskSpool::done`] takes the outcome. One job is open at a time.
+
+mod fast;
+mod job;
+mod jobs;
+mod queue;
+mod recovery;
+mod segment;
+mod times;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::entry::{ChannelId, Draft};
+use crate::spool::note::{Kept, Note, Time};
+use crate::spool::storage::Storage;
+use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, Tell, Waiting};
+use crate::time::{BootId, Mono, Now, Utc};
+
+use fast::FastLog;
+use queue::{Held, Queue};
+
+pub use job::{Job, Outcome};
+pub use recovery::{Found, Listed, State, survey};
+
+/// Waiting entries of all channels on disk.
+pub struct DiskSpool {
+    policy: Policy,
+    boot: BootId,
+    queues: BTreeMap<ChannelId, Queue>,
+    next: Key,
+    believed: bool,
+    fast: FastLog,
+    card: Card,
+    stopping: bool,
+    /// The last time that anybody told.
+    seen: Mono,
+    counts: Counts,
+    told: Vec<Tell>,
+    bell: Box<dyn Fn() + Send>,
+}
+
+/// The state directory, as far as the spool knows it.
+#[derive(Debug, Default)]
+struct Card {
+    /// That it cannot be written was told.
+    trouble: bool,
+    /// After a failure it is left alone until then.
+    retry_at: Option<Mono>,
+    /// The file that a job works on.
+    busy: Option<String>,
+}
+
+impl DiskSpool {
+    /// Reads what an earlier run left in the runtime directory (`fast`) and on the card (`card`), mends what is torn, and goes
+    /// on from there. `bell` is rung when [`DiskSpool::job`] has something that does not wait for a time.
+    ///
+    /// What cannot be read is told and set aside: the daemon starts in any case.
+    pub fn open(
+        channels: impl IntoIterator<Item = (ChannelId, Backlog)>,
+        policy: Policy,
+        boot: BootId,
+        fast: Arc<dyn Storage>,
+        card: &dyn Storage,
+        bell: Box<dyn Fn() + Send>,
+    ) -> (Self, Found) {
+        let mut recovered = recovery::recover(boot, &*fast, card, true);
+        for (id, backlog) in channels {
+            recovered.queues.entry(id).or_insert_with(|| Queue::new(id, backlog)).backlog = backlog;
+        }
+        let mut spool = Self {
+            policy,
+            boot,
+            queues: recovered.queues,
+            next: recovered.next,
+            believed: recovered.believed,
+            fast: FastLog::new(fast),
+            card: Card::default(),
+            stopping: false,
+            seen: Mono::default(),
+            counts: Counts::default(),
+            told: Vec::new(),
+            bell,
+        };
+        spool.write_anew();
+        (spool, recovered.found)
+    }
+
+    /// Whether the wall clock is believed: an earlier run of this boot may have found it right.
+    pub const fn is_synchronised(&self) -> bool {
+        self.believed
+    }
+
+    /// The end of the last draft of this boot that was taken from a channel: what ended before it is here already.
+    pub fn last_end(&self, channel: ChannelId) -> Option<Mono> {
+        self.queues.get(&channel)?.last_end
+    }
+
+    /// From now on everything is written to the card as fast as it goes.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.card.retry_at = None;
+        (self.bell)();
+    }
+
+    /// Adds to the runtime directory's log; where that fails, memory is all there is until it works again.
+    fn note(&mut self, boot: BootId, notes: &[Note]) {
+        if !self.fast.is_stale() {
+            let written = self.fast.add(boot, notes);
+            self.tell_fast(written);
+        }
+        if self.fast.wants_anew() {
+            self.write_anew();
+        }
+    }
+
+    fn write_anew(&mut self) {
+        let mut notes = vec![(self.boot, Note::Next(self.next))];
+        if self.believed {
+            notes.push((self.boot, Note::Believed));
+        }
+        for (id, queue) in &self.queues {
+            notes.push((self.boot, Note::Latest(*id, queue.latest, queue.last_end)));
+            notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, Note::Began(*id, *boot, *began))));
+            notes.extend(queue.restamped.iter().map(|(key, at)| (self.boot, Note::Restamped(*key, *at))));
+            notes.extend(queue.unnoted.iter().filter(|(_, note)| matches!(note, Note::Settled(_))).cloned());
+            let unwritten = queue.held.values().filter(|held| !held.on_card);
+            notes.extend(unwritten.map(|held| (held.boot, Note::Entry(held.kept.clone()))));
+            notes.extend(queue.aside.iter().cloned());
+        }
+        let written = self.fast.write_anew(notes);
+        self.tell_fast(written);
+    }
+
+    fn tell_fast(&mut self, written: std::io::Result<()>) {
+        let failed = written.err();
+        if self.fast.changes_trouble(failed.is_some()) {
+            self.told.push(Tell::Runtime(failed.map(|error| error.to_string())));
+        }
+    }
+
+    fn held(&mut self, key: Key) -> Option<(ChannelId, &mut Queue)> {
+        let (id, queue) = self.queues.iter_mut().find(|(_, queue)| queue.held.contains_key(&key))?;
+        Some((*id, queue))
+    }
+
+    /// Takes an entry out for good.
+    fn remove(&mut self, key: Key) -> Option<Held> {
+        let now = self.seen;
+        let (_, queue) = self.held(key)?;
+        let held = queue.remove(now, key)?;
+        let rings = queue.is_low() || queue.segments.front().is_some_and(|segment| segment.waiting == 0);
+        if rings {
+            (self.bell)();
+        }
+        Some(held)
+    }
+
+    /// Makes room by dropping the oldest. Returns how many.
+    fn make_room(&mut self, channel: ChannelId) -> usize {
+        let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
+        let before = queue.waiting();
+        let busy = self.card.busy.as_deref();
+        while queue.is_memory_full() || queue.bytes() > queue.backlog.max_size {
+            let on_card = queue.segments.front().filter(|_| !queue.is_memory_full());
+            let went = match on_card {
+                Some(segment) if Some(segment.file.as_str()) == busy => false,
+                Some(_) => queue.drop_segment(),
+                None => queue.drop_unwritten(),
+            };
+            if !went {
+                break;
+            }
+        }
+        let dropped = before - queue.waiting();
+        if dropped > 0 {
+            // What was dropped must not come back from the log, and what is on its way has no other place now.
+            self.write_anew();
+            (self.bell)();
+        }
+        self.counts.dropped_for_size += dropped as u64;
+        dropped
+    }
+}
+
+impl Spool for DiskSpool {
+    fn push(&mut self, now: Now, draft: Draft) -> Pushed {
+        self.seen = now.mono;
+        self.counts.pushed += 1;
+        let key = self.next;
+        self.next = Key(key.0 + 1);
+        let (boot, believed, channel) = (self.boot, self.believed, draft.channel);
+        let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+        queue.last_end = queue.last_end.max(Some(draft.end));
+        let created_at = believed.then(|| queue.give_time(now, draft.end));
+        let time = created_at.map_or_else(|| Time::Claimed(now.utc_at(draft.end)), Time::Known);
+        if created_at.is_none() {
+            queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
+        }
+        let kept = Kept { key, since: now.mono, time, draft };
+        queue.held.insert(key, Held { kept: kept.clone(), boot, taken: false, on_card: false });
+        self.note(boot, &[Note::Entry(kept)]);
+        let dropped = self.make_room(channel);
+        if self.policy.durability == Durability::Always {
+            (self.bell)();
+        }
+        Pushed { created_at, dropped }
+    }
+
+    fn synchronised(&mut self, now: Now) {
+        self.seen = now.mono;
+        if std::mem::replace(&mut self.believed, true) {
+            return;
+        }
+        let boot = self.boot;
+        let mut notes = vec![Note::Believed];
+        for (id, queue) in &mut self.queues {
+            for (of, began) in times::resolve(queue, boot, now) {
+                notes.push(Note::Began(*id, of, began));
+            }
+        }
+        self.note(boot, &notes);
+        (self.bell)();
+    }
+
+    fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
+        let queue = self.queues.get(&channel)?;
+        let (key, held) = queue.oldest()?;
+        Some(Waiting { key, entry: queue.entry(held)?, since: self.since(held) })
+    }
+
+    fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting> {
+        let queue = self.queues.get(&channel)?;
+        let (key, held) = queue.live(self.boot, since)?;
+        Some(Waiting { key, entry: queue.entry(held)?, since: held.kept.since })
+    }
+
+    fn take(&mut self, key: Key) {
+        let Some((_, queue)) = self.held(key) else { return };
+        queue.held.get_mut(&key).expect("found by it").taken = true;
+        if queue.is_low() {
+            (self.bell)();
+        }
+    }
+
+    fn confirm(&mut self, key: Key) {
+        if self.remove(key).is_some() {
+            self.counts.confirmed += 1;
+        } else {
+            let (now, boot) = (self.seen, self.boot);
+            let Some(queue) = self.queues.values_mut().find(|queue| queue.doubtful.contains(&key)) else { return };
+            queue.doubtful.remove(&key);
+            queue.tell_aside(now, boot, Note::Settled(key));
+            self.counts.doubtful = self.counts.doubtful.saturating_sub(1);
+            self.counts.confirmed += 1;
+        }
+        self.note(self.boot, &[Note::Settled(key)]);
+    }
+
+    fn set_aside(&mut self, key: Key) {
+        let now = self.seen;
+        let Some(held) = self.remove(key) else { return };
+        self.counts.doubtful += 1;
+        let queue = self.queues.get_mut(&held.kept.draft.channel).expect("it was there");
+        let mut kept = held.kept;
+        if let Some(began) = queue.began_of(held.boot)
+            && let Time::Claimed(_) = kept.time
+        {
+            kept.time = Time::Known(began.time_of(kept.draft.end));
+        }
+        queue.tell_aside(now, held.boot, Note::Aside(kept.clone()));
+        queue.doubtful.insert(key);
+        self.note(held.boot, &[Note::Settled(key), Note::Aside(kept)]);
+    }
+
+    fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
+        let (now, boot) = (self.seen, self.boot);
+        let (_, queue) = self.held(key)?;
+        let from = queue.time_of(queue.held.get(&key)?)?;
+        let at = times::free_second(queue, from, taken);
+        queue.latest = queue.latest.max(Some(at));
+        let held = queue.held.get_mut(&key).expect("looked at above");
+        held.kept.time = Time::Known(at);
+        if held.on_card {
+            queue.restamped.insert(key, at);
+            queue.tell(now, boot, Note::Restamped(key, at));
+        }
+        self.note(boot, &[Note::Restamped(key, at)]);
+        Some(at)
+    }
+
+    fn expire(&mut self, now: Now, channel: ChannelId) -> usize {
+        self.seen = now.mono;
+        let (boot, believed) = (self.boot, self.believed);
+        let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
+        let keep = queue.backlog.keep;
+        let mut old = Vec::new();
+        while let Some((key, held)) = queue.oldest() {
+            let age = if held.boot == boot {
+                now.mono.since(held.kept.since)
+            } else {
+                // What an earlier boot left is at least as old as this one, and as its time says where that is known.
+                let by_time = queue.time_of(held).filter(|_| believed).map(|at| now.utc.since(at));
+                by_time.unwrap_or_default().max(now.mono.since_boot())
+            };
+            if age <= keep {
+                break;
+            }
+            queue.remove(now.mono, key);
+            old.push(Note::Settled(key));
+        }
+        if queue.is_low() {
+            (self.bell)();
+        }
+        self.counts.dropped_for_age += old.len() as u64;
+        if !old.is_empty() {
+            self.note(boot, &old);
+        }
+        old.len()
+    }
+
+    fn waiting(&self, channel: ChannelId) -> usize {
+        self.queues.get(&channel).map_or(0, Queue::waiting)
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts
+    }
+}
+
+impl DiskSpool {
+    /// When an entry was pushed, on the clock of this boot.
+    fn since(&self, held: &Held) -> Mono {
+        if held.boot == self.boot { held.kept.since } else { Mono::default() }
+    }
+
+    /// What went wrong with the directories, or works again, since this was last asked.
+    pub fn told(&mut self) -> Vec<Tell> {
+        std::mem::take(&mut self.told)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,399 @@
+//! One channel's waiting entries: which of them are in memory, and which only on the card.
+//!
+//! In memory are those that are not on the card yet, those that are taken, the oldest (so that the uplink finds them at
+//! once) and the newest (which may still be live). Between the oldest and the newest there may be a gap that only the
+//! card holds; [`Queue::head`] is where it begins.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::entry::{ChannelId, Entry};
+use crate::spool::disk::segment::{self, Segment};
+use crate::spool::note::{Began, Kept, Note, Time};
+use crate::spool::{Backlog, Key};
+use crate::time::{BootId, Mono, Now, Utc};
+
+/// Entries that are read ahead from the card.
+pub(super) const AHEAD: usize = 32;
+/// With fewer than these the next ones are read.
+const LOW: usize = 8;
+/// The newest entries stay in memory: they may be live.
+const NEWEST: usize = 16;
+/// What a channel may take in memory while the card cannot be written.
+const CARDLESS: u64 = 4 << 20;
+/// The resolution of an entry's time.
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// An entry in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Held {
+    pub(super) kept: Kept,
+    pub(super) boot: BootId,
+    pub(super) taken: bool,
+    pub(super) on_card: bool,
+}
+
+/// Entries of one boot that were pushed before anybody knew the time, oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Untimed {
+    pub(super) boot: BootId,
+    pub(super) first: Mono,
+    pub(super) last: Mono,
+    /// When the boot began by the wall clock that nobody believed.
+    pub(super) claimed: Utc,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) id: ChannelId,
+    pub(super) backlog: Backlog,
+    pub(super) held: BTreeMap<Key, Held>,
+    /// All entries up to this one are in memory; `None` where all are.
+    pub(super) head: Option<Key>,
+    /// The channel's log, oldest first.
+    pub(super) segments: VecDeque<Segment>,
+    /// The last entry that was written to the card.
+    pub(super) written: Key,
+    /// When boots began, as far as entries of theirs need it.
+    pub(super) began: Vec<(BootId, Began)>,
+    pub(super) untimed: Vec<Untimed>,
+    /// New times of entries whose record on the card has the old one.
+    pub(super) restamped: BTreeMap<Key, Utc>,
+    /// Entries on the card, not in memory, that have left: by a receipt of an earlier run.
+    pub(super) left: BTreeSet<Key>,
+    /// What the card is to be told with the next group, and since when.
+    pub(super) unnoted: Vec<(BootId, Note)>,
+    pub(super) unnoted_since: Mono,
+    /// The card must be told a boot's beginning before entries get their times by it.
+    pub(super) hushed: bool,
+    /// Entries are being written to the card.
+    pub(super) writing: bool,
+    /// The latest time that was given.
+    pub(super) latest: Option<Utc>,
+    /// The end of the last draft of this boot.
+    pub(super) last_end: Option<Mono>,
+    /// Files that hold nothing any more: dropped for size.
+    pub(super) removals: Vec<String>,
+    /// Doubtful entries on their way to the card, or late receipts of such.
+    pub(super) aside: Vec<(BootId, Note)>,
+    /// Doubtful ones that a late echo may still settle.
+    pub(super) doubtful: BTreeSet<Key>,
+}
+
+impl Queue {
+    pub(super) fn new(id: ChannelId, backlog: Backlog) -> Self {
+        Self {
+            id,
+            backlog,
+            held: BTreeMap::new(),
+            head: None,
+            segments: VecDeque::new(),
+            written: Key(0),
+            began: Vec::new(),
+            untimed: Vec::new(),
+            restamped: BTreeMap::new(),
+            left: BTreeSet::new(),
+            unnoted: Vec::new(),
+            unnoted_since: Mono::default(),
+            hushed: false,
+            writing: false,
+            latest: None,
+            last_end: None,
+            removals: Vec::new(),
+            aside: Vec::new(),
+            doubtful: BTreeSet::new(),
+        }
+    }
+
+    /// Entries that wait, on the card and in memory.
+    pub(super) fn waiting(&self) -> usize {
+        let on_card: usize = self.segments.iter().map(|segment| segment.waiting).sum();
+        on_card + self.held.values().filter(|held| !held.on_card).count()
+    }
+
+    /// Entries that only the card holds.
+    pub(super) fn gap(&self) -> usize {
+        let on_card: usize = self.segments.iter().map(|segment| segment.waiting).sum();
+        on_card - self.held.values().filter(|held| held.on_card).count()
+    }
+
+    /// What the channel's entries take, on the card and in memory.
+    pub(super) fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.unwritten_bytes()
+    }
+
+    /// Entries that are still to be written to the card. One whose segment is gone stays in memory and in the runtime
+    /// directory: the card's log is in the order of the keys.
+    pub(super) fn unwritten(&self) -> impl Iterator<Item = (&Key, &Held)> {
+        self.held.range(Key(self.written.0 + 1)..).filter(|(_, held)| !held.on_card)
+    }
+
+    pub(super) fn unwritten_bytes(&self) -> u64 {
+        self.held.values().filter(|held| !held.on_card).map(size_of_held).sum()
+    }
+
+    /// Whether memory holds all that it may while the card takes nothing.
+    pub(super) fn is_memory_full(&self) -> bool {
+        self.unwritten_bytes() > CARDLESS
+    }
+
+    /// The oldest entry in memory that is not taken, fits, and stands before the gap.
+    pub(super) fn oldest(&self) -> Option<(Key, &Held)> {
+        let before_gap = |key: &Key| self.head.is_none_or(|head| *key <= head);
+        let mut held = self.held.iter().take_while(|(key, _)| before_gap(key));
+        held.find(|(_, held)| !held.taken).map(|(key, held)| (*key, held))
+    }
+
+    /// The oldest entry of this boot that is not taken and was pushed at `since` or later.
+    pub(super) fn live(&self, boot: BootId, since: Mono) -> Option<(Key, &Held)> {
+        let lately = self.held.iter().rev().take_while(|(_, held)| held.boot == boot && held.kept.since >= since);
+        lately.filter(|(_, held)| !held.taken).last().map(|(key, held)| (*key, held))
+    }
+
+    /// The entry as it is sent; `None` while it has no time.
+    pub(super) fn entry(&self, held: &Held) -> Option<Entry> {
+        let began = self.began_of(held.boot);
+        if matches!(held.kept.time, Time::Claimed(_)) && held.on_card && self.hushed {
+            return None;
+        }
+        held.kept.entry(began)
+    }
+
+    pub(super) fn began_of(&self, boot: BootId) -> Option<&Began> {
+        self.began.iter().find(|(known, _)| *known == boot).map(|(_, began)| began)
+    }
+
+    /// The time of an entry as far as it is known.
+    pub(super) fn time_of(&self, held: &Held) -> Option<Utc> {
+        match held.kept.time {
+            Time::Known(at) => Some(at),
+            Time::Claimed(_) => self.began_of(held.boot).map(|began| began.time_of(held.kept.draft.end)),
+        }
+    }
+
+    /// Whether the next entries must be read from the card.
+    pub(super) fn is_low(&self) -> bool {
+        let Some(head) = self.head else { return false };
+        let ready = self.held.range(..=head).filter(|(_, held)| !held.taken).count();
+        ready < LOW && self.gap() > 0
+    }
+
+    /// The segment in which the gap begins.
+    pub(super) fn next_to_read(&self) -> Option<&Segment> {
+        let head = self.head?;
+        self.segments.iter().find(|segment| segment.last > head)
+    }
+
+    /// Takes what was read from the card: now everything up to `head` is in memory.
+    pub(super) fn read_ahead(&mut self, head: Key, read: Vec<(BootId, Kept)>) {
+        for (boot, mut kept) in read {
+            // Its receipt, or a word from the newest, may have come while it was read.
+            if self.left.contains(&kept.key) || self.held.contains_key(&kept.key) {
+                continue;
+            }
+            if let Some(at) = self.restamped.get(&kept.key) {
+                kept.time = Time::Known(*at);
+            }
+            self.held.insert(kept.key, Held { kept, boot, taken: false, on_card: true });
+        }
+        self.head = Some(head);
+        self.close_gap();
+    }
+
+    /// Where nothing is left in the gap there is none.
+    pub(super) fn close_gap(&mut self) {
+        if self.head.is_some() && self.gap() == 0 {
+            self.head = None;
+            self.left.clear();
+        }
+    }
+
+    /// Leaves to the card what need not be in memory.
+    pub(super) fn forget(&mut self) {
+        let free = |held: &Held| held.on_card && !held.taken;
+        let newest = self.held.keys().rev().nth(NEWEST - 1).copied();
+        let Some(newest) = newest else { return };
+        let head = match self.head {
+            Some(head) => head,
+            None => match self.held.iter().filter(|(_, held)| free(held)).map(|(key, _)| *key).nth(AHEAD * 2) {
+                Some(key) => key,
+                None => return,
+            },
+        };
+        let in_gap = |key: &Key, held: &Held| *key > head && *key < newest && free(held);
+        if self.held.iter().any(|(key, held)| in_gap(key, held)) {
+            self.head = Some(head);
+            self.held.retain(|key, held| !in_gap(key, held));
+        }
+    }
+
+    /// Takes an entry out that has left. Returns it; one that is on the card is noted to have left.
+    pub(super) fn remove(&mut self, now: Mono, key: Key) -> Option<Held> {
+        let held = self.held.remove(&key)?;
+        self.restamped.remove(&key);
+        if held.on_card
+            && let Some(segment) = self.segments.iter_mut().find(|segment| segment.holds(key))
+        {
+            segment.waiting = segment.waiting.saturating_sub(1);
+        }
+        // One that is just being written may be on the card in a moment.
+        if held.on_card || self.writing {
+            self.tell(now, held.boot, Note::Settled(key));
+        }
+        Some(held)
+    }
+
+    /// Something that the card is to be told with the next group.
+    pub(super) fn tell(&mut self, now: Mono, boot: BootId, note: Note) {
+        self.begin_group(now);
+        self.unnoted.push((boot, note));
+    }
+
+    /// Something for the file of doubtful entries.
+    pub(super) fn tell_aside(&mut self, now: Mono, boot: BootId, note: Note) {
+        self.begin_group(now);
+        self.aside.push((boot, note));
+    }
+
+    fn begin_group(&mut self, now: Mono) {
+        if self.unnoted.is_empty() && self.aside.is_empty() {
+            self.unnoted_since = now;
+        }
+    }
+
+    /// The time of a draft that ended at `end`, after every time that the channel had.
+    pub(super) fn give_time(&mut self, now: Now, end: Mono) -> Utc {
+        let rounded = Utc::from_seconds((now.utc_at(end) + SECOND / 2).seconds());
+        let at = self.latest.map_or(rounded, |latest| rounded.max(latest + SECOND));
+        self.latest = Some(at);
+        at
+    }
+
+    /// Notes that an entry was pushed without a time.
+    pub(super) fn note_untimed(&mut self, boot: BootId, end: Mono, claimed: Utc) {
+        let claimed = claimed - end.since_boot();
+        match self.untimed.iter_mut().find(|run| run.boot == boot) {
+            Some(run) => {
+                run.first = run.first.min(end);
+                run.last = run.last.max(end);
+                run.claimed = claimed;
+            }
+            None => self.untimed.push(Untimed { boot, first: end, last: end, claimed }),
+        }
+    }
+
+    /// Drops the oldest segment: the entries that are not taken are gone, those that are go back to memory. Returns whether
+    /// there was one.
+    pub(super) fn drop_segment(&mut self) -> bool {
+        let Some(segment) = self.segments.pop_front() else { return false };
+        let inside: Vec<Key> = self.held.range(segment.first..=segment.last).map(|(key, _)| *key).collect();
+        for key in inside {
+            match self.held.get_mut(&key) {
+                Some(held) if held.taken => held.on_card = false,
+                _ => _ = self.held.remove(&key),
+            }
+        }
+        self.left.retain(|key| *key > segment.last);
+        self.restamped.retain(|key, _| *key > segment.last);
+        if self.head.is_some_and(|head| head < segment.last) {
+            self.head = Some(segment.last);
+        }
+        self.removals.push(segment.file);
+        self.close_gap();
+        true
+    }
+
+    /// Drops the oldest entry that is neither taken nor on the card, but for the newest. Returns whether there was one.
+    pub(super) fn drop_unwritten(&mut self) -> bool {
+        let newest = self.held.keys().next_back().copied();
+        let free = |(key, held): &(&Key, &Held)| !held.taken && !held.on_card && Some(**key) != newest;
+        let oldest = self.held.iter().find(free).map(|(key, _)| *key);
+        oldest.is_some_and(|key| self.held.remove(&key).is_some())
+    }
+
+    /// Goes on without a segment that cannot be read. Returns how many entries are missing: memory has the others.
+    pub(super) fn pass_over(&mut self, file: &str) -> Option<usize> {
+        let place = self.segments.iter().position(|segment| segment.file == file)?;
+        let segment = self.segments.remove(place)?;
+        let mut missing = segment.waiting;
+        for (_, held) in self.held.range_mut(segment.first..=segment.last).filter(|(_, held)| held.on_card) {
+            held.on_card = false;
+            missing -= 1;
+        }
+        if self.head.is_some_and(|head| head < segment.last) {
+            self.head = Some(segment.last);
+        }
+        self.close_gap();
+        Some(missing)
+    }
+
+    /// A segment that a job worked on: it is not dropped meanwhile.
+    pub(super) fn segment(&mut self, file: &str) -> &mut Segment {
+        let segment = self.segments.iter_mut().find(|segment| segment.file == file);
+        segment.expect("a segment that is worked on stays")
+    }
+
+    /// Puts a new segment behind the others, if it is one.
+    pub(super) fn begin_segment(&mut self, file: &str, begins: bool) {
+        if begins {
+            let (channel, first) = segment::parse(file).expect("a name of our own");
+            self.segments.push_back(Segment::new(channel, first));
+        }
+    }
+
+    /// Entries, and so many notes, were written to a segment.
+    pub(super) fn written(
+        &mut self,
+        file: &str,
+        bytes: u64,
+        entries: &[Key],
+        last: Option<(Key, BootId)>,
+        notes: usize,
+    ) {
+        // One that is gone had its receipt while it was written, and the card will be told.
+        let mut waiting = 0;
+        for key in entries {
+            if let Some(held) = self.held.get_mut(key) {
+                held.on_card = true;
+                waiting += 1;
+            }
+        }
+        let segment = self.segment(file);
+        segment.bytes += bytes;
+        segment.waiting += waiting;
+        segment.torn = false;
+        if let Some((last, boot)) = last {
+            segment.last = last;
+            segment.boot = boot;
+            self.written = last;
+        }
+        self.unnoted.drain(..notes);
+        self.hushed = false;
+        self.forget();
+    }
+
+    /// A file is gone.
+    pub(super) fn removed(&mut self, file: &str) {
+        self.removals.retain(|known| known != file);
+        self.segments.retain(|segment| segment.file != file);
+        if self.segments.is_empty() {
+            // Nothing is left there that a word could be about.
+            self.unnoted.clear();
+            self.restamped.clear();
+            self.left.clear();
+            let held = &self.held;
+            self.began.retain(|(boot, _)| held.values().any(|held| held.boot == *boot));
+        }
+    }
+
+    /// Whether a new segment is begun with the next write.
+    pub(super) fn begins_segment(&self) -> bool {
+        self.segments.back().is_none_or(|last| last.bytes >= segment::largest(&self.backlog))
+    }
+}
+
+/// What an entry takes in memory.
+fn size_of_held(held: &Held) -> u64 {
+    let text = held.kept.draft.status.as_ref().map_or(0, String::capacity);
+    (size_of::<(Key, Held)>() + text) as u64
+}

@@ -1,0 +1,387 @@
+//! Start-up: what an earlier run left becomes the spool's state again.
+//!
+//! The runtime directory's log is read first: it knows of receipts that the card was not told yet. Then each channel's
+//! segments, oldest first. A torn end is cut. A segment with damage inside is copied aside as `*.bad`, for people to look
+//! at, and written anew with the records that are whole; one that cannot be read at all is left alone.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+
+use crate::entry::{ChannelId, Entry};
+use crate::spool::disk::fast;
+use crate::spool::disk::queue::{Held, Queue};
+use crate::spool::disk::segment::{self, BAD, Segment, told_in};
+use crate::spool::note::{self, Began, Kept, Note, Time};
+use crate::spool::storage::Storage;
+use crate::spool::{Backlog, Key};
+use crate::time::{BootId, Mono, Utc};
+
+/// What was found at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Entries that wait, by channel.
+    pub waiting: BTreeMap<ChannelId, usize>,
+    /// Files whose end was torn by a crash, and was cut off.
+    pub torn: usize,
+    /// Files with damage inside, which were copied aside; what was whole in them goes on.
+    pub bad: Vec<String>,
+    /// Files or directories that could not be read or mended, with the reason.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// The state that was read.
+pub(super) struct Recovered {
+    pub(super) queues: BTreeMap<ChannelId, Queue>,
+    pub(super) next: Key,
+    /// This boot's clock was found right already.
+    pub(super) believed: bool,
+    pub(super) found: Found,
+}
+
+/// An entry as `gatepost spool list` shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Its place.
+    pub key: Key,
+    /// The entry. Where its time is not known, that is the time that the clock claimed.
+    pub entry: Entry,
+    /// What it waits for.
+    pub state: State,
+}
+
+/// What an entry waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its receipt.
+    Waits,
+    /// The clock, and then its receipt.
+    Untimed,
+    /// Nothing: it was sent several times without an echo.
+    Doubtful,
+}
+
+/// Reads both directories. With `repair` what is torn or damaged on the card is mended.
+pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repair: bool) -> Recovered {
+    let mut reading = Reading { boot, card, repair, found: Found::default(), next: Key(1), believed: false };
+    let mut queues: BTreeMap<ChannelId, Queue> = BTreeMap::new();
+    let mut told = Told::default();
+    reading.read_fast(fast, &mut told, &mut queues);
+    reading.read_card(&mut told, &mut queues);
+    for (held, channel) in told.waiting.into_values() {
+        let queue = queue_of(&mut queues, channel);
+        queue.held.insert(held.kept.key, held);
+    }
+    for queue in queues.values_mut() {
+        finish(queue);
+    }
+    let Reading { mut found, next, believed, .. } = reading;
+    found.waiting =
+        queues.iter().map(|(id, queue)| (*id, queue.waiting())).filter(|(_, waiting)| *waiting > 0).collect();
+    Recovered { queues, next, believed, found }
+}
+
+/// All entries that wait or are doubtful, in the order of their channels; nothing is changed, so that a daemon may be running.
+pub fn survey(fast: &dyn Storage, card: &dyn Storage) -> (Vec<Listed>, Found) {
+    let recovered = recover(BootId::default(), fast, card, false);
+    let mut listed = Vec::new();
+    for (id, queue) in recovered.queues {
+        let mut entries: BTreeMap<Key, (BootId, Kept)> = BTreeMap::new();
+        for segment in &queue.segments {
+            let bytes = card.read(&segment.file).unwrap_or_default();
+            let waits = |kept: &Kept| !queue.left.contains(&kept.key);
+            let read = segment::entries(&bytes, Key(0)).filter(|(_, kept)| waits(kept));
+            entries.extend(read.map(|(boot, kept)| (kept.key, (boot, kept))));
+        }
+        entries.extend(queue.held.iter().map(|(key, held)| (*key, (held.boot, held.kept.clone()))));
+        for (key, (boot, mut kept)) in entries {
+            if let Some(at) = queue.restamped.get(&key) {
+                kept.time = Time::Known(*at);
+            }
+            let timed = kept.entry(queue.began_of(boot));
+            let state = if timed.is_some() { State::Waits } else { State::Untimed };
+            listed.push(Listed { key, entry: timed.unwrap_or_else(|| kept.claimed()), state });
+        }
+        let on_card = card.read(&segment::doubtful(id)).unwrap_or_default();
+        let asides = note::read(&on_card).notes.into_iter().chain(queue.aside.iter().cloned());
+        let mut doubtful: BTreeMap<Key, Kept> = BTreeMap::new();
+        for (_, note) in asides {
+            match note {
+                Note::Aside(kept) => _ = doubtful.insert(kept.key, kept),
+                Note::Settled(key) => _ = doubtful.remove(&key),
+                _ => {}
+            }
+        }
+        listed.extend(doubtful.into_values().map(|kept| Listed {
+            key: kept.key,
+            entry: kept.claimed(),
+            state: State::Doubtful,
+        }));
+    }
+    (listed, recovered.found)
+}
+
+impl Kept {
+    /// The entry with the time that it has, or else the one that the clock claimed.
+    fn claimed(self) -> Entry {
+        let (Time::Known(at) | Time::Claimed(at)) = self.time;
+        self.draft.stamped(at)
+    }
+}
+
+/// What the notes of all logs say together.
+#[derive(Default)]
+struct Told {
+    /// Entries of the runtime directory's log.
+    waiting: BTreeMap<Key, (Held, ChannelId)>,
+    settled: BTreeSet<Key>,
+    /// Those of them that the card knows of.
+    settled_on_card: BTreeSet<Key>,
+    restamped: BTreeMap<Key, Utc>,
+}
+
+struct Reading<'a> {
+    boot: BootId,
+    card: &'a dyn Storage,
+    repair: bool,
+    found: Found,
+    next: Key,
+    believed: bool,
+}
+
+impl Reading<'_> {
+    fn read_fast(&mut self, fast: &dyn Storage, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
+        let bytes = match fast.read(fast::FILE) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.found.unreadable.push((fast::FILE.to_owned(), error.to_string()));
+                }
+                return;
+            }
+        };
+        let read = note::read(&bytes);
+        if read.is_damaged {
+            self.found.bad.push(fast::FILE.to_owned());
+        } else if !read.is_whole {
+            self.found.torn += 1;
+        }
+        for (boot, note) in read.notes {
+            match note {
+                Note::Entry(kept) => {
+                    let channel = kept.draft.channel;
+                    let queue = queue_of(queues, channel);
+                    if boot == self.boot {
+                        queue.last_end = queue.last_end.max(Some(kept.draft.end));
+                    }
+                    self.next = self.next.max(Key(kept.key.0 + 1));
+                    told.waiting.insert(kept.key, (Held { kept, boot, taken: false, on_card: false }, channel));
+                }
+                Note::Settled(key) => {
+                    told.waiting.remove(&key);
+                    told.settled.insert(key);
+                }
+                Note::Aside(kept) => {
+                    let channel = kept.draft.channel;
+                    let queue = queue_of(queues, channel);
+                    queue.aside.push((boot, Note::Aside(kept)));
+                }
+                Note::Latest(channel, at, end) => {
+                    let queue = queue_of(queues, channel);
+                    queue.latest = queue.latest.max(at);
+                    if boot == self.boot {
+                        queue.last_end = queue.last_end.max(end);
+                    }
+                }
+                Note::Believed => self.believed |= boot == self.boot,
+                note => self.common(&note, told, queues),
+            }
+        }
+    }
+
+    /// What both logs may say.
+    fn common(&mut self, note: &Note, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
+        match note {
+            Note::Restamped(key, at) => {
+                // Both logs may tell of several; times only grow.
+                let latest = told.restamped.entry(*key).or_insert(*at);
+                *latest = (*at).max(*latest);
+                if let Some((held, _)) = told.waiting.get_mut(key) {
+                    held.kept.time = Time::Known(*at);
+                }
+            }
+            Note::Began(channel, of, began) => {
+                let queue = queue_of(queues, *channel);
+                know(queue, *of, *began);
+            }
+            Note::Next(key) => self.next = self.next.max(*key),
+            _ => {}
+        }
+    }
+
+    fn read_card(&mut self, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
+        let names = match self.card.list() {
+            Ok(names) => names,
+            Err(error) => {
+                self.found.unreadable.push(("the state directory".to_owned(), error.to_string()));
+                return;
+            }
+        };
+        let mut segments: Vec<(ChannelId, Key, String)> = Vec::new();
+        for name in names {
+            if let Some((channel, first)) = segment::parse(&name) {
+                segments.push((channel, first, name));
+            } else if let Some(channel) = segment::parse_doubtful(&name) {
+                queue_of(queues, channel);
+            }
+        }
+        segments.sort();
+        let mut on_card: HashMap<ChannelId, Vec<(Segment, Vec<Key>)>> = HashMap::new();
+        for (channel, first, name) in segments {
+            queue_of(queues, channel);
+            if let Some(read) = self.read_segment(channel, first, name, told, queues) {
+                on_card.entry(channel).or_default().push(read);
+            }
+        }
+        for (channel, segments) in on_card {
+            let queue = queues.get_mut(&channel).expect("made above");
+            for (mut segment, keys) in segments {
+                let (left, waiting): (Vec<Key>, Vec<Key>) =
+                    keys.into_iter().partition(|key| told.settled.contains(key));
+                for key in &waiting {
+                    told.waiting.remove(key);
+                }
+                queue.written = queue.written.max(waiting.last().copied().unwrap_or_default());
+                queue.written = queue.written.max(left.last().copied().unwrap_or_default());
+                for key in &left {
+                    if !told.settled_on_card.contains(key) {
+                        queue.unnoted.push((BootId::default(), Note::Settled(*key)));
+                    }
+                }
+                segment.waiting = waiting.len();
+                queue.left.extend(left);
+                queue.segments.push_back(segment);
+            }
+        }
+        for (key, at) in &told.restamped {
+            if let Some(queue) = queues.values_mut().find(|queue| queue.segments.iter().any(|it| it.holds(*key))) {
+                queue.restamped.insert(*key, *at);
+            }
+        }
+    }
+
+    fn read_segment(
+        &mut self,
+        channel: ChannelId,
+        first: Key,
+        file: String,
+        told: &mut Told,
+        queues: &mut BTreeMap<ChannelId, Queue>,
+    ) -> Option<(Segment, Vec<Key>)> {
+        let bytes = match self.card.read(&file) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.found.unreadable.push((file, error.to_string()));
+                return None;
+            }
+        };
+        let read = note::read(&bytes);
+        let mut segment = Segment { bytes: read.end, ..Segment::new(channel, first) };
+        if read.is_damaged {
+            let notes: Vec<_> = read.notes.clone();
+            self.mend_damage(&file, &bytes, &mut segment, notes);
+        } else if !read.is_whole {
+            self.found.torn += 1;
+            if self.repair
+                && let Err(error) = self.card.truncate(&file, read.end)
+            {
+                self.found.unreadable.push((file.clone(), error.to_string()));
+                segment.torn = true;
+            }
+        }
+        segment.file = file;
+        let mut keys = Vec::new();
+        for (boot, note) in read.notes {
+            let queue = queues.get_mut(&channel).expect("made by the caller");
+            queue.latest = queue.latest.max(segment::time_in(&note));
+            match note {
+                Note::Entry(kept) => {
+                    self.next = self.next.max(Key(kept.key.0 + 1));
+                    segment.last = segment.last.max(kept.key);
+                    segment.boot = boot;
+                    if let Time::Claimed(at) = kept.time {
+                        queue.note_untimed(boot, kept.draft.end, at);
+                    }
+                    keys.push(kept.key);
+                }
+                Note::Settled(key) => {
+                    told.settled.insert(key);
+                    told.settled_on_card.insert(key);
+                    told.waiting.remove(&key);
+                }
+                note => self.common(&note, told, queues),
+            }
+        }
+        Some((segment, keys))
+    }
+
+    /// Keeps a copy of a damaged segment for people, and goes on with what is whole.
+    fn mend_damage(&mut self, file: &str, bytes: &[u8], segment: &mut Segment, notes: Vec<(BootId, Note)>) {
+        self.found.bad.push(file.to_owned());
+        if !self.repair {
+            return;
+        }
+        let mended = told_in(notes);
+        let copied = self.card.replace(&format!("{file}{BAD}"), bytes, true);
+        match copied.and_then(|()| self.card.replace(file, &mended, true)) {
+            Ok(()) => segment.bytes = mended.len() as u64,
+            Err(error) => self.found.unreadable.push((file.to_owned(), error.to_string())),
+        }
+    }
+}
+
+fn queue_of(queues: &mut BTreeMap<ChannelId, Queue>, channel: ChannelId) -> &mut Queue {
+    queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()))
+}
+
+fn know(queue: &mut Queue, boot: BootId, began: Began) {
+    if queue.began_of(boot).is_none() {
+        queue.began.push((boot, began));
+    }
+}
+
+/// Puts together what was read of a channel.
+fn finish(queue: &mut Queue) {
+    let in_memory: Vec<(BootId, Mono, Utc)> = queue
+        .held
+        .values()
+        .filter_map(|held| match held.kept.time {
+            Time::Claimed(at) => Some((held.boot, held.kept.draft.end, at)),
+            Time::Known(_) => None,
+        })
+        .collect();
+    for (boot, end, at) in in_memory {
+        queue.note_untimed(boot, end, at);
+    }
+    let began = std::mem::take(&mut queue.began);
+    let known = |boot: BootId| began.iter().find(|(known, _)| *known == boot).map(|(_, began)| began);
+    let mut latest = queue.latest;
+    for held in queue.held.values() {
+        if let Time::Known(at) = held.kept.time {
+            latest = latest.max(Some(at));
+        }
+    }
+    queue.untimed.retain(|run| match known(run.boot) {
+        Some(began) => {
+            latest = latest.max(Some(began.time_of(run.last)));
+            false
+        }
+        None => true,
+    });
+    queue.latest = latest;
+    queue.began = began;
+    if queue.segments.iter().any(|segment| segment.waiting > 0) {
+        queue.head = Some(Key(0));
+    } else {
+        queue.left.clear();
+    }
+}

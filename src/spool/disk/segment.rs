@@ -1,0 +1,141 @@
+//! A segment: one file of a channel's log on the card.
+
+use std::time::Duration;
+
+use crate::entry::ChannelId;
+use crate::spool::note::{Kept, Note};
+use crate::spool::thin::{self, Neighbour};
+use crate::spool::{Backlog, Key, note};
+use crate::time::{BootId, Utc};
+
+/// A segment is closed when it has so many bytes: small enough to be read at once, large enough that a week's outage takes
+/// a few dozen files.
+const LARGEST: u64 = 64 << 10;
+/// Where the map keeps little, a quarter of it: the oldest segment is dropped as a whole.
+const SHARE: u64 = 4;
+
+/// What is known of a segment without reading it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Segment {
+    pub(super) file: String,
+    pub(super) first: Key,
+    pub(super) last: Key,
+    /// Bytes that are known to be whole. After a failed write the file may be longer.
+    pub(super) bytes: u64,
+    /// Its entries that still wait.
+    pub(super) waiting: usize,
+    /// The boot that its last entry was told in.
+    pub(super) boot: BootId,
+    /// It was thinned, or need not be.
+    pub(super) thinned: bool,
+    /// Behind `bytes` there may be the rest of a failed write.
+    pub(super) torn: bool,
+}
+
+impl Segment {
+    /// A segment that begins with this key.
+    pub(super) fn new(channel: ChannelId, first: Key) -> Self {
+        Self {
+            file: name(channel, first),
+            first,
+            last: first,
+            bytes: 0,
+            waiting: 0,
+            boot: BootId::default(),
+            thinned: false,
+            torn: false,
+        }
+    }
+
+    pub(super) fn holds(&self, key: Key) -> bool {
+        (self.first..=self.last).contains(&key)
+    }
+}
+
+/// How large a segment may grow.
+pub(super) fn largest(backlog: &Backlog) -> u64 {
+    LARGEST.min(backlog.max_size / SHARE)
+}
+
+const SUFFIX: &str = ".log";
+/// A segment that could not be read as a whole, for people to look at.
+pub(super) const BAD: &str = ".bad";
+
+/// The name of a segment: its channel, and its first key so that names sort as the entries do.
+pub(super) fn name(channel: ChannelId, first: Key) -> String {
+    format!("{channel}-{:016x}{SUFFIX}", first.0)
+}
+
+/// The channel and the first key of a segment's name.
+pub(super) fn parse(name: &str) -> Option<(ChannelId, Key)> {
+    let (channel, key) = name.strip_suffix(SUFFIX)?.split_once('-')?;
+    let key = (key.len() == 16).then(|| u64::from_str_radix(key, 16).ok()).flatten()?;
+    Some((ChannelId(channel.parse().ok()?), Key(key)))
+}
+
+/// The file of a channel's doubtful entries.
+pub(super) fn doubtful(channel: ChannelId) -> String {
+    format!("{channel}-doubtful{SUFFIX}")
+}
+
+/// The channel of such a file.
+pub(super) fn parse_doubtful(name: &str) -> Option<ChannelId> {
+    name.strip_suffix(SUFFIX)?.strip_suffix("-doubtful")?.parse().ok().map(ChannelId)
+}
+
+/// The entries of a segment behind a key, oldest first, with the boots that they were pushed in.
+pub(super) fn entries(bytes: &[u8], after: Key) -> impl Iterator<Item = (BootId, Kept)> {
+    note::read(bytes).notes.into_iter().filter_map(move |(boot, note)| match note {
+        Note::Entry(kept) if kept.key > after => Some((boot, kept)),
+        _ => None,
+    })
+}
+
+/// A segment with its neighbours merged: its bytes, how many entries it holds, and how many went away. What is not an entry
+/// stays. `left` says which entries have left.
+pub(super) fn thinned(bytes: &[u8], within: Duration, left: impl Fn(Key) -> bool) -> (Vec<u8>, usize, usize) {
+    let (mut entries, mut others) = (Vec::new(), Vec::new());
+    for (boot, note) in note::read(bytes).notes {
+        match note {
+            Note::Entry(kept) if left(kept.key) => {}
+            Note::Entry(kept) => entries.push((boot, kept)),
+            other => others.push((boot, other)),
+        }
+    }
+    let before = entries.len();
+    let neighbours = entries.into_iter().map(|(boot, Kept { key, since, time, draft })| {
+        let (at, clock) = match time {
+            note::Time::Known(at) => (at.millis(), None),
+            note::Time::Claimed(_) => (draft.end.millis(), Some(boot)),
+        };
+        Neighbour { key: (boot, key, since, time), at, clock, taken: false, draft }
+    });
+    let thin = thin::merge_neighbours(neighbours.collect(), within);
+    let kept = thin.len();
+    let merged = thin.into_iter().map(|Neighbour { key: (boot, key, since, time), draft, .. }| {
+        (boot, Note::Entry(Kept { key, since, time, draft }))
+    });
+    (told_in(others.into_iter().chain(merged)), kept, before - kept)
+}
+
+/// Notes as bytes, each in its boot.
+pub(super) fn told_in(notes: impl IntoIterator<Item = (BootId, Note)>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut told = None;
+    for (boot, note) in notes {
+        if told != Some(boot) {
+            told = Some(boot);
+            Note::Boot(boot).append(&mut bytes);
+        }
+        note.append(&mut bytes);
+    }
+    bytes
+}
+
+/// The latest time that a note gives to an entry.
+pub(super) fn time_in(note: &Note) -> Option<Utc> {
+    match note {
+        Note::Entry(Kept { time: note::Time::Known(at), .. }) | Note::Restamped(_, at) => Some(*at),
+        _ => None,
+    }
+}

@@ -1,0 +1,361 @@
+//! The spool on disks that are torn, flipped, filled, taken away, and left alone.
+
+mod faults;
+mod model;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::entry::{Cell, Cells, Form, Reduce};
+use crate::spool::storage::faulty::Faulty;
+
+const CHANNEL: ChannelId = ChannelId(7);
+const OTHER: ChannelId = ChannelId(8);
+/// 2026-11-22T08:00:00Z, the wall clock at the beginning of each boot.
+const EIGHT: i64 = 1_795_334_400;
+
+fn at(second: u64) -> Now {
+    let since = Duration::from_secs(second);
+    Now { mono: Mono::new(since), utc: Utc::from_seconds(EIGHT) + since }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "tests count small numbers")]
+fn draft(channel: ChannelId, second: u64) -> Draft {
+    let mut cells = Cells::default();
+    cells[0] = Some(Cell { value: second as f64 / 4.0, count: 4, reduce: Reduce::Mean, decimals: None });
+    Draft { channel, end: at(second).mono, cells, status: None, form: Form::Feed }
+}
+
+/// A machine: two directories, a boot, and the process that is using them.
+struct Machine {
+    fast: Faulty,
+    card: Faulty,
+    boot: BootId,
+    policy: Policy,
+    backlog: Backlog,
+    now: Now,
+    spool: DiskSpool,
+    found: Found,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self::with(Policy::default(), Backlog::default())
+    }
+
+    fn with(policy: Policy, backlog: Backlog) -> Self {
+        let (fast, card, boot, now) = (Faulty::default(), Faulty::default(), BootId(1), at(0));
+        let (spool, found) = open(&fast, &card, boot, policy, backlog);
+        let mut machine = Self { fast, card, boot, policy, backlog, now, spool, found };
+        machine.spool.synchronised(now);
+        machine
+    }
+
+    fn go_on(&mut self) {
+        let (spool, found) = open(&self.fast, &self.card, self.boot, self.policy, self.backlog);
+        (self.spool, self.found) = (spool, found);
+    }
+
+    /// SIGKILL, and a new start.
+    fn kill(&mut self) {
+        (self.fast, self.card) = (self.fast.after_kill(), self.card.after_kill());
+        self.go_on();
+    }
+
+    /// The power is cut, and comes back: the runtime directory is empty, the card has what was synced and `torn` bytes more.
+    fn cut_power(&mut self, torn: usize) {
+        (self.fast, self.card) = (Faulty::default(), self.card.after_power_cut(torn));
+        self.boot = BootId(self.boot.0 + 1);
+        self.go_on();
+    }
+
+    fn push(&mut self, second: u64) -> Option<Utc> {
+        self.push_to(CHANNEL, second)
+    }
+
+    fn push_to(&mut self, channel: ChannelId, second: u64) -> Option<Utc> {
+        self.now = Now { mono: at(second).mono, utc: self.now.utc + at(second).mono.since(self.now.mono) };
+        self.spool.push(self.now, draft(channel, second)).created_at
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        let by = Duration::from_secs(seconds);
+        self.now = Now { mono: self.now.mono + by, utc: self.now.utc + by };
+    }
+
+    /// Does all that the card is to do now.
+    fn pump(&mut self) {
+        while let Some(job) = self.spool.job(self.now) {
+            let outcome = job.perform(&self.card);
+            self.spool.done(self.now, outcome);
+        }
+    }
+
+    /// The times of all waiting entries, by key. Nothing is taken.
+    fn survey(&self) -> BTreeMap<Key, Utc> {
+        let (listed, _) = survey(&self.fast, &self.card);
+        let waits = |listed: &Listed| listed.state == State::Waits && listed.entry.channel == CHANNEL;
+        listed.into_iter().filter(waits).map(|listed| (listed.key, listed.entry.created_at)).collect()
+    }
+
+    /// Takes and confirms everything, oldest first. Returns the times.
+    fn drain(&mut self) -> Vec<i64> {
+        let mut times = Vec::new();
+        self.pump();
+        while let Some(waiting) = self.spool.oldest(CHANNEL) {
+            times.push(waiting.entry.created_at.seconds() - EIGHT);
+            self.spool.take(waiting.key);
+            self.spool.confirm(waiting.key);
+            self.pump();
+        }
+        times
+    }
+}
+
+fn open(fast: &Faulty, card: &Faulty, boot: BootId, policy: Policy, backlog: Backlog) -> (DiskSpool, Found) {
+    let channels = [(CHANNEL, backlog), (OTHER, backlog)];
+    DiskSpool::open(channels, policy, boot, Arc::new(fast.clone()), card, Box::new(|| {}))
+}
+
+#[test]
+fn with_a_healthy_link_nothing_is_written_to_the_card() {
+    let mut machine = Machine::new();
+    for second in (20..6000).step_by(20) {
+        machine.push(second);
+        machine.pump();
+        let key = machine.spool.oldest(CHANNEL).expect("just pushed").key;
+        machine.spool.take(key);
+        machine.pass(3);
+        machine.spool.confirm(key);
+        machine.pump();
+    }
+    assert_eq!(machine.card.cost(), (0, 0));
+    assert!(machine.fast.read("spool.log").expect("there").len() < 70_000, "the log is written anew from time to time");
+}
+
+#[test]
+fn killed_process_loses_nothing_whether_the_card_has_it_or_not() {
+    let mut machine = Machine::new();
+    let mut pushed = Vec::new();
+    for second in (20..400).step_by(20) {
+        pushed.push(machine.push(second).expect("the clock is right").seconds() - EIGHT);
+        machine.pump();
+        machine.kill();
+    }
+    assert!(machine.card.cost().1 == 0 || !machine.card.list().expect("listed").is_empty());
+    assert!(machine.spool.is_synchronised(), "the clock of this boot was right once");
+    assert_eq!(machine.drain(), pushed);
+    assert_eq!(machine.card.list().expect("listed"), Vec::<String>::new(), "what is empty is removed");
+}
+
+#[test]
+fn power_cut_costs_what_waited_for_less_than_the_group() {
+    let mut machine = Machine::new();
+    for second in (20..=600).step_by(20) {
+        machine.push(second);
+        machine.pump();
+    }
+    let now = machine.now;
+    machine.cut_power(0);
+    machine.spool.synchronised(Now { mono: at(10).mono, utc: now.utc + Duration::from_secs(60) });
+    let left = machine.drain();
+    let last = *left.last().expect("most are there");
+    assert_eq!(left, (20..=last).step_by(20).collect::<Vec<_>>());
+    assert!(600 - last <= 90, "worst is 60 s + 30 s, was {}", 600 - last);
+}
+
+#[test]
+fn backlog_does_not_live_in_memory_and_drains_in_order() {
+    let mut machine = Machine::new();
+    let mut pushed = Vec::new();
+    for second in (20..=40_000).step_by(20) {
+        pushed.push(machine.push(second).expect("stamped").seconds() - EIGHT);
+        machine.pump();
+    }
+    let held = machine.spool.queues[&CHANNEL].held.len();
+    assert!(held < 150, "{held} of {} are in memory", pushed.len());
+    assert!(machine.spool.queues[&CHANNEL].segments.len() > 1);
+    machine.kill();
+    assert_eq!(machine.spool.waiting(CHANNEL), pushed.len());
+    assert_eq!(machine.drain(), pushed);
+    assert_eq!(machine.card.list().expect("listed"), Vec::<String>::new());
+}
+
+#[test]
+fn live_entries_go_around_a_backlog_on_the_card() {
+    let mut machine = Machine::new();
+    for second in (20..=20_000).step_by(20) {
+        machine.push(second);
+        machine.pump();
+    }
+    machine.push(20_020);
+    let live = machine.spool.live(CHANNEL, machine.now.mono - Duration::from_secs(20)).expect("the newest two are");
+    assert_eq!(live.entry.created_at.seconds() - EIGHT, 20_000);
+    machine.spool.take(live.key);
+    machine.spool.confirm(live.key);
+    machine.kill();
+    let drained = machine.drain();
+    assert_eq!(drained.len(), 1000);
+    assert!(!drained.contains(&20_000));
+    assert!(drained.is_sorted());
+}
+
+#[test]
+fn confirmed_entries_do_not_come_back_after_a_kill_and_few_after_a_power_cut() {
+    let mut machine = Machine::new();
+    for second in (20..=4000).step_by(20) {
+        machine.push(second);
+        machine.pump();
+    }
+    machine.pass(200);
+    machine.pump();
+    for _ in 0..50 {
+        let key = machine.spool.oldest(CHANNEL).expect("200 wait").key;
+        machine.spool.take(key);
+        machine.spool.confirm(key);
+        machine.pass(16);
+        machine.pump();
+    }
+    machine.kill();
+    assert_eq!(machine.survey().values().next().map(|at| at.seconds() - EIGHT), Some(51 * 20));
+    let now = machine.now;
+    machine.cut_power(0);
+    machine.spool.synchronised(Now { mono: at(5).mono, utc: now.utc });
+    let first = machine.drain()[0];
+    assert!((49 * 20..=51 * 20).contains(&first), "30 s of receipts are told again at most, not {first}");
+}
+
+#[test]
+fn entries_of_a_boot_without_a_clock_get_their_times_when_it_is_set_and_keep_them() {
+    let mut machine = Machine::new();
+    machine.push(20);
+    machine.drain();
+    machine.cut_power(0);
+    // The clock claims 1970.
+    machine.now = Now { mono: at(0).mono, utc: Utc::from_seconds(0) };
+    for second in (20..=400).step_by(20) {
+        assert_eq!(machine.push(second), None);
+        machine.pump();
+    }
+    assert_eq!(machine.spool.oldest(CHANNEL), None, "without a time nothing is sent");
+    machine.kill();
+    assert_eq!(machine.spool.waiting(CHANNEL), 20);
+    machine.now = Now { mono: at(410).mono, utc: Utc::from_seconds(EIGHT + 100_410) };
+    machine.spool.synchronised(machine.now);
+    assert_eq!(machine.spool.oldest(CHANNEL), None, "the card must know the time first");
+    machine.pump();
+    let before = machine.survey();
+    assert_eq!(before.values().map(|at| at.seconds() - EIGHT).next(), Some(100_020));
+    let torn_card = machine.card.after_power_cut(0);
+    machine.kill();
+    assert_eq!(machine.survey(), before);
+    let on_card: Vec<i64> = {
+        machine.card = torn_card;
+        machine.cut_power(0);
+        machine.spool.synchronised(Now { mono: at(3).mono, utc: Utc::from_seconds(EIGHT + 200_000) });
+        machine.drain()
+    };
+    assert_eq!(on_card[..3], [100_020, 100_040, 100_060], "a power cut does not change a time that was given");
+}
+
+#[test]
+fn entries_of_a_boot_that_never_had_a_clock_are_bounded_by_what_is_known_and_say_so() {
+    let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
+    machine.push(20);
+    machine.pump();
+    machine.cut_power(0);
+    machine.now = Now { mono: at(0).mono, utc: Utc::from_seconds(0) };
+    for second in [20, 40] {
+        machine.push(second);
+        machine.pump();
+    }
+    machine.cut_power(0);
+    machine.now = Now { mono: at(100).mono, utc: Utc::from_seconds(EIGHT + 5000) };
+    machine.spool.synchronised(machine.now);
+    machine.pump();
+    let (listed, _) = survey(&machine.fast, &machine.card);
+    let told: Vec<_> =
+        listed.iter().map(|it| (it.entry.created_at.seconds() - EIGHT, it.entry.status.as_deref())).collect();
+    assert_eq!(told[0], (20, None));
+    for (at, status) in &told[1..] {
+        assert!((21..4900).contains(at), "{at} lies between the last known time and this boot");
+        assert!(status.is_some_and(|words| words.starts_with("time estimated, between 2026-11-22T08:00:20Z and 2026")));
+    }
+    assert_eq!(told[2].0 - told[1].0, 20, "distances stay");
+}
+
+#[test]
+fn clock_that_was_set_ahead_before_does_not_make_times_collide() {
+    let mut machine = Machine::new();
+    machine.push(20);
+    machine.now.utc = machine.now.utc + Duration::from_secs(86_400);
+    let ahead = machine.push(40).expect("stamped");
+    machine.pass(100);
+    machine.pump();
+    machine.cut_power(0);
+    machine.now = Now { mono: at(0).mono, utc: Utc::from_seconds(0) };
+    machine.push(20);
+    machine.push(40);
+    machine.now = at(50);
+    machine.spool.synchronised(machine.now);
+    let times: Vec<Utc> = machine.survey().into_values().collect();
+    assert!(times.is_sorted_by(|a, b| a < b), "{times:?}");
+    assert!(times[2] > ahead);
+}
+
+#[test]
+fn doubtful_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
+    let mut machine = Machine::new();
+    machine.push(20);
+    machine.push(40);
+    let (first, second) = {
+        let first = machine.spool.oldest(CHANNEL).expect("two wait").key;
+        machine.spool.take(first);
+        let second = machine.spool.oldest(CHANNEL).expect("one waits").key;
+        machine.spool.take(second);
+        (first, second)
+    };
+    machine.spool.set_aside(first);
+    machine.spool.set_aside(second);
+    let doubtful = |machine: &Machine| -> Vec<Key> {
+        let (listed, _) = survey(&machine.fast, &machine.card);
+        listed.iter().filter(|it| it.state == State::Doubtful).map(|it| it.key).collect()
+    };
+    assert_eq!((machine.spool.waiting(CHANNEL), doubtful(&machine)), (0, vec![first, second]));
+    machine.pass(31);
+    machine.pump();
+    machine.spool.confirm(second);
+    machine.pass(31);
+    machine.pump();
+    assert_eq!(machine.spool.counts().doubtful, 1);
+    machine.cut_power(0);
+    assert_eq!((machine.spool.waiting(CHANNEL), doubtful(&machine)), (0, vec![first]));
+}
+
+#[test]
+fn backlog_that_would_never_drain_is_thinned_on_the_card() {
+    let backlog = Backlog { thin: Some(Duration::from_secs(300)), drains: false, ..Backlog::default() };
+    let mut machine = Machine::with(Policy::default(), backlog);
+    for second in (15..=60_000).step_by(15) {
+        machine.push(second);
+        machine.pump();
+    }
+    let counts = machine.spool.counts();
+    assert!(counts.merged > 2000, "{counts:?}");
+    assert_eq!(machine.spool.waiting(CHANNEL) as u64 + counts.merged, counts.pushed);
+    machine.kill();
+    let samples = |machine: &mut Machine| {
+        let mut sum = 0;
+        machine.pump();
+        while let Some(waiting) = machine.spool.oldest(CHANNEL) {
+            sum += u64::from(waiting.entry.cells[0].expect("field1").count);
+            machine.spool.take(waiting.key);
+            machine.spool.confirm(waiting.key);
+            machine.pump();
+        }
+        sum
+    };
+    assert_eq!(samples(&mut machine), counts.pushed * 4, "every reading still counts");
+}

@@ -1,0 +1,152 @@
+//! Disks that fail, and bytes that rot.
+
+use std::io::ErrorKind;
+
+use super::*;
+
+/// A machine whose small log is on the card: its one segment, and the times that it holds.
+fn on_card() -> (Machine, String, Vec<Utc>) {
+    let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
+    for second in (20..=100).step_by(20) {
+        machine.push(second);
+        machine.pump();
+    }
+    let files = machine.card.list().expect("listed");
+    assert_eq!(files.len(), 1, "{files:?}");
+    let times = machine.survey().into_values().collect();
+    (machine, files[0].clone(), times)
+}
+
+#[test]
+fn log_torn_at_every_byte_loses_what_is_behind_and_takes_new_entries() {
+    let (machine, file, times) = on_card();
+    let whole = machine.card.read(&file).expect("there").len();
+    for cut in 0..whole {
+        let card = machine.card.after_kill();
+        card.tamper(&file, |bytes| bytes.truncate(cut));
+        let (spool, found) = open(&Faulty::default(), &card, BootId(2), machine.policy, machine.backlog);
+        assert!(found.bad.is_empty() && found.unreadable.is_empty(), "cut at {cut}: {found:?}");
+        let mut cut_off = Machine { card, fast: Faulty::default(), spool, boot: BootId(2), found, ..Machine::new() };
+        cut_off.spool.synchronised(at(1000));
+        cut_off.now = at(1000);
+        let waiting = cut_off.spool.waiting(CHANNEL);
+        cut_off.push(1020);
+        cut_off.spool.stop();
+        cut_off.pump();
+        cut_off.cut_power(0);
+        cut_off.spool.synchronised(at(2000));
+        let left = cut_off.drain();
+        let expected: Vec<i64> = times[..waiting].iter().map(|at| at.seconds() - EIGHT).chain([1020]).collect();
+        assert_eq!(left, expected, "cut at {cut}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_costs_one_entry_at_most_and_the_daemon_starts() {
+    let (machine, file, times) = on_card();
+    let whole = machine.card.read(&file).expect("there").len();
+    for bit in 0..whole * 8 {
+        let card = machine.card.after_kill();
+        card.tamper(&file, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+        let (_, found) = open(&Faulty::default(), &card, BootId(2), machine.policy, machine.backlog);
+        let (listed, again) = survey(&Faulty::default(), &card);
+        let left: Vec<Utc> = listed.iter().map(|it| it.entry.created_at).collect();
+        assert!(left.len() + 1 >= times.len(), "bit {bit}: {} of {} are left", left.len(), times.len());
+        assert!(left.iter().all(|at| times.contains(at)), "bit {bit}");
+        assert_eq!(again, Found { waiting: again.waiting.clone(), ..Found::default() }, "bit {bit}: it was mended");
+        assert!(found.torn == 1 || found.bad == [file.clone()], "bit {bit}: {found:?}");
+        assert_eq!(card.list().expect("listed").iter().any(|name| name.contains(".bad")), !found.bad.is_empty());
+    }
+}
+
+#[test]
+fn card_that_cannot_be_written_is_told_once_and_used_again_when_it_works() {
+    for kind in [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotFound] {
+        let mut machine = Machine::new();
+        machine.card.break_with(Some(kind));
+        for second in (20..=2000).step_by(20) {
+            machine.push(second);
+            machine.pump();
+        }
+        let told = machine.spool.told();
+        assert!(matches!(told[..], [Tell::State(Some(_))]), "{told:?}");
+        machine.kill();
+        assert_eq!(machine.spool.waiting(CHANNEL), 100, "the runtime directory has them all");
+        machine.card.break_with(None);
+        machine.pass(200);
+        machine.pump();
+        machine.spool.stop();
+        machine.pump();
+        machine.cut_power(0);
+        machine.spool.synchronised(at(3000));
+        assert_eq!(machine.drain().len(), 100);
+    }
+}
+
+#[test]
+fn card_that_fills_up_in_the_middle_of_a_write_loses_nothing() {
+    for room in (0..1200).step_by(7) {
+        let mut machine =
+            Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
+        machine.card.limit(Some(room));
+        for second in (20..=400).step_by(20) {
+            machine.push(second);
+            machine.pump();
+        }
+        machine.kill();
+        machine.card.limit(None);
+        machine.pass(60);
+        machine.pump();
+        machine.cut_power(0);
+        machine.spool.synchronised(at(3000));
+        assert_eq!(machine.drain(), (20..=400).step_by(20).collect::<Vec<_>>(), "room for {room}");
+    }
+}
+
+#[test]
+fn runtime_directory_that_cannot_be_written_is_told_once_and_made_good_when_it_works() {
+    let mut machine = Machine::new();
+    machine.fast.break_with(Some(ErrorKind::StorageFull));
+    for second in [20, 40, 60] {
+        machine.push(second);
+    }
+    assert!(matches!(machine.spool.told()[..], [Tell::Runtime(Some(_))]));
+    machine.fast.break_with(None);
+    machine.push(80);
+    assert_eq!(machine.spool.told(), [Tell::Runtime(None)]);
+    machine.kill();
+    assert_eq!(machine.drain(), [20, 40, 60, 80]);
+}
+
+#[test]
+fn memory_is_bounded_while_the_card_takes_nothing_and_the_oldest_go_first() {
+    let backlog = Backlog { max_size: 256 << 10, ..Backlog::default() };
+    let mut machine = Machine::with(Policy::default(), backlog);
+    machine.card.break_with(Some(ErrorKind::ReadOnlyFilesystem));
+    for second in 1..=1500 {
+        machine.push(second);
+    }
+    let counts = machine.spool.counts();
+    assert!(counts.dropped_for_size > 0 && machine.spool.waiting(CHANNEL) > 300, "{counts:?}");
+    assert_eq!(machine.spool.waiting(CHANNEL) as u64 + counts.dropped_for_size, 1500);
+    let last = machine.survey().into_values().last().expect("some wait");
+    assert_eq!(last.seconds() - EIGHT, 1500);
+}
+
+#[test]
+fn segment_that_becomes_unreadable_is_passed_over_and_counted() {
+    let mut machine = Machine::new();
+    for second in (20..=40_000).step_by(20) {
+        machine.push(second);
+        machine.pump();
+    }
+    let mut files = machine.card.list().expect("listed");
+    files.sort();
+    machine.card.remove(&files[0]).expect("removed");
+    let before = machine.spool.waiting(CHANNEL);
+    let drained = machine.drain();
+    let lost = machine.spool.counts().unreadable;
+    assert!(lost > 0);
+    assert_eq!(drained.len() as u64 + lost, before as u64);
+    assert!(matches!(machine.spool.told()[..], [Tell::Unreadable { .. }]));
+}

@@ -1,0 +1,174 @@
+//! The spool against a model: whatever is done to it, and however often it is killed, the same entries wait with the same
+//! times.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(ChannelId),
+    /// Take and confirm the oldest, or the newest live one.
+    ConfirmOldest,
+    ConfirmLive,
+    /// Take the oldest, and settle it later.
+    Take,
+    SettleTaken {
+        aside: bool,
+    },
+    Restamp,
+    Pass(u64),
+    /// The card does its work, or a single job of it.
+    Pump,
+    OneJob,
+    /// A job is taken, and its outcome lost with the process.
+    KillInJob,
+    Kill,
+    BreakCard(bool),
+    BreakFast(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => Just(Step::Push(CHANNEL)),
+        2 => Just(Step::Push(OTHER)),
+        4 => Just(Step::ConfirmOldest),
+        2 => Just(Step::ConfirmLive),
+        2 => Just(Step::Take),
+        2 => any::<bool>().prop_map(|aside| Step::SettleTaken { aside }),
+        1 => Just(Step::Restamp),
+        4 => (1_u64..200).prop_map(Step::Pass),
+        4 => Just(Step::Pump),
+        3 => Just(Step::OneJob),
+        1 => Just(Step::KillInJob),
+        2 => Just(Step::Kill),
+        1 => any::<bool>().prop_map(Step::BreakCard),
+        1 => any::<bool>().prop_map(Step::BreakFast),
+    ]
+}
+
+/// What should wait: entries of [`CHANNEL`] with their times.
+#[derive(Default)]
+struct Model {
+    waiting: BTreeMap<Key, Utc>,
+    taken: Vec<Key>,
+    second: u64,
+    fast_broken: bool,
+}
+
+impl Model {
+    fn apply(&mut self, machine: &mut Machine, step: &Step) {
+        match step {
+            Step::Push(channel) => {
+                self.second = machine.now.mono.since_boot().as_secs().max(self.second) + 20;
+                let created_at = machine.push_to(*channel, self.second).expect("the clock is right");
+                if *channel == CHANNEL {
+                    self.waiting.insert(Key(machine.spool.next.0 - 1), created_at);
+                }
+            }
+            Step::ConfirmOldest => {
+                if let Some(waiting) = machine.spool.oldest(CHANNEL) {
+                    self.confirm(machine, &waiting);
+                }
+            }
+            Step::ConfirmLive => {
+                if let Some(waiting) = machine.spool.live(CHANNEL, machine.now.mono - Duration::from_secs(40)) {
+                    self.confirm(machine, &waiting);
+                }
+            }
+            Step::Take => {
+                if let Some(waiting) = machine.spool.oldest(CHANNEL) {
+                    machine.spool.take(waiting.key);
+                    self.taken.push(waiting.key);
+                }
+            }
+            Step::SettleTaken { aside } => {
+                if let Some(key) = self.taken.pop() {
+                    if *aside {
+                        machine.spool.set_aside(key);
+                    } else {
+                        machine.spool.confirm(key);
+                    }
+                    self.waiting.remove(&key);
+                }
+            }
+            Step::Restamp => {
+                if let Some(key) = self.taken.first() {
+                    let at = machine.spool.restamp(*key, &|_| false).expect("it is taken");
+                    self.waiting.insert(*key, at);
+                }
+            }
+            Step::Pass(seconds) => machine.pass(*seconds),
+            Step::Pump => machine.pump(),
+            Step::OneJob => {
+                if let Some(job) = machine.spool.job(machine.now) {
+                    let outcome = job.perform(&machine.card);
+                    machine.spool.done(machine.now, outcome);
+                }
+            }
+            Step::KillInJob => {
+                if !self.fast_broken {
+                    drop(machine.spool.job(machine.now).map(|job| job.perform(&machine.card)));
+                    self.kill(machine);
+                }
+            }
+            Step::Kill => self.kill(machine),
+            Step::BreakCard(broken) => machine.card.break_with(broken.then_some(std::io::ErrorKind::StorageFull)),
+            Step::BreakFast(broken) => {
+                self.fast_broken = *broken;
+                machine.fast.break_with(broken.then_some(std::io::ErrorKind::StorageFull));
+            }
+        }
+    }
+
+    fn confirm(&mut self, machine: &mut Machine, waiting: &Waiting) {
+        assert_eq!(self.waiting.remove(&waiting.key), Some(waiting.entry.created_at), "{:?}", waiting.key);
+        machine.spool.take(waiting.key);
+        machine.spool.confirm(waiting.key);
+    }
+
+    /// While the runtime directory cannot be written a kill may cost something: nothing is promised then.
+    fn kill(&mut self, machine: &mut Machine) {
+        if self.fast_broken {
+            return;
+        }
+        // Its log is made good with the next word.
+        machine.spool.expire(machine.now, CHANNEL);
+        machine.spool.note(machine.boot, &[]);
+        machine.kill();
+        self.taken.clear();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn entries_wait_until_they_are_settled_whatever_happens(steps in prop::collection::vec(step(), 1..120)) {
+        for policy in [
+            Policy::default(),
+            Policy { durability: Durability::Always, ..Policy::default() },
+            Policy { group_entries: 2, write_after: Duration::ZERO, group_every: Duration::ZERO, ..Policy::default() },
+        ] {
+            // Small segments, so that there are many.
+            let backlog = Backlog { max_size: 4 << 20, ..Backlog::default() };
+            let mut machine = Machine::with(policy, backlog);
+            let mut model = Model::default();
+            for step in &steps {
+                model.apply(&mut machine, step);
+                prop_assert_eq!(machine.spool.waiting(CHANNEL), model.waiting.len(), "after {:?}", step);
+            }
+            machine.card.break_with(None);
+            machine.fast.break_with(None);
+            model.fast_broken = false;
+            model.kill(&mut machine);
+            machine.pass(40);
+            machine.pump();
+            prop_assert_eq!(&machine.survey(), &model.waiting);
+            let drained: Vec<i64> = machine.drain();
+            let expected: Vec<i64> = model.waiting.values().map(|at| at.seconds() - EIGHT).collect();
+            prop_assert_eq!(drained, expected);
+            prop_assert_eq!(machine.spool.waiting(CHANNEL), 0);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What the spool's logs say, one record each.
+
+use std::time::Duration;
+
+use crate::entry::{ChannelId, Draft, Entry};
+use crate::record::{self, Reader, Records, Writer};
+use crate::spool::Key;
+use crate::time::{BootId, Mono, Utc};
+
+/// One record of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Note {
+    /// The boot whose clock the following entries are told by.
+    Boot(BootId),
+    /// An entry waits.
+    Entry(Kept),
+    /// An entry left: on its receipt, or by the policy.
+    Settled(Key),
+    /// An entry was set aside as doubtful; it is told once more, since its own record may be gone by now.
+    Aside(Kept),
+    /// An entry got another second.
+    Restamped(Key, Utc),
+    /// When a boot began, for a channel's entries that were pushed before anybody knew.
+    Began(ChannelId, BootId, Began),
+    /// The latest time that a channel's entries were given, and the end of its last draft on the boot clock.
+    Latest(ChannelId, Option<Utc>, Option<Mono>),
+    /// The wall clock of this boot was found right.
+    Believed,
+    /// Keys below this one are used.
+    Next(Key),
+}
+
+/// A waiting entry as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Kept {
+    pub(super) key: Key,
+    /// When it was pushed, on the clock of its boot.
+    pub(super) since: Mono,
+    pub(super) time: Time,
+    pub(super) draft: Draft,
+}
+
+/// What is known of an entry's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    /// Its time.
+    Known(Utc),
+    /// What the wall clock said when nobody believed it.
+    Claimed(Utc),
+}
+
+/// When a boot began, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Began {
+    /// The wall time at which its clock stood at zero.
+    pub(super) at: Utc,
+    /// Where the boot ended without a right clock: the times that its entries lie between. The first may be unknown.
+    pub(super) estimated: Option<(Option<Utc>, Utc)>,
+}
+
+impl Began {
+    /// The time of a slot that ended at `end`, in whole seconds. Ends a second apart get different ones.
+    pub(super) fn time_of(&self, end: Mono) -> Utc {
+        Utc::from_seconds((self.at + end.since_boot() + Duration::from_millis(500)).seconds())
+    }
+}
+
+impl Kept {
+    /// The entry with its time, or with an estimate that says so.
+    pub(super) fn entry(&self, began: Option<&Began>) -> Option<Entry> {
+        let draft = self.draft.clone();
+        match (self.time, began) {
+            (Time::Known(at), _) => Some(draft.stamped(at)),
+            (Time::Claimed(_), Some(began)) => {
+                let at = began.time_of(draft.end);
+                let mut entry = draft.stamped(at);
+                if let Some((from, to)) = began.estimated {
+                    let words = match from {
+                        Some(from) => format!("time estimated, between {from} and {to}: the clock was not set"),
+                        None => format!("time estimated, before {to}: the clock was not set"),
+                    };
+                    entry.status = Some(match entry.status.take() {
+                        Some(status) => format!("{words}; {status}"),
+                        None => words,
+                    });
+                }
+                Some(entry)
+            }
+            (Time::Claimed(_), None) => None,
+        }
+    }
+}
+
+const BOOT: u8 = 1;
+const ENTRY: u8 = 2;
+const SETTLED: u8 = 3;
+const ASIDE: u8 = 5;
+const RESTAMPED: u8 = 6;
+const BEGAN: u8 = 7;
+const LATEST: u8 = 8;
+const NEXT: u8 = 9;
+const BELIEVED: u8 = 10;
+
+impl Note {
+    /// Appends it to a log.
+    pub(super) fn append(&self, log: &mut Vec<u8>) {
+        let mut to = Writer::new();
+        match self {
+            Self::Boot(boot) => {
+                to.byte(BOOT);
+                to.wide(boot.0);
+            }
+            Self::Entry(kept) => {
+                to.byte(ENTRY);
+                kept.write(&mut to);
+            }
+            Self::Settled(key) => {
+                to.byte(SETTLED);
+                to.number(key.0);
+            }
+            Self::Aside(kept) => {
+                to.byte(ASIDE);
+                kept.write(&mut to);
+            }
+            Self::Restamped(key, at) => {
+                to.byte(RESTAMPED);
+                to.number(key.0);
+                to.signed(at.seconds());
+            }
+            Self::Began(channel, boot, began) => {
+                to.byte(BEGAN);
+                to.number(channel.0);
+                to.wide(boot.0);
+                to.signed(began.at.nanos());
+                let (from, until) = began.estimated.unzip();
+                write_time(from.flatten(), &mut to);
+                write_time(until, &mut to);
+            }
+            Self::Latest(channel, at, end) => {
+                to.byte(LATEST);
+                to.number(channel.0);
+                write_time(*at, &mut to);
+                to.number(end.map_or(0, nanos));
+            }
+            Self::Believed => to.byte(BELIEVED),
+            Self::Next(key) => {
+                to.byte(NEXT);
+                to.number(key.0);
+            }
+        }
+        record::append(log, &to.finish());
+    }
+
+    /// Reads a record; `None` for one of a later version, or one that is none of ours.
+    fn read(payload: &[u8]) -> Option<Self> {
+        let mut from = Reader::new(payload);
+        Some(match from.byte()? {
+            BOOT => Self::Boot(BootId(from.wide()?)),
+            ENTRY => Self::Entry(Kept::read(&mut from)?),
+            SETTLED => Self::Settled(Key(from.number()?)),
+            ASIDE => Self::Aside(Kept::read(&mut from)?),
+            RESTAMPED => Self::Restamped(Key(from.number()?), Utc::from_seconds(from.signed()?)),
+            BEGAN => {
+                let (channel, boot) = (ChannelId(from.number()?), BootId(from.wide()?));
+                let at = Utc::from_nanos(from.signed()?);
+                let (first, until) = (read_time(&mut from)?, read_time(&mut from)?);
+                Self::Began(channel, boot, Began { at, estimated: until.map(|until| (first, until)) })
+            }
+            LATEST => {
+                let (channel, at) = (ChannelId(from.number()?), read_time(&mut from)?);
+                Self::Latest(channel, at, Some(from.number()?).filter(|nanos| *nanos > 0).map(mono))
+            }
+            BELIEVED => Self::Believed,
+            NEXT => Self::Next(Key(from.number()?)),
+            _ => return None,
+        })
+    }
+}
+
+impl Kept {
+    fn write(&self, to: &mut Writer) {
+        to.number(self.key.0);
+        to.number(nanos(self.since));
+        let (known, at) = match self.time {
+            Time::Known(at) => (1, at),
+            Time::Claimed(at) => (0, at),
+        };
+        to.byte(known);
+        to.signed(at.seconds());
+        self.draft.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (key, since) = (Key(from.number()?), mono(from.number()?));
+        let known = from.byte()? == 1;
+        let at = Utc::from_seconds(from.signed()?);
+        let time = if known { Time::Known(at) } else { Time::Claimed(at) };
+        Some(Self { key, since, time, draft: Draft::read(from)? })
+    }
+}
+
+fn nanos(at: Mono) -> u64 {
+    u64::try_from(at.since_boot().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn mono(nanos: u64) -> Mono {
+    Mono::new(Duration::from_nanos(nanos))
+}
+
+fn write_time(at: Option<Utc>, to: &mut Writer) {
+    to.byte(u8::from(at.is_some()));
+    to.signed(at.map_or(0, Utc::seconds));
+}
+
+#[expect(clippy::option_option, reason = "the outer one is for bytes that are wrong")]
+fn read_time(from: &mut Reader<'_>) -> Option<Option<Utc>> {
+    let there = from.byte()? == 1;
+    let at = Utc::from_seconds(from.signed()?);
+    Some(there.then_some(at))
+}
+
+/// What was read of a log.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// Its notes, each with the boot that it was told in. A log that begins without a boot belongs to nobody's.
+    pub(super) notes: Vec<(BootId, Note)>,
+    /// Where the last whole record ends.
+    pub(super) end: u64,
+    /// Bytes of no record stand between two records.
+    pub(super) is_damaged: bool,
+    /// There is nothing but records.
+    pub(super) is_whole: bool,
+}
+
+/// Reads a log, whatever its bytes are.
+pub(super) fn read(bytes: &[u8]) -> Read {
+    let mut records = Records::new(bytes);
+    let mut boot = BootId::default();
+    let mut notes = Vec::new();
+    for payload in records.by_ref() {
+        match Note::read(payload) {
+            Some(Note::Boot(now)) => boot = now,
+            Some(note) => notes.push((boot, note)),
+            None => {}
+        }
+    }
+    Read { notes, end: records.end() as u64, is_damaged: records.is_damaged(), is_whole: records.is_whole() }
+}

@@ -1,0 +1,100 @@
+//! The spool on disk, with a disk that is done as soon as it is asked.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::spool::storage::faulty::Faulty;
+use crate::time::BootId;
+
+pub(super) const BOOT: BootId = BootId(1);
+
+/// A [`DiskSpool`] whose jobs are performed at once.
+pub(super) struct Pumped {
+    spool: DiskSpool,
+    card: Faulty,
+    now: Now,
+}
+
+impl Pumped {
+    pub(super) fn grouped(backlog: Backlog) -> Box<dyn Spool> {
+        Box::new(Self::open(backlog, Policy::default()))
+    }
+
+    pub(super) fn always(backlog: Backlog) -> Box<dyn Spool> {
+        Box::new(Self::open(backlog, Policy { durability: Durability::Always, ..Policy::default() }))
+    }
+
+    fn open(backlog: Backlog, policy: Policy) -> Self {
+        let card = Faulty::default();
+        let (spool, found) =
+            DiskSpool::open([(CHANNEL, backlog)], policy, BOOT, Arc::new(Faulty::default()), &card, Box::new(|| {}));
+        assert_eq!(found, Found::default());
+        Self { spool, card, now: Now::default() }
+    }
+
+    fn pump(&mut self) {
+        while let Some(job) = self.spool.job(self.now) {
+            let outcome = job.perform(&self.card);
+            self.spool.done(self.now, outcome);
+        }
+    }
+}
+
+impl Spool for Pumped {
+    fn push(&mut self, now: Now, draft: Draft) -> Pushed {
+        self.now = now;
+        let pushed = self.spool.push(now, draft);
+        self.pump();
+        pushed
+    }
+
+    fn synchronised(&mut self, now: Now) {
+        self.now = now;
+        self.spool.synchronised(now);
+        self.pump();
+    }
+
+    fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
+        self.spool.oldest(channel)
+    }
+
+    fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting> {
+        self.spool.live(channel, since)
+    }
+
+    fn take(&mut self, key: Key) {
+        self.spool.take(key);
+        self.pump();
+    }
+
+    fn confirm(&mut self, key: Key) {
+        self.spool.confirm(key);
+        self.pump();
+    }
+
+    fn set_aside(&mut self, key: Key) {
+        self.spool.set_aside(key);
+        self.pump();
+    }
+
+    fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
+        let at = self.spool.restamp(key, taken);
+        self.pump();
+        at
+    }
+
+    fn expire(&mut self, now: Now, channel: ChannelId) -> usize {
+        self.now = now;
+        let expired = self.spool.expire(now, channel);
+        self.pump();
+        expired
+    }
+
+    fn waiting(&self, channel: ChannelId) -> usize {
+        self.spool.waiting(channel)
+    }
+
+    fn counts(&self) -> Counts {
+        self.spool.counts()
+    }
+}
