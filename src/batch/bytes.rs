@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! state    version, boot id (128 bits), number of channels, channels
-//! channel  id, end, early, last end, last draft, texts of trouble, number of routes, routes, number of drafts, drafts
-//! route    column, form, sums, the last value where there are no sums, text of standing trouble
+//! channel  id, marks, what they mark: end, last end, last draft; trouble, routes and drafts, each with their number
+//! route    column, marks, what they mark: sums, or without them the last value; text of standing trouble
 //! ```
 //!
 //! The state is cut into records (see [`crate::record`]), and holds only when every one of them does. Times are
@@ -24,6 +24,8 @@
 //! may have moved forward since: unless the spool has a *later* draft than that, nothing of the slot can have been pushed,
 //! wherever it ends. A later one can be there only where the first write had failed; then the slot was closed behind this
 //! state's back, and what it holds was pushed.
+
+use std::time::Duration;
 
 use crate::batch::sums::Sums;
 use crate::batch::{Batch, Publish, StatusText};
@@ -46,6 +48,17 @@ pub enum Restored {
     /// Bytes that are damaged, or of another version of gatepost.
     Damaged,
 }
+
+/// Marks of a channel: which times follow, and that its slot ends early.
+const END: u8 = 1;
+const LAST_END: u8 = 2;
+const LAST_DRAFT: u8 = 4;
+const EARLY: u8 = 8;
+
+/// Marks of a route: what follows, and that it is published by itself.
+const SUMS: u8 = 1;
+const LAST: u8 = 2;
+const FIELD: u8 = 4;
 
 struct SavedChannel {
     id: ChannelId,
@@ -116,29 +129,36 @@ impl Batch {
         let slot = &self.channels[channel];
         let id = slot.channel.id;
         to.number(id.0);
-        write_time(slot.end, to);
-        to.byte(slot.early.into());
-        write_time(slot.last_end, to);
-        write_time(slot.last_draft, to);
+        to.byte(
+            mark(END, slot.end.is_some())
+                | mark(LAST_END, slot.last_end.is_some())
+                | mark(LAST_DRAFT, slot.last_draft.is_some())
+                | mark(EARLY, slot.early),
+        );
+        for time in [slot.end, slot.last_end, slot.last_draft].into_iter().flatten() {
+            to.number(u64::try_from(time.since_boot().as_nanos()).unwrap_or(u64::MAX));
+        }
         to.number(slot.trouble.len() as u64);
-        slot.trouble.iter().for_each(|words| to.text(words));
+        for words in &slot.trouble {
+            to.text(words);
+        }
 
         let routes = || self.routes.iter().enumerate().filter(|(_, state)| state.route.channel == channel);
         to.number(routes().count() as u64);
         for (index, state) in routes() {
             to.byte(u8::try_from(state.route.column.index()).expect("a few columns"));
-            to.byte(match form(state.route.publish) {
-                Form::Feed => 0,
-                Form::Field => 1,
-            });
-            match &state.sums {
-                // The last value is one of theirs.
-                Some(sums) => sums.write(to),
-                None => {
-                    to.number(0);
-                    to.byte(state.last.is_some().into());
-                    state.last.inspect(|last| to.float(*last));
-                }
+            // Where there are sums, the last value is one of theirs.
+            let last = state.last.filter(|_| state.sums.is_none());
+            to.byte(
+                mark(SUMS, state.sums.is_some())
+                    | mark(LAST, last.is_some())
+                    | mark(FIELD, form(state.route.publish) == Form::Field),
+            );
+            if let Some(sums) = &state.sums {
+                sums.write(to);
+            }
+            if let Some(last) = last {
+                to.float(last);
             }
             to.text(self.standing.get(&(channel, index)).map_or("", String::as_str));
         }
@@ -146,7 +166,9 @@ impl Batch {
         let closed = self.closed.iter().map(|(_, draft)| draft);
         let drafts: Vec<&Draft> = self.handed.iter().chain(closed).filter(|draft| draft.channel == id).collect();
         to.number(drafts.len() as u64);
-        drafts.iter().for_each(|draft| draft.write(to));
+        for draft in drafts {
+            draft.write(to);
+        }
     }
 
     fn apply(&mut self, now: Now, place: usize, saved: SavedChannel) {
@@ -201,15 +223,8 @@ const fn form(publish: Publish) -> Form {
     }
 }
 
-/// 0 for none, else a nanosecond more than the time since boot.
-fn write_time(time: Option<Mono>, to: &mut Writer) {
-    let nanos = |time: Mono| u64::try_from(time.since_boot().as_nanos()).unwrap_or(u64::MAX);
-    to.number(time.map_or(0, |time| nanos(time).saturating_add(1)));
-}
-
-fn read_time(from: &mut Reader<'_>) -> Option<Option<Mono>> {
-    let number = from.number()?;
-    Some(number.checked_sub(1).map(|nanos| Mono::new(std::time::Duration::from_nanos(nanos))))
+const fn mark(mark: u8, set: bool) -> u8 {
+    if set { mark } else { 0 }
 }
 
 /// The boot and its channels; `None` for bytes that are not whole.
@@ -236,12 +251,13 @@ fn read_many<T>(from: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Option<
 
 fn read_channel(from: &mut Reader<'_>) -> Option<SavedChannel> {
     let id = ChannelId(from.number()?);
+    let marks = from.byte().filter(|marks| *marks <= END | LAST_END | LAST_DRAFT | EARLY)?;
     let channel = SavedChannel {
         id,
-        end: read_time(from)?,
-        early: read_bool(from)?,
-        last_end: read_time(from)?,
-        last_draft: read_time(from)?,
+        end: if marks & END == 0 { None } else { Some(read_time(from)?) },
+        early: marks & EARLY != 0,
+        last_end: if marks & LAST_END == 0 { None } else { Some(read_time(from)?) },
+        last_draft: if marks & LAST_DRAFT == 0 { None } else { Some(read_time(from)?) },
         trouble: read_many(from, |from| from.text().map(str::to_owned))?,
         routes: read_many(from, read_route)?,
         drafts: read_many(from, Draft::read)?,
@@ -249,26 +265,19 @@ fn read_channel(from: &mut Reader<'_>) -> Option<SavedChannel> {
     channel.drafts.iter().all(|draft| draft.channel == id).then_some(channel)
 }
 
+fn read_time(from: &mut Reader<'_>) -> Option<Mono> {
+    from.number().map(Duration::from_nanos).map(Mono::new)
+}
+
 fn read_route(from: &mut Reader<'_>) -> Option<SavedRoute> {
     let column = usize::from(from.byte()?);
     let column = (column < Column::COUNT).then(|| Column::at(column))?;
-    let form = if read_bool(from)? { Form::Field } else { Form::Feed };
-    let sums = Sums::read(from)?;
-    let last = match &sums {
-        Some(sums) => Some(sums.last()),
-        None if read_bool(from)? => Some(from.float()?),
-        None => None,
-    };
+    let marks = from.byte().filter(|marks| *marks <= SUMS | LAST | FIELD)?;
+    let sums = if marks & SUMS == 0 { None } else { Some(Sums::read(from)?) };
+    let last = if marks & LAST == 0 { sums.as_ref().map(Sums::last) } else { Some(from.float()?) };
+    let form = if marks & FIELD == 0 { Form::Feed } else { Form::Field };
     let standing = Some(from.text()?.to_owned()).filter(|words| !words.is_empty());
     Some(SavedRoute { column, form, sums, last, standing })
-}
-
-fn read_bool(from: &mut Reader<'_>) -> Option<bool> {
-    match from.byte()? {
-        0 => Some(false),
-        1 => Some(true),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -54,16 +54,18 @@ impl Sums {
         if self.count == 1 {
             to.float(self.last);
         } else {
-            [self.first, self.last, self.min, self.max, self.sum].into_iter().for_each(|value| to.float(value));
+            for value in [self.first, self.last, self.min, self.max, self.sum] {
+                to.float(value);
+            }
         }
     }
 
-    /// Reads what [`Sums::write`] wrote; the inner `None` for a count of 0.
-    pub(super) fn read(from: &mut Reader<'_>) -> Option<Option<Self>> {
+    /// Reads what [`Sums::write`] wrote; `None` for anything else.
+    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
         let count = u32::try_from(from.number()?).ok()?;
-        Some(match count {
+        match count {
             0 => None,
-            1 => Some(Self::of(from.float()?)),
+            1 => from.float().map(Self::of),
             _ => Some(Self {
                 count,
                 first: from.float()?,
@@ -72,6 +74,6 @@ impl Sums {
                 max: from.float()?,
                 sum: from.float()?,
             }),
-        })
+        }
     }
 }
