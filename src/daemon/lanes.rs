@@ -177,6 +177,10 @@ impl Shared {
     }
 
     fn run(&self, worker: u32) {
+        if worker > 0 {
+            // The read that hangs may have come in the midst of a go.
+            self.gate.keep();
+        }
         // When the first of the reads began that are not kept yet.
         let mut began = None;
         loop {
@@ -196,6 +200,9 @@ impl Shared {
                 }
                 queue.take_due(now)
             };
+            if !matches!(next, Next::Due(_)) && began.take().is_some() {
+                self.gate.keep();
+            }
             let wait = match next {
                 Next::Due(mut polled) => {
                     began.get_or_insert(now);
@@ -214,9 +221,6 @@ impl Shared {
                 Next::At(at) => at.since(self.hal.clock.now().mono),
                 Next::Nothing => Duration::MAX,
             };
-            if began.take().is_some() {
-                self.gate.keep();
-            }
             self.stop.wait(seen, wait);
         }
     }
