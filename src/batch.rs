@@ -8,12 +8,22 @@
 //! a channel are at least the license's interval apart; a value that is missing is left out. Only the grid is the wall
 //! clock's: one that jumps moves the ends of slots to come, and no draft.
 //!
-//! It is not a buffer: what it returns goes to the spool at once.
+//! It is not a buffer: what it returns goes to the spool at once, and is remembered only until the spool has it
+//! ([`Batch::taken`]), so that no draft is nowhere when the process is killed. [`Batch::save`] and [`Batch::restore`] carry
+//! all of it over such an end.
+
+mod bytes;
+mod slot;
+mod sums;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::entry::{Cell, Cells, ChannelId, Column, Draft, Form, Reduce};
+pub use bytes::Restored;
+
+use crate::batch::slot::OpenSlot;
+use crate::batch::sums::Sums;
+use crate::entry::{Cells, ChannelId, Column, Draft, Form, Reduce};
 use crate::time::{Mono, Now};
 
 /// When a route's value is published.
@@ -39,9 +49,6 @@ pub enum StatusText {
     /// Which sensors have trouble, and which; nothing while all is well.
     Health,
 }
-
-/// How far two readings of the two clocks may be apart. The pacing of what is sent does not depend on it.
-const GRID_SLACK: Duration = Duration::from_millis(100);
 
 /// A channel as the batch sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,21 +89,8 @@ pub struct Batch {
     standing: BTreeMap<(usize, usize), String>,
     /// Drafts of ended slots, with the moment at which they are handed out.
     closed: VecDeque<(Mono, Draft)>,
-}
-
-#[derive(Debug)]
-struct OpenSlot {
-    channel: Channel,
-    /// Where the slot ends. `None` until the first value came.
-    end: Option<Mono>,
-    /// Whether it ends at a change, which is not spread.
-    early: bool,
-    /// Where the one before ended, for the license's interval.
-    last_end: Option<Mono>,
-    /// The end of the last draft: several of one slot are a second apart.
-    last_draft: Option<Mono>,
-    /// What the status text will say.
-    trouble: Vec<String>,
+    /// Drafts that were handed out and that the spool may not have yet.
+    handed: Vec<Draft>,
 }
 
 #[derive(Debug)]
@@ -107,33 +101,15 @@ struct RouteState {
     last: Option<f64>,
 }
 
-/// A slot's readings of one quantity.
-#[derive(Clone, Copy, Debug)]
-struct Sums {
-    count: u32,
-    first: f64,
-    last: f64,
-    min: f64,
-    max: f64,
-    sum: f64,
-}
-
 impl Batch {
     /// A batch without values.
     pub fn new(channels: &[Channel], routes: &[Route]) -> Self {
-        let open = |channel: &Channel| OpenSlot {
-            channel: channel.clone(),
-            end: None,
-            early: false,
-            last_end: None,
-            last_draft: None,
-            trouble: Vec::new(),
-        };
         Self {
-            channels: channels.iter().map(open).collect(),
+            channels: channels.iter().map(OpenSlot::new).collect(),
             routes: routes.iter().map(|route| RouteState { route: route.clone(), sums: None, last: None }).collect(),
             standing: BTreeMap::new(),
             closed: VecDeque::new(),
+            handed: Vec::new(),
         }
     }
 
@@ -186,7 +162,8 @@ impl Batch {
         self.next_close().is_some_and(|after| before.is_none_or(|before| after < before))
     }
 
-    /// Closes the slots that have ended and returns their drafts, oldest first within each channel.
+    /// Closes the slots that have ended and returns their drafts, oldest first within each channel. They are remembered
+    /// until [`Batch::taken`] says that the spool has them.
     pub fn close_due(&mut self, now: Now) -> Vec<Draft> {
         for channel in 0..self.channels.len() {
             if self.channels[channel].due().is_some_and(|due| due <= now.mono) {
@@ -208,10 +185,11 @@ impl Batch {
             }
         }
         ready.reverse();
+        self.handed.extend_from_slice(&ready);
         ready
     }
 
-    /// Closes every slot now, ended or not: for the daemon's stop.
+    /// Closes every slot now, ended or not: for the daemon's stop. Remembers the drafts as [`Batch::close_due`] does.
     pub fn close_all(&mut self, now: Now) -> Vec<Draft> {
         for channel in 0..self.channels.len() {
             let slot = &mut self.channels[channel];
@@ -220,7 +198,16 @@ impl Batch {
                 self.close(channel);
             }
         }
-        self.closed.drain(..).map(|(_, draft)| draft).collect()
+        let drafts: Vec<Draft> = self.closed.drain(..).map(|(_, draft)| draft).collect();
+        self.handed.extend_from_slice(&drafts);
+        drafts
+    }
+
+    /// The spool has the drafts of a channel up to the one that ends at `last_end`: a kill does not lose them any more.
+    /// Whatever else was handed out is remembered, so a spool that can do no more than hold drafts in memory must say of
+    /// them that it has them.
+    pub fn taken(&mut self, channel: ChannelId, last_end: Mono) {
+        self.handed.retain(|draft| draft.channel != channel || draft.end > last_end);
     }
 
     /// Makes the slot that holds `at` the open one.
@@ -265,77 +252,6 @@ impl Batch {
             slot.last_end = Some(end);
             self.closed.push_back((due, draft));
         }
-    }
-}
-
-impl OpenSlot {
-    fn due(&self) -> Option<Mono> {
-        let spread = if self.early { Duration::ZERO } else { self.channel.spread };
-        self.end.map(|end| end + spread)
-    }
-
-    /// The first boundary of the wall clock's grid after `at` that keeps the license's interval.
-    fn grid_end(&self, now: Now, at: Mono) -> Mono {
-        let every = self.channel.every.max(Duration::from_secs(1));
-        let mut end = at + every.saturating_sub(now.utc_at(at).into_grid(every));
-        if let Some(last) = self.last_end {
-            // Two ends on the grid may seem a little closer, by the instants at which two clocks were read.
-            while end + GRID_SLACK < last + self.channel.interval {
-                end = end + every;
-            }
-        }
-        end
-    }
-
-    /// Ends the slot at a change, as soon as the license allows.
-    fn end_early(&mut self, at: Mono) {
-        let allowed = self.last_end.map_or(at, |last| at.max(last + self.channel.interval));
-        if self.end.is_some_and(|end| allowed < end) {
-            self.end = Some(allowed);
-            self.early = true;
-        }
-    }
-
-    /// The end of a draft: the slot's, a second or more after every draft that this channel had.
-    fn place(&mut self, end: Mono) -> Mono {
-        let end = self.last_draft.map_or(end, |last| end.max(last + Duration::from_secs(1)));
-        self.last_draft = Some(end);
-        end
-    }
-
-    fn note(&mut self, words: &str) {
-        if !self.trouble.iter().any(|known| known == words) {
-            self.trouble.push(words.to_owned());
-        }
-    }
-}
-
-impl Sums {
-    fn of(value: f64) -> Self {
-        Self { count: 1, first: value, last: value, min: value, max: value, sum: value }
-    }
-
-    fn add(&mut self, value: f64) {
-        self.count = self.count.saturating_add(1);
-        self.last = value;
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-        self.sum += value;
-    }
-
-    /// `None` where the sum left the range of numbers.
-    fn reduce(self, route: &Route) -> Option<Cell> {
-        let value = match route.reduce {
-            Reduce::Mean => self.sum / f64::from(self.count),
-            Reduce::Min => self.min,
-            Reduce::Max => self.max,
-            Reduce::Last => self.last,
-            Reduce::First => self.first,
-            Reduce::Sum => self.sum,
-            Reduce::Count => f64::from(self.count),
-        };
-        let cell = Cell { value, count: self.count, reduce: route.reduce, decimals: route.decimals };
-        value.is_finite().then_some(cell)
     }
 }
 

@@ -1,7 +1,9 @@
 //! What happens in the daemon, for whoever watches: the log, the demo, tests.
 
+use std::io;
 use std::sync::Arc;
 
+use crate::batch::Restored;
 use crate::daemon::intake::Edge;
 use crate::entry::{ChannelId, Draft};
 use crate::hal::HalError;
@@ -23,6 +25,13 @@ pub enum Event<'a> {
     Sensor(&'a Edge),
     /// A slot was closed and its entry waits for the uplink, or at first for the clock.
     Closed(&'a Draft, Option<Utc>),
+    /// What was found of the slots that the process before this one had open.
+    Restored(Restored),
+    /// Open slots cannot be kept in the runtime directory, or can again.
+    Slots {
+        /// Why not; `None` when it works again.
+        error: Option<&'a io::Error>,
+    },
     /// Entries of a channel were dropped because its backlog is full or too old.
     Dropped {
         /// Whose.

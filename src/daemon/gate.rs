@@ -1,12 +1,17 @@
 //! The gate between those who measure and the runtime: readings go in from any thread, and the runtime is woken only
 //! when a slot has to be closed earlier than it thought.
+//!
+//! Whoever has put what it measured calls [`Gate::keep`], before it sleeps again: the wake-up is there already.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::intake::Intake;
+use crate::daemon::intake::{Edge, Intake};
+use crate::daemon::slots::Slots;
+use crate::entry::{ChannelId, Draft};
 use crate::hal::Hal;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::sensor::Outlet;
@@ -16,13 +21,15 @@ use crate::time::{Mono, Now};
 #[derive(Clone)]
 pub(super) struct Gate {
     intake: Arc<Mutex<Intake>>,
+    /// The file of the open slots, where there is one.
+    slots: Option<Arc<Mutex<Slots>>>,
     sooner: Arc<Notify>,
     observer: Observer,
 }
 
 impl Gate {
     pub(super) fn new(intake: Intake, observer: Observer) -> Self {
-        Self { intake: Arc::new(Mutex::new(intake)), sooner: Arc::new(Notify::new()), observer }
+        Self { intake: Arc::new(Mutex::new(intake)), slots: None, sooner: Arc::new(Notify::new()), observer }
     }
 
     /// The intake. It is never held across a wait or a call that can block.
@@ -35,7 +42,7 @@ impl Gate {
         &self.sooner
     }
 
-    /// Takes a value of a sensor's quantity.
+    /// Takes a value of a sensor's quantity. It is safe from a kill with the next [`Gate::keep`].
     pub(super) fn put(&self, now: Now, sensor: SensorId, quantity: usize, at: Mono, value: Result<f64, Fault>) {
         let reading = Reading { sensor, quantity, at, value };
         let put = self.intake().put(now, &reading);
@@ -48,10 +55,60 @@ impl Gate {
         }
     }
 
-    /// An outlet through which a device puts values that come by themselves.
+    /// Writes the open slots, if they changed.
+    pub(super) fn keep(&self) {
+        let Some(slots) = &self.slots else { return };
+        let edge = {
+            // Held from the state to the file: otherwise the older of two states could be the one that stays.
+            let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.keep(|boot| self.intake().save(boot))
+        };
+        if let Some(edge) = edge {
+            (self.observer)(&Event::Slots { error: edge.as_ref().err() });
+        }
+    }
+
+    /// An outlet through which a device puts values that come by themselves, each on a wake-up of its own.
     pub(super) fn outlet(&self, sensor: SensorId, hal: &Hal) -> Outlet {
         let gate = self.clone();
         let clock = Arc::clone(&hal.clock);
-        Outlet::new(move |quantity, at, value| gate.put(clock.now(), sensor, quantity, at, value))
+        Outlet::new(move |quantity, at, value| {
+            gate.put(clock.now(), sensor, quantity, at, value);
+            gate.keep();
+        })
+    }
+}
+
+#[cfg_attr(not(test), expect(dead_code, reason = "the closer takes these three up together with the spool's folders"))]
+impl Gate {
+    /// Keeps open slots in a file from now on.
+    pub(super) fn keeping(self, slots: Slots) -> Self {
+        Self { slots: Some(Arc::new(Mutex::new(slots))), ..self }
+    }
+
+    /// The drafts of the slots that have ended. They are in the file before they are in the spool: whatever happens in
+    /// between, the next start finds them there, with the ends that they have now.
+    pub(super) fn close_due(&self, now: Now, edges: &mut Vec<Edge>) -> Vec<Draft> {
+        let drafts = self.intake().close_due(now, edges);
+        self.keep();
+        drafts
+    }
+
+    /// The drafts of all slots, as [`Gate::close_due`] gives them.
+    pub(super) fn close_all(&self, now: Now) -> Vec<Draft> {
+        let drafts = self.intake().close_all(now);
+        self.keep();
+        drafts
+    }
+
+    /// The spool has the drafts up to these ends: the file forgets them.
+    pub(super) fn taken(&self, last_ends: &BTreeMap<ChannelId, Mono>) {
+        {
+            let mut intake = self.intake();
+            for (channel, last_end) in last_ends {
+                intake.taken(*channel, *last_end);
+            }
+        }
+        self.keep();
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::batch::{self, Batch};
+use crate::batch::{self, Batch, Restored};
 use crate::config::Settings;
 use crate::entry::{ChannelId, Draft, Reduce};
 use crate::filter::Chain;
@@ -132,10 +132,36 @@ impl Intake {
         put
     }
 
+    /// The open slots, and the drafts that the spool may not have yet, as bytes. What the filters remember is not among
+    /// them: a median begins anew.
+    pub fn save(&self, boot: u128) -> Vec<u8> {
+        self.batch.save(boot)
+    }
+
+    /// Takes what [`Intake::save`] gave to the process before this one; see [`Batch::restore`].
+    pub fn restore(
+        &mut self,
+        now: Now,
+        boot: u128,
+        bytes: &[u8],
+        last_end: impl Fn(ChannelId) -> Option<Mono>,
+    ) -> Restored {
+        self.batch.restore(now, boot, bytes, last_end)
+    }
+
+    /// The spool has the drafts of a channel up to this end; see [`Batch::taken`].
+    pub fn taken(&mut self, channel: ChannelId, last_end: Mono) {
+        self.batch.taken(channel, last_end);
+    }
+
     /// Takes the level an output has now.
     pub fn level(&mut self, now: Now, output: usize, value: f64) -> bool {
         let route = self.reports.iter().find(|(known, _)| *known == output).map(|(_, route)| *route);
-        route.is_some_and(|route| self.batch.value(now, route, now.mono, value))
+        route.is_some_and(|route| {
+            // Trouble of a sensor that had the column before the map was changed, if the state was restored.
+            self.batch.recovered(route);
+            self.batch.value(now, route, now.mono, value)
+        })
     }
 
     /// When somebody has to come for drafts.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use log::{LevelFilter, debug, error, info, warn};
 
+use crate::batch::Restored;
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::intake::Edge;
@@ -117,7 +118,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
                 error!(waiting; "entries that were not sent are lost, since this version keeps them in memory only: {waiting}");
             }
         }
-        Event::Reading(_) => {}
+        Event::Reading(_) | Event::Restored(Restored::Nothing) => {}
         Event::Sensor(Edge::Down(sensor, fault)) => {
             let sensor = names.sensors[usize::from(sensor.0)].as_str();
             warn!(sensor, reason:% = fault; "sensor {sensor} has nothing to say: {fault}");
@@ -134,6 +135,17 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             let channel = names.channel(draft.channel);
             debug!(channel; "channel {channel}: an entry waits for the clock to be set");
         }
+        Event::Restored(Restored::State) => debug!("what the last run left of its slots was taken over"),
+        Event::Restored(Restored::OtherBoot) => debug!("what the last run left of its slots is of another boot"),
+        Event::Restored(Restored::Damaged) => {
+            error!(
+                "readings of the slots that were open when the last run ended are lost: what was kept of them is damaged"
+            );
+        }
+        Event::Slots { error: Some(problem) } => {
+            warn!(reason:% = problem; "open slots cannot be kept, so that a crash would lose their readings: {problem}");
+        }
+        Event::Slots { error: None } => info!("open slots are kept again"),
         Event::Dropped { channel, count } => {
             let mut spells = dropped.lock().unwrap_or_else(PoisonError::into_inner);
             let spell = spells.entry(*channel).or_default();

@@ -26,6 +26,10 @@ use crate::time::{Mono, Now};
 /// from a reading of the clocks for each, which differ by a little.
 const TOGETHER: Duration = Duration::from_millis(1);
 
+/// How long a lane reads on before the open slots are kept: sensors that answer at once cost one write together, slow ones
+/// one each.
+const ONE_GO: Duration = Duration::from_millis(100);
+
 /// The running lanes.
 pub(super) struct Lanes {
     stop: Arc<Stop>,
@@ -173,12 +177,22 @@ impl Shared {
     }
 
     fn run(&self, worker: u32) {
+        if worker > 0 {
+            // The read that hangs may have come in the midst of a go.
+            self.gate.keep();
+        }
+        // When the first of the reads began that are not kept yet.
+        let mut began = None;
         loop {
             let seen = self.stop.state();
             if seen.stopped {
                 return self.last_words(worker);
             }
             let now = self.hal.clock.now().mono;
+            if began.is_some_and(|began| now.since(began) >= ONE_GO) {
+                began = None;
+                self.gate.keep();
+            }
             let next = {
                 let mut queue = self.queue();
                 if queue.worker != worker {
@@ -186,14 +200,19 @@ impl Shared {
                 }
                 queue.take_due(now)
             };
+            if !matches!(next, Next::Due(_)) && began.take().is_some() {
+                self.gate.keep();
+            }
             let wait = match next {
                 Next::Due(mut polled) => {
+                    began.get_or_insert(now);
                     polled.read(&self.hal, &self.gate);
                     let mut queue = self.queue();
                     queue.sensors.push(*polled);
                     if queue.worker != worker {
                         // The thread that took over sleeps until another sensor is due.
                         drop(queue);
+                        self.gate.keep();
                         return self.stop.change(|state| state.calls = state.calls.wrapping_add(1));
                     }
                     queue.in_time_until = None;
@@ -215,6 +234,7 @@ impl Shared {
         for mut polled in sensors {
             polled.say_last(&self.hal, &self.gate);
         }
+        self.gate.keep();
     }
 }
 

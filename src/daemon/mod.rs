@@ -12,6 +12,7 @@ pub mod intake;
 pub mod journal;
 mod lanes;
 mod outputs;
+pub mod slots;
 mod streams;
 mod supervise;
 pub mod systemd;

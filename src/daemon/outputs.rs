@@ -134,6 +134,7 @@ impl Outputs {
                 }
             }
         }
+        self.gate.keep();
         for output in failed {
             self.event(rules::Event::Failed { output });
         }
@@ -175,6 +176,7 @@ impl Outputs {
                 self.report(output, real);
             }
         }
+        self.gate.keep();
     }
 
     fn report(&self, output: usize, drive: Drive) {

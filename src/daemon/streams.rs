@@ -86,7 +86,10 @@ impl Listener {
         loop {
             match timeout_at(silent_at, serial.read(&mut buffer)).await {
                 Ok(Ok(0)) => return Fault::Absent("the port was closed: unplugged?".to_owned()),
-                Ok(Ok(read)) => stream.bytes(self.hal.clock.now().mono, &buffer[..read], outlet),
+                Ok(Ok(read)) => {
+                    stream.bytes(self.hal.clock.now().mono, &buffer[..read], outlet);
+                    self.gate.keep();
+                }
                 Ok(Err(error)) => return Fault::Bus(error.to_string()),
                 Err(_) => {}
             }
@@ -104,7 +107,8 @@ impl Listener {
     /// An outlet that notes what was heard of.
     fn outlet(&self, heard: &Arc<Mutex<Heard>>) -> Outlet {
         let routed = routed(&self.settings);
-        let inner = self.gate.outlet(self.id, &self.hal);
+        // Not the gate's own outlet, which keeps the open slots with each value: what came in one go is kept together.
+        let (id, gate, clock) = (self.id, self.gate.clone(), Arc::clone(&self.hal.clock));
         let heard = Arc::clone(heard);
         Outlet::new(move |quantity, at, value| {
             let mut heard = lock(&heard);
@@ -112,7 +116,7 @@ impl Listener {
             heard.a_value |= value.is_ok();
             drop(heard);
             if routed.contains(&quantity) {
-                inner.put(quantity, at, value);
+                gate.put(clock.now(), id, quantity, at, value);
             }
         })
     }
@@ -122,6 +126,7 @@ impl Listener {
         for quantity in quantities {
             self.gate.put(now, self.id, *quantity, now.mono, Err(fault.clone()));
         }
+        self.gate.keep();
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) enum Told {
     Refused { output: usize, words: String },
     Rubbish { output: usize, words: String },
     OutputFault,
+    Restored,
+    SlotsFault,
     Stopping,
     Stopped(usize),
 }
@@ -49,6 +51,8 @@ impl Told {
             Event::Refused { output, refusal } => Self::Refused { output: *output, words: refusal.to_string() },
             Event::Rubbish { output, words } => Self::Rubbish { output: *output, words: words.clone() },
             Event::Output { .. } => Self::OutputFault,
+            Event::Restored(_) => Self::Restored,
+            Event::Slots { .. } => Self::SlotsFault,
             Event::Stopping => Self::Stopping,
             Event::Stopped { waiting, .. } => Self::Stopped(*waiting),
         }

@@ -95,6 +95,8 @@ impl Teller {
                 Some(format!("{} cannot be driven: {error}", output(*index)))
             }
             Event::Output { output: index, error: None } => Some(format!("{} can be driven again", output(*index))),
+            // The demo keeps nothing beyond its end.
+            Event::Restored(_) | Event::Slots { .. } => None,
             Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
             Event::Stopping => Some("stopping".to_owned()),
             Event::Stopped { waiting, .. } => Some(self.goodbye(*waiting)),

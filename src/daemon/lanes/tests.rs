@@ -5,10 +5,14 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use super::*;
-use crate::config;
+use crate::config::{self, Settings};
 use crate::daemon::event::Event;
 use crate::daemon::intake::Intake;
+use crate::daemon::slots::Slots;
 use crate::hal::sim::Sim;
+use crate::hal::{Clock, ManualClock};
+use crate::spool::storage::Storage as _;
+use crate::spool::storage::faulty::Faulty;
 
 /// What a busy machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,6 +53,12 @@ const WELL: SensorId = SensorId(1);
 type Readings = mpsc::Receiver<(SensorId, Result<f64, Fault>)>;
 
 fn start(sim: &Sim) -> (Lanes, Readings) {
+    let (map, gate, readings) = gate(sim);
+    let lanes = Lanes::start(&map.sensors, &sim.hal(), &gate).expect("threads");
+    (lanes, readings)
+}
+
+fn gate(sim: &Sim) -> (Settings, Gate, Readings) {
     sim.file(Path::new("/simulated/well"), |_| Ok("21".to_owned()));
     let folder = tempfile::tempdir().expect("a folder");
     let map = config::parse(MAP, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
@@ -62,8 +72,7 @@ fn start(sim: &Sim) -> (Lanes, Readings) {
             }
         }),
     );
-    let lanes = Lanes::start(&map.settings.sensors, &sim.hal(), &gate).expect("threads");
-    (lanes, readings)
+    (map.settings, gate, readings)
 }
 
 fn wait_for(readings: &Readings, wanted: impl Fn(SensorId, &Result<f64, Fault>) -> bool) {
@@ -114,4 +123,35 @@ fn a_read_that_hangs_holds_up_the_others_only_until_the_rescue_and_comes_back_wh
     wait_for(&readings, |sensor, value| sensor == SICK && value.is_err());
     wait_for(&readings, |sensor, value| sensor == SICK && value.is_err());
     lanes.stop(PATIENCE);
+}
+
+/// Reads both sensors once, on a clock that stands still but for what a read of the sick one takes. Returns how many times the
+/// open slots were written, by the bytes.
+fn writes_of_one_go(takes: Duration) -> u64 {
+    let clock = Arc::new(ManualClock::default());
+    let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
+    sim.file(Path::new("/simulated/sick"), move |_| {
+        clock.advance(takes);
+        Ok("1".to_owned())
+    });
+    let (map, gate, readings) = gate(&sim);
+    let disk = Faulty::default();
+    let gate = gate.keeping(Slots::new(Arc::new(disk.clone()), 7));
+    let sensors: Vec<config::Sensor> =
+        map.sensors.into_iter().map(|sensor| config::Sensor { every: Duration::from_secs(3600), ..sensor }).collect();
+    let lanes = Lanes::start(&sensors, &sim.hal(), &gate).expect("threads");
+    wait_for(&readings, |sensor, _| sensor == SICK);
+    wait_for(&readings, |sensor, _| sensor == WELL);
+    lanes.stop(PATIENCE);
+    let (written, syncs) = disk.cost();
+    let longest = disk.read("slots").expect("written").len() as u64;
+    assert_eq!(syncs, 0);
+    // The first of two is shorter, since it lacks a value.
+    written.div_ceil(longest)
+}
+
+#[test]
+fn sensors_that_are_read_in_one_go_cost_one_write_and_slow_ones_one_each() {
+    assert_eq!(writes_of_one_go(Duration::ZERO), 1);
+    assert_eq!(writes_of_one_go(ONE_GO), 2);
 }
