@@ -31,7 +31,7 @@ use crate::batch::sums::Sums;
 use crate::batch::{Batch, Publish, StatusText};
 use crate::entry::{ChannelId, Column, Draft, Form};
 use crate::record::{self, Reader, Records, Writer};
-use crate::time::{Mono, Now};
+use crate::time::{BootId, Mono, Now};
 
 /// Changes whenever the bytes mean something else.
 const VERSION: u8 = 1;
@@ -81,10 +81,10 @@ struct SavedRoute {
 
 impl Batch {
     /// The state as bytes, in the boot with this id.
-    pub fn save(&self, boot: u128) -> Vec<u8> {
+    pub fn save(&self, boot: BootId) -> Vec<u8> {
         let mut to = Writer::new();
         to.byte(VERSION);
-        to.wide(boot);
+        to.wide(boot.0);
         to.number(self.channels.len() as u64);
         for channel in 0..self.channels.len() {
             self.write_channel(channel, &mut to);
@@ -102,7 +102,7 @@ impl Batch {
     pub fn restore(
         &mut self,
         now: Now,
-        boot: u128,
+        boot: BootId,
         bytes: &[u8],
         last_end: impl Fn(ChannelId) -> Option<Mono>,
     ) -> Restored {
@@ -228,14 +228,14 @@ const fn mark(mark: u8, set: bool) -> u8 {
 }
 
 /// The boot and its channels; `None` for bytes that are not whole.
-fn read(bytes: &[u8]) -> Option<(u128, Vec<SavedChannel>)> {
+fn read(bytes: &[u8]) -> Option<(BootId, Vec<SavedChannel>)> {
     let mut records = Records::new(bytes);
     let state: Vec<u8> = records.by_ref().flatten().copied().collect();
     let mut from = Reader::new(&state);
     if !records.is_whole() || from.byte()? != VERSION {
         return None;
     }
-    let boot = from.wide()?;
+    let boot = BootId(from.wide()?);
     let channels = read_many(&mut from, read_channel)?;
     from.is_empty().then_some((boot, channels))
 }

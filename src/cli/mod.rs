@@ -3,6 +3,7 @@
 mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod directories;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;

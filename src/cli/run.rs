@@ -7,10 +7,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use gatepost::config::{self, LoadError};
 use gatepost::daemon::event::{Event, Observer};
-use gatepost::daemon::{Daemon, journal, systemd};
+use gatepost::daemon::{Daemon, Folders, journal, systemd};
 use gatepost::hal::Hal;
 use gatepost::hal::sim::Sim;
+use gatepost::spool::storage::Folder;
 use gatepost::uplink::session::Tuning;
+
+use super::directories::Directories;
 
 /// Options of `run`.
 #[derive(clap::Args)]
@@ -27,6 +30,14 @@ pub(crate) struct Args {
     /// clock (`echo unsynchronised > DIR/clock` plays a boot without the right time)
     #[arg(long, value_name = "DIR", requires = "simulate")]
     pins: Option<PathBuf>,
+
+    /// Where entries wait that were just made: a directory in memory (by default systemd's, or that of the user's session)
+    #[arg(long, value_name = "DIR")]
+    runtime_dir: Option<PathBuf>,
+
+    /// Where entries wait that stay: a directory on the card (by default systemd's, or the user's)
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
 
     /// Log each entry too
     #[arg(long, short)]
@@ -64,9 +75,31 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Hal::real(settings.gpio)?
         };
         let observer = both(journal::observer(&settings), systemd::observer(&settings));
-        Daemon { settings, hal, observer, tuning: Tuning::default() }.run(stop).await?;
+        let folders = folders(args)?;
+        Daemon { settings, hal, folders, observer, tuning: Tuning::default() }.run(stop).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Where the daemon keeps its entries. Simulated ones are kept only where that is asked for: they must not end up among those
+/// of the service.
+fn folders(args: &Args) -> anyhow::Result<Option<Folders>> {
+    let is_asked_for = args.runtime_dir.is_some() || args.state_dir.is_some();
+    if args.simulate && !is_asked_for {
+        return Ok(None);
+    }
+    let Some(Directories { runtime, state }) = Directories::of(args.runtime_dir.clone(), args.state_dir.clone()) else {
+        log::warn!("no directory to keep entries in: they wait in memory; --runtime-dir and --state-dir name some");
+        return Ok(None);
+    };
+    let runtime = Folder::new(runtime);
+    if let Err(error) = runtime.lock() {
+        if error.kind() == std::io::ErrorKind::WouldBlock {
+            anyhow::bail!("another gatepost keeps its entries in {} already", runtime.path().display());
+        }
+        log::warn!(directory:% = runtime.path().display(), reason:% = error; "the runtime directory cannot be used: {error}");
+    }
+    Ok(Some(Folders { runtime: Arc::new(runtime), state: Arc::new(Folder::new(state)) }))
 }
 
 /// Tells both.

@@ -14,6 +14,7 @@ mod resources;
 mod rules;
 mod secrets;
 mod sensors;
+mod spool;
 mod steps;
 mod suggest;
 mod syntax;
@@ -39,7 +40,7 @@ use crate::filter::Step;
 use crate::hal::{ClockTrust, GpioBackend};
 use crate::output;
 use crate::sensor::Kind;
-use crate::spool::Backlog;
+use crate::spool::{Backlog, Policy};
 use crate::thingspeak::credentials;
 use crate::thingspeak::license::License;
 use crate::uplink::{Broker, Confirm, Device};
@@ -56,6 +57,8 @@ pub struct Settings {
     pub clock: ClockTrust,
     /// Where entries go.
     pub broker: Broker,
+    /// How the card is treated.
+    pub spool: Policy,
     /// The MQTT devices, in the map's order.
     pub devices: Vec<Device>,
     /// The channels, in the map's order.
@@ -226,6 +229,7 @@ fn read(
     let has_version = root.means("version");
     let general = root.split(&["version", "gpio", "clock"]);
     let broker = broker::read(root.take("broker"), &around.folder, findings);
+    let spool = spool::read(root.take("spool"), findings);
     let devices = devices::read(root.take("device"), around, findings);
     let channels = channels::read(root.take("channel"), &devices, findings);
     let sensors = sensors::read(root.take("sensor"), &channels, &around.folder, findings);
@@ -245,6 +249,7 @@ fn read(
         gpio,
         clock,
         broker,
+        spool,
         devices: devices.into_iter().map(devices::Draft::into_device).collect::<Option<_>>()?,
         channels,
         sensors,

@@ -10,7 +10,7 @@ use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
 use crate::reading::Reading;
-use crate::spool::Counts;
+use crate::spool::{Counts, Found, Tell};
 use crate::time::Utc;
 use crate::uplink::session::Notice;
 
@@ -71,12 +71,23 @@ pub enum Event<'a> {
         /// Why not; `None` when it works again.
         error: Option<&'a HalError>,
     },
+    /// What an earlier run left in the spool.
+    Found(&'a Found),
+    /// The spool's directories cannot be written, or can again.
+    Spool(&'a Tell),
+    /// The wall clock is right from now on; or it is not, minutes after the start, and entries wait for it.
+    Clock {
+        /// Whether it is.
+        is_right: bool,
+    },
     /// The daemon stops.
     Stopping,
     /// It has stopped.
     Stopped {
-        /// Entries that still wait, and are lost with the memory.
+        /// Entries that still wait.
         waiting: usize,
+        /// Whether they are on the card; `None` where they are lost with the memory.
+        kept: Option<bool>,
         /// What became of the others.
         counts: Counts,
     },

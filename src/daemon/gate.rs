@@ -79,7 +79,6 @@ impl Gate {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the closer takes these three up together with the spool's folders"))]
 impl Gate {
     /// Keeps open slots in a file from now on.
     pub(super) fn keeping(self, slots: Slots) -> Self {

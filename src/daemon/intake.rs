@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::entry::{ChannelId, Draft, Reduce};
 use crate::filter::Chain;
 use crate::reading::{Fault, Reading, SensorId};
-use crate::time::{Mono, Now};
+use crate::time::{BootId, Mono, Now};
 
 /// Filters and open slots of all channels.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Intake {
 
     /// The open slots, and the drafts that the spool may not have yet, as bytes. What the filters remember is not among
     /// them: a median begins anew.
-    pub fn save(&self, boot: u128) -> Vec<u8> {
+    pub fn save(&self, boot: BootId) -> Vec<u8> {
         self.batch.save(boot)
     }
 
@@ -142,7 +142,7 @@ impl Intake {
     pub fn restore(
         &mut self,
         now: Now,
-        boot: u128,
+        boot: BootId,
         bytes: &[u8],
         last_end: impl Fn(ChannelId) -> Option<Mono>,
     ) -> Restored {

@@ -16,7 +16,7 @@ use crate::daemon::event::{Event, Observer};
 use crate::daemon::intake::Edge;
 use crate::entry::ChannelId;
 use crate::hal::{Clock as _, SystemClock};
-use crate::spool;
+use crate::spool::{self, Found, Tell};
 use crate::uplink::failure::Kind;
 use crate::uplink::session::Notice;
 
@@ -103,19 +103,67 @@ impl Names {
     }
 }
 
+fn tell_found(found: &Found, names: &Names) {
+    for (channel, waiting) in &found.waiting {
+        match names.channels.get(&channel.0) {
+            Some(channel) => {
+                info!(channel = channel.as_str(), waiting; "channel {channel}: {waiting} entries wait from before");
+            }
+            None => warn!(
+                channel = channel.0, waiting;
+                "{waiting} entries wait for channel {channel}, which is not in the map: `gatepost spool` exports or drops them"
+            ),
+        }
+    }
+    if found.torn > 0 {
+        info!(files = found.torn; "a write was cut off when the last run ended; what was whole is kept");
+    }
+    for file in &found.bad {
+        error!(file = file.as_str(); "{file} is damaged: what is whole in it goes on, a copy of it stays as {file}.bad");
+    }
+    for (file, why) in &found.unreadable {
+        error!(file = file.as_str(), reason = why.as_str(); "{file} cannot be read: {why}");
+    }
+}
+
+fn tell_spool(told: &Tell) {
+    match told {
+        Tell::Runtime(Some(why)) => warn!(
+            reason = why.as_str();
+            "the runtime directory cannot be written: a crash would lose what the card does not have yet: {why}"
+        ),
+        Tell::Runtime(None) => info!("the runtime directory can be written again"),
+        Tell::State(Some(why)) => warn!(
+            reason = why.as_str();
+            "the state directory cannot be written: entries wait in memory, and a power cut would lose them: {why}"
+        ),
+        Tell::State(None) => info!("the state directory can be written again"),
+        Tell::Unreadable { file, entries, why } => error!(
+            file = file.as_str(), entries, reason = why.as_str();
+            "{file} can no longer be read, and {entries} entries with it: {why}"
+        ),
+    }
+}
+
 fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
     match event {
         Event::Started => info!("running"),
         Event::Stopping => info!("stopping"),
-        Event::Stopped { waiting, counts } => {
+        Event::Stopped { waiting, kept, counts } => {
             let spool::Counts { pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged, .. } = counts;
             info!(
                 pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged;
                 "stopped; of {pushed} entries {confirmed} were confirmed, {doubtful} given up as doubtful, {} dropped",
                 dropped_for_age + dropped_for_size
             );
-            if *waiting > 0 {
-                error!(waiting; "entries that were not sent are lost, since this version keeps them in memory only: {waiting}");
+            match kept {
+                _ if *waiting == 0 => {}
+                Some(true) => info!(waiting; "{waiting} entries wait for the next start"),
+                Some(false) => warn!(
+                    waiting;
+                    "{waiting} entries wait for the next start, but the card did not take all of them: do not cut the power before"
+                ),
+                None => error!(waiting; "{waiting} entries that were not sent are lost with the memory they were in"),
             }
         }
         Event::Reading(_) | Event::Restored(Restored::Nothing) => {}
@@ -146,6 +194,13 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             warn!(reason:% = problem; "open slots cannot be kept, so that a crash would lose their readings: {problem}");
         }
         Event::Slots { error: None } => info!("open slots are kept again"),
+        Event::Found(found) => tell_found(found, names),
+        Event::Spool(told) => tell_spool(told),
+        Event::Clock { is_right: true } => info!("the clock is right now: entries that waited for it get their times"),
+        Event::Clock { is_right: false } => warn!(
+            "the clock of this machine is not set: entries wait for it. `timedatectl` says more; where there is no time \
+             server, set the clock by hand and write clock = \"system\" into the map"
+        ),
         Event::Dropped { channel, count } => {
             let mut spells = dropped.lock().unwrap_or_else(PoisonError::into_inner);
             let spell = spells.entry(*channel).or_default();

@@ -6,6 +6,8 @@
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
 //! drained to a deadline. See ARCHITECTURE.md for what each task waits on.
 
+mod closer;
+mod disk;
 pub mod event;
 mod gate;
 pub mod intake;
@@ -18,29 +20,29 @@ mod supervise;
 pub mod systemd;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::config::{self, Settings};
+use crate::daemon::closer::Closer;
+use crate::daemon::disk::Store;
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::gate::Gate;
-use crate::daemon::intake::Intake;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::outputs::{Outputs, Stops};
 use crate::daemon::streams::Listener;
-use crate::entry::Draft;
 use crate::hal::Hal;
 use crate::reading::SensorId;
 use crate::sensor::Lane;
-use crate::spool::{MemorySpool, Spool};
 use crate::thingspeak::topic::Topic;
 use crate::uplink;
 use crate::uplink::session::{ChannelSettings, Session, Tuning};
 use crate::uplink::task::Uplink;
+
+pub use crate::daemon::disk::Folders;
 
 /// Messages for the outputs that may wait: a person presses a button a few times, the service allows one update a second.
 const DELIVERIES: usize = 32;
@@ -48,8 +50,8 @@ const DELIVERIES: usize = 32;
 const OUTPUTS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the uplinks may drain at the stop.
 const DRAIN: Duration = Duration::from_millis(900);
-/// Sensors that all hang open no slot: they are looked after this often in any case.
-const LOOK_AROUND: Duration = Duration::from_secs(60);
+/// How long the card may take at the stop: systemd waits 90 s before it kills.
+const CARD_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a bus thread is waited for at the stop.
 const LANE_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -59,6 +61,8 @@ pub struct Daemon {
     pub settings: Settings,
     /// What it does it with.
     pub hal: Hal,
+    /// Where entries wait; without folders in memory, and lost at the end.
+    pub folders: Option<Folders>,
     /// Who watches.
     pub observer: Observer,
     /// The sessions' times.
@@ -79,11 +83,10 @@ impl Daemon {
     /// # Panics
     /// For a map with 65,536 sensors.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
-        let Self { settings, hal, observer, tuning } = self;
-        let gate = Gate::new(Intake::new(&settings, hal.clock.now().mono), Arc::clone(&observer));
-        let backlogs = settings.channels.iter().map(|channel| (channel.id, channel.backlog));
-        let spool: Arc<Mutex<dyn Spool>> = Arc::new(Mutex::new(MemorySpool::new(backlogs)));
-        spool.lock().expect("nobody holds it yet").synchronised(hal.clock.now());
+        let Self { settings, hal, folders, observer, tuning } = self;
+        let store = Store::open(&settings, &hal, folders, &observer).await;
+        let gate = store.gate(&settings, &hal, &observer);
+        let spool = store.spool();
         let stops = Stops { outputs: watch::Sender::new(false), sessions: watch::Sender::new(None) };
         let mut sessions = JoinSet::new();
         let mut tasks = JoinSet::new();
@@ -122,8 +125,15 @@ impl Daemon {
                 tasks.spawn(Listener { id, settings, hal, gate, stop }.run());
             }
         }
-        let closer = Arc::new(Closer { gate: gate.clone(), spool, bells, report, hal: hal.clone(), observer });
-        let lanes = Lanes::start(&settings.sensors, &hal, &gate).map(Arc::new);
+        let (disk, lanes) = match store.start(&hal, &bells, &observer) {
+            Ok(disk) => (disk, Lanes::start(&settings.sensors, &hal, &gate).map(Arc::new)),
+            Err(error) => (None, Err(error)),
+        };
+        let (trust, started) = (settings.clock, hal.clock.now().mono);
+        let closer =
+            Closer { gate: gate.clone(), spool, disk, bells, report, hal: hal.clone(), trust, started, observer };
+        let closer = Arc::new(closer);
+        closer.ask_the_clock(hal.clock.now());
         if let Ok(lanes) = &lanes {
             tasks.spawn(Arc::clone(&closer).run(Arc::clone(lanes)));
             (closer.observer)(&Event::Started);
@@ -156,7 +166,9 @@ impl Daemon {
         // The session ends by itself at its deadline; the rest is for saying goodbye to a broker that does not answer.
         let drained = async { while sessions.join_next().await.is_some() {} };
         let _ = timeout(DRAIN * 2, drained).await;
-        closer.say_goodbye(&settings);
+        let writing = Arc::clone(&closer);
+        let kept = tokio::task::spawn_blocking(move || writing.keep(CARD_PATIENCE)).await;
+        closer.say_goodbye(&settings, kept.ok().flatten());
         failed.map_or(Ok(()), |failed| Err(DaemonError(failed)))
     }
 }
@@ -209,82 +221,6 @@ fn session(settings: &Settings, device: usize, tuning: Tuning) -> Option<Session
     let seed = fastrand::u64(..);
     let renew = settings.broker.renew;
     Some(Session::new(uplink::session::Settings { channels, commands, renew, tuning }, seed))
-}
-
-/// Turns ended slots into waiting entries, and looks after hanging lanes while it is awake. Waits on the next close and on
-/// changes that move it forward.
-struct Closer {
-    gate: Gate,
-    spool: Arc<Mutex<dyn Spool>>,
-    bells: Vec<Arc<Notify>>,
-    report: Arc<Notify>,
-    hal: Hal,
-    observer: Observer,
-}
-
-impl Closer {
-    async fn run(self: Arc<Self>, lanes: Arc<Lanes>) {
-        loop {
-            let next = self.gate.intake().next_close();
-            let wait = next.map_or(LOOK_AROUND, |next| next.since(self.hal.clock.now().mono).min(LOOK_AROUND));
-            let due = sleep(wait);
-            tokio::select! {
-                () = due => {
-                    self.close_due();
-                    lanes.rescue(self.hal.clock.now().mono);
-                }
-                () = self.gate.sooner().notified() => {}
-            }
-        }
-    }
-
-    fn close_due(&self) {
-        let now = self.hal.clock.now();
-        let mut edges = Vec::new();
-        let drafts = self.gate.intake().close_due(now, &mut edges);
-        for edge in &edges {
-            (self.observer)(&Event::Sensor(edge));
-        }
-        if !drafts.is_empty() {
-            self.report.notify_one();
-        }
-        self.push(drafts);
-    }
-
-    fn close_all(&self) {
-        let drafts = self.gate.intake().close_all(self.hal.clock.now());
-        self.push(drafts);
-    }
-
-    fn say_goodbye(&self, settings: &Settings) {
-        let (waiting, counts) = {
-            let spool = self.spool.lock().expect("no holder of the spool panics");
-            (settings.channels.iter().map(|channel| spool.waiting(channel.id)).sum(), spool.counts())
-        };
-        (self.observer)(&Event::Stopped { waiting, counts });
-    }
-
-    fn push(&self, drafts: Vec<Draft>) {
-        if drafts.is_empty() {
-            return;
-        }
-        let now = self.hal.clock.now();
-        for draft in drafts {
-            let channel = draft.channel;
-            let (pushed, expired) = {
-                let mut spool = self.spool.lock().expect("no holder of the spool panics");
-                (spool.push(now, draft.clone()), spool.expire(now, channel))
-            };
-            (self.observer)(&Event::Closed(&draft, pushed.created_at));
-            let dropped = pushed.dropped + expired;
-            if dropped > 0 {
-                (self.observer)(&Event::Dropped { channel, count: dropped });
-            }
-        }
-        for bell in &self.bells {
-            bell.notify_one();
-        }
-    }
 }
 
 /// The quantities of a sensor that the map asks for, each once.

@@ -16,7 +16,7 @@ use crate::batch::Restored;
 use crate::daemon::intake::Intake;
 use crate::entry::ChannelId;
 use crate::spool::storage::Storage;
-use crate::time::{Mono, Now};
+use crate::time::{BootId, Mono, Now};
 
 /// The file's name.
 const NAME: &str = "slots";
@@ -24,7 +24,7 @@ const NAME: &str = "slots";
 /// The file, and what was last written to it.
 pub struct Slots {
     storage: Arc<dyn Storage>,
-    boot: u128,
+    boot: BootId,
     written: Vec<u8>,
     /// The last write failed, and that was told.
     failing: bool,
@@ -33,7 +33,7 @@ pub struct Slots {
 impl Slots {
     /// The file in a folder, for the boot with this id. Where a boot cannot be told from another the id must be new with
     /// each start: times of another boot mean nothing.
-    pub fn new(storage: Arc<dyn Storage>, boot: u128) -> Self {
+    pub fn new(storage: Arc<dyn Storage>, boot: BootId) -> Self {
         Self { storage, boot, written: Vec::new(), failing: false }
     }
 
@@ -59,7 +59,7 @@ impl Slots {
 
     /// Writes the intake's state, if it is another than the one written last. Returns an edge: that it cannot be written
     /// from now on, or that it can again.
-    pub fn keep(&mut self, intake: impl FnOnce(u128) -> Vec<u8>) -> Option<io::Result<()>> {
+    pub fn keep(&mut self, intake: impl FnOnce(BootId) -> Vec<u8>) -> Option<io::Result<()>> {
         let state = intake(self.boot);
         if state == self.written {
             return None;

@@ -29,6 +29,8 @@ struct Queue {
     thinned: Key,
     /// The latest time that was given out.
     latest: Option<Utc>,
+    /// The end of the last draft.
+    last_end: Option<Mono>,
     /// Set aside: a late echo may still settle them.
     doubtful: BTreeSet<Key>,
 }
@@ -69,6 +71,7 @@ impl Spool for MemorySpool {
         let synchronised = self.synchronised;
         let queue = self.queues.entry(draft.channel).or_insert_with(|| Queue::new(Backlog::default()));
         let created_at = synchronised.then(|| queue.stamp(now, draft.end));
+        queue.last_end = queue.last_end.max(Some(draft.end));
         queue.bytes += size_of_draft(&draft);
         queue.entries.insert(key, Held { draft, created_at, since: now.mono, taken: false });
         self.counts.merged += queue.thin() as u64;
@@ -93,6 +96,14 @@ impl Spool for MemorySpool {
             }
             queue.latest = latest;
         }
+    }
+
+    fn is_synchronised(&self) -> bool {
+        self.synchronised
+    }
+
+    fn last_end(&self, channel: ChannelId) -> Option<Mono> {
+        self.queues.get(&channel)?.last_end
     }
 
     fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
@@ -162,7 +173,7 @@ impl Spool for MemorySpool {
 impl Queue {
     fn new(backlog: Backlog) -> Self {
         let (entries, doubtful) = (BTreeMap::new(), BTreeSet::new());
-        Self { backlog, entries, bytes: 0, thinned: Key(0), latest: None, doubtful }
+        Self { backlog, entries, bytes: 0, thinned: Key(0), latest: None, last_end: None, doubtful }
     }
 
     fn stamp(&mut self, now: Now, end: Mono) -> Utc {

@@ -89,7 +89,7 @@ pub enum Tell {
     Unreadable {
         /// Which.
         file: String,
-        /// How many entries wait in it.
+        /// How many entries that wait in it memory does not have.
         entries: usize,
         /// Why.
         why: String,
@@ -146,6 +146,12 @@ pub trait Spool: Send {
 
     /// From now on the wall clock can be believed: what waits for its time gets it.
     fn synchronised(&mut self, now: Now);
+
+    /// Whether the wall clock is believed; on disk, an earlier run of this boot may have found it right.
+    fn is_synchronised(&self) -> bool;
+
+    /// The end of the last draft of this boot that was taken from a channel.
+    fn last_end(&self, channel: ChannelId) -> Option<Mono>;
 
     /// The oldest entry of a channel that is not taken and has its time. `None` though entries wait means that they come
     /// from the disk later.

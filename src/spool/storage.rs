@@ -77,6 +77,19 @@ impl Folder {
         &self.path
     }
 
+    /// Keeps the folder for this process until it ends.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] when another process has it; else when the folder cannot be used.
+    pub fn lock(&self) -> io::Result<()> {
+        let file = self.open("lock", private(OpenOptions::new().write(true).create(true).truncate(false)))?;
+        #[cfg(target_os = "linux")]
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+        // The lock is the open file's, which the process keeps as long as it lives.
+        std::mem::forget(file);
+        Ok(())
+    }
+
     fn open(&self, name: &str, options: &OpenOptions) -> io::Result<File> {
         let path = self.path.join(name);
         match options.open(&path) {

@@ -148,7 +148,7 @@ impl Stage {
         }
         let diary = Diary::new();
         let observer = diary.observer(&settings);
-        let daemon = Daemon { settings, hal: self.sim.hal(), observer, tuning: self.plan.tuning };
+        let daemon = Daemon { settings, hal: self.sim.hal(), folders: None, observer, tuning: self.plan.tuning };
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(daemon.run(async move {
             let _ = stopped.await;

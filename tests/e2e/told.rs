@@ -32,6 +32,7 @@ pub(crate) enum Told {
     OutputFault,
     Restored,
     SlotsFault,
+    Kept,
     Stopping,
     Stopped(usize),
 }
@@ -53,6 +54,7 @@ impl Told {
             Event::Output { .. } => Self::OutputFault,
             Event::Restored(_) => Self::Restored,
             Event::Slots { .. } => Self::SlotsFault,
+            Event::Found(_) | Event::Spool(_) | Event::Clock { .. } => Self::Kept,
             Event::Stopping => Self::Stopping,
             Event::Stopped { waiting, .. } => Self::Stopped(*waiting),
         }

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::batch::{Channel, Route};
 use crate::entry::Reduce;
-use crate::time::Utc;
+use crate::time::{BootId, Utc};
 
-const BOOT: u128 = 0x9a5c_0de0_1234_5678_9abc_def0_1122_3344;
+const BOOT: BootId = BootId(0x9a5c_0de0_1234_5678_9abc_def0_1122_3344);
 const HOUSE: ChannelId = ChannelId(7);
 const GATE: ChannelId = ChannelId(9);
 
@@ -289,7 +289,7 @@ fn state_of_another_boot_is_of_no_use_and_what_the_spool_has_counts_without_any(
     let bytes = batch.save(BOOT);
     for (bytes, found) in [(&bytes[..], Restored::OtherBoot), (&[], Restored::Nothing), (&[0; 9], Restored::Damaged)] {
         let mut batch = empty();
-        assert_eq!(batch.restore(now(12.0), BOOT + 1, bytes, |_| Some(at(10.0))), found);
+        assert_eq!(batch.restore(now(12.0), BootId(BOOT.0 + 1), bytes, |_| Some(at(10.0))), found);
         assert_eq!(batch.next_close(), None);
         batch.value(now(12.0), 0, at(12.0), 1.0);
         assert_eq!(batch.channels[0].end, Some(at(40.0)), "20 would be 10 s after the last draft");

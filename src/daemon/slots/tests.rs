@@ -12,7 +12,7 @@ use crate::entry::{Column, Draft};
 use crate::reading::SensorId;
 use crate::spool::storage::Folder;
 use crate::spool::storage::faulty::Faulty;
-use crate::time::Utc;
+use crate::time::{BootId, Utc};
 
 const MAP: &str = r#"
 version = 1
@@ -33,7 +33,7 @@ path = "/simulated/air"
 to.value = "house.field1"
 "#;
 
-const BOOT: u128 = 42;
+const BOOT: BootId = BootId(42);
 const HOUSE: ChannelId = ChannelId(7);
 
 fn now(seconds: u64) -> Now {

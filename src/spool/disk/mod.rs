@@ -90,21 +90,16 @@ impl DiskSpool {
         (spool, recovered.found)
     }
 
-    /// Whether the wall clock is believed: an earlier run of this boot may have found it right.
-    pub const fn is_synchronised(&self) -> bool {
-        self.believed
-    }
-
-    /// The end of the last draft of this boot that was taken from a channel: what ended before it is here already.
-    pub fn last_end(&self, channel: ChannelId) -> Option<Mono> {
-        self.queues.get(&channel)?.last_end
-    }
-
     /// From now on everything is written to the card as fast as it goes.
     pub fn stop(&mut self) {
         self.stopping = true;
         self.card.retry_at = None;
         (self.bell)();
+    }
+
+    /// Whether [`DiskSpool::stop`] was called.
+    pub const fn is_stopping(&self) -> bool {
+        self.stopping
     }
 
     /// Adds to the runtime directory's log; where that fails, memory is all there is until it works again.
@@ -225,6 +220,14 @@ impl Spool for DiskSpool {
         }
         self.note(boot, &notes);
         (self.bell)();
+    }
+
+    fn is_synchronised(&self) -> bool {
+        self.believed
+    }
+
+    fn last_end(&self, channel: ChannelId) -> Option<Mono> {
+        self.queues.get(&channel)?.last_end
     }
 
     fn oldest(&self, channel: ChannelId) -> Option<Waiting> {

@@ -54,6 +54,14 @@ impl Spool for Pumped {
         self.pump();
     }
 
+    fn is_synchronised(&self) -> bool {
+        self.spool.is_synchronised()
+    }
+
+    fn last_end(&self, channel: ChannelId) -> Option<Mono> {
+        self.spool.last_end(channel)
+    }
+
     fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
         self.spool.oldest(channel)
     }

@@ -1,0 +1,57 @@
+//! `[spool]`: how the card is treated.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::diagnostic::Findings;
+use super::table::{Node, Table};
+use super::values::Lasting;
+use crate::spool::{Durability, Policy};
+
+/// An entry that may wait longer would be lost with the power though it was measured long ago.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Entries that one write takes at most.
+const LARGEST_GROUP: usize = 512;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    durability: Option<Spanned<Durability>>,
+    write_after: Option<Spanned<Lasting>>,
+    group_every: Option<Spanned<Lasting>>,
+    group_entries: Option<Spanned<usize>>,
+}
+
+/// Reads `[spool]`; every key has a default.
+pub(super) fn read(node: Option<Node<'_>>, findings: &mut Findings) -> Policy {
+    let table = node.and_then(|node| Table::of(node, "spool", findings));
+    let keys: Keys = table.and_then(|table| table.read(findings)).unwrap_or_default();
+    let default = Policy::default();
+    let durability = keys.durability.as_ref().map_or(default.durability, |written| *written.get_ref());
+    if durability == Durability::Always
+        && let Some(written) = &keys.write_after
+    {
+        findings.warning(
+            &written.span(),
+            "with `durability = \"always\"` every entry is written at once: `write_after` does nothing",
+            "leave it out",
+        );
+    }
+    let mut lasting = |key: &str, written: Option<Spanned<Lasting>>, default| {
+        let Some(written) = written else { return default };
+        if written.get_ref().0 > LONGEST {
+            findings.fault(&written.span(), format!("`{key}` is a day at most"), "leave it out for the default");
+        }
+        written.into_inner().0
+    };
+    let write_after = lasting("write_after", keys.write_after, default.write_after);
+    let group_every = lasting("group_every", keys.group_every, default.group_every);
+    if let Some(written) = keys.group_entries.as_ref().filter(|it| !(1..=LARGEST_GROUP).contains(it.get_ref())) {
+        findings.fault(&written.span(), format!("a group has 1 to {LARGEST_GROUP} entries"), "leave it out for 32");
+    }
+    let group_entries = keys.group_entries.map_or(default.group_entries, Spanned::into_inner);
+    Policy { durability, write_after, group_every, group_entries }
+}

@@ -1,0 +1,148 @@
+//! The closer: the task that turns ended slots into waiting entries. While it is awake it also looks after hanging lanes,
+//! the disk and the clock, so that none of them needs a timer.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::config::Settings;
+use crate::daemon::disk::{Disk, locked};
+use crate::daemon::event::{Event, Observer};
+use crate::daemon::gate::Gate;
+use crate::daemon::lanes::Lanes;
+use crate::entry::Draft;
+use crate::hal::{ClockState, ClockTrust, Hal};
+use crate::spool::Spool;
+use crate::time::{Mono, Now};
+
+/// Sensors that all hang open no slot: they are looked after this often in any case.
+const LOOK_AROUND: Duration = Duration::from_secs(60);
+/// A clock that is not right yet is asked this often.
+const CLOCK_ASKED: Duration = Duration::from_secs(5);
+/// A clock that is not right after this long is told of.
+const CLOCK_PATIENCE: Duration = Duration::from_secs(120);
+/// Turns ended slots into waiting entries, and looks after hanging lanes while it is awake. Waits on the next close and on
+/// changes that move it forward.
+pub(super) struct Closer {
+    pub(super) gate: Gate,
+    pub(super) spool: Arc<Mutex<dyn Spool>>,
+    pub(super) disk: Option<Disk>,
+    pub(super) bells: Vec<Arc<Notify>>,
+    pub(super) report: Arc<Notify>,
+    pub(super) hal: Hal,
+    pub(super) trust: ClockTrust,
+    pub(super) started: Mono,
+    pub(super) observer: Observer,
+}
+
+impl Closer {
+    pub(super) async fn run(self: Arc<Self>, lanes: Arc<Lanes>) {
+        let mut told_of_clock = false;
+        loop {
+            let next = self.gate.intake().next_close();
+            let is_right = locked(&self.spool).is_synchronised();
+            let at_most = if is_right { LOOK_AROUND } else { CLOCK_ASKED };
+            let wait = next.map_or(at_most, |next| next.since(self.hal.clock.now().mono).min(at_most));
+            let due = sleep(wait);
+            tokio::select! {
+                () = due => {
+                    let now = self.hal.clock.now();
+                    if !is_right && !self.ask_the_clock(now) && !told_of_clock {
+                        told_of_clock = now.mono.since(self.started) > CLOCK_PATIENCE;
+                        if told_of_clock {
+                            (self.observer)(&Event::Clock { is_right: false });
+                        }
+                    }
+                    self.close_due();
+                    lanes.rescue(now.mono);
+                    if let Some(disk) = &self.disk {
+                        disk.look(now.mono, &self.observer);
+                    }
+                }
+                () = self.gate.sooner().notified() => {}
+            }
+        }
+    }
+
+    /// Whether the wall clock is right by now. Entries that waited for it get their times.
+    pub(super) fn ask_the_clock(&self, now: Now) -> bool {
+        let is_right = self.trust == ClockTrust::System || self.hal.clock.state() == ClockState::Synchronised;
+        let mut spool = locked(&self.spool);
+        if is_right && !spool.is_synchronised() {
+            spool.synchronised(now);
+            drop(spool);
+            // At the start there is nothing to tell: nobody has waited.
+            if now.mono > self.started {
+                (self.observer)(&Event::Clock { is_right });
+            }
+            self.ring();
+        }
+        is_right
+    }
+
+    fn close_due(&self) {
+        let now = self.hal.clock.now();
+        let mut edges = Vec::new();
+        let drafts = self.gate.close_due(now, &mut edges);
+        for edge in &edges {
+            (self.observer)(&Event::Sensor(edge));
+        }
+        if !drafts.is_empty() {
+            self.report.notify_one();
+        }
+        self.push(drafts);
+    }
+
+    pub(super) fn close_all(&self) {
+        let drafts = self.gate.close_all(self.hal.clock.now());
+        self.push(drafts);
+    }
+
+    /// Puts what waits on the card, for as long as the patience lasts. Returns whether all of it is there; `None` where entries
+    /// live in memory.
+    pub(super) fn keep(&self, patience: Duration) -> Option<bool> {
+        self.disk.as_ref().map(|disk| disk.stop(patience))
+    }
+
+    /// `kept` says whether everything is on the card; `None` where entries live in memory.
+    pub(super) fn say_goodbye(&self, settings: &Settings, kept: Option<bool>) {
+        let (waiting, counts) = {
+            let spool = locked(&self.spool);
+            (settings.channels.iter().map(|channel| spool.waiting(channel.id)).sum(), spool.counts())
+        };
+        (self.observer)(&Event::Stopped { waiting, kept, counts });
+    }
+
+    fn push(&self, drafts: Vec<Draft>) {
+        if drafts.is_empty() {
+            return;
+        }
+        let now = self.hal.clock.now();
+        let mut ends = BTreeMap::new();
+        for draft in drafts {
+            let channel = draft.channel;
+            let (pushed, expired) = {
+                let mut spool = locked(&self.spool);
+                let pushed = spool.push(now, draft.clone());
+                ends.extend(spool.last_end(channel).map(|end| (channel, end)));
+                (pushed, spool.expire(now, channel))
+            };
+            (self.observer)(&Event::Closed(&draft, pushed.created_at));
+            let dropped = pushed.dropped + expired;
+            if dropped > 0 {
+                (self.observer)(&Event::Dropped { channel, count: dropped });
+            }
+        }
+        self.gate.taken(&ends);
+        self.ring();
+    }
+
+    fn ring(&self) {
+        for bell in &self.bells {
+            bell.notify_one();
+        }
+    }
+}

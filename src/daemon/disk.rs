@@ -1,0 +1,187 @@
+//! The disk's thread: does the spool's work on the card, which may take seconds, so that nothing else waits for it.
+//!
+//! The decisions are the spool's; this only carries them out. It has no timer: whoever is awake anyway rings when something
+//! is due.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::config::Settings;
+use crate::daemon::event::{Event, Observer};
+use crate::daemon::gate::Gate;
+use crate::daemon::intake::Intake;
+use crate::daemon::slots::Slots;
+use crate::entry::ChannelId;
+use crate::hal::{Clock, Hal};
+use crate::spool::storage::Storage;
+use crate::spool::{Backlog, DiskSpool, MemorySpool, Spool, Tell};
+use crate::time::Mono;
+
+/// How often a thread that is to end is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Where the daemon keeps what must outlive it.
+#[derive(Clone)]
+pub struct Folders {
+    /// Memory-backed: it survives the process and not the machine.
+    pub runtime: Arc<dyn Storage>,
+    /// On the card.
+    pub state: Arc<dyn Storage>,
+}
+
+/// The spool with its thread.
+pub(super) struct Disk {
+    spool: Arc<Mutex<DiskSpool>>,
+    bell: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// The spool of a run, and what its thread will be made of.
+pub(super) struct Store {
+    spool: Arc<Mutex<dyn Spool>>,
+    on_disk: Option<OnDisk>,
+}
+
+struct OnDisk {
+    spool: Arc<Mutex<DiskSpool>>,
+    folders: Folders,
+    ring: SyncSender<()>,
+    heard: Receiver<()>,
+}
+
+impl Store {
+    /// Opens the spool in these folders, or one in memory. Reading what an earlier run left may take a while on a card.
+    pub(super) async fn open(settings: &Settings, hal: &Hal, folders: Option<Folders>, observer: &Observer) -> Self {
+        let backlogs: Vec<(ChannelId, Backlog)> =
+            settings.channels.iter().map(|channel| (channel.id, channel.backlog)).collect();
+        let Some(folders) = folders else {
+            return Self { spool: Arc::new(Mutex::new(MemorySpool::new(backlogs))), on_disk: None };
+        };
+        // One is enough: it says that there is something, not how much.
+        let (ring, heard) = sync_channel(1);
+        let (policy, boot, bell) = (settings.spool, hal.clock.boot(), ring.clone());
+        let Folders { runtime, state } = folders.clone();
+        let open = move || DiskSpool::open(backlogs, policy, boot, runtime, &*state, Box::new(move || strike(&bell)));
+        let (spool, found) = tokio::task::spawn_blocking(open).await.expect("reading the spool does not panic");
+        observer(&Event::Found(&found));
+        let spool = Arc::new(Mutex::new(spool));
+        let seen = Arc::clone(&spool) as Arc<Mutex<dyn Spool>>;
+        Self { spool: seen, on_disk: Some(OnDisk { spool, folders, ring, heard }) }
+    }
+
+    /// The spool as the uplinks see it.
+    pub(super) fn spool(&self) -> Arc<Mutex<dyn Spool>> {
+        Arc::clone(&self.spool)
+    }
+
+    /// The gate into open slots: those of an earlier run of this boot go on.
+    pub(super) fn gate(&self, settings: &Settings, hal: &Hal, observer: &Observer) -> Gate {
+        let now = hal.clock.now();
+        let mut intake = Intake::new(settings, now.mono);
+        let Some(on_disk) = &self.on_disk else { return Gate::new(intake, Arc::clone(observer)) };
+        let slots = Slots::new(Arc::clone(&on_disk.folders.runtime), hal.clock.boot());
+        match slots.restore(&mut intake, now, |channel| locked(&self.spool).last_end(channel)) {
+            Ok(restored) => observer(&Event::Restored(restored)),
+            Err(error) => observer(&Event::Slots { error: Some(&error) }),
+        }
+        Gate::new(intake, Arc::clone(observer)).keeping(slots)
+    }
+
+    /// Starts the thread, where there is work for one. `fed` are rung when entries came from the card.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub(super) fn start(self, hal: &Hal, fed: &[Arc<Notify>], observer: &Observer) -> io::Result<Option<Disk>> {
+        let Some(OnDisk { spool, folders, ring, heard }) = self.on_disk else { return Ok(None) };
+        let worker = Worker {
+            spool: Arc::clone(&spool),
+            card: folders.state,
+            clock: Arc::clone(&hal.clock),
+            heard,
+            fed: fed.to_vec(),
+            observer: Arc::clone(observer),
+        };
+        let thread = thread::Builder::new().name("disk".to_owned()).spawn(move || worker.run())?;
+        Ok(Some(Disk { spool, bell: ring, thread }))
+    }
+}
+
+struct Worker {
+    spool: Arc<Mutex<DiskSpool>>,
+    card: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+    heard: Receiver<()>,
+    fed: Vec<Arc<Notify>>,
+    observer: Observer,
+}
+
+impl Worker {
+    /// Works until the spool stops and nothing is left that can be done.
+    fn run(self) {
+        loop {
+            let job = locked(&self.spool).job(self.clock.now());
+            let Some(job) = job else {
+                if locked(&self.spool).is_stopping() || self.heard.recv().is_err() {
+                    return;
+                }
+                continue;
+            };
+            let outcome = job.perform(&*self.card);
+            let (has_fed, told) = {
+                let mut spool = locked(&self.spool);
+                (spool.done(self.clock.now(), outcome), spool.told())
+            };
+            tell(&told, &self.observer);
+            if has_fed {
+                for bell in &self.fed {
+                    bell.notify_one();
+                }
+            }
+        }
+    }
+}
+
+impl Disk {
+    /// Rings where something is due on the card, and tells what the spool has to say.
+    pub(super) fn look(&self, now: Mono, observer: &Observer) {
+        let (due, told) = {
+            let mut spool = locked(&self.spool);
+            (spool.due(), spool.told())
+        };
+        tell(&told, observer);
+        if due.is_some_and(|due| due <= now) {
+            strike(&self.bell);
+        }
+    }
+
+    /// Writes what waits, for as long as the patience lasts. Returns whether everything is on the card.
+    pub(super) fn stop(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        locked(&self.spool).stop();
+        while !self.thread.is_finished() && Instant::now() < until {
+            thread::sleep(LOOK);
+        }
+        self.thread.is_finished() && locked(&self.spool).is_written()
+    }
+}
+
+/// A bell that is full has been rung already; one that nobody hears any more needs no ringing.
+fn strike(bell: &SyncSender<()>) {
+    let _ = bell.try_send(());
+}
+
+fn tell(told: &[Tell], observer: &Observer) {
+    for told in told {
+        observer(&Event::Spool(told));
+    }
+}
+
+/// The spool. Its holders do not panic, and if one did, the half of what it did must not go on.
+pub(super) fn locked<S: ?Sized>(spool: &Mutex<S>) -> MutexGuard<'_, S> {
+    spool.lock().expect("no holder of the spool panics")
+}
