@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::intake::Intake;
 use crate::hal::Hal;
+use crate::ledger::Keeper;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::sensor::Outlet;
 use crate::time::{Mono, Now};
@@ -17,12 +18,13 @@ use crate::time::{Mono, Now};
 pub(super) struct Gate {
     intake: Arc<Mutex<Intake>>,
     sooner: Arc<Notify>,
+    keeper: Keeper,
     observer: Observer,
 }
 
 impl Gate {
-    pub(super) fn new(intake: Intake, observer: Observer) -> Self {
-        Self { intake: Arc::new(Mutex::new(intake)), sooner: Arc::new(Notify::new()), observer }
+    pub(super) fn new(intake: Intake, keeper: Keeper, observer: Observer) -> Self {
+        Self { intake: Arc::new(Mutex::new(intake)), sooner: Arc::new(Notify::new()), keeper, observer }
     }
 
     /// The intake. It is never held across a wait or a call that can block.
@@ -48,10 +50,12 @@ impl Gate {
         }
     }
 
-    /// An outlet through which a device puts values that come by themselves.
+    /// An outlet through which a device puts values that come by themselves, and its total.
     pub(super) fn outlet(&self, sensor: SensorId, hal: &Hal) -> Outlet {
         let gate = self.clone();
         let clock = Arc::clone(&hal.clock);
-        Outlet::new(move |quantity, at, value| gate.put(clock.now(), sensor, quantity, at, value))
+        let name = self.intake().name(sensor).to_owned();
+        let total = self.keeper.total(&name);
+        Outlet::new(move |quantity, at, value| gate.put(clock.now(), sensor, quantity, at, value)).keeping(total)
     }
 }

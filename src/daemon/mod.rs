@@ -29,10 +29,11 @@ use crate::daemon::event::{Event, Observer};
 use crate::daemon::gate::Gate;
 use crate::daemon::intake::Intake;
 use crate::daemon::lanes::Lanes;
-use crate::daemon::outputs::{Outputs, Stops};
+use crate::daemon::outputs::{Memory, Outputs, Stops};
 use crate::daemon::streams::Listener;
 use crate::entry::Draft;
 use crate::hal::Hal;
+use crate::ledger::Keeper;
 use crate::reading::SensorId;
 use crate::sensor::Lane;
 use crate::spool::{MemorySpool, Spool};
@@ -79,7 +80,9 @@ impl Daemon {
     /// For a map with 65,536 sensors.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let Self { settings, hal, observer, tuning } = self;
-        let gate = Gate::new(Intake::new(&settings, hal.clock.now().mono), Arc::clone(&observer));
+        let keeper = Keeper::open(hal.clock.now().mono, settings.kept(), None, None);
+        let intake = Intake::new(&settings, hal.clock.now().mono);
+        let gate = Gate::new(intake, keeper.clone(), Arc::clone(&observer));
         let backlogs = settings.channels.iter().map(|channel| (channel.id, channel.backlog));
         let spool: Arc<Mutex<dyn Spool>> = Arc::new(Mutex::new(MemorySpool::new(backlogs)));
         spool.lock().expect("nobody holds it yet").synchronised(hal.clock.now());
@@ -89,7 +92,8 @@ impl Daemon {
 
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let report = Arc::new(Notify::new());
-        let outputs = Outputs::open(settings.outputs.clone(), &hal, &gate, &observer);
+        let memory = Memory { keeper, boot: 0 };
+        let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &gate, &observer);
         let mut obeying = tokio::spawn(outputs.run(deliveries, Arc::clone(&report), stops.outputs.subscribe()));
 
         let mut bells = Vec::new();
