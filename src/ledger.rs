@@ -107,8 +107,8 @@ impl Job {
 }
 
 impl Ledger {
-    /// The ledger of a map's names, as the two tiers have it.
-    pub fn new(now: Mono, names: impl IntoIterator<Item = Key>, runtime: page::Page, state: page::Page) -> Self {
+    /// The ledger of a map's names, as the two tiers have it: the runtime directory and the card.
+    pub fn new(now: Mono, names: impl IntoIterator<Item = Key>, [runtime, state]: [page::Page; 2]) -> Self {
         let mut lines: BTreeMap<Key, Line> = BTreeMap::new();
         let on_card: BTreeMap<Key, u64> = state.lines.iter().map(|line| (line.key.clone(), line.change)).collect();
         for read in state.lines.into_iter().chain(runtime.lines) {

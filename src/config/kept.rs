@@ -65,7 +65,7 @@ from = "switches.field1"
     #[test]
     fn total_is_kept_where_it_goes_somewhere_and_outputs_always() {
         let pump = Key::Output("pump".to_owned());
-        assert_eq!(settings("to.sum = \"house.field1\"").kept(), [pump.clone()]);
+        assert_eq!(settings("to.sum = \"house.field1\"").kept(), std::slice::from_ref(&pump));
         let both = settings("to.sum = \"house.field1\"\nto.total = \"house.field2\"");
         assert_eq!(both.kept(), [Key::Counter("rain".to_owned()), pump]);
         assert!(both.kept_size() > settings("to.sum = \"house.field1\"").kept_size());

@@ -41,7 +41,7 @@ struct Shared {
     ledger: Ledger,
     names: Vec<Key>,
     runtime: Option<Box<dyn Storage>>,
-    /// There is a card.
+    /// There is a card, and it may be written.
     state: bool,
     /// The tier's failure was told.
     told: [bool; 2],
@@ -49,15 +49,19 @@ struct Shared {
 
 impl Keeper {
     /// The ledger of a map's names, as far as the directories have it: to be called once, before anything is measured or
-    /// driven. What cannot be read is told, and begins anew.
+    /// driven. What cannot be read is told, and begins anew. A card whose page is there and cannot be read is not written
+    /// either: the totals in it are worth more than those of this run.
     pub fn open(now: Mono, names: Vec<Key>, runtime: Option<Box<dyn Storage>>, state: Option<&dyn Storage>) -> Self {
-        let of_runtime = runtime.as_deref().map(|storage| read(Tier::Runtime, storage)).unwrap_or_default();
-        let of_state = state.map(|storage| read(Tier::State, storage)).unwrap_or_default();
-        let ledger = Ledger::new(now, names.iter().cloned(), of_runtime, of_state);
-        for stray in ledger.strays() {
-            log::info!("{stray} is no longer in the map; what was kept of it stays for a while");
+        let of_runtime = runtime.as_deref().and_then(|storage| read(Tier::Runtime, storage));
+        let of_state = state.and_then(|storage| read(Tier::State, storage));
+        let state = of_state.is_some();
+        let pages = [of_runtime, of_state].map(Option::unwrap_or_default);
+        let ledger = Ledger::new(now, names.iter().cloned(), pages);
+        let strays: Vec<String> = ledger.strays().map(Key::to_string).collect();
+        if !strays.is_empty() {
+            log::info!("the map no longer asks for what was kept of {}; it stays for a while", strays.join(", "));
         }
-        let shared = Shared { ledger, names, runtime, state: state.is_some(), told: [false; 2] };
+        let shared = Shared { ledger, names, runtime, state, told: [false; 2] };
         Self(Arc::new(Mutex::new(shared)))
     }
 
@@ -132,20 +136,20 @@ impl Shared {
     }
 }
 
-/// The page of a directory. One that is not there is empty.
-fn read(tier: Tier, storage: &dyn Storage) -> Page {
+/// The page of a directory. One that is not there is empty; `None` for one that cannot be read.
+fn read(tier: Tier, storage: &dyn Storage) -> Option<Page> {
     match storage.read(FILE) {
         Ok(bytes) => {
             let page = Page::read(&bytes);
             if page.damaged {
                 log::warn!("the totals and switch times in the {tier} are damaged; what is left of them is taken");
             }
-            page
+            Some(page)
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Page::default(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(Page::default()),
         Err(error) => {
             log::error!("the totals and switch times in the {tier} cannot be read, and begin anew: {error}");
-            Page::default()
+            None
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The ledger on a virtual clock and disks that fail; then bytes of all kinds.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::page::Page;
 use super::*;
 use crate::sensor::Total;
+use crate::spool::storage::Folder;
 use crate::spool::storage::faulty::Faulty;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -271,6 +272,70 @@ fn order_of_the_map_does_not_matter_and_kinds_do() {
 }
 
 #[test]
+fn folders_of_the_file_system_keep_it_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [runtime, state] = ["run", "lib"].map(|name| Folder::new(folder.path().join(name)));
+    let open = || Keeper::open(at(0), names(), Some(Box::new(runtime.clone())), Some(&state));
+    let keeper = open();
+    total(&keeper).keep(at(0), 5);
+    assert_eq!(total(&open()).kept(), 5);
+    assert!(!state.path().exists());
+    std::fs::remove_dir_all(runtime.path()).expect("it is there");
+    total(&keeper).keep(at(1), 6);
+    assert_eq!(total(&open()).kept(), 6, "a directory that vanished is made again");
+    let job = keeper.due(at(60)).expect("due");
+    keeper.done(at(60), job.perform(&state));
+    std::fs::remove_dir_all(runtime.path()).expect("it is there");
+    assert_eq!(total(&open()).kept(), 6);
+}
+
+/// A card whose page is another user's.
+struct Forbidden(Faulty);
+
+impl Storage for Forbidden {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.0.list()
+    }
+
+    fn read(&self, _: &str) -> io::Result<Vec<u8>> {
+        Err(ErrorKind::PermissionDenied.into())
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.0.append(name, bytes)
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.0.sync(name)
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
+        self.0.replace(name, bytes, durable)
+    }
+
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
+        self.0.truncate(name, length)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+}
+
+#[test]
+fn page_on_the_card_that_cannot_be_read_is_not_written_over() {
+    let disks = Disks::default();
+    let keeper = disks.open(at(0));
+    total(&keeper).keep(at(0), 5000);
+    disks.stop(&keeper, at(0));
+    let forbidden = Forbidden(disks.state.clone());
+    let keeper = Keeper::open(at(1), names(), None, Some(&forbidden));
+    total(&keeper).keep(at(1), 1);
+    assert_eq!((keeper.due(at(5000)), keeper.last()), (None, None));
+    assert_eq!(total(&disks.without_power().open(at(0))).kept(), 5000);
+}
+
+#[test]
 fn without_directories_it_lives_in_memory() {
     let keeper = Keeper::open(at(0), names(), None, None);
     total(&keeper).keep(at(0), 5);
@@ -283,7 +348,7 @@ fn bytes_per_day_are_nothing_for_a_map_that_keeps_nothing() {
     assert_eq!(bytes_per_day(page_size([])), 0);
     let page = page_size([(rain(), 10)]);
     assert_eq!(bytes_per_day(page), 24 * page as u64);
-    let mut ledger = Ledger::new(at(0), names(), Page::default(), Page::default());
+    let mut ledger = Ledger::new(at(0), names(), <[Page; 2]>::default());
     ledger.set(at(0), &rain(), vec![0xff; 10]);
     assert!(ledger.page().len() <= page);
 }
@@ -307,10 +372,10 @@ proptest! {
         for (kind, rest) in payloads {
             crate::record::append(&mut page, &[&[kind][..], &rest].concat());
         }
-        let ledger = Ledger::new(at(0), names(), Page::read(&page), Page::default());
+        let ledger = Ledger::new(at(0), names(), [Page::read(&page), Page::default()]);
         let again = Page::read(&ledger.page());
         prop_assert!(!again.damaged);
-        let mut ledger = Ledger::new(at(0), names(), again, Page::default());
+        let mut ledger = Ledger::new(at(0), names(), [again, Page::default()]);
         prop_assert!(ledger.set(at(0), &rain(), vec![1; 30]));
     }
 }

@@ -10,10 +10,9 @@ use crate::output::LinkLoss;
 /// The same outputs in a new process of the same boot, and what it begins with.
 fn restarted(rules: &Rules, outputs: &[Settings], now: Now) -> (Rules, Vec<Action>) {
     let mut next = Rules::new(outputs);
-    for place in 0..outputs.len() {
-        let from = outputs[place].from;
-        let kept = rules.past(place).to_bytes(1, from);
-        next.remember(place, Past::from_bytes(&kept, 1, from));
+    for (place, output) in outputs.iter().enumerate() {
+        let kept = rules.past(place).to_bytes(1, output.from);
+        next.remember(place, Past::from_bytes(&kept, 1, output.from));
     }
     let actions = next.event(now, Event::Start);
     next.event(now, Event::LinkUp { topic: Topic::Subscribe(ChannelId(7)) });
@@ -128,6 +127,30 @@ fn restart_of_hours_ago_does_not_shorten_max_on() {
 }
 
 #[test]
+fn stop_at_the_moment_at_which_max_on_is_over_makes_no_difference() {
+    for start in [Drive::ON, Drive::OFF] {
+        let heater = [heater(start, 1800)];
+        let mut rules = started(&heater);
+        rules.event(at(0), bare(0, Drive::ON));
+        rules.event(at(1800), Event::Stop);
+        let (mut rules, begin) = restarted(&rules, &heater, at(1800));
+        let reason = if start.is_on() { Reason::MaxOn } else { Reason::Start };
+        assert_eq!(begin, [set(0, Drive::OFF, reason)], "not on for a moment");
+        assert_eq!(rules.event(at(1800), bare(0, Drive::ON)), [set(0, Drive::ON, Reason::Command)]);
+        assert_eq!(rules.deadline(), Some(at(3600).mono));
+    }
+}
+
+#[test]
+fn limit_that_left_the_map_no_longer_holds() {
+    let mut rules = started(&[heater(Drive::ON, 1800)]);
+    rules.event(at(1800), Event::Tick);
+    let unlimited = [Settings { start: Drive::ON, ..output("heater") }];
+    let (_, begin) = restarted(&rules, &unlimited, at(1810));
+    assert_eq!(begin, [set(0, Drive::ON, Reason::Start)]);
+}
+
+#[test]
 fn stretch_that_a_command_ended_is_over() {
     let heater = [heater(Drive::OFF, 1800)];
     let mut rules = started(&heater);
@@ -215,6 +238,8 @@ proptest! {
             }
             if !crashes {
                 rules.event(at(now), Event::Stop);
+                // The stop came at the very moment at which its time was over.
+                sum = if sum == MAX_ON { 0 } else { sum };
             }
             // After a crash the pin stays as it was.
             sum = if rules.drive(0).is_on() { sum + pause } else { sum.saturating_sub(pause) };
@@ -223,6 +248,37 @@ proptest! {
             (rules, begin) = restarted(&rules, &outputs, at(now));
             if begin == over {
                 sum = 0;
+            }
+        }
+    }
+
+    /// Commands, crashes and stops at any time: whenever the output goes on, it was off for `min_off`.
+    #[test]
+    fn no_restart_shortens_min_off(
+        starts_on: bool,
+        steps in prop::collection::vec((1..100_u64, 0..5_u8, any::<bool>()), 1..60),
+    ) {
+        const MIN_OFF: u64 = 60;
+        let start = if starts_on { Drive::ON } else { Drive::OFF };
+        let outputs = [Settings { min_off: Some(seconds(MIN_OFF)), ..heater(start, 100) }];
+        let mut rules = started(&outputs);
+        let (mut now, mut off_for) = (0, 0);
+        for (wait, what, on) in steps {
+            let drive = if on { Drive::ON } else { Drive::OFF };
+            match what {
+                0 => {
+                    rules.event(at(now), Event::Stop);
+                    rules = restarted(&rules, &outputs, at(now)).0;
+                }
+                1 => rules = restarted(&rules, &outputs, at(now)).0,
+                _ => drop(rules.event(at(now), bare(0, drive))),
+            }
+            for _ in 0..wait {
+                let is_on = rules.drive(0).is_on();
+                prop_assert!(!is_on || off_for == 0 || off_for >= MIN_OFF || now < MIN_OFF, "off for {} s at {}", off_for, now);
+                off_for = if is_on { 0 } else { off_for + 1 };
+                now += 1;
+                rules.event(at(now), Event::Tick);
             }
         }
     }

@@ -76,19 +76,32 @@ impl Output {
         let past = self.past.filter(|past| past.at <= now);
         self.switch = past.unwrap_or(Switch { at: now, ..UNKNOWN });
         let start = self.settings.start;
-        if self.on_until().is_some_and(|until| until <= now) {
+        let over = self.is_over(now);
+        if over && self.switch.on {
             return (Drive::OFF, Reason::MaxOn, None);
+        }
+        if over {
+            self.switch.by = Reason::MaxOn;
+            return (Drive::OFF, if start.is_on() { Reason::MaxOn } else { Reason::Start }, None);
         }
         if !start.is_on() || past.is_none_or(|past| past.on) {
             return (start, Reason::Start, None);
-        }
-        if self.switch.by == Reason::MaxOn && self.settings.max_on.is_some() {
-            return (Drive::OFF, Reason::MaxOn, None);
         }
         let rest = self.off_until().map(|until| until.since(now)).filter(|rest| !rest.is_zero());
         self.start_waits = rest.is_some();
         let drive = if self.start_waits { Drive::OFF } else { start };
         (drive, Reason::Start, rest.map(Refusal::MinOff))
+    }
+
+    /// Whether `max_on` has ended the last stretch of being on, or would have if something else had not done so just then.
+    fn is_over(&self, now: Mono) -> bool {
+        let Switch { on, used, by, .. } = self.switch;
+        self.settings.max_on.is_some_and(|max_on| match by {
+            _ if on => self.on_until().is_some_and(|until| until <= now),
+            Reason::MaxOn => true,
+            Reason::Command => false,
+            Reason::Start | Reason::LinkLoss | Reason::Stop => used >= max_on,
+        })
     }
 
     /// Takes its first level.
