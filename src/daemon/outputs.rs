@@ -229,3 +229,6 @@ pub(super) struct Stops {
     pub(super) outputs: watch::Sender<bool>,
     pub(super) sessions: watch::Sender<Option<Mono>>,
 }
+
+#[cfg(test)]
+mod tests;
