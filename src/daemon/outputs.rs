@@ -2,8 +2,8 @@
 //!
 //! It waits on deliveries, the rules' deadline, the call to report, and the stop. The rules decide, also when a driver that failed is tried
 //! again; a driver is opened at the level the rules say, so that a pin is never at another one. What the rules have to know
-//! after a restart is kept: before anything goes on, so that a crash between the two can only make an output seem to be
-//! on for longer than it was, and after everything else.
+//! after a restart is kept: before an output goes on and after it went off, so that a crash between the two can only make it
+//! seem to be on for longer than it was.
 
 use std::sync::Arc;
 
@@ -138,8 +138,12 @@ impl Outputs {
     fn event(&mut self, event: rules::Event) {
         let mut failed = Vec::new();
         let actions = self.rules.event(self.hal.clock.now(), event);
-        if actions.iter().any(|action| matches!(action, Action::Set { drive, .. } if drive.is_on())) {
-            self.keep();
+        for action in &actions {
+            if let Action::Set { output, drive, .. } = action
+                && drive.is_on()
+            {
+                self.keep(*output);
+            }
         }
         for action in actions {
             match action {
@@ -160,16 +164,16 @@ impl Outputs {
         for output in failed {
             self.event(rules::Event::Failed { output });
         }
-        self.keep();
+        for output in 0..self.settings.len() {
+            self.keep(output);
+        }
     }
 
-    /// Keeps what has changed of the outputs' past.
-    fn keep(&self) {
-        let now = self.hal.clock.now().mono;
-        for (output, its) in self.settings.iter().enumerate() {
-            let past = self.rules.past(output).to_bytes(self.memory.boot, its.from);
-            self.memory.keeper.set(now, &Key::Output(its.name.clone()), past);
-        }
+    /// Keeps an output's past, if it has changed.
+    fn keep(&self, output: usize) {
+        let its = &self.settings[output];
+        let past = self.rules.past(output).to_bytes(self.memory.boot, its.from);
+        self.memory.keeper.set(self.hal.clock.now().mono, &Key::Output(its.name.clone()), past);
     }
 
     /// Opens the output if need be and drives it. Returns what it really is. A failure is told once.

@@ -230,8 +230,7 @@ impl Rules {
         }
         let mut sets = Vec::new();
         for place in 0..self.outputs.len() {
-            let (start, reason, refusal) = self.outputs[place].start(now);
-            actions.extend(refusal.map(|reason| Action::Refuse { output: place, reason }));
+            let (start, reason) = self.outputs[place].start(now);
             let drive = self.unless_partner(place, start, actions);
             self.outputs[place].begin(now, drive, reason);
             sets.push(Action::Set { output: place, drive, reason });

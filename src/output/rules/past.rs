@@ -49,7 +49,8 @@ const ON: u8 = 2;
 const SEEN: u8 = 4;
 const WRITTEN: u8 = 8;
 
-const REASONS: [Reason; 5] = [Reason::Start, Reason::Command, Reason::MaxOn, Reason::LinkLoss, Reason::Stop];
+const REASONS: [Reason; 6] =
+    [Reason::Start, Reason::Command, Reason::MaxOn, Reason::LinkLoss, Reason::Stop, Reason::Rest];
 
 impl Past {
     /// The most bytes that [`Past::to_bytes`] makes.
@@ -121,6 +122,7 @@ const fn code(reason: Reason) -> u8 {
         Reason::MaxOn => 2,
         Reason::LinkLoss => 3,
         Reason::Stop => 4,
+        Reason::Rest => 5,
     }
 }
 

@@ -52,7 +52,7 @@ fn start_level_that_is_on_waits_for_min_off() {
     let mut rules = started(&pump);
     rules.event(at(100), Event::Stop);
     let (mut rules, begin) = restarted(&rules, &pump, at(105));
-    assert_eq!(begin, [refuse(0, Refusal::MinOff(seconds(175))), set(0, Drive::OFF, Reason::Start)]);
+    assert_eq!(begin, [set(0, Drive::OFF, Reason::Rest)]);
     assert_eq!(rules.deadline(), Some(at(280).mono));
     assert_eq!(rules.event(at(280), Event::Tick), [set(0, Drive::ON, Reason::Start)]);
     assert_eq!(rules.deadline(), None);

@@ -71,26 +71,24 @@ impl Output {
     }
 
     /// The level to begin with, and why: the start level, or off where the past forbids that it is on.
-    pub(super) fn start(&mut self, now: Mono) -> (Drive, Reason, Option<Refusal>) {
+    pub(super) fn start(&mut self, now: Mono) -> (Drive, Reason) {
         // A time to come is none of this boot's.
         let past = self.past.filter(|past| past.at <= now);
         self.switch = past.unwrap_or(Switch { at: now, ..UNKNOWN });
         let start = self.settings.start;
         let over = self.is_over(now);
         if over && self.switch.on {
-            return (Drive::OFF, Reason::MaxOn, None);
+            return (Drive::OFF, Reason::MaxOn);
         }
         if over {
             self.switch.by = Reason::MaxOn;
-            return (Drive::OFF, if start.is_on() { Reason::MaxOn } else { Reason::Start }, None);
+            return (Drive::OFF, if start.is_on() { Reason::MaxOn } else { Reason::Start });
         }
         if !start.is_on() || past.is_none_or(|past| past.on) {
-            return (start, Reason::Start, None);
+            return (start, Reason::Start);
         }
-        let rest = self.off_until().map(|until| until.since(now)).filter(|rest| !rest.is_zero());
-        self.start_waits = rest.is_some();
-        let drive = if self.start_waits { Drive::OFF } else { start };
-        (drive, Reason::Start, rest.map(Refusal::MinOff))
+        self.start_waits = self.off_until().is_some_and(|until| until > now);
+        if self.start_waits { (Drive::OFF, Reason::Rest) } else { (start, Reason::Start) }
     }
 
     /// Whether `max_on` has ended the last stretch of being on, or would have if something else had not done so just then.
@@ -100,7 +98,7 @@ impl Output {
             _ if on => self.on_until().is_some_and(|until| until <= now),
             Reason::MaxOn => true,
             Reason::Command => false,
-            Reason::Start | Reason::LinkLoss | Reason::Stop => used >= max_on,
+            Reason::Start | Reason::Rest | Reason::LinkLoss | Reason::Stop => used >= max_on,
         })
     }
 
@@ -122,7 +120,7 @@ impl Output {
         } else {
             // Whether a restart broke the last stretch, so that this one goes on with it.
             let broken = match before {
-                Reason::Start | Reason::Stop => true,
+                Reason::Start | Reason::Rest | Reason::Stop => true,
                 Reason::LinkLoss => by == Reason::Start,
                 Reason::Command | Reason::MaxOn => false,
             };
