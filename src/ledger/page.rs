@@ -18,7 +18,7 @@ const OUTPUT: u8 = 2;
 /// No ledger counts so far. A line that says so is not one of ours, and would leave no room for later ones.
 const LAST_CHANGE: u64 = u64::MAX / 2;
 
-/// The longest value: what is left of a record behind a name of 64 characters.
+/// The longest value, far beyond what any owner has.
 pub const LONGEST_VALUE: usize = 1024;
 
 /// What the line about the card takes at most.
@@ -75,7 +75,7 @@ fn line(kind: u8, reader: &mut Reader<'_>) -> Option<Read> {
     while let Some(byte) = reader.byte() {
         value.push(byte);
     }
-    Some(Read { key, change, value })
+    (value.len() <= LONGEST_VALUE).then_some(Read { key, change, value })
 }
 
 /// Writes a page.

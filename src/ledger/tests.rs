@@ -344,6 +344,23 @@ fn without_directories_it_lives_in_memory() {
 }
 
 #[test]
+fn line_longer_than_any_of_ours_is_left_out() {
+    for (length, taken) in [(page::LONGEST_VALUE, true), (page::LONGEST_VALUE + 1, false), (8000, false)] {
+        let mut writer = crate::record::Writer::new();
+        writer.byte(1);
+        writer.number(1);
+        writer.text("rain");
+        let mut page = Vec::new();
+        crate::record::append(&mut page, &[writer.finish(), vec![7; length]].concat());
+        let page = Page::read(&page);
+        assert_eq!(page.damaged, !taken, "{length}");
+        let ledger = Ledger::new(at(0), names(), [page, Page::default()]);
+        assert_eq!(ledger.get(&rain()).is_some(), taken, "{length}");
+        assert!(!Page::read(&ledger.page()).damaged);
+    }
+}
+
+#[test]
 fn bytes_per_day_are_nothing_for_a_map_that_keeps_nothing() {
     assert_eq!(bytes_per_day(page_size([])), 0);
     let page = page_size([(rain(), 10)]);
