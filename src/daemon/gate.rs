@@ -23,8 +23,14 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(intake: Intake, keeper: Keeper, observer: Observer) -> Self {
+    pub(super) fn new(intake: Intake, observer: Observer) -> Self {
+        let keeper = Keeper::default();
         Self { intake: Arc::new(Mutex::new(intake)), sooner: Arc::new(Notify::new()), keeper, observer }
+    }
+
+    /// Lets the totals of the map's counters go on where they were, and keeps them, from now on.
+    pub(super) fn with_totals(self, keeper: Keeper) -> Self {
+        Self { keeper, ..self }
     }
 
     /// The intake. It is never held across a wait or a call that can block.

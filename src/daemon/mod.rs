@@ -82,7 +82,7 @@ impl Daemon {
         let Self { settings, hal, observer, tuning } = self;
         let keeper = Keeper::open(hal.clock.now().mono, settings.kept(), None, None);
         let intake = Intake::new(&settings, hal.clock.now().mono);
-        let gate = Gate::new(intake, keeper.clone(), Arc::clone(&observer));
+        let gate = Gate::new(intake, Arc::clone(&observer)).with_totals(keeper.clone());
         let backlogs = settings.channels.iter().map(|channel| (channel.id, channel.backlog));
         let spool: Arc<Mutex<dyn Spool>> = Arc::new(Mutex::new(MemorySpool::new(backlogs)));
         spool.lock().expect("nobody holds it yet").synchronised(hal.clock.now());

@@ -9,7 +9,6 @@ use crate::config;
 use crate::daemon::event::Event;
 use crate::daemon::intake::Intake;
 use crate::hal::sim::Sim;
-use crate::ledger::Keeper;
 
 /// What a busy machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,7 +55,6 @@ fn start(sim: &Sim) -> (Lanes, Readings) {
     let (tell, readings) = mpsc::channel();
     let gate = Gate::new(
         Intake::new(&map.settings, Mono::default()),
-        Keeper::default(),
         Arc::new(move |event| {
             if let Event::Reading(reading) = event {
                 // The test may have seen enough.
