@@ -25,6 +25,9 @@ pub mod entry;
 
 pub mod batch;
 pub mod spool;
+
+pub mod ledger;
+
 pub mod thingspeak;
 
 pub mod uplink;

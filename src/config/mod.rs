@@ -7,6 +7,7 @@ mod broker;
 mod channels;
 mod devices;
 mod diagnostic;
+mod kept;
 mod license;
 mod outputs;
 mod plan;

@@ -18,6 +18,7 @@ use crate::daemon::intake::Intake;
 use crate::daemon::slots::Slots;
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
+use crate::ledger::{self, Keeper};
 use crate::spool::storage::Storage;
 use crate::spool::{Backlog, DiskSpool, MemorySpool, Spool, Tell};
 use crate::time::Mono;
@@ -37,6 +38,7 @@ pub struct Folders {
 /// The spool with its thread.
 pub(super) struct Disk {
     spool: Arc<Mutex<DiskSpool>>,
+    keeper: Keeper,
     bell: SyncSender<()>,
     thread: JoinHandle<()>,
 }
@@ -44,6 +46,7 @@ pub(super) struct Disk {
 /// The spool of a run, and what its thread will be made of.
 pub(super) struct Store {
     spool: Arc<Mutex<dyn Spool>>,
+    keeper: Keeper,
     on_disk: Option<OnDisk>,
 }
 
@@ -59,19 +62,25 @@ impl Store {
     pub(super) async fn open(settings: &Settings, hal: &Hal, folders: Option<Folders>, observer: &Observer) -> Self {
         let backlogs: Vec<(ChannelId, Backlog)> =
             settings.channels.iter().map(|channel| (channel.id, channel.backlog)).collect();
+        let (start, kept) = (hal.clock.now().mono, settings.kept());
         let Some(folders) = folders else {
-            return Self { spool: Arc::new(Mutex::new(MemorySpool::new(backlogs))), on_disk: None };
+            let spool = Arc::new(Mutex::new(MemorySpool::new(backlogs)));
+            return Self { spool, keeper: Keeper::open(start, kept, None, None), on_disk: None };
         };
         // One is enough: it says that there is something, not how much.
         let (ring, heard) = sync_channel(1);
         let (policy, boot, bell) = (settings.spool, hal.clock.boot(), ring.clone());
         let Folders { runtime, state } = folders.clone();
-        let open = move || DiskSpool::open(backlogs, policy, boot, runtime, &*state, Box::new(move || strike(&bell)));
-        let (spool, found) = tokio::task::spawn_blocking(open).await.expect("reading the spool does not panic");
+        let open = move || {
+            let keeper = Keeper::open(start, kept, Some(Arc::clone(&runtime)), Some(&*state));
+            let bell = Box::new(move || strike(&bell));
+            (keeper, DiskSpool::open(backlogs, policy, boot, runtime, &*state, bell))
+        };
+        let (keeper, (spool, found)) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
         observer(&Event::Found(&found));
         let spool = Arc::new(Mutex::new(spool));
         let seen = Arc::clone(&spool) as Arc<Mutex<dyn Spool>>;
-        Self { spool: seen, on_disk: Some(OnDisk { spool, folders, ring, heard }) }
+        Self { spool: seen, keeper, on_disk: Some(OnDisk { spool, folders, ring, heard }) }
     }
 
     /// The spool as the uplinks see it.
@@ -79,17 +88,24 @@ impl Store {
         Arc::clone(&self.spool)
     }
 
+    /// The totals and switch times that outlive the process.
+    pub(super) fn keeper(&self) -> Keeper {
+        self.keeper.clone()
+    }
+
     /// The gate into open slots: those of an earlier run of this boot go on.
     pub(super) fn gate(&self, settings: &Settings, hal: &Hal, observer: &Observer) -> Gate {
         let now = hal.clock.now();
         let mut intake = Intake::new(settings, now.mono);
-        let Some(on_disk) = &self.on_disk else { return Gate::new(intake, Arc::clone(observer)) };
+        let Some(on_disk) = &self.on_disk else {
+            return Gate::new(intake, Arc::clone(observer)).with_totals(self.keeper());
+        };
         let slots = Slots::new(Arc::clone(&on_disk.folders.runtime), hal.clock.boot());
         match slots.restore(&mut intake, now, |channel| locked(&self.spool).last_end(channel)) {
             Ok(restored) => observer(&Event::Restored(restored)),
             Err(error) => observer(&Event::Slots { error: Some(&error) }),
         }
-        Gate::new(intake, Arc::clone(observer)).keeping(slots)
+        Gate::new(intake, Arc::clone(observer)).with_totals(self.keeper()).keeping(slots)
     }
 
     /// Starts the thread, where there is work for one. `fed` are rung when entries came from the card.
@@ -98,8 +114,10 @@ impl Store {
     /// When the system has no thread left.
     pub(super) fn start(self, hal: &Hal, fed: &[Arc<Notify>], observer: &Observer) -> io::Result<Option<Disk>> {
         let Some(OnDisk { spool, folders, ring, heard }) = self.on_disk else { return Ok(None) };
+        let keeper = self.keeper;
         let worker = Worker {
             spool: Arc::clone(&spool),
+            keeper: keeper.clone(),
             card: folders.state,
             clock: Arc::clone(&hal.clock),
             heard,
@@ -107,12 +125,13 @@ impl Store {
             observer: Arc::clone(observer),
         };
         let thread = thread::Builder::new().name("disk".to_owned()).spawn(move || worker.run())?;
-        Ok(Some(Disk { spool, bell: ring, thread }))
+        Ok(Some(Disk { spool, keeper, bell: ring, thread }))
     }
 }
 
 struct Worker {
     spool: Arc<Mutex<DiskSpool>>,
+    keeper: Keeper,
     card: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     heard: Receiver<()>,
@@ -124,12 +143,18 @@ impl Worker {
     /// Works until the spool stops and nothing is left that can be done.
     fn run(self) {
         loop {
+            if let Some(page) = self.keeper.due(self.clock.now().mono) {
+                self.write(page);
+            }
             let job = locked(&self.spool).job(self.clock.now());
             let Some(job) = job else {
-                if locked(&self.spool).is_stopping() || self.heard.recv().is_err() {
-                    return;
+                if !locked(&self.spool).is_stopping() && self.heard.recv().is_ok() {
+                    continue;
                 }
-                continue;
+                if let Some(page) = self.keeper.last() {
+                    self.write(page);
+                }
+                return;
             };
             let outcome = job.perform(&*self.card);
             let (has_fed, told) = {
@@ -144,6 +169,11 @@ impl Worker {
             }
         }
     }
+
+    fn write(&self, page: ledger::Job) {
+        let outcome = page.perform(&*self.card);
+        self.keeper.done(self.clock.now().mono, outcome);
+    }
 }
 
 impl Disk {
@@ -153,6 +183,7 @@ impl Disk {
             let mut spool = locked(&self.spool);
             (spool.due(), spool.told())
         };
+        let due = due.into_iter().chain(self.keeper.deadline()).min();
         tell(&told, observer);
         if due.is_some_and(|due| due <= now) {
             strike(&self.bell);

@@ -13,6 +13,7 @@ use crate::daemon::intake::{Edge, Intake};
 use crate::daemon::slots::Slots;
 use crate::entry::{ChannelId, Draft};
 use crate::hal::Hal;
+use crate::ledger::Keeper;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::sensor::Outlet;
 use crate::time::{Mono, Now};
@@ -24,12 +25,24 @@ pub(super) struct Gate {
     /// The file of the open slots, where there is one.
     slots: Option<Arc<Mutex<Slots>>>,
     sooner: Arc<Notify>,
+    keeper: Keeper,
     observer: Observer,
 }
 
 impl Gate {
     pub(super) fn new(intake: Intake, observer: Observer) -> Self {
-        Self { intake: Arc::new(Mutex::new(intake)), slots: None, sooner: Arc::new(Notify::new()), observer }
+        Self {
+            intake: Arc::new(Mutex::new(intake)),
+            slots: None,
+            sooner: Arc::new(Notify::new()),
+            keeper: Keeper::default(),
+            observer,
+        }
+    }
+
+    /// Lets the totals of the map's counters go on where they were, and keeps them, from now on.
+    pub(super) fn with_totals(self, keeper: Keeper) -> Self {
+        Self { keeper, ..self }
     }
 
     /// The intake. It is never held across a wait or a call that can block.
@@ -68,14 +81,17 @@ impl Gate {
         }
     }
 
-    /// An outlet through which a device puts values that come by themselves, each on a wake-up of its own.
+    /// An outlet through which a device puts values that come by themselves, each on a wake-up of its own, and its total.
     pub(super) fn outlet(&self, sensor: SensorId, hal: &Hal) -> Outlet {
         let gate = self.clone();
         let clock = Arc::clone(&hal.clock);
+        let name = self.intake().name(sensor).to_owned();
+        let total = self.keeper.total(&name);
         Outlet::new(move |quantity, at, value| {
             gate.put(clock.now(), sensor, quantity, at, value);
             gate.keep();
         })
+        .keeping(total)
     }
 }
 

@@ -111,6 +111,11 @@ impl Intake {
         Self { batch: Batch::new(&channels, &plan), routes, sensors, reports }
     }
 
+    /// The map's name for a sensor.
+    pub fn name(&self, sensor: SensorId) -> &str {
+        &self.sensors[usize::from(sensor.0)].name
+    }
+
     /// Takes a reading.
     pub fn put(&mut self, now: Now, reading: &Reading) -> Put {
         let mut put = Put::default();

@@ -32,7 +32,7 @@ use crate::daemon::closer::Closer;
 use crate::daemon::disk::Store;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::lanes::Lanes;
-use crate::daemon::outputs::{Outputs, Stops};
+use crate::daemon::outputs::{Memory, Outputs, Stops};
 use crate::daemon::streams::Listener;
 use crate::hal::Hal;
 use crate::reading::SensorId;
@@ -85,6 +85,7 @@ impl Daemon {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let Self { settings, hal, folders, observer, tuning } = self;
         let store = Store::open(&settings, &hal, folders, &observer).await;
+        let keeper = store.keeper();
         let gate = store.gate(&settings, &hal, &observer);
         let spool = store.spool();
         let stops = Stops { outputs: watch::Sender::new(false), sessions: watch::Sender::new(None) };
@@ -93,7 +94,8 @@ impl Daemon {
 
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let report = Arc::new(Notify::new());
-        let outputs = Outputs::open(settings.outputs.clone(), &hal, &gate, &observer);
+        let memory = Memory { keeper, boot: hal.clock.boot().0 };
+        let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &gate, &observer);
         let mut obeying = tokio::spawn(outputs.run(deliveries, Arc::clone(&report), stops.outputs.subscribe()));
 
         let mut bells = Vec::new();

@@ -1,7 +1,9 @@
 //! The task of the outputs: field updates in, levels out.
 //!
 //! It waits on deliveries, the rules' deadline, the call to report, and the stop. The rules decide, also when a driver that failed is tried
-//! again; a driver is opened at the level the rules say, so that a pin is never at another one.
+//! again; a driver is opened at the level the rules say, so that a pin is never at another one. What the rules have to know
+//! after a restart is kept: before an output goes on and after it went off, so that a crash between the two can only make it
+//! seem to be on for longer than it was.
 
 use std::sync::Arc;
 
@@ -12,8 +14,9 @@ use crate::command::Command;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::gate::Gate;
 use crate::hal::Hal;
+use crate::ledger::{Keeper, Key};
 use crate::output::driver::Driver;
-use crate::output::rules::{self, Action, Rules};
+use crate::output::rules::{self, Action, Past, Rules};
 use crate::output::{Drive, Settings, Target};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
@@ -24,9 +27,18 @@ pub(super) struct Outputs {
     settings: Vec<Settings>,
     rules: Rules,
     drivers: Vec<Pin>,
+    memory: Memory,
     hal: Hal,
     gate: Gate,
     observer: Observer,
+}
+
+/// Where the outputs' past is kept.
+pub(super) struct Memory {
+    /// The ledger.
+    pub(super) keeper: Keeper,
+    /// Which boot this is: a switch time of another one means nothing.
+    pub(super) boot: u128,
 }
 
 struct Pin {
@@ -37,12 +49,19 @@ struct Pin {
 
 impl Outputs {
     /// Opens every output at its start level. One that cannot be had is tried again.
-    pub(super) fn open(settings: Vec<Settings>, hal: &Hal, gate: &Gate, observer: &Observer) -> Self {
+    pub(super) fn open(settings: Vec<Settings>, memory: Memory, hal: &Hal, gate: &Gate, observer: &Observer) -> Self {
         let drivers = settings.iter().map(|_| Pin { driver: None, told: false }).collect();
+        let mut rules = Rules::new(&settings);
+        for (output, its) in settings.iter().enumerate() {
+            if let Some(kept) = memory.keeper.get(&Key::Output(its.name.clone())) {
+                rules.remember(output, Past::from_bytes(&kept, memory.boot, its.from));
+            }
+        }
         let mut outputs = Self {
-            rules: Rules::new(&settings),
+            rules,
             settings,
             drivers,
+            memory,
             hal: hal.clone(),
             gate: gate.clone(),
             observer: Arc::clone(observer),
@@ -118,7 +137,15 @@ impl Outputs {
 
     fn event(&mut self, event: rules::Event) {
         let mut failed = Vec::new();
-        for action in self.rules.event(self.hal.clock.now(), event) {
+        let actions = self.rules.event(self.hal.clock.now(), event);
+        for action in &actions {
+            if let Action::Set { output, drive, .. } = action
+                && drive.is_on()
+            {
+                self.keep(*output);
+            }
+        }
+        for action in actions {
             match action {
                 // Behind an output that could not be driven nothing goes on: the two may be interlocked.
                 Action::Set { output, drive, .. } if drive.is_on() && !failed.is_empty() => failed.push(output),
@@ -138,6 +165,16 @@ impl Outputs {
         for output in failed {
             self.event(rules::Event::Failed { output });
         }
+        for output in 0..self.settings.len() {
+            self.keep(output);
+        }
+    }
+
+    /// Keeps an output's past, if it has changed.
+    fn keep(&self, output: usize) {
+        let its = &self.settings[output];
+        let past = self.rules.past(output).to_bytes(self.memory.boot, its.from);
+        self.memory.keeper.set(self.hal.clock.now().mono, &Key::Output(its.name.clone()), past);
     }
 
     /// Opens the output if need be and drives it. Returns what it really is. A failure is told once.
@@ -198,3 +235,6 @@ pub(super) struct Stops {
     pub(super) outputs: watch::Sender<bool>,
     pub(super) sessions: watch::Sender<Option<Mono>>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,19 @@
 //! - `max_on` counts from the moment an output went on, whatever commands come while it is on. After it the output is
 //!   off until a new command.
 //! - `min_off` counts from the moment it went off. A command that comes too early is refused, not kept: nobody
-//!   wants a pump that starts by itself minutes later. At start nothing is known of the time before, so that an output
-//!   that starts off counts as just switched off: a restart never shortens the rest of a compressor.
+//!   wants a pump that starts by itself minutes later.
+//! - A **restart** changes none of this, as far as the past is known ([`Rules::remember`]):
+//!   - `min_off` goes on counting from when the output went off. A start level that is on waits for it.
+//!   - What `max_on` switched off is off until a new command, whatever the start level is.
+//!   - A restart does not end a stretch of being on. An output that was on and starts on has been on all the time; one
+//!     that went off with the restart, or by link loss before a start level that is on, goes on with the time it was on before
+//!     when it is switched on again. But time off makes up for as much time on, so that a restart of hours ago does not matter;
+//!     and a stretch that a command or `max_on` has ended is over. So a daemon that crashes again and again keeps no
+//!     pump running, be it by its start level or by a sender that repeats its command.
+//!   - An entry that was heard before is not heard again.
+//!
+//!   Times mean something within one boot only. Where the past is not known, an output that starts off counts as just
+//!   switched off, so that the rest of a compressor is never shortened, and one that starts on as just switched on.
 //! - An **interlock** holds in both directions if one side names it. A command that would switch on the second of two
 //!   outputs is refused; the first is never switched off to make room.
 //! - **Link loss** counts from the moment the output's feed was last heard, or from start. It sets its level once; what
@@ -25,6 +36,7 @@
 //! once, and nothing is set to what it is already (but for the start, which says where everything begins). A map whose
 //! interlocked outputs both start or stop `on` contradicts itself: the first of them wins.
 
+mod past;
 mod reason;
 mod state;
 
@@ -33,6 +45,7 @@ use crate::output::{Drive, Settings};
 use crate::thingspeak::topic::Topic;
 use crate::time::{Mono, Now};
 
+pub use past::{Past, Seen, Switch};
 pub use reason::{Reason, Refusal};
 use state::{Link, Output};
 
@@ -117,6 +130,24 @@ impl Rules {
         Self { outputs: outputs.iter().enumerate().map(output).collect(), phase: Phase::New }
     }
 
+    /// Gives an output its past, before [`Event::Start`].
+    ///
+    /// # Panics
+    /// For an output the map does not have.
+    pub fn remember(&mut self, output: usize, past: Past) {
+        if self.phase == Phase::New {
+            self.outputs[output].remember(past);
+        }
+    }
+
+    /// What is to be known of an output after a restart. Its times are those of this boot.
+    ///
+    /// # Panics
+    /// For an output the map does not have.
+    pub fn past(&self, output: usize) -> Past {
+        self.outputs[output].past()
+    }
+
     /// Takes what happened and says what is to be done, in this order. What was due before `now` is done first.
     ///
     /// # Panics
@@ -157,7 +188,7 @@ impl Rules {
 
     /// When something becomes due for an output. What waits for an interlocked output is left out: it is looked at again
     /// when that one goes off, which is an event of its own.
-    fn deadlines(&self, place: usize, output: &Output) -> [Option<Mono>; 3] {
+    fn deadlines(&self, place: usize, output: &Output) -> [Option<Mono>; 4] {
         let free = self.interlock(place).is_none();
         let link_loss = match output.link_loss() {
             Some((due, set)) if output.switches_on(set) => {
@@ -166,7 +197,8 @@ impl Rules {
             other => other.map(|(due, _)| due),
         };
         let retry = output.retry_at().filter(|_| free || !output.drive.is_on());
-        [output.on_until(), link_loss, retry]
+        let start = output.start_at().filter(|_| free);
+        [output.on_until(), link_loss, retry, start]
     }
 
     /// What an output is driven with.
@@ -192,17 +224,20 @@ impl Rules {
         self.phase = Phase::Running;
         for output in &mut self.outputs {
             output.drive = Drive::OFF;
-            output.since = now;
             if let Link::Away { since, .. } = &mut output.link {
                 *since = now;
             }
         }
+        let mut sets = Vec::new();
         for place in 0..self.outputs.len() {
-            let start = self.outputs[place].settings.start;
+            let (start, reason) = self.outputs[place].start(now);
             let drive = self.unless_partner(place, start, actions);
-            self.outputs[place].drive = drive;
-            actions.push(Action::Set { output: place, drive, reason: Reason::Start });
+            self.outputs[place].begin(now, drive, reason);
+            sets.push(Action::Set { output: place, drive, reason });
         }
+        // After a crash any of them may be on still: what is to be off goes off before anything goes on.
+        sets.sort_by_key(|set| matches!(set, Action::Set { drive, .. } if drive.is_on()));
+        actions.extend(sets);
     }
 
     fn stop(&mut self, now: Mono, actions: &mut Vec<Action>) {
@@ -277,6 +312,12 @@ impl Rules {
                 self.lose_link(now, place, set, actions);
             }
         }
+        for place in 0..self.outputs.len() {
+            let output = &self.outputs[place];
+            if output.start_at().is_some_and(|at| at <= now) && self.interlock(place).is_none() {
+                self.set(now, place, output.settings.start, Reason::Start, actions);
+            }
+        }
         self.retry(now, true, actions);
     }
 
@@ -327,5 +368,7 @@ impl Rules {
     }
 }
 
+#[cfg(test)]
+mod restart;
 #[cfg(test)]
 mod tests;

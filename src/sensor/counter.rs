@@ -3,8 +3,13 @@
 //! Every edge is counted by the kernel's events, whenever it comes; the poll only asks how many there were. Pulses that the
 //! kernel had to drop events for are counted as well: it tells how many. (An edge that comes while the interrupt of the one
 //! before is still being served is seen by nobody.) What was counted but not yet asked for is handed over before a line
-//! that has failed is given up, and when the daemon stops. A new opening counts from zero: a total that survives a restart is
-//! not there yet.
+//! that has failed is given up, and when the daemon stops.
+//!
+//! **The total** goes on over a new opening and a restart, where the outlet keeps one ([`crate::sensor::Total`]). It is kept in
+//! pulses, so that a corrected `scale` corrects all of it. It is told to the keeper with each read that found pulses, and
+//! before the sum of that read is handed over. So a killed daemon loses the pulses since the last read, in the total as in
+//! the sum, and no pulse is counted twice; if it is killed between the two, the sum lacks one read that the total has.
+//! What comes while no daemon runs is counted by nobody, in neither of them.
 //!
 //! A pulse is counted with the read that follows it, at most one `every` late. So a pulse shortly before the end of a slot may
 //! be found in the next one; none is lost or counted twice, and an `every` that is short beside the slot makes it rare.
@@ -15,7 +20,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::input::line_faults;
-use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use super::{Device, Lane, Measured, Outlet, Sensor, Source, Total};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
 use crate::hal::{Active, Bias, Clock, Edge, EdgeEvent, Hal, InputConfig, InputLine, Pin};
@@ -50,11 +55,14 @@ const fn one() -> f64 {
     1.0
 }
 
+/// The place of the total in [`Device::quantities`].
+pub const TOTAL: usize = 1;
+
 /// The place of the rate in [`Device::quantities`].
 const RATE: usize = 2;
 
 impl Device for Settings {
-    /// `sum`: since the last read. `total`: since the device was opened. `rate`: per minute, over the time since the last
+    /// `sum`: since the last read. `total`: since the sensor's name was first in the map. `rate`: per minute, over the time since the last
     /// read. All in the unit of `scale`.
     fn quantities(&self) -> Vec<Quantity> {
         vec![
@@ -80,9 +88,10 @@ impl Device for Settings {
         faults
     }
 
-    fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+    fn open(&self, hal: &Hal, outlet: Outlet) -> Result<Source, Fault> {
         let Self { pin, bias, edge, debounce, scale } = *self;
-        let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono)));
+        let kept = outlet.total().map_or(0, |total| total.kept());
+        let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono, kept)));
         let counted = Arc::clone(&tally);
         let sink = Box::new(move |edge: EdgeEvent| {
             if let Some(lost) = locked(&counted).edge(edge) {
@@ -92,7 +101,8 @@ impl Device for Settings {
         // Edges are physical, so the active level means nothing here.
         let config = InputConfig { pin, bias, active: Active::High, edge, debounce };
         let line = hal.gpio.input(&config, Some(sink))?;
-        Ok(Source::Polled(Box::new(Counter { line, clock: Arc::clone(&hal.clock), tally, scale })))
+        let total = outlet.total().cloned();
+        Ok(Source::Polled(Box::new(Counter { line, clock: Arc::clone(&hal.clock), tally, scale, total })))
     }
 
     /// Nothing to put: the simulated board has every pin, and whoever watches gives the pulses.
@@ -104,22 +114,45 @@ struct Counter {
     clock: Arc<dyn Clock>,
     tally: Arc<Mutex<Tally>>,
     scale: f64,
+    total: Option<Arc<dyn Total>>,
 }
 
 impl Sensor for Counter {
     fn measure(&mut self) -> Result<Measured, Fault> {
         // The level itself is of no interest, but a line that cannot be read no longer counts either.
         let alive = self.line.level();
-        let mut tally = locked(&self.tally);
-        match alive {
-            Err(error) if tally.unread == 0 => Err(error.into()),
-            _ => Ok(tally.read(self.clock.now().mono, self.scale)),
-        }
+        let now = self.clock.now().mono;
+        let (values, total) = {
+            let mut tally = locked(&self.tally);
+            match alive {
+                Err(error) if tally.unread == 0 => return Err(error.into()),
+                _ => (tally.read(now, self.scale), tally.total),
+            }
+        };
+        self.keep(now, total);
+        Ok(values)
     }
 
     fn last(&mut self) -> Option<Measured> {
-        let mut tally = locked(&self.tally);
-        (tally.unread > 0).then(|| tally.rest(self.clock.now().mono, self.scale))
+        let now = self.clock.now().mono;
+        let (values, total) = {
+            let mut tally = locked(&self.tally);
+            if tally.unread == 0 {
+                return None;
+            }
+            (tally.rest(now, self.scale), tally.total)
+        };
+        self.keep(now, total);
+        Some(values)
+    }
+}
+
+impl Counter {
+    /// Not while the tally is locked: edges must not wait for it.
+    fn keep(&self, now: Mono, total: u64) {
+        if let Some(kept) = &self.total {
+            kept.keep(now, total);
+        }
     }
 }
 
@@ -139,14 +172,14 @@ struct Tally {
 }
 
 impl Tally {
-    const fn new(now: Mono) -> Self {
-        Self { total: 0, unread: 0, read_at: now, losing: false, lost_since_read: false }
+    const fn new(now: Mono, total: u64) -> Self {
+        Self { total, unread: 0, read_at: now, losing: false, lost_since_read: false }
     }
 
     /// Counts an edge and those lost before it. How many were lost, where that begins a spell of losses.
     fn edge(&mut self, edge: EdgeEvent) -> Option<u32> {
         let pulses = 1 + u64::from(edge.lost);
-        self.total += pulses;
+        self.total = self.total.saturating_add(pulses);
         self.unread += pulses;
         if edge.lost == 0 {
             return None;
@@ -230,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn debounced_contact_counts_once_and_a_new_opening_from_zero() {
+    fn debounced_contact_counts_once_and_a_new_opening_from_zero_where_nothing_is_kept() {
         let clock = Arc::new(ManualClock::default());
         let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
         let gauge = settings(r#"{ "pin": 27, "bias": "up", "debounce": "20ms" }"#);
@@ -245,6 +278,61 @@ mod tests {
         let mut sensor = open(&gauge, &sim.hal());
         clock.advance(Duration::from_secs(60));
         assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(0.0), Ok(0.0)]));
+    }
+
+    /// What a ledger would keep, over openings.
+    #[derive(Default)]
+    struct Kept(Mutex<(u64, usize)>);
+
+    impl Total for Kept {
+        fn kept(&self) -> u64 {
+            self.0.lock().expect("no panic").0
+        }
+
+        fn keep(&self, _: Mono, total: u64) {
+            let mut kept = self.0.lock().expect("no panic");
+            *kept = (total, kept.1 + 1);
+        }
+    }
+
+    #[test]
+    fn total_goes_on_over_an_opening_and_no_pulse_is_summed_twice() {
+        let clock = Arc::new(ManualClock::default());
+        let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
+        let kept = Arc::new(Kept::default());
+        let open = || {
+            let outlet = Outlet::new(|_, _, _| ()).keeping(Some(Arc::clone(&kept) as Arc<dyn Total>));
+            match settings(RAIN).open(&sim.hal(), outlet) {
+                Ok(Source::Polled(sensor)) => sensor,
+                _ => panic!("it is polled"),
+            }
+        };
+        let tip = || [false, true].map(|high| sim.set_pin(Pin(27), high));
+        let mut sensor = open();
+        tip();
+        tip();
+        clock.advance(Duration::from_secs(10));
+        assert!(sensor.measure().is_ok());
+        tip();
+        // Killed: the third tip was never read.
+        drop(sensor);
+        let mut sensor = open();
+        tip();
+        clock.advance(Duration::from_secs(10));
+        let values = sensor.measure().expect("a read");
+        assert_eq!(values[..RATE], [Ok(0.2794), Ok(3.0 * 0.2794)], "the first two and the fourth");
+        // Stopped: what was not read is.
+        tip();
+        assert_eq!(sensor.last().map(|values| values[TOTAL].clone()), Some(Ok(4.0 * 0.2794)));
+        assert_eq!(kept.kept(), 4);
+    }
+
+    #[test]
+    fn hostile_total_neither_panics_nor_becomes_infinite() {
+        let mut tally = Tally::new(Mono::default(), u64::MAX);
+        tally.edge(edge(9));
+        let values = tally.read(Mono::new(Duration::from_secs(60)), 1.0);
+        assert!(values.iter().all(|value| value.as_ref().is_ok_and(|value| value.is_finite())), "{values:?}");
     }
 
     #[test]
@@ -268,7 +356,7 @@ mod tests {
 
     #[test]
     fn lost_pulses_happened_and_are_told_once_a_spell() {
-        let mut tally = Tally::new(Mono::default());
+        let mut tally = Tally::new(Mono::default(), 0);
         let at = |seconds| Mono::new(Duration::from_secs(seconds));
         assert_eq!([edge(0), edge(5), edge(2)].map(|edge| tally.edge(edge)), [None, Some(5), None]);
         assert_eq!(tally.read(at(60), 1.0), [Ok(10.0), Ok(10.0), Ok(10.0)]);
@@ -281,7 +369,7 @@ mod tests {
 
     #[test]
     fn no_value_is_ever_infinite() {
-        let mut tally = Tally::new(Mono::default());
+        let mut tally = Tally::new(Mono::default(), 0);
         tally.edge(edge(9));
         let values = tally.read(Mono::default(), f64::MAX);
         assert!(values.iter().all(Result::is_err), "{values:?}");

@@ -50,19 +50,42 @@ pub trait Sensor: Send {
 /// Called with quantity, time and value.
 type Sink = dyn Fn(usize, Mono, Result<f64, Fault>) + Send + Sync;
 
-/// Where a device puts values that come by themselves. Cheap to clone, never blocks.
+/// A total that outlives the device's opening, and the process.
+pub trait Total: Send + Sync {
+    /// The total as it was kept last; 0 at first.
+    fn kept(&self) -> u64;
+
+    /// Keeps it. Takes microseconds, and nothing at all where it has not changed.
+    fn keep(&self, now: Mono, total: u64);
+}
+
+/// Where a device puts values that come by themselves, and its total. Cheap to clone, never blocks.
 #[derive(Clone)]
-pub struct Outlet(Arc<Sink>);
+pub struct Outlet {
+    sink: Arc<Sink>,
+    total: Option<Arc<dyn Total>>,
+}
 
 impl Outlet {
-    /// An outlet that calls `sink` with quantity, time and value.
+    /// An outlet that calls `sink` with quantity, time and value. A total is forgotten when the device is opened again.
     pub fn new(sink: impl Fn(usize, Mono, Result<f64, Fault>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(sink))
+        Self { sink: Arc::new(sink), total: None }
+    }
+
+    /// The same with a total that is kept, if there is one.
+    #[must_use]
+    pub fn keeping(self, total: Option<Arc<dyn Total>>) -> Self {
+        Self { total, ..self }
     }
 
     /// Hands over one value.
     pub fn put(&self, quantity: usize, at: Mono, value: Result<f64, Fault>) {
-        (self.0)(quantity, at, value);
+        (self.sink)(quantity, at, value);
+    }
+
+    /// Where the device's total is kept.
+    pub fn total(&self) -> Option<&Arc<dyn Total>> {
+        self.total.as_ref()
     }
 }
 

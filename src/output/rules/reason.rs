@@ -8,6 +8,8 @@ use std::time::Duration;
 pub enum Reason {
     /// Its start level.
     Start,
+    /// Its start level is on, and waits until `min_off`, which began before the restart, is over.
+    Rest,
     /// A command.
     Command,
     /// `max_on` is over.
@@ -22,6 +24,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Start => "start level",
+            Self::Rest => "its least time off is not over, then the start level",
             Self::Command => "commanded",
             Self::MaxOn => "longest time on is over",
             Self::LinkLoss => "link lost",

@@ -1,11 +1,11 @@
-//! What the rules know of one output: its level, since when, its link, and the newest entry it obeyed.
+//! What the rules know of one output: its level, its last switch, its link, and the newest entry it obeyed.
 //!
 //! Everything here looks at one output alone; what is between outputs is in [`super`].
 
 use std::time::Duration;
 
 use crate::command::Command;
-use crate::output::rules::{Reason, Refusal};
+use crate::output::rules::{Past, Reason, Refusal, Seen, Switch};
 use crate::output::{CommandFeed, Drive, Settings};
 use crate::time::{Mono, Utc};
 
@@ -20,7 +20,11 @@ pub(super) struct Output {
     pub(super) drive: Drive,
     pub(super) reason: Reason,
     /// When it last went from off to on or from on to off.
-    pub(super) since: Mono,
+    pub(super) switch: Switch,
+    /// What was known of it before the start.
+    past: Option<Switch>,
+    /// Its start level is on, and waits for `min_off`.
+    pub(super) start_waits: bool,
     /// When it could not be driven: its level is not known since.
     pub(super) failed: Option<Mono>,
     pub(super) link: Link,
@@ -35,11 +39,8 @@ pub(super) enum Link {
     Away { since: Mono, handled: bool },
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    pub(super) id: u64,
-    pub(super) written: Option<Utc>,
-}
+/// Before anything is known: off.
+const UNKNOWN: Switch = Switch { on: false, at: Mono::new(Duration::ZERO), used: Duration::ZERO, by: Reason::Start };
 
 impl Output {
     pub(super) fn new(settings: &Settings, partners: Vec<usize>) -> Self {
@@ -48,21 +49,98 @@ impl Output {
             partners,
             drive: settings.start,
             reason: Reason::Start,
-            since: Mono::default(),
+            switch: UNKNOWN,
+            past: None,
+            start_waits: false,
             failed: None,
             link: Link::Away { since: Mono::default(), handled: false },
             seen: None,
         }
     }
 
+    /// What was known of it before the start.
+    pub(super) fn remember(&mut self, past: Past) {
+        self.past = past.switch;
+        self.seen = past.seen;
+    }
+
+    /// What is to be known of it after a restart. One that could not be driven may be on.
+    pub(super) fn past(&self) -> Past {
+        let switch = Switch { on: self.switch.on || self.failed.is_some(), ..self.switch };
+        Past { switch: Some(switch), seen: self.seen }
+    }
+
+    /// The level to begin with, and why: the start level, or off where the past forbids that it is on.
+    pub(super) fn start(&mut self, now: Mono) -> (Drive, Reason) {
+        // A time to come is none of this boot's.
+        let past = self.past.filter(|past| past.at <= now);
+        self.switch = past.unwrap_or(Switch { at: now, ..UNKNOWN });
+        let start = self.settings.start;
+        let over = self.is_over(now);
+        if over && self.switch.on {
+            return (Drive::OFF, Reason::MaxOn);
+        }
+        if over {
+            self.switch.by = Reason::MaxOn;
+            return (Drive::OFF, if start.is_on() { Reason::MaxOn } else { Reason::Start });
+        }
+        if !start.is_on() || past.is_none_or(|past| past.on) {
+            return (start, Reason::Start);
+        }
+        self.start_waits = self.off_until().is_some_and(|until| until > now);
+        if self.start_waits { (Drive::OFF, Reason::Rest) } else { (start, Reason::Start) }
+    }
+
+    /// Whether `max_on` has ended the last stretch of being on, or would have if something else had not done so just then.
+    fn is_over(&self, now: Mono) -> bool {
+        let Switch { on, used, by, .. } = self.switch;
+        self.settings.max_on.is_some_and(|max_on| match by {
+            _ if on => self.on_until().is_some_and(|until| until <= now),
+            Reason::MaxOn => true,
+            Reason::Command => false,
+            Reason::Start | Reason::Rest | Reason::LinkLoss | Reason::Stop => used >= max_on,
+        })
+    }
+
+    /// Takes its first level.
+    pub(super) fn begin(&mut self, now: Mono, drive: Drive, reason: Reason) {
+        self.drive = drive;
+        self.reason = reason;
+        if self.switch.on != drive.is_on() {
+            self.switch(now, reason);
+        }
+    }
+
+    /// It goes on or off.
+    fn switch(&mut self, now: Mono, by: Reason) {
+        let Switch { on, at, used, by: before } = self.switch;
+        let held = now.since(at);
+        let used = if on {
+            used.saturating_add(held)
+        } else {
+            // Whether a restart broke the last stretch, so that this one goes on with it.
+            let broken = match before {
+                Reason::Start | Reason::Rest | Reason::Stop => true,
+                Reason::LinkLoss => by == Reason::Start,
+                Reason::Command | Reason::MaxOn => false,
+            };
+            let most = self.settings.max_on.unwrap_or(Duration::MAX);
+            if broken { used.min(most).saturating_sub(held) } else { Duration::ZERO }
+        };
+        self.switch = Switch { on: !on, at: now, used, by };
+    }
+
     /// Takes a level. False when it has it already.
     pub(super) fn take(&mut self, now: Mono, drive: Drive, reason: Reason) -> bool {
+        self.start_waits = false;
         if self.drive == drive && self.failed.is_none() {
             return false;
         }
-        // An output that could not be switched off was on until now.
-        if self.drive.is_on() != drive.is_on() || (self.failed.is_some() && !drive.is_on()) {
-            self.since = now;
+        if self.switch.on != drive.is_on() {
+            self.switch(now, reason);
+        } else if self.failed.is_some() && !drive.is_on() {
+            // An output that could not be switched off was on until now.
+            self.switch.at = now;
         }
         self.drive = drive;
         self.reason = reason;
@@ -78,17 +156,23 @@ impl Output {
 
     /// When `max_on` is over. None while it is off.
     pub(super) fn on_until(&self) -> Option<Mono> {
-        self.settings.max_on.filter(|_| self.drive.is_on()).map(|max_on| self.since + max_on)
+        let left = self.settings.max_on.filter(|_| self.switch.on)?.saturating_sub(self.switch.used);
+        Some(self.switch.at + left)
     }
 
     /// When `min_off` is over. None while it is on.
     pub(super) fn off_until(&self) -> Option<Mono> {
-        self.settings.min_off.filter(|_| !self.drive.is_on()).map(|min_off| self.since + min_off)
+        self.settings.min_off.filter(|_| !self.switch.on).map(|min_off| self.switch.at + min_off)
     }
 
     /// When it is to be driven again after a failure.
     pub(super) fn retry_at(&self) -> Option<Mono> {
         self.failed.map(|failed| failed + RETRY)
+    }
+
+    /// When the start level that waits may be taken.
+    pub(super) fn start_at(&self) -> Option<Mono> {
+        self.off_until().filter(|_| self.start_waits)
     }
 
     /// When the link will have been away for too long, and what then. None once that was done.

@@ -14,17 +14,17 @@ const CHANNEL: ChannelId = ChannelId(7);
 const PUMP: usize = 0;
 const HEATER: usize = 1;
 
-fn seconds(seconds: u64) -> Duration {
+pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// `seconds` after start, on both clocks. The process starts an hour after boot.
-fn at(seconds: u64) -> Now {
+pub(super) fn at(seconds: u64) -> Now {
     let after = Duration::from_secs(seconds);
     Now { mono: Mono::new(Duration::from_secs(3600)) + after, utc: Utc::from_seconds(1_795_334_400) + after }
 }
 
-fn output(name: &str) -> Settings {
+pub(super) fn output(name: &str) -> Settings {
     Settings {
         name: name.to_owned(),
         target: Target::Line { pin: Pin(17), active: Active::Low },
@@ -40,7 +40,7 @@ fn output(name: &str) -> Settings {
     }
 }
 
-fn started(outputs: &[Settings]) -> Rules {
+pub(super) fn started(outputs: &[Settings]) -> Rules {
     let mut rules = Rules::new(outputs);
     let actions = rules.event(at(0), Event::Start);
     assert_eq!(actions.len(), outputs.len());
@@ -49,20 +49,20 @@ fn started(outputs: &[Settings]) -> Rules {
 }
 
 /// A command without time or entry, as a field feed has them.
-fn bare(output: usize, drive: Drive) -> Event {
+pub(super) fn bare(output: usize, drive: Drive) -> Event {
     Event::Command { output, command: Command { drive, written: None, entry_id: None } }
 }
 
-fn entry(output: usize, drive: Drive, written: u64, id: u64) -> Event {
+pub(super) fn entry(output: usize, drive: Drive, written: u64, id: u64) -> Event {
     let command = Command { drive, written: Some(at(written).utc), entry_id: Some(id) };
     Event::Command { output, command }
 }
 
-fn set(output: usize, drive: Drive, reason: Reason) -> Action {
+pub(super) fn set(output: usize, drive: Drive, reason: Reason) -> Action {
     Action::Set { output, drive, reason }
 }
 
-fn refuse(output: usize, reason: Refusal) -> Action {
+pub(super) fn refuse(output: usize, reason: Refusal) -> Action {
     Action::Refuse { output, reason }
 }
 
@@ -233,7 +233,7 @@ fn a_map_that_contradicts_its_interlock_has_only_the_first_output_on() {
     let refused = refuse(HEATER, Refusal::Interlock("pump".to_owned()));
     let begin = rules.event(at(0), Event::Start);
     let off = set(HEATER, Drive::OFF, Reason::Start);
-    assert_eq!(begin, [set(PUMP, Drive::ON, Reason::Start), refused.clone(), off]);
+    assert_eq!(begin, [refused.clone(), off, set(PUMP, Drive::ON, Reason::Start)]);
     assert_eq!(rules.event(at(1), Event::Stop), [refused]);
 }
 

@@ -1,0 +1,73 @@
+//! What of a map outlives the daemon: the totals that are published, and the past of every output.
+
+use super::{Sensor, Settings};
+use crate::ledger::{self, Key};
+use crate::output::rules::Past;
+use crate::sensor::{Kind, counter};
+
+impl Settings {
+    /// The names under which something is kept. A total that goes nowhere is not: nobody would see it, and the card need not
+    /// carry it.
+    pub fn kept(&self) -> Vec<Key> {
+        let totals = self.sensors.iter().filter(|sensor| has_total(sensor));
+        let totals = totals.map(|sensor| Key::Counter(sensor.name.clone()));
+        totals.chain(self.outputs.iter().map(|output| Key::Output(output.name.clone()))).collect()
+    }
+
+    /// The most that one write of them takes, in bytes; 0 where nothing is kept. See [`ledger::bytes_per_day`].
+    pub fn kept_size(&self) -> usize {
+        ledger::page_size(self.kept().into_iter().map(|key| {
+            let value = if matches!(key, Key::Counter(_)) { ledger::LONGEST_TOTAL } else { Past::LONGEST };
+            (key, value)
+        }))
+    }
+}
+
+fn has_total(sensor: &Sensor) -> bool {
+    matches!(sensor.kind, Kind::Counter(_)) && sensor.routes.iter().any(|route| route.quantity == counter::TOTAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    fn settings(routes: &str) -> Settings {
+        let map = format!(
+            r#"
+version = 1
+[device.d]
+client_id = "c"
+username = "c"
+password = "p"
+[channel.house]
+id = 7
+[channel.switches]
+id = 9
+[[sensor]]
+name = "rain"
+use = "counter"
+pin = 27
+{routes}
+[[output]]
+name = "pump"
+pin = 17
+from = "switches.field1"
+"#
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let path: &Path = &folder.path().join("map.toml");
+        config::parse(&map, path).unwrap_or_else(|faults| panic!("{faults}")).settings
+    }
+
+    #[test]
+    fn total_is_kept_where_it_goes_somewhere_and_outputs_always() {
+        let pump = Key::Output("pump".to_owned());
+        assert_eq!(settings("to.sum = \"house.field1\"").kept(), std::slice::from_ref(&pump));
+        let both = settings("to.sum = \"house.field1\"\nto.total = \"house.field2\"");
+        assert_eq!(both.kept(), [Key::Counter("rain".to_owned()), pump]);
+        assert!(both.kept_size() > settings("to.sum = \"house.field1\"").kept_size());
+    }
+}

@@ -1,0 +1,127 @@
+//! The outputs' task without its loop: deliveries in, pins out, over a crash of the process.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config;
+use crate::daemon::intake::Intake;
+use crate::entry::ChannelId;
+use crate::hal::sim::Sim;
+use crate::hal::{Clock, ManualClock, Pin as Number};
+use crate::spool::storage::faulty::Faulty;
+use crate::thingspeak::feed::FeedMessage;
+
+const MAP: &str = r#"
+version = 1
+[device.d]
+client_id = "c"
+username = "c"
+password = "p"
+[channel.switches]
+id = 9
+[[output]]
+name = "pump"
+pin = 17
+from = "switches.field1"
+max_on = "30m"
+min_off = "3m"
+"#;
+
+/// A machine whose daemon can be killed: its clock and its runtime directory stay.
+struct Machine {
+    clock: Arc<ManualClock>,
+    runtime: Faulty,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self { clock: Arc::new(ManualClock::default()), runtime: Faulty::default() }
+    }
+
+    fn after(&self, minutes: u64) {
+        self.clock.advance(Duration::from_secs(60 * minutes));
+    }
+
+    fn start(&self, boot: u128) -> (Outputs, Sim) {
+        let sim = Sim::with_clock(None, Arc::clone(&self.clock) as Arc<dyn Clock>).expect("no folder");
+        let hal = sim.hal();
+        let folder = tempfile::tempdir().expect("a folder");
+        let map = config::parse(MAP, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+        let now = hal.clock.now().mono;
+        let keeper = Keeper::open(now, map.settings.kept(), Some(Arc::new(self.runtime.clone())), None);
+        let observer: Observer = Arc::new(|_| ());
+        let gate = Gate::new(Intake::new(&map.settings, now), Arc::clone(&observer));
+        let outputs = Outputs::open(map.settings.outputs, Memory { keeper, boot }, &hal, &gate, &observer);
+        (outputs, sim)
+    }
+
+    fn entry(&self, id: u64, value: u8) -> Delivery {
+        let written = self.clock.now().utc;
+        let text = format!(r#"{{"created_at":"{written}","entry_id":{id},"field1":"{value}"}}"#);
+        Delivery::Feed(Box::new(FeedMessage::decode(ChannelId(9), text.as_bytes()).expect("a feed message")))
+    }
+}
+
+fn is_on(sim: &Sim) -> bool {
+    sim.pin(Number(17)).expect("it is driven")
+}
+
+#[test]
+fn crash_neither_repeats_a_command_nor_shortens_a_rest_nor_prolongs_max_on() {
+    let machine = Machine::new();
+    let (mut outputs, sim) = machine.start(1);
+    machine.after(3);
+    let on = machine.entry(5, 1);
+    outputs.deliver(&on);
+    assert!(is_on(&sim));
+    machine.after(20);
+    drop(outputs);
+
+    let (mut outputs, sim) = machine.start(1);
+    outputs.deliver(&on);
+    assert!(!is_on(&sim), "it was obeyed before the crash");
+    machine.after(2);
+    outputs.deliver(&machine.entry(6, 1));
+    assert!(!is_on(&sim), "it has to rest for three minutes");
+    drop(outputs);
+
+    let (mut outputs, sim) = machine.start(1);
+    machine.after(1);
+    outputs.deliver(&machine.entry(7, 1));
+    assert!(is_on(&sim), "two minutes of its rest were before the second crash");
+    let until = outputs.rules.deadline().expect("max_on");
+    let left = until.since(machine.clock.now().mono);
+    assert_eq!(left, Duration::from_secs(13 * 60), "20 of 30 minutes used, 3 made up for");
+}
+
+#[test]
+fn another_boot_knows_the_entry_and_not_the_times() {
+    let machine = Machine::new();
+    let (mut outputs, sim) = machine.start(1);
+    machine.after(3);
+    let on = machine.entry(5, 1);
+    outputs.deliver(&on);
+    assert!(is_on(&sim));
+    drop(outputs);
+    let (mut outputs, sim) = machine.start(2);
+    machine.after(3);
+    outputs.deliver(&on);
+    assert!(!is_on(&sim));
+    outputs.deliver(&machine.entry(6, 1));
+    assert!(is_on(&sim));
+    let left = outputs.rules.deadline().expect("max_on").since(machine.clock.now().mono);
+    assert_eq!(left, Duration::from_secs(30 * 60));
+}
+
+#[test]
+fn past_is_written_when_it_changes_and_not_at_every_event() {
+    let machine = Machine::new();
+    let (mut outputs, _sim) = machine.start(1);
+    machine.after(3);
+    let (before, _) = machine.runtime.cost();
+    outputs.deliver(&Delivery::Heard(Topic::Subscribe(ChannelId(9))));
+    outputs.event(rules::Event::Tick);
+    assert_eq!(machine.runtime.cost().0, before);
+    outputs.deliver(&machine.entry(5, 1));
+    assert!(machine.runtime.cost().0 > before);
+}

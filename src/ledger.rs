@@ -1,0 +1,216 @@
+//! What few numbers outlive the process: the totals of counters, and what the rules know of each output's past.
+//!
+//! A line is a [`Key`] and bytes that only their owner understands. The whole ledger is one page of a few hundred bytes, since
+//! a map has few of them; a page is written as a whole, in the place of the one before ([`page`] says how it looks).
+//!
+//! **Two tiers.** The *runtime directory* lives in memory and forgets at a power cut: it gets a page at each change, on
+//! the thread that made it, so that no timer is needed for it. The *state directory* is the card: it gets a page
+//! [`TOTALS_EVERY`] after the first change that it does not have, and at the stop. So a killed daemon loses what was not told to
+//! the ledger yet, and a power cut loses [`TOTALS_EVERY`] of it at most (longer where the card cannot be written).
+//! The moment from which the card is behind is a line of its own, so that a daemon that is started again and again does not
+//! put the writing off for ever.
+//!
+//! **Which line is newer.** Each change has a number, one more than the one before; at the start the higher number wins,
+//! line by line, whichever tier it is from. So a page that lost one line to a flipped bit costs that line's last
+//! change and not the others.
+//!
+//! **Who is who.** A line is named by what the map calls its owner, not by pin or place: the rain gauge that moves to another pin
+//! is the same gauge, and the order of the map is nobody's concern. A new name begins anew. Lines of names that are no longer in
+//! the map are kept, the [`STRAYS`] newest of them: a slip in the map must not cost the total of a year.
+//!
+//! [`Ledger`] is pure: it says what to write, and is told how that went. [`Keeper`] is what the daemon shares. A disk that
+//! fails changes nothing here but the tier that stays behind: the ledger itself is in memory.
+
+mod keeper;
+pub mod page;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::spool::storage::Storage;
+use crate::time::Mono;
+
+pub use keeper::{Keeper, Tier};
+
+/// How long after a change the card gets it: what a power cut can cost. A write of a few hundred bytes costs a card some
+/// blocks, in bad ones a whole erase block (4 MiB): at 24 a day that is a hundred megabytes, which a small card stands for
+/// decades. Every ten minutes it would be a few years.
+pub const TOTALS_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long after a failed write to the card it is tried again.
+const RETRY: Duration = Duration::from_secs(300);
+
+/// The most bytes of a counter's line.
+pub const LONGEST_TOTAL: usize = 10;
+
+/// How many lines are kept whose names are no longer in the map.
+pub const STRAYS: usize = 16;
+
+/// The name of the page in both directories.
+pub const FILE: &str = "ledger";
+
+/// Whose line it is: the map's name for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// The total of a counter.
+    Counter(String),
+    /// The past of an output.
+    Output(String),
+}
+
+/// Lines by name. Pure.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    lines: BTreeMap<Key, Line>,
+    /// The number of the newest change.
+    change: u64,
+    /// Since when the card is behind.
+    behind_since: Option<Mono>,
+    /// After a failed write: not before this.
+    retry_at: Option<Mono>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Line {
+    change: u64,
+    value: Vec<u8>,
+    /// The name is in the map.
+    known: bool,
+}
+
+/// A page that is to be written to the card, on a thread that may wait for it.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub struct Job {
+    page: Vec<u8>,
+    behind_since: Mono,
+}
+
+/// How a [`Job`] went.
+#[derive(Debug)]
+#[must_use]
+pub struct Outcome {
+    behind_since: Mono,
+    written: std::io::Result<()>,
+}
+
+impl Job {
+    /// Puts the page in the place of the one before. Takes as long as the card likes.
+    pub fn perform(self, state: &dyn Storage) -> Outcome {
+        Outcome { behind_since: self.behind_since, written: state.replace(FILE, &self.page, true) }
+    }
+
+    /// The bytes that it writes.
+    pub fn size(&self) -> usize {
+        self.page.len()
+    }
+}
+
+impl Ledger {
+    /// The ledger of a map's names, as the two tiers have it: the runtime directory and the card.
+    pub fn new(now: Mono, names: impl IntoIterator<Item = Key>, [runtime, state]: [page::Page; 2]) -> Self {
+        let mut lines: BTreeMap<Key, Line> = BTreeMap::new();
+        let on_card: BTreeMap<Key, u64> = state.lines.iter().map(|line| (line.key.clone(), line.change)).collect();
+        for read in state.lines.into_iter().chain(runtime.lines) {
+            let line = Line { change: read.change, value: read.value, known: false };
+            if lines.get(&read.key).is_none_or(|other| other.change < line.change) {
+                lines.insert(read.key, line);
+            }
+        }
+        let behind = lines.iter().any(|(key, line)| on_card.get(key).is_none_or(|&change| change < line.change));
+        for name in names {
+            if let Some(line) = lines.get_mut(&name) {
+                line.known = true;
+            }
+        }
+        Self {
+            change: lines.values().map(|line| line.change).max().unwrap_or(0),
+            lines,
+            behind_since: behind.then(|| runtime.behind_since.map_or(now, |since| since.min(now))),
+            retry_at: None,
+        }
+    }
+
+    /// What a line holds.
+    pub fn get(&self, key: &Key) -> Option<&[u8]> {
+        self.lines.get(key).map(|line| line.value.as_slice())
+    }
+
+    /// Sets a line of a name of the map. Whether that changed anything.
+    pub fn set(&mut self, now: Mono, key: &Key, value: Vec<u8>) -> bool {
+        if self.get(key).is_some_and(|old| old == value) {
+            return false;
+        }
+        self.change += 1;
+        self.lines.insert(key.clone(), Line { change: self.change, value, known: true });
+        self.behind_since.get_or_insert(now);
+        true
+    }
+
+    /// The lines of names that the map no longer has.
+    pub fn strays(&self) -> impl Iterator<Item = &Key> {
+        self.lines.iter().filter(|(_, line)| !line.known).map(|(key, _)| key)
+    }
+
+    /// The page as it is now, for the runtime directory.
+    pub fn page(&self) -> Vec<u8> {
+        let oldest_stray = {
+            let mut changes: Vec<u64> =
+                self.lines.values().filter(|line| !line.known).map(|line| line.change).collect();
+            changes.sort_unstable_by(|a, b| b.cmp(a));
+            changes.truncate(STRAYS);
+            changes.last().copied().unwrap_or(0)
+        };
+        let kept = self.lines.iter().filter(|(_, line)| line.known || line.change >= oldest_stray);
+        let kept = kept.map(|(key, line)| (key, line.change, line.value.as_slice()));
+        page::write(self.behind_since, kept)
+    }
+
+    /// When the card is to be written; `None` while it has everything, or is being written.
+    pub fn deadline(&self) -> Option<Mono> {
+        let due = self.behind_since? + TOTALS_EVERY;
+        Some(self.retry_at.map_or(due, |retry| due.max(retry)))
+    }
+
+    /// The page for the card, if it is due.
+    pub fn due(&mut self, now: Mono) -> Option<Job> {
+        self.deadline().filter(|&deadline| deadline <= now).and_then(|_| self.last())
+    }
+
+    /// The page for the card at the stop, unless it has everything.
+    pub fn last(&mut self) -> Option<Job> {
+        let behind_since = self.behind_since.take()?;
+        Some(Job { page: self.page(), behind_since })
+    }
+
+    /// Takes how the writing went. Why it failed, if it did.
+    ///
+    /// # Errors
+    /// The disk's error; the page is tried again later.
+    pub fn done(&mut self, now: Mono, outcome: Outcome) -> std::io::Result<()> {
+        if outcome.written.is_err() {
+            self.behind_since = Some(outcome.behind_since);
+        }
+        self.retry_at = outcome.written.is_err().then(|| now + RETRY);
+        outcome.written
+    }
+}
+
+/// What one write to the card holds at most, in bytes, for the names of a map and the lengths of their values.
+pub fn page_size(names: impl IntoIterator<Item = (Key, usize)>) -> usize {
+    let lines = names.into_iter().map(|(key, value)| page::line_size(&key, value));
+    match lines.sum() {
+        0 => 0,
+        lines => lines + page::BEHIND_SIZE,
+    }
+}
+
+/// The most that is written to the card in a day, in bytes, besides once at each stop. The file system adds its own to
+/// each of these writes.
+pub fn bytes_per_day(page_size: usize) -> u64 {
+    let writes = 86_400_u64.div_ceil(TOTALS_EVERY.as_secs());
+    writes * page_size as u64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! The ledger as the daemon's threads share it: who changes a line writes the runtime directory's page on the spot.
+//!
+//! That directory lives in memory, so that a page costs tens of microseconds, once a change. The card's page is made here
+//! ([`Keeper::due`]) and written elsewhere.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::page::Page;
+use super::{FILE, Job, Key, Ledger, Outcome};
+use crate::record::{Reader, Writer};
+use crate::sensor::Total;
+use crate::spool::storage::Storage;
+use crate::time::Mono;
+
+/// Where a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// In memory: it outlives the process.
+    Runtime,
+    /// On the card: it outlives the power.
+    State,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Runtime => "runtime directory",
+            Self::State => "state directory",
+        })
+    }
+}
+
+/// A shared [`Ledger`]. Cheap to clone. Without directories it lives in memory only.
+#[derive(Clone, Default)]
+pub struct Keeper(Arc<Mutex<Shared>>);
+
+#[derive(Default)]
+struct Shared {
+    ledger: Ledger,
+    names: Vec<Key>,
+    runtime: Option<Arc<dyn Storage>>,
+    /// There is a card, and it may be written.
+    state: bool,
+    /// The tier's failure was told.
+    told: [bool; 2],
+}
+
+impl Keeper {
+    /// The ledger of a map's names, as far as the directories have it: to be called once, before anything is measured or
+    /// driven. What cannot be read is told, and begins anew. A card whose page is there and cannot be read is not written
+    /// either: the totals in it are worth more than those of this run.
+    pub fn open(now: Mono, names: Vec<Key>, runtime: Option<Arc<dyn Storage>>, state: Option<&dyn Storage>) -> Self {
+        let of_runtime = runtime.as_deref().and_then(|storage| read(Tier::Runtime, storage));
+        let of_state = state.and_then(|storage| read(Tier::State, storage));
+        let state = of_state.is_some();
+        let pages = [of_runtime, of_state].map(Option::unwrap_or_default);
+        let ledger = Ledger::new(now, names.iter().cloned(), pages);
+        let strays: Vec<String> = ledger.strays().map(Key::to_string).collect();
+        if !strays.is_empty() {
+            log::info!("the map no longer asks for what was kept of {}; it stays for a while", strays.join(", "));
+        }
+        let shared = Shared { ledger, names, runtime, state, told: [false; 2] };
+        Self(Arc::new(Mutex::new(shared)))
+    }
+
+    /// What a line holds.
+    pub fn get(&self, key: &Key) -> Option<Vec<u8>> {
+        self.shared().ledger.get(key).map(<[u8]>::to_vec)
+    }
+
+    /// Sets a line, if its name is one of the map's, and writes the runtime directory's page if that changed it.
+    pub fn set(&self, now: Mono, key: &Key, value: Vec<u8>) {
+        // The pages must arrive in the order of the changes: the lock is held while one is written.
+        let mut shared = self.shared();
+        if shared.names.contains(key) && shared.ledger.set(now, key, value) {
+            shared.write_runtime();
+        }
+    }
+
+    /// The total of a counter, where the map wants it to be kept.
+    pub fn total(&self, sensor: &str) -> Option<Arc<dyn Total>> {
+        let key = Key::Counter(sensor.to_owned());
+        let wanted = self.shared().names.contains(&key);
+        wanted.then(|| Arc::new(KeptTotal { keeper: self.clone(), key }) as Arc<dyn Total>)
+    }
+
+    /// When [`Keeper::due`] has something.
+    pub fn deadline(&self) -> Option<Mono> {
+        let shared = self.shared();
+        shared.ledger.deadline().filter(|_| shared.state)
+    }
+
+    /// The page for the card, if it is due. Give the outcome to [`Keeper::done`].
+    pub fn due(&self, now: Mono) -> Option<Job> {
+        let mut shared = self.shared();
+        if shared.state { shared.ledger.due(now) } else { None }
+    }
+
+    /// The page for the card at the stop, when nothing changes any more; `None` if it has everything. One that is being
+    /// written has to be done first.
+    pub fn last(&self) -> Option<Job> {
+        let mut shared = self.shared();
+        if shared.state { shared.ledger.last() } else { None }
+    }
+
+    /// Takes how the writing of a page went, and tells of the first failure and of the recovery.
+    pub fn done(&self, now: Mono, outcome: Outcome) {
+        let mut shared = self.shared();
+        let written = shared.ledger.done(now, outcome);
+        shared.tell(Tier::State, written);
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().expect("no holder of the ledger panics")
+    }
+}
+
+impl Shared {
+    fn write_runtime(&mut self) {
+        let Some(runtime) = &self.runtime else { return };
+        let written = runtime.replace(FILE, &self.ledger.page(), false);
+        self.tell(Tier::Runtime, written);
+    }
+
+    fn tell(&mut self, tier: Tier, written: io::Result<()>) {
+        let told = &mut self.told[usize::from(tier == Tier::State)];
+        match written {
+            Ok(()) if std::mem::take(told) => log::info!("totals and switch times are kept in the {tier} again"),
+            Err(error) if !std::mem::replace(told, true) => {
+                log::warn!("totals and switch times cannot be kept in the {tier}; they go on in memory: {error}");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The page of a directory. One that is not there is empty; `None` for one that cannot be read.
+fn read(tier: Tier, storage: &dyn Storage) -> Option<Page> {
+    match storage.read(FILE) {
+        Ok(bytes) => {
+            let page = Page::read(&bytes);
+            if page.damaged {
+                log::warn!("the totals and switch times in the {tier} are damaged; what is left of them is taken");
+            }
+            Some(page)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(Page::default()),
+        Err(error) => {
+            log::error!("the totals and switch times in the {tier} cannot be read, and begin anew: {error}");
+            None
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counter(name) => write!(f, "counter {name}"),
+            Self::Output(name) => write!(f, "output {name}"),
+        }
+    }
+}
+
+struct KeptTotal {
+    keeper: Keeper,
+    key: Key,
+}
+
+impl Total for KeptTotal {
+    fn kept(&self) -> u64 {
+        let value = self.keeper.get(&self.key);
+        value.and_then(|value| Reader::new(&value).number()).unwrap_or(0)
+    }
+
+    fn keep(&self, now: Mono, total: u64) {
+        let mut writer = Writer::new();
+        writer.number(total);
+        self.keeper.set(now, &self.key, writer.finish());
+    }
+}
