@@ -1,8 +1,12 @@
 //! The session on a virtual clock: each test is a script of what the broker does and what the session answers.
 
+use std::time::Duration;
+
 use super::*;
-use crate::entry::{Cell, Cells, Draft, Form, Reduce};
+use crate::entry::{Cell, Cells, ChannelId, Draft, Entry, Form, Reduce};
 use crate::spool::{Backlog, MemorySpool};
+use crate::time::Utc;
+use crate::uplink::failure::{Failure, Kind};
 
 const CHANNEL: ChannelId = ChannelId(7);
 const FEED: Topic = Topic::Subscribe(CHANNEL);
