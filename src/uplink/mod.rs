@@ -4,6 +4,7 @@
 //! errors), [`task`] joins the two.
 
 pub mod backoff;
+pub mod budget;
 mod explain;
 pub mod failure;
 mod link;

@@ -191,7 +191,9 @@ fn short(told: &Told) -> String {
     };
     match told {
         Told::Closed(closed) => format!("Closed {}", entry(closed)),
-        Told::Uplink(Notice::Sent { entry: sent, again }) => format!("Sent again={again} {}", entry(sent)),
+        Told::Uplink(Notice::Sent { entry: sent, again, live }) => {
+            format!("Sent again={again} live={live} {}", entry(sent))
+        }
         other => format!("{other:?}"),
     }
 }

@@ -4,10 +4,12 @@
 //!
 //! Invariants:
 //! - nothing is published before every subscription was answered (or its time ran out);
-//! - at most one update of a channel is on its way; the next waits for its receipt and the license's interval;
+//! - at most one update of a channel is on its way; the next waits for its receipt and the license's interval. What was
+//!   measured in the last slot goes first, then what has to be sent again, then the backlog;
 //! - an entry leaves the spool on a receipt only: the answer to a ping sent after it (*received*), or its echo on the
 //!   channel's own feed (*stored*), whichever the channel asks for;
-//! - an entry whose receipt did not come is sent again with its own `created_at`;
+//! - an entry whose receipt did not come is sent again with its own `created_at`, unless a row of somebody else is known to
+//!   have that second. After several sends without an echo it is set aside; an echo settles it even then;
 //! - there is at most one ping without an answer, and a link that leaves it unanswered is given up.
 
 mod channel;
@@ -16,9 +18,11 @@ mod event;
 mod notice;
 mod settings;
 mod subscriptions;
+mod tally;
 
 use bytes::Bytes;
 
+use crate::entry::ChannelId;
 use crate::spool::Spool;
 use crate::thingspeak::feed::FeedMessage;
 use crate::thingspeak::topic::Topic;
@@ -33,6 +37,7 @@ use subscriptions::Subscriptions;
 pub use event::{Action, Delivery, Event};
 pub use notice::Notice;
 pub use settings::{ChannelSettings, Settings, Tuning};
+pub use tally::Tally;
 
 /// The session of one device.
 #[derive(Debug)]
@@ -92,6 +97,11 @@ impl Session {
         matches!(self.state, State::Online { .. })
     }
 
+    /// What became of each channel's entries since the start.
+    pub fn counts(&self) -> impl Iterator<Item = (ChannelId, Tally)> {
+        self.channels.iter().map(|channel| (channel.id(), channel.tally()))
+    }
+
     /// Takes what happened and says what is to be done.
     pub fn event(&mut self, now: Now, event: Event, spool: &mut dyn Spool) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -105,7 +115,7 @@ impl Session {
                 self.last_heard = at;
                 self.ping_sent = None;
                 for channel in &mut self.channels {
-                    channel.received(at, self.covered, spool, &mut actions);
+                    channel.received(at, self.covered, &self.settings.tuning, spool, &mut actions);
                 }
             }
             Event::Message(topic, payload) => {
@@ -117,7 +127,19 @@ impl Session {
         }
         self.advance(now, spool, &mut actions);
         self.deadline = self.next_deadline(now.mono, spool);
+        self.count(&actions);
         actions
+    }
+
+    fn count(&mut self, actions: &[Action]) {
+        for action in actions {
+            if let Action::Notice(notice) = action
+                && let Some(id) = notice.channel()
+                && let Some(channel) = self.channels.iter_mut().find(|channel| channel.id() == id)
+            {
+                channel.count(notice);
+            }
+        }
     }
 
     /// Does whatever the state and the time allow.
@@ -196,7 +218,7 @@ impl Session {
                     Err(_) => return,
                 };
                 if let Some(channel) = self.channels.iter_mut().find(|channel| channel.id() == id) {
-                    channel.feed(now, &message, spool, actions);
+                    channel.feed(now, &message, &self.settings.tuning, spool, actions);
                 }
                 if is_command {
                     actions.push(Action::Deliver(Delivery::Feed(Box::new(message))));
@@ -233,7 +255,7 @@ impl Session {
                 let renew = since + self.settings.renew;
                 let over = if at >= renew { renew + tuning.renew_grace } else { renew };
                 let ping = self.ping_sent.map_or(self.last_heard + tuning.ping_after, |sent| sent + tuning.pong_within);
-                let channels = self.channels.iter().map(|channel| channel.deadline(tuning, spool, at >= renew));
+                let channels = self.channels.iter().map(|channel| channel.deadline(at, spool, at >= renew));
                 earliest(channels.chain([Some(over), Some(ping), self.stop]))
             }
         }

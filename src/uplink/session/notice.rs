@@ -44,6 +44,8 @@ pub enum Notice {
         entry: Box<Entry>,
         /// How often it was sent before.
         again: u32,
+        /// It is of the last slot and goes out for the first time; otherwise it had to wait for a spare moment.
+        live: bool,
     },
     /// The broker has read an entry.
     Received {
@@ -63,11 +65,36 @@ pub enum Notice {
         /// From sending to echo.
         took: Duration,
     },
-    /// An entry was given up: sent again and again without an echo.
+    /// A row of somebody else has an entry's second: it goes out with the next free one.
+    Restamped {
+        /// Whose.
+        channel: ChannelId,
+        /// The second it had.
+        from: Utc,
+        /// The second it has now.
+        to: Utc,
+    },
+    /// An entry was set aside: sent again and again without an echo. Should that come later, it is [`Notice::Stored`].
     Doubtful {
         /// Whose.
         channel: ChannelId,
         /// Which.
         created_at: Utc,
     },
+}
+
+impl Notice {
+    /// The channel that it is about, where it is about one.
+    pub fn channel(&self) -> Option<ChannelId> {
+        match self {
+            Self::Up { .. } | Self::Down { .. } | Self::Renewed { .. } | Self::NotSubscribed(_) => None,
+            Self::Sent { entry, .. } => Some(entry.channel),
+            Self::Crowded(channel)
+            | Self::ColumnMissing { channel, .. }
+            | Self::Received { channel, .. }
+            | Self::Stored { channel, .. }
+            | Self::Restamped { channel, .. }
+            | Self::Doubtful { channel, .. } => Some(*channel),
+        }
+    }
 }

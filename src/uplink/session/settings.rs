@@ -15,7 +15,7 @@ pub struct Tuning {
     pub ping_after: Duration,
     /// A ping without an answer for this long means a dead link. With `ping_after` below the promised 30 s.
     pub pong_within: Duration,
-    /// An entry without an echo for this long (or three times the slowest echo seen) is sent again.
+    /// An entry without an echo for this long, or for as long as the channel's echoes were seen to take, is sent again.
     pub echo_within: Duration,
     /// How often an entry is sent again before it is given up as doubtful.
     pub resends: u32,
@@ -43,10 +43,12 @@ pub struct ChannelSettings {
     pub id: ChannelId,
     /// Least time between two updates.
     pub interval: Duration,
-    /// The slot's length: a bare value that waited longer is late.
+    /// The slot's length: an entry that waited longer is not live any more.
     pub slot: Duration,
     /// What frees an entry.
     pub confirm: Confirm,
+    /// The channel's share of its license's year, in messages.
+    pub messages_a_year: u64,
 }
 
 /// What one device's session is to do.
