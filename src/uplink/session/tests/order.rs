@@ -113,6 +113,7 @@ fn what_is_sent_again_goes_before_the_backlog_and_after_what_is_live() {
 fn a_slot_that_leaves_a_moment_heals_and_one_that_leaves_none_keeps_what_is_live_going() {
     let drained = |every: f64| {
         let mut script = Script::with(Confirm::Received, |channel| channel.slot = Duration::from_secs_f64(every)).up();
+        script.session.settings.renew = Duration::MAX;
         after_an_outage(&mut script, 10, every);
         let (mut live, mut slots) = (0, 0);
         while script.waiting() > 1 && slots < 1000 {
