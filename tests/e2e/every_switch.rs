@@ -86,7 +86,6 @@ enum Freed {
 }
 
 /// One setting of the switches, and what holds under it.
-#[expect(clippy::struct_excessive_bools, reason = "each is one independent statement about the case")]
 struct Case {
     name: &'static str,
     plan: Plan,

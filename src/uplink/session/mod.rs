@@ -20,6 +20,8 @@ mod settings;
 mod subscriptions;
 mod tally;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::entry::ChannelId;
@@ -242,7 +244,12 @@ impl Session {
             return idle || at >= until;
         }
         let settled = self.channels.iter().all(Channel::is_settled);
-        self.is_old(at, since) && (settled || at >= since + self.settings.renew + self.settings.tuning.renew_grace)
+        self.is_old(at, since) && (settled || at >= since + self.settings.renew + self.grace())
+    }
+
+    /// How long a renewal waits for open receipts: an echo that comes after it is never heard.
+    fn grace(&self) -> Duration {
+        self.channels.iter().map(Channel::echo_takes).fold(self.settings.tuning.renew_grace, Duration::max)
     }
 
     fn next_deadline(&self, at: Mono, spool: &dyn Spool) -> Option<Mono> {
@@ -253,7 +260,7 @@ impl Session {
             State::Subscribing { since } => earliest([Some(since + tuning.suback_within), self.stop]),
             State::Online { since } => {
                 let renew = since + self.settings.renew;
-                let over = if at >= renew { renew + tuning.renew_grace } else { renew };
+                let over = if at >= renew { renew + self.grace() } else { renew };
                 let ping = self.ping_sent.map_or(self.last_heard + tuning.ping_after, |sent| sent + tuning.pong_within);
                 let channels = self.channels.iter().map(|channel| channel.deadline(at, spool, at >= renew));
                 earliest(channels.chain([Some(over), Some(ping), self.stop]))

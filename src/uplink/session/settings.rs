@@ -19,7 +19,7 @@ pub struct Tuning {
     pub echo_within: Duration,
     /// How often an entry is sent again before it is given up as doubtful.
     pub resends: u32,
-    /// How long a renewal may wait for open receipts.
+    /// How long a renewal may wait for open receipts; longer where echoes were seen to take longer.
     pub renew_grace: Duration,
 }
 

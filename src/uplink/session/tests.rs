@@ -3,9 +3,9 @@
 mod order;
 mod receipts;
 mod service;
+mod storm;
 mod week;
-
-use std::time::Duration;
+mod world;
 
 use super::*;
 use crate::entry::{Cell, Cells, ChannelId, Draft, Entry, Form, Reduce};

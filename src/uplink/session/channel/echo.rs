@@ -36,8 +36,12 @@ impl EchoDelay {
 
     /// How long to wait for the next one; never shorter than `least`.
     pub(super) fn deadline(&self, least: Duration) -> Duration {
-        let learned = self.seen.map_or(Duration::ZERO, |(delay, deviation)| delay + delay.max(deviation * 4));
-        least.max(learned.min(CAP)).max(self.backed_off)
+        least.max(self.learned()).max(self.backed_off)
+    }
+
+    /// The time within which the echoes that came would have come again.
+    pub(super) fn learned(&self) -> Duration {
+        self.seen.map_or(Duration::ZERO, |(delay, deviation)| delay + delay.max(deviation * 4)).min(CAP)
     }
 }
 

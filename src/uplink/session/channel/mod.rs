@@ -12,6 +12,7 @@ mod receipts;
 mod rows;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::entry::{ChannelId, Column, Form};
 use crate::spool::{Spool, Waiting};
@@ -66,7 +67,7 @@ pub(super) struct Channel {
 /// What has its turn.
 enum Turn {
     /// An entry that waits; whether it is live.
-    First(Waiting, bool),
+    First(Box<Waiting>, bool),
     /// The flight at this place.
     Again(usize),
 }
@@ -120,7 +121,8 @@ impl Channel {
                     self.flights[place].entry.form = Form::Feed;
                     place
                 }
-                Turn::First(Waiting { key, mut entry, .. }, live) => {
+                Turn::First(waiting, live) => {
+                    let Waiting { key, mut entry, .. } = *waiting;
                     spool.take(key);
                     if !live {
                         entry.form = Form::Feed;
@@ -143,7 +145,7 @@ impl Channel {
         if live < LIVE_WINDOW
             && let Some(waiting) = spool.live(self.id(), at - self.settings.slot)
         {
-            return Some(Turn::First(waiting, true));
+            return Some(Turn::First(Box::new(waiting), true));
         }
         if self.budget.is_some_and(|budget| budget.ready_at(at) > at) {
             return None;
@@ -157,7 +159,7 @@ impl Channel {
         // One that is not late though it did not count as live: the bound on those is reached.
         waiting
             .filter(|waiting| at.since(waiting.since) > self.settings.slot)
-            .map(|waiting| Turn::First(waiting, false))
+            .map(|waiting| Turn::First(Box::new(waiting), false))
     }
 
     /// Looks whether a row has the entry's second already: it is the entry itself, sent before a restart, or the entry has
@@ -227,9 +229,14 @@ impl Channel {
         }
     }
 
-    /// Whether no receipt is open.
+    /// Whether no receipt is open. That of an entry which a lost connection cut off may have come unheard: nobody waits for it.
     pub(super) fn is_settled(&self) -> bool {
-        self.flights.iter().all(Flight::is_again)
+        self.flights.iter().all(|flight| flight.is_again() || (flight.cut && flight.late_at().is_some()))
+    }
+
+    /// How long the echoes take that are waited for.
+    pub(super) fn echo_takes(&self) -> Duration {
+        if self.waits_for_echo() { self.echo_delay.learned() } else { Duration::ZERO }
     }
 
     /// Whether an entry could go out now.
