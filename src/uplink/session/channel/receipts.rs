@@ -61,7 +61,9 @@ impl Channel {
         self.rows.stored(row);
         let grown = row.entry_id.zip(self.last_id).is_some_and(|(id, last)| id > last);
         self.last_id = self.last_id.max(row.entry_id);
-        if let Some((entry, sent_at, once)) = self.settle(now.mono, row, spool) {
+        let ours = self.settle(now.mono, row, spool);
+        let stranger = ours.is_none();
+        if let Some((entry, sent_at, once)) = ours {
             self.echoes = true;
             let took = now.mono.since(sent_at);
             // The echo of one that was sent again may answer any of its sendings.
@@ -72,11 +74,16 @@ impl Channel {
             let created_at = row.created_at.filter(|_| entry.form == Form::Feed).unwrap_or(entry.created_at);
             let (channel, entry_id) = (self.id(), row.entry_id);
             actions.push(Action::Notice(Notice::Stored { channel, created_at, entry_id, took }));
-            return self.tell_missing(&entry, row, actions);
+            self.tell_missing(&entry, row, actions);
+            if entry.form == Form::Feed {
+                return;
+            }
+            // A bare value got its second from the service, which may be that of another entry of ours.
         }
         self.rows.strange(row);
         self.collide(row, tuning, spool, actions);
-        if grown || row.created_at.is_none_or(|written| now.utc.since(written) < self.settings.interval) {
+        let fresh = grown || row.created_at.is_none_or(|written| now.utc.since(written) < self.settings.interval);
+        if stranger && fresh {
             self.stand_back(now.mono, actions);
         }
     }
@@ -101,7 +108,7 @@ impl Channel {
         Some((past.entry, past.sent_at, past.once))
     }
 
-    /// Somebody else's row has the second of an entry of ours that is on its way: the service refuses ours. It gets the next
+    /// Another row has the second of an entry of ours that is on its way: the service refuses ours. It gets the next
     /// second that is free, and is sent again without waiting for an echo that cannot come.
     fn collide(&mut self, row: &FeedMessage, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let Some(place) = self.flights.iter().position(|flight| flight.collides_with(row)) else { return };

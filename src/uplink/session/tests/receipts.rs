@@ -313,3 +313,22 @@ fn echoes_that_are_late_by_a_minute_do_not_have_everything_sent_twice_for_ever()
     }
     assert!(again.len() < 6 && again.iter().all(|at| *at < 400.0), "sent again at {again:?}");
 }
+
+#[test]
+fn an_entry_whose_second_the_service_gave_to_a_bare_value_of_ours_moves_too() {
+    let mut script = Script::online(Confirm::Auto);
+    let mut cells = Cells::default();
+    cells[1] = Some(Cell { value: 7.0, count: 1, reduce: Reduce::Last, decimals: None });
+    let now = script.now();
+    let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Field };
+    script.spool.push(now, draft);
+    script.tick();
+    script.event(Event::Pong);
+    assert_eq!(script.waiting(), 0, "a bare value is freed as received");
+    let second = now.utc.seconds() + 5;
+    script.push(second, 1.0);
+    let json = format!(r#"{{"created_at":"{}","entry_id":8,"field2":"7"}}"#, Utc::from_seconds(second));
+    assert_eq!(stored(&script.event(Event::Message(FEED, Bytes::from(json)))), [8]);
+    let actions = script.pass();
+    assert_eq!((published(&actions), restamped(&actions)), (vec![second + 1], vec![(second, second + 1)]));
+}
