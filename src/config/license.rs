@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::diagnostic::Findings;
 use super::rules::Published;
-use super::{channels, words};
+use super::{Channel, Settings, channels, plan, words};
 use crate::batch::Publish;
 use crate::thingspeak::license::License;
 
@@ -49,6 +49,17 @@ impl Load {
     fn during(self, time: Duration) -> u64 {
         let slots = time.as_secs().checked_div(self.slot.as_secs()).unwrap_or_default();
         slots * u64::from(self.updates_a_slot)
+    }
+}
+
+impl Settings {
+    /// A channel's share of its license's year, in messages: as large a part as it has in what the map plans. So a channel that
+    /// is sent to each second catches up from as many days' savings as one that is sent to each minute.
+    pub fn messages_a_year(&self, channel: &Channel) -> u64 {
+        let planned = |channel: &Channel| u128::from(plan::load_of(channel, self).a_year());
+        let all: u128 = self.channels.iter().filter(|other| other.license == channel.license).map(planned).sum();
+        let share = u128::from(channel.license.messages_a_year()) * planned(channel) / all.max(1);
+        u64::try_from(share).unwrap_or(u64::MAX)
     }
 }
 

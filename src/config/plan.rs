@@ -16,7 +16,7 @@ use crate::entry::{ChannelId, Reduce};
 use crate::hal::{Active, ClockTrust, GpioBackend};
 use crate::output::{self, Target};
 use crate::thingspeak::license::License;
-use crate::uplink::pacer::MARGIN;
+use crate::uplink::pacer::{MARGIN, drain_time};
 use crate::uplink::{Confirm, Transport};
 
 /// The plan of one map.
@@ -173,7 +173,7 @@ fn updates(settings: &Settings) -> String {
             format_duration(channel.every).to_string(),
             load.a_day().to_string(),
             format!("one every {}", format_duration(channel.license.interval())),
-            catching_up(channel, u64::from(load.updates_a_slot)),
+            catching_up(channel, load.updates_a_slot),
         ]);
     }
     let mut text = table.finish();
@@ -187,12 +187,11 @@ fn updates(settings: &Settings) -> String {
 }
 
 /// How long the backlog of an hour takes in the slots' spare time.
-fn catching_up(channel: &Channel, updates: u64) -> String {
-    let need = u64::try_from((channel.license.interval() + MARGIN).as_millis()).unwrap_or(u64::MAX) * updates;
-    let slot = u64::try_from(channel.every.as_millis()).unwrap_or(u64::MAX);
-    match slot.checked_sub(need).filter(|spare| *spare > 0) {
-        Some(spare) => {
-            let minutes = (60 * need).div_ceil(spare).max(1);
+fn catching_up(channel: &Channel, updates: u32) -> String {
+    let outage = Duration::from_secs(3600);
+    match drain_time(outage, channel.every, updates, channel.license.interval(), MARGIN) {
+        Some(time) => {
+            let minutes = time.as_secs().div_ceil(60).max(1);
             format!("caught up in about {}", format_duration(Duration::from_secs(minutes * 60)))
         }
         None => "no spare time to catch up".to_owned(),
@@ -300,7 +299,7 @@ fn is_fed(channel: &Channel, settings: &Settings) -> bool {
     load_of(channel, settings).updates_a_slot > 0
 }
 
-fn load_of(channel: &Channel, settings: &Settings) -> Load {
+pub(super) fn load_of(channel: &Channel, settings: &Settings) -> Load {
     let routes = settings.sensors.iter().flat_map(|sensor| &sensor.routes);
     let routes = routes.filter(|route| settings.channels[route.channel].id == channel.id).map(|route| route.publish);
     let reports = settings.outputs.iter().filter_map(|output| output.report);

@@ -664,3 +664,19 @@ fn clock_of_another_word_is_a_fault_with_a_suggestion() {
     assert!(shown("clok = \"system\"").contains("did you mean `clock`?"));
     assert!(shown("clock = true").contains("fault"));
 }
+
+#[test]
+fn channels_share_their_licenses_year_as_the_map_plans_to_use_it() {
+    let map = SMALL.replace(
+        "id = 1\n",
+        "id = 1\nevery = \"20s\"\n[channel.cellar]\nid = 2\nevery = \"1m\"\n[channel.spare]\nid = 3\n",
+    );
+    let map = map.replace("\"house.lat\"", "[\"house.lat\", \"cellar.lat\"]");
+    let folder = folder();
+    let settings = parse(&map, &folder.path().join("map.toml")).expect("a good map").settings;
+    let share = |name: &str| {
+        let channel = settings.channels.iter().find(|channel| channel.name == name).expect("it is in the map");
+        settings.messages_a_year(channel)
+    };
+    assert_eq!([share("house"), share("cellar"), share("spare")], [2_250_000, 750_000, 0]);
+}

@@ -274,9 +274,9 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
                  then entries are freed as received, and commands of the channel are not heard"
             );
         }
-        Notice::Sent { entry, again } => {
+        Notice::Sent { entry, again, live } => {
             let (channel, created_at) = (names.channel(entry.channel), entry.created_at);
-            debug!(channel, created_at:%, again; "channel {channel}: entry of {created_at} sent");
+            debug!(channel, created_at:%, again, live; "channel {channel}: entry of {created_at} sent");
         }
         Notice::Received { channel: id, created_at } => {
             let channel = names.channel(*id);
@@ -290,12 +290,20 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
             debug!(channel, created_at:%, entry_id, took_ms; "channel {channel}: entry of {created_at} stored as {entry_id}");
             end_of_drops(*id, channel, dropped);
         }
+        Notice::Restamped { channel, from, to } => {
+            let channel = names.channel(*channel);
+            warn!(
+                channel, from:%, to:%;
+                "channel {channel}: somebody else wrote an entry of {from}, and the service takes no second one of the same time: \
+                 ours goes out as of {to}"
+            );
+        }
         Notice::Doubtful { channel, created_at } => {
             let channel = names.channel(*channel);
-            error!(
+            warn!(
                 channel, created_at:%;
-                "channel {channel}: entry of {created_at} was given up: it was sent several times and its echo never came, so \
-                 that it may be stored or not"
+                "channel {channel}: entry of {created_at} was set aside: it was sent several times and its echo did not come, so \
+                 that it may be stored already; gatepost spool list shows it"
             );
         }
     }

@@ -204,6 +204,7 @@ fn session(settings: &Settings, device: usize, tuning: Tuning) -> Option<Session
             interval: channel.license.interval(),
             slot: channel.every,
             confirm: channel.confirm,
+            messages_a_year: settings.messages_a_year(channel),
         })
         .collect();
     let mine = |output: &&crate::output::Settings| {

@@ -105,6 +105,14 @@ impl FeedMessage {
         }
         seen > 0 || (self.status.is_some() && entry.status.is_some())
     }
+
+    /// Whether any of the entry's numbers is in its column.
+    pub fn shares_a_value(&self, entry: &Entry) -> bool {
+        entry.values().any(|(column, cell)| {
+            let both = update::number(cell).zip(self.column(column));
+            both.is_some_and(|(sent, stored)| same_number(&sent, stored))
+        })
+    }
 }
 
 /// The key of a column in a feed; an update sent over MQTT has other names for the position.

@@ -4,6 +4,7 @@
 //! `certificate` translate its errors), [`task`] joins the two.
 
 pub mod backoff;
+pub mod budget;
 mod certificate;
 mod explain;
 pub mod failure;

@@ -11,6 +11,25 @@ use crate::time::Mono;
 /// What a clock rate and a queue on the way may cost.
 pub const MARGIN: Duration = Duration::from_millis(250);
 
+/// How long the backlog of an outage takes to go out while what is measured meanwhile keeps its slots; `None` where they
+/// leave no time. Each slot makes so many updates, each of which takes the interval and the margin.
+///
+/// The time to the receipt comes on top of the margin, which nobody knows beforehand: with `m` of a slot's time to spare, a
+/// delay of `d` an update makes it longer by about `d / m`. A license whose year is spent by what is measured alone lets less
+/// through (see [`Budget`](crate::uplink::budget::Budget)).
+pub fn drain_time(
+    outage: Duration,
+    slot: Duration,
+    updates: u32,
+    interval: Duration,
+    margin: Duration,
+) -> Option<Duration> {
+    let busy = (interval + margin).saturating_mul(updates);
+    let spare = slot.checked_sub(busy).filter(|spare| !spare.is_zero())?;
+    let nanos = outage.as_nanos().saturating_mul(busy.as_nanos()) / spare.as_nanos();
+    Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+}
+
 /// The pace of one channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacer {
@@ -67,6 +86,25 @@ mod tests {
         assert_eq!(pacer.ready_at(), Some(at(17.25)));
         pacer.arrived(at(9.0));
         assert_eq!(pacer.ready_at(), Some(at(17.25)), "nothing was on its way");
+    }
+
+    #[test]
+    fn an_outage_takes_the_spare_time_of_the_slots_to_heal() {
+        let seconds = Duration::from_secs;
+        let hour = |slot, updates| drain_time(seconds(3600), slot, updates, seconds(15), seconds(1));
+        assert_eq!(
+            hour(seconds(20), 1),
+            Some(seconds(4 * 3600)),
+            "180 entries, each slot leaves time for a quarter of one"
+        );
+        assert_eq!(hour(seconds(64), 2), Some(seconds(3600)));
+        assert_eq!(hour(seconds(16), 1), None);
+        assert_eq!(hour(seconds(15), 1), None);
+        assert_eq!(hour(seconds(20), 2), None);
+        assert_eq!(
+            drain_time(Duration::MAX, seconds(20), 1, seconds(15), seconds(1)),
+            Some(Duration::from_nanos(u64::MAX))
+        );
     }
 
     #[test]

@@ -146,6 +146,15 @@ impl Diary {
         self.all().iter().filter_map(|told| told.closed().cloned()).collect()
     }
 
+    /// The times of the entries that went out for the first time after their slot, in the order of their sending.
+    pub(crate) fn backlog(&self) -> Vec<Utc> {
+        let late = |told: &Told| match told {
+            Told::Uplink(Notice::Sent { entry, again: 0, live: false }) => Some(entry.created_at),
+            _ => None,
+        };
+        self.all().iter().filter_map(late).collect()
+    }
+
     /// How many lines are the wanted ones.
     pub(crate) fn count(&self, wanted: impl Fn(&Told) -> bool) -> usize {
         self.all().iter().filter(|told| wanted(told)).count()
@@ -197,7 +206,9 @@ fn short(told: &Told) -> String {
     };
     match told {
         Told::Closed(closed) => format!("Closed {}", entry(closed)),
-        Told::Uplink(Notice::Sent { entry: sent, again }) => format!("Sent again={again} {}", entry(sent)),
+        Told::Uplink(Notice::Sent { entry: sent, again, live }) => {
+            format!("Sent again={again} live={live} {}", entry(sent))
+        }
         other => format!("{other:?}"),
     }
 }

@@ -56,7 +56,19 @@ fn a_broker_that_comes_later_gets_what_was_measured_before() {
     let first = time_after(OF_CHANNEL, &program.wait_for(OF_CHANNEL));
     let mut watcher = revive(&mut broker, &program);
     program.wait_for("link up again after");
-    assert_eq!(next_heard(&mut watcher), first);
+    // What was measured last goes first.
+    assert!((0..10).any(|_| next_heard(&mut watcher) == first), "{first} never comes");
+}
+
+/// Whether the times are those of two queues, each in its order: what was measured last, and before it the backlog.
+fn are_two_in_order(times: &[Utc]) -> bool {
+    let (mut ahead, mut behind) = (None, None);
+    times.iter().all(|at| {
+        let queue = if ahead.is_none_or(|last| last < *at) { &mut ahead } else { &mut behind };
+        let in_order = queue.is_none_or(|last| last < *at);
+        *queue = Some(*at);
+        in_order
+    })
 }
 
 #[test]
@@ -76,19 +88,15 @@ fn entries_of_an_outage_arrive_afterwards_in_order_with_their_own_times() {
     program.wait_for("link up again after");
     let all: Vec<Utc> = closed(&program).into_iter().filter(|at| *at > first).collect();
     assert!(all.len() >= 4, "{all:?}");
-    let last = *all.last().expect("four at least");
     let mut arrived = Vec::new();
-    while arrived.last() != Some(&last) {
+    // The first may have reached the broker just before it was killed, unseen by the watcher that the broker took with it.
+    while !all[1..].iter().all(|at| arrived.contains(at)) {
         arrived.push(next_heard(&mut watcher));
     }
-    assert!(arrived.is_sorted(), "{arrived:?}");
-    // The first of them may be the one that was on its way when the broker was killed.
-    arrived.dedup();
-    arrived.retain(|at| *at > first);
-    // One may have reached the broker just before it was killed, unseen by the watcher that the broker took with it.
-    let missing = all.iter().filter(|at| !arrived.contains(at)).count();
-    assert!(missing <= 1 && arrived.len() >= 4, "closed {all:?}, arrived {arrived:?}");
-    println!("{} entries of the outage, {first} to {last}, in order", arrived.len());
+    assert!(are_two_in_order(&arrived), "{arrived:?}");
+    arrived.retain(|at| all.contains(at));
+    assert!(arrived.len() >= 4, "closed {all:?}, arrived {arrived:?}");
+    println!("{} entries of the outage after {first}, in order", arrived.len());
 }
 
 #[test]

@@ -143,7 +143,7 @@ impl Teller {
             Notice::Down { failure, .. } => Some(format!("link     ─✕  {failure}")),
             Notice::Renewed { gap } => Some(format!("link     ─▶  session renewed in {} ms", gap.as_millis())),
             Notice::NotSubscribed(topic) => Some(format!("link     ─✕  the broker does not let us hear {topic}")),
-            Notice::Sent { entry, again } => {
+            Notice::Sent { entry, again, .. } => {
                 let again = if *again == 0 { "" } else { " again" };
                 Some(format!("sent     ─▶  channel {}{again}: {}", entry.channel, pairs(entry)))
             }
@@ -161,7 +161,12 @@ impl Teller {
                 Some(format!("others write to channel {channel} as fast as the license allows"))
             }
             Notice::Received { .. } => None,
-            Notice::Doubtful { channel, .. } => Some(format!("an entry of channel {channel} was given up")),
+            Notice::Restamped { channel, to, .. } => {
+                Some(format!("somebody else took the second of an entry of channel {channel}: it becomes that of {to}"))
+            }
+            Notice::Doubtful { channel, .. } => {
+                Some(format!("an entry of channel {channel} was set aside: no echo tells whether it was stored"))
+            }
         }
     }
 

@@ -1,12 +1,39 @@
 //! The session on a virtual clock: each test is a script of what the broker does and what the session answers.
 
+mod order;
+mod receipts;
+mod service;
+mod storm;
+mod week;
+mod world;
+
 use super::*;
-use crate::entry::{Cell, Cells, Draft, Form, Reduce};
+use crate::entry::{Cell, Cells, ChannelId, Draft, Entry, Form, Reduce};
 use crate::spool::{Backlog, MemorySpool};
+use crate::time::Utc;
+use crate::uplink::failure::{Failure, Kind};
 
 const CHANNEL: ChannelId = ChannelId(7);
 const FEED: Topic = Topic::Subscribe(CHANNEL);
 const COMMANDS: Topic = Topic::Subscribe(ChannelId(9));
+
+/// A device that publishes to one channel of a free license and listens to another.
+fn settings(confirm: Confirm, adapt: impl FnOnce(&mut ChannelSettings)) -> Settings {
+    let mut channel = ChannelSettings {
+        id: CHANNEL,
+        interval: Duration::from_secs(15),
+        slot: Duration::from_secs(20),
+        confirm,
+        messages_a_year: 3_000_000,
+    };
+    adapt(&mut channel);
+    Settings {
+        channels: vec![channel],
+        commands: vec![COMMANDS],
+        renew: Duration::from_secs(3000),
+        tuning: Tuning::default(),
+    }
+}
 
 /// A session with its spool, driven by the second.
 struct Script {
@@ -17,33 +44,28 @@ struct Script {
 
 impl Script {
     fn new(confirm: Confirm) -> Self {
-        let settings = Settings {
-            channels: vec![ChannelSettings {
-                id: CHANNEL,
-                interval: Duration::from_secs(15),
-                slot: Duration::from_secs(20),
-                confirm,
-            }],
-            commands: vec![COMMANDS],
-            renew: Duration::from_secs(3000),
-            tuning: Tuning::default(),
-        };
+        Self::with(confirm, |_| {})
+    }
+
+    /// A session whose channel is not the plain one.
+    fn with(confirm: Confirm, adapt: impl FnOnce(&mut ChannelSettings)) -> Self {
         let mut spool = MemorySpool::new([(CHANNEL, Backlog::default())]);
         spool.synchronised(Now::default());
-        Self { session: Session::new(settings, 1), spool, at: 1000.0 }
+        Self { session: Session::new(settings(confirm, adapt), 1), spool, at: 1000.0 }
     }
 
     /// A session that is online with both subscriptions granted.
     fn online(confirm: Confirm) -> Self {
-        let mut script = Self::new(confirm);
-        script.tick();
-        script.connected();
-        if confirm != Confirm::Received {
-            script.event(Event::SubAck(FEED, true));
-        }
-        script.event(Event::SubAck(COMMANDS, true));
-        assert!(script.session.is_online());
-        script
+        Self::new(confirm).up()
+    }
+
+    fn up(mut self) -> Self {
+        self.tick();
+        self.connected();
+        self.event(Event::SubAck(FEED, true));
+        self.event(Event::SubAck(COMMANDS, true));
+        assert!(self.session.is_online());
+        self
     }
 
     fn now(&self) -> Now {
@@ -170,138 +192,6 @@ fn a_topic_that_gets_the_connection_closed_is_found_and_left_out() {
     }
     assert!(script.session.is_online());
     assert_eq!(left_out, [FEED]);
-}
-
-#[test]
-fn an_entry_stays_in_the_spool_until_its_receipt_and_the_next_waits_for_the_license() {
-    let mut script = Script::online(Confirm::Received);
-    script.push(10, 1.0);
-    script.push(30, 2.0);
-    assert_eq!(published(&script.tick()), [10]);
-    assert_eq!(script.waiting(), 2);
-    script.at += 1.0;
-    let actions = script.event(Event::Pong);
-    assert!(
-        actions.contains(&Action::Notice(Notice::Received { channel: CHANNEL, created_at: Utc::from_seconds(10) }))
-    );
-    assert_eq!(script.waiting(), 1);
-
-    script.at += 15.0;
-    assert_eq!(published(&script.tick()), [] as [i64; 0], "15 s after the receipt, without the margin");
-    script.at += 0.25;
-    assert_eq!(published(&script.tick()), [30]);
-}
-
-#[test]
-fn a_confirmed_store_frees_an_entry_only_on_its_echo() {
-    let mut script = Script::online(Confirm::Stored);
-    let entry = script.push(10, 20.5);
-    script.tick();
-    script.event(Event::Pong);
-    assert_eq!(script.waiting(), 1, "received is not stored");
-    let mut other = entry.clone();
-    other.cells[0].as_mut().expect("field1").value = 3.0;
-    script.echo(&other, 796);
-    assert_eq!(script.waiting(), 1, "another value at the same time is not our entry");
-    script.at += 0.5;
-    assert_eq!(stored(&script.echo(&entry, 797)), [797]);
-    assert_eq!(script.waiting(), 0);
-}
-
-#[test]
-fn an_echo_may_come_before_the_answer_to_the_ping() {
-    let mut script = Script::online(Confirm::Auto);
-    let entry = script.push(10, 1.0);
-    script.tick();
-    assert_eq!(stored(&script.echo(&entry, 1)), [1]);
-    script.event(Event::Pong);
-    assert_eq!(script.waiting(), 0);
-    let next = script.push(30, 2.0);
-    assert_eq!(published(&script.pass()), [30]);
-    assert_eq!(stored(&script.echo(&next, 2)), [2]);
-}
-
-#[test]
-fn auto_is_content_with_received_until_the_first_echo_was_seen() {
-    let mut script = Script::online(Confirm::Auto);
-    let first = script.push(10, 1.0);
-    script.tick();
-    script.event(Event::Pong);
-    assert_eq!(script.waiting(), 0, "no echo was ever seen");
-    script.at += 3.0;
-    assert_eq!(stored(&script.echo(&first, 5)), [5], "and it is still told when it comes late");
-
-    script.push(30, 2.0);
-    assert_eq!(published(&script.pass()), [30]);
-    script.event(Event::Pong);
-    assert_eq!(script.waiting(), 1, "now its absence means something");
-}
-
-#[test]
-fn an_entry_without_an_echo_is_sent_again_with_its_own_time_and_in_the_end_given_up() {
-    let mut script = Script::online(Confirm::Stored);
-    script.push(10, 1.0);
-    let mut sends = published(&script.tick()).len();
-    let mut doubtful = Vec::new();
-    for _ in 0..30 {
-        script.event(Event::Pong);
-        let actions = script.pass();
-        sends += published(&actions).iter().filter(|second| **second == 10).count();
-        doubtful.extend(actions.into_iter().filter(|action| matches!(action, Action::Notice(Notice::Doubtful { .. }))));
-    }
-    assert_eq!(sends, 4, "once and three times again");
-    assert_eq!(doubtful.len(), 1);
-    assert_eq!((script.waiting(), script.spool.counts().doubtful), (0, 1));
-}
-
-#[test]
-fn an_entry_without_an_echo_does_not_hold_up_those_behind_it() {
-    let mut script = Script::online(Confirm::Stored);
-    script.push(10, 1.0);
-    script.push(30, 2.0);
-    script.tick();
-    script.event(Event::Pong);
-    assert_eq!(published(&script.pass()), [30]);
-}
-
-#[test]
-fn what_had_no_receipt_is_sent_again_after_a_reconnect_within_the_license() {
-    let mut script = Script::online(Confirm::Received);
-    script.push(10, 1.0);
-    script.tick();
-    script.at += 4.0;
-    script.event(lost(Kind::Closed));
-    assert_eq!(script.waiting(), 1);
-    let lost_at = script.at;
-    assert_eq!(script.pass(), [Action::Connect]);
-    script.connected();
-    script.event(Event::SubAck(COMMANDS, true));
-    assert_eq!(published(&script.tick()), [] as [i64; 0], "it may have arrived just before the end");
-    while published(&script.pass()).is_empty() {
-        script.event(Event::Pong);
-    }
-    assert!(script.at >= lost_at + 15.25);
-}
-
-#[test]
-fn an_update_of_somebody_else_starts_our_interval_too() {
-    let mut script = Script::online(Confirm::Auto);
-    let written = script.now().utc;
-    let json = format!(r#"{{"created_at":"{written}","entry_id":3,"field1":"9"}}"#);
-    script.event(Event::Message(FEED, Bytes::from(json)));
-    script.push(10, 1.0);
-    assert_eq!(published(&script.tick()), [] as [i64; 0]);
-    script.at += 15.25;
-    assert_eq!(published(&script.tick()), [10]);
-}
-
-#[test]
-fn an_old_entry_pushed_on_subscribing_does_not_delay_us() {
-    let mut script = Script::online(Confirm::Auto);
-    let json = r#"{"created_at":"2021-12-11T05:35:31Z","entry_id":3,"field1":"9"}"#;
-    script.event(Event::Message(FEED, Bytes::from(json)));
-    script.push(10, 1.0);
-    assert_eq!(published(&script.tick()), [10]);
 }
 
 #[test]
@@ -434,59 +324,6 @@ fn the_deadline_is_never_in_the_past_once_its_work_is_done() {
             script.event(Event::SubAck(COMMANDS, true));
         }
     }
-}
-
-#[test]
-fn an_entry_whose_second_another_row_has_taken_moves_to_the_next_free_one() {
-    let mut script = Script::online(Confirm::Stored);
-    let theirs = |script: &mut Script, second: i64| {
-        let json = format!(r#"{{"created_at":"{}","entry_id":1,"field1":"99"}}"#, Utc::from_seconds(second));
-        script.event(Event::Message(FEED, Bytes::from(json)))
-    };
-    theirs(&mut script, 20);
-    theirs(&mut script, 21);
-    script.push(20, 1.0);
-    script.push(22, 2.0);
-    assert_eq!(published(&script.tick()), [22], "before it is sent for the first time");
-    script.event(Event::Pong);
-
-    // Theirs was stored while ours was on its way, and ours refused.
-    theirs(&mut script, 22);
-    script.at += 20.0;
-    assert_eq!(published(&script.tick()), [23], "and when it is sent again");
-    script.event(Event::Pong);
-    script.at += 15.25;
-    assert_eq!(published(&script.tick()), [24], "times grow, also of those that come after");
-}
-
-#[test]
-fn echoes_that_stop_do_not_make_auto_send_everything_again() {
-    let mut script = Script::online(Confirm::Auto);
-    let first = script.push(20, 1.0);
-    script.tick();
-    script.event(Event::Pong);
-    script.echo(&first, 1);
-    script.push(40, 2.0);
-    script.at += 20.0;
-    assert_eq!(published(&script.tick()), [40]);
-    let mut given_up = false;
-    while !given_up {
-        script.event(Event::Pong);
-        script.at += 20.0;
-        let actions = script.tick();
-        given_up = actions.iter().any(|action| matches!(action, Action::Notice(Notice::Doubtful { .. })));
-    }
-    script.event(Event::Pong);
-    let third = script.push(60, 3.0);
-    assert_eq!(published(&script.tick()), [60]);
-    script.event(Event::Pong);
-    assert_eq!(script.waiting(), 0, "freed as received");
-    script.echo(&third, 3);
-    script.push(80, 4.0);
-    script.at += 20.0;
-    script.tick();
-    script.event(Event::Pong);
-    assert_eq!(script.waiting(), 1, "echoes count again as soon as one is seen");
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! An entry on its way.
+
+use std::time::Duration;
+
+use crate::entry::{Entry, Form};
+use crate::spool::Key;
+use crate::thingspeak::feed::FeedMessage;
+use crate::time::{Mono, Utc};
+
+/// An entry that was sent and has no receipt yet.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) key: Key,
+    pub(super) entry: Entry,
+    /// It was sent first within the slot after its own.
+    pub(super) live: bool,
+    pub(super) first_sent: Mono,
+    pub(super) sent_at: Mono,
+    /// The number of its last publish, to know which ping covers it.
+    pub(super) publish: u64,
+    pub(super) sends: u32,
+    /// Times that it was read by the broker and no echo came, or that its second was another's. A send that a lost connection
+    /// cut off proves nothing.
+    pub(super) unechoed: u32,
+    /// A connection ended while its receipt was open: it may be stored though no echo will ever come.
+    pub(super) cut: bool,
+    /// The second it had before its present one.
+    pub(super) former: Option<Utc>,
+    /// What is on its way still has that former second: it was refused, whatever the broker says to have read.
+    pub(super) stale: bool,
+    pub(super) state: FlightState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlightState {
+    /// Sent, not known to have arrived.
+    Sent,
+    /// Read by the broker; its echo is awaited for so long.
+    Received { since: Mono, within: Duration },
+    /// To be sent again.
+    Again,
+}
+
+impl Flight {
+    /// One that is about to be sent.
+    pub(super) fn new(key: Key, entry: Entry, live: bool, at: Mono) -> Self {
+        Self {
+            key,
+            entry,
+            live,
+            first_sent: at,
+            sent_at: at,
+            publish: 0,
+            sends: 0,
+            unechoed: 0,
+            cut: false,
+            former: None,
+            stale: false,
+            state: FlightState::Again,
+        }
+    }
+
+    /// Whether a row is this entry, stored; under its former second too, where it was sent with that.
+    pub(super) fn is_answered_by(&self, row: &FeedMessage) -> bool {
+        is_echo(row, &self.entry)
+            || (self.former.is_some() && row.created_at == self.former && row.same_values(&self.entry))
+    }
+
+    /// Whether a row of somebody else has its second.
+    pub(super) fn collides_with(&self, row: &FeedMessage) -> bool {
+        self.entry.form == Form::Feed && row.created_at == Some(self.entry.created_at) && is_strange(row, &self.entry)
+    }
+
+    pub(super) fn is_again(&self) -> bool {
+        self.state == FlightState::Again
+    }
+
+    /// When its echo is late; none while it is not waited for.
+    pub(super) fn late_at(&self) -> Option<Mono> {
+        match self.state {
+            FlightState::Received { since, within } => Some(since + within),
+            FlightState::Sent | FlightState::Again => None,
+        }
+    }
+}
+
+/// An entry that is out of our hands, and whose echo may still tell something.
+#[derive(Debug)]
+pub(super) struct Past {
+    pub(super) entry: Entry,
+    pub(super) sent_at: Mono,
+    /// It was sent once, so that the echo tells how long echoes take.
+    pub(super) once: bool,
+    /// It was set aside: the echo settles it.
+    pub(super) doubtful: Option<Key>,
+}
+
+/// Whether nothing in a row is the entry's. One that has a number of ours may be ours, stored in a way that we do not
+/// understand: to take it for another's would make a second row of it.
+pub(super) fn is_strange(row: &FeedMessage, entry: &Entry) -> bool {
+    !row.same_values(entry) && !row.shares_a_value(entry)
+}
+
+/// Whether a row is this entry. A bare value has no time of ours, so that its number must do.
+pub(super) fn is_echo(row: &FeedMessage, entry: &Entry) -> bool {
+    let same_time = entry.form == Form::Field || row.created_at == Some(entry.created_at);
+    same_time && row.same_values(entry)
+}

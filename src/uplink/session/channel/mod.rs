@@ -1,0 +1,266 @@
+//! One channel's entries on their way: whose turn it is, pace, flights and receipts.
+//!
+//! Invariants:
+//! - what was measured in the last slot goes first; then what has to be sent again, oldest first; then the backlog, oldest
+//!   first. The last two have the time that is left and the budget that was saved;
+//! - so where the slots leave no time, nothing is sent again, nor any backlog, but for what the bound on open receipts forces;
+//! - an entry keeps its second unless a row of somebody else has it.
+
+mod echo;
+mod flight;
+mod receipts;
+mod rows;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::entry::{ChannelId, Column, Form};
+use crate::spool::{Spool, Waiting};
+use crate::time::{Mono, Utc};
+use crate::uplink::Confirm;
+use crate::uplink::budget::Budget;
+use crate::uplink::pacer::Pacer;
+
+use super::{Action, ChannelSettings, Notice, Tally};
+use echo::EchoDelay;
+use flight::{Flight, FlightState, Past, is_strange};
+use rows::{Rows, remember};
+
+/// Entries of the backlog that may wait for their echo at a time. A slow echo must not hold up the next ones; a broken one
+/// must not pile up entries that will all be sent again.
+const WINDOW: usize = 4;
+/// As many live ones: a minute's echo at one a second, and the longest echo that is waited for at one each 5 s. Only then
+/// what has to be sent again has precedence, or it would never have its turn where no time is left.
+const LIVE_WINDOW: usize = 64;
+/// Entries that left as received or were set aside, and whose echo may still come.
+const REMEMBERED: usize = 64;
+
+/// A channel that is published to.
+#[derive(Debug)]
+pub(super) struct Channel {
+    settings: ChannelSettings,
+    pacer: Pacer,
+    /// Known once it is known what waits.
+    budget: Option<Budget>,
+    flights: VecDeque<Flight>,
+    /// Out of our hands, still without an echo.
+    past: VecDeque<Past>,
+    rows: Rows,
+    granted: bool,
+    /// Whether an echo was ever seen: only then its absence means something.
+    echoes: bool,
+    /// When the newest entry that came back was sent: echoes come in order, so that what was sent before it and did not come
+    /// back was not stored.
+    echoed: Option<Mono>,
+    echo_delay: EchoDelay,
+    /// The number of the last publish.
+    published: u64,
+    /// Updates of others since our last one.
+    yielded: u32,
+    /// The greatest entry id seen in the channel.
+    last_id: Option<u64>,
+    /// Columns that came back empty, each told once.
+    missing: [bool; Column::COUNT],
+    tally: Tally,
+}
+
+/// What has its turn.
+enum Turn {
+    /// An entry that waits; whether it is live.
+    First(Box<Waiting>, bool),
+    /// The flight at this place.
+    Again(usize),
+}
+
+impl Channel {
+    pub(super) fn new(settings: &ChannelSettings) -> Self {
+        Self {
+            settings: settings.clone(),
+            pacer: Pacer::new(settings.interval),
+            budget: None,
+            flights: VecDeque::new(),
+            past: VecDeque::new(),
+            rows: Rows::default(),
+            granted: false,
+            echoes: false,
+            echoed: None,
+            echo_delay: EchoDelay::default(),
+            published: 0,
+            yielded: 0,
+            last_id: None,
+            missing: [false; Column::COUNT],
+            tally: Tally::default(),
+        }
+    }
+
+    pub(super) fn id(&self) -> ChannelId {
+        self.settings.id
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub(super) fn count(&mut self, notice: &Notice) {
+        self.tally.count(notice);
+    }
+
+    pub(super) fn set_granted(&mut self, granted: bool) {
+        self.granted = granted;
+    }
+
+    /// Sends what has its turn, if the pace allows it. `publish` is the number this publish would have.
+    pub(super) fn publish(&mut self, at: Mono, publish: u64, spool: &mut dyn Spool, actions: &mut Vec<Action>) -> bool {
+        let (id, a_year) = (self.id(), self.settings.messages_a_year);
+        self.budget.get_or_insert_with(|| Budget::new(at, a_year, spool.waiting(id)));
+        while self.pacer.ready_at().is_some_and(|ready| at >= ready) {
+            let Some(turn) = self.turn(at, spool) else { return false };
+            let place = match turn {
+                Turn::Again(place) => {
+                    // What may have arrived as a bare value goes out with its time: late, it would get the time of its arrival.
+                    self.flights[place].entry.form = Form::Feed;
+                    place
+                }
+                Turn::First(waiting, live) => {
+                    let Waiting { key, mut entry, .. } = *waiting;
+                    spool.take(key);
+                    if !live {
+                        entry.form = Form::Feed;
+                    }
+                    self.flights.push_back(Flight::new(key, entry, live, at));
+                    self.flights.len() - 1
+                }
+            };
+            if self.make_room(at, place, spool, actions) {
+                self.send(at, place, publish, actions);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What has its turn at this time.
+    fn turn(&self, at: Mono, spool: &dyn Spool) -> Option<Turn> {
+        let live = self.flights.iter().filter(|flight| flight.live).count();
+        if live < LIVE_WINDOW
+            && let Some(waiting) = spool.live(self.id(), at - self.settings.slot)
+        {
+            return Some(Turn::First(Box::new(waiting), true));
+        }
+        if self.budget.is_some_and(|budget| budget.ready_at(at) > at) {
+            return None;
+        }
+        let again = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_again());
+        if let Some((place, _)) = again.min_by_key(|(_, flight)| flight.key) {
+            return Some(Turn::Again(place));
+        }
+        let late = self.flights.len() - live;
+        let waiting = (late < WINDOW).then(|| spool.oldest(self.id())).flatten();
+        // One that is not late though it did not count as live: the bound on those is reached.
+        waiting
+            .filter(|waiting| at.since(waiting.since) > self.settings.slot)
+            .map(|waiting| Turn::First(Box::new(waiting), false))
+    }
+
+    /// Looks whether a row has the entry's second already: it is the entry itself, sent before a restart, or the entry has
+    /// to move. Returns whether there is still something to send.
+    fn make_room(&mut self, at: Mono, place: usize, spool: &mut dyn Spool, actions: &mut Vec<Action>) -> bool {
+        let flight = &self.flights[place];
+        if flight.entry.form == Form::Field {
+            return true;
+        }
+        let Some(row) = self.rows.in_the_way_of(&flight.entry) else { return true };
+        if is_strange(row, &flight.entry) {
+            self.restamp(place, spool, actions);
+        } else if row.same_values(&flight.entry) {
+            let (channel, entry_id) = (self.id(), row.entry_id);
+            let flight = self.flights.remove(place).expect("it is sent now");
+            spool.confirm(flight.key);
+            let (created_at, took) = (flight.entry.created_at, at.since(flight.first_sent));
+            actions.push(Action::Notice(Notice::Stored { channel, created_at, entry_id, took }));
+            return false;
+        }
+        true
+    }
+
+    /// Moves an entry off a second that another row has: the service refuses it without a word.
+    fn restamp(&mut self, place: usize, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+        let channel = self.id();
+        let (rows, flights, past) = (&self.rows, &self.flights, &self.past);
+        let taken = |at: Utc| {
+            let sent = flights.iter().map(|flight| &flight.entry).chain(past.iter().map(|past| &past.entry));
+            rows.have(at) || sent.into_iter().any(|entry| entry.created_at == at)
+        };
+        let Some(to) = spool.restamp(self.flights[place].key, &taken) else { return };
+        let flight = &mut self.flights[place];
+        let from = std::mem::replace(&mut flight.entry.created_at, to);
+        if flight.sends > 0 {
+            flight.former = Some(from);
+            flight.stale = flight.state == FlightState::Sent;
+        }
+        actions.push(Action::Notice(Notice::Restamped { channel, from, to }));
+    }
+
+    fn send(&mut self, at: Mono, place: usize, publish: u64, actions: &mut Vec<Action>) {
+        let flight = &mut self.flights[place];
+        flight.state = FlightState::Sent;
+        flight.stale = false;
+        flight.sent_at = at;
+        flight.publish = publish;
+        let again = flight.sends;
+        flight.sends += 1;
+        let (entry, live) = (flight.entry.clone(), flight.live && again == 0);
+        self.pacer.sent();
+        self.published = publish;
+        self.yielded = 0;
+        if let Some(budget) = &mut self.budget {
+            budget.spend(at);
+        }
+        actions.push(Action::Publish(entry.clone()));
+        actions.push(Action::Notice(Notice::Sent { entry: Box::new(entry), again, live }));
+    }
+
+    /// The connection is gone: what had no receipt must be sent again, and may have arrived until now.
+    pub(super) fn connection_ended(&mut self, at: Mono) {
+        self.pacer.arrived(at);
+        for flight in self.flights.iter_mut().filter(|flight| !flight.is_again()) {
+            flight.cut |= self.echoed.is_none_or(|echoed| echoed <= flight.sent_at);
+            flight.state = FlightState::Again;
+        }
+    }
+
+    /// Whether no receipt is open. That of an entry which a lost connection cut off may have come unheard: nobody waits for it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.flights.iter().all(|flight| flight.is_again() || (flight.cut && flight.late_at().is_some()))
+    }
+
+    /// How long the echoes take that are waited for.
+    pub(super) fn echo_takes(&self) -> Duration {
+        if self.waits_for_echo() { self.echo_delay.learned() } else { Duration::ZERO }
+    }
+
+    /// Whether an entry could go out now.
+    pub(super) fn can_publish(&self, at: Mono, spool: &dyn Spool) -> bool {
+        self.pacer.ready_at().is_some_and(|ready| at >= ready) && self.turn(at, spool).is_some()
+    }
+
+    pub(super) fn deadline(&self, at: Mono, spool: &dyn Spool, renewing: bool) -> Option<Mono> {
+        let next = if renewing { None } else { self.next_publish(at, spool) };
+        self.flights.iter().filter_map(Flight::late_at).chain(next).min()
+    }
+
+    /// When the next entry can go out; none while that depends on the outside.
+    fn next_publish(&self, at: Mono, spool: &dyn Spool) -> Option<Mono> {
+        let paced = self.pacer.ready_at()?.max(at);
+        let paid = self.budget.map_or(paced, |budget| budget.ready_at(paced));
+        [paced, paid].into_iter().find(|then| self.turn(*then, spool).is_some())
+    }
+
+    fn waits_for_echo(&self) -> bool {
+        match self.settings.confirm {
+            Confirm::Received => false,
+            Confirm::Stored => self.granted,
+            Confirm::Auto => self.granted && self.echoes,
+        }
+    }
+}

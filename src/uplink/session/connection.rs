@@ -1,0 +1,127 @@
+//! How a connection comes and goes: connected → subscribed → online → lost, renewed or stopped.
+
+use std::time::Duration;
+
+use crate::thingspeak::topic::Topic;
+use crate::time::Mono;
+use crate::uplink::failure::{Failure, Kind};
+
+use super::{Action, Delivery, Notice, Session};
+
+/// Where the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// There is none until then.
+    Waiting(Mono),
+    /// It is being made.
+    Connecting,
+    /// It stands; subscriptions are open.
+    Subscribing { since: Mono },
+    /// Entries are sent and commands heard.
+    Online { since: Mono },
+    /// It is being closed on purpose.
+    Closing,
+    /// The session has ended.
+    Done,
+}
+
+/// A spell of failures.
+#[derive(Debug)]
+pub(super) struct Down {
+    since: Mono,
+    tries: u32,
+    told: Vec<Kind>,
+}
+
+impl Session {
+    pub(super) fn connected(&mut self, at: Mono, actions: &mut Vec<Action>) {
+        self.last_heard = at;
+        self.ping_sent = Some(at);
+        actions.push(Action::Ping);
+        self.covered = self.published;
+        self.state = State::Subscribing { since: at };
+        self.subscriptions.connected();
+    }
+
+    /// The answer to a subscription may come late, when the session is online already.
+    pub(super) fn answered(&mut self, at: Mono, topic: Topic, granted: bool, actions: &mut Vec<Action>) {
+        self.last_heard = at;
+        if let State::Subscribing { since } = &mut self.state {
+            *since = at;
+        }
+        let heard = self.subscriptions.answered(topic, granted, actions);
+        if heard && self.is_online() && self.settings.commands.contains(&topic) {
+            actions.push(Action::Deliver(Delivery::Heard(topic)));
+        }
+    }
+
+    pub(super) fn online(&mut self, at: Mono, actions: &mut Vec<Action>) {
+        self.state = State::Online { since: at };
+        self.backoff.online(at);
+        let gap = self.gap_since.take().map(|since| at.since(since));
+        let down = self.down.take();
+        actions.push(Action::Notice(match (gap, down) {
+            (Some(gap), None) if self.ever_up => Notice::Renewed { gap },
+            (_, down) => Notice::Up { after: down.map(|down| (at.since(down.since), down.tries)) },
+        }));
+        self.ever_up = true;
+        let heard = self.settings.commands.iter().filter(|topic| self.subscriptions.is_granted(**topic));
+        actions.extend(heard.map(|topic| Action::Deliver(Delivery::Heard(*topic))));
+    }
+
+    /// The broker did not answer for so long that the connection is given up.
+    pub(super) fn silent(&mut self, at: Mono, within: Duration, actions: &mut Vec<Action>) {
+        actions.push(Action::Abandon);
+        let words = format!("the broker did not answer for {} s", within.as_secs());
+        self.lost(at, &Failure::new(Kind::Silent, words), actions);
+    }
+
+    pub(super) fn lost(&mut self, at: Mono, failure: &Failure, actions: &mut Vec<Action>) {
+        // A connection that is closed before the login was answered may be how a login is refused.
+        let refused = self.state == State::Connecting && failure.kind == Kind::Closed;
+        match self.state {
+            State::Done => return,
+            State::Closing => return self.disconnected(at, actions),
+            State::Subscribing { .. } if failure.kind == Kind::Closed => self.subscriptions.thrown_out(actions),
+            _ => {}
+        }
+        self.connection_ended(at, actions);
+        self.gap_since = None;
+        if self.stop.is_some() {
+            return self.finish(actions);
+        }
+        let retry_in = self.backoff.failed(at, if refused { Kind::Login } else { failure.kind });
+        self.state = State::Waiting(at + retry_in);
+        let down = self.down.get_or_insert(Down { since: at, tries: 0, told: Vec::new() });
+        down.tries += 1;
+        if !down.told.contains(&failure.kind) {
+            down.told.push(failure.kind);
+            actions.push(Action::Notice(Notice::Down { failure: failure.clone(), retry_in }));
+        }
+    }
+
+    pub(super) fn disconnected(&mut self, at: Mono, actions: &mut Vec<Action>) {
+        self.connection_ended(at, actions);
+        if self.stop.is_some() {
+            self.finish(actions);
+        } else {
+            self.subscriptions.forgive();
+            self.state = State::Waiting(at);
+        }
+    }
+
+    fn connection_ended(&mut self, at: Mono, actions: &mut Vec<Action>) {
+        for channel in &mut self.channels {
+            channel.connection_ended(at);
+        }
+        self.ping_sent = None;
+        let unheard = self.settings.commands.iter().filter(|topic| self.subscriptions.is_granted(**topic));
+        actions.extend(unheard.map(|topic| Action::Deliver(Delivery::Unheard(*topic))));
+        self.subscriptions.connection_ended();
+    }
+
+    pub(super) fn finish(&mut self, actions: &mut Vec<Action>) {
+        self.state = State::Done;
+        actions.push(Action::Done);
+    }
+}

@@ -1,0 +1,70 @@
+//! What goes into the session, and what comes out of it.
+
+use bytes::Bytes;
+
+use crate::entry::{ChannelId, Entry};
+use crate::thingspeak::feed::{FeedError, FeedMessage};
+use crate::thingspeak::topic::Topic;
+use crate::time::Mono;
+use crate::uplink::failure::Failure;
+
+use super::Notice;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The deadline has come, entries were pushed, or nothing.
+    Tick,
+    /// The broker accepted the login.
+    Connected,
+    /// The connection failed, or could not be made.
+    Lost(Failure),
+    /// The broker answered a subscription.
+    SubAck(Topic, bool),
+    /// The broker answered the ping.
+    Pong,
+    /// A message on a subscribed topic.
+    Message(Topic, Bytes),
+    /// The connection was closed as asked by [`Action::Disconnect`].
+    Disconnected,
+    /// The daemon stops: send what may be sent until then.
+    Stop(Mono),
+}
+
+/// What is to be done, in this order.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Read the credentials and connect.
+    Connect,
+    /// Ask for a topic.
+    Subscribe(Topic),
+    /// Send an entry.
+    Publish(Entry),
+    /// Send a ping.
+    Ping,
+    /// Send DISCONNECT and close.
+    Disconnect,
+    /// Drop the connection without a word: it is dead.
+    Abandon,
+    /// Hand a message to the outputs.
+    Deliver(Delivery),
+    /// Tell the log and whoever watches.
+    Notice(Notice),
+    /// The session has ended.
+    Done,
+}
+
+/// What came for the outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delivery {
+    /// An entry of a channel feed.
+    Feed(Box<FeedMessage>),
+    /// A bare value of a field feed.
+    Field(ChannelId, u8, Bytes),
+    /// What came on a channel feed is no entry.
+    Garbled(ChannelId, FeedError),
+    /// From now on commands on this topic are heard.
+    Heard(Topic),
+    /// From now on they are not.
+    Unheard(Topic),
+}
