@@ -1,9 +1,10 @@
 //! What Linux shows of how the wall clock was set, and the verdict on it.
 //!
-//! Three things prove a clock right, and each is enough:
+//! Four things prove a clock right, and each is enough:
 //!
 //! - systemd-timesyncd, the time service of Raspberry Pi OS and Debian, has left its marker, as it does at the first answer
-//!   of a time server since boot.
+//!   of a time server since boot. It is looked at first, since a service may be forbidden the next one.
+//! - The kernel says so (`adjtimex(2)`): chrony, ntpd and all others tell it.
 //! - A real-time clock says a plausible time, and the kernel has set the wall clock from it at boot (`hctosys`) or both
 //!   agree now. The kernels for the Raspberry Pi are built without `CONFIG_RTC_HCTOSYS`: there udev's `hwclock` sets the
 //!   clock, and only the agreement shows it. The real-time clock of a Pi 5 without its battery begins in 1970, one that
@@ -11,10 +12,7 @@
 //! - The clock was set to a plausible time while the program ran: what restores a time from the last stop is done
 //!   before services start, so that it was a time service (chrony and ntpd set a clock that is off) or a person.
 //!
-//! What is not seen: the kernel's own word, `adjtimex(2)`, has no safe wrapper that is fit for use. Hence a clock that
-//! chrony or ntpd had set before the program started, is known to be right only where a real-time clock agrees with it,
-//! as it soon does, because the kernel copies a synchronised clock there every eleven minutes. And a battery clock that was
-//! set wrong by hand, within the years that are plausible, is believed.
+//! What is not seen: a battery clock that was set wrong by hand, within the years that are plausible, is believed.
 
 use std::fs;
 use std::path::Path;
@@ -23,6 +21,7 @@ use std::time::Duration;
 use crate::hal::ClockState;
 use crate::hal::Files as _;
 use crate::hal::files::MachineFiles;
+use crate::hal::kernel_clock;
 use crate::time::Utc;
 
 /// How far a wall clock may be from the real-time clock that it was set from: both drift, by a second or two a day.
@@ -52,7 +51,9 @@ impl Places<'static> {
 pub(super) struct Evidence {
     /// timesyncd has its time from a server.
     timesyncd: bool,
-    /// The real-time clocks; not looked for where timesyncd's word is enough.
+    /// The kernel's word; not asked for, and no, where timesyncd's is enough.
+    kernel: bool,
+    /// The real-time clocks; not looked for where that is enough.
     rtcs: Vec<Rtc>,
     /// Something has set the wall clock since the program started.
     was_set: bool,
@@ -74,15 +75,16 @@ impl Evidence {
     /// was when the program started, and as it is now, where `utc` is the time.
     pub(super) fn gather(places: Places<'_>, booted: [Utc; 2], utc: Utc) -> Self {
         let timesyncd = fs::metadata(places.timesyncd).is_ok();
-        let names = if timesyncd { Vec::new() } else { MachineFiles.list(places.rtc).unwrap_or_default() };
+        let kernel = !timesyncd && kernel_clock::is_synchronised() == Some(true);
+        let names = if timesyncd || kernel { Vec::new() } else { MachineFiles.list(places.rtc).unwrap_or_default() };
         let rtcs = names.iter().map(|name| Rtc::read(&places.rtc.join(name))).collect();
-        Self { timesyncd, rtcs, was_set: apart(booted[0], booted[1]) >= SET_BY, utc }
+        Self { timesyncd, kernel, rtcs, was_set: apart(booted[0], booted[1]) >= SET_BY, utc }
     }
 
     /// What it proves.
     pub(super) fn verdict(&self) -> ClockState {
         let is_vouched_for = self.was_set || self.rtcs.iter().any(|rtc| rtc.vouches_for(self.utc));
-        let is_right = self.timesyncd || (is_vouched_for && self.utc.is_plausible());
+        let is_right = self.timesyncd || self.kernel || (is_vouched_for && self.utc.is_plausible());
         if is_right { ClockState::Synchronised } else { ClockState::Unsynchronised }
     }
 }
@@ -138,9 +140,15 @@ mod tests {
             ("at their other end", false, rtc(false, i64::MIN), i64::MIN, Unsynchronised),
         ];
         for (name, timesyncd, rtcs, utc, verdict) in cases {
-            let evidence = Evidence { timesyncd, rtcs, was_set: false, utc: Utc::from_seconds(utc) };
+            let evidence = Evidence { timesyncd, kernel: false, rtcs, was_set: false, utc: Utc::from_seconds(utc) };
             assert_eq!(evidence.verdict(), verdict, "{name}");
         }
+    }
+
+    #[test]
+    fn the_kernels_word_is_enough() {
+        let evidence = Evidence { kernel: true, utc: Utc::from_seconds(NOON), ..Evidence::default() };
+        assert_eq!(evidence.verdict(), ClockState::Synchronised);
     }
 
     #[test]

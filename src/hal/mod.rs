@@ -18,6 +18,8 @@ mod cdev;
 #[cfg(target_os = "linux")]
 mod clock_evidence;
 #[cfg(target_os = "linux")]
+mod kernel_clock;
+#[cfg(target_os = "linux")]
 mod kernel_edge;
 #[cfg(target_os = "linux")]
 mod line_names;
