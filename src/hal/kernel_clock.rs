@@ -13,7 +13,7 @@ pub(super) fn is_synchronised() -> Option<bool> {
         let mut timex = std::mem::zeroed::<libc::timex>();
         (libc::adjtimex(&raw mut timex), timex)
     };
-    (state >= 0).then(|| state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0)
+    (state >= 0).then_some(state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0)
 }
 
 #[cfg(test)]

@@ -1,13 +1,72 @@
 //! Entries that wait for their receipt.
 //!
 //! [`Spool`] is the seam: whoever makes entries pushes their drafts, the uplink takes them and settles each on its
-//! receipt. [`MemorySpool`] keeps them in memory; a restart loses what it holds.
+//! receipt. [`DiskSpool`] keeps them in two directories, [`MemorySpool`] in memory, for simulated runs.
 //!
-//! Invariants:
-//! - an entry leaves on a receipt, or by the stated policy, which counts it: too old, no room, or set aside as doubtful
-//!   after several sends without an echo. One that is taken is neither merged nor dropped;
-//! - a draft gets its time here, once the wall clock can be believed. Within a channel the times grow by whole seconds,
-//!   whatever the wall clock does.
+//! # Invariants
+//!
+//! - An entry leaves on a receipt, or by the stated policy, which counts it: too old, no room, or set aside as doubtful
+//!   after several sends without an echo. One that is taken is neither merged nor dropped.
+//! - A draft gets its time here, once the wall clock can be believed. Within a channel the times grow by whole seconds,
+//!   whatever the wall clock does. A time that an entry was sent with never changes, but for a collision that is known.
+//! - Nothing here waits for the card. What is to be done there are [`Job`]s, for a thread of its own.
+//! - A channel's entries belong to its number, whatever the map calls it.
+//!
+//! # Two logs
+//!
+//! The *runtime directory* lives in memory: it survives the process, `kill -9` included, and not the machine. Its one file,
+//! `spool.log`, gets a record with each push, receipt and other change, at once and without a sync, since there is no disk
+//! below. When most of it tells of entries that have left, it is written anew (into `spool.log.new`, renamed over it).
+//!
+//! The *state directory* is on the card. An entry gets there when it stays unconfirmed ([`Policy::write_after`]), in groups
+//! ([`Policy::group_every`], [`Policy::group_entries`]), at the stop, or at once with [`Durability::Always`]. So with a
+//! healthy link nothing is written there. Each channel has a log of its own, in segments of up to 64 KiB (a quarter of the
+//! channel's `max_size` where that is less):
+//!
+//! ```text
+//! 1234567-00000000000002a1.log        channel and key of the first entry: names sort as the entries do
+//! 1234567-0000000000000501.log        the last one is appended to
+//! 1234567-doubtful.log                entries set aside, at most 256 KiB
+//! 1234567-00000000000002a1.log.bad    a copy of a segment that was damaged, for people to look at
+//! ```
+//!
+//! # Records
+//!
+//! All files are records as [`crate::record`] frames them: `"gp"`, length, CRC-32, payload. The payload's first byte says what
+//! it is: a *boot* (whose clock what follows is told by), an *entry* (key, time of push, its time or the one that the clock
+//! claimed, the draft), *settled*, *aside*, *restamped*, a boot's *beginning* in UTC, and in the runtime directory
+//! *latest* (time and slot's end of a channel), *next* (key) and *believed* (the wall clock). An unknown kind is passed over, so
+//! that an older gatepost reads what a newer one wrote, without what it does not know.
+//!
+//! Keys count up over all channels and are never given twice while a record of either log names them.
+//!
+//! # Recovery
+//!
+//! The runtime directory's log is read, then each channel's segments in their order. An entry waits when its record is there
+//! and no *settled* of its key, in whichever log. A file that ends within a record was cut off by a crash: the rest is cut
+//! away. Damage between whole records is rot: a copy is kept as `*.bad`, the file is written anew from the whole records, and
+//! that is told. A file that cannot be read at all is left alone, and told. The daemon starts in every case.
+//!
+//! # What a crash can do
+//!
+//! | killed, or the power cut, | the process ends | the power is cut |
+//! |---|---|---|
+//! | before the push's record is whole | the slot's sums are in a file of their own (`daemon::slots`): the slot is closed again | the slot is lost |
+//! | between push and the card | the runtime directory has it | lost: at most `write_after` + `group_every` old |
+//! | while a group is appended | both logs may have it: the key makes it one | what is torn is cut; the rest of the group is lost |
+//! | after the sync | nothing | nothing |
+//! | between receipt and the card's *settled* | the runtime directory knows | it is sent again with its own time, which the service refuses as a duplicate |
+//! | while a segment is removed or thinned | it is there or not; a thinned one replaces it whole | the same |
+//! | while `spool.log` is written anew | the old one is there | it is gone in any case |
+//!
+//! A sync that fails may have written nothing (Linux forgets the pages): the group is cut off and written again. While the card
+//! fails, entries stay in memory and in the runtime directory, up to 4 MiB a channel. While the runtime directory fails, memory
+//! is all there is; its log is written anew as soon as it works. Both are told once, when they begin and when they end.
+//!
+//! # Memory
+//!
+//! Of a backlog on the card only the oldest entries are in memory, read ahead in small pieces, those that are taken, and the
+//! newest, which may be live.
 
 mod disk;
 mod memory;
