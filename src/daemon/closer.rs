@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::config::Settings;
 use crate::daemon::disk::{Disk, locked};
-use crate::daemon::event::{Event, Observer};
+use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::gate::Gate;
 use crate::daemon::lanes::Lanes;
 use crate::entry::Draft;
@@ -53,7 +53,7 @@ impl Closer {
                     if !is_right && !self.ask_the_clock(now) && !told_of_clock {
                         told_of_clock = now.mono.since(self.started) > CLOCK_PATIENCE;
                         if told_of_clock {
-                            (self.observer)(&Event::Clock { is_right: false });
+                            (self.observer)(&Event::Clock(Waiting::Lasts));
                         }
                     }
                     self.close_due();
@@ -67,18 +67,29 @@ impl Closer {
         }
     }
 
-    /// Whether the wall clock is right by now. Entries that waited for it get their times.
-    pub(super) fn ask_the_clock(&self, now: Now) -> bool {
-        let is_right = self.trust == ClockTrust::System || self.hal.clock.state() == ClockState::Synchronised;
-        let mut spool = locked(&self.spool);
-        if is_right && !spool.is_synchronised() {
-            spool.synchronised(now);
-            drop(spool);
-            // At the start there is nothing to tell: nobody has waited.
-            if now.mono > self.started {
-                (self.observer)(&Event::Clock { is_right });
-            }
+    /// Asks the clock for the first time.
+    pub(super) fn begin(&self) {
+        let now = self.hal.clock.now();
+        if !self.believe(now) && !locked(&self.spool).is_synchronised() {
+            (self.observer)(&Event::Clock(Waiting::Begins));
+        }
+    }
+
+    /// Asks the clock again, while entries wait for it. Returns whether it is right now.
+    fn ask_the_clock(&self, now: Now) -> bool {
+        let is_right = self.believe(now);
+        if is_right {
+            (self.observer)(&Event::Clock(Waiting::Ends));
             self.ring();
+        }
+        is_right
+    }
+
+    /// Tells the spool that the wall clock is right, if it is.
+    fn believe(&self, now: Now) -> bool {
+        let is_right = self.trust == ClockTrust::System || self.hal.clock.state() == ClockState::Synchronised;
+        if is_right {
+            locked(&self.spool).synchronised(now);
         }
         is_right
     }

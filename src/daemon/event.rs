@@ -14,6 +14,17 @@ use crate::spool::{Counts, Found, Tell};
 use crate::time::Utc;
 use crate::uplink::session::Notice;
 
+/// Entries and the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// At the start it is not known to be right: entries wait for it.
+    Begins,
+    /// Minutes later they still do.
+    Lasts,
+    /// It is right now.
+    Ends,
+}
+
 /// Something that happened. Sensors, devices and outputs are named by their place in the map.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -75,11 +86,8 @@ pub enum Event<'a> {
     Found(&'a Found),
     /// The spool's directories cannot be written, or can again.
     Spool(&'a Tell),
-    /// The wall clock is right from now on; or it is not, minutes after the start, and entries wait for it.
-    Clock {
-        /// Whether it is.
-        is_right: bool,
-    },
+    /// The wall clock, on which entries may have to wait.
+    Clock(Waiting),
     /// The daemon stops.
     Stopping,
     /// It has stopped.

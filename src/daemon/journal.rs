@@ -12,7 +12,7 @@ use log::{LevelFilter, debug, error, info, warn};
 
 use crate::batch::Restored;
 use crate::config::Settings;
-use crate::daemon::event::{Event, Observer};
+use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::intake::Edge;
 use crate::entry::ChannelId;
 use crate::hal::{Clock as _, SystemClock};
@@ -153,7 +153,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             let spool::Counts { pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged, .. } = counts;
             info!(
                 pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged;
-                "stopped; of {pushed} entries {confirmed} were confirmed, {doubtful} given up as doubtful, {} dropped",
+                "stopped; {pushed} entries were made, {confirmed} confirmed, {doubtful} set aside as doubtful, {} dropped",
                 dropped_for_age + dropped_for_size
             );
             match kept {
@@ -196,8 +196,11 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         Event::Slots { error: None } => info!("open slots are kept again"),
         Event::Found(found) => tell_found(found, names),
         Event::Spool(told) => tell_spool(told),
-        Event::Clock { is_right: true } => info!("the clock is right now: entries that waited for it get their times"),
-        Event::Clock { is_right: false } => warn!(
+        Event::Clock(Waiting::Begins) => {
+            info!("nothing has set the clock of this machine yet: entries wait for their time");
+        }
+        Event::Clock(Waiting::Ends) => info!("the clock is right now: entries that waited for it get their times"),
+        Event::Clock(Waiting::Lasts) => warn!(
             "the clock of this machine is not set: entries wait for it. `timedatectl` says more; where there is no time \
              server, set the clock by hand and write clock = \"system\" into the map"
         ),

@@ -135,7 +135,7 @@ impl Daemon {
         let closer =
             Closer { gate: gate.clone(), spool, disk, bells, report, hal: hal.clone(), trust, started, observer };
         let closer = Arc::new(closer);
-        closer.ask_the_clock(hal.clock.now());
+        closer.begin();
         if let Ok(lanes) = &lanes {
             tasks.spawn(Arc::clone(&closer).run(Arc::clone(lanes)));
             (closer.observer)(&Event::Started);

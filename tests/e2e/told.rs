@@ -54,7 +54,7 @@ impl Told {
             Event::Output { .. } => Self::OutputFault,
             Event::Restored(_) => Self::Restored,
             Event::Slots { .. } => Self::SlotsFault,
-            Event::Found(_) | Event::Spool(_) | Event::Clock { .. } => Self::Kept,
+            Event::Found(_) | Event::Spool(_) | Event::Clock(_) => Self::Kept,
             Event::Stopping => Self::Stopping,
             Event::Stopped { waiting, .. } => Self::Stopped(*waiting),
         }

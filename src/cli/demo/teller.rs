@@ -96,7 +96,7 @@ impl Teller {
             }
             Event::Output { output: index, error: None } => Some(format!("{} can be driven again", output(*index))),
             // The demo keeps nothing beyond its end.
-            Event::Restored(_) | Event::Slots { .. } | Event::Found(_) | Event::Spool(_) | Event::Clock { .. } => None,
+            Event::Restored(_) | Event::Slots { .. } | Event::Found(_) | Event::Spool(_) | Event::Clock(_) => None,
             Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
             Event::Stopping => Some("stopping".to_owned()),
             Event::Stopped { waiting, .. } => Some(self.goodbye(*waiting)),

@@ -173,10 +173,11 @@ impl Reading<'_> {
                     if boot == self.boot {
                         queue.last_end = queue.last_end.max(Some(kept.draft.end));
                     }
-                    self.next = self.next.max(Key(kept.key.0 + 1));
+                    self.use_up(kept.key);
                     told.waiting.insert(kept.key, (Held { kept, boot, taken: false, on_card: false }, channel));
                 }
                 Note::Settled(key) => {
+                    self.use_up(key);
                     told.waiting.remove(&key);
                     told.settled.insert(key);
                 }
@@ -196,6 +197,11 @@ impl Reading<'_> {
                 note => self.common(&note, told, queues),
             }
         }
+    }
+
+    /// A key that any record names is not given again: its receipt would settle somebody else.
+    fn use_up(&mut self, key: Key) {
+        self.next = self.next.max(Key(key.0.saturating_add(1)));
     }
 
     /// What both logs may say.
@@ -305,7 +311,7 @@ impl Reading<'_> {
             queue.latest = queue.latest.max(segment::time_in(&note));
             match note {
                 Note::Entry(kept) => {
-                    self.next = self.next.max(Key(kept.key.0 + 1));
+                    self.use_up(kept.key);
                     segment.last = segment.last.max(kept.key);
                     segment.boot = boot;
                     if let Time::Claimed(at) = kept.time {
@@ -314,6 +320,7 @@ impl Reading<'_> {
                     keys.push(kept.key);
                 }
                 Note::Settled(key) => {
+                    self.use_up(key);
                     told.settled.insert(key);
                     told.settled_on_card.insert(key);
                     told.waiting.remove(&key);
