@@ -17,7 +17,7 @@ pub struct Tuning {
     pub pong_within: Duration,
     /// An entry without an echo for this long, or for as long as the channel's echoes were seen to take, is sent again.
     pub echo_within: Duration,
-    /// How often an entry is sent again before it is given up as doubtful.
+    /// How often an entry is sent again before it is set aside as doubtful.
     pub resends: u32,
     /// How long a renewal may wait for open receipts; longer where echoes were seen to take longer.
     pub renew_grace: Duration,
