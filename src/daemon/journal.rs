@@ -18,7 +18,7 @@ use crate::entry::ChannelId;
 use crate::hal::{Clock as _, SystemClock};
 use crate::spool::{self, Found, Tell};
 use crate::uplink::failure::Kind;
-use crate::uplink::session::Notice;
+use crate::uplink::session::{Notice, Tally};
 
 /// Starts logging: where, and from which level on. Of the libraries only warnings are told: what they say of each packet
 /// would bury the rest. `RUST_LOG` narrows or widens both on a terminal.
@@ -67,8 +67,17 @@ impl log::Log for Journal {
 /// An observer that writes the log.
 pub fn observer(settings: &Settings) -> Observer {
     let names = Names::of(settings);
-    let dropped = Mutex::new(BTreeMap::new());
-    Arc::new(move |event| tell(event, &names, &dropped))
+    let (dropped, tally) = (Mutex::new(BTreeMap::new()), Mutex::new(Tally::default()));
+    Arc::new(move |event| {
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Uplink(_, notice) => tally.count(notice),
+            Event::Stopped { counts, .. } => tell_sums(counts, &tally),
+            _ => {}
+        }
+        drop(tally);
+        tell(event, &names, &dropped);
+    })
 }
 
 /// Entries of a channel that are dropped in a spell are counted, and told when the first goes and when none went between
@@ -101,6 +110,18 @@ impl Names {
     fn channel(&self, id: ChannelId) -> &str {
         self.channels.get(&id.0).map_or("?", String::as_str)
     }
+}
+
+/// What became of the entries of this run, and of those that waited for it.
+fn tell_sums(counts: &spool::Counts, tally: &Tally) {
+    let spool::Counts { pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged, unreadable } = *counts;
+    let Tally { sent, resent, received, stored, .. } = *tally;
+    let dropped = dropped_for_age + dropped_for_size + unreadable;
+    info!(
+        pushed, confirmed, dropped_for_age, dropped_for_size, unreadable, doubtful, merged, sent, resent, received, stored;
+        "stopped; {pushed} entries were made, {confirmed} confirmed ({stored} seen stored), {doubtful} set aside as doubtful, \
+         {dropped} dropped; {sent} updates were sent, {resent} of them again"
+    );
 }
 
 fn tell_found(found: &Found, names: &Names) {
@@ -149,23 +170,15 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
     match event {
         Event::Started => info!("running"),
         Event::Stopping => info!("stopping"),
-        Event::Stopped { waiting, kept, counts } => {
-            let spool::Counts { pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged, .. } = counts;
-            info!(
-                pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged;
-                "stopped; {pushed} entries were made, {confirmed} confirmed, {doubtful} set aside as doubtful, {} dropped",
-                dropped_for_age + dropped_for_size
-            );
-            match kept {
-                _ if *waiting == 0 => {}
-                Some(true) => info!(waiting; "{waiting} entries wait for the next start"),
-                Some(false) => warn!(
-                    waiting;
-                    "{waiting} entries wait for the next start, but the card did not take all of them: do not cut the power before"
-                ),
-                None => error!(waiting; "{waiting} entries that were not sent are lost with the memory they were in"),
-            }
-        }
+        Event::Stopped { waiting, kept, .. } => match kept {
+            _ if *waiting == 0 => {}
+            Some(true) => info!(waiting; "{waiting} entries wait for the next start"),
+            Some(false) => warn!(
+                waiting;
+                "{waiting} entries wait for the next start, but the card did not take all of them: do not cut the power before"
+            ),
+            None => error!(waiting; "{waiting} entries that were not sent are lost with the memory they were in"),
+        },
         Event::Reading(_) | Event::Restored(Restored::Nothing) => {}
         Event::Sensor(Edge::Down(sensor, fault)) => {
             let sensor = names.sensors[usize::from(sensor.0)].as_str();
