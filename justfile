@@ -54,6 +54,10 @@ measure minutes="3":
     cargo build --release --locked
     tests/measure/run {{ minutes }}
 
+# What an entry costs in the spool: bytes, flushes, memory with 100,000 waiting, and time (benches may be named)
+bench *names:
+    cargo bench --locked --bench spool -- {{ names }}
+
 # Size of the release binary
 size:
     cargo build --release --locked

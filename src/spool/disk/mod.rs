@@ -5,6 +5,7 @@
 //! does it ([`Job::perform`]), and [`DiskSpool::done`] takes the outcome. One job is open at a time.
 
 mod fast;
+mod held;
 mod job;
 mod jobs;
 mod queue;
@@ -22,7 +23,8 @@ use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, Tell
 use crate::time::{BootId, Mono, Now, Utc};
 
 use fast::FastLog;
-use queue::{Held, Queue};
+use held::Held;
+use queue::Queue;
 
 pub use job::{Job, Outcome};
 pub use recovery::{Found, Listed, State, survey};
@@ -160,21 +162,35 @@ impl DiskSpool {
         let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
         let before = queue.waiting();
         let busy = self.card.busy.as_deref();
+        let (mut settled, mut has_segment_gone) = (Vec::new(), false);
         while queue.is_memory_full() || queue.bytes() > queue.backlog.max_size {
             let on_card = queue.segments.front().filter(|_| !queue.is_memory_full());
             let went = match on_card {
                 Some(segment) if Some(segment.file.as_str()) == busy => false,
-                Some(_) => queue.drop_segment(),
-                None => queue.drop_unwritten(),
+                Some(_) => {
+                    has_segment_gone = true;
+                    queue.drop_segment()
+                }
+                None => {
+                    let dropped = queue.drop_unwritten(self.seen);
+                    settled.extend(dropped.map(Note::Settled));
+                    dropped.is_some()
+                }
             };
             if !went {
                 break;
             }
         }
         let dropped = before - queue.waiting();
-        if dropped > 0 {
-            // What was dropped must not come back from the log, and what is on its way has no other place now.
+        // What was dropped must not come back from the log.
+        if !settled.is_empty() {
+            self.note(self.boot, &settled);
+        }
+        if has_segment_gone {
+            // What is on its way has no other place now.
             self.write_anew();
+        }
+        if dropped > 0 {
             (self.bell)();
         }
         self.counts.dropped_for_size += dropped as u64;
@@ -197,7 +213,7 @@ impl Spool for DiskSpool {
             queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
         }
         let kept = Kept { key, since: now.mono, time, draft };
-        queue.held.insert(key, Held { kept: kept.clone(), boot, taken: false, on_card: false });
+        queue.held.insert(Held { kept: kept.clone(), boot, taken: false, on_card: false });
         self.note(boot, &[Note::Entry(kept)]);
         let dropped = self.make_room(channel);
         if self.policy.durability == Durability::Always {
@@ -244,7 +260,7 @@ impl Spool for DiskSpool {
 
     fn take(&mut self, key: Key) {
         let Some((_, queue)) = self.held(key) else { return };
-        queue.held.get_mut(&key).expect("found by it").taken = true;
+        queue.held.take(key);
         if queue.is_low() {
             (self.bell)();
         }
@@ -286,9 +302,8 @@ impl Spool for DiskSpool {
         let from = queue.time_of(queue.held.get(&key)?)?;
         let at = times::free_second(queue, from, taken);
         queue.latest = queue.latest.max(Some(at));
-        let held = queue.held.get_mut(&key).expect("looked at above");
-        held.kept.time = Time::Known(at);
-        if held.on_card {
+        queue.held.restamp(key, at);
+        if queue.held[&key].on_card {
             queue.restamped.insert(key, at);
             queue.tell(now, boot, Note::Restamped(key, at));
         }

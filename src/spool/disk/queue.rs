@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::entry::{ChannelId, Entry};
+use crate::spool::disk::held::{Entries, Held};
 use crate::spool::disk::segment::{self, Segment};
 use crate::spool::note::{Began, Kept, Note, Time};
 use crate::spool::{Backlog, Key};
@@ -24,15 +25,6 @@ const CARDLESS: u64 = 4 << 20;
 /// The resolution of an entry's time.
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// An entry in memory.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Held {
-    pub(super) kept: Kept,
-    pub(super) boot: BootId,
-    pub(super) taken: bool,
-    pub(super) on_card: bool,
-}
-
 /// Entries of one boot that were pushed before anybody knew the time, oldest first.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Untimed {
@@ -47,7 +39,7 @@ pub(super) struct Untimed {
 pub(super) struct Queue {
     pub(super) id: ChannelId,
     pub(super) backlog: Backlog,
-    pub(super) held: BTreeMap<Key, Held>,
+    pub(super) held: Entries,
     /// All entries up to this one are in memory; `None` where all are.
     pub(super) head: Option<Key>,
     /// The channel's log, oldest first.
@@ -85,7 +77,7 @@ impl Queue {
         Self {
             id,
             backlog,
-            held: BTreeMap::new(),
+            held: Entries::default(),
             head: None,
             segments: VecDeque::new(),
             written: Key(0),
@@ -108,18 +100,18 @@ impl Queue {
     /// Entries that wait, on the card and in memory.
     pub(super) fn waiting(&self) -> usize {
         let on_card: usize = self.segments.iter().map(|segment| segment.waiting).sum();
-        on_card + self.held.values().filter(|held| !held.on_card).count()
+        on_card + self.held.unwritten()
     }
 
     /// Entries that only the card holds.
     pub(super) fn gap(&self) -> usize {
         let on_card: usize = self.segments.iter().map(|segment| segment.waiting).sum();
-        on_card - self.held.values().filter(|held| held.on_card).count()
+        on_card - self.held.on_card()
     }
 
     /// What the channel's entries take, on the card and in memory.
     pub(super) fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.unwritten_bytes()
+        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.held.unwritten_bytes()
     }
 
     /// Entries that are still to be written to the card. One whose segment is gone stays in memory and in the runtime
@@ -128,13 +120,9 @@ impl Queue {
         self.held.range(Key(self.written.0 + 1)..).filter(|(_, held)| !held.on_card)
     }
 
-    pub(super) fn unwritten_bytes(&self) -> u64 {
-        self.held.values().filter(|held| !held.on_card).map(size_of_held).sum()
-    }
-
     /// Whether memory holds all that it may while the card takes nothing.
     pub(super) fn is_memory_full(&self) -> bool {
-        self.unwritten_bytes() > CARDLESS
+        self.held.unwritten_bytes() > CARDLESS
     }
 
     /// The oldest entry in memory that is not taken, fits, and stands before the gap.
@@ -194,7 +182,7 @@ impl Queue {
             if let Some(at) = self.restamped.get(&kept.key) {
                 kept.time = Time::Known(*at);
             }
-            self.held.insert(kept.key, Held { kept, boot, taken: false, on_card: true });
+            self.held.insert(Held { kept, boot, taken: false, on_card: true });
         }
         self.head = Some(head);
         self.close_gap();
@@ -220,16 +208,16 @@ impl Queue {
                 None => return,
             },
         };
-        let in_gap = |key: &Key, held: &Held| *key > head && *key < newest && free(held);
-        if self.held.iter().any(|(key, held)| in_gap(key, held)) {
+        let before = self.held.len();
+        self.held.forget(|key, held| key > head && key < newest && free(held));
+        if self.held.len() < before {
             self.head = Some(head);
-            self.held.retain(|key, held| !in_gap(key, held));
         }
     }
 
     /// Takes an entry out that has left. Returns it; one that is on the card is noted to have left.
     pub(super) fn remove(&mut self, now: Mono, key: Key) -> Option<Held> {
-        let held = self.held.remove(&key)?;
+        let held = self.held.remove(key)?;
         self.restamped.remove(&key);
         if held.on_card
             && let Some(segment) = self.segments.iter_mut().find(|segment| segment.holds(key))
@@ -288,9 +276,10 @@ impl Queue {
         let Some(segment) = self.segments.pop_front() else { return false };
         let inside: Vec<Key> = self.held.range(segment.first..=segment.last).map(|(key, _)| *key).collect();
         for key in inside {
-            match self.held.get_mut(&key) {
-                Some(held) if held.taken => held.on_card = false,
-                _ => _ = self.held.remove(&key),
+            if self.held[&key].taken {
+                self.held.set_on_card(key, false);
+            } else {
+                self.held.remove(key);
             }
         }
         self.left.retain(|key| *key > segment.last);
@@ -303,12 +292,12 @@ impl Queue {
         true
     }
 
-    /// Drops the oldest entry that is neither taken nor on the card, but for the newest. Returns whether there was one.
-    pub(super) fn drop_unwritten(&mut self) -> bool {
+    /// Drops the oldest entry that is neither taken nor on the card, but for the newest. Returns which, if there was one.
+    pub(super) fn drop_unwritten(&mut self, now: Mono) -> Option<Key> {
         let newest = self.held.keys().next_back().copied();
         let free = |(key, held): &(&Key, &Held)| !held.taken && !held.on_card && Some(**key) != newest;
         let oldest = self.held.iter().find(free).map(|(key, _)| *key);
-        oldest.is_some_and(|key| self.held.remove(&key).is_some())
+        oldest.and_then(|key| self.remove(now, key)).map(|dropped| dropped.kept.key)
     }
 
     /// Goes on without a segment that cannot be read. Returns how many entries are missing: memory has the others.
@@ -316,8 +305,9 @@ impl Queue {
         let place = self.segments.iter().position(|segment| segment.file == file)?;
         let segment = self.segments.remove(place)?;
         let mut missing = segment.waiting;
-        for (_, held) in self.held.range_mut(segment.first..=segment.last).filter(|(_, held)| held.on_card) {
-            held.on_card = false;
+        let inside = self.held.range(segment.first..=segment.last).filter(|(_, held)| held.on_card);
+        for key in inside.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.held.set_on_card(key, false);
             missing -= 1;
         }
         if self.head.is_some_and(|head| head < segment.last) {
@@ -353,10 +343,7 @@ impl Queue {
         // One that is gone had its receipt while it was written, and the card will be told.
         let mut waiting = 0;
         for key in entries {
-            if let Some(held) = self.held.get_mut(key) {
-                held.on_card = true;
-                waiting += 1;
-            }
+            waiting += usize::from(self.held.set_on_card(*key, true));
         }
         let segment = self.segment(file);
         segment.bytes += bytes;
@@ -390,10 +377,4 @@ impl Queue {
     pub(super) fn begins_segment(&self) -> bool {
         self.segments.back().is_none_or(|last| last.bytes >= segment::largest(&self.backlog))
     }
-}
-
-/// What an entry takes in memory.
-fn size_of_held(held: &Held) -> u64 {
-    let text = held.kept.draft.status.as_ref().map_or(0, String::capacity);
-    (size_of::<(Key, Held)>() + text) as u64
 }

@@ -9,7 +9,8 @@ use std::io;
 
 use crate::entry::{ChannelId, Entry};
 use crate::spool::disk::fast;
-use crate::spool::disk::queue::{Held, Queue};
+use crate::spool::disk::held::Held;
+use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::{self, BAD, Segment, told_in};
 use crate::spool::note::{self, Began, Kept, Note, Time};
 use crate::spool::storage::Storage;
@@ -69,7 +70,7 @@ pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repa
     reading.read_card(&mut told, &mut queues);
     for (held, channel) in told.waiting.into_values() {
         let queue = queue_of(&mut queues, channel);
-        queue.held.insert(held.kept.key, held);
+        queue.held.insert(held);
     }
     for queue in queues.values_mut() {
         finish(queue);

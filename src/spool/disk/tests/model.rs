@@ -157,6 +157,7 @@ proptest! {
             for step in &steps {
                 model.apply(&mut machine, step);
                 prop_assert_eq!(machine.spool.waiting(CHANNEL), model.waiting.len(), "after {:?}", step);
+                prop_assert!(machine.spool.queues.values().all(|queue| queue.held.adds_up()), "after {:?}", step);
             }
             machine.card.break_with(None);
             machine.fast.break_with(None);

@@ -1,0 +1,128 @@
+//! The entries of a channel that are in memory, with the sums over them.
+//!
+//! While the card cannot be written these are thousands, and every push asks for the sums: they are kept, and so nothing
+//! changes an entry but the methods of [`Entries`].
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use crate::spool::Key;
+use crate::spool::note::{Kept, Time};
+use crate::time::{BootId, Utc};
+
+/// An entry in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Held {
+    pub(super) kept: Kept,
+    pub(super) boot: BootId,
+    pub(super) taken: bool,
+    pub(super) on_card: bool,
+}
+
+impl Held {
+    /// What it takes in memory, in bytes.
+    fn size(&self) -> u64 {
+        let text = self.kept.draft.status.as_ref().map_or(0, String::capacity);
+        (size_of::<(Key, Self)>() + text) as u64
+    }
+}
+
+/// Entries by their keys. It is read as the map that it is.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    by_key: BTreeMap<Key, Held>,
+    on_card: usize,
+    unwritten_bytes: u64,
+}
+
+impl Deref for Entries {
+    type Target = BTreeMap<Key, Held>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.by_key
+    }
+}
+
+impl Entries {
+    /// How many of them are on the card too.
+    pub(super) const fn on_card(&self) -> usize {
+        self.on_card
+    }
+
+    /// How many only memory has.
+    pub(super) fn unwritten(&self) -> usize {
+        self.by_key.len() - self.on_card
+    }
+
+    /// What those take.
+    pub(super) const fn unwritten_bytes(&self) -> u64 {
+        self.unwritten_bytes
+    }
+
+    pub(super) fn insert(&mut self, held: Held) {
+        let key = held.kept.key;
+        self.remove(key);
+        self.add(&held);
+        self.by_key.insert(key, held);
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<Held> {
+        let held = self.by_key.remove(&key)?;
+        self.subtract(&held);
+        Some(held)
+    }
+
+    /// Takes an entry for sending.
+    pub(super) fn take(&mut self, key: Key) {
+        if let Some(held) = self.by_key.get_mut(&key) {
+            held.taken = true;
+        }
+    }
+
+    /// Gives an entry another time.
+    pub(super) fn restamp(&mut self, key: Key, at: Utc) {
+        if let Some(held) = self.by_key.get_mut(&key) {
+            held.kept.time = Time::Known(at);
+        }
+    }
+
+    /// Notes whether the card has an entry. Returns whether memory does.
+    pub(super) fn set_on_card(&mut self, key: Key, on_card: bool) -> bool {
+        let Some(mut held) = self.remove(key) else { return false };
+        held.on_card = on_card;
+        self.insert(held);
+        true
+    }
+
+    /// Leaves to the card what need not be in memory.
+    pub(super) fn forget(&mut self, needless: impl Fn(Key, &Held) -> bool) {
+        let keys: Vec<Key> =
+            self.by_key.iter().filter(|(key, held)| needless(**key, held)).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.remove(key);
+        }
+    }
+
+    fn add(&mut self, held: &Held) {
+        if held.on_card {
+            self.on_card += 1;
+        } else {
+            self.unwritten_bytes += held.size();
+        }
+    }
+
+    fn subtract(&mut self, held: &Held) {
+        if held.on_card {
+            self.on_card -= 1;
+        } else {
+            self.unwritten_bytes -= held.size();
+        }
+    }
+
+    /// Whether the sums are those of the entries.
+    #[cfg(test)]
+    pub(super) fn adds_up(&self) -> bool {
+        let (on_card, unwritten): (Vec<_>, Vec<_>) = self.by_key.values().partition(|held| held.on_card);
+        on_card.len() == self.on_card && unwritten.into_iter().map(Held::size).sum::<u64>() == self.unwritten_bytes
+    }
+}
