@@ -10,6 +10,7 @@ mod jobs;
 mod queue;
 mod recovery;
 mod segment;
+mod survey;
 mod times;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,8 @@ use fast::FastLog;
 use queue::{Held, Queue};
 
 pub use job::{Job, Outcome};
-pub use recovery::{Found, Listed, State, survey};
+pub use recovery::Found;
+pub use survey::{Listed, State, survey};
 
 /// Waiting entries of all channels on disk.
 pub struct DiskSpool {
