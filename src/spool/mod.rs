@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::entry::{ChannelId, Draft, Entry};
 use crate::time::{Mono, Now, Utc};
 
-pub use disk::{DiskSpool, Found, Job, Listed, Outcome, State, survey};
+pub use disk::{DiscardError, Discarded, DiskSpool, Found, Job, Listed, Outcome, State, Which, discard, survey};
 pub use memory::MemorySpool;
 
 /// How much of an outage is kept.

@@ -4,6 +4,7 @@
 //! [`DiskSpool`] never waits for the card. [`DiskSpool::job`] says what is to be done there, whoever owns the disk's thread
 //! does it ([`Job::perform`]), and [`DiskSpool::done`] takes the outcome. One job is open at a time.
 
+mod discard;
 mod fast;
 mod job;
 mod jobs;
@@ -25,6 +26,7 @@ use crate::time::{BootId, Mono, Now, Utc};
 use fast::FastLog;
 use queue::{Held, Queue};
 
+pub use discard::{DiscardError, Discarded, Which, discard};
 pub use job::{Job, Outcome};
 pub use recovery::Found;
 pub use survey::{Listed, State, survey};
