@@ -75,20 +75,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let only = args.channel.as_deref().map(|text| place.names.find(text)).transpose()?;
     let mut out = BufWriter::new(io::stdout().lock());
     if args.entries {
-        let mut shown = 0;
-        let shows = |listed: Listed| {
+        let mut count = 0;
+        let show = |listed: Listed| {
             if only.is_some_and(|only| only != listed.entry.channel) {
                 return Ok(());
             }
-            shown += 1;
+            count += 1;
             entry(&listed, &place.names, args.json, &mut out)
         };
-        let found = match place.survey(shows) {
+        let found = match place.survey(show) {
             Ok(found) => found,
             Err(error) => return unless_closed(Err(error)),
         };
         unless_closed(out.flush())?;
-        if shown == 0 && !args.json {
+        if count == 0 && !args.json {
             eprintln!("{}", place.nothing());
         }
         for remark in place.remarks(&found) {
@@ -110,17 +110,16 @@ fn words(place: &Place, summaries: &BTreeMap<ChannelId, Summary>, found: &Found)
     }
     for (id, summary) in summaries {
         let name = place.names.of(*id);
-        let mut line = match summary.waiting {
-            0 => format!("{name}: no entry waits"),
-            1 => format!("{name}: 1 entry waits ({})", size(summary.bytes)),
-            many => format!("{name}: {} wait ({})", entries(many), size(summary.bytes)),
-        };
-        line.push_str(&match (summary.oldest, summary.newest) {
+        let times = match (summary.oldest, summary.newest) {
             (Some(oldest), Some(newest)) if oldest != newest => format!(", from {oldest} to {newest}"),
             (Some(oldest), _) => format!(", of {oldest}"),
             _ => String::new(),
+        };
+        lines.push(match summary.waiting {
+            0 => format!("{name}: no entry waits"),
+            1 => format!("{name}: 1 entry waits ({}){times}", size(summary.bytes)),
+            many => format!("{name}: {} wait ({}){times}", entries(many), size(summary.bytes)),
         });
-        lines.push(line);
         if summary.untimed > 0 {
             lines.push(format!("  {} of them without a time: until the clock is set", summary.untimed));
         }
@@ -187,9 +186,9 @@ fn entry(listed: &Listed, names: &Names, json: bool, out: &mut impl Write) -> io
 }
 
 fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..0x10_0000 => format!("{} KiB", bytes.div_ceil(1 << 10)),
-        _ => format!("{} MiB", bytes.div_ceil(1 << 20)),
+    match bytes.div_ceil(1 << 10) {
+        0..=1 => format!("{bytes} bytes"),
+        kibibytes @ ..1024 => format!("{kibibytes} KiB"),
+        kibibytes => format!("{} MiB", kibibytes.div_ceil(1 << 10)),
     }
 }
