@@ -116,11 +116,4 @@ impl Kept {
         let (Time::Known(at) | Time::Claimed(at)) = self.time;
         self.draft.stamped(at)
     }
-
-    /// What its record takes, in bytes.
-    pub(super) fn size(&self) -> usize {
-        let mut record = Vec::new();
-        Note::Entry(self.clone()).append(&mut record);
-        record.len()
-    }
 }

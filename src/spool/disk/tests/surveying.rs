@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::spool::storage::Storage;
+use crate::spool::{GROUP_SIZE, entry_size};
 
 #[test]
 fn entries_are_shown_once_and_in_order_while_the_daemon_moves_them_to_the_card() {
@@ -44,7 +45,36 @@ fn size_of_an_entry_is_what_the_log_grows_by() {
     let before = size_of_card(&machine);
     machine.push(40);
     machine.pump();
-    // Each group says its boot once more: a record of 17 bytes.
     let (listed, _) = all(&machine.fast, &machine.card);
-    assert_eq!(size_of_card(&machine) - before, listed[1].bytes + crate::record::size(17));
+    assert_eq!(size_of_card(&machine) - before, listed[1].bytes + usize::try_from(GROUP_SIZE).expect("small"));
+}
+
+#[test]
+fn day_of_an_outage_costs_the_card_what_is_said_beforehand() {
+    let every = Duration::from_secs(20);
+    for (policy, factor) in [
+        (Policy::default(), 2),
+        (Policy { group_every: Duration::from_secs(600), ..Policy::default() }, 31),
+        (Policy { group_every: Duration::from_secs(3600), ..Policy::default() }, 32),
+        (Policy { group_entries: 1, ..Policy::default() }, 1),
+        (Policy { durability: Durability::Always, ..Policy::default() }, 1),
+    ] {
+        assert_eq!(policy.group_of(every, 1), factor);
+        let mut machine = Machine::with(policy, Backlog::default());
+        for second in (20..=86_400).step_by(20) {
+            machine.push(second);
+            machine.pump();
+            // Somebody is awake when it is due.
+            for _ in 0..3 {
+                machine.pass(5);
+                machine.pump();
+            }
+        }
+        let (bytes, writes) = machine.card.cost();
+        let expected = 4320 / factor;
+        assert!(expected - expected.min(5) <= writes && writes <= expected + 1, "{writes} writes, not {expected}");
+        let said = 4320 * entry_size(draft(CHANNEL, 86_400)) as u64 + expected * GROUP_SIZE;
+        assert!(said * 9 / 10 < bytes && bytes < said * 21 / 20, "{bytes} bytes, not {said}");
+        assert!(policy.unwritten_for() <= Duration::from_secs(3660));
+    }
 }
