@@ -207,8 +207,11 @@ impl WithUnit {
     ];
 }
 
-/// Reads a duration written with its unit. What is wrong is told in one line, and in a second one what to write.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+/// Reads a duration written with its unit.
+///
+/// # Errors
+/// What is wrong, in one line, and mostly in a second one what to write.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if text.starts_with(['“', '”', '„', '‘', '’', '«']) {
         let plain = text.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());

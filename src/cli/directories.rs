@@ -13,7 +13,7 @@ pub(super) struct Directories {
 }
 
 /// Where the service has them.
-const SERVICE: [&str; 2] = ["/run/gatepost", "/var/lib/gatepost"];
+pub(super) const SERVICE: [&str; 2] = ["/run/gatepost", "/var/lib/gatepost"];
 
 impl Directories {
     /// Those that were named, or else systemd's, the user's, or (for root) the service's. The spool has a folder of its own

@@ -187,7 +187,7 @@ fn backlog(node: Option<Node<'_>>, findings: &mut Findings) -> Backlog {
             None => default.max_size,
         },
         thin: keys.thin.and_then(|written| positive("thin", &written, findings)),
-        // Whether it drains is known when all routes are.
+        // Whether it drains is known when all routes are (Settings::tell_what_drains).
         drains: default.drains,
     }
 }

@@ -8,6 +8,7 @@ use super::rules::Published;
 use super::{Channel, Settings, channels, plan, words};
 use crate::batch::Publish;
 use crate::thingspeak::license::License;
+use crate::uplink::pacer::{MARGIN, drain_time};
 
 /// A license's year; quotas are whole years of messages.
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -52,7 +53,23 @@ impl Load {
     }
 }
 
+impl Load {
+    /// Whether the slots leave time for the backlog of an outage.
+    pub(super) fn leaves_time(self, license: License) -> bool {
+        drain_time(YEAR, self.slot, self.updates_a_slot, license.interval(), MARGIN).is_some()
+    }
+}
+
 impl Settings {
+    /// Tells each channel's backlog whether there are spare slots for it.
+    pub(super) fn tell_what_drains(&mut self) {
+        for index in 0..self.channels.len() {
+            let channel = &self.channels[index];
+            let drains = plan::load_of(channel, self).leaves_time(channel.license);
+            self.channels[index].backlog.drains = drains;
+        }
+    }
+
     /// A channel's share of its license's year, in messages: as large a part as it has in what the map plans. So a channel that
     /// is sent to each second catches up from as many days' savings as one that is sent to each minute.
     pub fn messages_a_year(&self, channel: &Channel) -> u64 {
@@ -66,7 +83,8 @@ impl Settings {
 /// Holds each channel's slot against its license.
 pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], findings: &mut Findings) {
     for (index, channel) in channels.iter().enumerate() {
-        let updates = load_of(index, channel, published).updates_a_slot;
+        let load = load_of(index, channel, published);
+        let updates = load.updates_a_slot;
         let slot = channel.slot();
         let span = channel.every.as_ref().map_or_else(|| channel.name.span(), toml::Spanned::span);
         if channel.every.is_some() && (slot.subsec_nanos() != 0 || slot.is_zero()) {
@@ -102,8 +120,19 @@ pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], f
                 format!("write `every = \"{}s\"` or more: the license is judged where updates arrive", safe.as_secs()),
             );
         }
+        if slot >= least && !load.leaves_time(channel.license) {
+            let help = if channel.backlog.thin.is_some() { "" } else { MERGED };
+            findings.warning(
+                &span,
+                "no time is left to catch up: what waits after an outage is never sent, and dropped in the end",
+                format!("write `every = \"{}s\"` or more{help}", safe.as_secs()),
+            );
+        }
     }
 }
+
+/// What helps where the slots cannot be longer.
+const MERGED: &str = ", or set `thin` in its `backlog`: then neighbours are merged, and more of the outage is kept";
 
 fn paid_hint(license: License) -> &'static str {
     match license {

@@ -246,7 +246,7 @@ fn read(
     let names: Vec<_> = outputs.iter().map(|output| output.name.get_ref().clone()).collect();
     let channels = channels.into_iter().map(channels::Draft::into_channel).collect::<Option<Vec<_>>>()?;
     let sensors = sensors.into_iter().map(|sensor| sensor.into_sensor(&channels)).collect::<Option<_>>()?;
-    Some(Settings {
+    let mut settings = Settings {
         gpio,
         clock,
         broker,
@@ -255,7 +255,9 @@ fn read(
         channels,
         sensors,
         outputs: outputs.into_iter().map(|output| output.into_settings(&ids, &names)).collect::<Option<_>>()?,
-    })
+    };
+    settings.tell_what_drains();
+    Some(settings)
 }
 
 /// The keys above all sections.

@@ -1,5 +1,6 @@
 //! What the daemon will do with a map, in plain text: what `gatepost check` prints.
 
+mod card;
 mod columns;
 
 use std::collections::BTreeMap;
@@ -40,7 +41,8 @@ impl fmt::Display for Plan<'_> {
             ("Pins in use (BCM numbers)", pins(settings)),
             ("Sessions", sessions(settings)),
             ("Time", time(settings.clock).to_owned()),
-            ("What can be lost", losses(settings)),
+            ("What can be lost", card::losses(settings)),
+            ("What is written to the card", card::wear(settings)),
         ];
         let mut first = true;
         for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {
@@ -262,35 +264,6 @@ fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
         (true, false) => ["published to", rights, kept],
         (false, true) => ["listened to", "subscribe", ""],
         (false, false) => ["not used", "", ""],
-    }
-}
-
-fn losses(settings: &Settings) -> String {
-    let publishing: Vec<_> = settings.channels.iter().filter(|channel| is_fed(channel, settings)).collect();
-    if publishing.is_empty() {
-        return String::new();
-    }
-    let mut lines = vec![
-        "Entries wait in memory until their receipt: a restart, a crash or a power cut loses those that wait,"
-            .to_owned(),
-        "and the slot that is open.".to_owned(),
-    ];
-    for channel in publishing {
-        lines.push(format!(
-            "{}: in an outage the last {} are kept (up to {} entries, {}); older ones are dropped and counted.",
-            channel.name,
-            format_duration(channel.backlog.keep).to_string().replace("day", " day"),
-            channel.backlog.keep.as_secs() / channel.every.as_secs().max(1),
-            size(channel.backlog.max_size),
-        ));
-    }
-    lines.join("\n")
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..0x10_0000 => format!("{} KiB", bytes >> 10),
-        _ => format!("{} MiB", bytes >> 20),
     }
 }
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::spool::Durability;
 
 /// The smallest map that measures something.
 const SMALL: &str = r#"
@@ -273,11 +274,59 @@ fn a_slot_is_not_shorter_than_the_license_allows() {
     let told = messages(&slot("14s"), "fault");
     assert_eq!(told, ["the license takes one update every 15s, so the slot is at least 15s"]);
     let told = messages(&slot("15s"), "warning");
-    assert_eq!(told, ["updates will be lost: what is delayed by a second arrives less than 15s before the next"]);
+    assert_eq!(told[0], "updates will be lost: what is delayed by a second arrives less than 15s before the next");
     assert!(messages(&slot("16s"), "warning").is_empty());
     for odd in ["0s", "16500ms"] {
         assert_eq!(messages(&slot(odd), "fault"), ["a slot is a whole number of seconds, as ThingSpeak's times are"]);
     }
+}
+
+#[test]
+fn slots_that_leave_no_time_for_a_backlog_are_told_about() {
+    let told = "no time is left to catch up: what waits after an outage is never sent, and dropped in the end";
+    for (every, license, drains) in
+        [("15s", "free", false), ("16s", "free", true), ("1s", "paid", false), ("2s", "paid", true)]
+    {
+        let keys = format!("id = 1\nevery = \"{every}\"\nlicense = \"{license}\"\n");
+        let map = SMALL.replace("id = 1\n", &keys);
+        assert_eq!(messages(&map, "warning").contains(&told.to_owned()), !drains, "{every} {license}");
+        let checked = parse_small(|_| map.clone()).expect("a good map");
+        assert_eq!(checked.settings.channels[0].backlog.drains, drains, "{every} {license}");
+        let help = checked.warnings.iter().filter_map(|warning| warning.help.as_ref());
+        let help = help.into_iter().any(|help| help.contains("set `thin`"));
+        assert_eq!(help, !drains, "{every} {license}");
+    }
+}
+
+#[test]
+fn card_is_treated_as_the_map_says() {
+    assert_eq!(parse_small(str::to_owned).expect("a good map").settings.spool, Policy::default());
+    let keys = "durability = \"grouped\"\nwrite_after = \"5m\"\ngroup_every = \"10m\"\ngroup_entries = 100\n";
+    let spool = parse_small(|map| format!("{map}\n[spool]\n{keys}")).expect("a good map").settings.spool;
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    let durability = Durability::Grouped;
+    assert_eq!(spool, Policy { durability, write_after: minutes(5), group_every: minutes(10), group_entries: 100 });
+    for (key, fault) in [
+        ("write_after = \"25h\"", "`write_after` is a day at most"),
+        ("group_every = \"2d\"", "`group_every` is a day at most"),
+        ("group_entries = 0", "a group has 1 to 512 entries"),
+        ("group_entries = 513", "a group has 1 to 512 entries"),
+    ] {
+        assert_eq!(faults_with(&format!("\n[spool]\n{key}")), [fault], "{key}");
+    }
+    for odd in ["durability = \"sometimes\"", "write_after = 60", "group_entries = -1", "group = 3"] {
+        assert_eq!(faults_with(&format!("\n[spool]\n{odd}")).len(), 1, "{odd}");
+    }
+    assert_eq!(faults_with("\n[[spool]]\nwrite_after = \"1m\"").len(), 1);
+}
+
+#[test]
+fn waiting_before_a_write_means_nothing_where_entries_are_written_at_once() {
+    let always = "\n[spool]\ndurability = \"always\"\n";
+    let told = "with `durability = \"always\"` every entry is written at once: `write_after` does nothing";
+    assert_eq!(warnings_with(&format!("{always}write_after = \"1m\"")), [told]);
+    // Receipts are still written in groups.
+    assert!(warnings_with(&format!("{always}group_every = \"1m\"\ngroup_entries = 8")).is_empty());
 }
 
 #[test]

@@ -77,9 +77,10 @@ mod thin;
 use std::time::Duration;
 
 use crate::entry::{ChannelId, Draft, Entry};
+use crate::record;
 use crate::time::{Mono, Now, Utc};
 
-pub use disk::{DiskSpool, Found, Job, Listed, Outcome, State, survey};
+pub use disk::{DiscardError, Discarded, DiskSpool, Found, Job, Listed, Outcome, State, Which, discard, survey};
 pub use memory::MemorySpool;
 
 /// How much of an outage is kept.
@@ -135,6 +136,36 @@ impl Default for Policy {
             group_entries: 32,
         }
     }
+}
+
+impl Policy {
+    /// How long an entry may wait in an outage until the card has it.
+    pub const fn unwritten_for(&self) -> Duration {
+        match self.durability {
+            Durability::Grouped => self.write_after.saturating_add(self.group_every),
+            Durability::Always => Duration::ZERO,
+        }
+    }
+
+    /// How many entries one write takes in an outage, where a channel makes so many at the end of each slot.
+    pub fn group_of(&self, every: Duration, updates: u32) -> u64 {
+        let slots = match self.durability {
+            Durability::Grouped => self.group_every.as_nanos() / every.as_nanos().max(1) + 1,
+            Durability::Always => return 1,
+        };
+        let ripe = u64::try_from(slots).unwrap_or(u64::MAX).saturating_mul(updates.into());
+        ripe.min(self.group_entries as u64).max(1)
+    }
+}
+
+/// What a group takes on the card besides its entries, in bytes: the boot that they were made in.
+pub const GROUP_SIZE: u64 = record::size(17) as u64;
+
+/// What an entry takes on the card, in bytes.
+pub fn entry_size(draft: Draft) -> usize {
+    // Keys grow; this one stands for those of the first years.
+    let since = draft.end;
+    note::Kept { key: Key(1 << 20), since, time: note::Time::Known(Utc::RELEASED), draft }.size()
 }
 
 /// What a spool has to say about its directories. Each is told when it begins and when it is over.

@@ -178,6 +178,14 @@ impl Note {
 }
 
 impl Kept {
+    /// What its record takes, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let mut to = Writer::new();
+        to.byte(ENTRY);
+        self.write(&mut to);
+        record::size(to.finish().len())
+    }
+
     fn write(&self, to: &mut Writer) {
         to.number(self.key.0);
         to.number(nanos(self.since));

@@ -8,6 +8,8 @@ pub(crate) mod faulty;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
+#[cfg(unix)]
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 /// A folder of files, named without a path.
@@ -61,6 +63,9 @@ pub trait Storage: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
+    /// User and group that new files are given to.
+    #[cfg(unix)]
+    owner: Option<(u32, u32)>,
 }
 
 /// The end of a name that is not finished: [`Storage::replace`] was cut off.
@@ -69,7 +74,23 @@ const UNFINISHED: &str = ".new";
 impl Folder {
     /// The folder at a path, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            #[cfg(unix)]
+            owner: None,
+        }
+    }
+
+    /// The same folder, whose new files will belong to whoever owns it: root may work in a folder of the service's.
+    #[must_use]
+    pub fn for_its_owner(self) -> Self {
+        #[cfg(unix)]
+        let owner = fs::metadata(&self.path).ok().map(|folder| (folder.uid(), folder.gid()));
+        Self {
+            #[cfg(unix)]
+            owner,
+            ..self
+        }
     }
 
     /// Its path.
@@ -92,13 +113,20 @@ impl Folder {
 
     fn open(&self, name: &str, options: &OpenOptions) -> io::Result<File> {
         let path = self.path.join(name);
-        match options.open(&path) {
+        let file = match options.open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 fs::create_dir_all(&self.path)?;
                 options.open(&path)
             }
             opened => opened,
+        }?;
+        #[cfg(unix)]
+        if let Some((user, group)) = self.owner
+            && file.metadata()?.uid() != user
+        {
+            fchown(&file, Some(user), Some(group))?;
         }
+        Ok(file)
     }
 
     /// Makes a change of names durable. Elsewhere than on Unix a folder cannot be synced.
@@ -193,5 +221,18 @@ mod tests {
         );
         folder.remove("log").expect("removed");
         folder.remove("log").expect("not there is no error");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn new_files_belong_to_who_owns_the_folder_where_that_is_asked_for() {
+        use std::os::unix::fs::chown;
+        let parent = tempfile::tempdir().expect("a folder");
+        // Only root can give a folder away; for everybody else this holds by itself.
+        let _ = chown(parent.path(), Some(12_345), Some(12_345));
+        let folder = Folder::new(parent.path()).for_its_owner();
+        folder.replace("log", b"whole", true).expect("written");
+        let owner = |path: &Path| fs::metadata(path).expect("there").uid();
+        assert_eq!(owner(&parent.path().join("log")), owner(parent.path()));
     }
 }

@@ -58,7 +58,7 @@ fn feed(entry: &Entry) -> String {
         // Eleven full columns and the time take less than 2950 bytes, so that there is always room for some of it.
         let room = MAX_MESSAGE - pairs.len() - NAME.len();
         let mut text = String::new();
-        escape(&ascii(status), room, &mut text);
+        escape(&self::status(status), room, &mut text);
         if !text.is_empty() {
             pairs.push_str(NAME);
             pairs.push_str(&text);
@@ -69,7 +69,7 @@ fn feed(entry: &Entry) -> String {
 
 /// The cell's value in plain decimals: with the digits the map asks for, or with as many as are needed to read the same
 /// number back. `None` for what has no such text.
-pub(crate) fn number(cell: &Cell) -> Option<String> {
+pub fn number(cell: &Cell) -> Option<String> {
     if !cell.value.is_finite() {
         return None;
     }
@@ -92,9 +92,9 @@ fn shorten(text: &str) -> Option<String> {
     Some(if digits.len() == point + 1 { digits.trim_end_matches('.').to_owned() } else { digits.to_owned() })
 }
 
-/// The first [`MAX_VALUE`] bytes of a text in printable ASCII: the service ignores control bytes and bytes above 127,
+/// A status text as it is published, before any escape: its first [`MAX_VALUE`] bytes in printable ASCII, since the service ignores control bytes and bytes above 127,
 /// so that what stands for them is chosen here.
-fn ascii(text: &str) -> String {
+pub fn status(text: &str) -> String {
     let letters = text.trim().chars().map(|letter| match letter {
         ' '..='~' => letter,
         _ if letter.is_whitespace() || letter.is_control() => ' ',

@@ -6,6 +6,7 @@ mod first_calls;
 #[path = "../program/mod.rs"]
 mod program;
 mod sandbox;
+mod spool;
 
 use std::path::Path;
 use std::process::Command;

@@ -81,7 +81,10 @@ impl DiskSpool {
         if let Some(oldest) = oldest {
             dues.push(ripe(self.since(oldest)) + policy.group_every);
             // A full group does not wait.
-            let full = unwritten.nth(policy.group_entries.saturating_sub(2).max(1) - 1);
+            let full = match policy.group_entries {
+                0..=1 => Some(oldest),
+                more => unwritten.nth(more - 2),
+            };
             dues.extend(full.map(|last| ripe(self.since(last))));
         }
         if !queue.unnoted.is_empty() || !queue.aside.is_empty() {

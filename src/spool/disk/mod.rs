@@ -4,6 +4,7 @@
 //! [`DiskSpool`] never waits for the card. [`DiskSpool::job`] says what is to be done there, whoever owns the disk's thread
 //! does it ([`Job::perform`]), and [`DiskSpool::done`] takes the outcome. One job is open at a time.
 
+mod discard;
 mod fast;
 mod held;
 mod job;
@@ -11,6 +12,7 @@ mod jobs;
 mod queue;
 mod recovery;
 mod segment;
+mod survey;
 mod times;
 
 use std::collections::BTreeMap;
@@ -26,8 +28,10 @@ use fast::FastLog;
 use held::Held;
 use queue::Queue;
 
+pub use discard::{DiscardError, Discarded, Which, discard};
 pub use job::{Job, Outcome};
-pub use recovery::{Found, Listed, State, survey};
+pub use recovery::Found;
+pub use survey::{Listed, State, survey};
 
 /// Waiting entries of all channels on disk.
 pub struct DiskSpool {

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use crate::entry::{ChannelId, Entry};
+use crate::entry::ChannelId;
 use crate::spool::disk::fast;
 use crate::spool::disk::held::Held;
 use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::{self, BAD, Segment, told_in};
-use crate::spool::note::{self, Began, Kept, Note, Time};
+use crate::spool::note::{self, Began, Note, Time};
 use crate::spool::storage::Storage;
 use crate::spool::{Backlog, Key};
 use crate::time::{BootId, Mono, Utc};
@@ -39,28 +39,6 @@ pub(super) struct Recovered {
     pub(super) found: Found,
 }
 
-/// An entry as `gatepost spool list` shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
-    /// Its place.
-    pub key: Key,
-    /// The entry. Where its time is not known, that is the time that the clock claimed.
-    pub entry: Entry,
-    /// What it waits for.
-    pub state: State,
-}
-
-/// What an entry waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Its receipt.
-    Waits,
-    /// The clock, and then its receipt.
-    Untimed,
-    /// Nothing: it was sent several times without an echo.
-    Doubtful,
-}
-
 /// Reads both directories. With `repair` what is torn or damaged on the card is mended.
 pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repair: bool) -> Recovered {
     let mut reading = Reading { boot, card, repair, found: Found::default(), next: Key(1), believed: false };
@@ -79,54 +57,6 @@ pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repa
     found.waiting =
         queues.iter().map(|(id, queue)| (*id, queue.waiting())).filter(|(_, waiting)| *waiting > 0).collect();
     Recovered { queues, next, believed, found }
-}
-
-/// All entries that wait or are doubtful, in the order of their channels; nothing is changed, so that a daemon may be running.
-pub fn survey(fast: &dyn Storage, card: &dyn Storage) -> (Vec<Listed>, Found) {
-    let recovered = recover(BootId::default(), fast, card, false);
-    let mut listed = Vec::new();
-    for (id, queue) in recovered.queues {
-        let mut entries: BTreeMap<Key, (BootId, Kept)> = BTreeMap::new();
-        for segment in &queue.segments {
-            let bytes = card.read(&segment.file).unwrap_or_default();
-            let waits = |kept: &Kept| !queue.left.contains(&kept.key);
-            let read = segment::entries(&bytes, Key(0)).filter(|(_, kept)| waits(kept));
-            entries.extend(read.map(|(boot, kept)| (kept.key, (boot, kept))));
-        }
-        entries.extend(queue.held.iter().map(|(key, held)| (*key, (held.boot, held.kept.clone()))));
-        for (key, (boot, mut kept)) in entries {
-            if let Some(at) = queue.restamped.get(&key) {
-                kept.time = Time::Known(*at);
-            }
-            let timed = kept.entry(queue.began_of(boot));
-            let state = if timed.is_some() { State::Waits } else { State::Untimed };
-            listed.push(Listed { key, entry: timed.unwrap_or_else(|| kept.claimed()), state });
-        }
-        let on_card = card.read(&segment::doubtful(id)).unwrap_or_default();
-        let asides = note::read(&on_card).notes.into_iter().chain(queue.aside.iter().cloned());
-        let mut doubtful: BTreeMap<Key, Kept> = BTreeMap::new();
-        for (_, note) in asides {
-            match note {
-                Note::Aside(kept) => _ = doubtful.insert(kept.key, kept),
-                Note::Settled(key) => _ = doubtful.remove(&key),
-                _ => {}
-            }
-        }
-        listed.extend(doubtful.into_values().map(|kept| Listed {
-            key: kept.key,
-            entry: kept.claimed(),
-            state: State::Doubtful,
-        }));
-    }
-    (listed, recovered.found)
-}
-
-impl Kept {
-    /// The entry with the time that it has, or else the one that the clock claimed.
-    fn claimed(self) -> Entry {
-        let (Time::Known(at) | Time::Claimed(at)) = self.time;
-        self.draft.stamped(at)
-    }
 }
 
 /// What the notes of all logs say together.

@@ -1,7 +1,9 @@
 //! The spool on disks that are torn, flipped, filled, taken away, and left alone.
 
+mod discarding;
 mod faults;
 mod model;
+mod surveying;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -95,7 +97,7 @@ impl Machine {
 
     /// The times of all waiting entries, by key. Nothing is taken.
     fn survey(&self) -> BTreeMap<Key, Utc> {
-        let (listed, _) = survey(&self.fast, &self.card);
+        let (listed, _) = all(&self.fast, &self.card);
         let waits = |listed: &Listed| listed.state == State::Waits && listed.entry.channel == CHANNEL;
         listed.into_iter().filter(waits).map(|listed| (listed.key, listed.entry.created_at)).collect()
     }
@@ -117,6 +119,16 @@ impl Machine {
 fn open(fast: &Faulty, card: &Faulty, boot: BootId, policy: Policy, backlog: Backlog) -> (DiskSpool, Found) {
     let channels = [(CHANNEL, backlog), (OTHER, backlog)];
     DiskSpool::open(channels, policy, boot, Arc::new(fast.clone()), card, Box::new(|| {}))
+}
+
+/// Everything that a survey shows.
+fn all(fast: &Faulty, card: &Faulty) -> (Vec<Listed>, Found) {
+    let mut listed = Vec::new();
+    let found = survey(fast, card, |one| {
+        listed.push(one);
+        Ok::<_, std::convert::Infallible>(())
+    });
+    (listed, found.unwrap_or_else(|never| match never {}))
 }
 
 #[test]
@@ -275,7 +287,7 @@ fn entries_of_a_boot_that_never_had_a_clock_are_bounded_by_what_is_known_and_say
     machine.now = Now { mono: at(100).mono, utc: Utc::from_seconds(EIGHT + 5000) };
     machine.spool.synchronised(machine.now);
     machine.pump();
-    let (listed, _) = survey(&machine.fast, &machine.card);
+    let (listed, _) = all(&machine.fast, &machine.card);
     let told: Vec<_> =
         listed.iter().map(|it| (it.entry.created_at.seconds() - EIGHT, it.entry.status.as_deref())).collect();
     assert_eq!(told[0], (20, None));
@@ -320,7 +332,7 @@ fn doubtful_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
     machine.spool.set_aside(first);
     machine.spool.set_aside(second);
     let doubtful = |machine: &Machine| -> Vec<Key> {
-        let (listed, _) = survey(&machine.fast, &machine.card);
+        let (listed, _) = all(&machine.fast, &machine.card);
         listed.iter().filter(|it| it.state == State::Doubtful).map(|it| it.key).collect()
     };
     assert_eq!((machine.spool.waiting(CHANNEL), doubtful(&machine)), (0, vec![first, second]));

@@ -49,7 +49,7 @@ fn every_flipped_bit_costs_one_entry_at_most_and_the_daemon_starts() {
         let card = machine.card.after_kill();
         card.tamper(&file, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
         let (_, found) = open(&Faulty::default(), &card, BootId(2), machine.policy, machine.backlog);
-        let (listed, again) = survey(&Faulty::default(), &card);
+        let (listed, again) = all(&Faulty::default(), &card);
         let left: Vec<Utc> = listed.iter().map(|it| it.entry.created_at).collect();
         assert!(left.len() + 1 >= times.len(), "bit {bit}: {} of {} are left", left.len(), times.len());
         assert!(left.iter().all(|at| times.contains(at)), "bit {bit}");

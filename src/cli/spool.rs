@@ -1,0 +1,218 @@
+//! `gatepost spool`: the entries that wait, for people.
+
+mod discard;
+mod export;
+mod list;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use gatepost::config;
+use gatepost::entry::ChannelId;
+use gatepost::spool::storage::{Folder, Storage as _};
+use gatepost::spool::{Found, Listed, State, survey};
+use gatepost::time::Utc;
+
+use super::directories::{Directories, SERVICE};
+
+/// The map that a service has.
+const MAP: &str = "/etc/gatepost/gatepost.toml";
+
+/// Options of `spool`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show what waits, channel by channel; a running daemon does not mind
+    List(list::Args),
+    /// Write a channel's entries as the CSV that its "Data Import / Export" page on ThingSpeak takes
+    Export(export::Args),
+    /// Drop a channel's entries for good; the daemon must be stopped
+    Drop(discard::Args),
+}
+
+/// Exit code 0 when it was done, 1 when not.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::List(args) => list::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Drop(args) => discard::run(args),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where to look.
+#[derive(clap::Args)]
+struct Where {
+    #[arg(long, short, value_name = "FILE", help = format!("The sensor map, for the channels' names [default: {MAP}]"))]
+    config: Option<PathBuf>,
+
+    /// Where entries wait that were just made, as `run` was told
+    #[arg(long, value_name = "DIR")]
+    runtime_dir: Option<PathBuf>,
+
+    /// Where entries wait that stay, as `run` was told
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+impl Where {
+    fn open(&self) -> anyhow::Result<Place> {
+        let directories = Directories::of(self.runtime_dir.clone(), self.state_dir.clone());
+        let Directories { runtime, state } = directories
+            .context("no directory is known where entries wait: name them with --runtime-dir and --state-dir")?;
+        let names = Names::read(self.config.as_deref())?;
+        Ok(Place { runtime: Folder::new(runtime).for_its_owner(), state: Folder::new(state).for_its_owner(), names })
+    }
+}
+
+/// The directories of a daemon, and its channels' names.
+struct Place {
+    runtime: Folder,
+    state: Folder,
+    names: Names,
+}
+
+impl Place {
+    /// Shows every entry.
+    fn survey<E>(&self, visit: impl FnMut(Listed) -> Result<(), E>) -> Result<Found, E> {
+        survey(&self.runtime, &self.state, visit)
+    }
+
+    /// The entries in numbers.
+    fn summaries(&self) -> (BTreeMap<ChannelId, Summary>, Found) {
+        let mut summaries: BTreeMap<ChannelId, Summary> = BTreeMap::new();
+        let found = self.survey(|listed| {
+            summaries.entry(listed.entry.channel).or_default().add(&listed);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        (summaries, found.unwrap_or_else(|never| match never {}))
+    }
+
+    /// That nothing is there, and where that is.
+    fn nothing(&self) -> String {
+        let (runtime, state) = (self.runtime.path(), self.state.path());
+        let mut words = format!("no entry waits in {} and {}", runtime.display(), state.display());
+        let service = Path::new(SERVICE[0]);
+        if runtime != service && service.exists() {
+            words.push_str("; those of the service are shown to root: sudo gatepost spool list");
+        }
+        words
+    }
+
+    /// What is wrong with the files, each in a line.
+    fn remarks(&self, found: &Found) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if found.torn > 0 {
+            remarks.push(format!(
+                "{} in half a record: a daemon is just writing it, or a crash tore it (the next start mends it)",
+                counted(found.torn, "file ends", "files end")
+            ));
+        }
+        for file in &found.bad {
+            remarks.push(format!(
+                "{file} is damaged: what is whole in it counts, the next start goes on with that and keeps a copy to look at"
+            ));
+        }
+        for (file, why) in &found.unreadable {
+            remarks.push(format!("{file} cannot be read: {why}"));
+        }
+        remarks.extend(self.copies().into_iter().map(|file| {
+            format!("{}: a copy of a damaged file, to look at and to remove", self.state.path().join(file).display())
+        }));
+        remarks
+    }
+
+    /// Copies of damaged files that earlier starts kept.
+    fn copies(&self) -> Vec<String> {
+        let mut names = self.state.list().unwrap_or_default();
+        names.retain(|name| Path::new(name).extension().is_some_and(|end| end == "bad"));
+        names.sort();
+        names
+    }
+}
+
+/// A channel's entries in numbers.
+#[derive(Default)]
+struct Summary {
+    /// Those that wait, for their receipt or for the clock.
+    waiting: usize,
+    /// Those of them that wait for the clock.
+    untimed: usize,
+    doubtful: usize,
+    oldest: Option<Utc>,
+    newest: Option<Utc>,
+    /// What those that wait take, in bytes.
+    bytes: u64,
+}
+
+impl Summary {
+    fn add(&mut self, listed: &Listed) {
+        match listed.state {
+            State::Doubtful => {
+                self.doubtful += 1;
+                return;
+            }
+            State::Untimed => self.untimed += 1,
+            State::Waits => {
+                self.oldest.get_or_insert(listed.entry.created_at);
+                self.newest = Some(listed.entry.created_at);
+            }
+        }
+        self.waiting += 1;
+        self.bytes += listed.bytes as u64;
+    }
+}
+
+/// The channels' names in the map, as far as there is one that can be read.
+struct Names(BTreeMap<ChannelId, String>);
+
+impl Names {
+    /// Those of a map that was named, or of the service's where there is a good one.
+    fn read(path: Option<&Path>) -> anyhow::Result<Self> {
+        let checked = match config::load(path.unwrap_or(Path::new(MAP))) {
+            Err(error) if path.is_some() => return Err(error).context("cannot read the map"),
+            checked => checked.ok(),
+        };
+        let channels = checked.map(|checked| checked.settings.channels).unwrap_or_default();
+        Ok(Self(channels.into_iter().map(|channel| (channel.id, channel.name)).collect()))
+    }
+
+    /// What people call a channel.
+    fn of(&self, id: ChannelId) -> String {
+        self.0.get(&id).map_or_else(|| format!("channel {id}"), |name| format!("{name} ({id})"))
+    }
+
+    /// The channel that somebody means: its number, or its name in the map.
+    fn find(&self, text: &str) -> anyhow::Result<ChannelId> {
+        let named = self.0.iter().find(|(_, name)| *name == text).map(|(id, _)| *id);
+        named
+            .or_else(|| text.parse().ok().map(ChannelId))
+            .with_context(|| format!("the map has no channel `{text}`: name one by its number on ThingSpeak"))
+    }
+}
+
+/// A number with its word: `1 entry`, `2 entries`.
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn entries(number: usize) -> String {
+    counted(number, "entry", "entries")
+}
+
+/// A reader that has seen enough, as with `| head`, is no fault.
+fn unless_closed(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
+        _ => Ok(()),
+    }
+}

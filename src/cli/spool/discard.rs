@@ -1,0 +1,121 @@
+//! `gatepost spool drop`.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use gatepost::hal::{Clock as _, SystemClock};
+use gatepost::spool::{Listed, State, Which, discard};
+use gatepost::time::{Utc, parse_duration};
+
+use super::{Place, Where, entries};
+
+/// Options of `spool drop`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The channel: its number, or its name in the map
+    #[arg(long, value_name = "CHANNEL")]
+    channel: String,
+
+    /// The doubtful entries, instead of those that wait
+    #[arg(long)]
+    doubtful: bool,
+
+    /// Only entries that are older than this ("3d"); one that has no time yet stays
+    #[arg(long, value_name = "AGE", value_parser = parse_duration)]
+    older_than: Option<Duration>,
+
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let place = args.place.open()?;
+    let channel = place.names.find(&args.channel)?;
+    let which = Which { channel, doubtful: args.doubtful, before: args.older_than.map(before).transpose()? };
+    hold(&place)?;
+    let name = place.names.of(channel);
+    let kind = if args.doubtful { "doubtful " } else { "" };
+    let Matching { count, oldest, newest } = matching(&place, &which);
+    if count == 0 {
+        println!("{name} has no {kind}entry to drop");
+        return Ok(());
+    }
+    let times = match (oldest, newest) {
+        (Some(oldest), Some(newest)) => format!(" (from {oldest} to {newest})"),
+        _ => String::new(),
+    };
+    if !args.yes && !confirmed(&format!("Drop {kind}{} of {name}{times} for good? [y/N] ", entries(count)))? {
+        println!("nothing was dropped");
+        return Ok(());
+    }
+    let discarded = discard(&place.runtime, &place.state, &which).context("not all could be dropped")?;
+    println!("dropped {kind}{} of {name}", entries(discarded.entries));
+    for (file, why) in &discarded.found.unreadable {
+        eprintln!("{file} cannot be read, and stays: {why}");
+    }
+    Ok(())
+}
+
+/// Keeps daemons away for the rest of this process.
+fn hold(place: &Place) -> anyhow::Result<()> {
+    match place.runtime.lock() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            bail!("a gatepost keeps its entries there now; stop it first: systemctl stop gatepost")
+        }
+        locked => locked.with_context(|| format!("cannot use {}", place.runtime.path().display())),
+    }
+}
+
+/// The time before which entries are older than this.
+fn before(age: Duration) -> anyhow::Result<Utc> {
+    let now = SystemClock.now().utc;
+    if !now.is_plausible() {
+        bail!(
+            "the clock of this machine says {now}, so that no entry's age is known: set it, or leave out --older-than"
+        );
+    }
+    Ok(now - age)
+}
+
+/// The entries that will go.
+#[derive(Default)]
+struct Matching {
+    count: usize,
+    oldest: Option<Utc>,
+    newest: Option<Utc>,
+}
+
+fn matching(place: &Place, which: &Which) -> Matching {
+    let mut matching = Matching::default();
+    let counted = place.survey(|Listed { entry, state, .. }: Listed| {
+        let is_timed = state != State::Untimed;
+        let is_old = which.before.is_none_or(|before| is_timed && entry.created_at < before);
+        if entry.channel == which.channel && (state == State::Doubtful) == which.doubtful && is_old {
+            matching.count += 1;
+            if is_timed {
+                matching.oldest.get_or_insert(entry.created_at);
+                matching.newest = Some(entry.created_at);
+            }
+        }
+        Ok::<_, std::convert::Infallible>(())
+    });
+    counted.unwrap_or_else(|never| match never {});
+    matching
+}
+
+/// Asks at the terminal.
+fn confirmed(question: &str) -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
+        bail!("nobody is there to be asked: say --yes");
+    }
+    print!("{question}");
+    io::stdout().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

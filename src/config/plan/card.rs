@@ -1,0 +1,174 @@
+//! What can be lost, what is kept of an outage, and what the card has to bear: in figures of the map at hand.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use humantime::format_duration;
+
+use super::columns::Columns;
+use super::{is_fed, load_of};
+use crate::batch::Publish;
+use crate::config::{Channel, Settings, license};
+use crate::entry::{Cell, Cells, Column, Draft, Form, Reduce};
+use crate::ledger;
+use crate::sensor::Kind;
+use crate::spool::{Durability, entry_size};
+use crate::time::Mono;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What a kill and a power cut cost, and how much of an outage is kept.
+pub(super) fn losses(settings: &Settings) -> String {
+    let mut text = String::new();
+    let mut table = Columns::new(["channel", "a power cut costs", "in an outage", "of an outage is kept", "then"]);
+    for channel in settings.channels.iter().filter(|channel| is_fed(channel, settings)) {
+        let wait = settings.spool.unwritten_for();
+        // The open slot, and with it what waits to be written; with a healthy link the entry before has its receipt by then.
+        let outage = channel.every + wait;
+        let healthy = outage.min(channel.every * 2);
+        table.row([
+            channel.name.clone(),
+            format!("up to {}", format_duration(healthy)),
+            format!("up to {}", format_duration(outage)),
+            kept(channel, settings),
+            beyond(channel, settings),
+        ]);
+    }
+    let table = table.finish();
+    if !table.is_empty() {
+        text.push_str("kill -9, or a crash of the daemon, costs one reading of each sensor at most");
+        let counters = settings.sensors.iter().filter(|sensor| matches!(sensor.kind, Kind::Counter(_)));
+        let counters: Vec<_> =
+            counters.map(|sensor| format!("{}, read every {}", sensor.name, format_duration(sensor.every))).collect();
+        if !counters.is_empty() {
+            let _ = write!(text, ";\nof a counter the pulses since its last read ({})", counters.join("; "));
+        }
+        text.push_str(".\n");
+        text.push_str(&table);
+    }
+    if settings.kept_size() > 0 {
+        let every = format_duration(ledger::TOTALS_EVERY);
+        let _ = writeln!(text, "Of totals and switch times a power cut costs up to {every}.");
+    }
+    text
+}
+
+/// How long an outage is kept, as far as its age or its size allows.
+fn kept(channel: &Channel, settings: &Settings) -> String {
+    let backlog = &channel.backlog;
+    let (updates, bytes) = (load_of(channel, settings).updates_a_slot, bytes_an_entry(channel, settings));
+    let by_age = entries_by_age(channel, settings);
+    let by_size = backlog.max_size / bytes;
+    let entries = by_age.min(by_size);
+    let lasts = if by_age <= by_size {
+        backlog.keep
+    } else {
+        // To the minute: the size of an entry is not known better.
+        let seconds = channel.every.as_secs() * by_size / u64::from(updates.max(1));
+        Duration::from_secs(seconds / 60 * 60)
+    };
+    let lasts = format_duration(lasts).to_string().replace("day", " day");
+    format!("{lasts} ({entries} entries, {})", size(entries * bytes))
+}
+
+/// What becomes of entries that are too old, or have no more room.
+fn beyond(channel: &Channel, settings: &Settings) -> String {
+    let backlog = &channel.backlog;
+    let dropped = "the oldest are dropped, and counted";
+    let Some(within) = backlog.thin.map(format_duration) else { return dropped.to_owned() };
+    let room = backlog.max_size / 4 * 3;
+    if !backlog.drains {
+        format!("neighbours within {within} are merged from the beginning; {dropped}")
+    } else if entries_by_age(channel, settings) * bytes_an_entry(channel, settings) > room {
+        format!("from {} on neighbours within {within} are merged; {dropped}", size(room))
+    } else {
+        format!("{dropped}; there is room for all, so that nothing is merged")
+    }
+}
+
+/// How many entries the channel makes until they are too old to be kept.
+fn entries_by_age(channel: &Channel, settings: &Settings) -> u64 {
+    let slots = channel.backlog.keep.as_secs() / channel.every.as_secs().max(1);
+    slots * u64::from(load_of(channel, settings).updates_a_slot)
+}
+
+/// What is written to the card, with and without a link.
+pub(super) fn wear(settings: &Settings) -> String {
+    let mut table = Columns::new(["channel", "bytes an entry", "entries a day", "bytes a day", "writes a day"]);
+    let is_hasty = settings.spool.durability == Durability::Always;
+    for channel in settings.channels.iter().filter(|channel| is_fed(channel, settings)) {
+        let (load, bytes) = (load_of(channel, settings), bytes_an_entry(channel, settings));
+        let entries = load.a_day();
+        let writes = entries.div_ceil(settings.spool.group_of(channel.every, load.updates_a_slot));
+        table.row([
+            channel.name.clone(),
+            bytes.to_string(),
+            entries.to_string(),
+            size(entries * bytes + writes * crate::spool::GROUP_SIZE),
+            writes.to_string(),
+        ]);
+    }
+    let table = table.finish();
+    let mut text = String::new();
+    if !table.is_empty() {
+        text.push_str(if is_hasty {
+            "Every entry is written at once (durability = \"always\"):\n"
+        } else {
+            "With a healthy link no entry is written: 0 bytes a day. In an outage:\n"
+        });
+        text.push_str(&table);
+    }
+    let page = settings.kept_size();
+    if page > 0 {
+        let writes = DAY.as_secs().div_ceil(ledger::TOTALS_EVERY.as_secs());
+        let bytes = size(ledger::bytes_per_day(page));
+        let _ =
+            writeln!(text, "Totals and switch times: at most {writes} writes a day, {bytes}, and one at each stop.");
+    }
+    if !text.is_empty() {
+        text.push_str("The file system adds its own to each write.\n");
+    }
+    text
+}
+
+/// What an entry of a channel takes in the log: the mean over those of a slot, with all values there and no status.
+fn bytes_an_entry(channel: &Channel, settings: &Settings) -> u64 {
+    let (mut together, mut entries) = (Cells::default(), Vec::new());
+    let cell = |every: Duration| {
+        let readings = channel.every.as_secs().checked_div(every.as_secs()).unwrap_or(1);
+        let count = u32::try_from(readings).unwrap_or(u32::MAX).max(1);
+        Some(Cell { value: 1.0, count, reduce: Reduce::Mean, decimals: Some(2) })
+    };
+    let mut add = |column: Column, publish: Publish, cell: Option<Cell>| match publish {
+        Publish::Field => {
+            let mut alone = Cells::default();
+            alone[column.index()] = cell;
+            entries.push((alone, Form::Field));
+        }
+        Publish::Slot | Publish::OnChange => together[column.index()] = cell,
+    };
+    for sensor in &settings.sensors {
+        for route in sensor.routes.iter().filter(|route| settings.channels[route.channel].id == channel.id) {
+            add(route.column, route.publish, cell(sensor.every));
+        }
+    }
+    for (_, column) in settings.outputs.iter().filter_map(|output| output.report).filter(|(id, _)| *id == channel.id) {
+        add(column, license::REPORT, cell(channel.every));
+    }
+    if together.iter().any(Option::is_some) {
+        entries.push((together, Form::Feed));
+    }
+    let count = entries.len() as u64;
+    // After a month of running, which is when such numbers have grown to their usual length.
+    let end = Mono::new(DAY * 30);
+    let drafts = entries.into_iter().map(|(cells, form)| Draft { channel: channel.id, end, cells, status: None, form });
+    drafts.map(|draft| entry_size(draft) as u64).sum::<u64>().div_ceil(count.max(1)).max(1)
+}
+
+fn size(bytes: u64) -> String {
+    match bytes.div_ceil(1 << 10) {
+        0..=1 => format!("{bytes} bytes"),
+        kibibytes @ ..1024 => format!("{kibibytes} KiB"),
+        kibibytes => format!("{} MiB", kibibytes.div_ceil(1 << 10)),
+    }
+}

@@ -1,0 +1,208 @@
+//! Entries that a person wants to be rid of are taken out of both directories. No daemon may be running.
+//!
+//! **Order.** The runtime directory's log goes first, then the card's segments, the oldest first: an entry may be in both,
+//! and what is gone from the card must not come back from the runtime directory. Each file is replaced or cut as a whole,
+//! so that a crash in between leaves some entries dropped and the others as they were; dropping again takes the rest.
+//!
+//! **Keys.** What stays in a segment may speak of entries that are gone, and a new entry must not get the key of one that a
+//! note calls settled. So a segment that is written anew says which keys were used, and only the oldest segments are removed, as the
+//! daemon itself removes them.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use crate::entry::ChannelId;
+use crate::spool::Key;
+use crate::spool::disk::queue::Queue;
+use crate::spool::disk::recovery::{Found, recover};
+use crate::spool::disk::segment::{self, Segment, told_in};
+use crate::spool::disk::{fast, survey};
+use crate::spool::note::{self, Kept, Note, Time};
+use crate::spool::storage::Storage;
+use crate::time::{BootId, Utc};
+
+/// Which entries are to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Which {
+    /// Those of this channel.
+    pub channel: ChannelId,
+    /// Those that were set aside as doubtful, instead of those that wait.
+    pub doubtful: bool,
+    /// Only those with a time before this one. An entry that waits for its time stays then.
+    pub before: Option<Utc>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discarded {
+    /// Entries that are gone.
+    pub entries: usize,
+    /// What was met on the way, and mended as at a start.
+    pub found: Found,
+}
+
+/// Why not all could be dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscardError {
+    /// The disk refused. What was dropped before stays so; dropping again takes the rest.
+    #[error("{file}: {error} ({entries} entries were dropped before)")]
+    Disk {
+        /// The file that could not be read or written.
+        file: String,
+        /// Entries that are gone for good.
+        entries: usize,
+        /// The system's words.
+        error: io::Error,
+    },
+}
+
+/// Drops entries. When this returns, a power cut does not bring them back.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn discard(fast: &dyn Storage, card: &dyn Storage, which: &Which) -> Result<Discarded, DiscardError> {
+    let mut recovered = recover(BootId::default(), fast, card, true);
+    let mut discarded = Discarded { entries: 0, found: recovered.found };
+    let Some(queue) = recovered.queues.remove(&which.channel) else { return Ok(discarded) };
+    if which.doubtful {
+        drop_doubtful(&queue, fast, card, which, &mut discarded)?;
+    } else {
+        drop_waiting(&queue, fast, card, which, &mut discarded)?;
+    }
+    Ok(discarded)
+}
+
+fn drop_waiting(
+    queue: &Queue,
+    fast: &dyn Storage,
+    card: &dyn Storage,
+    which: &Which,
+    discarded: &mut Discarded,
+) -> Result<(), DiscardError> {
+    let goes = |kept: &Kept, boot: BootId| {
+        let Some(before) = which.before else { return true };
+        let known = match (queue.restamped.get(&kept.key), kept.time) {
+            (Some(at), _) => Some(*at),
+            (None, Time::Known(at)) => Some(at),
+            (None, Time::Claimed(_)) => queue.began_of(boot).map(|began| began.time_of(kept.draft.end)),
+        };
+        known.is_some_and(|at| at < before)
+    };
+    let is_of_channel = |kept: &Kept| kept.draft.channel == which.channel;
+    rewrite_fast(fast, discarded, |boot, note| match note {
+        Note::Entry(kept) => !(is_of_channel(kept) && goes(kept, boot)),
+        _ => true,
+    })?;
+    // The log told of some that are on the card too, or that have left already: those in memory alone are counted here.
+    discarded.entries += queue.held.values().filter(|held| goes(&held.kept, held.boot)).count();
+    let mut is_oldest = true;
+    for segment in &queue.segments {
+        is_oldest &= drop_from(segment, queue, card, &goes, is_oldest, discarded)?;
+    }
+    Ok(())
+}
+
+/// Drops entries of a segment. Returns whether the segment is gone, since nothing waits in it.
+fn drop_from(
+    segment: &Segment,
+    queue: &Queue,
+    card: &dyn Storage,
+    goes: &impl Fn(&Kept, BootId) -> bool,
+    is_oldest: bool,
+    discarded: &mut Discarded,
+) -> Result<bool, DiscardError> {
+    let file = segment.file.as_str();
+    let refused = |error| DiscardError::Disk { file: file.to_owned(), entries: discarded.entries, error };
+    let notes = note::read(&card.read(file).map_err(refused)?).notes;
+    let is_dropped = |boot: BootId, note: &Note| match note {
+        Note::Entry(kept) => queue.left.contains(&kept.key) || goes(kept, boot),
+        _ => false,
+    };
+    let waiting = |(_, note): &&(BootId, Note)| match note {
+        Note::Entry(kept) => !queue.left.contains(&kept.key),
+        _ => false,
+    };
+    let before = notes.iter().filter(waiting).count();
+    let last =
+        notes.iter().filter_map(|(_, note)| if let Note::Entry(kept) = note { Some(kept.key) } else { None }).max();
+    let mut stay: Vec<_> = notes.into_iter().filter(|(boot, note)| !is_dropped(*boot, note)).collect();
+    let after = stay.iter().filter(waiting).count();
+    let is_gone = after == 0 && is_oldest;
+    if is_gone {
+        // To cut a file needs no room, and is durable; that its name is gone may be forgotten in a power cut.
+        card.truncate(file, 0).and_then(|()| card.remove(file)).map_err(refused)?;
+    } else if after < before {
+        let used = last.map(|last| (BootId::default(), Note::Next(Key(last.0 + 1))));
+        stay.splice(0..0, used);
+        card.replace(file, &told_in(stay), true).map_err(refused)?;
+    }
+    discarded.entries += before - after;
+    Ok(is_gone)
+}
+
+fn drop_doubtful(
+    queue: &Queue,
+    fast: &dyn Storage,
+    card: &dyn Storage,
+    which: &Which,
+    discarded: &mut Discarded,
+) -> Result<(), DiscardError> {
+    let goes = |kept: &Kept| match (which.before, kept.time) {
+        (None, _) => true,
+        (Some(before), Time::Known(at)) => at < before,
+        (Some(_), Time::Claimed(_)) => false,
+    };
+    let doubtful = survey::doubtful(which.channel, queue, card);
+    let gone: BTreeSet<Key> = doubtful.values().filter(|kept| goes(kept)).map(|kept| kept.key).collect();
+    let is_dropped = |note: &Note| match note {
+        Note::Aside(kept) => kept.draft.channel == which.channel && gone.contains(&kept.key),
+        _ => false,
+    };
+    rewrite_fast(fast, discarded, |_, note| !is_dropped(note))?;
+    let file = segment::doubtful(which.channel);
+    let refused = |error| DiscardError::Disk { file: file.clone(), entries: 0, error };
+    let bytes = match card.read(&file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        read => Some(read.map_err(refused)?),
+    };
+    if let Some(bytes) = bytes {
+        let stay: Vec<_> = note::read(&bytes).notes.into_iter().filter(|(_, note)| !is_dropped(note)).collect();
+        if stay.iter().any(|(_, note)| matches!(note, Note::Aside(_))) {
+            card.replace(&file, &told_in(stay), true).map_err(refused)?;
+        } else {
+            card.truncate(&file, 0).and_then(|()| card.remove(&file)).map_err(refused)?;
+        }
+    }
+    discarded.entries = gone.len();
+    Ok(())
+}
+
+/// Writes the runtime directory's log anew with the notes that stay, where some do not.
+fn rewrite_fast(
+    fast: &dyn Storage,
+    discarded: &Discarded,
+    stays: impl Fn(BootId, &Note) -> bool,
+) -> Result<(), DiscardError> {
+    let refused = |error| DiscardError::Disk { file: fast::FILE.to_owned(), entries: discarded.entries, error };
+    let bytes = match fast.read(fast::FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(refused)?,
+    };
+    let mut notes = note::read(&bytes).notes;
+    let (before, next) = (notes.len(), notes.iter().filter_map(|(_, note)| used(note)).max());
+    notes.retain(|(boot, note)| stays(*boot, note));
+    if notes.len() == before {
+        return Ok(());
+    }
+    // The keys of what is gone stay used: the log may call some of them settled.
+    notes.extend(next.map(|next| (BootId::default(), Note::Next(next))));
+    fast.replace(fast::FILE, &told_in(notes), false).map_err(refused)
+}
+
+/// The first key that is free behind an entry.
+fn used(note: &Note) -> Option<Key> {
+    match note {
+        Note::Entry(kept) => Some(Key(kept.key.0 + 1)),
+        _ => None,
+    }
+}

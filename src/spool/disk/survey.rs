@@ -1,0 +1,119 @@
+//! A look at both directories for people: nothing is changed, and a daemon may be running.
+//!
+//! What a running daemon does meanwhile may be seen half: an entry that has just had its receipt may still be shown, and a
+//! record that is just being written looks torn. None is shown twice.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use crate::entry::{ChannelId, Entry};
+use crate::spool::Key;
+use crate::spool::disk::queue::Queue;
+use crate::spool::disk::recovery::{Found, recover};
+use crate::spool::disk::segment;
+use crate::spool::note::{self, Kept, Note, Time};
+use crate::spool::storage::Storage;
+use crate::time::BootId;
+
+/// An entry as `gatepost spool list` shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Its place.
+    pub key: Key,
+    /// The entry. Where its time is not known, that is the time that the clock claimed.
+    pub entry: Entry,
+    /// What it waits for.
+    pub state: State,
+    /// What it takes in a log, in bytes.
+    pub bytes: usize,
+}
+
+/// What an entry waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its receipt.
+    Waits,
+    /// The clock, and then its receipt.
+    Untimed,
+    /// Nothing: it was sent several times without an echo.
+    Doubtful,
+}
+
+/// Shows all entries that wait or are doubtful to `visit`, channel by channel, the oldest first, and of each channel the
+/// doubtful ones last. One file at a time is in memory, so that a long backlog can be looked at on a small machine.
+///
+/// # Errors
+/// The first error of `visit`, which ends the survey. What cannot be read is no error: [`Found`] tells of it.
+pub fn survey<E>(
+    fast: &dyn Storage,
+    card: &dyn Storage,
+    mut visit: impl FnMut(Listed) -> Result<(), E>,
+) -> Result<Found, E> {
+    let recovered = recover(BootId::default(), fast, card, false);
+    for (id, queue) in &recovered.queues {
+        waiting(queue, card, &mut visit)?;
+        for kept in doubtful(*id, queue, card).into_values() {
+            visit(Listed { key: kept.key, bytes: kept.size(), entry: kept.claimed(), state: State::Doubtful })?;
+        }
+    }
+    Ok(recovered.found)
+}
+
+fn waiting<E>(queue: &Queue, card: &dyn Storage, visit: &mut impl FnMut(Listed) -> Result<(), E>) -> Result<(), E> {
+    // A daemon may have written more to the last segment since it was first read.
+    let mut shown = Key(0);
+    let mut show = |entries: BTreeMap<Key, (BootId, Kept)>| {
+        for (key, (boot, mut kept)) in entries {
+            if key <= shown {
+                continue;
+            }
+            shown = key;
+            let bytes = kept.size();
+            if let Some(at) = queue.restamped.get(&key) {
+                kept.time = Time::Known(*at);
+            }
+            let timed = kept.entry(queue.began_of(boot));
+            let state = if timed.is_some() { State::Waits } else { State::Untimed };
+            visit(Listed { key, entry: timed.unwrap_or_else(|| kept.claimed()), state, bytes })?;
+        }
+        Ok(())
+    };
+    let held = |after: Key, to: Key| {
+        let held = queue.held.range((Bound::Excluded(after), Bound::Included(to)));
+        held.map(|(key, held)| (*key, (held.boot, held.kept.clone())))
+    };
+    let mut before = Key(0);
+    for segment in &queue.segments {
+        let bytes = card.read(&segment.file).unwrap_or_default();
+        let read = segment::entries(&bytes, Key(0)).filter(|(_, kept)| !queue.left.contains(&kept.key));
+        let mut entries: BTreeMap<_, _> = read.map(|(boot, kept)| (kept.key, (boot, kept))).collect();
+        // An entry whose own segment is gone is in memory alone, and has its place in the order.
+        entries.extend(held(before, segment.last.max(before)));
+        before = before.max(segment.last);
+        show(entries)?;
+    }
+    show(held(before, Key(u64::MAX)).collect())
+}
+
+/// A channel's doubtful entries, on the card and on their way there.
+pub(super) fn doubtful(id: ChannelId, queue: &Queue, card: &dyn Storage) -> BTreeMap<Key, Kept> {
+    let on_card = card.read(&segment::doubtful(id)).unwrap_or_default();
+    let asides = note::read(&on_card).notes.into_iter().chain(queue.aside.iter().cloned());
+    let mut doubtful = BTreeMap::new();
+    for (_, note) in asides {
+        match note {
+            Note::Aside(kept) => _ = doubtful.insert(kept.key, kept),
+            Note::Settled(key) => _ = doubtful.remove(&key),
+            _ => {}
+        }
+    }
+    doubtful
+}
+
+impl Kept {
+    /// The entry with the time that it has, or else the one that the clock claimed.
+    fn claimed(self) -> Entry {
+        let (Time::Known(at) | Time::Claimed(at)) = self.time;
+        self.draft.stamped(at)
+    }
+}

@@ -1,0 +1,158 @@
+//! Entries that a person drops stay dropped, and no other does.
+
+use std::io::ErrorKind;
+
+use super::*;
+use crate::spool::disk::{DiscardError, Which, discard};
+use crate::spool::storage::Storage;
+
+const ALL: Which = Which { channel: CHANNEL, doubtful: false, before: None };
+
+/// A machine that stopped with a long backlog of two channels: the most on the card, the newest in memory alone.
+fn backlog() -> Machine {
+    let mut machine = Machine::new();
+    for second in (20..=40_000).step_by(20) {
+        machine.push(second);
+        machine.push_to(OTHER, second);
+        machine.pump();
+    }
+    assert!(machine.spool.queues[&CHANNEL].segments.len() > 1);
+    machine
+}
+
+fn seconds(machine: &Machine, channel: ChannelId, state: State) -> Vec<i64> {
+    let (listed, _) = all(&machine.fast, &machine.card);
+    let listed = listed.into_iter().filter(|one| one.entry.channel == channel && one.state == state);
+    listed.map(|one| one.entry.created_at.seconds() - EIGHT).collect()
+}
+
+#[test]
+fn waiting_entries_of_a_channel_are_dropped_for_good_and_the_others_stay() {
+    let machine = backlog();
+    let others = seconds(&machine, OTHER, State::Waits);
+    let discarded = discard(&machine.fast, &machine.card, &ALL).expect("the disks work");
+    assert_eq!(discarded.entries, 2000);
+    assert_eq!((seconds(&machine, CHANNEL, State::Waits), seconds(&machine, OTHER, State::Waits)), (vec![], others));
+    let names = machine.card.list().expect("listed");
+    assert!(names.iter().all(|name| name.starts_with("8-")), "{names:?}");
+    let mut cut = backlog();
+    discard(&cut.fast, &cut.card, &ALL).expect("the disks work");
+    cut.cut_power(0);
+    assert_eq!(cut.spool.waiting(CHANNEL), 0);
+    assert!(cut.spool.waiting(OTHER) > 1990);
+}
+
+#[test]
+fn older_entries_go_and_newer_stay_in_order() {
+    let mut machine = backlog();
+    let before = Utc::from_seconds(EIGHT + 30_000);
+    let discarded = discard(&machine.fast, &machine.card, &Which { before: Some(before), ..ALL }).expect("dropped");
+    assert_eq!(discarded.entries, 1499, "those from 20 to 29980");
+    let expected: Vec<i64> = (30_000..=40_000).step_by(20).collect();
+    assert_eq!(seconds(&machine, CHANNEL, State::Waits), expected);
+    machine.kill();
+    assert_eq!(machine.spool.waiting(CHANNEL), expected.len());
+    assert_eq!(machine.drain(), expected);
+}
+
+#[test]
+fn entries_that_come_afterwards_are_not_mistaken_for_those_that_left() {
+    for cut in [false, true] {
+        let mut machine = backlog();
+        // Some leave on a receipt, so that the card calls them settled.
+        for _ in 0..100 {
+            let key = machine.spool.oldest(CHANNEL).expect("2000 wait").key;
+            machine.spool.take(key);
+            machine.spool.confirm(key);
+            machine.pass(16);
+            machine.pump();
+        }
+        machine.spool.stop();
+        machine.pump();
+        let before = Utc::from_seconds(EIGHT + 39_990);
+        discard(&machine.fast, &machine.card, &Which { before: Some(before), ..ALL }).expect("dropped");
+        discard(&machine.fast, &machine.card, &Which { channel: OTHER, ..ALL }).expect("dropped");
+        if cut {
+            machine.cut_power(0);
+        } else {
+            machine.kill();
+        }
+        machine.now = at(50_000);
+        machine.spool.synchronised(machine.now);
+        let pushed: Vec<i64> = (50_020..=56_000).step_by(20).collect();
+        for second in &pushed {
+            machine.push(u64::try_from(*second).expect("after the boot"));
+            machine.pump();
+        }
+        machine.spool.stop();
+        machine.pump();
+        machine.kill();
+        let expected: Vec<i64> = [40_000].into_iter().chain(pushed).collect();
+        assert_eq!(machine.drain(), expected, "power was cut: {cut}");
+    }
+}
+
+#[test]
+fn entries_without_a_time_stay_where_an_age_is_asked_for() {
+    let mut machine = Machine::new();
+    machine.cut_power(0);
+    machine.now = Now { mono: at(0).mono, utc: Utc::from_seconds(0) };
+    for second in [20, 40] {
+        assert_eq!(machine.push(second), None);
+    }
+    let before = Some(Utc::from_seconds(EIGHT + 86_400));
+    assert_eq!(discard(&machine.fast, &machine.card, &Which { before, ..ALL }).expect("no fault").entries, 0);
+    assert_eq!(discard(&machine.fast, &machine.card, &ALL).expect("dropped").entries, 2);
+    machine.kill();
+    assert_eq!(machine.spool.waiting(CHANNEL), 0);
+}
+
+#[test]
+fn doubtful_entries_are_dropped_apart_from_those_that_wait() {
+    for is_written in [false, true] {
+        let mut machine = Machine::new();
+        for second in [20, 40, 60] {
+            machine.push(second);
+        }
+        for _ in 0..2 {
+            let key = machine.spool.oldest(CHANNEL).expect("three wait").key;
+            machine.spool.take(key);
+            machine.spool.set_aside(key);
+        }
+        if is_written {
+            machine.pass(31);
+            machine.pump();
+        }
+        let which = Which { doubtful: true, before: Some(Utc::from_seconds(EIGHT + 30)), ..ALL };
+        assert_eq!(discard(&machine.fast, &machine.card, &which).expect("dropped").entries, 1);
+        assert_eq!(seconds(&machine, CHANNEL, State::Doubtful), [40]);
+        let which = Which { doubtful: true, ..ALL };
+        assert_eq!(discard(&machine.fast, &machine.card, &which).expect("dropped").entries, 1);
+        assert_eq!(discard(&machine.fast, &machine.card, &which).expect("nothing to do").entries, 0);
+        machine.kill();
+        assert_eq!(seconds(&machine, CHANNEL, State::Doubtful), Vec::<i64>::new());
+        assert_eq!(seconds(&machine, CHANNEL, State::Waits), [60]);
+    }
+}
+
+#[test]
+fn disk_that_fails_on_the_way_keeps_what_was_not_dropped_and_the_next_try_takes_it() {
+    let machine = backlog();
+    let whole = seconds(&machine, CHANNEL, State::Waits);
+    machine.card.break_with(Some(ErrorKind::ReadOnlyFilesystem));
+    let refused = discard(&machine.fast, &machine.card, &ALL);
+    let Err(DiscardError::Disk { entries, .. }) = refused else { panic!("the card takes nothing: {refused:?}") };
+    let left = seconds(&machine, CHANNEL, State::Waits);
+    assert_eq!(left.len() + entries, whole.len(), "what is said to be gone is gone");
+    assert!(whole.starts_with(&left));
+    machine.card.break_with(None);
+    assert_eq!(discard(&machine.fast, &machine.card, &ALL).expect("it works again").entries, left.len());
+    assert_eq!(seconds(&machine, CHANNEL, State::Waits), Vec::<i64>::new());
+}
+
+#[test]
+fn card_that_is_full_still_lets_a_whole_backlog_be_dropped() {
+    let machine = backlog();
+    machine.card.limit(Some(0));
+    assert_eq!(discard(&machine.fast, &machine.card, &ALL).expect("cutting needs no room").entries, 2000);
+}

@@ -1,0 +1,80 @@
+//! What people are shown of the spool while a daemon may be at work.
+
+use super::*;
+use crate::spool::storage::Storage;
+use crate::spool::{GROUP_SIZE, entry_size};
+
+#[test]
+fn entries_are_shown_once_and_in_order_while_the_daemon_moves_them_to_the_card() {
+    let mut machine = Machine::new();
+    for second in (20..=20_000).step_by(20) {
+        machine.push(second);
+        machine.pump();
+        if second % 1000 == 0 {
+            let (listed, found) = all(&machine.fast, &machine.card);
+            let seconds: Vec<i64> = listed.iter().map(|one| one.entry.created_at.seconds() - EIGHT).collect();
+            assert_eq!(seconds, (20..=i64::try_from(second).expect("small")).step_by(20).collect::<Vec<_>>());
+            assert_eq!(found, Found { waiting: found.waiting.clone(), ..Found::default() });
+        }
+    }
+}
+
+#[test]
+fn survey_ends_at_the_first_error_of_who_looks() {
+    let mut machine = Machine::new();
+    for second in [20, 40, 60] {
+        machine.push(second);
+    }
+    let mut seen = 0;
+    let ended = survey(&machine.fast, &machine.card, |_| {
+        seen += 1;
+        if seen == 2 { Err("enough") } else { Ok(()) }
+    });
+    assert_eq!((ended, seen), (Err("enough"), 2));
+}
+
+#[test]
+fn size_of_an_entry_is_what_the_log_grows_by() {
+    let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
+    let size_of_card = |machine: &Machine| {
+        let names = machine.card.list().expect("listed");
+        names.iter().map(|name| machine.card.read(name).expect("there").len()).sum::<usize>()
+    };
+    machine.push(20);
+    machine.pump();
+    let before = size_of_card(&machine);
+    machine.push(40);
+    machine.pump();
+    let (listed, _) = all(&machine.fast, &machine.card);
+    assert_eq!(size_of_card(&machine) - before, listed[1].bytes + usize::try_from(GROUP_SIZE).expect("small"));
+}
+
+#[test]
+fn day_of_an_outage_costs_the_card_what_is_said_beforehand() {
+    let every = Duration::from_secs(20);
+    for (policy, factor) in [
+        (Policy::default(), 2),
+        (Policy { group_every: Duration::from_secs(600), ..Policy::default() }, 31),
+        (Policy { group_every: Duration::from_secs(3600), ..Policy::default() }, 32),
+        (Policy { group_entries: 1, ..Policy::default() }, 1),
+        (Policy { durability: Durability::Always, ..Policy::default() }, 1),
+    ] {
+        assert_eq!(policy.group_of(every, 1), factor);
+        let mut machine = Machine::with(policy, Backlog::default());
+        for second in (20..=86_400).step_by(20) {
+            machine.push(second);
+            machine.pump();
+            // Somebody is awake when it is due.
+            for _ in 0..3 {
+                machine.pass(5);
+                machine.pump();
+            }
+        }
+        let (bytes, writes) = machine.card.cost();
+        let expected = 4320 / factor;
+        assert!(expected - expected.min(5) <= writes && writes <= expected + 1, "{writes} writes, not {expected}");
+        let said = 4320 * entry_size(draft(CHANNEL, 86_400)) as u64 + expected * GROUP_SIZE;
+        assert!(said * 9 / 10 < bytes && bytes < said * 21 / 20, "{bytes} bytes, not {said}");
+        assert!(policy.unwritten_for() <= Duration::from_secs(3660));
+    }
+}
