@@ -107,7 +107,9 @@ impl Reading<'_> {
                     told.waiting.insert(kept.key, (Held { kept, boot, taken: false, on_card: false }, channel));
                 }
                 Note::Settled(key) => {
-                    told.waiting.remove(&key);
+                    if told.waiting.remove(&key).is_none() {
+                        settle_aside(queues, boot, key);
+                    }
                     told.settled.insert(key);
                 }
                 Note::Aside(kept) => {
@@ -271,6 +273,15 @@ impl Reading<'_> {
 
 fn queue_of(queues: &mut BTreeMap<ChannelId, Queue>, channel: ChannelId) -> &mut Queue {
     queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()))
+}
+
+/// A late receipt of a doubtful entry, of which the card may have been told or not.
+fn settle_aside(queues: &mut BTreeMap<ChannelId, Queue>, boot: BootId, key: Key) {
+    let has_it =
+        |queue: &&mut Queue| queue.aside.iter().any(|(_, note)| matches!(note, Note::Aside(kept) if kept.key == key));
+    if let Some(queue) = queues.values_mut().find(has_it) {
+        queue.aside.push((boot, Note::Settled(key)));
+    }
 }
 
 fn know(queue: &mut Queue, boot: BootId, began: Began) {
