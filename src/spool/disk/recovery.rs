@@ -119,13 +119,10 @@ impl Reading<'_> {
                 }
                 Note::Settled(key) => {
                     self.use_up(key);
-                    told.waiting.remove(&key);
-                    told.settled.insert(key);
-                    // A doubtful one whose echo came late: the card may have it among the doubtful.
-                    let of_doubtful = queues.values_mut().find(|queue| aside_of(queue, key));
-                    if let Some(queue) = of_doubtful {
-                        queue.aside.push((boot, Note::Settled(key)));
+                    if told.waiting.remove(&key).is_none() {
+                        settle_aside(queues, boot, key);
                     }
+                    told.settled.insert(key);
                 }
                 Note::Aside(kept) => {
                     self.use_up(kept.key);
@@ -342,9 +339,13 @@ fn holder(queues: &mut BTreeMap<ChannelId, Queue>, key: Key) -> Option<&mut Queu
     queues.values_mut().find(|queue| queue.segments.iter().any(|segment| segment.holds(key)))
 }
 
-/// Whether an entry was set aside.
-fn aside_of(queue: &Queue, key: Key) -> bool {
-    queue.aside.iter().any(|(_, note)| matches!(note, Note::Aside(kept) if kept.key == key))
+/// A late receipt of a doubtful entry, of which the card may have been told or not.
+fn settle_aside(queues: &mut BTreeMap<ChannelId, Queue>, boot: BootId, key: Key) {
+    let has_it =
+        |queue: &&mut Queue| queue.aside.iter().any(|(_, note)| matches!(note, Note::Aside(kept) if kept.key == key));
+    if let Some(queue) = queues.values_mut().find(has_it) {
+        queue.aside.push((boot, Note::Settled(key)));
+    }
 }
 
 fn know(queue: &mut Queue, boot: BootId, began: Began) {

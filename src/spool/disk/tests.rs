@@ -348,6 +348,29 @@ fn doubtful_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
 }
 
 #[test]
+fn late_receipt_of_a_doubtful_entry_survives_a_kill() {
+    for is_written in [false, true] {
+        let mut machine = Machine::new();
+        machine.push(20);
+        let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
+        machine.spool.take(key);
+        machine.spool.set_aside(key);
+        if is_written {
+            machine.pass(31);
+            machine.pump();
+        }
+        machine.spool.confirm(key);
+        for _ in 0..2 {
+            machine.kill();
+            machine.pass(31);
+            machine.pump();
+            let (listed, _) = all(&machine.fast, &machine.card);
+            assert_eq!(listed, [], "the card was told: {is_written}");
+        }
+    }
+}
+
+#[test]
 fn backlog_that_would_never_drain_is_thinned_on_the_card() {
     let backlog = Backlog { thin: Some(Duration::from_secs(300)), drains: false, ..Backlog::default() };
     let mut machine = Machine::with(Policy::default(), backlog);

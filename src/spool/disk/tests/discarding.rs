@@ -1,6 +1,7 @@
 //! Entries that a person drops stay dropped, and no other does.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::spool::disk::{DiscardError, Which, discard};
@@ -155,4 +156,85 @@ fn card_that_is_full_still_lets_a_whole_backlog_be_dropped() {
     let machine = backlog();
     machine.card.limit(Some(0));
     assert_eq!(discard(&machine.fast, &machine.card, &ALL).expect("cutting needs no room").entries, 2000);
+}
+
+/// A disk that takes so many changes and no more: what a crash at that point leaves.
+struct Crashing<'a> {
+    disk: &'a Faulty,
+    left: &'a AtomicUsize,
+}
+
+impl Crashing<'_> {
+    fn step(&self) -> io::Result<()> {
+        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(|_| ()).map_err(|_| ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Storage for Crashing<'_> {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.disk.read(name)
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.step().and_then(|()| self.disk.append(name, bytes))
+    }
+
+    fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
+        self.step().and_then(|()| self.disk.extend(name, whole, bytes))
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
+        self.step().and_then(|()| self.disk.replace(name, bytes, durable))
+    }
+
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
+        self.step().and_then(|()| self.disk.truncate(name, length))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.step().and_then(|()| self.disk.remove(name))
+    }
+}
+
+#[test]
+fn crash_at_any_step_leaves_every_entry_either_dropped_or_as_it_was() {
+    let whole = backlog();
+    let all_of_them = seconds(&whole, CHANNEL, State::Waits);
+    let others = seconds(&whole, OTHER, State::Waits);
+    for before in [None, Some(Utc::from_seconds(EIGHT + 30_000))] {
+        let mut steps = 0;
+        loop {
+            let (fast, card, left) = (whole.fast.after_kill(), whole.card.after_kill(), AtomicUsize::new(steps));
+            let crashing = |disk| Crashing { disk, left: &left };
+            let done = discard(&crashing(&fast), &crashing(&card), &Which { before, ..ALL });
+            let (mut killed, mut cut) = (Machine::new(), Machine::new());
+            (killed.fast, killed.card) = (fast.clone(), card.clone());
+            killed.kill();
+            (cut.fast, cut.card) = (fast, card);
+            cut.cut_power(0);
+            for machine in [killed, cut] {
+                let left = seconds(&machine, CHANNEL, State::Waits);
+                assert!(left.is_sorted() && left.iter().all(|at| all_of_them.contains(at)), "{steps} steps");
+                let stays = |at: &&i64| before.is_some_and(|before| **at >= before.seconds() - EIGHT);
+                // The power cut costs what was in memory alone, whatever is dropped.
+                let kept: Vec<_> = all_of_them.iter().filter(stays).take_while(|at| **at <= 39_900).collect();
+                assert!(kept.iter().all(|at| left.contains(at)), "{steps} steps: one is gone that was to stay");
+                assert!(seconds(&machine, OTHER, State::Waits).len() + 10 > others.len(), "{steps} steps");
+                if done.is_ok() {
+                    let limit = before.map_or(i64::MAX, |before| before.seconds() - EIGHT);
+                    assert!(left.iter().all(|at| *at >= limit), "what is dropped does not come back");
+                }
+            }
+            if done.is_ok() {
+                break;
+            }
+            steps += 1;
+        }
+        assert!(steps > 3, "{steps} steps");
+    }
 }
