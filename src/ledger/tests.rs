@@ -301,7 +301,7 @@ impl Storage for Forbidden {
         Err(ErrorKind::PermissionDenied.into())
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
         self.0.append(name, bytes)
     }
 

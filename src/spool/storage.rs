@@ -26,12 +26,12 @@ pub trait Storage: Send + Sync {
     /// When it is not there or cannot be read.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
 
-    /// Adds to the end of a file; makes it, and the folder, where they are missing. After an error a part may have been
-    /// written.
+    /// Adds to the end of a file; makes it, and the folder, where they are missing. Returns how long the file is now: shorter
+    /// than expected where somebody took it away. After an error a part may have been written.
     ///
     /// # Errors
     /// When not everything could be written.
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64>;
 
     /// Adds to a file behind its first `whole` bytes, and returns when a power cut would not undo that. With `whole` 0 the file is
     /// made, and the folder. What stands behind, from a try that failed, is cut off.
@@ -168,8 +168,10 @@ impl Storage for Folder {
         fs::read(self.path.join(name))
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.open(name, private(OpenOptions::new().append(true).create(true)))?.write_all(bytes)
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
+        let mut file = self.open(name, private(OpenOptions::new().append(true).create(true)))?;
+        file.write_all(bytes)?;
+        Ok(file.metadata()?.len())
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
@@ -227,8 +229,8 @@ mod tests {
         let folder = Folder::new(parent.path().join("a/b"));
         assert_eq!(folder.list().expect("nothing is no error"), Vec::<String>::new());
         for _ in 0..2 {
-            folder.append("log", b"one").expect("written");
-            folder.append("log", b"two").expect("written");
+            assert_eq!(folder.append("log", b"one").expect("written"), 3);
+            assert_eq!(folder.append("log", b"two").expect("written"), 6);
             assert_eq!(folder.read("log").expect("there"), b"onetwo");
             fs::remove_dir_all(folder.path()).expect("gone");
         }

@@ -37,7 +37,8 @@ impl FastLog {
         Self { storage, bytes: 0, base: 0, boot: BootId::default(), stale: true, failed_at: None, trouble: false }
     }
 
-    /// Adds notes. After an error the log wants to be written anew.
+    /// Adds notes. After an error the log wants to be written anew, and where it turns out that somebody took away what it
+    /// said before.
     pub(super) fn add(&mut self, boot: BootId, notes: &[Note]) -> io::Result<()> {
         let mut bytes = Vec::new();
         if boot != self.boot {
@@ -46,9 +47,10 @@ impl FastLog {
         for note in notes {
             note.append(&mut bytes);
         }
-        self.storage.append(FILE, &bytes).inspect_err(|_| self.stale = true)?;
+        let length = self.storage.append(FILE, &bytes).inspect_err(|_| self.stale = true)?;
         self.boot = boot;
         self.bytes += bytes.len() as u64;
+        self.stale = length != self.bytes;
         Ok(())
     }
 

@@ -218,9 +218,12 @@ impl DiskSpool {
         result.unwrap_or(true)
     }
 
+    /// Trouble is over when everything that is due was written: on a full card now and then a little fits.
     fn tell_card(&mut self, now: Mono, failed: Option<&io::Error>) {
         self.card.write_at = failed.map(|_| now + RETRY);
-        if std::mem::replace(&mut self.card.trouble, failed.is_some()) != failed.is_some() {
+        let is_behind = self.queues.values().any(|queue| self.write_due(queue).is_some_and(|due| due <= now));
+        let trouble = failed.is_some() || (self.card.trouble && is_behind);
+        if std::mem::replace(&mut self.card.trouble, trouble) != trouble {
             self.told.push(Tell::State(failed.map(ToString::to_string)));
         }
     }

@@ -112,13 +112,15 @@ impl Storage for Faulty {
         disk.files.get(name).map(|file| file.bytes.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
         let mut disk = self.disk();
         disk.usable()?;
         let fit = disk.fit(bytes.len());
-        disk.files.entry(name.to_owned()).or_default().bytes.extend_from_slice(&bytes[..fit]);
+        let file = disk.files.entry(name.to_owned()).or_default();
+        file.bytes.extend_from_slice(&bytes[..fit]);
+        let length = file.bytes.len() as u64;
         disk.written += fit as u64;
-        if fit < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if fit < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(length) }
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {

@@ -180,7 +180,7 @@ impl Storage for Crashing<'_> {
         self.disk.read(name)
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
         self.step().and_then(|()| self.disk.append(name, bytes))
     }
 

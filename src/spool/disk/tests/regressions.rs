@@ -210,7 +210,7 @@ impl Storage for Blind {
     fn read(&self, _: &str) -> io::Result<Vec<u8>> {
         Err(ErrorKind::PermissionDenied.into())
     }
-    fn append(&self, _: &str, _: &[u8]) -> io::Result<()> {
+    fn append(&self, _: &str, _: &[u8]) -> io::Result<u64> {
         Err(ErrorKind::PermissionDenied.into())
     }
     fn extend(&self, _: &str, _: u64, _: &[u8]) -> io::Result<()> {
@@ -364,7 +364,7 @@ impl Storage for LateError {
     fn read(&self, n: &str) -> io::Result<Vec<u8>> {
         self.0.read(n)
     }
-    fn append(&self, n: &str, b: &[u8]) -> io::Result<()> {
+    fn append(&self, n: &str, b: &[u8]) -> io::Result<u64> {
         self.0.append(n, b)
     }
     fn extend(&self, n: &str, w: u64, b: &[u8]) -> io::Result<()> {
