@@ -42,7 +42,7 @@ impl Storage for Counting {
         self.folder.read(name)
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
         self.bytes.fetch_add(bytes.len() as u64, Relaxed);
         self.folder.append(name, bytes)
     }

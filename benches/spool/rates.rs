@@ -65,7 +65,7 @@ impl Storage for Full {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    fn append(&self, _: &str, _: &[u8]) -> io::Result<()> {
+    fn append(&self, _: &str, _: &[u8]) -> io::Result<u64> {
         Err(io::ErrorKind::StorageFull.into())
     }
 

@@ -174,7 +174,9 @@ impl Batch {
     fn apply(&mut self, now: Now, place: usize, saved: SavedChannel) {
         let slot = &mut self.channels[place];
         let told = slot.channel.status != StatusText::Off;
-        slot.end = saved.end;
+        // Rubbish with a good checksum must not silence a channel.
+        let latest = now.mono + slot.channel.every + slot.channel.interval;
+        slot.end = saved.end.map(|end| end.min(latest));
         slot.early = saved.early;
         // A slot that ended in the future would hold back the ends of those to come.
         slot.last_end = saved.last_end.map(|end| end.min(now.mono));

@@ -14,7 +14,6 @@ use tokio::sync::Notify;
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::gate::Gate;
-use crate::daemon::intake::Intake;
 use crate::daemon::slots::Slots;
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
@@ -57,27 +56,36 @@ struct OnDisk {
     heard: Receiver<()>,
 }
 
+/// The totals and switch times that outlive the process: two small files, which the outputs need before anything else.
+pub(super) async fn keeper(settings: &Settings, hal: &Hal, folders: Option<&Folders>) -> Keeper {
+    let (start, kept) = (hal.clock.now().mono, settings.kept());
+    let Some(Folders { runtime, state }) = folders.cloned() else { return Keeper::open(start, kept, None, None) };
+    let open = move || Keeper::open(start, kept, Some(runtime), Some(&*state));
+    tokio::task::spawn_blocking(open).await.expect("reading does not panic")
+}
+
 impl Store {
     /// Opens the spool in these folders, or one in memory. Reading what an earlier run left may take a while on a card.
-    pub(super) async fn open(settings: &Settings, hal: &Hal, folders: Option<Folders>, observer: &Observer) -> Self {
+    pub(super) async fn open(
+        settings: &Settings,
+        hal: &Hal,
+        folders: Option<Folders>,
+        keeper: Keeper,
+        observer: &Observer,
+    ) -> Self {
         let backlogs: Vec<(ChannelId, Backlog)> =
             settings.channels.iter().map(|channel| (channel.id, channel.backlog)).collect();
-        let (start, kept) = (hal.clock.now().mono, settings.kept());
         let Some(folders) = folders else {
-            let spool = Arc::new(Mutex::new(MemorySpool::new(backlogs)));
-            return Self { spool, keeper: Keeper::open(start, kept, None, None), on_disk: None };
+            return Self { spool: Arc::new(Mutex::new(MemorySpool::new(backlogs))), keeper, on_disk: None };
         };
         // One is enough: it says that there is something, not how much.
         let (ring, heard) = sync_channel(1);
         let (policy, bell) = (settings.spool, ring.clone());
         let start_of = (hal.clock.boot(), hal.clock.now());
         let Folders { runtime, state } = folders.clone();
-        let open = move || {
-            let keeper = Keeper::open(start, kept, Some(Arc::clone(&runtime)), Some(&*state));
-            let bell = Box::new(move || strike(&bell));
-            (keeper, DiskSpool::open(backlogs, policy, start_of, runtime, &*state, bell))
-        };
-        let (keeper, (spool, found)) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
+        let bell = Box::new(move || strike(&bell));
+        let open = move || DiskSpool::open(backlogs, policy, start_of, runtime, &*state, bell);
+        let (spool, found) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
         observer(&Event::Found(&found));
         let spool = Arc::new(Mutex::new(spool));
         let seen = Arc::clone(&spool) as Arc<Mutex<dyn Spool>>;
@@ -89,24 +97,17 @@ impl Store {
         Arc::clone(&self.spool)
     }
 
-    /// The totals and switch times that outlive the process.
-    pub(super) fn keeper(&self) -> Keeper {
-        self.keeper.clone()
-    }
-
-    /// The gate into open slots: those of an earlier run of this boot go on.
-    pub(super) fn gate(&self, settings: &Settings, hal: &Hal, observer: &Observer) -> Gate {
-        let now = hal.clock.now();
-        let mut intake = Intake::new(settings, now.mono);
-        let Some(on_disk) = &self.on_disk else {
-            return Gate::new(intake, Arc::clone(observer)).with_totals(self.keeper());
-        };
+    /// Lets the open slots of an earlier run of this boot go on, and keeps them from now on.
+    pub(super) fn restore(&self, gate: &Gate, hal: &Hal, observer: &Observer) {
+        let Some(on_disk) = &self.on_disk else { return };
         let slots = Slots::new(Arc::clone(&on_disk.folders.runtime), hal.clock.boot());
-        match slots.restore(&mut intake, now, |channel| locked(&self.spool).last_end(channel)) {
+        let last_end = |channel| locked(&self.spool).last_end(channel);
+        let restored = slots.restore(&mut gate.intake(), hal.clock.now(), last_end);
+        match restored {
             Ok(restored) => observer(&Event::Restored(restored)),
             Err(error) => observer(&Event::Slots { error: Some(&error) }),
         }
-        Gate::new(intake, Arc::clone(observer)).with_totals(self.keeper()).keeping(slots)
+        gate.keep_in(slots);
     }
 
     /// Starts the thread, where there is work for one. `fed` are rung when entries came from the card.

@@ -4,7 +4,7 @@
 //! Whoever has put what it measured calls [`Gate::keep`], before it sleeps again: the wake-up is there already.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -23,7 +23,7 @@ use crate::time::{Mono, Now};
 pub(super) struct Gate {
     intake: Arc<Mutex<Intake>>,
     /// The file of the open slots, where there is one.
-    slots: Option<Arc<Mutex<Slots>>>,
+    slots: Arc<OnceLock<Mutex<Slots>>>,
     sooner: Arc<Notify>,
     keeper: Keeper,
     observer: Observer,
@@ -33,7 +33,7 @@ impl Gate {
     pub(super) fn new(intake: Intake, observer: Observer) -> Self {
         Self {
             intake: Arc::new(Mutex::new(intake)),
-            slots: None,
+            slots: Arc::default(),
             sooner: Arc::new(Notify::new()),
             keeper: Keeper::default(),
             observer,
@@ -70,7 +70,7 @@ impl Gate {
 
     /// Writes the open slots, if they changed.
     pub(super) fn keep(&self) {
-        let Some(slots) = &self.slots else { return };
+        let Some(slots) = self.slots.get() else { return };
         let edge = {
             // Held from the state to the file: otherwise the older of two states could be the one that stays.
             let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,9 +96,10 @@ impl Gate {
 }
 
 impl Gate {
-    /// Keeps open slots in a file from now on.
-    pub(super) fn keeping(self, slots: Slots) -> Self {
-        Self { slots: Some(Arc::new(Mutex::new(slots))), ..self }
+    /// Keeps open slots in a file from now on, through every clone of the gate.
+    pub(super) fn keep_in(&self, slots: Slots) {
+        // There is one file; a second call would be a defect, and the first one stays.
+        let _ = self.slots.set(Mutex::new(slots));
     }
 
     /// The drafts of the slots that have ended. They are in the file before they are in the spool: whatever happens in

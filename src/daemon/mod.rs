@@ -31,6 +31,8 @@ use crate::config::{self, Settings};
 use crate::daemon::closer::Closer;
 use crate::daemon::disk::Store;
 use crate::daemon::event::{Event, Observer};
+use crate::daemon::gate::Gate;
+use crate::daemon::intake::Intake;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::outputs::{Memory, Outputs, Stops};
 use crate::daemon::streams::Listener;
@@ -84,19 +86,24 @@ impl Daemon {
     /// For a map with 65,536 sensors.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let Self { settings, hal, folders, observer, tuning } = self;
-        let store = Store::open(&settings, &hal, folders, &observer).await;
-        let keeper = store.keeper();
-        let gate = store.gate(&settings, &hal, &observer);
-        let spool = store.spool();
+        let keeper = disk::keeper(&settings, &hal, folders.as_ref()).await;
+        let intake = Intake::new(&settings, hal.clock.now().mono);
+        let gate = Gate::new(intake, Arc::clone(&observer)).with_totals(keeper.clone());
         let stops = Stops { outputs: watch::Sender::new(false), sessions: watch::Sender::new(None) };
         let mut sessions = JoinSet::new();
         let mut tasks = JoinSet::new();
 
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let report = Arc::new(Notify::new());
-        let memory = Memory { keeper, boot: hal.clock.boot().0 };
+        let memory = Memory { keeper: keeper.clone(), boot: hal.clock.boot().0 };
         let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &gate, &observer);
         let mut obeying = tokio::spawn(outputs.run(deliveries, Arc::clone(&report), stops.outputs.subscribe()));
+
+        // After the outputs: a card may take its time, and pins do not wait for it.
+        let store = Store::open(&settings, &hal, folders, keeper, &observer).await;
+        store.restore(&gate, &hal, &observer);
+        report.notify_one();
+        let spool = store.spool();
 
         let mut bells = Vec::new();
         for (index, device) in settings.devices.iter().enumerate() {

@@ -264,7 +264,8 @@ pub trait Spool: Send {
     fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc>;
 
     /// Drops what has waited longer than the channel's `keep`, on the boot clock: a wall clock that is set days ahead must
-    /// not empty the backlog. Returns how many.
+    /// not empty the backlog. What an earlier boot left is as old as its time says, once the clock is believed. Returns how
+    /// many.
     fn expire(&mut self, now: Now, channel: ChannelId) -> usize;
 
     /// Entries that wait, of one channel: those that are taken too, those set aside not.

@@ -137,7 +137,7 @@ fn writes_of_one_go(takes: Duration) -> u64 {
     });
     let (map, gate, readings) = gate(&sim);
     let disk = Faulty::default();
-    let gate = gate.keeping(Slots::new(Arc::new(disk.clone()), BootId(7)));
+    gate.keep_in(Slots::new(Arc::new(disk.clone()), BootId(7)));
     let sensors: Vec<config::Sensor> =
         map.sensors.into_iter().map(|sensor| config::Sensor { every: Duration::from_secs(3600), ..sensor }).collect();
     let lanes = Lanes::start(&sensors, &sim.hal(), &gate).expect("threads");

@@ -59,7 +59,9 @@ fn gate(disk: impl Storage + 'static, last_end: Option<Mono>) -> (Gate, Arc<Mute
             tell.lock().expect("no holder panics").push(error.is_some());
         }
     };
-    (Gate::new(intake, Arc::new(observer)).keeping(slots), told)
+    let gate = Gate::new(intake, Arc::new(observer));
+    gate.keep_in(slots);
+    (gate, told)
 }
 
 fn put(gate: &Gate, second: u64, value: f64) {
