@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::Scenario;
-use crate::house::{DRAINED, House, Plan, WAITS, count};
+use crate::books::{WAITS, count};
+use crate::house::{DRAINED, House, Plan};
 use crate::namespace::{Namespace, Own};
 use crate::program::Program;
 use crate::service::Service;

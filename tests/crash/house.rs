@@ -1,24 +1,20 @@
-//! A house with a daemon that is ill-treated: its map, its two directories, and the books that are kept of everything the
-//! daemon said, read and stored, over all of its lives.
+//! A house with a daemon that is ill-treated: its map, its two directories, and its lives.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use gatepost::entry::Column;
-use gatepost::hal::{Clock as _, SystemClock};
 use gatepost::spool::storage::Folder;
 use gatepost::spool::{State, survey};
-use gatepost::time::{Mono, Utc};
+use gatepost::time::Utc;
 use nix::sys::signal::Signal;
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use tempfile::TempDir;
 
+use crate::books::{Books, WAITS, acknowledged, assert_no_loss};
 use crate::program::{Program, gatepost};
 use crate::service::{Service, Stored};
 use crate::trap::Trap;
@@ -26,20 +22,8 @@ use crate::trap::Trap;
 /// A backlog is sent in spare slots, and a link that was down is tried again after minutes at most: only a defect takes
 /// longer.
 pub(crate) const DRAINED: Duration = Duration::from_secs(400);
-/// The end of a line that tells of a new entry.
-pub(crate) const WAITS: &str = " waits";
 /// How often rows are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Words of a log that tells of something lost.
-const LOSSES: [&str; 6] = [
-    "entries are lost",
-    "readings of the slots",
-    "is damaged",
-    "can no longer be read",
-    "that were not sent are lost",
-    "panicked",
-];
-
 /// A reading every second, and most often two of them a slot: half of the license's slots are to spare.
 const MAP: &str = r#"
 version = 1
@@ -97,22 +81,9 @@ impl Default for Plan {
 
 pub(crate) struct House {
     folder: TempDir,
-    reads: OwnedFd,
     /// Where the directories are seen from here; a mount of a namespace's own is elsewhere than for the daemon.
     root: PathBuf,
-    every: u32,
     books: Books,
-}
-
-/// What is known of all lives of the daemon.
-#[derive(Debug, Default)]
-struct Books {
-    /// Times of entries that it said wait, or that a log held when it was dead.
-    acknowledged: BTreeSet<Utc>,
-    starts: u64,
-    kills: u64,
-    /// How often the sensor's file was opened.
-    opened: u64,
 }
 
 impl House {
@@ -140,11 +111,8 @@ impl House {
         fs::write(folder.path().join("words"), "no number\n").expect("a file");
         fs::write(folder.path().join("map.toml"), map).expect("a file");
         fs::write(folder.path().join("tank"), "1\n").expect("a file");
-        let reads = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).expect("inotify");
-        // Two kinds, since the kernel counts equal events in a row as one.
-        let watched = WatchFlags::OPEN | WatchFlags::CLOSE_NOWRITE;
-        inotify::add_watch(&reads, folder.path().join("tank"), watched).expect("it is there");
-        let house = Self { folder, reads, root: PathBuf::from("/"), every: plan.every, books: Books::default() };
+        let books = Books::begin(&folder.path().join("tank"), plan.every);
+        let house = Self { folder, root: PathBuf::from("/"), books };
         house.give_credentials(credentials);
         for made in [house.runtime(), house.state()] {
             fs::create_dir(made).expect("a new folder");
@@ -247,8 +215,9 @@ impl House {
     /// Enters a daemon into the books that was killed.
     pub(crate) fn was_killed(&mut self, program: &Program) {
         self.books.kills += 1;
+        let waiting = self.waiting();
         self.books.acknowledged.extend(acknowledged(program));
-        self.books.acknowledged.extend(self.waiting().iter().map(|entry| entry.created_at));
+        self.books.acknowledged.extend(waiting.iter().map(|entry| entry.created_at));
         assert_no_loss(program);
     }
 
@@ -294,86 +263,12 @@ impl House {
         assert!(status.success(), "it stops: {status}");
         assert_no_loss(&program);
         self.books.acknowledged.extend(acknowledged(&program));
-        self.audit(&rows())
+        let waiting = self.waiting();
+        self.books.audit(&rows(), waiting)
     }
 
     /// How many readings were made so far.
     pub(crate) fn count_readings(&mut self) -> u64 {
-        self.books.opened += opened(&self.reads);
-        // Each start looks once whether the file is there.
-        self.books.opened.saturating_sub(self.books.starts)
+        self.books.count_readings()
     }
-
-    /// Lost 0, twice 0, own times, and at most one reading for each kill.
-    fn audit(&mut self, rows: &[Stored]) -> String {
-        let made = self.count_readings();
-        let Books { acknowledged, kills, .. } = &self.books;
-        let stored: BTreeSet<Utc> = rows.iter().map(|row| row.created_at).collect();
-        assert_eq!(stored.len(), rows.len(), "no time twice: {rows:?}");
-        // What was measured within the last second may wait for the next start.
-        let waiting: Vec<Stored> =
-            self.waiting().into_iter().filter(|entry| !stored.contains(&entry.created_at)).collect();
-        let waits = |at: &Utc| waiting.iter().any(|entry| entry.created_at == *at);
-        let lost: Vec<_> = acknowledged.iter().filter(|at| !stored.contains(at) && !waits(at)).collect();
-        assert!(lost.is_empty(), "lost: {lost:?}");
-        // A kill may come between an entry and the line that tells of it.
-        let unknown = stored.difference(acknowledged).count() as u64;
-        assert!(unknown <= *kills, "{unknown} rows that nobody spoke of: a changed time, or one entry twice");
-        let all = || rows.iter().chain(&waiting);
-        for row in all() {
-            let Some(uptime) = row.uptime else { continue };
-            let read = SystemClock.now().utc_at(Mono::new(Duration::from_secs(uptime)));
-            let late = row.created_at.millis() - read.millis();
-            assert!(
-                (-1500..i64::from(self.every) * 1000 + 2500).contains(&late),
-                "not its own time: {row:?}, read at {read}"
-            );
-        }
-        let kept: u64 = all().map(|row| row.readings).sum();
-        assert!(kept <= made, "{kept} readings are in entries, and {made} were made");
-        assert!(made - kept <= *kills, "{} of {made} readings are lost by {kills} kills", made - kept);
-        format!(
-            "{} entries, lost 0, twice 0; {made} readings, {} lost by {kills} kills",
-            acknowledged.len(),
-            made - kept
-        )
-    }
-}
-
-/// How often a watched file was opened since this was last asked.
-fn opened(watch: &OwnedFd) -> u64 {
-    let mut space = [MaybeUninit::uninit(); 4096];
-    let mut reader = Reader::new(watch, &mut space);
-    let mut opened = 0;
-    loop {
-        match reader.next() {
-            Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => panic!("too many events"),
-            Ok(event) => opened += u64::from(event.events().contains(ReadFlags::OPEN)),
-            Err(rustix::io::Errno::AGAIN) => return opened,
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-/// Times of the entries that a log says wait.
-pub(crate) fn acknowledged(program: &Program) -> Vec<Utc> {
-    times(program, "channel house: entry of ", WAITS)
-}
-
-/// Times between these words, in the order of a log.
-pub(crate) fn times(program: &Program, before: &str, after: &str) -> Vec<Utc> {
-    let said = program.said();
-    let found = said.lines().filter_map(|line| line.split_once(before)?.1.split_once(after));
-    found.map(|(at, _)| Utc::parse(at).unwrap_or_else(|| panic!("no time: {at}"))).collect()
-}
-
-/// How often a log has these words.
-pub(crate) fn count(program: &Program, words: &str) -> usize {
-    program.said().lines().filter(|line| line.contains(words)).count()
-}
-
-fn assert_no_loss(program: &Program) {
-    let said = program.said();
-    let told = said.lines().find(|line| LOSSES.iter().any(|words| line.contains(words)));
-    assert_eq!(told, None, "nothing is lost");
 }

@@ -6,6 +6,7 @@
 //! its own time.
 #![cfg(all(target_os = "linux", feature = "sandbox"))]
 
+mod books;
 #[path = "../mosquitto/broker.rs"]
 #[expect(dead_code, reason = "another suite needs the rest")]
 mod broker;

@@ -10,8 +10,9 @@ use gatepost::uplink::Transport;
 use nix::sys::signal::Signal;
 
 use crate::Scenario;
+use crate::books::WAITS;
 use crate::broker::{Broker, GATEWAY, PASSWORD};
-use crate::house::{DRAINED, House, Plan, WAITS};
+use crate::house::{DRAINED, House, Plan};
 use crate::namespace::{Namespace, Own};
 use crate::program::{Program, gatepost};
 use crate::service::{Service, Stored};

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::house::{House, Plan, WAITS};
+use crate::books::WAITS;
+use crate::house::{House, Plan};
 use crate::program::Program;
 use crate::service::Service;
 use crate::trap::strace;
