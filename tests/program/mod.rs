@@ -107,15 +107,20 @@ impl Program {
         self.heard.lock().lines.join("\n")
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its command line, as everybody on the machine can read it.
     pub(crate) fn command_line(&self) -> String {
-        let line = std::fs::read(format!("/proc/{}/cmdline", self.child.id())).expect("it runs");
+        let line = std::fs::read(format!("/proc/{}/cmdline", self.id())).expect("it runs");
         String::from_utf8_lossy(&line).replace('\0', " ")
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        let pid = Pid::from_raw(i32::try_from(self.id()).expect("a process id"));
         kill(pid, signal).expect("it is there");
     }
 

@@ -119,6 +119,17 @@ fn runtime_directory_that_cannot_be_written_is_told_once_and_made_good_when_it_w
 }
 
 #[test]
+fn runtime_directory_that_was_emptied_is_made_good_with_the_next_entry() {
+    let mut machine = Machine::new();
+    let times = [20, 40, 60].map(|second| machine.push(second));
+    let log = machine.fast.list().expect("listed").remove(0);
+    machine.fast.remove(&log).expect("removed");
+    let last = machine.push(80);
+    machine.kill();
+    assert_eq!(machine.survey().into_values().map(Some).collect::<Vec<_>>(), [&times[..], &[last]].concat());
+}
+
+#[test]
 fn memory_is_bounded_while_the_card_takes_nothing_and_the_oldest_go_first() {
     let backlog = Backlog { max_size: 256 << 10, ..Backlog::default() };
     let mut machine = Machine::with(Policy::default(), backlog);

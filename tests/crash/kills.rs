@@ -1,0 +1,202 @@
+//! The daemon is killed at an exact point of its life, again and again, and goes on from what it left. No point is guessed: the
+//! system call at which it dies is named, and it is the call that decides, never a timer.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::house::{House, Plan};
+use crate::program::SOON;
+use crate::service::Service;
+use crate::together;
+use crate::trap::{CUT, OPEN, RENAME, Trap};
+
+/// Kills in a row before everything has to arrive.
+const A_ROUND: usize = 3;
+/// A receipt cannot be told from an entry in advance: so many tries are made for a round's kills.
+const TRIES: usize = 12;
+
+/// A point of the daemon's life.
+struct Phase {
+    name: &'static str,
+    /// Whether the broker is there.
+    online: bool,
+    /// What has to be there before.
+    before: fn(&mut House),
+    /// The call that is never carried out, at the n-th kill of a round.
+    trap: fn(&House, usize) -> Trap,
+    /// Whether the kill hit what it was to hit.
+    hit: fn(&House, &Service) -> bool,
+}
+
+fn nothing(_: &mut House) {}
+
+fn always(_: &House, _: &Service) -> bool {
+    true
+}
+
+const PHASES: [Phase; 9] = [
+    Phase {
+        name: "append",
+        online: false,
+        before: nothing,
+        trap: |house, shot| Trap::kill("write", 1 + shot).on([house.log()]),
+        hit: always,
+    },
+    Phase {
+        name: "appended",
+        online: false,
+        before: nothing,
+        trap: |house, shot| Trap::kill("close", 1 + shot).on([house.log()]),
+        hit: always,
+    },
+    Phase {
+        name: "flush",
+        online: false,
+        before: nothing,
+        // The file's, the folder's, and the file's again, in another life.
+        trap: |_, shot| Trap::kill(["fdatasync", "fsync"][shot % 2], 1 + shot / 2),
+        hit: always,
+    },
+    Phase {
+        name: "rotate",
+        online: false,
+        before: a_segment,
+        // Before the file is made, and once it is made and not flushed.
+        trap: |house, shot| Trap::kill(OPEN, [1, 2, 1][shot % 3]).on(house.segments_to_come()),
+        hit: |house, _| house.segments().len() <= 3,
+    },
+    Phase {
+        name: "promote",
+        online: false,
+        before: nothing,
+        trap: |house, shot| Trap::kill("write", 1 + shot).on(house.segments()).on(house.segments_to_come()),
+        hit: always,
+    },
+    Phase {
+        name: "confirm",
+        online: true,
+        before: nothing,
+        // Of a log that begins empty the even notes are receipts, unless one is late.
+        trap: |house, shot| Trap::kill("write", 2 + 2 * (shot % 3)).on([house.log()]),
+        hit: |house, service| {
+            let rows = service.rows();
+            house.waiting().iter().any(|entry| rows.iter().any(|row| row.created_at == entry.created_at))
+        },
+    },
+    Phase {
+        name: "truncate",
+        online: false,
+        before: nothing,
+        // The log in the runtime directory is written anew at the start, and after each write that failed.
+        trap: |house, shot| {
+            let kill = Trap::kill(RENAME, 1 + shot % 2).and("write", "error=ENOSPC", "2+2");
+            kill.on([house.log(), house.runtime().join("spool.log.new")])
+        },
+        hit: always,
+    },
+    Phase {
+        name: "torn",
+        online: false,
+        before: |house| {
+            a_segment(house);
+            tear(&house.segments());
+        },
+        trap: |house, _| Trap::kill(CUT, 1).on(house.segments()),
+        hit: always,
+    },
+    Phase {
+        name: "recover",
+        online: false,
+        before: a_segment,
+        trap: |house, shot| Trap::kill("read", [1, 3, 4][shot % 3]).on([house.log()]).on(house.segments()),
+        hit: always,
+    },
+];
+
+/// Lets the daemon live until it has put entries on the card.
+fn a_segment(house: &mut House) {
+    if !house.segments().is_empty() {
+        return;
+    }
+    let program = house.run();
+    let until = Instant::now() + SOON;
+    while house.segments().is_empty() {
+        assert!(Instant::now() < until, "no entry goes to the card");
+        thread::sleep(Duration::from_millis(20));
+    }
+    house.kill(program);
+}
+
+/// Leaves half a record behind each segment that has none, as a power cut may.
+fn tear(segments: &[PathBuf]) {
+    for segment in segments {
+        let bytes = fs::read(segment).expect("it can be read");
+        let torn = &bytes[..bytes.len().min(40)];
+        if !bytes.ends_with(torn) {
+            let mut file = OpenOptions::new().append(true).open(segment).expect("it can be written");
+            file.write_all(torn).expect("there is room");
+        }
+    }
+}
+
+/// Kills the daemon in this phase, round after round, each ending with a service that has everything. Returns how often.
+fn kill_in(phase: &Phase, rounds: usize) -> usize {
+    let service = Service::start();
+    // Segments of a few entries, for a card that fills quickly.
+    let plan = Plan { max_size: "12KiB", broken: true, ..Plan::default() };
+    let mut house = House::of(&service, &plan);
+    let mut hits = 0;
+    let mut report = String::new();
+    for round in 0..rounds {
+        if !phase.online {
+            service.kill();
+        }
+        let (mut shot, mut tries) = (0, 0);
+        while shot < A_ROUND {
+            tries += 1;
+            assert!(tries <= TRIES, "{}: the kill hits something else", phase.name);
+            (phase.before)(&mut house);
+            let trap = (phase.trap)(&house, shot);
+            let mut program = house.run_in(&trap);
+            let status = program.wait_for_end();
+            assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{}: {status}, {}", phase.name, house.seen());
+            house.was_killed(&program);
+            if (phase.hit)(&house, &service) {
+                shot += 1;
+                let seen = house.seen();
+                let last = seen.lines().rev().find(|line| line.contains('(')).unwrap_or_default();
+                println!("{:9} round {round}: {}", phase.name, last.trim_end());
+            }
+        }
+        hits += shot;
+        service.revive();
+        let program = house.run();
+        report = house.close(program, &|| service.rows());
+    }
+    println!("{:9} killed {hits} times: {report}", phase.name);
+    hits
+}
+
+fn kill_in_every_phase(rounds: usize) -> usize {
+    let counts = together(PHASES.iter().map(|phase| (phase.name, move || kill_in(phase, rounds))).collect());
+    let table: Vec<_> = PHASES.iter().zip(&counts).map(|(phase, hits)| format!("{} {hits}", phase.name)).collect();
+    println!("kills: {}", table.join(", "));
+    counts.iter().sum()
+}
+
+#[test]
+fn no_entry_is_lost_or_sent_twice_when_the_daemon_is_killed_in_any_phase() {
+    assert!(kill_in_every_phase(1) >= 20);
+}
+
+#[test]
+#[ignore = "takes a quarter of an hour: `just proof kills`"]
+fn two_hundred_kills_cost_no_entry_either() {
+    assert!(kill_in_every_phase(8) >= 200);
+}

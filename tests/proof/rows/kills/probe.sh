@@ -1,0 +1,5 @@
+# shellcheck shell=bash
+# Kills the daemon at exact system calls and holds what arrived against what was acknowledged; the counts are in the log.
+set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
+cargo test --locked --test crash -- --ignored --exact kills::two_hundred_kills_cost_no_entry_either --nocapture

@@ -1,0 +1,4 @@
+# shellcheck shell=bash disable=SC2034
+proves="the daemon killed 200 times, in every phase of its spool: no entry lost, none twice, none with a changed time"
+machine=here
+seconds=3600
