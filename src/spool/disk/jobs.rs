@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::entry::ChannelId;
 use crate::spool::disk::DiskSpool;
+use crate::spool::disk::held::Held;
 use crate::spool::disk::job::{Done, Job, Outcome, Task};
 use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::{self, Segment, told_in};
@@ -139,6 +140,11 @@ impl DiskSpool {
         let result = match (job.task, result) {
             (Task::Append { bytes, begins, entries, last, notes, .. }, Ok(_)) => {
                 queue.begin_segment(&job.file, begins);
+                let kept: Vec<&Held> = entries.iter().filter_map(|key| queue.held.get(key)).collect();
+                if let Some(last) = kept.last() {
+                    let until = queue.time_of(last);
+                    self.told.push(Tell::Written { channel: job.channel, entries: kept.len(), until });
+                }
                 queue.written(&job.file, bytes.len() as u64, &entries, last, notes);
                 Ok(true)
             }
