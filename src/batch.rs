@@ -23,7 +23,7 @@ pub use bytes::Restored;
 
 use crate::batch::slot::OpenSlot;
 use crate::batch::sums::Sums;
-use crate::entry::{Cells, ChannelId, Column, Draft, Form, Reduce};
+use crate::entry::{Cells, ChannelId, Column, Draft, Form, Reduce, STATUS, cut};
 use crate::time::{Mono, Now};
 
 /// When a route's value is published.
@@ -232,7 +232,7 @@ impl Batch {
         }
         let trouble = std::mem::take(&mut slot.trouble);
 
-        let status = (!trouble.is_empty()).then(|| trouble.join("; "));
+        let status = (!trouble.is_empty()).then(|| cut(&trouble.join("; "), STATUS).to_owned());
         let mut feed = Draft { channel: id, end, cells: Cells::default(), status, form: Form::Feed };
         let mut fields = Vec::new();
         for state in self.routes.iter_mut().filter(|state| state.route.channel == channel) {

@@ -7,8 +7,16 @@ use crate::time::{Mono, Utc};
 /// Fields a channel has (thingspeak.md, payload of the channel feed).
 pub const FIELDS: usize = 8;
 
+/// Bytes of a status text that the service takes (thingspeak.md, payload of the channel feed).
+pub const STATUS: usize = 255;
+
+/// The first letters of a text, of at most so many bytes.
+pub(crate) fn cut(text: &str, most: usize) -> &str {
+    &text[..(0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)]
+}
+
 /// A ThingSpeak channel's number. Entries belong to it, whatever the map calls the channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 #[serde(transparent)]
 pub struct ChannelId(pub u64);
 

@@ -19,7 +19,8 @@ fn open(runtime: &Arc<dyn Storage>, state: &dyn Storage) -> DiskSpool {
     // Large groups, since a flush may take long.
     let policy = Policy { group_entries: 512, group_every: Duration::from_secs(512), ..Policy::default() };
     let channels = [(CHANNEL, Backlog::default())];
-    let (mut spool, _) = DiskSpool::open(channels, policy, BootId(1), Arc::clone(runtime), state, Box::new(|| {}));
+    let (mut spool, _) =
+        DiskSpool::open(channels, policy, (BootId(1), at(0)), Arc::clone(runtime), state, Box::new(|| {}));
     spool.synchronised(at(0));
     spool
 }

@@ -47,9 +47,10 @@ impl Storage for Counting {
         self.folder.append(name, bytes)
     }
 
-    fn sync(&self, name: &str) -> io::Result<()> {
+    fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.fetch_add(bytes.len() as u64, Relaxed);
         self.flushes.fetch_add(1, Relaxed);
-        self.folder.sync(name)
+        self.folder.extend(name, whole, bytes)
     }
 
     fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {

@@ -69,7 +69,7 @@ impl Storage for Full {
         Err(io::ErrorKind::StorageFull.into())
     }
 
-    fn sync(&self, _: &str) -> io::Result<()> {
+    fn extend(&self, _: &str, _: u64, _: &[u8]) -> io::Result<()> {
         Err(io::ErrorKind::StorageFull.into())
     }
 

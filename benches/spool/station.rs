@@ -74,8 +74,8 @@ impl Station {
     fn open(storages: &Storages, policy: Policy, boot: BootId, utc: Utc) -> Self {
         let Storages { runtime, state } = storages.clone();
         let bell = Box::new(|| {});
-        let (mut spool, _) = DiskSpool::open([(CHANNEL, BACKLOG)], policy, boot, runtime, &*state, bell);
         let now = Now { mono: Mono::default(), utc };
+        let (mut spool, _) = DiskSpool::open([(CHANNEL, BACKLOG)], policy, (boot, now), runtime, &*state, bell);
         spool.synchronised(now);
         Self { spool, state, now }
     }

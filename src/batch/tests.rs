@@ -220,3 +220,14 @@ fn the_next_slots_first_value_does_not_undo_the_spread() {
     let entries = batch.close_due(now(23.0));
     assert_eq!(entries.iter().map(|entry| (entry.end, value(entry, 1))).collect::<Vec<_>>(), [(at(20.0), Some(1.0))]);
 }
+
+#[test]
+fn a_status_text_is_cut_to_what_the_service_takes() {
+    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
+    for second in 0..19_u32 {
+        let at = at(f64::from(second));
+        batch.trouble(now(f64::from(second)), 0, at, &format!("öfen: {second}.25 °C is not within -20 to 60"));
+    }
+    let status = batch.close_due(now(20.0)).remove(0).status.expect("there is trouble");
+    assert!((250..=255).contains(&status.len()), "{status}");
+}

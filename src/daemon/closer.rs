@@ -88,8 +88,10 @@ impl Closer {
     /// Tells the spool that the wall clock is right, if it is.
     fn believe(&self, now: Now) -> bool {
         let is_right = self.trust == ClockTrust::System || self.hal.clock.state() == ClockState::Synchronised;
-        if is_right {
-            locked(&self.spool).synchronised(now);
+        let mut spool = locked(&self.spool);
+        // An earlier run of this boot may have found it right: what it could not read has its times to come.
+        if is_right || spool.is_synchronised() {
+            spool.synchronised(now);
         }
         is_right
     }

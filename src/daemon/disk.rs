@@ -69,12 +69,13 @@ impl Store {
         };
         // One is enough: it says that there is something, not how much.
         let (ring, heard) = sync_channel(1);
-        let (policy, boot, bell) = (settings.spool, hal.clock.boot(), ring.clone());
+        let (policy, bell) = (settings.spool, ring.clone());
+        let start_of = (hal.clock.boot(), hal.clock.now());
         let Folders { runtime, state } = folders.clone();
         let open = move || {
             let keeper = Keeper::open(start, kept, Some(Arc::clone(&runtime)), Some(&*state));
             let bell = Box::new(move || strike(&bell));
-            (keeper, DiskSpool::open(backlogs, policy, boot, runtime, &*state, bell))
+            (keeper, DiskSpool::open(backlogs, policy, start_of, runtime, &*state, bell))
         };
         let (keeper, (spool, found)) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
         observer(&Event::Found(&found));

@@ -1,6 +1,6 @@
 //! A draft as bytes: what the spool keeps of an entry.
 
-use crate::entry::{Cell, Cells, ChannelId, Column, Draft, Form, Reduce};
+use crate::entry::{Cell, Cells, ChannelId, Column, Draft, Form, Reduce, STATUS, cut};
 use crate::record::{Reader, Writer};
 use crate::time::Mono;
 
@@ -25,7 +25,8 @@ impl Draft {
         for cell in self.cells.iter().flatten() {
             write_cell(cell, to);
         }
-        to.text(self.status.as_deref().unwrap_or_default());
+        // A record must fit, whoever made the text.
+        to.text(cut(self.status.as_deref().unwrap_or_default(), STATUS));
     }
 
     /// Reads what [`Draft::write`] wrote; `None` for anything else.
@@ -65,7 +66,7 @@ fn read_cell(from: &mut Reader<'_>) -> Option<Cell> {
     let first = from.byte()?;
     let reduce = *REDUCES.get(usize::from(first & !ROUNDED))?;
     let decimals = if first & ROUNDED == 0 { None } else { Some(from.byte()?) };
-    let count = u32::try_from(from.number()?).ok()?;
+    let count = u32::try_from(from.number()?).ok().filter(|count| *count > 0)?;
     let value = from.float().filter(|value| value.is_finite())?;
     Some(Cell { value, count, reduce, decimals })
 }

@@ -305,8 +305,8 @@ impl Storage for Forbidden {
         self.0.append(name, bytes)
     }
 
-    fn sync(&self, name: &str) -> io::Result<()> {
-        self.0.sync(name)
+    fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend(name, whole, bytes)
     }
 
     fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {

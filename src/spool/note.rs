@@ -16,6 +16,8 @@ pub(super) enum Note {
     Entry(Kept),
     /// An entry left: on its receipt, or by the policy.
     Settled(Key),
+    /// An entry was given to the uplink: the service may have it.
+    Sent(Key),
     /// An entry was set aside as doubtful; it is told once more, since its own record may be gone by now.
     Aside(Kept),
     /// An entry got another second.
@@ -94,6 +96,7 @@ impl Kept {
 const BOOT: u8 = 1;
 const ENTRY: u8 = 2;
 const SETTLED: u8 = 3;
+const SENT: u8 = 4;
 const ASIDE: u8 = 5;
 const RESTAMPED: u8 = 6;
 const BEGAN: u8 = 7;
@@ -116,6 +119,10 @@ impl Note {
             }
             Self::Settled(key) => {
                 to.byte(SETTLED);
+                to.number(key.0);
+            }
+            Self::Sent(key) => {
+                to.byte(SENT);
                 to.number(key.0);
             }
             Self::Aside(kept) => {
@@ -157,12 +164,13 @@ impl Note {
         Some(match from.byte()? {
             BOOT => Self::Boot(BootId(from.wide()?)),
             ENTRY => Self::Entry(Kept::read(&mut from)?),
-            SETTLED => Self::Settled(Key(from.number()?)),
+            SETTLED => Self::Settled(read_key(&mut from)?),
+            SENT => Self::Sent(read_key(&mut from)?),
             ASIDE => Self::Aside(Kept::read(&mut from)?),
-            RESTAMPED => Self::Restamped(Key(from.number()?), Utc::from_seconds(from.signed()?)),
+            RESTAMPED => Self::Restamped(read_key(&mut from)?, seconds(from.signed()?)?),
             BEGAN => {
                 let (channel, boot) = (ChannelId(from.number()?), BootId(from.wide()?));
-                let at = Utc::from_nanos(from.signed()?);
+                let at = Some(Utc::from_nanos(from.signed()?)).filter(|at| seconds(at.seconds()).is_some())?;
                 let (first, until) = (read_time(&mut from)?, read_time(&mut from)?);
                 Self::Began(channel, boot, Began { at, estimated: until.map(|until| (first, until)) })
             }
@@ -171,7 +179,7 @@ impl Note {
                 Self::Latest(channel, at, Some(from.number()?).filter(|nanos| *nanos > 0).map(mono))
             }
             BELIEVED => Self::Believed,
-            NEXT => Self::Next(Key(from.number()?)),
+            NEXT => Self::Next(read_key(&mut from)?),
             _ => return None,
         })
     }
@@ -199,12 +207,22 @@ impl Kept {
     }
 
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let (key, since) = (Key(from.number()?), mono(from.number()?));
+        let (key, since) = (read_key(from)?, mono(from.number()?));
         let known = from.byte()? == 1;
-        let at = Utc::from_seconds(from.signed()?);
+        let at = seconds(from.signed()?)?;
         let time = if known { Time::Known(at) } else { Time::Claimed(at) };
         Some(Self { key, since, time, draft: Draft::read(from)? })
     }
+}
+
+/// A key that counting up can reach. Others are rubbish with a good checksum.
+fn read_key(from: &mut Reader<'_>) -> Option<Key> {
+    from.number().filter(|key| *key < 1 << 62).map(Key)
+}
+
+/// A time that a clock can show, wrong ones included: from 1900 to 2200.
+fn seconds(seconds: i64) -> Option<Utc> {
+    (-2_208_988_800..7_258_118_400).contains(&seconds).then(|| Utc::from_seconds(seconds))
 }
 
 fn nanos(at: Mono) -> u64 {
@@ -223,7 +241,7 @@ fn write_time(at: Option<Utc>, to: &mut Writer) {
 #[expect(clippy::option_option, reason = "the outer one is for bytes that are wrong")]
 fn read_time(from: &mut Reader<'_>) -> Option<Option<Utc>> {
     let there = from.byte()? == 1;
-    let at = Utc::from_seconds(from.signed()?);
+    let at = seconds(from.signed()?)?;
     Some(there.then_some(at))
 }
 

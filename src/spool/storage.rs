@@ -7,7 +7,7 @@
 pub(crate) mod faulty;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
 #[cfg(unix)]
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
@@ -33,23 +33,25 @@ pub trait Storage: Send + Sync {
     /// When not everything could be written.
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Returns when what was appended to a file, and its name, would survive a power cut.
+    /// Adds to a file behind its first `whole` bytes, and returns when a power cut would not undo that. With `whole` 0 the file is
+    /// made, and the folder. What stands behind, from a try that failed, is cut off.
     ///
     /// # Errors
-    /// When that cannot be said.
-    fn sync(&self, name: &str) -> io::Result<()>;
+    /// [`ErrorKind::NotFound`] when the file is gone or shorter than that: somebody else was here. Else when it cannot be
+    /// said that all is durable.
+    fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Puts a whole file in the place of another: whoever reads finds the old one or the new one, after a crash too.
     /// `durable` returns when it would survive a power cut.
     ///
     /// # Errors
-    /// When the old one is still there.
+    /// When the old one is still there, or with `durable` may be after a power cut.
     fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()>;
 
     /// Cuts a file.
     ///
     /// # Errors
-    /// When it is as long as before.
+    /// When it is as long as before, or may be after a power cut.
     fn truncate(&self, name: &str, length: u64) -> io::Result<()>;
 
     /// Removes a file; one that is not there is no error.
@@ -69,7 +71,7 @@ pub struct Folder {
 }
 
 /// The end of a name that is not finished: [`Storage::replace`] was cut off.
-const UNFINISHED: &str = ".new";
+pub(crate) const UNFINISHED: &str = ".new";
 
 impl Folder {
     /// The folder at a path, which need not exist yet.
@@ -116,6 +118,10 @@ impl Folder {
         let file = match options.open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 fs::create_dir_all(&self.path)?;
+                #[cfg(unix)]
+                if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                    File::open(parent)?.sync_all()?;
+                }
                 options.open(&path)
             }
             opened => opened,
@@ -166,20 +172,34 @@ impl Storage for Folder {
         self.open(name, private(OpenOptions::new().append(true).create(true)))?.write_all(bytes)
     }
 
-    fn sync(&self, name: &str) -> io::Result<()> {
-        File::open(self.path.join(name))?.sync_data()?;
-        self.sync_names()
+    fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut file = match whole {
+            0 => self.open(name, private(OpenOptions::new().write(true).create(true).truncate(true)))?,
+            _ => OpenOptions::new().write(true).open(self.path.join(name))?,
+        };
+        let length = file.metadata()?.len();
+        if length < whole {
+            return Err(io::Error::new(ErrorKind::NotFound, "the file is shorter than it was"));
+        }
+        file.set_len(whole)?;
+        file.seek(SeekFrom::Start(whole))?;
+        // One file for all three: an error of the disk is told to whoever has the file open, and once.
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        if whole == 0 { self.sync_names() } else { Ok(()) }
     }
 
     fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
         let unfinished = format!("{name}{UNFINISHED}");
         let mut file = self.open(&unfinished, private(OpenOptions::new().write(true).create(true).truncate(true)))?;
-        file.write_all(bytes)?;
-        if durable {
-            file.sync_data()?;
-        }
+        let written = file.write_all(bytes).and_then(|()| if durable { file.sync_data() } else { Ok(()) });
         drop(file);
-        fs::rename(self.path.join(&unfinished), self.path.join(name))?;
+        let renamed = written.and_then(|()| fs::rename(self.path.join(&unfinished), self.path.join(name)));
+        if let Err(error) = renamed {
+            // What was written of it would only take up the last room.
+            let _ = fs::remove_file(self.path.join(&unfinished));
+            return Err(error);
+        }
         if durable { self.sync_names() } else { Ok(()) }
     }
 
@@ -209,7 +229,6 @@ mod tests {
         for _ in 0..2 {
             folder.append("log", b"one").expect("written");
             folder.append("log", b"two").expect("written");
-            folder.sync("log").expect("synced");
             assert_eq!(folder.read("log").expect("there"), b"onetwo");
             fs::remove_dir_all(folder.path()).expect("gone");
         }
@@ -234,5 +253,21 @@ mod tests {
         folder.replace("log", b"whole", true).expect("written");
         let owner = |path: &Path| fs::metadata(path).expect("there").uid();
         assert_eq!(owner(&parent.path().join("log")), owner(parent.path()));
+    }
+
+    #[test]
+    fn file_is_extended_behind_what_is_whole_and_only_if_that_is_there() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new(parent.path().join("a"));
+        folder.extend("log", 0, b"one").expect("made");
+        folder.extend("log", 3, b"two").expect("extended");
+        folder.extend("log", 3, b"2").expect("the rest of the try before is cut off");
+        assert_eq!(folder.read("log").expect("there"), b"one2");
+        for (name, whole) in [("log", 5), ("gone", 1)] {
+            let refused = folder.extend(name, whole, b"three").expect_err("somebody else was here");
+            assert_eq!(refused.kind(), ErrorKind::NotFound, "{name}");
+        }
+        folder.extend("log", 0, b"anew").expect("made anew");
+        assert_eq!(folder.read("log").expect("there"), b"anew");
     }
 }

@@ -66,5 +66,6 @@ fn merge_cells(older: Cell, newer: Cell) -> Cell {
         Reduce::First => older.value,
         Reduce::Sum | Reduce::Count => older.value + newer.value,
     };
-    Cell { value, count, ..newer }
+    // A sum beyond all numbers is none.
+    if value.is_finite() { Cell { value, count, ..newer } } else { newer }
 }

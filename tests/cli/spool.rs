@@ -63,7 +63,7 @@ impl Stopped {
         let channels = [(ChannelId(7), Backlog::default()), (ChannelId(8), Backlog::default())];
         let policy = Policy { durability: Durability::Always, ..Policy::default() };
         let card = Folder::new(self.path("state/spool"));
-        DiskSpool::open(channels, policy, BootId(1), fast, &card, Box::new(|| {})).0
+        DiskSpool::open(channels, policy, (BootId(1), at(0)), fast, &card, Box::new(|| {})).0
     }
 
     /// Puts what waits on the card.

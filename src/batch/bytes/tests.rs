@@ -324,7 +324,7 @@ fn state_longer_than_a_record_is_whole_or_nothing() {
     assert!(bytes.len() > record::size(record::LONGEST));
     let mut restored = empty();
     assert_eq!(restored.restore(now(2.0), BOOT, &bytes, |_| None), Restored::State);
-    assert_eq!(restored.close_all(now(20.0))[0].status, Some(words));
+    assert_eq!(restored.close_all(now(20.0))[0].status.as_deref(), Some(&words[..crate::entry::STATUS]));
     let first = &bytes[..record::size(record::LONGEST)];
     assert_eq!(empty().restore(now(2.0), BOOT, first, |_| None), Restored::Damaged);
 }

@@ -3,16 +3,19 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::spool::disk::segment::told_in;
 use crate::spool::note::Note;
 use crate::spool::storage::Storage;
-use crate::time::BootId;
+use crate::time::{BootId, Mono};
 
 /// Its name.
 pub(super) const FILE: &str = "spool.log";
 /// Up to here it is not worth writing it anew.
 const SMALL: u64 = 64 << 10;
+/// After a failure it is tried again with the first word that comes so much later: it may be large by then.
+const RETRY: Duration = Duration::from_secs(5);
 
 pub(super) struct FastLog {
     storage: Arc<dyn Storage>,
@@ -22,6 +25,8 @@ pub(super) struct FastLog {
     boot: BootId,
     /// Something is missing in it: it must be written anew.
     stale: bool,
+    /// When writing it anew failed last.
+    failed_at: Option<Mono>,
     /// That it cannot be written was told.
     trouble: bool,
 }
@@ -29,7 +34,7 @@ pub(super) struct FastLog {
 impl FastLog {
     /// A log that is to be written anew before anything is added.
     pub(super) fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage, bytes: 0, base: 0, boot: BootId::default(), stale: true, trouble: false }
+        Self { storage, bytes: 0, base: 0, boot: BootId::default(), stale: true, failed_at: None, trouble: false }
     }
 
     /// Adds notes. After an error the log wants to be written anew.
@@ -48,8 +53,9 @@ impl FastLog {
     }
 
     /// Whether it has to be written anew, or should be: most of it tells of entries that have left.
-    pub(super) fn wants_anew(&self) -> bool {
-        self.stale || self.bytes > SMALL + self.base * 2
+    pub(super) fn wants_anew(&self, now: Mono) -> bool {
+        let rests = self.failed_at.is_some_and(|failed| now < failed + RETRY);
+        (self.stale || self.bytes > SMALL + self.base * 2) && !rests
     }
 
     /// Notes whether it could be written. Returns whether that is news.
@@ -63,9 +69,11 @@ impl FastLog {
     }
 
     /// Puts these notes in the place of all that it said.
-    pub(super) fn write_anew(&mut self, notes: impl IntoIterator<Item = (BootId, Note)>) -> io::Result<()> {
+    pub(super) fn write_anew(&mut self, now: Mono, notes: impl IntoIterator<Item = (BootId, Note)>) -> io::Result<()> {
         let bytes = told_in(notes);
-        self.storage.replace(FILE, &bytes, false)?;
+        let written = self.storage.replace(FILE, &bytes, false);
+        self.failed_at = written.is_err().then_some(now);
+        written?;
         self.stale = false;
         self.bytes = bytes.len() as u64;
         self.base = self.bytes;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::entry::ChannelId;
 use crate::spool::Key;
-use crate::spool::disk::queue::AHEAD;
+use crate::spool::disk::gap::AHEAD;
 use crate::spool::disk::segment;
 use crate::spool::note::{Kept, Note};
 use crate::spool::storage::Storage;
@@ -22,23 +22,30 @@ pub struct Job {
 
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Append and sync. Behind `whole` there may be the rest of an earlier try, which is cut off first.
-    Append {
-        bytes: Vec<u8>,
-        whole: Option<u64>,
-        begins: bool,
-        entries: Vec<Key>,
-        last: Option<(Key, BootId)>,
-        notes: usize,
-    },
+    /// Append a group behind the segment's `whole` bytes.
+    Append(Group),
     /// Read the entries behind a key.
     Read { after: Key, left: BTreeSet<Key> },
     /// Remove a file whose entries have all left.
     Remove,
-    /// Write a segment anew with its neighbours merged.
-    Thin { within: Duration, left: BTreeSet<Key> },
-    /// Append to the file of doubtful entries, and sync.
+    /// Write a segment anew with its neighbours merged, but for those that were sent in an earlier run.
+    Thin { within: Duration, left: BTreeSet<Key>, sent: BTreeSet<Key> },
+    /// Append to the file of doubtful entries.
     Aside { bytes: Vec<u8>, notes: usize },
+}
+
+/// What is appended at once.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) bytes: Vec<u8>,
+    /// The bytes of the segment so far. Behind them there may be the rest of an earlier try.
+    pub(super) whole: u64,
+    /// The segment is a new one.
+    pub(super) begins: bool,
+    pub(super) entries: Vec<Key>,
+    /// How many of the notes for the card it tells, and whether they have the beginning of a boot.
+    pub(super) notes: usize,
+    pub(super) began: bool,
 }
 
 /// What became of a job.
@@ -51,8 +58,16 @@ pub struct Outcome {
 #[derive(Debug)]
 pub(super) enum Done {
     Written,
-    Entries { read: Vec<(BootId, Kept)>, is_last: bool },
-    Thinned { bytes: u64, waiting: usize, merged: usize },
+    /// The next entries, and the keys of all that the segment holds.
+    Entries {
+        read: Vec<(BootId, Kept)>,
+        keys: Vec<Key>,
+    },
+    Thinned {
+        bytes: u64,
+        waiting: usize,
+        merged: usize,
+    },
 }
 
 /// The file of doubtful entries is halved when it has so many bytes.
@@ -68,26 +83,22 @@ impl Job {
     fn try_to(&self, card: &dyn Storage) -> io::Result<Done> {
         let file = self.file.as_str();
         match &self.task {
-            Task::Append { bytes, whole, .. } => {
-                match whole {
-                    Some(0) => card.remove(file)?,
-                    Some(whole) => card.truncate(file, *whole)?,
-                    None => {}
-                }
-                card.append(file, bytes)?;
-                card.sync(file)?;
-                Ok(Done::Written)
-            }
+            Task::Append(group) => card.extend(file, group.whole, &group.bytes).map(|()| Done::Written),
             Task::Read { after, left } => {
                 let bytes = card.read(file)?;
-                let mut behind = segment::entries(&bytes, *after).filter(|(_, kept)| !left.contains(&kept.key));
-                let read: Vec<_> = behind.by_ref().take(AHEAD).collect();
-                Ok(Done::Entries { read, is_last: behind.next().is_none() })
+                let (mut read, mut keys) = (Vec::new(), Vec::new());
+                for (boot, kept) in segment::entries(&bytes) {
+                    keys.push(kept.key);
+                    if kept.key > *after && read.len() < AHEAD && !left.contains(&kept.key) {
+                        read.push((boot, kept));
+                    }
+                }
+                Ok(Done::Entries { read, keys })
             }
             Task::Remove => card.remove(file).map(|()| Done::Written),
-            Task::Thin { within, left } => {
+            Task::Thin { within, left, sent } => {
                 let before = card.read(file)?;
-                let (bytes, waiting, merged) = segment::thinned(&before, *within, |key| left.contains(&key));
+                let (bytes, waiting, merged) = segment::thinned(&before, *within, left, sent);
                 if merged > 0 {
                     card.replace(file, &bytes, true)?;
                 }
@@ -102,8 +113,7 @@ impl Job {
                 if before.len() as u64 + bytes.len() as u64 > DOUBTFUL {
                     card.replace(file, &newer_half(&before, bytes), true)?;
                 } else {
-                    card.append(file, bytes)?;
-                    card.sync(file)?;
+                    card.extend(file, before.len() as u64, bytes)?;
                 }
                 Ok(Done::Written)
             }

@@ -1,16 +1,19 @@
 //! Which work the card gets, when, and what its outcome means.
 
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
+use std::ops::Bound;
 use std::time::Duration;
 
 use crate::entry::ChannelId;
 use crate::spool::disk::DiskSpool;
 use crate::spool::disk::held::Held;
-use crate::spool::disk::job::{Done, Job, Outcome, Task};
+use crate::spool::disk::job::{Done, Group, Job, Outcome, Task};
 use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::{self, Segment, told_in};
-use crate::spool::note::Note;
-use crate::spool::{Durability, Tell};
-use crate::time::{Mono, Now};
+use crate::spool::note::{Note, Time};
+use crate::spool::{Durability, Key, Tell};
+use crate::time::{BootId, Mono, Now};
 
 /// How long the card is left alone after a failure.
 const RETRY: Duration = Duration::from_secs(30);
@@ -32,46 +35,47 @@ impl DiskSpool {
                 return None;
             }
         }
-        if let (Task::Append { .. }, Some(queue)) = (&job.task, self.queues.get_mut(&job.channel)) {
-            queue.writing = true;
+        if let (Task::Append(group), Some(queue)) = (&job.task, self.queues.get_mut(&job.channel)) {
+            queue.attempted = queue.attempted.max(group.entries.last().copied().unwrap_or_default());
         }
+        self.card.turn = job.channel;
         self.card.busy = Some(job.file.clone());
         Some(job)
     }
 
     /// When [`DiskSpool::job`] will have something: in the past where it has now, `None` while nothing waits.
     pub fn due(&self) -> Option<Mono> {
-        if self.queues.values().any(Queue::is_low) {
-            return Some(Mono::default());
-        }
-        let now = |queue: &Queue| removable(queue).map(|_| Mono::default());
-        let dues = self.queues.values().filter_map(|queue| now(queue).or_else(|| self.write_due(queue)));
-        dues.min().map(|due| self.card.retry_at.map_or(due, |retry| due.max(retry)))
+        let now = Mono::default();
+        let later = |due: Mono, rest: Option<Mono>| rest.map_or(due, |rest| due.max(rest));
+        let card = &self.card;
+        let read = self.queues.values().any(Queue::is_low).then(|| later(now, card.read_at));
+        let removal = self.queues.values().any(|queue| removable(queue).is_some()).then(|| later(now, card.remove_at));
+        let write = self.queues.values().filter_map(|queue| self.write_due(queue)).min();
+        [read, removal, write.map(|due| later(due, card.write_at))].into_iter().flatten().min()
     }
 
+    /// Reading comes first, since the uplinks wait for it, and removing last, since nobody does. Within each kind the channels
+    /// take turns, so that one with a broken file holds up no other.
     fn choose(&self, now: Mono) -> Option<Job> {
-        let mut queues = self.queues.iter();
-        if let Some(job) = queues.find_map(|(id, queue)| read(*id, queue)) {
-            return Some(job);
-        }
-        if self.card.retry_at.is_some_and(|retry| now < retry) {
-            return None;
-        }
-        if let Some(job) = self.queues.iter().find_map(|(id, queue)| remove(*id, queue)) {
-            return Some(job);
-        }
+        let rests = |until: Option<Mono>| until.is_some_and(|until| now < until);
+        let turn = self.card.turn;
+        let behind = (Bound::Excluded(turn), Bound::Unbounded);
+        let queues = || self.queues.range(behind).chain(self.queues.range(..=turn));
         let due = |queue: &Queue| self.write_due(queue).is_some_and(|due| due <= now);
-        let write = |(id, queue): (&ChannelId, &Queue)| due(queue).then(|| self.write(now, *id, queue)).flatten();
-        if let Some(job) = self.queues.iter().find_map(write) {
-            return Some(job);
-        }
-        self.queues.iter().find_map(|(id, queue)| thin(*id, queue))
+        let reading = || queues().find_map(|(id, queue)| read(*id, queue));
+        let writing = || queues().find_map(|(id, queue)| due(queue).then(|| self.write(now, *id, queue)).flatten());
+        let thinning = || queues().find_map(|(id, queue)| thin(*id, queue));
+        let removing = || queues().find_map(|(id, queue)| remove(*id, queue));
+        let read = if rests(self.card.read_at) { None } else { reading() };
+        let write = || if rests(self.card.write_at) { None } else { writing().or_else(thinning) };
+        let remove = || if rests(self.card.remove_at) { None } else { removing() };
+        read.or_else(write).or_else(remove)
     }
 
     /// When a channel has to be written: entries that stay, in groups.
     fn write_due(&self, queue: &Queue) -> Option<Mono> {
         let policy = &self.policy;
-        let hasty = self.stopping || policy.durability == Durability::Always;
+        let hasty = self.is_hasty(queue);
         let mut unwritten = queue.unwritten().map(|(_, held)| held);
         let oldest = unwritten.next();
         if (hasty && oldest.is_some()) || queue.hushed {
@@ -88,12 +92,18 @@ impl DiskSpool {
             };
             dues.extend(full.map(|last| ripe(self.since(last))));
         }
-        if !queue.unnoted.is_empty() || !queue.aside.is_empty() {
+        let has_words = !queue.unnoted.is_empty() && !queue.segments.is_empty();
+        if has_words || !queue.aside.is_empty() {
             let is_full = queue.unnoted.len() >= policy.group_entries;
             let wait = if self.stopping || is_full { Duration::ZERO } else { policy.group_every };
             dues.push(queue.unnoted_since + wait);
         }
         dues.into_iter().min()
+    }
+
+    /// Whether entries are written as they come.
+    fn is_hasty(&self, queue: &Queue) -> bool {
+        self.stopping || self.policy.durability == Durability::Always || queue.is_memory_half_full()
     }
 
     fn write(&self, now: Mono, channel: ChannelId, queue: &Queue) -> Option<Job> {
@@ -102,7 +112,7 @@ impl DiskSpool {
             let task = Task::Aside { bytes, notes: queue.aside.len() };
             return Some(Job { channel, file: segment::doubtful(channel), task });
         }
-        let hasty = self.stopping || self.policy.durability == Durability::Always;
+        let hasty = self.is_hasty(queue);
         let ripe = |since: Mono| hasty || now >= since + self.policy.write_after;
         let ripe = queue.unwritten().take_while(|(_, held)| ripe(self.since(held)));
         let group: Vec<_> = ripe.take(AT_ONCE).collect();
@@ -120,13 +130,13 @@ impl DiskSpool {
             }
         };
         let begins = queue.segments.back().is_none_or(|last| last.file != segment.file);
+        let began = queue.unnoted.iter().any(|(_, note)| matches!(note, Note::Began(..)));
         let notes = queue.unnoted.iter().cloned();
         let entries = group.iter().map(|(_, held)| (held.boot, Note::Entry(held.kept.clone())));
-        let bytes = told_in(notes.chain(entries));
-        let last = group.last().map(|(key, held)| (**key, held.boot));
-        let whole = segment.torn.then_some(segment.bytes);
+        let bytes = told_in(notes.chain(beginnings(channel, queue, &group)).chain(entries));
+        let (whole, notes) = (segment.bytes, queue.unnoted.len());
         let entries = group.iter().map(|(key, _)| **key).collect();
-        let task = Task::Append { bytes, whole, begins, entries, last, notes: queue.unnoted.len() };
+        let task = Task::Append(Group { bytes, whole, begins, entries, notes, began });
         Some(Job { channel, file: segment.file.clone(), task })
     }
 
@@ -136,40 +146,50 @@ impl DiskSpool {
         self.card.busy = None;
         let Outcome { job, result } = outcome;
         let Some(queue) = self.queues.get_mut(&job.channel) else { return false };
-        queue.writing = false;
         let result = match (job.task, result) {
-            (Task::Append { bytes, begins, entries, last, notes, .. }, Ok(_)) => {
-                queue.begin_segment(&job.file, begins);
-                let kept: Vec<&Held> = entries.iter().filter_map(|key| queue.held.get(key)).collect();
+            (Task::Append(group), Ok(_)) => {
+                queue.begin_segment(&job.file, group.begins);
+                let kept: Vec<&Held> = group.entries.iter().filter_map(|key| queue.held.get(key)).collect();
                 if let Some(last) = kept.last() {
                     let until = queue.time_of(last);
                     self.told.push(Tell::Written { channel: job.channel, entries: kept.len(), until });
                 }
-                queue.written(&job.file, bytes.len() as u64, &entries, last, notes);
+                queue.written(&job.file, &group);
                 Ok(true)
             }
-            (Task::Append { begins, .. }, Err(error)) => {
-                // What was begun may be there in part: the next try cuts it off first.
-                queue.begin_segment(&job.file, begins);
-                queue.segment(&job.file).torn = true;
-                queue.hushed = false;
+            (Task::Append(group), Err(error)) => {
+                // What was begun may be there in part: it is known, so that it can be written over or removed.
+                queue.begin_segment(&job.file, group.begins);
+                // While the card takes no word, its entries are offered all the same: to wait would be worse than that a power cut
+                // makes their times estimates again.
+                queue.hushed &= !group.began;
+                if error.kind() == ErrorKind::NotFound && group.whole > 0 {
+                    let entries = queue.vanished(&job.file);
+                    self.counts.unreadable += entries as u64;
+                    self.told.push(Tell::Unreadable { file: job.file, entries, why: error.to_string() });
+                }
                 Err(error)
             }
             (Task::Aside { notes, .. }, Ok(_)) => {
                 queue.aside.drain(..notes);
-                Ok(false)
-            }
-            (Task::Read { .. }, Ok(Done::Entries { read, is_last })) => {
-                if let Some(segment) = queue.segments.iter().find(|segment| segment.file == job.file) {
-                    let whole = segment.last;
-                    let head = read.last().map(|(_, kept)| kept.key).filter(|_| !is_last);
-                    queue.read_ahead(head.unwrap_or(whole), read);
-                }
                 Ok(true)
             }
+            (Task::Read { .. }, Ok(Done::Entries { read, keys })) => {
+                let entries = queue.read_ahead(&job.file, read, &keys);
+                if entries > 0 {
+                    self.counts.unreadable += entries as u64;
+                    let why = "records are missing in it".to_owned();
+                    self.told.push(Tell::Unreadable { file: job.file, entries, why });
+                }
+                self.card.read_at = None;
+                return true;
+            }
             (Task::Read { .. }, Err(error)) => {
-                // It is there, as far as anybody knows, and cannot be read: it is passed over until the next start.
-                if let Some(entries) = queue.pass_over(&job.file) {
+                self.card.read_at = Some(now.mono + RETRY);
+                let gone = error.kind() == ErrorKind::NotFound;
+                let entries = if gone { Some(queue.vanished(&job.file)) } else { queue.could_not_read(&job.file) };
+                if let Some(entries) = entries {
+                    self.card.read_at = None;
                     self.counts.unreadable += entries as u64;
                     self.told.push(Tell::Unreadable { file: job.file, entries, why: error.to_string() });
                 }
@@ -177,7 +197,12 @@ impl DiskSpool {
             }
             (Task::Remove, Ok(_)) => {
                 queue.removed(&job.file);
-                Ok(false)
+                self.card.remove_at = None;
+                return false;
+            }
+            (Task::Remove, Err(_)) => {
+                self.card.remove_at = Some(now.mono + RETRY);
+                return false;
             }
             (Task::Thin { .. }, Ok(Done::Thinned { bytes, waiting, merged })) => {
                 let segment = queue.segment(&job.file);
@@ -186,8 +211,9 @@ impl DiskSpool {
                 Ok(false)
             }
             (Task::Thin { .. }, Err(error)) => {
-                // It stays as it is.
-                queue.segment(&job.file).thinned = true;
+                // It stays as it is, or is thin already: the next read says.
+                let segment = queue.segment(&job.file);
+                (segment.thinned, segment.unsure) = (true, true);
                 Err(error)
             }
             (_, Err(error)) => Err(error),
@@ -197,8 +223,8 @@ impl DiskSpool {
         result.unwrap_or(true)
     }
 
-    fn tell_card(&mut self, now: Mono, failed: Option<&std::io::Error>) {
-        self.card.retry_at = failed.map(|_| now + RETRY);
+    fn tell_card(&mut self, now: Mono, failed: Option<&io::Error>) {
+        self.card.write_at = failed.map(|_| now + RETRY);
         if std::mem::replace(&mut self.card.trouble, failed.is_some()) != failed.is_some() {
             self.told.push(Tell::State(failed.map(ToString::to_string)));
         }
@@ -210,6 +236,14 @@ impl DiskSpool {
             |queue: &Queue| queue.unwritten().next().is_none() && queue.aside.is_empty() && queue.unnoted.is_empty();
         self.card.busy.is_none() && self.queues.values().all(written)
     }
+}
+
+/// The beginnings of the boots that a group needs, where they are known: a segment must not depend on another one for them.
+fn beginnings(channel: ChannelId, queue: &Queue, group: &[(&Key, &Held)]) -> impl Iterator<Item = (BootId, Note)> {
+    let needs =
+        |boot: BootId| group.iter().any(|(_, held)| held.boot == boot && matches!(held.kept.time, Time::Claimed(_)));
+    let needed: Vec<_> = queue.began.iter().filter(|(boot, _)| needs(*boot)).copied().collect();
+    needed.into_iter().map(move |(boot, began)| (boot, Note::Began(channel, boot, began)))
 }
 
 fn read(channel: ChannelId, queue: &Queue) -> Option<Job> {
@@ -238,9 +272,11 @@ fn thin(channel: ChannelId, queue: &Queue) -> Option<Job> {
     let within = queue.backlog.thin?;
     let is_needed = !queue.backlog.drains || queue.bytes() > queue.backlog.max_size / 4 * 3;
     let closed = queue.segments.len().saturating_sub(1);
-    let untouched =
-        |segment: &&Segment| !segment.thinned && queue.held.range(segment.first..=segment.last).next().is_none();
+    let untouched = |segment: &&Segment| {
+        !segment.thinned && !segment.skipped && queue.held.range(segment.first..=segment.last).next().is_none()
+    };
     let segment = queue.segments.iter().take(closed).find(untouched).filter(|_| is_needed)?;
-    let left = queue.left.range(segment.first..=segment.last).copied().collect();
-    Some(Job { channel, file: segment.file.clone(), task: Task::Thin { within, left } })
+    let within_it = |keys: &BTreeSet<Key>| keys.range(segment.first..=segment.last).copied().collect();
+    let task = Task::Thin { within, left: within_it(&queue.left), sent: within_it(&queue.sent) };
+    Some(Job { channel, file: segment.file.clone(), task })
 }

@@ -6,6 +6,7 @@
 
 mod discard;
 mod fast;
+mod gap;
 mod held;
 mod job;
 mod jobs;
@@ -33,6 +34,9 @@ pub use job::{Job, Outcome};
 pub use recovery::Found;
 pub use survey::{Listed, State, survey};
 
+/// How many of a channel's doubtful entries a late echo may settle: the session remembers as many.
+const DOUBTFUL: usize = 64;
+
 /// Waiting entries of all channels on disk.
 pub struct DiskSpool {
     policy: Policy,
@@ -55,8 +59,12 @@ pub struct DiskSpool {
 struct Card {
     /// That it cannot be written was told.
     trouble: bool,
-    /// After a failure it is left alone until then.
-    retry_at: Option<Mono>,
+    /// After a failure it is left alone until then, each kind of work by itself.
+    write_at: Option<Mono>,
+    read_at: Option<Mono>,
+    remove_at: Option<Mono>,
+    /// The channel that had the last job.
+    turn: ChannelId,
     /// The file that a job works on.
     busy: Option<String>,
 }
@@ -69,12 +77,16 @@ impl DiskSpool {
     pub fn open(
         channels: impl IntoIterator<Item = (ChannelId, Backlog)>,
         policy: Policy,
-        boot: BootId,
+        (boot, now): (BootId, Now),
         fast: Arc<dyn Storage>,
         card: &dyn Storage,
         bell: Box<dyn Fn() + Send>,
     ) -> (Self, Found) {
         let mut recovered = recovery::recover(boot, &*fast, card, true);
+        if !recovered.found.unreadable.is_empty() {
+            // Nobody knows which keys are used there: what comes now must not get the same ones.
+            recovered.next = recovered.next.max(Key(now.utc.seconds().max(1).unsigned_abs() << 20));
+        }
         for (id, backlog) in channels {
             recovered.queues.entry(id).or_insert_with(|| Queue::new(id, backlog)).backlog = backlog;
         }
@@ -87,7 +99,7 @@ impl DiskSpool {
             fast: FastLog::new(fast),
             card: Card::default(),
             stopping: false,
-            seen: Mono::default(),
+            seen: now.mono,
             counts: Counts::default(),
             told: Vec::new(),
             bell,
@@ -99,7 +111,7 @@ impl DiskSpool {
     /// From now on everything is written to the card as fast as it goes.
     pub fn stop(&mut self) {
         self.stopping = true;
-        self.card.retry_at = None;
+        (self.card.write_at, self.card.remove_at) = (None, None);
         (self.bell)();
     }
 
@@ -114,7 +126,7 @@ impl DiskSpool {
             let written = self.fast.add(boot, notes);
             self.tell_fast(written);
         }
-        if self.fast.wants_anew() {
+        if self.fast.wants_anew(self.seen) {
             self.write_anew();
         }
     }
@@ -127,13 +139,16 @@ impl DiskSpool {
         for (id, queue) in &self.queues {
             notes.push((self.boot, Note::Latest(*id, queue.latest, queue.last_end)));
             notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, Note::Began(*id, *boot, *began))));
+            notes.extend(queue.sent.iter().map(|key| (self.boot, Note::Sent(*key))));
+            let taken = queue.held.iter().filter(|(_, held)| held.taken);
+            notes.extend(taken.map(|(key, _)| (self.boot, Note::Sent(*key))));
             notes.extend(queue.restamped.iter().map(|(key, at)| (self.boot, Note::Restamped(*key, *at))));
             notes.extend(queue.unnoted.iter().filter(|(_, note)| matches!(note, Note::Settled(_))).cloned());
             let unwritten = queue.held.values().filter(|held| !held.on_card);
             notes.extend(unwritten.map(|held| (held.boot, Note::Entry(held.kept.clone()))));
             notes.extend(queue.aside.iter().cloned());
         }
-        let written = self.fast.write_anew(notes);
+        let written = self.fast.write_anew(self.seen, notes);
         self.tell_fast(written);
     }
 
@@ -228,18 +243,20 @@ impl Spool for DiskSpool {
 
     fn synchronised(&mut self, now: Now) {
         self.seen = now.mono;
-        if std::mem::replace(&mut self.believed, true) {
-            return;
-        }
+        let was_believed = std::mem::replace(&mut self.believed, true);
         let boot = self.boot;
-        let mut notes = vec![Note::Believed];
+        let mut notes = Vec::new();
         for (id, queue) in &mut self.queues {
             for (of, began) in times::resolve(queue, boot, now) {
                 notes.push(Note::Began(*id, of, began));
             }
         }
-        self.note(boot, &notes);
-        (self.bell)();
+        // Last: should the log be torn here, the clock is asked again.
+        notes.extend((!was_believed).then_some(Note::Believed));
+        if !notes.is_empty() {
+            self.note(boot, &notes);
+            (self.bell)();
+        }
     }
 
     fn is_synchronised(&self) -> bool {
@@ -268,6 +285,8 @@ impl Spool for DiskSpool {
         if queue.is_low() {
             (self.bell)();
         }
+        // From now on the service may have it: a later run must not merge it.
+        self.note(self.boot, &[Note::Sent(key)]);
     }
 
     fn confirm(&mut self, key: Key) {
@@ -297,6 +316,9 @@ impl Spool for DiskSpool {
         }
         queue.tell_aside(now, held.boot, Note::Aside(kept.clone()));
         queue.doubtful.insert(key);
+        if queue.doubtful.len() > DOUBTFUL {
+            queue.doubtful.pop_first();
+        }
         self.note(held.boot, &[Note::Settled(key), Note::Aside(kept)]);
     }
 
@@ -307,7 +329,7 @@ impl Spool for DiskSpool {
         let at = times::free_second(queue, from, taken);
         queue.latest = queue.latest.max(Some(at));
         queue.held.restamp(key, at);
-        if queue.held[&key].on_card {
+        if queue.held.get(&key).is_some_and(|held| queue.may_be_on_card(held)) {
             queue.restamped.insert(key, at);
             queue.tell(now, boot, Note::Restamped(key, at));
         }

@@ -1,25 +1,25 @@
 //! One channel's waiting entries: which of them are in memory, and which only on the card.
 //!
-//! In memory are those that are not on the card yet, those that are taken, the oldest (so that the uplink finds them at
-//! once) and the newest (which may still be live). Between the oldest and the newest there may be a gap that only the
-//! card holds; [`Queue::head`] is where it begins.
+//! Invariants, between two calls:
+//! - An entry waits in memory (`held`), in a segment, or in both (`on_card`). A segment's `waiting` counts the entries in its file
+//!   that have not `left`, in memory or not.
+//! - Entries up to `head` are in memory, and so are those that are not on the card yet; in between lies the gap
+//!   ([`super::gap`]). Without a `head` there is no gap.
+//! - The card's log is in the order of the keys: only keys above `written` are appended. Up to `attempted`, which is never
+//!   less, the card may have an entry though nobody knows: its receipt is told there too.
+//! - What left and may be on the card is in `left` until its segment is gone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::entry::{ChannelId, Entry};
 use crate::spool::disk::held::{Entries, Held};
+use crate::spool::disk::job::Group;
 use crate::spool::disk::segment::{self, Segment};
-use crate::spool::note::{Began, Kept, Note, Time};
+use crate::spool::note::{Began, Note, Time};
 use crate::spool::{Backlog, Key};
 use crate::time::{BootId, Mono, Now, Utc};
 
-/// Entries that are read ahead from the card.
-pub(super) const AHEAD: usize = 32;
-/// With fewer than these the next ones are read.
-const LOW: usize = 8;
-/// The newest entries stay in memory: they may be live.
-const NEWEST: usize = 16;
 /// What a channel may take in memory while the card cannot be written.
 const CARDLESS: u64 = 4 << 20;
 /// The resolution of an entry's time.
@@ -58,8 +58,10 @@ pub(super) struct Queue {
     pub(super) unnoted_since: Mono,
     /// The card must be told a boot's beginning before entries get their times by it.
     pub(super) hushed: bool,
-    /// Entries are being written to the card.
-    pub(super) writing: bool,
+    /// Entries up to this one were given to a write that may have reached the card, whatever became of it.
+    pub(super) attempted: Key,
+    /// Entries on the card that were sent in an earlier run: they are not merged.
+    pub(super) sent: BTreeSet<Key>,
     /// The latest time that was given.
     pub(super) latest: Option<Utc>,
     /// The end of the last draft of this boot.
@@ -88,7 +90,8 @@ impl Queue {
             unnoted: Vec::new(),
             unnoted_since: Mono::default(),
             hushed: false,
-            writing: false,
+            attempted: Key(0),
+            sent: BTreeSet::new(),
             latest: None,
             last_end: None,
             removals: Vec::new(),
@@ -103,12 +106,6 @@ impl Queue {
         on_card + self.held.unwritten()
     }
 
-    /// Entries that only the card holds.
-    pub(super) fn gap(&self) -> usize {
-        let on_card: usize = self.segments.iter().map(|segment| segment.waiting).sum();
-        on_card - self.held.on_card()
-    }
-
     /// What the channel's entries take, on the card and in memory.
     pub(super) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.held.unwritten_bytes()
@@ -118,6 +115,11 @@ impl Queue {
     /// directory: the card's log is in the order of the keys.
     pub(super) fn unwritten(&self) -> impl Iterator<Item = (&Key, &Held)> {
         self.held.range(Key(self.written.0 + 1)..).filter(|(_, held)| !held.on_card)
+    }
+
+    /// Whether so much waits in memory that the card should have it, whatever the policy says.
+    pub(super) fn is_memory_half_full(&self) -> bool {
+        self.held.unwritten_bytes() > CARDLESS / 2
     }
 
     /// Whether memory holds all that it may while the card takes nothing.
@@ -141,7 +143,7 @@ impl Queue {
     /// The entry as it is sent; `None` while it has no time.
     pub(super) fn entry(&self, held: &Held) -> Option<Entry> {
         let began = self.began_of(held.boot);
-        if matches!(held.kept.time, Time::Claimed(_)) && held.on_card && self.hushed {
+        if matches!(held.kept.time, Time::Claimed(_)) && self.hushed && self.may_be_on_card(held) {
             return None;
         }
         held.kept.entry(began)
@@ -159,62 +161,6 @@ impl Queue {
         }
     }
 
-    /// Whether the next entries must be read from the card.
-    pub(super) fn is_low(&self) -> bool {
-        let Some(head) = self.head else { return false };
-        let ready = self.held.range(..=head).filter(|(_, held)| !held.taken).count();
-        ready < LOW && self.gap() > 0
-    }
-
-    /// The segment in which the gap begins.
-    pub(super) fn next_to_read(&self) -> Option<&Segment> {
-        let head = self.head?;
-        self.segments.iter().find(|segment| segment.last > head)
-    }
-
-    /// Takes what was read from the card: now everything up to `head` is in memory.
-    pub(super) fn read_ahead(&mut self, head: Key, read: Vec<(BootId, Kept)>) {
-        for (boot, mut kept) in read {
-            // Its receipt, or a word from the newest, may have come while it was read.
-            if self.left.contains(&kept.key) || self.held.contains_key(&kept.key) {
-                continue;
-            }
-            if let Some(at) = self.restamped.get(&kept.key) {
-                kept.time = Time::Known(*at);
-            }
-            self.held.insert(Held { kept, boot, taken: false, on_card: true });
-        }
-        self.head = Some(head);
-        self.close_gap();
-    }
-
-    /// Where nothing is left in the gap there is none.
-    pub(super) fn close_gap(&mut self) {
-        if self.head.is_some() && self.gap() == 0 {
-            self.head = None;
-            self.left.clear();
-        }
-    }
-
-    /// Leaves to the card what need not be in memory.
-    pub(super) fn forget(&mut self) {
-        let free = |held: &Held| held.on_card && !held.taken;
-        let newest = self.held.keys().rev().nth(NEWEST - 1).copied();
-        let Some(newest) = newest else { return };
-        let head = match self.head {
-            Some(head) => head,
-            None => match self.held.iter().filter(|(_, held)| free(held)).map(|(key, _)| *key).nth(AHEAD * 2) {
-                Some(key) => key,
-                None => return,
-            },
-        };
-        let before = self.held.len();
-        self.held.forget(|key, held| key > head && key < newest && free(held));
-        if self.held.len() < before {
-            self.head = Some(head);
-        }
-    }
-
     /// Takes an entry out that has left. Returns it; one that is on the card is noted to have left.
     pub(super) fn remove(&mut self, now: Mono, key: Key) -> Option<Held> {
         let held = self.held.remove(key)?;
@@ -224,11 +170,17 @@ impl Queue {
         {
             segment.waiting = segment.waiting.saturating_sub(1);
         }
-        // One that is just being written may be on the card in a moment.
-        if held.on_card || self.writing {
+        if self.may_be_on_card(&held) {
+            self.left.insert(key);
             self.tell(now, held.boot, Note::Settled(key));
         }
+        self.sent.remove(&key);
         Some(held)
+    }
+
+    /// Whether the card has an entry, or may have it from a write that is under way or has failed.
+    pub(super) fn may_be_on_card(&self, held: &Held) -> bool {
+        held.on_card || held.kept.key <= self.attempted
     }
 
     /// Something that the card is to be told with the next group.
@@ -282,8 +234,7 @@ impl Queue {
                 self.held.remove(key);
             }
         }
-        self.left.retain(|key| *key > segment.last);
-        self.restamped.retain(|key, _| *key > segment.last);
+        self.forget_before(segment.last);
         if self.head.is_some_and(|head| head < segment.last) {
             self.head = Some(segment.last);
         }
@@ -300,23 +251,6 @@ impl Queue {
         oldest.and_then(|key| self.remove(now, key)).map(|dropped| dropped.kept.key)
     }
 
-    /// Goes on without a segment that cannot be read. Returns how many entries are missing: memory has the others.
-    pub(super) fn pass_over(&mut self, file: &str) -> Option<usize> {
-        let place = self.segments.iter().position(|segment| segment.file == file)?;
-        let segment = self.segments.remove(place)?;
-        let mut missing = segment.waiting;
-        let inside = self.held.range(segment.first..=segment.last).filter(|(_, held)| held.on_card);
-        for key in inside.map(|(key, _)| *key).collect::<Vec<_>>() {
-            self.held.set_on_card(key, false);
-            missing -= 1;
-        }
-        if self.head.is_some_and(|head| head < segment.last) {
-            self.head = Some(segment.last);
-        }
-        self.close_gap();
-        Some(missing)
-    }
-
     /// A segment that a job worked on: it is not dropped meanwhile.
     pub(super) fn segment(&mut self, file: &str) -> &mut Segment {
         let segment = self.segments.iter_mut().find(|segment| segment.file == file);
@@ -331,46 +265,46 @@ impl Queue {
         }
     }
 
-    /// Entries, and so many notes, were written to a segment.
-    pub(super) fn written(
-        &mut self,
-        file: &str,
-        bytes: u64,
-        entries: &[Key],
-        last: Option<(Key, BootId)>,
-        notes: usize,
-    ) {
+    /// A group was written to a segment.
+    pub(super) fn written(&mut self, file: &str, group: &Group) {
         // One that is gone had its receipt while it was written, and the card will be told.
-        let mut waiting = 0;
-        for key in entries {
-            waiting += usize::from(self.held.set_on_card(*key, true));
-        }
+        let waiting = group.entries.iter().filter(|key| self.held.set_on_card(**key, true)).count();
         let segment = self.segment(file);
-        segment.bytes += bytes;
+        segment.bytes = group.whole + group.bytes.len() as u64;
         segment.waiting += waiting;
-        segment.torn = false;
-        if let Some((last, boot)) = last {
-            segment.last = last;
-            segment.boot = boot;
-            self.written = last;
+        if let Some(last) = group.entries.last() {
+            segment.last = *last;
+            self.written = *last;
         }
-        self.unnoted.drain(..notes);
-        self.hushed = false;
+        self.unnoted.drain(..group.notes);
+        self.hushed &= !group.began;
         self.forget();
     }
 
     /// A file is gone.
     pub(super) fn removed(&mut self, file: &str) {
         self.removals.retain(|known| known != file);
-        self.segments.retain(|segment| segment.file != file);
-        if self.segments.is_empty() {
+        if let Some(place) = self.segments.iter().position(|segment| segment.file == file)
+            && let Some(segment) = self.segments.remove(place)
+        {
+            self.forget_before(segment.last);
+        }
+        if self.segments.is_empty() && self.removals.is_empty() {
             // Nothing is left there that a word could be about.
             self.unnoted.clear();
             self.restamped.clear();
             self.left.clear();
+            self.sent.clear();
             let held = &self.held;
             self.began.retain(|(boot, _)| held.values().any(|held| held.boot == *boot));
         }
+    }
+
+    /// What was known of entries in segments that are gone.
+    fn forget_before(&mut self, last: Key) {
+        self.left.retain(|key| *key > last);
+        self.sent.retain(|key| *key > last);
+        self.restamped.retain(|key, _| *key > last);
     }
 
     /// Whether a new segment is begun with the next write.

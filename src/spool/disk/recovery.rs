@@ -4,7 +4,7 @@
 //! segments, oldest first. A torn end is cut. A segment with damage inside is copied aside as `*.bad`, for people to look
 //! at, and written anew with the records that are whole; one that cannot be read at all is left alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 
 use crate::entry::ChannelId;
@@ -12,8 +12,8 @@ use crate::spool::disk::fast;
 use crate::spool::disk::held::Held;
 use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::{self, BAD, Segment, told_in};
-use crate::spool::note::{self, Began, Note, Time};
-use crate::spool::storage::Storage;
+use crate::spool::note::{self, Began, Kept, Note, Time};
+use crate::spool::storage::{Storage, UNFINISHED};
 use crate::spool::{Backlog, Key};
 use crate::time::{BootId, Mono, Utc};
 
@@ -68,6 +68,11 @@ struct Told {
     /// Those of them that the card knows of.
     settled_on_card: BTreeSet<Key>,
     restamped: BTreeMap<Key, Utc>,
+    /// Entries that were sent.
+    sent: BTreeSet<Key>,
+    /// What the card says of the rest: it is told what it lacks.
+    restamped_on_card: BTreeMap<Key, Utc>,
+    began_on_card: HashSet<(ChannelId, BootId)>,
 }
 
 struct Reading<'a> {
@@ -93,6 +98,11 @@ impl Reading<'_> {
         let read = note::read(&bytes);
         if read.is_damaged {
             self.found.bad.push(fast::FILE.to_owned());
+            if self.repair
+                && let Err(error) = fast.replace(&format!("{}{BAD}", fast::FILE), &bytes, false)
+            {
+                self.found.unreadable.push((fast::FILE.to_owned(), error.to_string()));
+            }
         } else if !read.is_whole {
             self.found.torn += 1;
         }
@@ -111,12 +121,19 @@ impl Reading<'_> {
                     self.use_up(key);
                     told.waiting.remove(&key);
                     told.settled.insert(key);
+                    // A doubtful one whose echo came late: the card may have it among the doubtful.
+                    let of_doubtful = queues.values_mut().find(|queue| aside_of(queue, key));
+                    if let Some(queue) = of_doubtful {
+                        queue.aside.push((boot, Note::Settled(key)));
+                    }
                 }
                 Note::Aside(kept) => {
+                    self.use_up(kept.key);
                     let channel = kept.draft.channel;
                     let queue = queue_of(queues, channel);
                     queue.aside.push((boot, Note::Aside(kept)));
                 }
+                Note::Sent(key) => _ = told.sent.insert(key),
                 Note::Latest(channel, at, end) => {
                     let queue = queue_of(queues, channel);
                     queue.latest = queue.latest.max(at);
@@ -169,12 +186,17 @@ impl Reading<'_> {
                 segments.push((channel, first, name));
             } else if let Some(channel) = segment::parse_doubtful(&name) {
                 queue_of(queues, channel);
+                self.use_up_doubtful(&name);
+            } else if self.repair && name.ends_with(UNFINISHED) {
+                // A replacement that was cut off; what it was to replace is there.
+                let _ = self.card.remove(&name);
             }
         }
         segments.sort();
         let mut on_card: HashMap<ChannelId, Vec<(Segment, Vec<Key>)>> = HashMap::new();
         for (channel, first, name) in segments {
             queue_of(queues, channel);
+            self.use_up(first);
             if let Some(read) = self.read_segment(channel, first, name, told, queues) {
                 on_card.entry(channel).or_default().push(read);
             }
@@ -200,8 +222,35 @@ impl Reading<'_> {
             }
         }
         for (key, at) in &told.restamped {
-            if let Some(queue) = queues.values_mut().find(|queue| queue.segments.iter().any(|it| it.holds(*key))) {
+            if let Some(queue) = holder(queues, *key) {
                 queue.restamped.insert(*key, *at);
+                if told.restamped_on_card.get(key) != Some(at) {
+                    queue.unnoted.push((BootId::default(), Note::Restamped(*key, *at)));
+                }
+            }
+        }
+        for key in &told.sent {
+            if let Some(queue) = holder(queues, *key).filter(|queue| !queue.left.contains(key)) {
+                queue.sent.insert(*key);
+            }
+        }
+        for (id, queue) in queues.iter_mut() {
+            let on_card = |boot: BootId| queue.untimed.iter().any(|run| run.boot == boot);
+            let lacks = |boot: BootId| on_card(boot) && !told.began_on_card.contains(&(*id, boot));
+            let untold: Vec<_> = queue.began.iter().filter(|(boot, _)| lacks(*boot)).copied().collect();
+            for (boot, began) in untold {
+                queue.hushed = true;
+                queue.unnoted.push((BootId::default(), Note::Began(*id, boot, began)));
+            }
+        }
+    }
+
+    /// The keys of doubtful entries are used, too.
+    fn use_up_doubtful(&mut self, name: &str) {
+        let bytes = self.card.read(name).unwrap_or_default();
+        for (_, note) in note::read(&bytes).notes {
+            if let Note::Aside(Kept { key, .. }) | Note::Settled(key) = note {
+                self.use_up(key);
             }
         }
     }
@@ -228,11 +277,9 @@ impl Reading<'_> {
             self.mend_damage(&file, &bytes, &mut segment, notes);
         } else if !read.is_whole {
             self.found.torn += 1;
-            if self.repair
-                && let Err(error) = self.card.truncate(&file, read.end)
-            {
-                self.found.unreadable.push((file.clone(), error.to_string()));
-                segment.torn = true;
+            if self.repair {
+                // Where that fails, the next group is written over it.
+                let _ = self.card.truncate(&file, read.end);
             }
         }
         segment.file = file;
@@ -244,7 +291,6 @@ impl Reading<'_> {
                 Note::Entry(kept) => {
                     self.use_up(kept.key);
                     segment.last = segment.last.max(kept.key);
-                    segment.boot = boot;
                     if let Time::Claimed(at) = kept.time {
                         queue.note_untimed(boot, kept.draft.end, at);
                     }
@@ -256,7 +302,17 @@ impl Reading<'_> {
                     told.settled_on_card.insert(key);
                     told.waiting.remove(&key);
                 }
-                note => self.common(&note, told, queues),
+                note => {
+                    match note {
+                        Note::Restamped(key, at) => {
+                            let latest = told.restamped_on_card.entry(key).or_insert(at);
+                            *latest = at.max(*latest);
+                        }
+                        Note::Began(of, boot, _) => _ = told.began_on_card.insert((of, boot)),
+                        _ => {}
+                    }
+                    self.common(&note, told, queues);
+                }
             }
         }
         Some((segment, keys))
@@ -279,6 +335,16 @@ impl Reading<'_> {
 
 fn queue_of(queues: &mut BTreeMap<ChannelId, Queue>, channel: ChannelId) -> &mut Queue {
     queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()))
+}
+
+/// The queue whose segments may hold an entry.
+fn holder(queues: &mut BTreeMap<ChannelId, Queue>, key: Key) -> Option<&mut Queue> {
+    queues.values_mut().find(|queue| queue.segments.iter().any(|segment| segment.holds(key)))
+}
+
+/// Whether an entry was set aside.
+fn aside_of(queue: &Queue, key: Key) -> bool {
+    queue.aside.iter().any(|(_, note)| matches!(note, Note::Aside(kept) if kept.key == key))
 }
 
 fn know(queue: &mut Queue, boot: BootId, began: Began) {

@@ -1,5 +1,6 @@
 //! A segment: one file of a channel's log on the card.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::entry::ChannelId;
@@ -24,12 +25,14 @@ pub(super) struct Segment {
     pub(super) bytes: u64,
     /// Its entries that still wait.
     pub(super) waiting: usize,
-    /// The boot that its last entry was told in.
-    pub(super) boot: BootId,
     /// It was thinned, or need not be.
     pub(super) thinned: bool,
-    /// Behind `bytes` there may be the rest of a failed write.
-    pub(super) torn: bool,
+    /// It may have been thinned by a job that failed: how much waits in it is known with the next read.
+    pub(super) unsure: bool,
+    /// Reads that failed in a row.
+    pub(super) failures: u32,
+    /// It cannot be read: until the next start its entries wait without being offered.
+    pub(super) skipped: bool,
 }
 
 impl Segment {
@@ -41,9 +44,10 @@ impl Segment {
             last: first,
             bytes: 0,
             waiting: 0,
-            boot: BootId::default(),
             thinned: false,
-            torn: false,
+            unsure: false,
+            failures: 0,
+            skipped: false,
         }
     }
 
@@ -83,21 +87,26 @@ pub(super) fn parse_doubtful(name: &str) -> Option<ChannelId> {
     name.strip_suffix(SUFFIX)?.strip_suffix("-doubtful")?.parse().ok().map(ChannelId)
 }
 
-/// The entries of a segment behind a key, oldest first, with the boots that they were pushed in.
-pub(super) fn entries(bytes: &[u8], after: Key) -> impl Iterator<Item = (BootId, Kept)> {
-    note::read(bytes).notes.into_iter().filter_map(move |(boot, note)| match note {
-        Note::Entry(kept) if kept.key > after => Some((boot, kept)),
+/// The entries of a segment, oldest first, with the boots that they were pushed in.
+pub(super) fn entries(bytes: &[u8]) -> impl Iterator<Item = (BootId, Kept)> {
+    note::read(bytes).notes.into_iter().filter_map(|(boot, note)| match note {
+        Note::Entry(kept) => Some((boot, kept)),
         _ => None,
     })
 }
 
 /// A segment with its neighbours merged: its bytes, how many entries it holds, and how many went away. What is not an entry
-/// stays. `left` says which entries have left.
-pub(super) fn thinned(bytes: &[u8], within: Duration, left: impl Fn(Key) -> bool) -> (Vec<u8>, usize, usize) {
+/// stays. Entries that have `left` go; those that were `sent` once keep what they were sent with.
+pub(super) fn thinned(
+    bytes: &[u8],
+    within: Duration,
+    left: &BTreeSet<Key>,
+    sent: &BTreeSet<Key>,
+) -> (Vec<u8>, usize, usize) {
     let (mut entries, mut others) = (Vec::new(), Vec::new());
     for (boot, note) in note::read(bytes).notes {
         match note {
-            Note::Entry(kept) if left(kept.key) => {}
+            Note::Entry(kept) if left.contains(&kept.key) => {}
             Note::Entry(kept) => entries.push((boot, kept)),
             other => others.push((boot, other)),
         }
@@ -108,7 +117,7 @@ pub(super) fn thinned(bytes: &[u8], within: Duration, left: impl Fn(Key) -> bool
             note::Time::Known(at) => (at.millis(), None),
             note::Time::Claimed(_) => (draft.end.millis(), Some(boot)),
         };
-        Neighbour { key: (boot, key, since, time), at, clock, taken: false, draft }
+        Neighbour { key: (boot, key, since, time), at, clock, taken: sent.contains(&key), draft }
     });
     let thin = thin::merge_neighbours(neighbours.collect(), within);
     let kept = thin.len();

@@ -3,6 +3,7 @@
 mod discarding;
 mod faults;
 mod model;
+mod regressions;
 mod surveying;
 
 use std::collections::BTreeMap;
@@ -118,7 +119,7 @@ impl Machine {
 
 fn open(fast: &Faulty, card: &Faulty, boot: BootId, policy: Policy, backlog: Backlog) -> (DiskSpool, Found) {
     let channels = [(CHANNEL, backlog), (OTHER, backlog)];
-    DiskSpool::open(channels, policy, boot, Arc::new(fast.clone()), card, Box::new(|| {}))
+    DiskSpool::open(channels, policy, (boot, at(0)), Arc::new(fast.clone()), card, Box::new(|| {}))
 }
 
 /// Everything that a survey shows.

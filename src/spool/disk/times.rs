@@ -23,7 +23,8 @@ pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now) -> Vec<(BootId,
         let began = Began { at: began.at.max(earliest(&run, queue.latest)), ..began };
         queue.latest = queue.latest.max(Some(began.time_of(run.last)));
         queue.began.push((run.boot, began));
-        if queue.held.values().any(|held| held.on_card && held.boot == run.boot) || queue.gap() > 0 {
+        let may_be_on_card = queue.held.values().any(|held| held.boot == run.boot && queue.may_be_on_card(held));
+        if may_be_on_card || queue.gap() > 0 {
             // Should the power fail after such an entry was sent, it must get the same time again.
             queue.hushed = true;
             queue.tell(now.mono, boot, Note::Began(queue.id, run.boot, began));

@@ -17,6 +17,8 @@ struct Disk {
     kept: BTreeMap<String, Vec<u8>>,
     /// Every write fails with this.
     broken: Option<io::ErrorKind>,
+    /// Nothing can be read.
+    blind: bool,
     /// Bytes that fit; more is refused after a part was written.
     room: Option<usize>,
     written: u64,
@@ -36,6 +38,11 @@ impl Faulty {
     /// From now on every change fails, or works again.
     pub(crate) fn break_with(&self, kind: Option<io::ErrorKind>) {
         self.disk().broken = kind;
+    }
+
+    /// From now on nothing can be read, or everything again.
+    pub(crate) fn blind(&self, blind: bool) {
+        self.disk().blind = blind;
     }
 
     /// From now on so many bytes fit in all.
@@ -99,6 +106,9 @@ impl Storage for Faulty {
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         let disk = self.disk();
+        if disk.blind {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         disk.files.get(name).map(|file| file.bytes.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
@@ -111,12 +121,24 @@ impl Storage for Faulty {
         if fit < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
-    fn sync(&self, name: &str) -> io::Result<()> {
+    fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
         let mut disk = self.disk();
         disk.usable()?;
+        let whole = usize::try_from(whole).expect("small files");
+        if whole > 0 && disk.files.get(name).is_none_or(|file| file.bytes.len() < whole) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        disk.files.entry(name.to_owned()).or_default().bytes.truncate(whole);
+        let fit = disk.fit(bytes.len());
+        let file = disk.files.get_mut(name).expect("made just now");
+        file.bytes.extend_from_slice(&bytes[..fit]);
+        let synced = file.bytes.clone();
+        disk.written += fit as u64;
+        if fit < bytes.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         disk.syncs += 1;
-        let bytes = disk.files.get(name).ok_or(io::ErrorKind::NotFound)?.bytes.clone();
-        disk.kept.insert(name.to_owned(), bytes);
+        disk.kept.insert(name.to_owned(), synced);
         Ok(())
     }
 

@@ -26,8 +26,14 @@ impl Pumped {
 
     fn open(backlog: Backlog, policy: Policy) -> Self {
         let card = Faulty::default();
-        let (spool, found) =
-            DiskSpool::open([(CHANNEL, backlog)], policy, BOOT, Arc::new(Faulty::default()), &card, Box::new(|| {}));
+        let (spool, found) = DiskSpool::open(
+            [(CHANNEL, backlog)],
+            policy,
+            (BOOT, Now::default()),
+            Arc::new(Faulty::default()),
+            &card,
+            Box::new(|| {}),
+        );
         assert_eq!(found, Found::default());
         Self { spool, card, now: Now::default() }
     }

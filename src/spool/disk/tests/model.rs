@@ -26,6 +26,7 @@ enum Step {
     Kill,
     BreakCard(bool),
     BreakFast(bool),
+    BlindCard(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -44,6 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Kill),
         1 => any::<bool>().prop_map(Step::BreakCard),
         1 => any::<bool>().prop_map(Step::BreakFast),
+        1 => any::<bool>().prop_map(Step::BlindCard),
     ]
 }
 
@@ -54,6 +56,7 @@ struct Model {
     taken: Vec<Key>,
     second: u64,
     fast_broken: bool,
+    blind: bool,
 }
 
 impl Model {
@@ -107,13 +110,17 @@ impl Model {
                 }
             }
             Step::KillInJob => {
-                if !self.fast_broken {
+                if !self.fast_broken && !self.blind {
                     drop(machine.spool.job(machine.now).map(|job| job.perform(&machine.card)));
                     self.kill(machine);
                 }
             }
             Step::Kill => self.kill(machine),
             Step::BreakCard(broken) => machine.card.break_with(broken.then_some(std::io::ErrorKind::StorageFull)),
+            Step::BlindCard(blind) => {
+                self.blind = *blind;
+                machine.card.blind(*blind);
+            }
             Step::BreakFast(broken) => {
                 self.fast_broken = *broken;
                 machine.fast.break_with(broken.then_some(std::io::ErrorKind::StorageFull));
@@ -127,12 +134,14 @@ impl Model {
         machine.spool.confirm(waiting.key);
     }
 
-    /// While the runtime directory cannot be written a kill may cost something: nothing is promised then.
+    /// While the runtime directory cannot be written a kill may cost something, and what cannot be read at the start is passed
+    /// over: nothing is promised then.
     fn kill(&mut self, machine: &mut Machine) {
-        if self.fast_broken {
+        if self.fast_broken || self.blind {
             return;
         }
         // Its log is made good with the next word.
+        machine.pass(6);
         machine.spool.expire(machine.now, CHANNEL);
         machine.spool.note(machine.boot, &[]);
         machine.kill();
@@ -144,7 +153,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn entries_wait_until_they_are_settled_whatever_happens(steps in prop::collection::vec(step(), 1..120)) {
+    fn entries_wait_until_they_are_settled_whatever_happens(
+            seeded in prop_oneof![Just(0), Just(150)],
+            steps in prop::collection::vec(step(), 1..120),
+        ) {
         for policy in [
             Policy::default(),
             Policy { durability: Durability::Always, ..Policy::default() },
@@ -154,11 +166,19 @@ proptest! {
             let backlog = Backlog { max_size: 4 << 20, ..Backlog::default() };
             let mut machine = Machine::with(policy, backlog);
             let mut model = Model::default();
+            // Enough for a gap between the oldest and the newest.
+            for _ in 0..seeded {
+                model.apply(&mut machine, &Step::Push(CHANNEL));
+                model.apply(&mut machine, &Step::Pump);
+            }
             for step in &steps {
                 model.apply(&mut machine, step);
                 prop_assert_eq!(machine.spool.waiting(CHANNEL), model.waiting.len(), "after {:?}", step);
                 prop_assert!(machine.spool.queues.values().all(|queue| queue.held.adds_up()), "after {:?}", step);
             }
+            machine.card.blind(false);
+            model.blind = false;
+            machine.pass(31);
             machine.card.break_with(None);
             machine.fast.break_with(None);
             model.fast_broken = false;

@@ -1,0 +1,147 @@
+//! Entries that only the card holds, and how they come into memory.
+//!
+//! In memory are those that are not on the card yet, those that are taken, the oldest (so that the uplink finds them at
+//! once) and the newest (which may still be live). Between the oldest and the newest there may be a gap;
+//! [`Queue::head`] is where it begins.
+
+use crate::spool::Key;
+use crate::spool::disk::held::Held;
+use crate::spool::disk::queue::Queue;
+use crate::spool::disk::segment::Segment;
+use crate::spool::note::{Kept, Time};
+use crate::time::BootId;
+
+/// Entries that are read ahead from the card.
+pub(super) const AHEAD: usize = 32;
+/// With fewer than these the next ones are read.
+const LOW: usize = 8;
+/// The newest entries stay in memory: they may be live.
+const NEWEST: usize = 16;
+/// A segment that cannot be read so many times in a row is passed over.
+const TRIES: u32 = 3;
+
+impl Queue {
+    /// Entries that only the card holds, and that can be read.
+    pub(super) fn gap(&self) -> usize {
+        let readable = self.segments.iter().filter(|segment| !segment.skipped);
+        readable.map(|segment| segment.waiting).sum::<usize>().saturating_sub(self.held.on_card())
+    }
+
+    /// Whether the next entries must be read from the card.
+    pub(super) fn is_low(&self) -> bool {
+        let Some(head) = self.head else { return false };
+        let ready = self.held.range(..=head).filter(|(_, held)| !held.taken).count();
+        ready < LOW && self.gap() > 0
+    }
+
+    /// The segment in which the gap begins.
+    pub(super) fn next_to_read(&self) -> Option<&Segment> {
+        let head = self.head?;
+        self.segments.iter().find(|segment| segment.last > head && !segment.skipped)
+    }
+
+    /// Takes what was read of a segment, whose file holds these keys. Returns how many entries are missing in it.
+    pub(super) fn read_ahead(&mut self, file: &str, read: Vec<(BootId, Kept)>, keys: &[Key]) -> usize {
+        let missing = self.reconcile(file, keys);
+        let (head, segment) = (self.head.unwrap_or_default(), self.segment(file));
+        segment.failures = 0;
+        // All of it is in memory then, if there are no more than were read.
+        let whole = segment.last;
+        let mut behind = keys.iter().filter(|key| **key > head && !self.left.contains(key));
+        let last = read.last().map(|(_, kept)| kept.key);
+        let is_last = behind.next_back().is_none_or(|key| last.is_some_and(|last| *key <= last));
+        for (boot, mut kept) in read {
+            // Its receipt may have come while it was read.
+            if self.left.contains(&kept.key) || self.held.contains_key(&kept.key) {
+                continue;
+            }
+            if let Some(at) = self.restamped.get(&kept.key) {
+                kept.time = Time::Known(*at);
+            }
+            self.held.insert(Held { kept, boot, taken: false, on_card: true });
+        }
+        self.head = Some(if is_last { whole } else { last.unwrap_or(whole) });
+        self.close_gap();
+        missing
+    }
+
+    /// Believes a segment's file more than what is known of it. Returns how many entries it should have and has not.
+    fn reconcile(&mut self, file: &str, keys: &[Key]) -> usize {
+        let segment = self.segment(file);
+        let (first, last, expected) = (segment.first, segment.last, segment.waiting);
+        // Those that memory has are not missing, but the card has them no more.
+        let adrift = self.held.range(first..=last).filter(|(key, held)| held.on_card && !keys.contains(key));
+        let adrift: Vec<Key> = adrift.map(|(key, _)| *key).collect();
+        for key in &adrift {
+            self.held.set_on_card(*key, false);
+        }
+        let there = keys.iter().filter(|key| !self.left.contains(key)).count();
+        let segment = self.segment(file);
+        segment.waiting = there;
+        let is_sure = !std::mem::take(&mut segment.unsure);
+        if is_sure { expected.saturating_sub(there + adrift.len()) } else { 0 }
+    }
+
+    /// A segment could not be read. After some tries it is passed over: returns how many entries cannot be offered then.
+    pub(super) fn could_not_read(&mut self, file: &str) -> Option<usize> {
+        let segment = self.segment(file);
+        segment.failures += 1;
+        if segment.failures < TRIES {
+            return None;
+        }
+        segment.skipped = true;
+        let (first, last, waiting) = (segment.first, segment.last, segment.waiting);
+        let in_memory = self.held.range(first..=last).filter(|(_, held)| held.on_card).count();
+        self.pass_over(last);
+        Some(waiting.saturating_sub(in_memory))
+    }
+
+    /// A segment's file is gone, or cut. Returns how many entries are gone with it: memory has the others, and the card gets
+    /// them again if nothing newer is there.
+    pub(super) fn vanished(&mut self, file: &str) -> usize {
+        let segment = self.segment(file);
+        let (first, last, waiting) = (segment.first, segment.last, segment.waiting);
+        let inside = self.held.range(first..=last).filter(|(_, held)| held.on_card);
+        let inside: Vec<Key> = inside.map(|(key, _)| *key).collect();
+        for key in &inside {
+            self.held.set_on_card(*key, false);
+        }
+        self.segments.retain(|segment| segment.file != file);
+        self.written = self.segments.back().map_or(Key(0), |segment| segment.last);
+        self.pass_over(last);
+        waiting.saturating_sub(inside.len())
+    }
+
+    fn pass_over(&mut self, last: Key) {
+        if self.head.is_some_and(|head| head < last) {
+            self.head = Some(last);
+        }
+        self.close_gap();
+    }
+
+    /// Where nothing is left in the gap there is none.
+    pub(super) fn close_gap(&mut self) {
+        if self.head.is_some() && self.gap() == 0 {
+            self.head = None;
+        }
+    }
+
+    /// Leaves to the card what need not be in memory.
+    pub(super) fn forget(&mut self) {
+        let free = |held: &Held| held.on_card && !held.taken;
+        let newest = self.held.keys().rev().nth(NEWEST - 1).copied();
+        let Some(newest) = newest else { return };
+        let head = match self.head {
+            Some(head) => head,
+            None => match self.held.iter().filter(|(_, held)| free(held)).map(|(key, _)| *key).nth(AHEAD * 2) {
+                Some(key) => key,
+                None => return,
+            },
+        };
+        let before = self.held.len();
+        self.held.forget(|key, held| key > head && key < newest && free(held));
+        if self.held.len() < before {
+            self.head = Some(head);
+        }
+    }
+}
