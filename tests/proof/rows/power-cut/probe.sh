@@ -74,11 +74,11 @@ logged_run() {
     dmsetup remove card
 }
 
-# Entries that wait on the card as it is mounted at /cut, as `CHANNEL TIME UPTIME`.
+# Entries on the card as it is mounted at /cut: those that wait with their time as `CHANNEL TIME UPTIME`, others as they are.
 list() {
     gatepost spool list --entries --runtime-dir /run/none --state-dir /cut >/tmp/list 2>/tmp/list.log || return
     # channel 1  2026-11-22T08:00:00Z  waits     field1=12.34  …
-    sed -n 's/^channel \([0-9]*\)  \([^ ]*\)  waits  *field1=\([^ ]*\).*/\1 \2 \3/p' /tmp/list
+    sed 's/^channel \([0-9]*\)  \([^ ]*\)  waits  *field1=\([^ ]*\).*/\1 \2 \3/' /tmp/list
 }
 
 # Whether each entry holds the uptime of the time that it has: lines `CHANNEL TIME UPTIME` in, the others out.
@@ -115,7 +115,7 @@ start_on_cut() {
     rm -rf /run/cut
     gatepost run --config /tmp/map.toml --runtime-dir /run/cut --state-dir /cut >/tmp/cut.log 2>&1 &
     daemon=$!
-    wait_for 60 "the daemon starts after write $place" grep -q ' running' /tmp/cut.log >/tmp/start.log
+    wait_for 60 "the daemon starts after write $place" grep -q ' running' /tmp/cut.log
     { kill -9 "$daemon" && wait "$daemon"; } 2>/dev/null || true
 }
 
