@@ -147,8 +147,16 @@ fn tell_found(found: &Found, names: &Names) {
     }
 }
 
-fn tell_spool(told: &Tell) {
+fn tell_spool(told: &Tell, names: &Names) {
     match told {
+        Tell::Written { channel, entries, until: Some(until) } => {
+            let channel = names.channel(*channel);
+            debug!(channel, entries, until:%; "channel {channel}: {entries} entries are on the card, up to {until}");
+        }
+        Tell::Written { channel, entries, until: None } => {
+            let channel = names.channel(*channel);
+            debug!(channel, entries; "channel {channel}: {entries} entries are on the card, up to one that waits for the clock");
+        }
         Tell::Runtime(Some(why)) => warn!(
             reason = why.as_str();
             "the runtime directory cannot be written: a crash would lose what the card does not have yet: {why}"
@@ -208,7 +216,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         }
         Event::Slots { error: None } => info!("open slots are kept again"),
         Event::Found(found) => tell_found(found, names),
-        Event::Spool(told) => tell_spool(told),
+        Event::Spool(told) => tell_spool(told, names),
         Event::Clock(Waiting::Begins) => {
             info!("nothing has set the clock of this machine yet: entries wait for their time");
         }

@@ -168,9 +168,19 @@ pub fn entry_size(draft: Draft) -> usize {
     note::Kept { key: Key(1 << 20), since, time: note::Time::Known(Utc::RELEASED), draft }.size()
 }
 
-/// What a spool has to say about its directories. Each is told when it begins and when it is over.
+/// What a spool has to say about its directories. A trouble is told when it begins and when it is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tell {
+    /// Entries are on the card: from now on they survive a power cut. They are told after the card has said so.
+    Written {
+        /// Whose.
+        channel: ChannelId,
+        /// How many.
+        entries: usize,
+        /// The time of the last one; `None` while it waits for the clock. Of what the channel took before it nothing waits
+        /// to be written.
+        until: Option<Utc>,
+    },
     /// The runtime directory cannot be written, for this reason; or can again.
     Runtime(Option<String>),
     /// The state directory cannot be written, for this reason; or can again.

@@ -49,3 +49,8 @@ build_gpio_sim() {
     fi
     printf '%s' "$work/gpio-sim.ko"
 }
+
+# build_program SOURCE TARGET: a row's own program of one file, for amd64.
+build_program() {
+    rustc --edition 2024 -O -D warnings -o "$2" "$1" >&2 || stop "$1 does not build."
+}

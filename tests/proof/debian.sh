@@ -5,7 +5,7 @@
 # the one this machine uses is taken from its own sources.
 
 # Tools from bookworm itself. gcc-12 is what Debian's kernel headers ask for.
-host_packages=(cpio gcc gcc-12 kmod libelf1 make xz-utils)
+host_packages=(cpio e2fsprogs gcc gcc-12 kmod libelf1 make xz-utils)
 # QEMU 10 from backports: the Pi 3 of bookworm's 7.2 is not complete enough.
 backport_packages=(qemu-system-arm qemu-system-x86)
 

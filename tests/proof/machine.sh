@@ -1,7 +1,7 @@
-# shellcheck shell=bash disable=SC2154 # The script that sources this sets `cache` and `proof`.
+# shellcheck shell=bash disable=SC2154 # The script that sources this sets `cache` and `proof`, and what the row says.
 # The emulated machines: a kernel of Debian's (6.12, the series that Raspberry Pi OS runs) and a RAM disk with glibc and busybox.
-# There is no disk and no network: a row's files go along in a second RAM disk, and its words come back by the serial
-# console. KVM is not used, so that a run means the same everywhere.
+# There is no network, and a disk only where a row asks for one: a row's files go along in a second RAM disk, and its words
+# come back by the serial console. KVM is not used, so that a run means the same everywhere.
 
 # The Debian architecture of a machine.
 architecture_of() {
@@ -12,7 +12,8 @@ architecture_of() {
     esac
 }
 
-# build_machine MACHINE ROW_FOLDER MODULE...: makes all that the row needs to boot.
+# build_machine MACHINE ROW_FOLDER MODULE...: makes all that the row needs to boot. The row's `packages` are unpacked, its
+# `programs` built.
 build_machine() {
     local architecture binary
     architecture=$(architecture_of "$1")
@@ -24,22 +25,49 @@ build_machine() {
     cat "$cache/$architecture/base.cpio.gz" "$cache/$architecture/payload.cpio.gz" >"$cache/$architecture/initrd"
 }
 
-# boot MACHINE TIMEOUT: runs the row's probe.sh as root; prints the console; returns the probe's status.
+# boot MACHINE TIMEOUT NUMBER CLOCK [OPTION...]: runs the row's probe.sh as root, with options for QEMU; prints the console;
+# returns the probe's status. The kernel hands words that it does not know to the guest's init, as variables: which of the
+# row's boots this is, what time it is, and whether init sets the clock (`set`) or leaves it as it is (`unset`).
 boot() {
-    local architecture kernel qemu
+    local architecture kernel qemu words="panic=-1 loglevel=1 proof_boot=$3 proof_clock=$4 proof_now=$(date +%s)"
     architecture=$(architecture_of "$1")
     kernel=$(<"$cache/$architecture/kernel")
     qemu=(-nodefaults -no-reboot -display none -serial stdio -initrd "$cache/$architecture/initrd"
-        -kernel "$cache/$architecture/root/boot/vmlinuz-$kernel")
+        -kernel "$cache/$architecture/root/boot/vmlinuz-$kernel" "${@:5}")
     case $1 in
         amd64) qemu=(qemu-system-x86_64 -M q35 -accel "tcg,thread=multi" -cpu max -m 1024 -smp 2 "${qemu[@]}"
-            -append "console=ttyS0 loglevel=1 panic=-1") ;;
+            -append "console=ttyS0 $words") ;;
         # iomem=relaxed lets root map the GPIO registers through /dev/mem; a Pi's own kernel has /dev/gpiomem for it.
         pi3) qemu=(qemu-system-aarch64 -M raspi3b "${qemu[@]}"
             -dtb "$cache/arm64/root/usr/lib/linux-image-$kernel/broadcom/bcm2837-rpi-3-b.dtb"
-            -append "console=ttyAMA0,115200 loglevel=1 panic=-1 iomem=relaxed") ;;
+            -append "console=ttyAMA0,115200 iomem=relaxed $words") ;;
     esac
     run_until_verdict "$2" "${qemu[@]}"
+}
+
+# boot_all MACHINE TIMEOUT BOOTS CLOCK [OPTION...]: as often as the row wants it; its disks are the same from boot to boot.
+boot_all() {
+    local number
+    for ((number = 1; number <= $3; number++)); do
+        [[ $3 == 1 ]] || echo "--- boot $number"
+        boot "$1" "$2" "$number" "${@:4}" || return
+    done
+}
+
+# make_disks FOLDER DISK...: fresh disks, as `ext4:MEGABYTES` or `blank:MEGABYTES`; /dev/vda is the first. Prints QEMU's
+# options, one a line. The host's cache may lie about what is on them: the host does not fail within a row.
+make_disks() {
+    local folder=$1 disk number=0 image
+    shift
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    for disk in "$@"; do
+        image=$folder/$((number++)).img
+        truncate -s "${disk#*:}M" "$image"
+        # What an SD card's ext4 has, in small: blocks of 1 KiB and the least journal.
+        [[ $disk != ext4:* ]] || mkfs.ext4 -q -F -b 1024 -J size=1 "$image" >&2
+        printf '%s\n' -drive "file=$image,if=virtio,format=raw,cache=unsafe"
+    done
 }
 
 # Runs QEMU until the guest has said its exit status, and returns that. The emulated Pi cannot switch itself off, so
@@ -67,6 +95,9 @@ run_until_verdict() {
         fi
     done
     kill "$qemu" 2>/dev/null || true
+    # The next boot may want its disks.
+    wait "$qemu" 2>/dev/null || true
+    exec {console}<&-
     if [[ -z $status ]]; then
         echo "the machine gave no verdict within $timeout s"
         return 1
@@ -109,8 +140,10 @@ make_payload() {
     mkdir -p "$payload/proof/modules" "$payload/bin"
     cp -R "$row/." "$proof/guest/guest.sh" "$payload/proof/"
     install -m 755 "$binary" "$payload/bin/gatepost"
-    # Neither machine has a clock that is right: the Pi has none, and the certificates of the sandbox want the date.
-    date +%s >"$payload/proof/now"
+    add_packages "$architecture" "$payload"
+    for file in "${programs[@]}"; do
+        build_program "$row/$file" "$payload/bin/${file%.rs}"
+    done
     : >"$payload/proof/modules/order"
     for module in "$@"; do
         if [[ $module == gpio-sim ]]; then
@@ -124,6 +157,20 @@ make_payload() {
         done
     done
     pack "$payload" "$cache/$architecture/payload.cpio.gz"
+}
+
+# Adds the files of the row's packages, which are unpacked once.
+add_packages() {
+    local folder
+    [[ ${#packages[@]} != 0 ]] || return 0
+    folder=$cache/$1/packages/$(IFS=+ && echo "${packages[*]}")
+    if [[ ! -d $folder ]]; then
+        rm -rf "$folder.part"
+        unpack "$1" "$folder.part" "${packages[@]}"
+        rm -rf "$folder.part/usr/share"
+        mv "$folder.part" "$folder"
+    fi
+    cp -R "$folder/." "$2/"
 }
 
 # Adds a module, unpacked, and its name to the order of loading.

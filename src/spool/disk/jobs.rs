@@ -149,6 +149,11 @@ impl DiskSpool {
         let result = match (job.task, result) {
             (Task::Append(group), Ok(_)) => {
                 queue.begin_segment(&job.file, group.begins);
+                let kept: Vec<&Held> = group.entries.iter().filter_map(|key| queue.held.get(key)).collect();
+                if let Some(last) = kept.last() {
+                    let until = queue.time_of(last);
+                    self.told.push(Tell::Written { channel: job.channel, entries: kept.len(), until });
+                }
                 queue.written(&job.file, &group);
                 Ok(true)
             }

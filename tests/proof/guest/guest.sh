@@ -2,6 +2,9 @@
 # What probes share. A probe sources this first; it stops at the first failure.
 set -eu
 
+# From the kernel's command line: the time at boot, in seconds since 1970, and which of the row's boots this is.
+: "${proof_now:?}" "${proof_boot:?}"
+
 sandbox=/tmp/sandbox
 
 # Says a sentence with the machine's own time.
@@ -36,10 +39,19 @@ prints() {
     [ "$("$@")" = "$expected" ]
 }
 
-# Starts the ThingSpeak look-alike: channel 1 for entries, 2 for commands, an update every second.
+# Starts the ThingSpeak look-alike: channel 1 for entries, 2 for commands or entries, 3 for more; an update every second. It
+# may be started again, and then adds to its log.
 start_sandbox() {
-    gatepost sandbox serve --dir "$sandbox" --channel 1:paid --channel 2:paid >/tmp/sandbox.log 2>&1 &
+    rm -f "$sandbox/endpoints"
+    gatepost sandbox serve --dir "$sandbox" --channel 1:paid --channel 2:paid --channel 3:paid >>/tmp/sandbox.log 2>&1 &
+    sandbox_process=$!
     wait_for 30 "the sandbox listens" test -s "$sandbox/endpoints"
+}
+
+# Ends it as a power cut over there would.
+kill_sandbox() {
+    { kill -9 "$sandbox_process" && wait "$sandbox_process"; } 2>/dev/null || true
+    say "the sandbox is gone"
 }
 
 # Starts the daemon on the row's map, and waits until it can be commanded.

@@ -60,6 +60,17 @@ fn every_flipped_bit_costs_one_entry_at_most_and_the_daemon_starts() {
 }
 
 #[test]
+fn entries_are_told_to_be_on_the_card_when_it_has_them_and_not_before() {
+    let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
+    let times: Vec<_> = [20, 40].into_iter().map(|second| machine.push(second)).collect();
+    let job = machine.spool.job(machine.now).expect("both are to be written");
+    let outcome = job.perform(&machine.card);
+    assert_eq!(machine.spool.told(), [], "the spool does not know yet");
+    machine.spool.done(machine.now, outcome);
+    assert_eq!(machine.spool.told(), [Tell::Written { channel: CHANNEL, entries: 2, until: times[1] }]);
+}
+
+#[test]
 fn card_that_cannot_be_written_is_told_once_and_used_again_when_it_works() {
     for kind in [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotFound] {
         let mut machine = Machine::new();
@@ -161,5 +172,7 @@ fn segment_that_becomes_unreadable_is_passed_over_and_counted() {
     let lost = machine.spool.counts().unreadable;
     assert!(lost > 0);
     assert_eq!(drained.len() as u64 + lost, before as u64);
-    assert!(matches!(machine.spool.told()[..], [Tell::Unreadable { .. }]));
+    let mut told = machine.spool.told();
+    told.retain(|told| !matches!(told, Tell::Written { .. }));
+    assert!(matches!(told[..], [Tell::Unreadable { .. }]), "{told:?}");
 }
