@@ -59,7 +59,7 @@ const PHASES: [Phase; 9] = [
         name: "flush",
         online: false,
         before: nothing,
-        // The file's, the folder's, and the file's again, in another life.
+        // The file's, the folder's once the file is new, and the file's again, in another life.
         trap: |_, shot| Trap::kill(["fdatasync", "fsync"][shot % 2], 1 + shot / 2),
         hit: always,
     },
@@ -82,8 +82,8 @@ const PHASES: [Phase; 9] = [
         name: "confirm",
         online: true,
         before: nothing,
-        // Of a log that begins empty the even notes are receipts, unless one is late.
-        trap: |house, shot| Trap::kill("write", 2 + 2 * (shot % 3)).on([house.log()]),
+        // Of a log that begins empty every third note is a receipt, behind the push and the sending, unless one is late.
+        trap: |house, shot| Trap::kill("write", 3 + 3 * (shot % 3)).on([house.log()]),
         hit: |house, service| {
             let rows = service.rows();
             house.waiting().iter().any(|entry| rows.iter().any(|row| row.created_at == entry.created_at))
