@@ -69,7 +69,7 @@ const PHASES: [Phase; 9] = [
         before: a_segment,
         // Before the file is made, and once it is made and not flushed.
         trap: |house, shot| Trap::kill(OPEN, [1, 2, 1][shot % 3]).on(house.segments_to_come()),
-        hit: |house, _| house.segments().len() <= 3,
+        hit: always,
     },
     Phase {
         name: "promote",
