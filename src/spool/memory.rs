@@ -31,6 +31,7 @@ struct Queue {
     latest: Option<Utc>,
     /// The end of the last draft.
     last_end: Option<Mono>,
+    echoes: bool,
     /// Set aside: a late echo may still settle them.
     doubtful: BTreeSet<Key>,
 }
@@ -100,6 +101,18 @@ impl Spool for MemorySpool {
 
     fn is_synchronised(&self) -> bool {
         self.synchronised
+    }
+
+    fn is_restart(&self) -> bool {
+        false
+    }
+
+    fn echoes(&self, channel: ChannelId) -> bool {
+        self.queues.get(&channel).is_some_and(|queue| queue.echoes)
+    }
+
+    fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
+        self.queues.entry(channel).or_insert_with(|| Queue::new(Backlog::default())).echoes = echoes;
     }
 
     fn last_end(&self, channel: ChannelId) -> Option<Mono> {
@@ -173,7 +186,7 @@ impl Spool for MemorySpool {
 impl Queue {
     fn new(backlog: Backlog) -> Self {
         let (entries, doubtful) = (BTreeMap::new(), BTreeSet::new());
-        Self { backlog, entries, bytes: 0, thinned: Key(0), latest: None, last_end: None, doubtful }
+        Self { backlog, entries, bytes: 0, thinned: Key(0), latest: None, last_end: None, echoes: false, doubtful }
     }
 
     fn stamp(&mut self, now: Now, end: Mono) -> Utc {

@@ -250,6 +250,16 @@ pub trait Spool: Send {
     /// Whether the wall clock is believed; on disk, an earlier run of this boot may have found it right.
     fn is_synchronised(&self) -> bool;
 
+    /// Whether an earlier run of this boot may have sent updates a moment ago: nobody knows when they arrived.
+    fn is_restart(&self) -> bool;
+
+    /// Whether entries of a channel were seen to come back: only then that one does not means something. It is remembered
+    /// within a boot.
+    fn echoes(&self, channel: ChannelId) -> bool;
+
+    /// Entries of a channel come back, or do no longer.
+    fn set_echoes(&mut self, channel: ChannelId, echoes: bool);
+
     /// The end of the last draft of this boot that was taken from a channel.
     fn last_end(&self, channel: ChannelId) -> Option<Mono>;
 

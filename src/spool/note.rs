@@ -28,6 +28,8 @@ pub(super) enum Note {
     Latest(ChannelId, Option<Utc>, Option<Mono>),
     /// The wall clock of this boot was found right.
     Believed,
+    /// Entries of a channel come back as echoes, or do no longer.
+    Echoes(ChannelId, bool),
     /// Keys below this one are used.
     Next(Key),
 }
@@ -103,6 +105,7 @@ const BEGAN: u8 = 7;
 const LATEST: u8 = 8;
 const NEXT: u8 = 9;
 const BELIEVED: u8 = 10;
+const ECHOES: u8 = 11;
 
 impl Note {
     /// Appends it to a log.
@@ -150,6 +153,11 @@ impl Note {
                 to.number(end.map_or(0, nanos));
             }
             Self::Believed => to.byte(BELIEVED),
+            Self::Echoes(channel, echoes) => {
+                to.byte(ECHOES);
+                to.number(channel.0);
+                to.byte(u8::from(*echoes));
+            }
             Self::Next(key) => {
                 to.byte(NEXT);
                 to.number(key.0);
@@ -179,6 +187,7 @@ impl Note {
                 Self::Latest(channel, at, Some(from.number()?).filter(|nanos| *nanos > 0).map(mono))
             }
             BELIEVED => Self::Believed,
+            ECHOES => Self::Echoes(ChannelId(from.number()?), from.byte()? == 1),
             NEXT => Self::Next(read_key(&mut from)?),
             _ => return None,
         })

@@ -44,6 +44,7 @@ pub struct DiskSpool {
     queues: BTreeMap<ChannelId, Queue>,
     next: Key,
     believed: bool,
+    is_restart: bool,
     fast: FastLog,
     card: Card,
     stopping: bool,
@@ -96,6 +97,7 @@ impl DiskSpool {
             queues: recovered.queues,
             next: recovered.next,
             believed: recovered.believed,
+            is_restart: recovered.is_restart,
             fast: FastLog::new(fast),
             card: Card::default(),
             stopping: false,
@@ -138,6 +140,7 @@ impl DiskSpool {
         }
         for (id, queue) in &self.queues {
             notes.push((self.boot, Note::Latest(*id, queue.latest, queue.last_end)));
+            notes.extend(queue.echoes.then_some((self.boot, Note::Echoes(*id, true))));
             notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, Note::Began(*id, *boot, *began))));
             notes.extend(queue.sent.iter().map(|key| (self.boot, Note::Sent(*key))));
             let taken = queue.held.iter().filter(|(_, held)| held.taken);
@@ -261,6 +264,21 @@ impl Spool for DiskSpool {
 
     fn is_synchronised(&self) -> bool {
         self.believed
+    }
+
+    fn is_restart(&self) -> bool {
+        self.is_restart
+    }
+
+    fn echoes(&self, channel: ChannelId) -> bool {
+        self.queues.get(&channel).is_some_and(|queue| queue.echoes)
+    }
+
+    fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
+        let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+        if std::mem::replace(&mut queue.echoes, echoes) != echoes {
+            self.note(self.boot, &[Note::Echoes(channel, echoes)]);
+        }
     }
 
     fn last_end(&self, channel: ChannelId) -> Option<Mono> {

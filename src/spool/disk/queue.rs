@@ -66,6 +66,8 @@ pub(super) struct Queue {
     pub(super) latest: Option<Utc>,
     /// The end of the last draft of this boot.
     pub(super) last_end: Option<Mono>,
+    /// Entries were seen to come back.
+    pub(super) echoes: bool,
     /// Files that hold nothing any more: dropped for size.
     pub(super) removals: Vec<String>,
     /// Doubtful entries on their way to the card, or late receipts of such.
@@ -94,6 +96,7 @@ impl Queue {
             sent: BTreeSet::new(),
             latest: None,
             last_end: None,
+            echoes: false,
             removals: Vec::new(),
             aside: Vec::new(),
             doubtful: BTreeSet::new(),

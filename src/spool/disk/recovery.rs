@@ -36,12 +36,15 @@ pub(super) struct Recovered {
     pub(super) next: Key,
     /// This boot's clock was found right already.
     pub(super) believed: bool,
+    /// There was a run in this boot before.
+    pub(super) is_restart: bool,
     pub(super) found: Found,
 }
 
 /// Reads both directories. With `repair` what is torn or damaged on the card is mended.
 pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repair: bool) -> Recovered {
-    let mut reading = Reading { boot, card, repair, found: Found::default(), next: Key(1), believed: false };
+    let mut reading =
+        Reading { boot, card, repair, found: Found::default(), next: Key(1), believed: false, is_restart: false };
     let mut queues: BTreeMap<ChannelId, Queue> = BTreeMap::new();
     let mut told = Told::default();
     reading.read_fast(fast, &mut told, &mut queues);
@@ -53,10 +56,10 @@ pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repa
     for queue in queues.values_mut() {
         finish(queue);
     }
-    let Reading { mut found, next, believed, .. } = reading;
+    let Reading { mut found, next, believed, is_restart, .. } = reading;
     found.waiting =
         queues.iter().map(|(id, queue)| (*id, queue.waiting())).filter(|(_, waiting)| *waiting > 0).collect();
-    Recovered { queues, next, believed, found }
+    Recovered { queues, next, believed, is_restart, found }
 }
 
 /// What the notes of all logs say together.
@@ -82,6 +85,7 @@ struct Reading<'a> {
     found: Found,
     next: Key,
     believed: bool,
+    is_restart: bool,
 }
 
 impl Reading<'_> {
@@ -107,7 +111,9 @@ impl Reading<'_> {
             self.found.torn += 1;
         }
         for (boot, note) in read.notes {
+            self.is_restart |= boot == self.boot;
             match note {
+                Note::Echoes(channel, echoes) if boot == self.boot => queue_of(queues, channel).echoes = echoes,
                 Note::Entry(kept) => {
                     let channel = kept.draft.channel;
                     let queue = queue_of(queues, channel);

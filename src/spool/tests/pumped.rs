@@ -64,6 +64,18 @@ impl Spool for Pumped {
         self.spool.is_synchronised()
     }
 
+    fn is_restart(&self) -> bool {
+        self.spool.is_restart()
+    }
+
+    fn echoes(&self, channel: ChannelId) -> bool {
+        self.spool.echoes(channel)
+    }
+
+    fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
+        self.spool.set_echoes(channel, echoes);
+    }
+
     fn last_end(&self, channel: ChannelId) -> Option<Mono> {
         self.spool.last_end(channel)
     }

@@ -7,10 +7,13 @@ mod storm;
 mod week;
 mod world;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::entry::{Cell, Cells, ChannelId, Draft, Entry, Form, Reduce};
-use crate::spool::{Backlog, MemorySpool};
-use crate::time::Utc;
+use crate::spool::storage::faulty::Faulty;
+use crate::spool::{Backlog, DiskSpool, MemorySpool, Policy};
+use crate::time::{BootId, Utc};
 use crate::uplink::failure::{Failure, Kind};
 
 const CHANNEL: ChannelId = ChannelId(7);
@@ -38,7 +41,7 @@ fn settings(confirm: Confirm, adapt: impl FnOnce(&mut ChannelSettings)) -> Setti
 /// A session with its spool, driven by the second.
 struct Script {
     session: Session,
-    spool: MemorySpool,
+    spool: Box<dyn Spool>,
     at: f64,
 }
 
@@ -51,7 +54,18 @@ impl Script {
     fn with(confirm: Confirm, adapt: impl FnOnce(&mut ChannelSettings)) -> Self {
         let mut spool = MemorySpool::new([(CHANNEL, Backlog::default())]);
         spool.synchronised(Now::default());
-        Self { session: Session::new(settings(confirm, adapt), 1), spool, at: 1000.0 }
+        Self { session: Session::new(settings(confirm, adapt), 1), spool: Box::new(spool), at: 1000.0 }
+    }
+
+    /// The session of a process that was started a moment after another one ended, on what that left.
+    fn restarted(fast: &Faulty) -> Self {
+        let (boot, now, card) = (BootId(1), Now::default(), Faulty::default());
+        let channels = [(CHANNEL, Backlog::default())];
+        let bell = Box::new(|| {});
+        let (mut spool, _) =
+            DiskSpool::open(channels, Policy::default(), (boot, now), Arc::new(fast.clone()), &card, bell);
+        spool.synchronised(now);
+        Self { session: Session::new(settings(Confirm::Auto, |_| {}), 1), spool: Box::new(spool), at: 1000.0 }
     }
 
     /// A session that is online with both subscriptions granted.
@@ -75,7 +89,7 @@ impl Script {
 
     fn event(&mut self, event: Event) -> Vec<Action> {
         let now = self.now();
-        self.session.event(now, event, &mut self.spool)
+        self.session.event(now, event, &mut *self.spool)
     }
 
     /// The login is accepted, and the ping that comes with it answered. Returns what the login led to.

@@ -109,10 +109,21 @@ impl Channel {
         self.granted = granted;
     }
 
+    /// Takes up what an earlier run left: what waits, whether entries come back, and that its last update may have arrived just now.
+    fn begin(&mut self, at: Mono, spool: &dyn Spool) {
+        let id = self.id();
+        self.budget = Some(Budget::new(at, self.settings.messages_a_year, spool.waiting(id)));
+        self.echoes |= spool.echoes(id);
+        if spool.is_restart() {
+            self.pacer.seen(at);
+        }
+    }
+
     /// Sends what has its turn, if the pace allows it. `publish` is the number this publish would have.
     pub(super) fn publish(&mut self, at: Mono, publish: u64, spool: &mut dyn Spool, actions: &mut Vec<Action>) -> bool {
-        let (id, a_year) = (self.id(), self.settings.messages_a_year);
-        self.budget.get_or_insert_with(|| Budget::new(at, a_year, spool.waiting(id)));
+        if self.budget.is_none() {
+            self.begin(at, spool);
+        }
         while self.pacer.ready_at().is_some_and(|ready| at >= ready) {
             let Some(turn) = self.turn(at, spool) else { return false };
             let place = match turn {

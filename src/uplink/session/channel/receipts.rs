@@ -65,6 +65,7 @@ impl Channel {
         let stranger = ours.is_none();
         if let Some((entry, sent_at, once)) = ours {
             self.echoes = true;
+            spool.set_echoes(self.id(), true);
             let took = now.mono.since(sent_at);
             // The echo of one that was sent again may answer any of its sendings.
             if once {
@@ -175,6 +176,7 @@ impl Channel {
                 // Perhaps the service tells nothing any more. Until the next echo its absence means nothing (to `auto`): the
                 // entries that follow must not all be sent four times, slower than they are made.
                 self.echoes = false;
+                spool.set_echoes(self.id(), false);
             }
             self.give_up(place, spool, actions);
         }

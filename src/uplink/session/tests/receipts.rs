@@ -332,3 +332,21 @@ fn an_entry_whose_second_the_service_gave_to_a_bare_value_of_ours_moves_too() {
     let actions = script.pass();
     assert_eq!((published(&actions), restamped(&actions)), (vec![second + 1], vec![(second, second + 1)]));
 }
+
+#[test]
+fn restarted_daemon_knows_that_echoes_come_and_that_the_last_update_may_have_arrived_just_now() {
+    let fast = Faulty::default();
+    let mut first = Script::restarted(&fast).up();
+    let entry = first.push(1_795_334_400, 1.0);
+    assert_eq!(published(&first.tick()).len(), 1, "nobody has sent anything before the first start");
+    first.echo(&entry, 1);
+
+    let mut second = Script::restarted(&fast.after_kill()).up();
+    second.at = first.at + 1.0;
+    let entry = second.push(1_795_334_420, 2.0);
+    assert!(published(&second.tick()).is_empty(), "an update of the run before may be a second old");
+    second.at += 15.5;
+    assert_eq!(published(&second.tick()), [entry.created_at.seconds()]);
+    second.event(Event::Pong);
+    assert_eq!(second.waiting(), 1, "echoes came before: the pong alone is no receipt");
+}
