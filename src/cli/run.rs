@@ -84,8 +84,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Where the daemon keeps its entries. Simulated ones are kept only where that is asked for: they must not end up among those
 /// of the service.
 fn folders(args: &Args) -> anyhow::Result<Option<Folders>> {
-    let is_asked_for = args.runtime_dir.is_some() || args.state_dir.is_some();
+    let is_asked_for = args.runtime_dir.is_some() && args.state_dir.is_some();
     if args.simulate && !is_asked_for {
+        anyhow::ensure!(
+            args.runtime_dir.is_none() && args.state_dir.is_none(),
+            "a simulated run keeps its entries only where both --runtime-dir and --state-dir say: the other one would be the service's"
+        );
         return Ok(None);
     }
     let Some(Directories { runtime, state }) = Directories::of(args.runtime_dir.clone(), args.state_dir.clone()) else {

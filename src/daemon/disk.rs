@@ -187,6 +187,8 @@ impl Disk {
         };
         let due = due.into_iter().chain(self.keeper.deadline()).min();
         tell(&told, observer);
+        // A panic there would leave the card alone for ever: it ends the process, as any other.
+        assert!(!self.thread.is_finished(), "the disk's thread lives as long as the daemon");
         if due.is_some_and(|due| due <= now) {
             strike(&self.bell);
         }

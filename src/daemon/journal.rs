@@ -283,6 +283,14 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
                 "channel {channel}: the service stores no {column}: enable the field in the channel's settings"
             );
         }
+        Notice::EchoesEnded(channel) => {
+            let channel = names.channel(*channel);
+            warn!(
+                channel;
+                "channel {channel}: entries no longer come back from the service; until one does, they count as sent when the broker \
+                 has read them, and what the service then drops is not seen"
+            );
+        }
         Notice::Crowded(channel) => {
             let channel = names.channel(*channel);
             warn!(

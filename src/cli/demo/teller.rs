@@ -157,6 +157,7 @@ impl Teller {
                 Some(words)
             }
             Notice::ColumnMissing { column, .. } => Some(format!("the channel has no {column}")),
+            Notice::EchoesEnded(_) => None,
             Notice::Crowded(channel) => {
                 Some(format!("others write to channel {channel} as fast as the license allows"))
             }

@@ -124,7 +124,10 @@ impl Job {
 /// What is kept of the doubtful entries when there is no more room, with the new ones.
 fn newer_half(before: &[u8], added: &[u8]) -> Vec<u8> {
     let notes = crate::spool::note::read(before).notes;
-    let entries = notes.into_iter().filter(|(_, note)| matches!(note, Note::Aside(_))).collect::<Vec<_>>();
+    let settled: BTreeSet<Key> =
+        notes.iter().filter_map(|(_, note)| if let Note::Settled(key) = note { Some(*key) } else { None }).collect();
+    let still = |note: &Note| matches!(note, Note::Aside(kept) if !settled.contains(&kept.key));
+    let entries = notes.into_iter().filter(|(_, note)| still(note)).collect::<Vec<_>>();
     let half = entries.len() / 2;
     let mut bytes = segment::told_in(entries.into_iter().skip(half));
     bytes.extend_from_slice(added);

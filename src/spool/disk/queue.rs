@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::entry::{ChannelId, Entry};
+use crate::entry::{ChannelId, Entry, Form};
 use crate::spool::disk::held::{Entries, Held};
 use crate::spool::disk::job::Group;
 use crate::spool::disk::segment::{self, Segment};
@@ -149,7 +149,12 @@ impl Queue {
         if matches!(held.kept.time, Time::Claimed(_)) && self.hushed && self.may_be_on_card(held) {
             return None;
         }
-        held.kept.entry(began)
+        let mut entry = held.kept.entry(began)?;
+        if self.sent.contains(&held.kept.key) {
+            // What may have arrived as a bare value goes out with its time now, or it would get the time of its arrival.
+            entry.form = Form::Feed;
+        }
+        Some(entry)
     }
 
     pub(super) fn began_of(&self, boot: BootId) -> Option<&Began> {
@@ -297,7 +302,7 @@ impl Queue {
             self.unnoted.clear();
             self.restamped.clear();
             self.left.clear();
-            self.sent.clear();
+            self.sent.retain(|key| self.held.contains_key(key));
             let held = &self.held;
             self.began.retain(|(boot, _)| held.values().any(|held| held.boot == *boot));
         }
@@ -306,7 +311,7 @@ impl Queue {
     /// What was known of entries in segments that are gone.
     fn forget_before(&mut self, last: Key) {
         self.left.retain(|key| *key > last);
-        self.sent.retain(|key| *key > last);
+        self.sent.retain(|key| *key > last || self.held.contains_key(key));
         self.restamped.retain(|key, _| *key > last);
     }
 

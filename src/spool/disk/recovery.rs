@@ -73,9 +73,18 @@ struct Told {
     restamped: BTreeMap<Key, Utc>,
     /// Entries that were sent.
     sent: BTreeSet<Key>,
+    /// Those that wait on the card and are named in one of these: keys count over all channels.
+    on_card: BTreeMap<Key, ChannelId>,
     /// What the card says of the rest: it is told what it lacks.
     restamped_on_card: BTreeMap<Key, Utc>,
     began_on_card: HashSet<(ChannelId, BootId)>,
+}
+
+impl Told {
+    /// Whose an entry is that waits.
+    fn channel_of(&self, key: Key) -> Option<ChannelId> {
+        self.on_card.get(&key).copied().or_else(|| self.waiting.get(&key).map(|(_, channel)| *channel))
+    }
 }
 
 struct Reading<'a> {
@@ -211,6 +220,9 @@ impl Reading<'_> {
                     keys.into_iter().partition(|key| told.settled.contains(key));
                 for key in &waiting {
                     told.waiting.remove(key);
+                    if told.restamped.contains_key(key) || told.sent.contains(key) {
+                        told.on_card.insert(*key, channel);
+                    }
                 }
                 queue.written = queue.written.max(waiting.last().copied().unwrap_or_default());
                 queue.written = queue.written.max(left.last().copied().unwrap_or_default());
@@ -225,7 +237,7 @@ impl Reading<'_> {
             }
         }
         for (key, at) in &told.restamped {
-            if let Some(queue) = holder(queues, *key) {
+            if let Some(queue) = told.channel_of(*key).and_then(|channel| queues.get_mut(&channel)) {
                 queue.restamped.insert(*key, *at);
                 if told.restamped_on_card.get(key) != Some(at) {
                     queue.unnoted.push((BootId::default(), Note::Restamped(*key, *at)));
@@ -233,7 +245,7 @@ impl Reading<'_> {
             }
         }
         for key in &told.sent {
-            if let Some(queue) = holder(queues, *key).filter(|queue| !queue.left.contains(key)) {
+            if let Some(queue) = told.channel_of(*key).and_then(|channel| queues.get_mut(&channel)) {
                 queue.sent.insert(*key);
             }
         }
@@ -338,11 +350,6 @@ impl Reading<'_> {
 
 fn queue_of(queues: &mut BTreeMap<ChannelId, Queue>, channel: ChannelId) -> &mut Queue {
     queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()))
-}
-
-/// The queue whose segments may hold an entry.
-fn holder(queues: &mut BTreeMap<ChannelId, Queue>, key: Key) -> Option<&mut Queue> {
-    queues.values_mut().find(|queue| queue.segments.iter().any(|segment| segment.holds(key)))
 }
 
 /// A late receipt of a doubtful entry, of which the card may have been told or not.

@@ -38,6 +38,8 @@ pub enum Notice {
     },
     /// Others write to the channel so fast that our updates never had their turn; from now on we take it.
     Crowded(ChannelId),
+    /// Entries of the channel no longer come back: until one does, they are freed when the broker has read them.
+    EchoesEnded(ChannelId),
     /// An entry was handed to the network.
     Sent {
         /// Which.
@@ -90,6 +92,7 @@ impl Notice {
             Self::Up { .. } | Self::Down { .. } | Self::Renewed { .. } | Self::NotSubscribed(_) => None,
             Self::Sent { entry, .. } => Some(entry.channel),
             Self::Crowded(channel)
+            | Self::EchoesEnded(channel)
             | Self::ColumnMissing { channel, .. }
             | Self::Received { channel, .. }
             | Self::Stored { channel, .. }

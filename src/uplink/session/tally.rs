@@ -36,7 +36,8 @@ impl Tally {
             | Notice::Renewed { .. }
             | Notice::NotSubscribed(_)
             | Notice::ColumnMissing { .. }
-            | Notice::Crowded(_) => {}
+            | Notice::Crowded(_)
+            | Notice::EchoesEnded(_) => {}
         }
     }
 }

@@ -709,3 +709,36 @@ fn healthy_link_has_no_work_for_the_disk() {
     }
     assert_eq!(dues, 0);
 }
+
+#[test]
+fn words_about_an_entry_reach_its_own_channel_where_the_keys_of_two_are_interleaved() {
+    let mut machine = Machine::with(always(), Backlog::default());
+    for second in (20..=200).step_by(20) {
+        machine.push_to(CHANNEL, second);
+        machine.push_to(OTHER, second);
+        machine.pump();
+    }
+    let sent = machine.spool.oldest(OTHER).expect("ten wait");
+    machine.spool.take(sent.key);
+    let at = machine.spool.restamp(sent.key, &|_| false).expect("it is taken");
+    machine.kill();
+    machine.pump();
+    let again = machine.spool.oldest(OTHER).expect("it waits");
+    assert_eq!((again.key, again.entry.created_at), (sent.key, at));
+    assert!(machine.spool.queues[&OTHER].sent.contains(&sent.key));
+    assert!(machine.spool.queues[&CHANNEL].sent.is_empty() && machine.spool.queues[&CHANNEL].restamped.is_empty());
+}
+
+#[test]
+fn bare_value_that_was_sent_before_a_kill_goes_out_with_its_time_afterwards() {
+    let mut machine = Machine::new();
+    let mut bare = draft(CHANNEL, 20);
+    bare.form = Form::Field;
+    machine.now = at(20);
+    machine.spool.push(at(20), bare);
+    let waiting = machine.spool.live(CHANNEL, at(10).mono).expect("it is live");
+    assert_eq!(waiting.entry.form, Form::Field);
+    machine.spool.take(waiting.key);
+    machine.kill();
+    assert_eq!(machine.spool.live(CHANNEL, at(10).mono).expect("it is live").entry.form, Form::Feed);
+}

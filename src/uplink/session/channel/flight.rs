@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entry, Form};
+use crate::entry::{Column, Entry, Form};
 use crate::spool::Key;
 use crate::thingspeak::feed::FeedMessage;
 use crate::time::{Mono, Utc};
@@ -97,8 +97,11 @@ pub(super) struct Past {
 
 /// Whether nothing in a row is the entry's. One that has a number of ours may be ours, stored in a way that we do not
 /// understand: to take it for another's would make a second row of it.
+///
+/// A row without anything tells nothing of whose it is: of ours every field may be disabled in the channel.
 pub(super) fn is_strange(row: &FeedMessage, entry: &Entry) -> bool {
-    !row.same_values(entry) && !row.shares_a_value(entry)
+    let is_empty = row.status.is_none() && (0..Column::COUNT).all(|index| row.column(Column::at(index)).is_none());
+    !is_empty && !row.same_values(entry) && !row.shares_a_value(entry)
 }
 
 /// Whether a row is this entry. A bare value has no time of ours, so that its number must do.

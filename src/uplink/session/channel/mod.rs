@@ -57,6 +57,8 @@ pub(super) struct Channel {
     published: u64,
     /// Updates of others since our last one.
     yielded: u32,
+    /// That others leave us no turn was told.
+    crowded: bool,
     /// The greatest entry id seen in the channel.
     last_id: Option<u64>,
     /// Columns that came back empty, each told once.
@@ -87,6 +89,7 @@ impl Channel {
             echo_delay: EchoDelay::default(),
             published: 0,
             yielded: 0,
+            crowded: false,
             last_id: None,
             missing: [false; Column::COUNT],
             tally: Tally::default(),

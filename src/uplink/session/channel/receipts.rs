@@ -4,6 +4,7 @@ use crate::entry::{Entry, Form};
 use crate::spool::Spool;
 use crate::thingspeak::feed::FeedMessage;
 use crate::time::{Mono, Now};
+use crate::uplink::Confirm;
 
 use super::super::{Action, Notice, Tuning};
 use super::flight::{Flight, FlightState, Past, is_echo};
@@ -130,7 +131,7 @@ impl Channel {
     fn stand_back(&mut self, at: Mono, actions: &mut Vec<Action>) {
         if self.yielded < YIELDS {
             self.pacer.seen(at);
-        } else if self.yielded == YIELDS {
+        } else if self.yielded == YIELDS && !std::mem::replace(&mut self.crowded, true) {
             actions.push(Action::Notice(Notice::Crowded(self.id())));
         }
         self.yielded = self.yielded.saturating_add(1);
@@ -174,8 +175,10 @@ impl Channel {
             }
             if !others_came {
                 // Perhaps the service tells nothing any more. Until the next echo its absence means nothing (to `auto`): the
-                // entries that follow must not all be sent four times, slower than they are made.
-                self.echoes = false;
+                // entries that follow must not all be sent four times, slower than they are made. A person has to know.
+                if std::mem::take(&mut self.echoes) && self.settings.confirm == Confirm::Auto {
+                    actions.push(Action::Notice(Notice::EchoesEnded(self.id())));
+                }
                 spool.set_echoes(self.id(), false);
             }
             self.give_up(place, spool, actions);

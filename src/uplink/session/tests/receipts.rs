@@ -123,13 +123,15 @@ fn echoes_that_stop_do_not_make_auto_send_everything_again() {
     script.push(40, 2.0);
     script.at += 20.0;
     assert_eq!(published(&script.tick()), [40]);
-    let mut given_up = false;
+    let (mut given_up, mut told) = (false, false);
     while !given_up {
         script.event(Event::Pong);
         script.at += 20.0;
         let actions = script.tick();
+        told |= actions.contains(&Action::Notice(Notice::EchoesEnded(CHANNEL)));
         given_up = actions.iter().any(|action| matches!(action, Action::Notice(Notice::Doubtful { .. })));
     }
+    assert!(told, "a person has to know");
     script.event(Event::Pong);
     let third = script.push(60, 3.0);
     assert_eq!(published(&script.tick()), [60]);
