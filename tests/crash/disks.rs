@@ -37,6 +37,17 @@ fn wait_for_entries(program: &mut Program, count: usize) {
     }
 }
 
+/// Waits until all of these lines came, in whatever order: it measures on meanwhile.
+fn wait_until_told(program: &mut Program, lines: &[&str]) {
+    for _ in 0..60 {
+        if lines.iter().all(|line| count(program, line) > 0) {
+            return;
+        }
+        program.wait_for(WAITS);
+    }
+    panic!("not told: {lines:?}");
+}
+
 /// Each of these lines came once.
 fn assert_told_once(program: &Program, lines: &[&str]) {
     for line in lines {
@@ -113,15 +124,13 @@ fn memory_that_fills() {
         // A write that fails has taken what there was.
         fs::write(filler, vec![0; 256 << 10]).expect_err("there is no room for it");
     }
-    program.wait_for(MEMORY_FAILS);
-    // The last page of the log there has room for a few entries yet.
-    program.wait_for(CARD_FAILS);
+    // The last page of a log has room for a few entries yet.
+    wait_until_told(&mut program, &[MEMORY_FAILS, CARD_FAILS, SLOTS_FAIL]);
     wait_for_entries(&mut program, 2);
     for filler in &fillers {
         fs::remove_file(filler).expect("it is ours");
     }
-    program.wait_for(MEMORY_WORKS);
-    program.wait_for(CARD_WORKS);
+    wait_until_told(&mut program, &EVERYTHING);
     assert_told_once(&program, &EVERYTHING);
     house.kill(program);
     service.revive();
@@ -141,7 +150,7 @@ fn write_protection() {
     for path in &paths {
         own.sh(&format!("mount --bind {path} {path}; mount -o remount,bind,ro {path}"));
     }
-    program.wait_for(MEMORY_FAILS);
+    wait_until_told(&mut program, &[MEMORY_FAILS, CARD_FAILS, SLOTS_FAIL]);
     service.revive();
     // It publishes from memory.
     program.wait_for("stored as");
@@ -149,8 +158,7 @@ fn write_protection() {
     for path in &paths {
         own.sh(&format!("umount {path}"));
     }
-    program.wait_for(MEMORY_WORKS);
-    program.wait_for(CARD_WORKS);
+    wait_until_told(&mut program, &EVERYTHING);
     assert_told_once(&program, &EVERYTHING);
     house.kill(program);
     service.revive();

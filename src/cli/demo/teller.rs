@@ -157,11 +157,10 @@ impl Teller {
                 Some(words)
             }
             Notice::ColumnMissing { column, .. } => Some(format!("the channel has no {column}")),
-            Notice::EchoesEnded(_) => None,
             Notice::Crowded(channel) => {
                 Some(format!("others write to channel {channel} as fast as the license allows"))
             }
-            Notice::Received { .. } => None,
+            Notice::Received { .. } | Notice::EchoesEnded(_) => None,
             Notice::Restamped { channel, to, .. } => {
                 Some(format!("somebody else took the second of an entry of channel {channel}: it becomes that of {to}"))
             }
