@@ -22,7 +22,7 @@ use crate::trap::Trap;
 
 /// A backlog is sent in spare slots, and a link that was down is tried again after minutes at most: only a defect takes
 /// longer.
-pub(crate) const DRAINED: Duration = Duration::from_secs(400);
+pub(crate) const DRAINED: Duration = Duration::from_secs(900);
 /// How often rows are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A reading every second, and most often two of them a slot: half of the license's slots are to spare.
