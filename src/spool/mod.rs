@@ -196,6 +196,15 @@ pub enum Tell {
     },
 }
 
+/// Bytes as people read them, rounded up.
+pub fn size_in_words(bytes: u64) -> String {
+    match bytes.div_ceil(1 << 10) {
+        0..=1 => format!("{bytes} bytes"),
+        kibibytes @ ..1024 => format!("{kibibytes} KiB"),
+        kibibytes => format!("{} MiB", kibibytes.div_ceil(1 << 10)),
+    }
+}
+
 /// A waiting entry's place: keys grow in the order of pushing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub u64);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
 use gatepost::entry::ChannelId;
+use gatepost::spool::size_in_words;
 use gatepost::spool::{Found, Listed, State};
 use gatepost::thingspeak::update;
 use gatepost::time::Utc;
@@ -117,8 +118,8 @@ fn words(place: &Place, summaries: &BTreeMap<ChannelId, Summary>, found: &Found)
         };
         lines.push(match summary.waiting {
             0 => format!("{name}: no entry waits"),
-            1 => format!("{name}: 1 entry waits ({}){times}", size(summary.bytes)),
-            many => format!("{name}: {} wait ({}){times}", entries(many), size(summary.bytes)),
+            1 => format!("{name}: 1 entry waits ({}){times}", size_in_words(summary.bytes)),
+            many => format!("{name}: {} wait ({}){times}", entries(many), size_in_words(summary.bytes)),
         });
         if summary.untimed > 0 {
             lines.push(format!("  {} of them without a time: until the clock is set", summary.untimed));
@@ -183,12 +184,4 @@ fn entry(listed: &Listed, names: &Names, json: bool, out: &mut impl Write) -> io
         write!(out, "  status={}", update::status(status))?;
     }
     writeln!(out)
-}
-
-fn size(bytes: u64) -> String {
-    match bytes.div_ceil(1 << 10) {
-        0..=1 => format!("{bytes} bytes"),
-        kibibytes @ ..1024 => format!("{kibibytes} KiB"),
-        kibibytes => format!("{} MiB", kibibytes.div_ceil(1 << 10)),
-    }
 }

@@ -12,6 +12,7 @@ use crate::config::{Channel, Settings, license};
 use crate::entry::{Cell, Cells, Column, Draft, Form, Reduce};
 use crate::ledger;
 use crate::sensor::Kind;
+use crate::spool::size_in_words;
 use crate::spool::{Durability, entry_size};
 use crate::time::Mono;
 
@@ -68,7 +69,7 @@ fn kept(channel: &Channel, settings: &Settings) -> String {
         Duration::from_secs(seconds / 60 * 60)
     };
     let lasts = format_duration(lasts).to_string().replace("day", " day");
-    format!("{lasts} ({entries} entries, {})", size(entries * bytes))
+    format!("{lasts} ({entries} entries, {})", size_in_words(entries * bytes))
 }
 
 /// What becomes of entries that are too old, or have no more room.
@@ -80,7 +81,7 @@ fn beyond(channel: &Channel, settings: &Settings) -> String {
     if !backlog.drains {
         format!("neighbours within {within} are merged from the beginning; {dropped}")
     } else if entries_by_age(channel, settings) * bytes_an_entry(channel, settings) > room {
-        format!("from {} on neighbours within {within} are merged; {dropped}", size(room))
+        format!("from {} on neighbours within {within} are merged; {dropped}", size_in_words(room))
     } else {
         format!("{dropped}; there is room for all, so that nothing is merged")
     }
@@ -104,7 +105,7 @@ pub(super) fn wear(settings: &Settings) -> String {
             channel.name.clone(),
             bytes.to_string(),
             entries.to_string(),
-            size(entries * bytes + writes * crate::spool::GROUP_SIZE),
+            size_in_words(entries * bytes + writes * crate::spool::GROUP_SIZE),
             writes.to_string(),
         ]);
     }
@@ -121,7 +122,7 @@ pub(super) fn wear(settings: &Settings) -> String {
     let page = settings.kept_size();
     if page > 0 {
         let writes = DAY.as_secs().div_ceil(ledger::TOTALS_EVERY.as_secs());
-        let bytes = size(ledger::bytes_per_day(page));
+        let bytes = size_in_words(ledger::bytes_per_day(page));
         let _ =
             writeln!(text, "Totals and switch times: at most {writes} writes a day, {bytes}, and one at each stop.");
     }
@@ -163,12 +164,4 @@ fn bytes_an_entry(channel: &Channel, settings: &Settings) -> u64 {
     let end = Mono::new(DAY * 30);
     let drafts = entries.into_iter().map(|(cells, form)| Draft { channel: channel.id, end, cells, status: None, form });
     drafts.map(|draft| entry_size(draft) as u64).sum::<u64>().div_ceil(count.max(1)).max(1)
-}
-
-fn size(bytes: u64) -> String {
-    match bytes.div_ceil(1 << 10) {
-        0..=1 => format!("{bytes} bytes"),
-        kibibytes @ ..1024 => format!("{kibibytes} KiB"),
-        kibibytes => format!("{} MiB", kibibytes.div_ceil(1 << 10)),
-    }
 }
