@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         } else {
             Hal::real(settings.gpio)?
         };
-        let observer = both(journal::observer(&settings), systemd::observer(&settings));
+        let observer = both(journal::observer(), systemd::observer());
         let folders = folders(args)?;
         Daemon { settings, hal, folders, observer, tuning: Tuning::default() }.run(stop).await?;
         Ok(ExitCode::SUCCESS)

@@ -100,9 +100,7 @@ impl Closer {
         let now = self.hal.clock.now();
         let mut edges = Vec::new();
         let drafts = self.gate.close_due(now, &mut edges);
-        for edge in &edges {
-            (self.observer)(&Event::Sensor(edge));
-        }
+        self.gate.tell(&edges);
         if !drafts.is_empty() {
             self.report.notify_one();
         }

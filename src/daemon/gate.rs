@@ -60,11 +60,18 @@ impl Gate {
         let reading = Reading { sensor, quantity, at, value };
         let put = self.intake().put(now, &reading);
         (self.observer)(&Event::Reading(&reading));
-        for edge in &put.edges {
-            (self.observer)(&Event::Sensor(edge));
-        }
+        self.tell(&put.edges);
         if put.wake {
             self.sooner.notify_one();
+        }
+    }
+
+    /// Tells of sensors that went silent or came back.
+    pub(super) fn tell(&self, edges: &[Edge]) {
+        for edge in edges {
+            let (Edge::Down(sensor, _) | Edge::Up(sensor)) = edge;
+            let name = self.intake().name(*sensor).to_owned();
+            (self.observer)(&Event::Sensor { name: &name, edge });
         }
     }
 

@@ -86,6 +86,7 @@ impl Daemon {
     /// For a map with 65,536 sensors.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let Self { settings, hal, folders, observer, tuning } = self;
+        observer(&Event::Map(&settings));
         let keeper = disk::keeper(&settings, &hal, folders.as_ref()).await;
         let intake = Intake::new(&settings, hal.clock.now().mono);
         let gate = Gate::new(intake, Arc::clone(&observer)).with_totals(keeper.clone());
@@ -110,7 +111,7 @@ impl Daemon {
             let Some(session) = session(&settings, index, tuning) else { continue };
             let pushed = Arc::new(Notify::new());
             bells.push(Arc::clone(&pushed));
-            let observer = Arc::clone(&observer);
+            let (observer, name) = (Arc::clone(&observer), device.name.clone());
             let uplink = Uplink {
                 broker: settings.broker.clone(),
                 credentials: device.credentials.clone(),
@@ -120,7 +121,7 @@ impl Daemon {
                 clock: Arc::clone(&hal.clock),
                 stop: stops.sessions.subscribe(),
                 deliveries: deliver.clone(),
-                notices: Box::new(move |notice| observer(&Event::Uplink(index, &notice))),
+                notices: Box::new(move |notice| observer(&Event::Uplink(&name, &notice))),
             };
             sessions.spawn(uplink.run());
         }

@@ -102,7 +102,10 @@ impl Outputs {
             Delivery::Garbled(channel, garbled) => {
                 for output in 0..self.settings.len() {
                     if self.settings[output].from.topic() == Topic::Subscribe(*channel) {
-                        (self.observer)(&Event::Rubbish { output, words: garbled.to_string() });
+                        (self.observer)(&Event::Rubbish {
+                            output: &self.settings[output].name,
+                            words: garbled.to_string(),
+                        });
                     }
                 }
             }
@@ -131,7 +134,9 @@ impl Outputs {
         match command {
             Ok(Some(command)) => self.event(rules::Event::Command { output, command }),
             Ok(None) => {}
-            Err(refused) => (self.observer)(&Event::Rubbish { output, words: refused.to_string() }),
+            Err(refused) => {
+                (self.observer)(&Event::Rubbish { output: &self.settings[output].name, words: refused.to_string() });
+            }
         }
     }
 
@@ -151,13 +156,13 @@ impl Outputs {
                 Action::Set { output, drive, .. } if drive.is_on() && !failed.is_empty() => failed.push(output),
                 Action::Set { output, drive, reason } => match self.drive(output, drive) {
                     Ok(real) => {
-                        (self.observer)(&Event::Driven { output, drive, reason });
+                        (self.observer)(&Event::Driven { output: &self.settings[output].name, drive, reason });
                         self.report(output, real);
                     }
                     Err(()) => failed.push(output),
                 },
                 Action::Refuse { output, reason } => {
-                    (self.observer)(&Event::Refused { output, refusal: &reason });
+                    (self.observer)(&Event::Refused { output: &self.settings[output].name, refusal: &reason });
                 }
             }
         }
@@ -189,14 +194,14 @@ impl Outputs {
         match driven.and_then(|()| pin.driver.as_mut().map_or(Ok(drive), Driver::drive)) {
             Ok(real) => {
                 if std::mem::take(&mut pin.told) {
-                    (self.observer)(&Event::Output { output, error: None });
+                    (self.observer)(&Event::Output { output: &self.settings[output].name, error: None });
                 }
                 Ok(real)
             }
             Err(error) => {
                 pin.driver = None;
                 if !std::mem::replace(&mut pin.told, true) {
-                    (self.observer)(&Event::Output { output, error: Some(&error) });
+                    (self.observer)(&Event::Output { output: &self.settings[output].name, error: Some(&error) });
                 }
                 Err(())
             }

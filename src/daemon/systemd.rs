@@ -1,15 +1,14 @@
 //! What systemd is told: ready, stopping, and the state in words. Elsewhere nobody is told.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::uplink::session::Notice;
 
 /// An observer that tells systemd, if it started us.
-pub fn observer(settings: &Settings) -> Observer {
-    let names: Vec<String> = settings.devices.iter().map(|device| device.name.clone()).collect();
-    let links = Mutex::new(vec!["connecting".to_owned(); names.len()]);
+pub fn observer() -> Observer {
+    let links = Mutex::new(BTreeMap::new());
     Arc::new(move |event| match event {
         Event::Started => notify(&["READY=1", "STATUS=running, connecting"]),
         Event::Stopping => notify(&["STOPPING=1", "STATUS=stopping"]),
@@ -20,8 +19,8 @@ pub fn observer(settings: &Settings) -> Observer {
                 _ => return,
             };
             let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-            links[*device] = state;
-            let all: Vec<String> = names.iter().zip(&*links).map(|(name, state)| format!("{name}: {state}")).collect();
+            links.insert((*device).to_owned(), state);
+            let all: Vec<String> = links.iter().map(|(name, state)| format!("{name}: {state}")).collect();
             notify(&[&format!("STATUS=running; {}", all.join("; "))]);
         }
         _ => {}

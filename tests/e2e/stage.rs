@@ -147,7 +147,7 @@ impl Stage {
             sensor.kind.device().simulate(&self.sim);
         }
         let diary = Diary::new();
-        let observer = diary.observer(&settings);
+        let observer = diary.observer();
         let daemon = Daemon { settings, hal: self.sim.hal(), folders: None, observer, tuning: self.plan.tuning };
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(daemon.run(async move {

@@ -63,7 +63,6 @@ impl Teller {
     }
 
     fn words(&self, event: &Event<'_>) -> Option<String> {
-        let output = |index: usize| &self.settings.outputs[index].name;
         match event {
             Event::Started => Some("the outputs are at their start level, the sensors are being read".to_owned()),
             Event::Reading(reading) => {
@@ -76,27 +75,22 @@ impl Teller {
                 }
                 None
             }
-            Event::Sensor(Edge::Down(sensor, fault)) => {
-                Some(format!("{} has nothing to say: {fault}", self.sensor(sensor.0)))
-            }
-            Event::Sensor(Edge::Up(sensor)) => Some(format!("{} measures again", self.sensor(sensor.0))),
+            Event::Sensor { name, edge: Edge::Down(_, fault) } => Some(format!("{name} has nothing to say: {fault}")),
+            Event::Sensor { name, edge: Edge::Up(_) } => Some(format!("{name} measures again")),
             Event::Closed(..) => self.read(),
             Event::Uplink(_, notice) => self.uplink(notice),
-            Event::Driven { output: index, drive, reason } => {
-                Some(format!("pin      ◀─  {} is {drive} ({reason})", output(*index)))
-            }
-            Event::Refused { output: index, refusal } => {
-                Some(format!("pin      ◀─  {} does not obey: {refusal}", output(*index)))
-            }
-            Event::Rubbish { output: index, words } => {
-                Some(format!("pin      ◀─  {} does not understand: {words}", output(*index)))
-            }
-            Event::Output { output: index, error: Some(error) } => {
-                Some(format!("{} cannot be driven: {error}", output(*index)))
-            }
-            Event::Output { output: index, error: None } => Some(format!("{} can be driven again", output(*index))),
+            Event::Driven { output, drive, reason } => Some(format!("pin      ◀─  {output} is {drive} ({reason})")),
+            Event::Refused { output, refusal } => Some(format!("pin      ◀─  {output} does not obey: {refusal}")),
+            Event::Rubbish { output, words } => Some(format!("pin      ◀─  {output} does not understand: {words}")),
+            Event::Output { output, error: Some(error) } => Some(format!("{output} cannot be driven: {error}")),
+            Event::Output { output, error: None } => Some(format!("{output} can be driven again")),
             // The demo keeps nothing beyond its end.
-            Event::Restored(_) | Event::Slots { .. } | Event::Found(_) | Event::Spool(_) | Event::Clock(_) => None,
+            Event::Map(_)
+            | Event::Restored(_)
+            | Event::Slots { .. }
+            | Event::Found(_)
+            | Event::Spool(_)
+            | Event::Clock(_) => None,
             Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
             Event::Stopping => Some("stopping".to_owned()),
             Event::Stopped { waiting, .. } => Some(self.goodbye(*waiting)),
