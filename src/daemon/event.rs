@@ -4,8 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use crate::batch::Restored;
-use crate::config::Settings;
+use crate::config::{LoadError, Settings};
 use crate::daemon::intake::Edge;
+use crate::daemon::liveness::Stuck;
+use crate::daemon::running::Changes;
 use crate::entry::{ChannelId, Draft};
 use crate::hal::HalError;
 use crate::output::Drive;
@@ -96,6 +98,16 @@ pub enum Event<'a> {
     Spool(&'a Tell),
     /// The wall clock, on which entries may have to wait.
     Clock(Waiting),
+    /// Somebody asked for the map to be read again.
+    Reloading,
+    /// It has faults or cannot be read: the map that was, holds on.
+    MapRefused(&'a LoadError),
+    /// It was taken; this is what changed.
+    Reloaded(&'a Changes),
+    /// Somebody does not come back: a bus that hangs, a task that waits for what never comes.
+    Stuck(&'a Stuck),
+    /// This one is back.
+    Unstuck(&'a str),
     /// The daemon stops.
     Stopping,
     /// It has stopped.

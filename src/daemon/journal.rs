@@ -14,6 +14,7 @@ use crate::batch::Restored;
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::intake::Edge;
+use crate::daemon::liveness::Stuck;
 use crate::entry::ChannelId;
 use crate::hal::{Clock as _, SystemClock};
 use crate::spool::{self, Found, Tell};
@@ -174,6 +175,17 @@ fn tell_spool(told: &Tell, names: &Names) {
 fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
     match event {
         Event::Started => info!("running"),
+        Event::Reloading => info!("reading the map again"),
+        Event::MapRefused(refused) => error!("the new map is refused, and the old one goes on: {refused}"),
+        Event::Reloaded(changes) => info!("took the new map: {changes}"),
+        Event::Stuck(Stuck { who, overdue }) => {
+            let overdue = humantime::format_duration(Duration::from_secs(overdue.as_secs()));
+            error!(
+                who = who.as_str(), overdue:%;
+                "{who} hangs, {overdue} longer than it may; if it does not come back, the watchdog starts gatepost anew"
+            );
+        }
+        Event::Unstuck(who) => warn!(who = *who; "{who} hung for a while, and is back"),
         Event::Stopping => info!("stopping"),
         Event::Stopped { waiting, kept, .. } => match kept {
             _ if *waiting == 0 => {}

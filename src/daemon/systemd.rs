@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::daemon::event::{Event, Observer};
 use crate::uplink::session::Notice;
@@ -11,6 +12,9 @@ pub fn observer() -> Observer {
     let links = Mutex::new(BTreeMap::new());
     Arc::new(move |event| match event {
         Event::Started => notify(&["READY=1", "STATUS=running, connecting"]),
+        Event::Reloading => notify_reloading(),
+        Event::MapRefused(_) => notify(&["READY=1", "STATUS=running with the old map: the new one has faults"]),
+        Event::Reloaded(_) => notify(&["READY=1"]),
         Event::Stopping => notify(&["STOPPING=1", "STATUS=stopping"]),
         Event::Uplink(device, notice) => {
             let state = match notice {
@@ -26,6 +30,33 @@ pub fn observer() -> Observer {
         _ => {}
     })
 }
+
+/// How often systemd wants to be told that the daemon is alive, if it does.
+#[cfg(target_os = "linux")]
+pub(super) fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) const fn watchdog() -> Option<Duration> {
+    None
+}
+
+/// Tells systemd that the daemon is alive.
+pub(super) fn feed() {
+    notify(&["WATCHDOG=1"]);
+}
+
+/// With the time of the telling, as systemd wants it.
+#[cfg(target_os = "linux")]
+fn notify_reloading() {
+    let mut states = vec![sd_notify::NotifyState::Reloading];
+    states.extend(sd_notify::NotifyState::monotonic_usec_now());
+    let _ = sd_notify::notify(&states);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn notify_reloading() {}
 
 #[cfg(target_os = "linux")]
 fn notify(lines: &[&str]) {

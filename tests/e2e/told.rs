@@ -6,6 +6,7 @@ use std::time::Instant;
 use gatepost::daemon::event::{Event, Observer};
 use gatepost::daemon::intake::Edge;
 use gatepost::daemon::journal;
+use gatepost::daemon::running::Changes;
 use gatepost::entry::Entry;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
@@ -33,6 +34,10 @@ pub(crate) enum Told {
     Restored,
     SlotsFault,
     Kept,
+    Reloading,
+    MapRefused(String),
+    Reloaded(Changes),
+    Stuck,
     Stopping,
     Stopped(usize),
 }
@@ -59,6 +64,10 @@ impl Told {
             Event::Restored(_) => Self::Restored,
             Event::Slots { .. } => Self::SlotsFault,
             Event::Map(_) | Event::Found(_) | Event::Spool(_) | Event::Clock(_) => Self::Kept,
+            Event::Reloading => Self::Reloading,
+            Event::MapRefused(refused) => Self::MapRefused(refused.to_string()),
+            Event::Reloaded(changes) => Self::Reloaded((*changes).clone()),
+            Event::Stuck(_) | Event::Unstuck(_) => Self::Stuck,
             Event::Stopping => Self::Stopping,
             Event::Stopped { waiting, .. } => Self::Stopped(*waiting),
         }

@@ -47,7 +47,7 @@ pub(super) struct Teller {
 #[derive(Default)]
 struct State {
     stored: u64,
-    read: Vec<((u16, usize), f64)>,
+    read: Vec<((u32, usize), f64)>,
 }
 
 impl Teller {
@@ -84,14 +84,19 @@ impl Teller {
             Event::Rubbish { output, words } => Some(format!("pin      ◀─  {output} does not understand: {words}")),
             Event::Output { output, error: Some(error) } => Some(format!("{output} cannot be driven: {error}")),
             Event::Output { output, error: None } => Some(format!("{output} can be driven again")),
-            // The demo keeps nothing beyond its end.
+            Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
+            // The demo keeps nothing beyond its end, its map stays, and nothing of it hangs for minutes.
             Event::Map(_)
             | Event::Restored(_)
             | Event::Slots { .. }
             | Event::Found(_)
             | Event::Spool(_)
-            | Event::Clock(_) => None,
-            Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
+            | Event::Clock(_)
+            | Event::Reloading
+            | Event::MapRefused(_)
+            | Event::Reloaded(_)
+            | Event::Stuck(_)
+            | Event::Unstuck(_) => None,
             Event::Stopping => Some("stopping".to_owned()),
             Event::Stopped { waiting, .. } => Some(self.goodbye(*waiting)),
         }
@@ -107,8 +112,8 @@ impl Teller {
         format!("stopped: the outputs are at their stop level, {stored} entries were stored{unsent}")
     }
 
-    fn sensor(&self, index: u16) -> &str {
-        &self.settings.sensors[usize::from(index)].name
+    fn place(sensor: u32) -> usize {
+        usize::try_from(sensor).expect("a map's sensors fit into memory")
     }
 
     /// What was read since the last entry.
@@ -119,11 +124,12 @@ impl Teller {
         let mut text = "read     ─▶ ".to_owned();
         let mut last = None;
         for ((sensor, quantity), value) in &read {
-            let quantities = self.settings.sensors[usize::from(*sensor)].kind.device().quantities();
+            let sensor_settings = &self.settings.sensors[Self::place(*sensor)];
+            let quantities = sensor_settings.kind.device().quantities();
             let Quantity { name, unit, .. } = &quantities[*quantity];
             if last != Some(*sensor) {
                 let gap = if last.is_some() { " · " } else { " " };
-                write!(text, "{gap}{}", self.sensor(*sensor)).ok()?;
+                write!(text, "{gap}{}", sensor_settings.name).ok()?;
                 last = Some(*sensor);
             }
             write!(text, " {name} {}{unit}", short(*value)).ok()?;

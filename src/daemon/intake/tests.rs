@@ -44,12 +44,13 @@ report = "house.field8"
 
 const TANK: SensorId = SensorId(0);
 const AIR: SensorId = SensorId(1);
+const REPORT: (ChannelId, Column) = (ChannelId(7), Column::Field(8));
 
 fn intake() -> Intake {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("map.toml");
     let checked = config::parse(MAP, &path).unwrap_or_else(|faults| panic!("{faults}"));
-    Intake::new(&checked.settings, Mono::default())
+    Intake::new(&checked.settings, &[TANK, AIR], Mono::default())
 }
 
 fn now(seconds: f64) -> Now {
@@ -146,11 +147,11 @@ fn a_sensor_whose_thread_is_stuck_is_found_by_its_silence() {
 #[test]
 fn an_output_that_changes_closes_the_slot_early_and_one_that_does_not_waits_for_its_end() {
     let mut intake = intake();
-    intake.level(now(2.0), 0, 0.0);
-    assert!(intake.level(now(3.0), 0, 1.0), "a change closes the slot early");
+    intake.level(now(2.0), REPORT, 0.0);
+    assert!(intake.level(now(3.0), REPORT, 1.0), "a change closes the slot early");
     let (entries, _) = close(&mut intake, 3.0);
     assert_eq!(field(&entries[0], 8), Some(1.0));
-    intake.level(now(3.0), 0, 1.0);
+    intake.level(now(3.0), REPORT, 1.0);
     let (entries, _) = close(&mut intake, 44.5);
     assert_eq!(field(&entries[0], 8), Some(1.0));
 }

@@ -55,8 +55,14 @@ type Readings = mpsc::Receiver<(SensorId, Result<f64, Fault>)>;
 
 fn start(sim: &Sim) -> (Lanes, Readings) {
     let (map, gate, readings) = gate(sim);
-    let lanes = Lanes::start(&map.sensors, &sim.hal(), &gate).expect("threads");
-    (lanes, readings)
+    (lanes(sim, &gate, map.sensors), readings)
+}
+
+fn lanes(sim: &Sim, gate: &Gate, sensors: Vec<config::Sensor>) -> Lanes {
+    let lanes = Lanes::new(&sim.hal(), gate, &Liveness::default());
+    let sensors: Vec<_> = [SICK, WELL].into_iter().zip(sensors).collect();
+    lanes.add(&sensors).expect("threads");
+    lanes
 }
 
 fn gate(sim: &Sim) -> (Settings, Gate, Readings) {
@@ -65,7 +71,7 @@ fn gate(sim: &Sim) -> (Settings, Gate, Readings) {
     let map = config::parse(MAP, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
     let (tell, readings) = mpsc::channel();
     let gate = Gate::new(
-        Intake::new(&map.settings, Mono::default()),
+        Intake::new(&map.settings, &[SICK, WELL], Mono::default()),
         Arc::new(move |event| {
             if let Event::Reading(reading) = event {
                 // The test may have seen enough.
@@ -112,7 +118,8 @@ fn a_read_that_hangs_holds_up_the_others_only_until_the_rescue_and_comes_back_wh
     // Long after every time-out: at the latest now the sick one hangs, and the others with it.
     let hours_later = Mono::new(sim.hal().clock.now().mono.since_boot() + Duration::from_secs(3600));
     let until = std::time::Instant::now() + PATIENCE;
-    while !lanes.queues.iter().any(|lane| lane.queue().in_time_until.is_some() && lane.queue().sensors.len() == 1) {
+    let hangs = |lane: &Arc<Shared>| lane.queue().in_time_until.is_some() && lane.queue().sensors.len() == 1;
+    while !lanes.running().lanes.values().any(hangs) {
         assert!(std::time::Instant::now() < until, "the sick sensor's read was never seen hanging");
         thread::sleep(Duration::from_millis(1));
     }
@@ -140,7 +147,7 @@ fn writes_of_one_go(takes: Duration) -> u64 {
     gate.keep_in(Slots::new(Arc::new(disk.clone()), BootId(7)));
     let sensors: Vec<config::Sensor> =
         map.sensors.into_iter().map(|sensor| config::Sensor { every: Duration::from_secs(3600), ..sensor }).collect();
-    let lanes = Lanes::start(&sensors, &sim.hal(), &gate).expect("threads");
+    let lanes = lanes(&sim, &gate, sensors);
     wait_for(&readings, |sensor, _| sensor == SICK);
     wait_for(&readings, |sensor, _| sensor == WELL);
     lanes.stop(PATIENCE);

@@ -50,7 +50,7 @@ impl Machine {
         let now = hal.clock.now().mono;
         let keeper = Keeper::open(now, map.settings.kept(), Some(Arc::new(self.runtime.clone())), None);
         let observer: Observer = Arc::new(|_| ());
-        let gate = Gate::new(Intake::new(&map.settings, now), Arc::clone(&observer));
+        let gate = Gate::new(Intake::new(&map.settings, &[], now), Arc::clone(&observer));
         let outputs = Outputs::open(map.settings.outputs, Memory { keeper, boot }, &hal, &gate, &observer);
         (outputs, sim)
     }
