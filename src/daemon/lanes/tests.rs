@@ -163,3 +163,47 @@ fn sensors_that_are_read_in_one_go_cost_one_write_and_slow_ones_one_each() {
     assert_eq!(writes_of_one_go(Duration::ZERO), 1);
     assert_eq!(writes_of_one_go(ONE_GO), 2);
 }
+
+#[test]
+fn sensors_come_and_go_while_the_others_are_read() {
+    let sim = Sim::new(None).expect("no folder");
+    sim.file(Path::new("/simulated/sick"), |_| Ok("7".to_owned()));
+    let (map, gate, readings) = gate(&sim);
+    let [sick, well] = <[config::Sensor; 2]>::try_from(map.sensors).expect("two sensors");
+    let lanes = lanes(&sim, &gate, vec![sick.clone()]);
+    wait_for(&readings, |sensor, value| sensor == SICK && value.is_ok());
+    lanes.add(&[(WELL, well)]).expect("threads");
+    wait_for(&readings, |sensor, _| sensor == WELL);
+    lanes.remove(&[SICK]);
+    // The one that was being read may still say so.
+    let mut last_of_it = 0;
+    for _ in 0..40 {
+        let (sensor, _) = readings.recv_timeout(PATIENCE).expect("the other goes on");
+        last_of_it = if sensor == SICK { 0 } else { last_of_it + 1 };
+    }
+    assert!(last_of_it > 20, "it is read no more");
+    lanes.stop(PATIENCE);
+}
+
+#[test]
+fn a_sensor_that_hangs_and_is_gone_does_not_come_back_when_its_read_ends() {
+    let sim = Sim::new(None).expect("no folder");
+    let (release, hang) = mpsc::channel::<()>();
+    let hang = Mutex::new(hang);
+    let (began, begins) = mpsc::channel();
+    sim.file(Path::new("/simulated/sick"), move |_| {
+        let _ = began.send(());
+        let _ = hang.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        Ok("7".to_owned())
+    });
+    let (map, gate, readings) = gate(&sim);
+    let liveness = Liveness::default();
+    let lanes = Lanes::new(&sim.hal(), &gate, &liveness);
+    lanes.add(&[(SICK, map.sensors[0].clone())]).expect("threads");
+    begins.recv_timeout(PATIENCE).expect("it is being read");
+    lanes.remove(&[SICK]);
+    drop(release);
+    wait_for(&readings, |sensor, value| sensor == SICK && value.is_ok());
+    assert!(begins.recv_timeout(Duration::from_millis(300)).is_err(), "it is not read again");
+    lanes.stop(PATIENCE);
+}
