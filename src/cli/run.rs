@@ -47,6 +47,7 @@ pub(crate) struct Args {
 
 /// Exit code 0 after a stop, 78 for a map with faults, 1 for everything else.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    keep_to_itself();
     journal::start(if args.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info });
     let checked = match config::load(&args.config) {
         Ok(checked) => checked,
@@ -86,6 +87,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Daemon { settings, hal, folders, observer, tuning: Tuning::default(), reload }.run(stop).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// No core dump of this process is written, and no other process of its user looks into its memory: the password is there.
+fn keep_to_itself() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        // Only a kernel that does not know the call refuses it; the unit's limit holds there.
+        log::debug!(error:%; "core dumps cannot be switched off: {error}");
+    }
 }
 
 /// Where the daemon keeps its entries. Simulated ones are kept only where that is asked for: they must not end up among those

@@ -119,12 +119,17 @@ fn outputs(settings: &Settings) -> String {
 const fn after_a_crash(gpio: GpioBackend) -> &'static str {
     match gpio {
         GpioBackend::Auto => {
-            "After a crash a pin stays as it was until the daemon is back. Where rppal does not know the board, the kernel may \
-             put it to its default instead (those of Raspberry Pi OS keep it)."
+            "After a crash the service puts every output at its stop level; without the service a pin stays as it was until the \
+             daemon is back. Where rppal does not know the board, the kernel may put it to its default instead (those of \
+             Raspberry Pi OS keep it)."
         }
-        GpioBackend::Rppal => "After a crash a pin stays as it was until the daemon is back.",
+        GpioBackend::Rppal => {
+            "After a crash the service puts every output at its stop level; without the service a pin stays as it was until the \
+             daemon is back."
+        }
         GpioBackend::Cdev => {
-            "After a crash the kernel may put a pin to its default until the daemon is back (those of Raspberry Pi OS keep it)."
+            "After a crash the service puts every output at its stop level; the kernel may put a pin to its default instead, until \
+             the daemon is back (those of Raspberry Pi OS keep it)."
         }
     }
 }

@@ -1,8 +1,12 @@
 //! A new map at SIGHUP.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+
 use nix::sys::signal::Signal;
 
 use crate::manager::Manager;
+use crate::program::gatepost;
 
 const UPTIME: &str = r#"
 [[sensor]]
@@ -41,6 +45,18 @@ fn a_good_map_is_taken_and_a_bad_one_refused_and_the_manager_is_told_of_both() {
     assert!(status.success(), "{status}");
     manager.wait_for("STOPPING=1");
     assert!(!daemon.said().contains("0123456789abcdef"), "the password is no secret any more");
+}
+
+#[test]
+fn a_crash_leaves_no_image_of_the_memory_that_holds_the_password() {
+    let manager = Manager::new(UPTIME);
+    // The shell lifts the limit that would keep a core from being written, and becomes the daemon.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -c unlimited; exec \"$@\"", "sh"]).arg(gatepost().get_program());
+    shell.current_dir(manager.path(""));
+    let mut daemon = manager.start(manager.managed(shell));
+    let (status, _) = daemon.end_by(Signal::SIGABRT);
+    assert_eq!((status.signal(), status.core_dumped()), (Some(Signal::SIGABRT as i32), false));
 }
 
 #[test]
