@@ -57,6 +57,8 @@ pub struct Changes {
 /// All parts of a daemon.
 pub(super) struct Running {
     settings: Settings,
+    /// The back end that was taken at the start.
+    gpio: GpioBackend,
     hal: Hal,
     observer: Observer,
     runtime: Option<Arc<dyn Storage>>,
@@ -97,7 +99,7 @@ impl Running {
         let gate = Gate::new(intake, Arc::clone(observer)).with_totals(keeper.clone());
 
         let runtime = folders.as_ref().map(|folders| Arc::clone(&folders.runtime));
-        keep_levels(runtime.as_deref(), &settings);
+        keep_levels(runtime.as_deref(), settings.gpio, &settings);
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let report = Arc::new(Notify::new());
         let outputs = {
@@ -151,6 +153,7 @@ impl Running {
         }
         let observer = Arc::clone(observer);
         Self {
+            gpio: settings.gpio,
             settings,
             hal,
             observer,
@@ -203,7 +206,7 @@ impl Running {
         self.closer.push(drafts);
 
         // What begins.
-        keep_levels(self.runtime.as_deref(), settings);
+        keep_levels(self.runtime.as_deref(), self.gpio, settings);
         let (taken, done) = oneshot::channel();
         if self.outputs.reloads.send((settings.outputs.clone(), taken)).await.is_ok() {
             let _ = timeout(OUTPUTS_PATIENCE, done).await;
@@ -221,7 +224,7 @@ impl Running {
             sensors: [turnover.come.len(), turnover.gone.len()],
             outputs: [targets(settings, &before), targets(&before, settings)],
             sessions,
-            gpio: (before.gpio != settings.gpio).then_some(settings.gpio),
+            gpio: (self.gpio != settings.gpio).then_some(settings.gpio),
         }
     }
 
@@ -246,9 +249,9 @@ impl Running {
 }
 
 /// Writes down where the outputs are to be if this process ends without a word: `gatepost outputs --stop` reads it.
-fn keep_levels(runtime: Option<&dyn Storage>, settings: &Settings) {
+fn keep_levels(runtime: Option<&dyn Storage>, gpio: GpioBackend, settings: &Settings) {
     let Some(runtime) = runtime else { return };
-    let levels = levels::write(settings.gpio, &settings.outputs);
+    let levels = levels::write(gpio, &settings.outputs);
     if let Err(error) = runtime.replace(levels::FILE, &levels, false) {
         log::warn!("the stop levels of the outputs cannot be kept: a crash would leave them as they are: {error}");
     }

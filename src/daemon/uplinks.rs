@@ -12,8 +12,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{self, Settings};
 use crate::daemon::disk::locked;
@@ -105,7 +105,9 @@ impl Uplinks {
         let (stay, go): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.running).into_iter().partition(|(name, running)| stays(name, running));
         self.running = stay;
-        self.end(go).await;
+        for channel in self.end(go).await {
+            locked(&self.common.spool).give_back(channel);
+        }
         let mut begun = Vec::new();
         for (name, wanted) in wanted {
             if !self.running.contains_key(&name) {
@@ -138,24 +140,22 @@ impl Uplinks {
         self.end(all).await;
     }
 
-    async fn end(&self, sessions: BTreeMap<String, Running>) {
+    /// Ends sessions, drained as far as there is time; none of them is there any more afterwards. Returns their channels.
+    async fn end(&self, mut sessions: BTreeMap<String, Running>) -> Vec<ChannelId> {
         let until = self.common.clock.now().mono + DRAIN;
         for running in sessions.values() {
             running.stop.send_replace(Some(until));
         }
         // A session ends by itself at its deadline; the rest is for saying goodbye to a broker that does not answer.
-        let drained = async {
-            for running in sessions.into_values() {
-                let channels: Vec<ChannelId> =
-                    running.wanted.session.channels.iter().map(|channel| channel.id).collect();
-                let task = AbortOnDrop(running.task);
-                task.ended().await;
-                for channel in channels {
-                    locked(&self.common.spool).give_back(channel);
-                }
+        let give_up = Instant::now() + DRAIN * 2;
+        for running in sessions.values_mut() {
+            let _ = timeout_at(give_up, &mut running.task).await;
+            running.task.abort();
+            while !running.task.is_finished() {
+                yield_now().await;
             }
-        };
-        let _ = timeout(DRAIN * 2, drained).await;
+        }
+        sessions.values().flat_map(|running| &running.wanted.session.channels).map(|channel| channel.id).collect()
     }
 
     fn begin(&self, name: &str, wanted: Wanted) -> Running {
@@ -187,22 +187,6 @@ impl Uplinks {
             }),
         };
         Running { wanted, is_up, stop, task: tokio::spawn(uplink.run()) }
-    }
-}
-
-/// A task that does not outlive whoever waits for its end: two sessions of one device must not be there at once.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl AbortOnDrop {
-    async fn ended(mut self) {
-        // How it ended is nobody's business any more.
-        let _ = (&mut self.0).await;
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
