@@ -17,6 +17,8 @@ pub mod time;
 pub mod hal;
 pub mod sensor;
 
+pub mod scan;
+
 pub mod reading;
 
 pub mod filter;

@@ -7,6 +7,7 @@ mod directories;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod scan;
 mod spool;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     Run(run::Args),
     /// Check a sensor map and show what the daemon would do with it
     Check(check::Args),
+    /// Look what this machine has that a map could name: I2C and 1-Wire parts, serial ports, files
+    Scan(scan::Args),
     /// Look at the entries that wait, export them, or drop them
     Spool(spool::Args),
     /// Show the whole way on this machine: simulated hardware, a ThingSpeak look-alike, real entries
@@ -51,6 +54,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Scan(args) => scan::run(&args),
         Command::Spool(args) => spool::run(&args),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(&args),
