@@ -40,5 +40,7 @@ pub mod output;
 pub mod config;
 pub mod daemon;
 
+pub mod first_map;
+
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
