@@ -6,7 +6,7 @@ use crate::entry::ChannelId;
 use crate::thingspeak::license::License;
 
 /// Channels one MQTT device may be authorised for (thingspeak.md, connection).
-const CHANNELS_A_DEVICE: usize = 10;
+pub const CHANNELS_A_DEVICE: usize = 10;
 
 /// The answers.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use std::fmt;
 
 use crate::scan::Found;
 
-pub use answers::{Answers, Named, Place, Refused};
+pub use answers::{Answers, CHANNELS_A_DEVICE, Named, Place, Refused};
 pub use offer::{Offer, offers};
 
 use fields::{Fields, Given};
