@@ -84,8 +84,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Err(unreadable @ LoadError::Unreadable { .. }) => return Err(unreadable.into()),
     };
-    for warning in [checked.render_warnings()].iter().filter(|warnings| !warnings.is_empty()) {
-        talk.say(warning)?;
+    let warnings = checked.render_warnings();
+    if !warnings.is_empty() {
+        talk.say(&warnings)?;
     }
     talk.say(&format!("\n{}\n{}", Plan::of(&checked.settings), map.todo))?;
     for line in target.deeds(&credentials) {
@@ -110,14 +111,12 @@ fn found(file: Option<&Path>) -> anyhow::Result<Found> {
 
 fn next_steps(target: &Target) -> String {
     let map = target.map.display();
-    let (file, config, start) = match target.is_service {
-        true => (
-            String::new(),
-            String::new(),
-            "sudo systemctl enable --now gatepost   # or, where it runs already: sudo systemctl reload gatepost"
-                .to_owned(),
-        ),
-        false => (format!(" {map}"), format!(" --config {map}"), format!("gatepost run --config {map}")),
+    let (file, config, start) = if target.is_service {
+        let start =
+            "sudo systemctl enable --now gatepost   # or, where it runs already: sudo systemctl reload gatepost";
+        (String::new(), String::new(), start.to_owned())
+    } else {
+        (format!(" {map}"), format!(" --config {map}"), format!("gatepost run --config {map}"))
     };
     format!(
         "\n{map} is written. Next, once ThingSpeak has the fields and rights from above:\n  \

@@ -13,7 +13,7 @@ impl fmt::Display for Found {
             ("Serial ports", self.serial.iter().map(port).collect()),
             ("Read by the kernel, for `use = \"file\"`", self.files()),
             ("This machine itself, for `use = \"system\"`", self.system()),
-            ("What is missing", self.missing.iter().map(|sentence| format!("{sentence}\n")).collect()),
+            ("What is missing", self.missing.join("\n")),
         ];
         for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {
             writeln!(f, "{title}")?;
@@ -77,7 +77,7 @@ fn bus(bus: &Bus) -> String {
         let _ = writeln!(text, "  0x{:02x}  {}", part.address, answer(part, &bus.name));
     }
     match &bus.fault {
-        Some(fault) => text.push_str(&format!("  {fault}\n")),
+        Some(fault) => drop(writeln!(text, "  {fault}")),
         None if bus.parts.is_empty() => text.push_str("  nobody answers: check the wiring, 3.3 V and ground\n"),
         None => {}
     }

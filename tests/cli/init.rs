@@ -127,16 +127,18 @@ fn map_of_the_package_makes_room_without_force() {
 fn what_is_missing_or_wrong_is_one_line_and_nothing_is_written() {
     let desk = Desk::new();
     fs::write(desk.path("half.txt"), format!("username = A0\npassword = {PASSWORD}")).expect("written");
-    fs::write(desk.path("found.txt"), "{}").expect("written");
     let before = desk.names();
+    let twice = [&FLAGS[..], &["--channel", "room=2"]].concat();
+    let nothing = [&FLAGS[..], &["--skip", "air", "--skip", "probe", "--skip", "pi"]].concat();
+    let unknown = [&FLAGS[..], &["--skip", "rain"]].concat();
     for (flags, words) in [
         (&[][..], "--credentials FILE"),
         (&FLAGS[..2], "--channel room=1234567"),
-        (&["--credentials", "nowhere.txt", "--channel", "room=1"], "nowhere.txt"),
-        (&["--credentials", "half.txt", "--channel", "room=1"], "holds no clientId"),
-        (&[&FLAGS[..], &["--channel", "room=2"]].concat(), "two channels are called room"),
-        (&[&FLAGS[..], &["--skip", "air", "--skip", "probe", "--skip", "pi"]].concat(), "at least one sensor"),
-        (&[&FLAGS[..], &["--skip", "rain"]].concat(), "there are air, probe, pi"),
+        (&["--credentials", "nowhere.txt", "--channel", "room=1"][..], "nowhere.txt"),
+        (&["--credentials", "half.txt", "--channel", "room=1"][..], "holds no clientId"),
+        (&twice[..], "two channels are called room"),
+        (&nothing[..], "at least one sensor"),
+        (&unknown[..], "there are air, probe, pi"),
     ] {
         let (code, told) = desk.init(flags);
         assert!(code == Some(1) && told.lines().count() == 1 && told.contains(words), "{flags:?}: {told}");
