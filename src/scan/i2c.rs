@@ -16,6 +16,9 @@ const ADDRESSES: std::ops::RangeInclusive<u8> = 0x08..=0x77;
 /// Failures of the bus itself after which it is given up: each may take a second, and a bus that is stuck stays so.
 const PATIENCE: u8 = 3;
 
+/// The buses of a Pi's header: of the very first boards, and of all others.
+const HEADER: [&str; 2] = ["i2c-0", "i2c-1"];
+
 /// A bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bus {
@@ -58,25 +61,26 @@ impl Part {
 }
 
 /// Every bus with who answers there.
-pub(super) fn buses(hal: &Hal, is_board: bool, all: bool, missing: &mut Vec<String>) -> Vec<Bus> {
+pub(super) fn buses(hal: &Hal, board: Option<&str>, all: bool, missing: &mut Vec<String>) -> Vec<Bus> {
     let files = hal.files.as_ref();
     let names = numbered(files, Path::new("/dev"), "i2c-");
     let known = numbered(files, Path::new("/sys/bus/i2c/devices"), "i2c-");
-    if names.is_empty() {
-        missing.extend(match (known.is_empty(), is_board) {
-            (false, _) => Some(
-                "the I2C buses have no device nodes: `sudo modprobe i2c-dev`, and write i2c-dev into /etc/modules"
-                    .to_owned(),
-            ),
-            (true, true) => Some(
-                "no I2C bus: `sudo raspi-config nonint do_i2c 0`, or put `dtparam=i2c_arm=on` into \
-                 /boot/firmware/config.txt and reboot"
-                    .to_owned(),
-            ),
-            (true, false) => None,
-        });
+    // The screens of a Pi have buses too, i2c-20 for instance: they are not those of the header.
+    let has_header = |names: &[String]| names.iter().any(|name| HEADER.contains(&name.as_str()));
+    if names.is_empty() && !known.is_empty() {
+        missing.push(
+            "the I2C buses have no device nodes: `sudo modprobe i2c-dev`, and write i2c-dev into /etc/modules"
+                .to_owned(),
+        );
     }
-    let looked_at = is_board || all;
+    if board.is_some_and(|board| board.contains("Raspberry Pi")) && !has_header(&names) && !has_header(&known) {
+        missing.push(
+            "no I2C bus on the header: `sudo raspi-config nonint do_i2c 0`, or put `dtparam=i2c_arm=on` into \
+             /boot/firmware/config.txt and reboot"
+                .to_owned(),
+        );
+    }
+    let looked_at = board.is_some() || all;
     names.into_iter().map(|name| bus(hal, name, looked_at, missing)).collect()
 }
 

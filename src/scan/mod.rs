@@ -68,7 +68,7 @@ pub fn scan(hal: &Hal, all_buses: bool) -> Found {
     let is_board = board.is_some();
     Found {
         gpio: gpio(files, is_board, &mut missing),
-        i2c: i2c::buses(hal, is_board, all_buses, &mut missing),
+        i2c: i2c::buses(hal, board.as_deref(), all_buses, &mut missing),
         one_wire: one_wire::probes(hal, is_board, &mut missing),
         serial: serial::ports(files, &mut missing),
         cpu_temperature: system::has_thermometer(files),
