@@ -17,6 +17,8 @@ pub mod time;
 pub mod hal;
 pub mod sensor;
 
+pub mod scan;
+
 pub mod reading;
 
 pub mod filter;
@@ -37,6 +39,8 @@ pub mod output;
 
 pub mod config;
 pub mod daemon;
+
+pub mod first_map;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -4,10 +4,12 @@ mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod directories;
+mod init;
 mod outputs;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod scan;
 mod spool;
 
 use std::io::IsTerminal as _;
@@ -40,6 +42,10 @@ enum Command {
     Run(run::Args),
     /// Check a sensor map and show what the daemon would do with it
     Check(check::Args),
+    /// Make a first sensor map from the downloaded credentials and a few answers
+    Init(init::Args),
+    /// Look what this machine has that a map could name: I2C and 1-Wire parts, serial ports, files
+    Scan(scan::Args),
     /// Show the outputs' stop levels, or put them there after a crash
     Outputs(outputs::Args),
     /// Look at the entries that wait, export them, or drop them
@@ -57,6 +63,8 @@ pub(crate) fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Scan(args) => scan::run(&args),
         Command::Outputs(args) => outputs::run(&args),
         Command::Spool(args) => spool::run(&args),
         #[cfg(feature = "sandbox")]

@@ -34,7 +34,7 @@ pub mod sim;
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -355,6 +355,21 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The system's error.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// What a path is called once every link in it has been followed: `/dev/serial0` is `/dev/ttyAMA0`. Files without
+    /// links are called what they are called.
+    ///
+    /// # Errors
+    /// The system's error; a link may lead nowhere.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
+
+    /// Whether this user may both read and write what is there; files without rights are everybody's. Nothing is opened:
+    /// opening a serial port resets many a board.
+    fn may_use(&self, _path: &Path) -> bool {
+        true
+    }
 }
 
 /// A device that cannot be used.
