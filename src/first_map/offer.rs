@@ -53,20 +53,20 @@ pub fn offers(found: &Found) -> Vec<Offer> {
             let what = format!("BME280 at address 0x{:02x} of {}", part.address, bus.name);
             let keys = json!({ "bus": bus.name, "address": part.address });
             let quantities = [("temperature", "°C", 2), ("humidity", "%", 1), ("pressure", "hPa", 1)];
-            all.push(offer("air", what, kind, keys, &quantities));
+            all.push(offer("air", what, kind, &keys, &quantities));
         }
     }
     for probe in &found.one_wire {
         let Some(kind) = probe.kind() else { continue };
         let now = probe.temperature.map(|degrees| format!(", {degrees:.1} °C now")).unwrap_or_default();
         let what = format!("DS18B20 {}{now}", probe.id);
-        all.push(offer("probe", what, kind, json!({ "id": probe.id }), &[("temperature", "°C", 2)]));
+        all.push(offer("probe", what, kind, &json!({ "id": probe.id }), &[("temperature", "°C", 2)]));
     }
     for chip in found.chips.iter().filter(|chip| chip.interface == Interface::Iio) {
         for Attribute { path, what, unit, scale, offset, .. } in &chip.attributes {
             let keys = json!({ "path": path, "scale": scale, "offset": offset });
             let told = format!("{what} of {}, which the kernel reads", chip.name);
-            all.push(offer(&format!("{} {what}", chip.name), told, "file", keys, &[("value", unit, 2)]));
+            all.push(offer(&format!("{} {what}", chip.name), told, "file", &keys, &[("value", unit, 2)]));
         }
     }
     all.push(system(found.cpu_temperature));
@@ -86,12 +86,12 @@ fn system(has_thermometer: bool) -> Offer {
     let load = ("load1", "", 2);
     let rest = [load, ("memory_used", "%", 1), ("disk_used", "%", 1)];
     let (first, more) = if has_thermometer { (temperature, &rest[..]) } else { (load, &rest[1..]) };
-    let mut offer = offer("pi", "this machine itself".to_owned(), "system", json!({}), &[first]);
+    let mut offer = offer("pi", "this machine itself".to_owned(), "system", &json!({}), &[first]);
     offer.more = more.iter().map(|quantity| measured(&offer.name, *quantity)).collect();
     offer
 }
 
-fn offer(name: &str, what: String, kind: &'static str, keys: Value, quantities: &[(&'static str, &str, u8)]) -> Offer {
+fn offer(name: &str, what: String, kind: &'static str, keys: &Value, quantities: &[(&'static str, &str, u8)]) -> Offer {
     let keys = keys.as_object().cloned().unwrap_or_default();
     let quantities = quantities.iter().map(|quantity| measured(name, *quantity)).collect();
     Offer { name: name.to_owned(), what, kind, keys, quantities, more: Vec::new() }

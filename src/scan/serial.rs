@@ -37,7 +37,7 @@ pub(super) fn ports(files: &dyn Files, missing: &mut Vec<String>) -> Vec<Port> {
             let device = node.trim_start_matches("/dev/");
             let console = consoles.split_whitespace().any(|console| console == device);
             let usable = files.may_use(Path::new(&node));
-            Port { name, console, usable, node }
+            Port { name, node, console, usable }
         })
         .collect();
     if let Some(port) = ports.iter().find(|port| !port.usable && !port.console) {
