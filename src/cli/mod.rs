@@ -4,6 +4,8 @@ mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod directories;
+#[cfg(feature = "docs")]
+mod docs;
 mod init;
 mod outputs;
 mod run;
@@ -56,6 +58,10 @@ enum Command {
     /// Run the ThingSpeak look-alike by itself, or publish to a running one
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
+    /// Write the man pages, the completions, the page on the map and its schema
+    #[cfg(feature = "docs")]
+    #[command(hide = true)]
+    Docs(docs::Args),
 }
 
 /// Parses the command line, runs the subcommand, and says in one line what went wrong.
@@ -71,6 +77,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::run(&args),
+        #[cfg(feature = "docs")]
+        Command::Docs(args) => docs::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("gatepost: {error:#}");

@@ -170,12 +170,11 @@ fn ask_places<R: BufRead, W: Write>(
 
 /// Where the flags say that the sensors go.
 fn places(args: &Args, channels: &[Named], offers: &[Offer]) -> anyhow::Result<Vec<Place>> {
-    let sensor = |name: &str| match offers.iter().position(|offer| offer.name == name) {
-        Some(index) => Ok(index),
-        None => {
+    let sensor = |name: &str| {
+        offers.iter().position(|offer| offer.name == name).ok_or_else(|| {
             let names: Vec<_> = offers.iter().map(|offer| offer.name.as_str()).collect();
-            Err(anyhow::anyhow!("there is no sensor {name}: there are {}", names.join(", ")))
-        }
+            anyhow::anyhow!("there is no sensor {name}: there are {}", names.join(", "))
+        })
     };
     let mut places = vec![Place::Anywhere; offers.len()];
     for written in &args.to {

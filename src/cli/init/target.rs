@@ -148,7 +148,7 @@ impl Target {
             )),
             Deed::Own => deeds.push(format!("  {path}: for root and the group gatepost alone")),
             Deed::Hide => {
-                deeds.push(format!("  {path}: others of this machine could read it, and no more then (chmod o=)"))
+                deeds.push(format!("  {path}: others of this machine could read it, and no more then (chmod o=)"));
             }
             Deed::Leave => deeds.push(format!("  {path}: stays as it is")),
         }

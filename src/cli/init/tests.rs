@@ -27,7 +27,7 @@ fn nothing() -> Args {
 fn talk(args: &Args, lines: &[&str]) -> (anyhow::Result<questions::Chosen>, String) {
     let found = Found { cpu_temperature: true, ..Found::default() };
     let mut said = Vec::new();
-    let input = Cursor::new(lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+    let input = Cursor::new(lines.join("\n") + if lines.is_empty() { "" } else { "\n" });
     let target = Target::service(Path::new("/nowhere"));
     let chosen = questions::ask(&mut Talk::new(input, &mut said), args, &target, &offers(&found));
     (chosen, String::from_utf8(said).expect("text"))
