@@ -120,6 +120,10 @@ impl Spool for Pumped {
         self.spool.waiting(channel)
     }
 
+    fn standing(&self, channel: ChannelId) -> Standing {
+        self.spool.standing(channel)
+    }
+
     fn counts(&self) -> Counts {
         self.spool.counts()
     }
