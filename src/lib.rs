@@ -37,6 +37,7 @@ pub mod output;
 
 pub mod config;
 pub mod daemon;
+pub mod status;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

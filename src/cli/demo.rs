@@ -68,7 +68,8 @@ async fn demo(args: &Args, directory: &Path) -> anyhow::Result<()> {
     screen.say(&welcome(&settings, &sandbox, &folder, &pins));
 
     let teller = Teller::new(&settings, screen.clone(), args.entries);
-    let daemon = Daemon { settings, hal: sim.hal(), folders: None, observer: teller, tuning: Tuning::default() };
+    let daemon =
+        Daemon { settings, hal: sim.hal(), folders: None, socket: None, observer: teller, tuning: Tuning::default() };
     let ended = async {
         tokio::select! {
             () = stop => screen.say(""),

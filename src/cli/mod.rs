@@ -1,16 +1,23 @@
 //! One file a subcommand. This module alone names clap and anyhow.
 
+#[cfg(unix)]
+mod ask;
 mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod directories;
+#[cfg(unix)]
+mod metrics;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod spool;
+#[cfg(unix)]
+mod status;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 /// The exit code for a map with faults: sysexits' EX_CONFIG, which the unit knows not to restart on.
@@ -36,6 +43,12 @@ enum Command {
     Run(run::Args),
     /// Check a sensor map and show what the daemon would do with it
     Check(check::Args),
+    /// Show how the running daemon stands: links, channels, sensors, outputs, and what waits
+    #[cfg(unix)]
+    Status(status::Args),
+    /// Print the running daemon's metrics, in Prometheus' text format
+    #[cfg(unix)]
+    Metrics(metrics::Args),
     /// Look at the entries that wait, export them, or drop them
     Spool(spool::Args),
     /// Show the whole way on this machine: simulated hardware, a ThingSpeak look-alike, real entries
@@ -51,6 +64,10 @@ pub(crate) fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        #[cfg(unix)]
+        Command::Status(args) => status::run(&args),
+        #[cfg(unix)]
+        Command::Metrics(args) => metrics::run(&args),
         Command::Spool(args) => spool::run(&args),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(&args),
@@ -70,6 +87,14 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     let done = runtime.block_on(work);
     runtime.shutdown_background();
     done
+}
+
+/// A reader that has seen enough, as with `| head`, is no fault.
+fn unless_closed(written: std::io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
+        _ => Ok(()),
+    }
 }
 
 /// Ready when the process is asked to stop: SIGTERM, SIGINT, or the terminal that is closed. Under systemd a hang-up means

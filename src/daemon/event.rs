@@ -12,8 +12,8 @@ use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
 use crate::reading::Reading;
 use crate::spool::{Counts, Found, Tell};
-use crate::time::Utc;
-use crate::uplink::session::Notice;
+use crate::time::{Mono, Utc};
+use crate::uplink::session::{Notice, Tally};
 
 /// Entries and the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub enum Event<'a> {
         channel: ChannelId,
         /// How many.
         count: usize,
+        /// How many of them were too old; the others had no room.
+        aged: usize,
     },
     /// The session of a device.
     Uplink(&'a str, &'a Notice),
@@ -68,6 +70,8 @@ pub enum Event<'a> {
         drive: Drive,
         /// Why.
         reason: Reason,
+        /// When `max_on` will switch it off; while it is off, when `min_off` lets it go on.
+        limit: Option<Mono>,
     },
     /// A command was not obeyed.
     Refused {
@@ -96,6 +100,13 @@ pub enum Event<'a> {
     Spool(&'a Tell),
     /// The wall clock, on which entries may have to wait.
     Clock(Waiting),
+    /// How things stand cannot be asked here, or can be now.
+    Served {
+        /// Where: a path, or an address.
+        at: &'a str,
+        /// Why not; `None` when it works.
+        error: Option<&'a io::Error>,
+    },
     /// The daemon stops.
     Stopping,
     /// It has stopped.
@@ -106,6 +117,8 @@ pub enum Event<'a> {
         kept: Option<bool>,
         /// What became of the others.
         counts: Counts,
+        /// What the sessions did.
+        tally: Tally,
     },
 }
 

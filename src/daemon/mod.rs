@@ -6,6 +6,7 @@
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
 //! drained to a deadline. See ARCHITECTURE.md for what each task waits on.
 
+pub mod board;
 mod closer;
 mod disk;
 pub mod event;
@@ -14,12 +15,14 @@ pub mod intake;
 pub mod journal;
 mod lanes;
 mod outputs;
+mod server;
 pub mod slots;
 mod streams;
 mod supervise;
 pub mod systemd;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::config::{self, Settings};
+use crate::daemon::board::Noticeboard;
 use crate::daemon::closer::Closer;
 use crate::daemon::disk::Store;
 use crate::daemon::event::{Event, Observer};
@@ -35,6 +39,7 @@ use crate::daemon::gate::Gate;
 use crate::daemon::intake::Intake;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::outputs::{Memory, Outputs, Stops};
+use crate::daemon::server::Server;
 use crate::daemon::streams::Listener;
 use crate::hal::Hal;
 use crate::reading::SensorId;
@@ -65,6 +70,8 @@ pub struct Daemon {
     pub hal: Hal,
     /// Where entries wait; without folders in memory, and lost at the end.
     pub folders: Option<Folders>,
+    /// The socket on which to tell how things stand; none where nobody is to ask.
+    pub socket: Option<PathBuf>,
     /// Who watches.
     pub observer: Observer,
     /// The sessions' times.
@@ -85,7 +92,9 @@ impl Daemon {
     /// # Panics
     /// For a map with 65,536 sensors.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
-        let Self { settings, hal, folders, observer, tuning } = self;
+        let Self { settings, hal, folders, socket, observer, tuning } = self;
+        let board = Noticeboard::new(Arc::clone(&hal.clock));
+        let observer = board.beside(observer);
         observer(&Event::Map(&settings));
         let keeper = disk::keeper(&settings, &hal, folders.as_ref()).await;
         let intake = Intake::new(&settings, hal.clock.now().mono);
@@ -105,6 +114,9 @@ impl Daemon {
         store.restore(&gate, &hal, &observer);
         report.notify_one();
         let spool = store.spool();
+
+        let (asked, told) = (board.clone(), Arc::clone(&observer));
+        tasks.spawn(Server { socket, board: asked, spool: Arc::clone(&spool), observer: told }.run());
 
         let mut bells = Vec::new();
         for (index, device) in settings.devices.iter().enumerate() {
@@ -178,7 +190,8 @@ impl Daemon {
         let _ = timeout(DRAIN * 2, drained).await;
         let writing = Arc::clone(&closer);
         let kept = tokio::task::spawn_blocking(move || writing.keep(CARD_PATIENCE)).await;
-        closer.say_goodbye(&settings, kept.ok().flatten());
+        closer.say_goodbye(&settings, kept.ok().flatten(), board.tally());
+        tasks.shutdown().await;
         failed.map_or(Ok(()), |failed| Err(DaemonError(failed)))
     }
 }

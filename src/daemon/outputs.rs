@@ -156,7 +156,8 @@ impl Outputs {
                 Action::Set { output, drive, .. } if drive.is_on() && !failed.is_empty() => failed.push(output),
                 Action::Set { output, drive, reason } => match self.drive(output, drive) {
                     Ok(real) => {
-                        (self.observer)(&Event::Driven { output: &self.settings[output].name, drive, reason });
+                        let limit = self.rules.limit(output);
+                        (self.observer)(&Event::Driven { output: &self.settings[output].name, drive, reason, limit });
                         self.report(output, real);
                     }
                     Err(()) => failed.push(output),

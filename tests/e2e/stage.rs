@@ -148,7 +148,8 @@ impl Stage {
         }
         let diary = Diary::new();
         let observer = diary.observer();
-        let daemon = Daemon { settings, hal: self.sim.hal(), folders: None, observer, tuning: self.plan.tuning };
+        let (hal, tuning) = (self.sim.hal(), self.plan.tuning);
+        let daemon = Daemon { settings, hal, folders: None, socket: None, observer, tuning };
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(daemon.run(async move {
             let _ = stopped.await;

@@ -79,7 +79,7 @@ impl Teller {
             Event::Sensor { name, edge: Edge::Up(_) } => Some(format!("{name} measures again")),
             Event::Closed(..) => self.read(),
             Event::Uplink(_, notice) => self.uplink(notice),
-            Event::Driven { output, drive, reason } => Some(format!("pin      ◀─  {output} is {drive} ({reason})")),
+            Event::Driven { output, drive, reason, .. } => Some(format!("pin      ◀─  {output} is {drive} ({reason})")),
             Event::Refused { output, refusal } => Some(format!("pin      ◀─  {output} does not obey: {refusal}")),
             Event::Rubbish { output, words } => Some(format!("pin      ◀─  {output} does not understand: {words}")),
             Event::Output { output, error: Some(error) } => Some(format!("{output} cannot be driven: {error}")),
@@ -90,7 +90,8 @@ impl Teller {
             | Event::Slots { .. }
             | Event::Found(_)
             | Event::Spool(_)
-            | Event::Clock(_) => None,
+            | Event::Clock(_)
+            | Event::Served { .. } => None,
             Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
             Event::Stopping => Some("stopping".to_owned()),
             Event::Stopped { waiting, .. } => Some(self.goodbye(*waiting)),
@@ -154,7 +155,7 @@ impl Teller {
             Notice::Crowded(channel) => {
                 Some(format!("others write to channel {channel} as fast as the license allows"))
             }
-            Notice::Received { .. } | Notice::EchoesEnded(_) => None,
+            Notice::StillDown { .. } | Notice::Received { .. } | Notice::EchoesEnded(_) => None,
             Notice::Restamped { channel, to, .. } => {
                 Some(format!("somebody else took the second of an entry of channel {channel}: it becomes that of {to}"))
             }
