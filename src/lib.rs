@@ -39,6 +39,7 @@ pub mod output;
 
 pub mod config;
 pub mod daemon;
+pub mod status;
 
 pub mod first_map;
 

@@ -69,8 +69,15 @@ async fn demo(args: &Args, directory: &Path) -> anyhow::Result<()> {
     screen.say(&welcome(&settings, &sandbox, &folder, &pins));
 
     let teller = Teller::new(&settings, screen.clone(), args.entries);
-    let daemon =
-        Daemon { settings, hal: sim.hal(), folders: None, observer: teller, tuning: Tuning::default(), reload: None };
+    let daemon = Daemon {
+        settings,
+        hal: sim.hal(),
+        folders: None,
+        socket: None,
+        observer: teller,
+        tuning: Tuning::default(),
+        reload: None,
+    };
     let ended = async {
         tokio::select! {
             () = stop => screen.say(""),

@@ -1,5 +1,7 @@
 //! One file a subcommand. This module alone names clap and anyhow.
 
+#[cfg(unix)]
+mod ask;
 mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -7,17 +9,22 @@ mod directories;
 #[cfg(feature = "docs")]
 mod docs;
 mod init;
+#[cfg(unix)]
+mod metrics;
 mod outputs;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod scan;
 mod spool;
+#[cfg(unix)]
+mod status;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tokio::sync::Notify;
 
@@ -50,6 +57,12 @@ enum Command {
     Scan(scan::Args),
     /// Show the outputs' stop levels, or put them there after a crash
     Outputs(outputs::Args),
+    /// Show how the running daemon stands: links, channels, sensors, outputs, and what waits
+    #[cfg(unix)]
+    Status(status::Args),
+    /// Print the running daemon's metrics, in Prometheus' text format
+    #[cfg(unix)]
+    Metrics(metrics::Args),
     /// Look at the entries that wait, export them, or drop them
     Spool(spool::Args),
     /// Show the whole way on this machine: simulated hardware, a ThingSpeak look-alike, real entries
@@ -72,6 +85,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Outputs(args) => outputs::run(&args),
+        #[cfg(unix)]
+        Command::Status(args) => status::run(&args),
+        #[cfg(unix)]
+        Command::Metrics(args) => metrics::run(&args),
         Command::Spool(args) => spool::run(&args),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(&args),
@@ -93,6 +110,14 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     let done = runtime.block_on(work);
     runtime.shutdown_background();
     done
+}
+
+/// A reader that has seen enough, as with `| head`, is no fault.
+fn unless_closed(written: std::io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
+        _ => Ok(()),
+    }
 }
 
 /// Ready when the process is asked to stop: SIGTERM, SIGINT, or the terminal that is closed. A service has no terminal: there a

@@ -11,6 +11,7 @@ use gatepost::daemon::{Daemon, Folders, Prepare, Reload, journal, systemd};
 use gatepost::hal::Hal;
 use gatepost::hal::sim::Sim;
 use gatepost::spool::storage::Folder;
+use gatepost::status::SOCKET;
 use gatepost::uplink::session::Tuning;
 use tokio::sync::Notify;
 
@@ -83,8 +84,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let reload = Some(Reload { map: args.config.clone(), bell, prepare });
         let observer = both(journal::observer(), systemd::observer());
-        let folders = folders(args)?;
-        Daemon { settings, hal, folders, observer, tuning: Tuning::default(), reload }.run(stop).await?;
+        let (folders, socket) = folders(args)?.unzip();
+        let tuning = Tuning::default();
+        Daemon { settings, hal, folders, socket, observer, tuning, reload }.run(stop).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -98,9 +100,10 @@ fn keep_to_itself() {
     }
 }
 
-/// Where the daemon keeps its entries. Simulated ones are kept only where that is asked for: they must not end up among those
+/// Where the daemon keeps its entries, and its socket. Simulated ones are kept only where that is asked for: they must not
+/// end up among those
 /// of the service.
-fn folders(args: &Args) -> anyhow::Result<Option<Folders>> {
+fn folders(args: &Args) -> anyhow::Result<Option<(Folders, PathBuf)>> {
     let is_asked_for = args.runtime_dir.is_some() && args.state_dir.is_some();
     if args.simulate && !is_asked_for {
         anyhow::ensure!(
@@ -113,6 +116,7 @@ fn folders(args: &Args) -> anyhow::Result<Option<Folders>> {
         log::warn!("no directory to keep entries in: they wait in memory; --runtime-dir and --state-dir name some");
         return Ok(None);
     };
+    let socket = runtime.join(SOCKET);
     let runtime = Folder::new(runtime);
     if let Err(error) = runtime.lock() {
         if error.kind() == std::io::ErrorKind::WouldBlock {
@@ -120,7 +124,7 @@ fn folders(args: &Args) -> anyhow::Result<Option<Folders>> {
         }
         log::warn!(directory:% = runtime.path().display(), reason:% = error; "the runtime directory cannot be used: {error}");
     }
-    Ok(Some(Folders { runtime: Arc::new(runtime), state: Arc::new(Folder::new(state)) }))
+    Ok(Some((Folders { runtime: Arc::new(runtime), state: Arc::new(Folder::new(state)) }, socket)))
 }
 
 /// Tells both.

@@ -5,7 +5,6 @@ mod export;
 mod list;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +17,7 @@ use gatepost::spool::{Found, Listed, State, survey};
 use gatepost::time::Utc;
 
 use super::directories::{Directories, SERVICE};
+use super::unless_closed;
 
 /// The map that a service has.
 const MAP: &str = "/etc/gatepost/gatepost.toml";
@@ -207,12 +207,4 @@ fn counted(number: usize, one: &str, many: &str) -> String {
 
 fn entries(number: usize) -> String {
     counted(number, "entry", "entries")
-}
-
-/// A reader that has seen enough, as with `| head`, is no fault.
-fn unless_closed(written: io::Result<()>) -> anyhow::Result<()> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
-        _ => Ok(()),
-    }
 }

@@ -60,7 +60,48 @@ impl Load {
     }
 }
 
+/// How a channel's backlog drains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    slot: Duration,
+    updates_a_slot: u32,
+    interval: Duration,
+}
+
+impl Drain {
+    /// How long the backlog of an outage takes to go out while the link is up; `None` where the slots leave no time for it. See
+    /// [`drain_time`].
+    pub fn after(self, outage: Duration) -> Option<Duration> {
+        drain_time(outage, self.slot, self.updates_a_slot, self.interval, MARGIN)
+    }
+
+    /// As [`Drain::after`], for an outage that left so many entries.
+    pub fn of(self, waiting: usize) -> Option<Duration> {
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        self.after(self.slot.saturating_mul(waiting).checked_div(self.updates_a_slot)?)
+    }
+}
+
 impl Settings {
+    /// How the backlog of a channel drains.
+    pub fn drain(&self, channel: &Channel) -> Drain {
+        let updates_a_slot = plan::load_of(channel, self).updates_a_slot;
+        Drain { slot: channel.every, updates_a_slot, interval: channel.license.interval() }
+    }
+
+    /// How many updates a year the map plans for a channel.
+    pub fn planned_a_year(&self, channel: &Channel) -> u64 {
+        plan::load_of(channel, self).a_year()
+    }
+
+    /// Whether anything is published by the device at this place, or heard: only then it has a session.
+    pub fn is_used(&self, device: usize) -> bool {
+        let mut channels = self.channels.iter().filter(|channel| channel.device == device);
+        channels.any(|channel| {
+            self.planned_a_year(channel) > 0 || self.outputs.iter().any(|output| output.from.channel == channel.id)
+        })
+    }
+
     /// Tells each channel's backlog whether there are spare slots for it.
     pub(super) fn tell_what_drains(&mut self) {
         for index in 0..self.channels.len() {

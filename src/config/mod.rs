@@ -9,6 +9,7 @@ mod devices;
 mod diagnostic;
 mod kept;
 mod license;
+mod metrics;
 mod outputs;
 mod plan;
 mod resources;
@@ -47,6 +48,8 @@ use crate::thingspeak::license::License;
 use crate::uplink::{Broker, Confirm, Device};
 
 pub use diagnostic::{Diagnostic, Source};
+pub use license::Drain;
+pub use metrics::Metrics;
 pub use plan::Plan;
 
 /// A checked map.
@@ -60,6 +63,8 @@ pub struct Settings {
     pub broker: Broker,
     /// How the card is treated.
     pub spool: Policy,
+    /// Who may ask over the network how things stand.
+    pub metrics: Metrics,
     /// The MQTT devices, in the map's order.
     pub devices: Vec<Device>,
     /// The channels, in the map's order.
@@ -244,6 +249,7 @@ fn read(
     let general = root.split(&["version", "gpio", "clock"]);
     let broker = broker::read(root.take("broker"), &around.folder, findings);
     let spool = spool::read(root.take("spool"), findings);
+    let metrics = metrics::read(root.take("metrics"), findings);
     let devices = devices::read(root.take("device"), around, findings);
     let channels = channels::read(root.take("channel"), &devices, findings);
     let sensors = sensors::read(root.take("sensor"), &channels, &around.folder, findings);
@@ -264,6 +270,7 @@ fn read(
         clock,
         broker,
         spool,
+        metrics,
         devices: devices.into_iter().map(devices::Draft::into_device).collect::<Option<_>>()?,
         channels,
         sensors,

@@ -10,14 +10,13 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use self::columns::Columns;
-use super::license::{self, Load};
+use super::license::{self, Drain, Load};
 use super::{Channel, Settings};
 use crate::batch::Publish;
 use crate::entry::{ChannelId, Reduce};
 use crate::hal::{Active, ClockTrust, GpioBackend};
 use crate::output::{self, Target};
 use crate::thingspeak::license::License;
-use crate::uplink::pacer::{MARGIN, drain_time};
 use crate::uplink::{Confirm, Transport};
 
 /// The plan of one map.
@@ -180,7 +179,7 @@ fn updates(settings: &Settings) -> String {
             format_duration(channel.every).to_string(),
             load.a_day().to_string(),
             format!("one every {}", format_duration(channel.license.interval())),
-            catching_up(channel, load.updates_a_slot),
+            catching_up(settings.drain(channel)),
         ]);
     }
     let mut text = table.finish();
@@ -194,9 +193,9 @@ fn updates(settings: &Settings) -> String {
 }
 
 /// How long the backlog of an hour takes in the slots' spare time.
-fn catching_up(channel: &Channel, updates: u32) -> String {
+fn catching_up(drain: Drain) -> String {
     let outage = Duration::from_secs(3600);
-    match drain_time(outage, channel.every, updates, channel.license.interval(), MARGIN) {
+    match drain.after(outage) {
         Some(time) => {
             let minutes = time.as_secs().div_ceil(60).max(1);
             format!("caught up in about {}", format_duration(Duration::from_secs(minutes * 60)))

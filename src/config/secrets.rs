@@ -20,7 +20,7 @@ const KEYS: [&str; 3] = ["password", "passwd", "secret"];
 const OPEN_KEYS: [&str; 4] = ["credentials", "client_id", "username", "password_file"];
 
 /// The sections that hold no secret. Any other might be a device's with its name misspelt.
-const OPEN_SECTIONS: [&str; 5] = ["broker", "spool", "channel", "sensor", "output"];
+const OPEN_SECTIONS: [&str; 6] = ["broker", "spool", "metrics", "channel", "sensor", "output"];
 
 /// The begin of a secret in its line.
 struct Start {

@@ -18,6 +18,7 @@ use crate::entry::Draft;
 use crate::hal::{ClockState, ClockTrust, Hal};
 use crate::spool::Spool;
 use crate::time::{Mono, Now};
+use crate::uplink::session::Tally;
 
 /// Sensors that all hang open no slot: they are looked after this often in any case.
 const LOOK_AROUND: Duration = Duration::from_secs(60);
@@ -127,13 +128,13 @@ impl Closer {
         self.disk.as_ref().map(|disk| disk.stop(patience))
     }
 
-    /// `kept` says whether everything is on the card; `None` where entries live in memory.
-    pub(super) fn say_goodbye(&self, settings: &Settings, kept: Option<bool>) {
+    /// `kept` says whether everything is on the card; `None` where entries live in memory. `tally` is what the sessions did.
+    pub(super) fn say_goodbye(&self, settings: &Settings, kept: Option<bool>, tally: Tally) {
         let (waiting, counts) = {
             let spool = locked(&self.spool);
             (settings.channels.iter().map(|channel| spool.waiting(channel.id)).sum(), spool.counts())
         };
-        (self.observer)(&Event::Stopped { waiting, kept, counts });
+        (self.observer)(&Event::Stopped { waiting, kept, counts, tally });
     }
 
     /// Puts drafts into the spool.
@@ -152,9 +153,9 @@ impl Closer {
                 (pushed, spool.expire(now, channel))
             };
             (self.observer)(&Event::Closed(&draft, pushed.created_at));
-            let dropped = pushed.dropped + expired;
-            if dropped > 0 {
-                (self.observer)(&Event::Dropped { channel, count: dropped });
+            let count = pushed.dropped + expired;
+            if count > 0 {
+                (self.observer)(&Event::Dropped { channel, count, aged: expired });
             }
         }
         self.gate.taken(&ends);

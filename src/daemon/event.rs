@@ -12,10 +12,10 @@ use crate::entry::{ChannelId, Draft};
 use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
-use crate::reading::Reading;
+use crate::reading::{Reading, SensorId};
 use crate::spool::{Counts, Found, Tell};
-use crate::time::Utc;
-use crate::uplink::session::Notice;
+use crate::time::{Mono, Utc};
+use crate::uplink::session::{Notice, Tally};
 
 /// Entries and the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub enum Waiting {
 /// Something that happened. Sensors, devices and outputs are named as the map does.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The map that holds from now on.
-    Map(&'a Settings),
+    /// The map that holds from now on, and the numbers of its sensors.
+    Map(&'a Settings, &'a [SensorId]),
     /// Outputs are at their start level and sensors are being read.
     Started,
     /// A reading was taken.
@@ -59,6 +59,8 @@ pub enum Event<'a> {
         channel: ChannelId,
         /// How many.
         count: usize,
+        /// How many of them were too old; the others had no room.
+        aged: usize,
     },
     /// The session of a device.
     Uplink(&'a str, &'a Notice),
@@ -70,6 +72,19 @@ pub enum Event<'a> {
         drive: Drive,
         /// Why.
         reason: Reason,
+        /// When `max_on` will switch it off; while it is off, when `min_off` lets it go on.
+        limit: Option<Mono>,
+    },
+    /// An output goes on over a new map as it was.
+    Stays {
+        /// Which.
+        output: &'a str,
+        /// What it is driven with.
+        drive: Drive,
+        /// Why.
+        reason: Reason,
+        /// When its limit is over, by the new map.
+        limit: Option<Mono>,
     },
     /// A command was not obeyed.
     Refused {
@@ -108,6 +123,13 @@ pub enum Event<'a> {
     Stuck(&'a Stuck),
     /// This one is back.
     Unstuck(&'a str),
+    /// How things stand cannot be asked here, or can be now.
+    Served {
+        /// Where: a path, or an address.
+        at: &'a str,
+        /// Why not; `None` when it works.
+        error: Option<&'a io::Error>,
+    },
     /// The daemon stops.
     Stopping,
     /// It has stopped.
@@ -118,6 +140,8 @@ pub enum Event<'a> {
         kept: Option<bool>,
         /// What became of the others.
         counts: Counts,
+        /// What the sessions did.
+        tally: Tally,
     },
 }
 

@@ -67,17 +67,10 @@ impl log::Log for Journal {
 
 /// An observer that writes the log.
 pub fn observer() -> Observer {
-    let (names, dropped, tally) = (Mutex::default(), Mutex::default(), Mutex::new(Tally::default()));
+    let (names, dropped) = (Mutex::default(), Mutex::default());
     Arc::new(move |event| {
-        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            Event::Uplink(_, notice) => tally.count(notice),
-            Event::Stopped { counts, .. } => tell_sums(counts, &tally),
-            _ => {}
-        }
-        drop(tally);
         let mut names: MutexGuard<'_, Names> = names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Event::Map(settings) = event {
+        if let Event::Map(settings, _) = event {
             names.learn(settings);
         }
         tell(event, &names, &dropped);
@@ -120,6 +113,18 @@ fn tell_sums(counts: &spool::Counts, tally: &Tally) {
         "stopped; {pushed} entries were made, {confirmed} confirmed ({stored} seen stored), {doubtful} set aside as doubtful, \
          {dropped} dropped; {sent} updates were sent, {resent} of them again"
     );
+}
+
+fn tell_waiting(waiting: usize, kept: Option<bool>) {
+    match kept {
+        _ if waiting == 0 => {}
+        Some(true) => info!(waiting; "{waiting} entries wait for the next start"),
+        Some(false) => warn!(
+            waiting;
+            "{waiting} entries wait for the next start, but the card did not take all of them: do not cut the power before"
+        ),
+        None => error!(waiting; "{waiting} entries that were not sent are lost with the memory they were in"),
+    }
 }
 
 fn tell_found(found: &Found, names: &Names) {
@@ -187,16 +192,11 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         }
         Event::Unstuck(who) => warn!(who = *who; "{who} hung for a while, and is back"),
         Event::Stopping => info!("stopping"),
-        Event::Stopped { waiting, kept, .. } => match kept {
-            _ if *waiting == 0 => {}
-            Some(true) => info!(waiting; "{waiting} entries wait for the next start"),
-            Some(false) => warn!(
-                waiting;
-                "{waiting} entries wait for the next start, but the card did not take all of them: do not cut the power before"
-            ),
-            None => error!(waiting; "{waiting} entries that were not sent are lost with the memory they were in"),
-        },
-        Event::Map(_) | Event::Reading(_) | Event::Restored(Restored::Nothing) => {}
+        Event::Stopped { waiting, kept, counts, tally } => {
+            tell_sums(counts, tally);
+            tell_waiting(*waiting, *kept);
+        }
+        Event::Map(..) | Event::Reading(_) | Event::Stays { .. } | Event::Restored(Restored::Nothing) => {}
         Event::Sensor { name, edge: Edge::Down(_, fault) } => {
             warn!(sensor = *name, reason:% = fault; "sensor {name} has nothing to say: {fault}");
         }
@@ -230,7 +230,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             "the clock of this machine is not set: entries wait for it. `timedatectl` says more; where there is no time \
              server, set the clock by hand and write clock = \"system\" into the map"
         ),
-        Event::Dropped { channel, count } => {
+        Event::Dropped { channel, count, .. } => {
             let mut spells = dropped.lock().unwrap_or_else(PoisonError::into_inner);
             let spell = spells.entry(*channel).or_default();
             let name = names.channel(*channel);
@@ -239,8 +239,13 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             }
             *spell = Spell { count: spell.count + count, since_receipt: true };
         }
+        Event::Served { at, error: Some(problem) } => warn!(
+            at = *at, reason:% = problem;
+            "how things stand cannot be asked on {at}: {problem}"
+        ),
+        Event::Served { at, error: None } => info!(at = *at; "how things stand can be asked on {at}"),
         Event::Uplink(device, notice) => uplink(device, notice, names, dropped),
-        Event::Driven { output, drive, reason } => {
+        Event::Driven { output, drive, reason, .. } => {
             info!(output = *output, level:% = drive, reason:% = reason; "output {output} is {drive}: {reason}");
         }
         Event::Refused { output, refusal } => {
@@ -270,6 +275,8 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
         Notice::Down { failure, retry_in } => {
             warn!(device, retry_ms:? = retry_in.as_millis(); "device {device}: link down: {failure}");
         }
+        // How the first try of its kind failed was told.
+        Notice::StillDown { .. } => {}
         Notice::Renewed { gap } => {
             let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
             info!(device, gap_ms; "device {device}: session renewed; no command could be heard for {gap_ms} ms");

@@ -6,6 +6,7 @@
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
 //! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
+pub mod board;
 mod closer;
 mod disk;
 pub mod event;
@@ -17,6 +18,7 @@ pub mod liveness;
 mod outputs;
 mod roster;
 pub mod running;
+mod server;
 pub mod slots;
 mod streams;
 mod supervise;
@@ -32,8 +34,9 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::config::{self, LoadError, Settings};
+use crate::daemon::board::Noticeboard;
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::running::Running;
+use crate::daemon::running::{Parts, Running};
 use crate::hal::Hal;
 use crate::uplink::session::Tuning;
 
@@ -47,6 +50,8 @@ pub struct Daemon {
     pub hal: Hal,
     /// Where entries wait; without folders in memory, and lost at the end.
     pub folders: Option<Folders>,
+    /// The socket on which to tell how things stand; none where nobody is to ask.
+    pub socket: Option<PathBuf>,
     /// Who watches.
     pub observer: Observer,
     /// The sessions' times.
@@ -79,8 +84,11 @@ impl Daemon {
     /// # Errors
     /// When it cannot start, or when a task died; the outputs are at their stop level then too.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
-        let reload = self.reload;
-        let mut running = Running::start(self.settings, self.hal, self.folders, &self.observer, self.tuning).await;
+        let Self { settings, hal, folders, socket, observer, tuning, reload } = self;
+        let board = Noticeboard::new(Arc::clone(&hal.clock));
+        let observer = board.beside(observer);
+        let parts = Parts { settings, hal, folders, socket, board, observer: Arc::clone(&observer), tuning };
+        let mut running = Running::start(parts).await;
         let mut stop = std::pin::pin!(stop);
         let failed = loop {
             let asked = async {
@@ -96,13 +104,13 @@ impl Daemon {
                 () = asked => {}
             }
             let Some(reload) = &reload else { continue };
-            (self.observer)(&Event::Reloading);
+            observer(&Event::Reloading);
             match read_again(reload).await {
                 Ok(settings) => {
                     let changes = running.reload(settings).await;
-                    (self.observer)(&Event::Reloaded(&changes));
+                    observer(&Event::Reloaded(&changes));
                 }
-                Err(refused) => (self.observer)(&Event::MapRefused(&refused)),
+                Err(refused) => observer(&Event::MapRefused(&refused)),
             }
         };
         running.stop().await;

@@ -176,6 +176,11 @@ impl Outputs {
         let Memory { keeper, boot } = &self.memory;
         let past = |its: &Settings| past(keeper, *boot, its);
         let actions = self.rules.reload(self.hal.clock.now().mono, &self.settings, &before, past);
+        for output in (0..self.settings.len()).filter(|output| before[*output].is_some()) {
+            let (drive, reason, limit) =
+                (self.rules.drive(output), self.rules.reason(output), self.rules.limit(output));
+            (self.observer)(&Event::Stays { output: &self.settings[output].name, drive, reason, limit });
+        }
         self.perform(actions);
     }
 
@@ -199,7 +204,8 @@ impl Outputs {
                 Action::Set { output, drive, .. } if drive.is_on() && !failed.is_empty() => failed.push(output),
                 Action::Set { output, drive, reason } => match self.drive(output, drive) {
                     Ok(real) => {
-                        (self.observer)(&Event::Driven { output: &self.settings[output].name, drive, reason });
+                        let limit = self.rules.limit(output);
+                        (self.observer)(&Event::Driven { output: &self.settings[output].name, drive, reason, limit });
                         self.report(output, real);
                     }
                     Err(()) => failed.push(output),

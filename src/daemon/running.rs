@@ -5,14 +5,16 @@
 //! may want the same pin, port or login.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 use tokio::time::timeout;
 
 use crate::config::Settings;
+use crate::daemon::board::Noticeboard;
 use crate::daemon::closer::Closer;
 use crate::daemon::disk::{self, Folders, Store, locked};
 use crate::daemon::event::{Event, Observer};
@@ -22,6 +24,7 @@ use crate::daemon::lanes::Lanes;
 use crate::daemon::liveness::Liveness;
 use crate::daemon::outputs::{self, Ears, Memory, Outputs};
 use crate::daemon::roster::Roster;
+use crate::daemon::server::Server;
 use crate::daemon::streams::Streams;
 use crate::daemon::uplinks::{Common, Uplinks};
 use crate::daemon::watchdog::Watchdog;
@@ -54,6 +57,18 @@ pub struct Changes {
     pub gpio: Option<GpioBackend>,
 }
 
+/// What a daemon is made of.
+pub(super) struct Parts {
+    pub(super) settings: Settings,
+    pub(super) hal: Hal,
+    pub(super) folders: Option<Folders>,
+    pub(super) socket: Option<PathBuf>,
+    pub(super) board: Noticeboard,
+    /// It tells the board too.
+    pub(super) observer: Observer,
+    pub(super) tuning: Tuning,
+}
+
 /// All parts of a daemon.
 pub(super) struct Running {
     settings: Settings,
@@ -71,6 +86,8 @@ pub(super) struct Running {
     lanes: Arc<Lanes>,
     closer: Arc<Closer>,
     closing: JoinHandle<()>,
+    board: Noticeboard,
+    serving: JoinHandle<()>,
     /// Why it could not start.
     stillborn: Option<String>,
 }
@@ -83,17 +100,13 @@ struct OutputsTask {
 
 impl Running {
     /// Starts all parts. One that could not says so in [`Running::died`].
-    pub(super) async fn start(
-        settings: Settings,
-        hal: Hal,
-        folders: Option<Folders>,
-        observer: &Observer,
-        tuning: Tuning,
-    ) -> Self {
-        observer(&Event::Map(&settings));
+    pub(super) async fn start(parts: Parts) -> Self {
+        let Parts { settings, hal, folders, socket, board, observer, tuning } = parts;
+        let observer = &observer;
         let liveness = Liveness::default();
         let mut roster = Roster::new();
         let sensors = roster.take(&settings.sensors).come;
+        observer(&Event::Map(&settings, &roster.ids()));
         let keeper = disk::keeper(&settings, &hal, folders.as_ref()).await;
         let intake = Intake::new(&settings, &roster.ids(), hal.clock.now().mono);
         let gate = Gate::new(intake, Arc::clone(observer)).with_totals(keeper.clone());
@@ -116,6 +129,8 @@ impl Running {
         store.restore(&gate, &hal, observer);
         report.notify_one();
         let (spool, bell) = (store.spool(), watch::Sender::new(()));
+        let (asked, told) = (board.clone(), Arc::clone(observer));
+        let serving = tokio::spawn(Server { socket, board: asked, spool: Arc::clone(&spool), observer: told }.run());
         let mut uplinks = Uplinks::new(Common {
             spool: Arc::clone(&spool),
             bell: bell.clone(),
@@ -167,6 +182,8 @@ impl Running {
             lanes,
             closer,
             closing,
+            board,
+            serving,
             stillborn,
         }
     }
@@ -179,6 +196,7 @@ impl Running {
         tokio::select! {
             ended = &mut self.outputs.task => words("the outputs' task", ended),
             ended = &mut self.closing => words("the closer", ended),
+            ended = &mut self.serving => words("the server of the status", ended),
             why = self.uplinks.died() => why,
             why = self.streams.died() => why,
             () = self.lanes.died() => "a bus thread panicked".to_owned(),
@@ -187,10 +205,10 @@ impl Running {
 
     /// Takes a new map.
     pub(super) async fn reload(&mut self, settings: Settings) -> Changes {
-        (self.observer)(&Event::Map(&settings));
         let before = std::mem::replace(&mut self.settings, settings);
         let settings = &self.settings;
         let turnover = self.roster.take(&settings.sensors);
+        (self.observer)(&Event::Map(settings, &self.roster.ids()));
 
         // What ends.
         let (lanes, gone) = (Arc::clone(&self.lanes), turnover.gone.clone());
@@ -244,7 +262,11 @@ impl Running {
         self.uplinks.stop().await;
         let writing = Arc::clone(&self.closer);
         let kept = spawn_blocking(move || writing.keep(CARD_PATIENCE)).await;
-        self.closer.say_goodbye(&self.settings, kept.ok().flatten());
+        self.closer.say_goodbye(&self.settings, kept.ok().flatten(), self.board.tally());
+        self.serving.abort();
+        while !self.serving.is_finished() {
+            yield_now().await;
+        }
     }
 }
 

@@ -1,34 +1,23 @@
 //! What systemd is told: ready, stopping, and the state in words. Elsewhere nobody is told.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::daemon::event::{Event, Observer};
-use crate::uplink::session::Notice;
 
 /// An observer that tells systemd, if it started us.
 pub fn observer() -> Observer {
-    let links = Mutex::new(BTreeMap::new());
     Arc::new(move |event| match event {
-        Event::Started => notify(&["READY=1", "STATUS=running, connecting"]),
         Event::Reloading => notify_reloading(),
-        Event::MapRefused(_) => notify(&["READY=1", "STATUS=running with the old map: the new one has faults"]),
-        Event::Reloaded(_) => notify(&["READY=1"]),
-        Event::Stopping => notify(&["STOPPING=1", "STATUS=stopping"]),
-        Event::Uplink(device, notice) => {
-            let state = match notice {
-                Notice::Up { .. } => "link up".to_owned(),
-                Notice::Down { failure, .. } => format!("link down: {failure}"),
-                _ => return,
-            };
-            let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-            links.insert((*device).to_owned(), state);
-            let all: Vec<String> = links.iter().map(|(name, state)| format!("{name}: {state}")).collect();
-            notify(&[&format!("STATUS=running; {}", all.join("; "))]);
-        }
+        Event::Started | Event::MapRefused(_) | Event::Reloaded(_) => notify(&["READY=1"]),
+        Event::Stopping => notify(&["STOPPING=1"]),
         _ => {}
     })
+}
+
+/// Tells systemd how things stand, in one line.
+pub(super) fn tell(summary: &str) {
+    notify(&[&format!("STATUS={summary}")]);
 }
 
 /// How often systemd wants to be told that the daemon is alive, if it does.

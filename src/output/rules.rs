@@ -218,6 +218,15 @@ impl Rules {
         self.outputs[output].reason
     }
 
+    /// When `max_on` switches an output off; while it is off, when `min_off` lets it go on. None where the map sets no limit.
+    ///
+    /// # Panics
+    /// For an output the map does not have.
+    pub fn limit(&self, output: usize) -> Option<Mono> {
+        let output = &self.outputs[output];
+        output.on_until().or_else(|| output.off_until())
+    }
+
     fn start(&mut self, now: Mono, actions: &mut Vec<Action>) {
         if self.phase != Phase::New {
             return;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::entry::{ChannelId, Draft, Form};
 use crate::spool::thin::{self, Neighbour};
-use crate::spool::{Backlog, Counts, Key, Policy, Pushed, Spool, Waiting};
+use crate::spool::{Backlog, Counts, Key, Policy, Pushed, Spool, Standing, Waiting};
 use crate::time::{BootId, Mono, Now, Utc};
 
 /// A second, the resolution of an entry's time.
@@ -195,6 +195,12 @@ impl Spool for MemorySpool {
 
     fn waiting(&self, channel: ChannelId) -> usize {
         self.queues.get(&channel).map_or(0, |queue| queue.entries.len())
+    }
+
+    fn standing(&self, channel: ChannelId) -> Standing {
+        let Some(queue) = self.queues.get(&channel) else { return Standing::default() };
+        let oldest = queue.entries.values().next().and_then(|held| held.created_at);
+        Standing { waiting: queue.entries.len(), on_card: 0, bytes: queue.bytes, oldest }
     }
 
     fn counts(&self) -> Counts {

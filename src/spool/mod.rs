@@ -237,6 +237,19 @@ pub struct Pushed {
     pub dropped: usize,
 }
 
+/// How a channel's entries stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Entries that wait: those that are taken too, those set aside not.
+    pub waiting: usize,
+    /// Of them, those that are on the card.
+    pub on_card: usize,
+    /// What they take, on the card and in memory.
+    pub bytes: u64,
+    /// The time of the oldest. `None` where none waits, or while it has no time, or is still to be read from the card.
+    pub oldest: Option<Utc>,
+}
+
 /// A waiting entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waiting {
@@ -305,6 +318,9 @@ pub trait Spool: Send {
 
     /// Entries that wait, of one channel: those that are taken too, those set aside not.
     fn waiting(&self, channel: ChannelId) -> usize;
+
+    /// How a channel's entries stand.
+    fn standing(&self, channel: ChannelId) -> Standing;
 
     /// What happened since the start.
     fn counts(&self) -> Counts;

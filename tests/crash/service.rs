@@ -15,6 +15,9 @@ use tokio::sync::oneshot;
 /// The channel that entries go to.
 pub(crate) const HOUSE: ChannelId = ChannelId(1);
 
+/// The channel that commands come from.
+pub(crate) const SWITCHES: ChannelId = ChannelId(2);
+
 /// What a scenario wants to know of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stored {
@@ -50,9 +53,9 @@ pub(crate) struct Service {
 impl Service {
     /// One that behaves as documented.
     pub(crate) fn start() -> Self {
-        let device = Device::generate().with(HOUSE, Rights::ALL);
-        let options =
-            Options { channels: vec![Channel::new(HOUSE).paid()], devices: vec![device.clone()], ..Options::default() };
+        let device = Device::generate().with(HOUSE, Rights::ALL).with(SWITCHES, Rights::ALL);
+        let channels = [HOUSE, SWITCHES].map(|id| Channel::new(id).paid()).to_vec();
+        let options = Options { channels, devices: vec![device.clone()], ..Options::default() };
         let (tell, told) = sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {

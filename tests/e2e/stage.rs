@@ -164,9 +164,9 @@ impl Stage {
                 sensor.kind.device().simulate(&sim);
             }
         };
-        let reload = Reload { map: self.path("map.toml"), bell: Arc::clone(&bell), prepare: Box::new(prepare) };
+        let reload = Some(Reload { map: self.path("map.toml"), bell: Arc::clone(&bell), prepare: Box::new(prepare) });
         let (hal, tuning) = (self.sim.hal(), self.plan.tuning);
-        let daemon = Daemon { settings, hal, folders: None, observer, tuning, reload: Some(reload) };
+        let daemon = Daemon { settings, hal, folders: None, socket: None, observer, tuning, reload };
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(daemon.run(async move {
             let _ = stopped.await;

@@ -53,7 +53,7 @@ impl Told {
             }
             Event::Dropped { .. } => Self::Dropped,
             Event::Uplink(_, notice) => Self::Uplink((*notice).clone()),
-            Event::Driven { output, drive, reason } => {
+            Event::Driven { output, drive, reason, .. } => {
                 Self::Driven { output: (*output).to_owned(), drive: *drive, reason: *reason }
             }
             Event::Refused { output, refusal } => {
@@ -63,7 +63,12 @@ impl Told {
             Event::Output { .. } => Self::OutputFault,
             Event::Restored(_) => Self::Restored,
             Event::Slots { .. } => Self::SlotsFault,
-            Event::Map(_) | Event::Found(_) | Event::Spool(_) | Event::Clock(_) => Self::Kept,
+            Event::Map(..)
+            | Event::Stays { .. }
+            | Event::Found(_)
+            | Event::Spool(_)
+            | Event::Clock(_)
+            | Event::Served { .. } => Self::Kept,
             Event::Reloading => Self::Reloading,
             Event::MapRefused(refused) => Self::MapRefused(refused.to_string()),
             Event::Reloaded(changes) => Self::Reloaded((*changes).clone()),

@@ -79,14 +79,15 @@ impl Teller {
             Event::Sensor { name, edge: Edge::Up(_) } => Some(format!("{name} measures again")),
             Event::Closed(..) => self.read(),
             Event::Uplink(_, notice) => self.uplink(notice),
-            Event::Driven { output, drive, reason } => Some(format!("pin      ◀─  {output} is {drive} ({reason})")),
+            Event::Driven { output, drive, reason, .. } => Some(format!("pin      ◀─  {output} is {drive} ({reason})")),
             Event::Refused { output, refusal } => Some(format!("pin      ◀─  {output} does not obey: {refusal}")),
             Event::Rubbish { output, words } => Some(format!("pin      ◀─  {output} does not understand: {words}")),
             Event::Output { output, error: Some(error) } => Some(format!("{output} cannot be driven: {error}")),
             Event::Output { output, error: None } => Some(format!("{output} can be driven again")),
             Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
             // The demo keeps nothing beyond its end, its map stays, and nothing of it hangs for minutes.
-            Event::Map(_)
+            Event::Map(..)
+            | Event::Stays { .. }
             | Event::Restored(_)
             | Event::Slots { .. }
             | Event::Found(_)
@@ -96,7 +97,8 @@ impl Teller {
             | Event::MapRefused(_)
             | Event::Reloaded(_)
             | Event::Stuck(_)
-            | Event::Unstuck(_) => None,
+            | Event::Unstuck(_)
+            | Event::Served { .. } => None,
             Event::Stopping => Some("stopping".to_owned()),
             Event::Stopped { waiting, .. } => Some(self.goodbye(*waiting)),
         }
@@ -160,7 +162,7 @@ impl Teller {
             Notice::Crowded(channel) => {
                 Some(format!("others write to channel {channel} as fast as the license allows"))
             }
-            Notice::Received { .. } | Notice::EchoesEnded(_) => None,
+            Notice::StillDown { .. } | Notice::Received { .. } | Notice::EchoesEnded(_) => None,
             Notice::Restamped { channel, to, .. } => {
                 Some(format!("somebody else took the second of an entry of channel {channel}: it becomes that of {to}"))
             }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::entry::{ChannelId, Draft};
 use crate::spool::note::{Kept, Note, Time};
 use crate::spool::storage::Storage;
-use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, Tell, Waiting};
+use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, Standing, Tell, Waiting};
 use crate::time::{BootId, Mono, Now, Utc};
 
 use fast::FastLog;
@@ -403,6 +403,10 @@ impl Spool for DiskSpool {
 
     fn waiting(&self, channel: ChannelId) -> usize {
         self.queues.get(&channel).map_or(0, Queue::waiting)
+    }
+
+    fn standing(&self, channel: ChannelId) -> Standing {
+        self.queues.get(&channel).map(Queue::standing).unwrap_or_default()
     }
 
     fn counts(&self) -> Counts {

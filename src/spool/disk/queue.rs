@@ -17,7 +17,7 @@ use crate::spool::disk::held::{Entries, Held};
 use crate::spool::disk::job::Group;
 use crate::spool::disk::segment::{self, Segment};
 use crate::spool::note::{Began, Note, Time};
-use crate::spool::{Backlog, Key};
+use crate::spool::{Backlog, Key, Standing};
 use crate::time::{BootId, Mono, Now, Utc};
 
 /// What a channel may take in memory while the card cannot be written.
@@ -107,6 +107,16 @@ impl Queue {
     pub(super) fn waiting(&self) -> usize {
         let on_card: usize = self.segments.iter().map(|segment| segment.waiting).sum();
         on_card + self.held.unwritten()
+    }
+
+    /// How the channel's entries stand.
+    pub(super) fn standing(&self) -> Standing {
+        let on_card = self.segments.iter().map(|segment| segment.waiting).sum();
+        // Behind the gap there are older ones that memory does not have.
+        let before_gap = |key: &Key| self.head.is_none_or(|head| *key <= head);
+        let oldest =
+            self.held.iter().next().filter(|(key, _)| before_gap(key)).and_then(|(_, held)| self.time_of(held));
+        Standing { waiting: self.waiting(), on_card, bytes: self.bytes(), oldest }
     }
 
     /// What the channel's entries take, on the card and in memory.

@@ -130,6 +130,10 @@ impl Spool for Pumped {
         self.spool.waiting(channel)
     }
 
+    fn standing(&self, channel: ChannelId) -> Standing {
+        self.spool.standing(channel)
+    }
+
     fn counts(&self) -> Counts {
         self.spool.counts()
     }

@@ -94,10 +94,13 @@ impl Session {
         self.state = State::Waiting(at + retry_in);
         let down = self.down.get_or_insert(Down { since: at, tries: 0, told: Vec::new() });
         down.tries += 1;
-        if !down.told.contains(&failure.kind) {
+        let failure = failure.clone();
+        actions.push(Action::Notice(if down.told.contains(&failure.kind) {
+            Notice::StillDown { failure, retry_in }
+        } else {
             down.told.push(failure.kind);
-            actions.push(Action::Notice(Notice::Down { failure: failure.clone(), retry_in }));
-        }
+            Notice::Down { failure, retry_in }
+        }));
     }
 
     pub(super) fn disconnected(&mut self, at: Mono, actions: &mut Vec<Action>) {

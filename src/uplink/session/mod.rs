@@ -24,7 +24,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::entry::ChannelId;
 use crate::spool::Spool;
 use crate::thingspeak::feed::FeedMessage;
 use crate::thingspeak::topic::Topic;
@@ -99,11 +98,6 @@ impl Session {
         matches!(self.state, State::Online { .. })
     }
 
-    /// What became of each channel's entries since the start.
-    pub fn counts(&self) -> impl Iterator<Item = (ChannelId, Tally)> {
-        self.channels.iter().map(|channel| (channel.id(), channel.tally()))
-    }
-
     /// Takes what happened and says what is to be done.
     pub fn event(&mut self, now: Now, event: Event, spool: &mut dyn Spool) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -129,19 +123,7 @@ impl Session {
         }
         self.advance(now, spool, &mut actions);
         self.deadline = self.next_deadline(now.mono, spool);
-        self.count(&actions);
         actions
-    }
-
-    fn count(&mut self, actions: &[Action]) {
-        for action in actions {
-            if let Action::Notice(notice) = action
-                && let Some(id) = notice.channel()
-                && let Some(channel) = self.channels.iter_mut().find(|channel| channel.id() == id)
-            {
-                channel.count(notice);
-            }
-        }
     }
 
     /// Does whatever the state and the time allow.

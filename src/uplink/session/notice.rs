@@ -22,6 +22,13 @@ pub enum Notice {
         /// When it is tried again.
         retry_in: Duration,
     },
+    /// Another try failed, in a way that was told in this spell. For whoever shows how things stand: there may be hundreds.
+    StillDown {
+        /// Why.
+        failure: Failure,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
     /// The session was replaced; commands could be missed in between.
     Renewed {
         /// For how long there was no session.
@@ -89,7 +96,11 @@ impl Notice {
     /// The channel that it is about, where it is about one.
     pub fn channel(&self) -> Option<ChannelId> {
         match self {
-            Self::Up { .. } | Self::Down { .. } | Self::Renewed { .. } | Self::NotSubscribed(_) => None,
+            Self::Up { .. }
+            | Self::Down { .. }
+            | Self::StillDown { .. }
+            | Self::Renewed { .. }
+            | Self::NotSubscribed(_) => None,
             Self::Sent { entry, .. } => Some(entry.channel),
             Self::Crowded(channel)
             | Self::EchoesEnded(channel)

@@ -20,7 +20,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts what a notice tells. Whoever only hears the notices arrives at the session's own numbers.
+    /// Counts what a notice tells. The session itself keeps no numbers: who watches it does.
     pub fn count(&mut self, notice: &Notice) {
         match notice {
             Notice::Sent { again, .. } => {
@@ -33,6 +33,7 @@ impl Tally {
             Notice::Doubtful { .. } => self.doubtful += 1,
             Notice::Up { .. }
             | Notice::Down { .. }
+            | Notice::StillDown { .. }
             | Notice::Renewed { .. }
             | Notice::NotSubscribed(_)
             | Notice::ColumnMissing { .. }

@@ -43,6 +43,7 @@ struct Script {
     session: Session,
     spool: Box<dyn Spool>,
     at: f64,
+    tally: Tally,
 }
 
 impl Script {
@@ -54,7 +55,12 @@ impl Script {
     fn with(confirm: Confirm, adapt: impl FnOnce(&mut ChannelSettings)) -> Self {
         let mut spool = MemorySpool::new([(CHANNEL, Backlog::default())]);
         spool.synchronised(Now::default());
-        Self { session: Session::new(settings(confirm, adapt), 1), spool: Box::new(spool), at: 1000.0 }
+        Self {
+            session: Session::new(settings(confirm, adapt), 1),
+            spool: Box::new(spool),
+            at: 1000.0,
+            tally: Tally::default(),
+        }
     }
 
     /// The session of a process that was started a moment after another one ended, on what that left.
@@ -65,7 +71,8 @@ impl Script {
         let (mut spool, _) =
             DiskSpool::open(channels, Policy::default(), (boot, now), Arc::new(fast.clone()), &card, bell);
         spool.synchronised(now);
-        Self { session: Session::new(settings(Confirm::Auto, |_| {}), 1), spool: Box::new(spool), at: 1000.0 }
+        let session = Session::new(settings(Confirm::Auto, |_| {}), 1);
+        Self { session, spool: Box::new(spool), at: 1000.0, tally: Tally::default() }
     }
 
     /// A session that is online with both subscriptions granted.
@@ -89,7 +96,13 @@ impl Script {
 
     fn event(&mut self, event: Event) -> Vec<Action> {
         let now = self.now();
-        self.session.event(now, event, &mut *self.spool)
+        let actions = self.session.event(now, event, &mut *self.spool);
+        for action in &actions {
+            if let Action::Notice(notice) = action {
+                self.tally.count(notice);
+            }
+        }
+        actions
     }
 
     /// The login is accepted, and the ping that comes with it answered. Returns what the login led to.

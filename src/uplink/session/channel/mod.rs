@@ -21,7 +21,7 @@ use crate::uplink::Confirm;
 use crate::uplink::budget::Budget;
 use crate::uplink::pacer::Pacer;
 
-use super::{Action, ChannelSettings, Notice, Tally};
+use super::{Action, ChannelSettings, Notice};
 use echo::EchoDelay;
 use flight::{Flight, FlightState, Past, is_strange};
 use rows::{Rows, remember};
@@ -63,7 +63,6 @@ pub(super) struct Channel {
     last_id: Option<u64>,
     /// Columns that came back empty, each told once.
     missing: [bool; Column::COUNT],
-    tally: Tally,
 }
 
 /// What has its turn.
@@ -92,20 +91,11 @@ impl Channel {
             crowded: false,
             last_id: None,
             missing: [false; Column::COUNT],
-            tally: Tally::default(),
         }
     }
 
     pub(super) fn id(&self) -> ChannelId {
         self.settings.id
-    }
-
-    pub(super) fn tally(&self) -> Tally {
-        self.tally
-    }
-
-    pub(super) fn count(&mut self, notice: &Notice) {
-        self.tally.count(notice);
     }
 
     pub(super) fn set_granted(&mut self, granted: bool) {

@@ -1,0 +1,244 @@
+//! The channels that are published to.
+
+use std::time::Duration;
+
+use super::seconds;
+use crate::config::{self, Drain, Settings};
+use crate::entry::{ChannelId, Column};
+use crate::spool::Standing;
+use crate::status::{self, Backlog, Counts, Quota, Receipt, Stage};
+use crate::thingspeak::topic::Topic;
+use crate::time::{Mono, Utc};
+use crate::uplink::Confirm;
+use crate::uplink::session::{Notice, Tally};
+
+/// Before this the pace of the start would be taken for that of the year.
+const PACE_AFTER: Duration = Duration::from_secs(3600);
+/// A license's year.
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// One channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) id: ChannelId,
+    name: String,
+    confirm: Confirm,
+    drain: Option<Drain>,
+    planned_a_year: u64,
+    license_a_year: u64,
+    made: u64,
+    tally: Tally,
+    dropped_for_age: u64,
+    dropped_for_size: u64,
+    /// Entries are being lost: more were since the last receipt, or since the one before.
+    losing: Option<bool>,
+    newest: Option<Entry>,
+    receipt: Option<Entry>,
+    /// The update that was handed to the network last.
+    sent: Option<(Utc, Mono)>,
+    remarks: Remarks,
+}
+
+/// What a person should know and need not hurry for.
+#[derive(Debug, Default)]
+struct Remarks {
+    unheard: bool,
+    echoes_ended: bool,
+    crowded: bool,
+    missing: Vec<Column>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    created_at: Utc,
+    stage: Stage,
+    at: Mono,
+    /// Its number in the channel.
+    number: Option<u64>,
+    took: Option<Duration>,
+}
+
+impl Channel {
+    pub(super) fn new(id: ChannelId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            confirm: Confirm::Auto,
+            drain: None,
+            planned_a_year: 0,
+            license_a_year: 0,
+            made: 0,
+            tally: Tally::default(),
+            dropped_for_age: 0,
+            dropped_for_size: 0,
+            losing: None,
+            newest: None,
+            receipt: None,
+            sent: None,
+            remarks: Remarks::default(),
+        }
+    }
+
+    /// Takes what a map says.
+    pub(super) fn set(&mut self, settings: &Settings, channel: &config::Channel) {
+        self.name.clone_from(&channel.name);
+        self.confirm = channel.confirm;
+        self.drain = Some(settings.drain(channel));
+        self.planned_a_year = settings.planned_a_year(channel);
+        self.license_a_year = channel.license.messages_a_year();
+    }
+
+    pub(super) fn made(&mut self, now: Mono, created_at: Option<Utc>) {
+        self.made += 1;
+        if let Some(created_at) = created_at {
+            self.reached(now, created_at, Stage::Made, None, None);
+        }
+    }
+
+    pub(super) fn dropped(&mut self, count: usize, aged: usize) {
+        self.dropped_for_age += aged as u64;
+        self.dropped_for_size += count.saturating_sub(aged) as u64;
+        self.losing = Some(true);
+    }
+
+    pub(super) fn notice(&mut self, now: Mono, notice: &Notice) {
+        self.tally.count(notice);
+        match notice {
+            Notice::Sent { entry, .. } => {
+                self.sent = Some((entry.created_at, now));
+                self.reached(now, entry.created_at, Stage::Sent, None, None);
+            }
+            Notice::Received { created_at, .. } => {
+                let took = self.sent.filter(|(sent, _)| sent == created_at).map(|(_, at)| now.since(at));
+                self.received(now, *created_at, Stage::Received, None, took);
+            }
+            Notice::Stored { created_at, entry_id, took, .. } => {
+                (self.remarks.unheard, self.remarks.echoes_ended) = (false, false);
+                self.received(now, *created_at, Stage::Stored, *entry_id, Some(*took));
+            }
+            Notice::EchoesEnded(_) => self.remarks.echoes_ended = true,
+            Notice::Crowded(_) => self.remarks.crowded = true,
+            Notice::ColumnMissing { column, .. } => self.remarks.missing.push(*column),
+            _ => {}
+        }
+    }
+
+    /// The broker does not let us hear the channel.
+    pub(super) fn not_subscribed(&mut self, topic: Topic) {
+        self.remarks.unheard |= topic == Topic::Subscribe(self.id);
+    }
+
+    fn received(&mut self, now: Mono, created_at: Utc, stage: Stage, number: Option<u64>, took: Option<Duration>) {
+        self.losing = self.losing.filter(|lately| *lately).map(|_| false);
+        self.receipt = Some(Entry { created_at, stage, at: now, number, took });
+        self.reached(now, created_at, stage, number, took);
+    }
+
+    /// An entry got so far; of older ones nobody asks.
+    fn reached(&mut self, at: Mono, created_at: Utc, stage: Stage, number: Option<u64>, took: Option<Duration>) {
+        if self.newest.is_none_or(|newest| newest.created_at <= created_at) {
+            self.newest = Some(Entry { created_at, stage, at, number, took });
+        }
+    }
+
+    /// What frees an entry now, where entries of the channel are known to come back or not.
+    fn confirmed_by(&self, echoes: bool) -> Receipt {
+        match self.confirm {
+            Confirm::Received => Receipt::Received,
+            _ if self.remarks.unheard => Receipt::Received,
+            Confirm::Stored => Receipt::Stored,
+            Confirm::Auto if echoes => Receipt::Stored,
+            Confirm::Auto => Receipt::Received,
+        }
+    }
+
+    /// That entries are lost, in words.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.losing?;
+        Some(format!("channel {}: entries are lost: its backlog is full, or too old; the oldest go first", self.name))
+    }
+
+    /// What is worth knowing.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let Self { name, remarks, .. } = self;
+        let mut words = Vec::new();
+        if remarks.unheard {
+            words.push(format!(
+                "channel {name}: the broker does not let us hear it, so that entries count as sent when the broker has read \
+                 them: tick \"allow subscribe\" for it in the MQTT device"
+            ));
+        }
+        if remarks.echoes_ended {
+            words.push(format!(
+                "channel {name}: entries no longer come back; until one does, they count as sent when the broker has read them"
+            ));
+        }
+        if remarks.crowded {
+            words.push(format!("channel {name}: others write to it as fast as the license allows"));
+        }
+        if !remarks.missing.is_empty() {
+            let columns: Vec<String> = remarks.missing.iter().map(ToString::to_string).collect();
+            words.push(format!(
+                "channel {name}: the service stores no {}: enable it in the channel's settings",
+                columns.join(", ")
+            ));
+        }
+        words
+    }
+
+    pub(super) fn report(&self, now: Mono, uptime: Duration, standing: Standing, echoes: bool) -> status::Channel {
+        let sent = self.tally.sent;
+        let pace = || {
+            let projected = u128::from(sent) * YEAR.as_millis() / uptime.as_millis().max(1);
+            u64::try_from(projected).unwrap_or(u64::MAX)
+        };
+        status::Channel {
+            name: self.name.clone(),
+            id: self.id.0,
+            confirm: match self.confirm {
+                Confirm::Auto => Receipt::Auto,
+                Confirm::Stored => Receipt::Stored,
+                Confirm::Received => Receipt::Received,
+            },
+            confirmed_by: self.confirmed_by(echoes),
+            newest: self.newest.map(|entry| entry.report(now)),
+            receipt: self.receipt.map(|entry| entry.report(now)),
+            backlog: Backlog {
+                entries: standing.waiting,
+                on_card: standing.on_card,
+                bytes: standing.bytes,
+                oldest: standing.oldest.map(|oldest| oldest.to_string()),
+                drains_in_s: self.drain.and_then(|drain| drain.of(standing.waiting)).map(seconds),
+            },
+            quota: Quota {
+                sent,
+                planned_a_year: self.planned_a_year,
+                projected_a_year: (uptime >= PACE_AFTER).then(pace),
+                license_a_year: self.license_a_year,
+            },
+            counts: Counts {
+                made: self.made,
+                sent,
+                resent: self.tally.resent,
+                received: self.tally.received,
+                stored: self.tally.stored,
+                restamped: self.tally.restamped,
+                doubtful: self.tally.doubtful,
+                dropped_for_age: self.dropped_for_age,
+                dropped_for_size: self.dropped_for_size,
+            },
+        }
+    }
+}
+
+impl Entry {
+    fn report(self, now: Mono) -> status::Entry {
+        status::Entry {
+            created_at: self.created_at.to_string(),
+            stage: self.stage,
+            age_s: seconds(now.since(self.at)),
+            entry_id: self.number,
+            took_s: self.took.map(seconds),
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! What is known of how things stand: an observer that keeps of each event what somebody may ask for later.
+//!
+//! [`Board`] is pure: [`Board::event`] takes what happened, [`Board::report`] makes a [`Report`] of it as of the asking, together
+//! with what only the spool knows ([`Asked`]). Nothing here has a timer: ages are computed when somebody asks. A reading costs a
+//! lock and a store.
+//!
+//! Everything goes by the map's names. When the map changes, what is gone vanishes, and what is as before keeps its numbers.
+
+mod channels;
+mod lines;
+mod outputs;
+mod report;
+mod sensors;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::config::Settings;
+use crate::daemon::event::{Event, Observer, Waiting};
+use crate::daemon::intake::Edge;
+use crate::daemon::systemd;
+use crate::entry::ChannelId;
+use crate::hal::Clock;
+use crate::reading::SensorId;
+use crate::spool::{self, Spool, Standing, Tell};
+use crate::status::{Report, Trouble};
+use crate::time::{Mono, Now};
+use crate::uplink::session::{Notice, Tally};
+
+use channels::Channel;
+use lines::Line;
+use outputs::Output;
+use sensors::Sensor;
+
+/// What is known.
+#[derive(Debug, Default)]
+pub struct Board {
+    started: Mono,
+    phase: Phase,
+    lines: Vec<Line>,
+    channels: Vec<Channel>,
+    sensors: Vec<Sensor>,
+    outputs: Vec<Output>,
+    disk: Disk,
+    /// The clock is waited for so long that a person was told.
+    clock_is_late: bool,
+    /// Where the map says that metrics are served.
+    listen: Option<SocketAddr>,
+    /// Where nobody can ask, and why.
+    deaf: BTreeMap<String, Since>,
+    tally: Tally,
+    /// The new map was refused, and the old one goes on.
+    refuses_map: bool,
+    /// Who does not come back, and since when.
+    stuck: BTreeMap<String, Mono>,
+    /// The last line that [`Board::told`] returned.
+    told: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Starting,
+    Running,
+    Stopping,
+}
+
+/// The spool's directories, as far as it tells of them.
+#[derive(Debug, Default)]
+struct Disk {
+    exists: bool,
+    runtime: Option<Since>,
+    state: Option<Since>,
+    groups: u64,
+    written: u64,
+}
+
+/// Something in words that began at a time.
+#[derive(Clone, Debug)]
+struct Since {
+    at: Mono,
+    words: String,
+}
+
+/// What is asked of the spool when somebody asks how things stand.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The wall clock is believed.
+    pub is_synchronised: bool,
+    /// What happened in the spool.
+    pub counts: spool::Counts,
+    /// How each channel's entries stand, and whether they come back.
+    pub channels: BTreeMap<ChannelId, (Standing, bool)>,
+}
+
+impl Asked {
+    /// Asks a spool for these channels.
+    pub fn of(spool: &dyn Spool, channels: &[ChannelId]) -> Self {
+        let standing = |id: &ChannelId| (*id, (spool.standing(*id), spool.echoes(*id)));
+        Self {
+            is_synchronised: spool.is_synchronised(),
+            counts: spool.counts(),
+            channels: channels.iter().map(standing).collect(),
+        }
+    }
+}
+
+impl Board {
+    /// The board of a daemon that starts.
+    pub fn new(started: Mono) -> Self {
+        Self { started, ..Self::default() }
+    }
+
+    /// Takes what happened.
+    pub fn event(&mut self, now: Mono, event: &Event<'_>) {
+        match event {
+            Event::Map(settings, ids) => self.learn(now, settings, ids),
+            Event::Started => self.phase = Phase::Running,
+            Event::Stopping => self.phase = Phase::Stopping,
+            Event::Reading(reading) => {
+                if let Some(sensor) = self.sensors.iter_mut().find(|sensor| sensor.id == reading.sensor) {
+                    sensor.reading(now, reading);
+                }
+            }
+            Event::Sensor { name, edge } => {
+                let Some(sensor) = self.sensors.iter_mut().find(|sensor| sensor.name == *name) else { return };
+                match edge {
+                    Edge::Down(_, fault) => sensor.down(now, fault),
+                    Edge::Up(_) => sensor.up(),
+                }
+            }
+            Event::Closed(draft, created_at) => {
+                if let Some(channel) = self.channel(draft.channel) {
+                    channel.made(now, *created_at);
+                }
+            }
+            Event::Dropped { channel, count, aged } => {
+                if let Some(channel) = self.channel(*channel) {
+                    channel.dropped(*count, *aged);
+                }
+            }
+            Event::Uplink(device, notice) => {
+                self.tally.count(notice);
+                if let Some(line) = self.lines.iter_mut().find(|line| line.name == *device) {
+                    line.notice(now, notice);
+                }
+                if let Notice::NotSubscribed(topic) = notice {
+                    self.channels.iter_mut().for_each(|channel| channel.not_subscribed(*topic));
+                    self.outputs.iter_mut().for_each(|output| output.not_subscribed(*topic));
+                }
+                if let Some(channel) = notice.channel().and_then(|id| self.channel(id)) {
+                    channel.notice(now, notice);
+                }
+            }
+            Event::Driven { output, drive, reason, limit } => {
+                if let Some(output) = self.output(output) {
+                    output.driven(now, *drive, *reason, *limit);
+                }
+            }
+            Event::Refused { output, refusal } => {
+                if let Some(output) = self.output(output) {
+                    output.refused(now, refusal.to_string());
+                }
+            }
+            Event::Rubbish { output, words } => {
+                if let Some(output) = self.output(output) {
+                    output.refused(now, words.clone());
+                }
+            }
+            Event::Output { output, error } => {
+                if let Some(output) = self.output(output) {
+                    output.fault = error.map(|error| Since::new(now, error));
+                }
+            }
+            Event::Found(_) => self.disk.exists = true,
+            Event::Spool(told) => self.disk.told(now, told),
+            Event::Clock(waiting) => self.clock_is_late = *waiting == Waiting::Lasts,
+            Event::Served { at, error } => match error {
+                Some(error) => {
+                    self.deaf.insert((*at).to_owned(), Since::new(now, error));
+                }
+                None => {
+                    self.deaf.remove(*at);
+                }
+            },
+            Event::MapRefused(_) => self.refuses_map = true,
+            Event::Reloaded(_) => self.refuses_map = false,
+            Event::Stuck(stuck) => {
+                self.stuck.insert(stuck.who.clone(), now - stuck.overdue);
+            }
+            Event::Unstuck(who) => {
+                self.stuck.remove(*who);
+            }
+            Event::Stays { output, drive, reason, limit } => {
+                if let Some(output) = self.output(output) {
+                    output.stays(now, *drive, *reason, *limit);
+                }
+            }
+            Event::Reloading | Event::Slots { .. } | Event::Restored(_) | Event::Stopped { .. } => {}
+        }
+    }
+
+    /// As [`Board::event`]; returns how things stand in one line, where that has changed.
+    pub fn told(&mut self, now: Mono, event: &Event<'_>) -> Option<String> {
+        self.event(now, event);
+        if matches!(event, Event::Reading(_)) {
+            return None;
+        }
+        let summary = self.summary();
+        let before = std::mem::replace(&mut self.told, summary);
+        (before != self.told).then(|| self.told.clone())
+    }
+
+    /// The channels that the spool is to be asked for.
+    pub fn channel_ids(&self) -> Vec<ChannelId> {
+        self.channels.iter().map(|channel| channel.id).collect()
+    }
+
+    /// What the sessions did, of all channels that there ever were.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Takes a map: what is gone vanishes, what is as before keeps its numbers.
+    fn learn(&mut self, now: Mono, settings: &Settings, ids: &[SensorId]) {
+        let listened = std::mem::replace(&mut self.listen, settings.metrics.listen);
+        if let Some(before) = listened.filter(|_| listened != self.listen) {
+            self.deaf.remove(&super::server::url(before));
+        }
+        let mut lines = std::mem::take(&mut self.lines);
+        let devices = settings.devices.iter().enumerate();
+        self.lines = devices
+            .map(|(place, device)| {
+                let known = take(&mut lines, |line| line.name == device.name);
+                let mut line = known.unwrap_or_else(|| Line::new(now, &device.name));
+                line.set(settings.is_used(place), settings.broker.renew);
+                line
+            })
+            .collect();
+        let mut channels = std::mem::take(&mut self.channels);
+        let published = settings.channels.iter().filter(|channel| settings.planned_a_year(channel) > 0);
+        self.channels = published
+            .map(|channel| {
+                let known = take(&mut channels, |known| known.id == channel.id);
+                let mut known = known.unwrap_or_else(|| Channel::new(channel.id));
+                known.set(settings, channel);
+                known
+            })
+            .collect();
+        let mut sensors = std::mem::take(&mut self.sensors);
+        let mut sensor = |(id, sensor): (&SensorId, _)| {
+            let new = Sensor::new(*id, sensor);
+            take(&mut sensors, |known| known.is_like(&new)).unwrap_or(new)
+        };
+        self.sensors = ids.iter().zip(&settings.sensors).map(&mut sensor).collect();
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let mut output = |output: &crate::output::Settings| {
+            let new = Output::new(&output.name, output.from.topic());
+            take(&mut outputs, |known| known.is_like(&new)).unwrap_or(new)
+        };
+        self.outputs = settings.outputs.iter().map(&mut output).collect();
+    }
+
+    fn channel(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.channels.iter_mut().find(|channel| channel.id == id)
+    }
+
+    fn output(&mut self, name: &str) -> Option<&mut Output> {
+        self.outputs.iter_mut().find(|output| output.name == name)
+    }
+}
+
+/// Takes the first that fits out of a list.
+fn take<T>(list: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> Option<T> {
+    list.iter().position(fits).map(|place| list.swap_remove(place))
+}
+
+impl Disk {
+    fn told(&mut self, now: Mono, told: &Tell) {
+        match told {
+            Tell::Written { entries, .. } => {
+                self.groups += 1;
+                self.written += *entries as u64;
+            }
+            Tell::Runtime(why) => self.runtime = why.as_ref().map(|why| Since::new(now, why)),
+            Tell::State(why) => self.state = why.as_ref().map(|why| Since::new(now, why)),
+            Tell::Unreadable { .. } => {}
+        }
+    }
+}
+
+impl Since {
+    fn new(at: Mono, words: &(impl ToString + ?Sized)) -> Self {
+        Self { at, words: words.to_string() }
+    }
+
+    fn report(&self, now: Mono) -> Trouble {
+        Trouble { words: self.words.clone(), since_s: seconds(now.since(self.at)) }
+    }
+}
+
+/// Seconds, to the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// The board of a running daemon, which all of its threads write to. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Noticeboard {
+    board: Arc<Mutex<Board>>,
+    clock: Arc<dyn Clock>,
+    /// Where the map says that metrics are served.
+    listen: watch::Sender<Option<SocketAddr>>,
+}
+
+impl Noticeboard {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let board = Board::new(clock.now().mono);
+        Self { board: Arc::new(Mutex::new(board)), clock, listen: watch::Sender::new(None) }
+    }
+
+    /// An observer that tells the board, and then this one.
+    pub(super) fn beside(&self, observer: Observer) -> Observer {
+        let own = self.clone();
+        Arc::new(move |event| {
+            let now = match event {
+                // It has a time of its own, and there are many.
+                Event::Reading(reading) => reading.at,
+                _ => own.clock.now().mono,
+            };
+            let summary = own.lock().told(now, event);
+            if let Some(summary) = summary {
+                systemd::tell(&summary);
+            }
+            if let Event::Map(settings, _) = event {
+                own.listen.send_replace(settings.metrics.listen);
+            }
+            observer(event);
+        })
+    }
+
+    /// Where metrics are to be served, now and whenever the map changes.
+    pub(super) fn listen(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.listen.subscribe()
+    }
+
+    /// What the sessions did.
+    pub(super) fn tally(&self) -> Tally {
+        self.lock().tally()
+    }
+
+    /// How things stand now. The two locks are never held together.
+    pub(super) fn report(&self, spool: &Mutex<dyn Spool>) -> Report {
+        let channels = self.lock().channel_ids();
+        let asked = Asked::of(&*super::disk::locked(spool), &channels);
+        let now: Now = self.clock.now();
+        self.lock().report(now, &asked)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Board> {
+        // It holds numbers and words: what a panic left of them is still worth showing until the process ends.
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

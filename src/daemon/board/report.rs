@@ -1,0 +1,116 @@
+//! The report that is made of the board when somebody asks.
+
+use super::{Asked, Board, Phase, seconds};
+use crate::status::{Clock, Report, Spool};
+use crate::time::{Mono, Now};
+
+impl Board {
+    /// How things stand.
+    pub fn report(&self, now: Now, asked: &Asked) -> Report {
+        let at = now.mono;
+        let uptime = at.since(self.started);
+        let channels = self.channels.iter().map(|channel| {
+            let (standing, echoes) = asked.channels.get(&channel.id).copied().unwrap_or_default();
+            channel.report(at, uptime, standing, echoes)
+        });
+        let mut report = Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            asked_at: now.utc.to_string(),
+            uptime_s: seconds(uptime),
+            summary: self.summary(),
+            down: self.down(at),
+            remarks: self.remarks(asked),
+            clock: Clock { synchronised: asked.is_synchronised },
+            devices: self.lines.iter().map(|line| line.report(at)).collect(),
+            channels: channels.collect(),
+            sensors: self.sensors.iter().map(|sensor| sensor.report(at)).collect(),
+            outputs: self.outputs.iter().map(|output| output.report(at)).collect(),
+            spool: Spool::default(),
+        };
+        report.spool = Spool {
+            on_disk: self.disk.exists,
+            runtime_fault: self.disk.runtime.as_ref().map(|fault| fault.report(at)),
+            state_fault: self.disk.state.as_ref().map(|fault| fault.report(at)),
+            waiting: report.channels.iter().map(|channel| channel.backlog.entries).sum(),
+            bytes: report.channels.iter().map(|channel| channel.backlog.bytes).sum(),
+            groups: self.disk.groups,
+            written: self.disk.written,
+            taken: asked.counts.pushed,
+            confirmed: asked.counts.confirmed,
+            merged: asked.counts.merged,
+            dropped_for_age: asked.counts.dropped_for_age,
+            dropped_for_size: asked.counts.dropped_for_size,
+            doubtful: asked.counts.doubtful,
+            unreadable: asked.counts.unreadable,
+        };
+        report
+    }
+
+    /// How things stand, in one line.
+    pub(super) fn summary(&self) -> String {
+        let phase = match self.phase {
+            Phase::Starting => "starting",
+            Phase::Running => "running",
+            Phase::Stopping => "stopping",
+        };
+        let mut parts = vec![phase.to_owned()];
+        if self.refuses_map {
+            parts[0].push_str(" with the old map, since the new one has faults");
+        }
+        parts.extend(self.lines.iter().filter_map(super::Line::words));
+        let silent: Vec<&str> = self
+            .sensors
+            .iter()
+            .filter(|sensor| sensor.trouble().is_some())
+            .map(|sensor| sensor.name.as_str())
+            .collect();
+        if !silent.is_empty() {
+            parts.push(format!("nothing from {}", silent.join(", ")));
+        }
+        parts.join("; ")
+    }
+
+    /// What is down, each in a sentence.
+    fn down(&self, now: Mono) -> Vec<String> {
+        let mut down: Vec<String> = self.lines.iter().filter_map(super::Line::trouble).collect();
+        down.extend(self.outputs.iter().filter_map(super::Output::trouble));
+        down.extend(self.sensors.iter().filter_map(super::Sensor::trouble));
+        down.extend(self.channels.iter().filter_map(super::Channel::trouble));
+        if self.clock_is_late {
+            down.push("the clock of this machine is not set: entries wait for it (`timedatectl` says more)".to_owned());
+        }
+        for (directory, fault) in [("runtime", &self.disk.runtime), ("state", &self.disk.state)] {
+            down.extend(
+                fault.as_ref().map(|fault| format!("the {directory} directory cannot be written: {}", fault.words)),
+            );
+        }
+        if self.refuses_map {
+            down.push("the new map has faults, and the old one goes on: `gatepost check` shows them".to_owned());
+        }
+        let hanging = self.stuck.iter().map(|(who, since)| (who, now.since(*since).as_secs()));
+        down.extend(hanging.map(|(who, seconds)| format!("{who} hangs, {seconds} s longer than it may")));
+        let deaf = self.deaf.iter();
+        down.extend(deaf.map(|(at, fault)| format!("how things stand cannot be asked on {at}: {}", fault.words)));
+        down
+    }
+
+    /// What is worth knowing, each in a sentence.
+    fn remarks(&self, asked: &Asked) -> Vec<String> {
+        let mut remarks: Vec<String> = self.channels.iter().flat_map(super::Channel::remarks).collect();
+        remarks.extend(self.outputs.iter().filter_map(super::Output::remark));
+        if !asked.is_synchronised && !self.clock_is_late {
+            remarks.push("nothing has set the clock of this machine yet: entries wait for their time".to_owned());
+        }
+        if !self.disk.exists {
+            remarks.push("entries wait in memory: they are lost when the daemon ends".to_owned());
+        }
+        if asked.counts.doubtful > 0 {
+            remarks.push(format!(
+                "{} entries were set aside, since nobody knows whether they are stored: `gatepost spool list` shows them",
+                asked.counts.doubtful
+            ));
+        }
+        remarks
+    }
+}

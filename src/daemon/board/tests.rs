@@ -1,0 +1,373 @@
+//! The board on a virtual clock: events in, a report out.
+
+use std::path::Path;
+
+use super::*;
+use crate::config;
+use crate::daemon::roster::Roster;
+use crate::entry::{Cell, Cells, Column, Draft, Entry, Form, Reduce};
+use crate::hal::HalError;
+use crate::output::Drive;
+use crate::output::rules::{Reason, Refusal};
+use crate::reading::{Fault, Reading, SensorId};
+use crate::status::{Limit, Link, Receipt, Stage};
+use crate::thingspeak::topic::Topic;
+use crate::time::Utc;
+use crate::uplink::failure::{Failure, Kind};
+use crate::uplink::session::Notice;
+
+const HOUSE: ChannelId = ChannelId(7);
+
+const MAP: &str = r#"
+version = 1
+[device.pi]
+client_id = "c"
+username = "c"
+password = "sesame"
+[channel.house]
+id = 7
+every = "20s"
+[channel.switches]
+id = 9
+[[sensor]]
+name = "air"
+use = "bme280"
+to.temperature = "house.field1"
+to.humidity = "house.field2"
+[[sensor]]
+name = "door"
+use = "input"
+pin = 22
+to.level = "house.field3"
+[[output]]
+name = "pump"
+pin = 17
+from = "switches.field1"
+"#;
+
+/// A board that is told what a daemon would tell it.
+struct Told {
+    board: Board,
+    roster: Roster,
+    at: f64,
+    asked: Asked,
+}
+
+impl Told {
+    fn new() -> Self {
+        let mut told =
+            Self { board: Board::new(mono(1000.0)), roster: Roster::new(), at: 1000.0, asked: Asked::default() };
+        told.asked.is_synchronised = true;
+        told.tell(&Event::Found(&spool::Found::default()));
+        told.map(MAP);
+        told.tell(&Event::Started);
+        told
+    }
+
+    fn map(&mut self, map: &str) {
+        let map = config::parse(map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+        self.roster.take(&map.settings.sensors);
+        let ids = self.roster.ids();
+        self.tell(&Event::Map(&map.settings, &ids));
+    }
+
+    fn tell(&mut self, event: &Event<'_>) {
+        self.board.event(mono(self.at), event);
+    }
+
+    fn after(&mut self, seconds: f64) -> &mut Self {
+        self.at += seconds;
+        self
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        self.tell(&Event::Uplink("pi", notice));
+    }
+
+    fn read(&mut self, sensor: u32, quantity: usize, value: Result<f64, Fault>) {
+        let at = mono(self.at);
+        self.tell(&Event::Reading(&Reading { sensor: SensorId(sensor), quantity, at, value }));
+    }
+
+    fn driven(&mut self, drive: Drive, reason: Reason, limit: Option<f64>) {
+        self.tell(&Event::Driven { output: "pump", drive, reason, limit: limit.map(mono) });
+    }
+
+    fn report(&self) -> Report {
+        let now = Now { mono: mono(self.at), utc: Utc::from_seconds(1_795_334_400) };
+        self.board.report(now, &self.asked)
+    }
+}
+
+fn mono(seconds: f64) -> Mono {
+    Mono::new(Duration::from_secs_f64(seconds))
+}
+
+fn down(words: &str, retry_in: u64) -> Notice {
+    Notice::Down { failure: Failure::new(Kind::Network, words), retry_in: Duration::from_secs(retry_in) }
+}
+
+fn draft() -> Draft {
+    Draft { channel: HOUSE, end: mono(1020.0), cells: Cells::default(), status: None, form: Form::Feed }
+}
+
+fn sent(second: i64, again: u32) -> Notice {
+    let mut cells = Cells::default();
+    cells[0] = Some(Cell { value: 1.0, count: 1, reduce: Reduce::Mean, decimals: None });
+    let entry = Entry { channel: HOUSE, created_at: Utc::from_seconds(second), cells, status: None, form: Form::Feed };
+    Notice::Sent { entry: Box::new(entry), again, live: true }
+}
+
+fn stored(second: i64) -> Notice {
+    let (created_at, took) = (Utc::from_seconds(second), Duration::from_millis(320));
+    Notice::Stored { channel: HOUSE, created_at, entry_id: Some(4711), took }
+}
+
+#[test]
+fn link_is_told_with_its_session_its_failure_and_the_next_try() {
+    let mut told = Told::new();
+    let device = told.after(2.0).report().devices.remove(0);
+    assert_eq!((device.link, device.since_s), (Link::Connecting, 2.0));
+    told.notice(&down("no route", 5));
+    told.after(5.0).notice(&Notice::StillDown {
+        failure: Failure::new(Kind::Network, "no name"),
+        retry_in: Duration::from_secs(9),
+    });
+    let report = told.after(3.0).report();
+    let device = &report.devices[0];
+    assert_eq!((device.link, device.since_s, device.tries, device.next_try_s), (Link::Down, 8.0, 2, Some(6.0)));
+    assert_eq!(device.failure.as_deref(), Some("no name"));
+    assert_eq!(report.down, ["device pi: the link is down: no name"]);
+    assert_eq!(report.summary, "running; pi: link down: no name");
+
+    told.after(6.0).notice(&Notice::Up { after: Some((Duration::from_secs(14), 2)) });
+    let report = told.after(60.0).report();
+    let device = &report.devices[0];
+    assert_eq!(
+        (device.link, device.reconnects, device.failure.as_deref()),
+        (Link::Up, 0, None),
+        "it was never up before"
+    );
+    assert_eq!((device.session_age_s, device.renews_in_s), (Some(60.0), Some(2940.0)));
+    assert_eq!((report.down, report.summary), (vec![], "running; pi: link up".to_owned()));
+
+    told.notice(&Notice::Renewed { gap: Duration::from_millis(310) });
+    let device = told.after(10.0).report().devices.remove(0);
+    assert_eq!((device.since_s, device.session_age_s, device.last_gap_s), (70.0, Some(10.0), Some(0.31)));
+    told.notice(&down("closed", 1));
+    told.notice(&Notice::Up { after: Some((Duration::from_secs(1), 1)) });
+    assert_eq!(told.report().devices[0].reconnects, 1);
+}
+
+#[test]
+fn entry_is_followed_from_its_making_to_its_receipt() {
+    let mut told = Told::new();
+    assert_eq!(told.report().channels.len(), 1, "nothing is published to the other one");
+    told.tell(&Event::Closed(&draft(), Some(Utc::from_seconds(20))));
+    assert_eq!(told.report().channels[0].newest.as_ref().expect("made").stage, Stage::Made);
+    told.after(1.0).notice(&sent(20, 0));
+    told.after(0.25).notice(&Notice::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
+    let receipt = told.report().channels[0].receipt.clone().expect("received");
+    assert_eq!((receipt.stage, receipt.took_s), (Stage::Received, Some(0.25)));
+    told.after(0.07).notice(&stored(20));
+    let channel = told.after(3.0).report().channels.remove(0);
+    let newest = channel.newest.expect("stored");
+    assert_eq!(
+        (newest.stage, newest.entry_id, newest.took_s, newest.age_s),
+        (Stage::Stored, Some(4711), Some(0.32), 3.0)
+    );
+    assert_eq!(newest.created_at, "1970-01-01T00:00:20Z");
+
+    told.tell(&Event::Closed(&draft(), Some(Utc::from_seconds(40))));
+    told.notice(&sent(20, 1));
+    told.notice(&stored(20));
+    let channel = told.report().channels.remove(0);
+    assert_eq!(channel.newest.expect("made").created_at, "1970-01-01T00:00:40Z", "an older one does not hide it");
+    assert_eq!(channel.receipt.expect("stored").created_at, "1970-01-01T00:00:20Z");
+    let counts = channel.counts;
+    assert_eq!((counts.made, counts.sent, counts.resent, counts.received, counts.stored), (2, 2, 1, 1, 2));
+    assert_eq!(told.board.tally().sent, 2);
+}
+
+#[test]
+fn backlog_drains_as_check_says() {
+    let mut told = Told::new();
+    let standing = Standing { waiting: 180, on_card: 150, bytes: 9000, oldest: Some(Utc::from_seconds(20)) };
+    told.asked.channels.insert(HOUSE, (standing, false));
+    let report = told.report();
+    let backlog = &report.channels[0].backlog;
+    assert_eq!((backlog.entries, backlog.on_card, backlog.oldest.as_deref()), (180, 150, Some("1970-01-01T00:00:20Z")));
+    // An hour of 20 s slots; each leaves 4.75 s for what takes 15.25 s.
+    assert_eq!(backlog.drains_in_s.map(f64::round), Some(11_558.0));
+    assert_eq!((report.spool.waiting, report.spool.bytes), (180, 9000));
+}
+
+#[test]
+fn what_confirms_an_entry_follows_what_comes_back() {
+    let mut told = Told::new();
+    assert_eq!(told.report().channels[0].confirmed_by, Receipt::Received);
+    told.asked.channels.insert(HOUSE, (Standing::default(), true));
+    assert_eq!(told.report().channels[0].confirmed_by, Receipt::Stored);
+    told.notice(&Notice::NotSubscribed(Topic::Subscribe(HOUSE)));
+    let report = told.report();
+    assert_eq!((report.channels[0].confirm, report.channels[0].confirmed_by), (Receipt::Auto, Receipt::Received));
+    assert!(report.remarks[0].starts_with("channel house: the broker does not let us hear it"), "{:?}", report.remarks);
+    told.notice(&stored(20));
+    assert_eq!(told.report().channels[0].confirmed_by, Receipt::Stored);
+    assert!(told.report().remarks.is_empty());
+}
+
+#[test]
+fn entries_that_are_lost_are_told_until_receipts_come_again() {
+    let mut told = Told::new();
+    told.tell(&Event::Dropped { channel: HOUSE, count: 3, aged: 1 });
+    let counts = &told.report().channels[0].counts;
+    assert_eq!((counts.dropped_for_age, counts.dropped_for_size), (1, 2));
+    assert_eq!(told.report().down.len(), 1);
+    told.notice(&stored(20));
+    assert_eq!(told.report().down.len(), 1, "the next may be lost again");
+    told.notice(&stored(40));
+    assert!(told.report().down.is_empty());
+}
+
+#[test]
+fn quota_is_projected_after_an_hour() {
+    let mut told = Told::new();
+    told.notice(&sent(20, 0));
+    let quota = told.after(1800.0).report().channels[0].quota.clone();
+    assert_eq!((quota.sent, quota.projected_a_year, quota.license_a_year), (1, None, 3_000_000));
+    assert_eq!(quota.planned_a_year, 365 * 4320);
+    assert_eq!(told.after(1800.0).report().channels[0].quota.projected_a_year, Some(8760));
+}
+
+#[test]
+fn sensor_is_told_with_its_values_and_their_age_or_its_fault() {
+    let mut told = Told::new();
+    told.read(0, 0, Ok(21.5));
+    told.after(4.0).read(0, 1, Ok(48.0));
+    let sensor = told.after(1.0).report().sensors.remove(0);
+    let shown: Vec<_> = sensor.quantities.iter().map(|it| (&*it.name, &*it.unit, it.value, it.age_s)).collect();
+    assert_eq!(shown, [("temperature", "°C", Some(21.5), Some(5.0)), ("humidity", "%", Some(48.0), Some(1.0))]);
+    assert_eq!((sensor.kind.as_str(), sensor.fault), ("bme280", None));
+
+    let fault = Fault::Absent("no acknowledge".to_owned());
+    told.read(0, 0, Err(fault.clone()));
+    told.tell(&Event::Sensor { name: "air", edge: &Edge::Down(SensorId(0), fault) });
+    told.after(7.0).read(0, 1, Err(Fault::Bus("stuck".to_owned())));
+    let report = told.report();
+    let fault = report.sensors[0].fault.as_ref().expect("a fault");
+    assert_eq!((fault.words.as_str(), fault.since_s), ("stuck", 7.0), "in the newest words, from the beginning");
+    assert_eq!(report.down, ["sensor air has nothing to say: stuck"]);
+    let quantity = &report.sensors[0].quantities[0];
+    assert_eq!((quantity.value, quantity.values, quantity.faults), (Some(21.5), 1, 1));
+    told.tell(&Event::Sensor { name: "air", edge: &Edge::Up(SensorId(0)) });
+    assert!(told.report().down.is_empty());
+}
+
+#[test]
+fn output_is_told_with_its_reason_its_limit_and_the_last_refusal() {
+    let mut told = Told::new();
+    assert_eq!(told.report().outputs[0].level, None);
+    told.driven(Drive::OFF, Reason::Start, Some(1010.0));
+    let output = told.after(4.0).report().outputs.remove(0);
+    assert_eq!((output.level.as_deref(), output.reason.as_deref()), (Some("off"), Some("start level")));
+    assert_eq!((output.limit, output.limit_s), (Some(Limit::MinOff), Some(6.0)));
+    let refusal = Refusal::MinOff(Duration::from_secs(6));
+    told.tell(&Event::Refused { output: "pump", refusal: &refusal });
+    told.after(8.0).driven(Drive::ON, Reason::Command, Some(2000.0));
+    let output = told.after(8.0).report().outputs.remove(0);
+    assert_eq!((output.fraction, output.since_s, output.driven), (Some(1.0), Some(8.0), 2));
+    assert_eq!((output.limit, output.limit_s), (Some(Limit::MaxOn), Some(980.0)));
+    let refused = output.refused.expect("one");
+    assert_eq!((refused.words.as_str(), refused.since_s), ("off for too short a time, 6s to go", 16.0));
+    assert_eq!(told.after(2000.0).report().outputs[0].limit, None, "a limit that is over");
+
+    let error = HalError::Unsupported("no such line".to_owned());
+    told.tell(&Event::Output { output: "pump", error: Some(&error) });
+    assert!(told.report().down[0].starts_with("output pump cannot be driven: "));
+    told.tell(&Event::Output { output: "pump", error: None });
+    assert!(told.report().down.is_empty());
+}
+
+#[test]
+fn directories_and_the_clock_are_told() {
+    let mut told = Told::new();
+    told.tell(&Event::Spool(&Tell::State(Some("read-only".to_owned()))));
+    told.tell(&Event::Spool(&Tell::Written { channel: HOUSE, entries: 32, until: None }));
+    told.tell(&Event::Clock(Waiting::Lasts));
+    let report = told.after(3.0).report();
+    assert_eq!((report.spool.groups, report.spool.written, report.spool.on_disk), (1, 32, true));
+    assert_eq!(report.spool.state_fault.map(|fault| fault.since_s), Some(3.0));
+    assert_eq!(report.down.len(), 2, "{:?}", report.down);
+    told.tell(&Event::Spool(&Tell::State(None)));
+    told.tell(&Event::Clock(Waiting::Ends));
+    assert!(told.report().down.is_empty());
+    told.asked.is_synchronised = false;
+    assert_eq!(told.report().remarks.len(), 1);
+}
+
+#[test]
+fn changed_map_drops_what_is_gone_and_keeps_the_numbers_of_what_stays() {
+    let mut told = Told::new();
+    told.notice(&Notice::Up { after: None });
+    told.read(0, 0, Ok(21.5));
+    told.read(1, 0, Ok(1.0));
+    told.notice(&sent(20, 0));
+    told.driven(Drive::ON, Reason::Command, None);
+    let door = MAP.find("[[sensor]]\nname = \"door\"").expect("it is there");
+    let output = MAP.find("[[output]]").expect("it is there");
+    // The door is gone, and another sensor has the first place.
+    let other = "[[sensor]]\nname = \"tank\"\nuse = \"input\"\npin = 23\nto.level = \"house.field4\"\n";
+    let air = MAP.find("[[sensor]]").expect("it is there");
+    told.map(&format!("{}{other}{}{}", &MAP[..air], &MAP[air..door], &MAP[output..]));
+    let report = told.report();
+    let names: Vec<_> = report.sensors.iter().map(|sensor| sensor.name.as_str()).collect();
+    assert_eq!(names, ["tank", "air"]);
+    assert_eq!(report.sensors[1].quantities[0].value, Some(21.5));
+    assert_eq!(report.sensors[0].quantities[0].value, None);
+    assert_eq!((report.devices[0].link, report.channels[0].counts.sent), (Link::Up, 1));
+    assert_eq!(report.outputs[0].level.as_deref(), Some("on"));
+    // The tank has the next number; the door's last word is nobody's.
+    told.read(2, 0, Ok(0.0));
+    told.read(1, 0, Ok(5.0));
+    assert_eq!(told.report().sensors[0].quantities[0].value, Some(0.0));
+    told.map(
+        &MAP.replace("use = \"bme280\"", "use = \"system\"")
+            .replace("to.temperature", "to.load1")
+            .replace("to.humidity", "to.uptime"),
+    );
+    assert_eq!(told.report().sensors[0].quantities[0].value, None, "another part has the name now");
+}
+
+#[test]
+fn place_that_nobody_can_ask_is_told_until_the_map_leaves_it_out() {
+    let mut told = Told::new();
+    told.map(&format!("{MAP}[metrics]\nlisten = \"127.0.0.1:9464\""));
+    let busy = std::io::Error::from(std::io::ErrorKind::AddrInUse);
+    told.tell(&Event::Served { at: "http://127.0.0.1:9464/metrics", error: Some(&busy) });
+    assert_eq!(told.report().down.len(), 1);
+    told.map(MAP);
+    assert!(told.report().down.is_empty());
+}
+
+#[test]
+fn no_secret_is_in_a_report() {
+    let told = Told::new();
+    let json = serde_json::to_string(&told.report()).expect("JSON");
+    assert!(json.contains("\"house\"") && !json.contains("sesame"), "{json}");
+}
+
+#[test]
+fn columns_that_are_missing_and_crowds_are_remarks() {
+    let mut told = Told::new();
+    told.notice(&Notice::ColumnMissing { channel: HOUSE, column: Column::Field(2) });
+    told.notice(&Notice::Crowded(HOUSE));
+    told.notice(&Notice::EchoesEnded(HOUSE));
+    told.notice(&Notice::NotSubscribed(Topic::Subscribe(ChannelId(9))));
+    let remarks = told.report().remarks;
+    assert_eq!(remarks.len(), 4, "{remarks:?}");
+    assert!(remarks.iter().any(|remark| remark.contains("no field2")), "{remarks:?}");
+    assert!(remarks.iter().any(|remark| remark.starts_with("output pump: ")), "{remarks:?}");
+    told.driven(Drive::ON, Reason::Command, None);
+    assert!(!told.report().remarks.iter().any(|remark| remark.starts_with("output pump: ")));
+}

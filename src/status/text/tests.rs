@@ -1,0 +1,44 @@
+//! The text as people see it.
+
+use super::*;
+use crate::status::tests::{busy, empty};
+
+#[test]
+fn busy_daemon_is_shown_in_these_words() {
+    let shown = render(&busy(), false);
+    let expected = include_str!("busy.txt");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/status/text/busy.txt"), &shown)
+            .expect("it can be written");
+        return;
+    }
+    assert_eq!(shown, expected, "\n{shown}");
+}
+
+#[test]
+fn no_line_is_wider_than_a_terminal() {
+    let mut report = busy();
+    report.down.push("words ".repeat(60));
+    report.sensors[0].name = "a sensor with a name of some length, as the map allows".to_owned();
+    for line in render(&report, false).lines() {
+        assert!(line.chars().count() <= WIDTH, "{line}");
+        assert_eq!(line.trim_end(), line, "no blank at its end: {line:?}");
+    }
+}
+
+#[test]
+fn what_is_down_stands_first_and_is_marked() {
+    let shown = render(&busy(), false);
+    let place = |words: &str| shown.find(words).unwrap_or_else(|| panic!("no {words:?} in\n{shown}"));
+    assert!(place("\nDown\n! ") < place("\nLinks\n"));
+    assert!(place("\n! tank") > place("\nSensors\n"));
+    assert!(!render(&empty(), false).contains('!'));
+}
+
+#[test]
+fn colours_are_for_terminals_alone_and_text_of_a_part_cannot_play_tricks() {
+    let mut report = busy();
+    report.down.push("sensor x: \x1b[2J\r\nhello\u{9b}".to_owned());
+    assert!(!render(&report, false).contains(|letter: char| letter.is_control() && letter != '\n'));
+    assert!(render(&report, true).contains("\x1b[1;31m! \x1b[0m"));
+}
