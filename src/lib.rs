@@ -37,6 +37,8 @@ pub mod output;
 
 pub mod config;
 pub mod daemon;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -4,6 +4,8 @@ mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod directories;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -36,6 +38,9 @@ enum Command {
     Run(run::Args),
     /// Check a sensor map and show what the daemon would do with it
     Check(check::Args),
+    /// Find out what is wrong with the machine, the map or the way to the broker, and what to do
+    #[cfg(target_os = "linux")]
+    Doctor(Box<doctor::Args>),
     /// Look at the entries that wait, export them, or drop them
     Spool(spool::Args),
     /// Show the whole way on this machine: simulated hardware, a ThingSpeak look-alike, real entries
@@ -51,6 +56,8 @@ pub(crate) fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        #[cfg(target_os = "linux")]
+        Command::Doctor(args) => doctor::run(&args),
         Command::Spool(args) => spool::run(&args),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(&args),
