@@ -90,7 +90,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     if let (Some(channel), None) = (wish.publish, wish.no_login) {
         let wait = channel.license.interval().as_secs();
-        eprintln!("one test entry goes to {} after {wait} s of silence: the license's interval must have passed", channel.name);
+        eprintln!(
+            "one test entry goes to {} after {wait} s of silence: the license's interval must have passed",
+            channel.name
+        );
     }
     super::block_on(async {
         network::examine(settings, wish, &SystemClock, &mut |line| report.tell(line)).await;

@@ -173,7 +173,9 @@ impl Machine {
                 "switch it on with `sudo raspi-config nonint do_i2c 0`, or add `dtparam=i2c_arm=on` to {CONFIG} and reboot; \
                  `sudo modprobe i2c-dev` if only the node is missing"
             ),
-            _ => format!("the overlay of this bus belongs into {CONFIG}; `ls /dev/i2c-*` shows the buses that are there"),
+            _ => {
+                format!("the overlay of this bus belongs into {CONFIG}; `ls /dev/i2c-*` shows the buses that are there")
+            }
         };
         Line::wrong("overlays", found, advice)
     }
@@ -203,8 +205,9 @@ impl Machine {
             if names.contains(id) {
                 return Line::ok("overlays", format!("{id} is on the 1-Wire bus"));
             }
-            let advice =
-                format!("check its wires, the resistor of 4.7 kΩ between data and 3.3 V, and the id; the bus shows: {seen}");
+            let advice = format!(
+                "check its wires, the resistor of 4.7 kΩ between data and 3.3 V, and the id; the bus shows: {seen}"
+            );
             Line::wrong("overlays", format!("{id} is not on the 1-Wire bus"), advice)
         };
         ids.iter().map(line).collect()
@@ -241,7 +244,9 @@ impl Machine {
         let (mine, mut lines) = (real(port), Vec::new());
         let line = fs::read_to_string(self.path("/proc/cmdline")).unwrap_or_default();
         let consoles = line.split_whitespace().filter_map(|word| word.strip_prefix("console="));
-        let console = consoles.map(|name| name.split(',').next().unwrap_or(name)).find(|name| real(&format!("/dev/{name}")) == mine);
+        let console = consoles
+            .map(|name| name.split(',').next().unwrap_or(name))
+            .find(|name| real(&format!("/dev/{name}")) == mine);
         if let Some(console) = console {
             lines.push(Line::wrong(
                 "overlays",
@@ -279,7 +284,11 @@ impl Machine {
         if rights.let_in(user) {
             return Line::ok("devices", format!("{node} is there, and {} may open it (group {owner})", user.name));
         }
-        let found = format!("{node} is there, but {} may not open it (group {owner}, mode {:03o})", user.name, rights.mode & 0o777);
+        let found = format!(
+            "{node} is there, but {} may not open it (group {owner}, mode {:03o})",
+            user.name,
+            rights.mode & 0o777
+        );
         let group_would_do = rights.mode & 0o060 == 0o060 && rights.gid != 0;
         let advice = if user.later.contains(&rights.gid) {
             "log in again: the group was given since".to_owned()

@@ -106,7 +106,8 @@ async fn way(broker: &Broker, clock: &dyn Clock, tell: &mut impl FnMut(Line)) ->
     let reached = steps::reach(broker, &addresses, clock).await;
     let failed: Vec<_> = reached.failed.iter().map(|(_, failure)| failure.words.as_str()).collect();
     let Some((line, address, took)) = reached.line else {
-        let advice = format!("check broker.port ({port}), the network, and whether a firewall lets this machine out there");
+        let advice =
+            format!("check broker.port ({port}), the network, and whether a firewall lets this machine out there");
         tell(Line::wrong("TCP", failed.join("; "), advice));
         return skip(tell, 1);
     };

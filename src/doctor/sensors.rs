@@ -22,7 +22,10 @@ fn line(sensor: &Sensor, hal: &Hal, daemon_runs: bool) -> Line {
     let resources = sensor.kind.device().resources();
     let is_held = |resource: &Resource| !matches!(resource, Resource::OneWire(_));
     if daemon_runs && resources.iter().any(is_held) {
-        return Line::skipped(STEP, format!("{name}: the daemon that runs has it; `gatepost status` shows what it reads"));
+        return Line::skipped(
+            STEP,
+            format!("{name}: the daemon that runs has it; `gatepost status` shows what it reads"),
+        );
     }
     match read(sensor, hal) {
         Ok(None) => Line::skipped(STEP, format!("{name} talks by itself; it is listened to by the daemon alone")),
@@ -88,7 +91,8 @@ fn advice(fault: &Fault, resources: &[Resource]) -> String {
             bus.trim_start_matches("i2c-")
         ),
         (Fault::Absent(_), Some(Resource::OneWire(_))) => {
-            "check its wires and the resistor between data and 3.3 V; `ls /sys/bus/w1/devices` shows who is there".to_owned()
+            "check its wires and the resistor between data and 3.3 V; `ls /sys/bus/w1/devices` shows who is there"
+                .to_owned()
         }
         (Fault::Absent(_), _) => "check that it is there, and what the map says of it".to_owned(),
         (Fault::Checksum(_), _) => "check the cable's length and the pull-up resistors".to_owned(),
@@ -104,6 +108,8 @@ fn advice(fault: &Fault, resources: &[Resource]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
 
     use super::*;
@@ -118,7 +124,9 @@ mod tests {
 
     fn settings() -> Settings {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("c.txt"), "username = a\nclientId = a\npassword = b\n").expect("written");
+        let credentials = folder.path().join("c.txt");
+        fs::write(&credentials, "username = a\nclientId = a\npassword = b\n").expect("written");
+        fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("one's own");
         config::parse(MAP, &folder.path().join("map.toml")).expect("a good map").settings
     }
 
@@ -134,7 +142,11 @@ mod tests {
         sim.break_file(Path::new("/run/rain/level"), std::io::ErrorKind::NotFound);
         let lines = examine(&settings, &sim.hal(), false);
         assert_eq!((lines[0].verdict, lines[1].verdict), (Verdict::Wrong, Verdict::Wrong));
-        assert!(lines[0].to_string().contains("no answer") && lines[0].advice.contains("i2cdetect -y 1"), "{}", lines[0]);
+        assert!(
+            lines[0].to_string().contains("no answer") && lines[0].advice.contains("i2cdetect -y 1"),
+            "{}",
+            lines[0]
+        );
         assert!(lines[1].found.contains("/run/rain/level does not exist"), "{}", lines[1]);
     }
 

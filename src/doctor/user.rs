@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn node_is_open_to_its_owner_its_group_and_root_as_its_mode_says() {
         let user = pi().user("pi").expect("it is there");
-        let node = |uid, gid, mode| Rights { uid, gid, mode: 0o020_000 | mode };
+        let node = |uid, gid, mode: u32| Rights { uid, gid, mode: 0o020_000 | mode };
         assert!(node(0, 994, 0o660).let_in(&user), "by its group");
         assert!(!node(0, 997, 0o660).let_in(&user), "another group");
         assert!(!node(1000, 994, 0o060).let_in(&user), "the owner's bits count for the owner, and no other");

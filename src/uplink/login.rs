@@ -60,7 +60,8 @@ impl Login {
     /// # Errors
     /// The step that failed, in words.
     pub async fn new(broker: &Broker, credentials: &Credentials, clock: &dyn Clock) -> Result<Self, Failure> {
-        let roots = broker.transport.is_encrypted().then(|| tls::client_config(broker.ca_file.as_deref())).transpose()?;
+        let roots =
+            broker.transport.is_encrypted().then(|| tls::client_config(broker.ca_file.as_deref())).transpose()?;
         Ok(Self { link: Link::connect(broker, credentials, roots, clock).await? })
     }
 

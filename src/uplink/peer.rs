@@ -134,7 +134,10 @@ mod tests {
         let peer = Peer::read(certificate.der()).expect("it is one");
         assert_eq!((peer.from, peer.until), (Utc::from_seconds(1_767_312_000), Utc::from_seconds(1_804_118_400)));
         let words = peer.to_string();
-        assert!(words.starts_with("CN=garden") && !words.contains('\u{1b}'), "it does not colour the terminal: {words}");
+        assert!(
+            words.starts_with("CN=garden") && !words.contains('\u{1b}'),
+            "it does not colour the terminal: {words}"
+        );
         assert!(words.ends_with("valid from 2026-01-02T00:00:00Z until 2027-03-04T00:00:00Z"), "{words}");
         assert_eq!(Peer::read(b"no certificate"), None);
     }

@@ -24,9 +24,10 @@ pub(crate) struct Said {
 impl Said {
     /// The line of a step with these words.
     pub(crate) fn line(&self, verdict: &str, step: &str, words: &str) -> &str {
-        let found = self.out.lines().find(|line| {
-            line.starts_with(verdict) && line[9..].trim_start().starts_with(step) && line.contains(words)
-        });
+        let found = self
+            .out
+            .lines()
+            .find(|line| line.starts_with(verdict) && line[9..].trim_start().starts_with(step) && line.contains(words));
         found.unwrap_or_else(|| panic!("no {verdict:?} line of {step:?} with {words:?} in\n{}\n{}", self.out, self.err))
     }
 }
@@ -118,12 +119,11 @@ impl House {
     /// The password is in neither output, in no form in which bytes are printed.
     fn assert_kept(&self, said: &Said) {
         let password = self.device.credentials.password.expose_secret();
-        let join = |separator: &str, byte: fn(u8) -> String| password.bytes().map(byte).collect::<Vec<_>>().join(separator);
-        let forms =
-            [password.to_owned(), join("", |byte| format!("{byte:02x}")), join(", ", |byte| byte.to_string())];
+        let join =
+            |separator: &str, byte: fn(u8) -> String| password.bytes().map(byte).collect::<Vec<_>>().join(separator);
+        let forms = [password.to_owned(), join("", |byte| format!("{byte:02x}")), join(", ", |byte| byte.to_string())];
         for form in forms {
             assert!(!said.out.contains(&form) && !said.err.contains(&form), "the password was told: {said:?}");
         }
     }
-
 }

@@ -18,7 +18,11 @@ async fn where_all_is_well_every_step_says_what_it_found() {
     said.line("ok", "credentials", "pi: ");
     said.line("ok", "DNS", "localhost is ");
     said.line("ok", "TCP", &format!(":{} answered after ", house.port));
-    let tls = said.line("ok", "TLS", "the certificate is of CN=gatepost sandbox, issued by CN=gatepost sandbox CA, valid from ");
+    let tls = said.line(
+        "ok",
+        "TLS",
+        "the certificate is of CN=gatepost sandbox, issued by CN=gatepost sandbox CA, valid from ",
+    );
     assert!(tls.contains("ca.pem"), "{tls}");
     said.line("ok", "WebSocket", "localhost/mqtt answered 101 with the sub-protocol mqtt");
     said.line("ok", "CONNACK", "pi is logged in");

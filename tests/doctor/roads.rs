@@ -61,7 +61,11 @@ async fn a_certificate_of_an_unknown_issuer_is_told_with_whose_it_is() {
     let house = House::new().await;
     house.write("ca.pem", &Authority::new().expect("random numbers").pem());
     let said = house.doctor(&[]).await;
-    let line = said.line("WRONG", "TLS", "was signed by nobody this machine trusts: update ca-certificates, or name the right ca_file");
+    let line = said.line(
+        "WRONG",
+        "TLS",
+        "was signed by nobody this machine trusts: update ca-certificates, or name the right ca_file",
+    );
     assert!(line.contains("the certificate is of CN=gatepost sandbox, issued by CN=gatepost sandbox CA"), "{line}");
     assert_skipped(&said, &["WebSocket", "CONNACK", "SUBACK"]);
 }
@@ -101,7 +105,11 @@ async fn a_certificate_that_has_expired_is_told_with_its_last_day() {
     });
     let said = house.doctor(&[]).await;
     broker.abort();
-    let line = said.line("WRONG", "TLS", "the certificate of localhost expired at 2025-06-01T00:00:00Z: whoever runs the broker must renew it");
+    let line = said.line(
+        "WRONG",
+        "TLS",
+        "the certificate of localhost expired at 2025-06-01T00:00:00Z: whoever runs the broker must renew it",
+    );
     assert!(line.contains("CN=an old broker"), "{line}");
 }
 
@@ -136,13 +144,21 @@ async fn something_else_than_a_websocket_is_told_as_what_it_is() {
         "HTTP/1.1 302 Found\r\nLocation: http://login.hotel.example/?token=secret\r\nContent-Length: 0\r\n\r\n",
     )
     .await;
-    let line = said.line("WRONG", "WebSocket", "sends the connection on to http://login.hotel.example/: perhaps its login page");
+    let line = said.line(
+        "WRONG",
+        "WebSocket",
+        "sends the connection on to http://login.hotel.example/: perhaps its login page",
+    );
     assert!(!line.contains("token"), "{line}");
     let said = to_web_server(
         "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 13\r\n\r\n<html></html>",
     )
     .await;
-    said.line("WRONG", "WebSocket", "a web page instead of a WebSocket: perhaps this network's login page (a captive portal)");
+    said.line(
+        "WRONG",
+        "WebSocket",
+        "a web page instead of a WebSocket: perhaps this network's login page (a captive portal)",
+    );
     let said = to_web_server("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
     said.line("WRONG", "WebSocket", "try again later");
 }

@@ -10,6 +10,7 @@ use gatepost::uplink::probe::{self, Findings};
 
 /// Options of the probe.
 #[derive(clap::Args)]
+#[group(id = "probing")]
 pub(super) struct Args {
     /// Find out on your own account what nobody knows of the service; needs --channel and a stopped daemon
     #[arg(long, requires = "channel", conflicts_with_all = ["publish", "take_over"])]

@@ -1,5 +1,7 @@
 //! Machines laid out in a folder.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 use crate::doctor::Verdict;
 use crate::doctor::user::accounts;
@@ -81,7 +83,6 @@ fn a_part_that_is_not_on_the_bus_is_told_with_those_that_are() {
 
 #[test]
 fn a_node_that_may_not_be_opened_is_told_with_the_group_that_may() {
-    use std::os::unix::fs::PermissionsExt as _;
     let laid = Laid::pi().with("dev/ttyUSB0", "");
     let node = laid.0.path().join("dev/ttyUSB0");
     fs::set_permissions(&node, fs::Permissions::from_mode(0o660)).expect("one's own");
@@ -98,7 +99,10 @@ fn a_node_that_may_not_be_opened_is_told_with_the_group_that_may() {
 fn groups_that_come_with_the_next_login_are_told() {
     let user = User { later: vec![Rights::of(Laid::out().0.path()).expect("there").gid], ..stranger() };
     let line = Laid::out().machine().groups(&user);
-    assert!(line.verdict == Verdict::Warning && line.advice == "dialout was added since the login: log in again", "{line}");
+    assert!(
+        line.verdict == Verdict::Warning && line.advice == "dialout was added since the login: log in again",
+        "{line}"
+    );
 }
 
 #[test]
@@ -127,7 +131,9 @@ fn what_a_map_needs_is_read_from_its_sensors_and_outputs() {
                 [[sensor]]\nname = \"gps\"\nuse = \"nmea\"\nto.latitude = \"a.lat\"\n\
                 [[output]]\nname = \"lamp\"\npin = 17\nfrom = \"a.field2\"\n";
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("c.txt"), "username = a\nclientId = a\npassword = b\n").expect("written");
+    let credentials = folder.path().join("c.txt");
+    fs::write(&credentials, "username = a\nclientId = a\npassword = b\n").expect("written");
+    fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("one's own");
     let settings = crate::config::parse(text, &folder.path().join("map.toml")).expect("a good map").settings;
     let expected = Needs { gpio: true, i2c: ["i2c-3".to_owned()].into(), ..serial("/dev/serial0") };
     assert_eq!(Needs::of(&settings), expected);

@@ -114,7 +114,8 @@ impl Findings {
         let echo = (!evidence.sent.is_empty()).then(|| Some((echoes().min()?, echoes().max()?)));
         let mut remarks = Vec::new();
         if evidence.others {
-            remarks.push("somebody else wrote to the channel meanwhile, so that some questions stay open: try it alone");
+            remarks
+                .push("somebody else wrote to the channel meanwhile, so that some questions stay open: try it alone");
         }
         if evidence.interrupted {
             remarks.push("the connection was lost between two updates, so that some questions stay open");
@@ -144,54 +145,78 @@ impl Findings {
         let open = || "not found out".to_owned();
         let mut lines = vec![
             ("subscription to the own channel", self.feed.map_or_else(open, suback)),
-            ("echo of an update", match self.echo {
-                None => open(),
-                Some(None) => "none came".to_owned(),
-                Some(Some((fast, slow))) => format!("came after {} to {}", seconds(fast), seconds(slow)),
-            }),
-            ("second update with the same created_at", self.duplicate.map_or_else(open, |duplicate| {
-                match duplicate {
-                    Duplicate::Refused => "is refused: sending an entry again makes no second row",
-                    Duplicate::StoredTwice => "is stored a second time, with the same time",
-                    Duplicate::GivenAnotherTime => "is stored a second time, with a time of its own",
-                }
-                .to_owned()
-            })),
-            ("update within the license's interval", self.early.map_or_else(open, |early| match early {
-                Early::Vanishes => "vanishes without a word".to_owned(),
-                Early::Stored => format!("is stored: the interval is shorter than {}", seconds(self.interval)),
-            })),
-            ("dropped update", self.window.map_or_else(open, |window| {
-                match window {
-                    Window::Accepted => "does not start the interval anew",
-                    Window::Dropped => "starts the interval anew",
-                }
-                .to_owned()
-            })),
-            ("last entry right after SUBSCRIBE", self.pushed.map_or_else(open, |pushed| {
-                match pushed {
-                    Pushed::Yes => "is sent: a command may be an old one",
-                    Pushed::No => "is not sent",
-                }
-                .to_owned()
-            })),
+            (
+                "echo of an update",
+                match self.echo {
+                    None => open(),
+                    Some(None) => "none came".to_owned(),
+                    Some(Some((fast, slow))) => format!("came after {} to {}", seconds(fast), seconds(slow)),
+                },
+            ),
+            (
+                "second update with the same created_at",
+                self.duplicate.map_or_else(open, |duplicate| {
+                    match duplicate {
+                        Duplicate::Refused => "is refused: sending an entry again makes no second row",
+                        Duplicate::StoredTwice => "is stored a second time, with the same time",
+                        Duplicate::GivenAnotherTime => "is stored a second time, with a time of its own",
+                    }
+                    .to_owned()
+                }),
+            ),
+            (
+                "update within the license's interval",
+                self.early.map_or_else(open, |early| match early {
+                    Early::Vanishes => "vanishes without a word".to_owned(),
+                    Early::Stored => format!("is stored: the interval is shorter than {}", seconds(self.interval)),
+                }),
+            ),
+            (
+                "dropped update",
+                self.window.map_or_else(open, |window| {
+                    match window {
+                        Window::Accepted => "does not start the interval anew",
+                        Window::Dropped => "starts the interval anew",
+                    }
+                    .to_owned()
+                }),
+            ),
+            (
+                "last entry right after SUBSCRIBE",
+                self.pushed.map_or_else(open, |pushed| {
+                    match pushed {
+                        Pushed::Yes => "is sent: a command may be an old one",
+                        Pushed::No => "is not sent",
+                    }
+                    .to_owned()
+                }),
+            ),
             ("subscription without right", self.foreign.map_or_else(open, suback)),
-            ("second connection of one device", self.second.as_ref().map_or_else(open, |second| match second {
-                Second::KicksTheFirst => "closes the first".to_owned(),
-                Second::BothLive => "is let in, and the first one lives on".to_owned(),
-                Second::Refused(refusal) => format!("is refused: {}", refused(refusal)),
-            })),
-            ("login with a wrong password", match &self.wrong {
-                None => open(),
-                Some(None) => "is let in".to_owned(),
-                Some(Some(refusal)) => refused(refusal),
-            }),
+            (
+                "second connection of one device",
+                self.second.as_ref().map_or_else(open, |second| match second {
+                    Second::KicksTheFirst => "closes the first".to_owned(),
+                    Second::BothLive => "is let in, and the first one lives on".to_owned(),
+                    Second::Refused(refusal) => format!("is refused: {}", refused(refusal)),
+                }),
+            ),
+            (
+                "login with a wrong password",
+                match &self.wrong {
+                    None => open(),
+                    Some(None) => "is let in".to_owned(),
+                    Some(Some(refusal)) => refused(refusal),
+                },
+            ),
         ];
         if self.asked_idle {
-            lines.push(("nothing but pings", self.idle.map_or_else(open, |idle| match idle {
-                Idle::KeptFor(time) => format!("keeps a session for {} and more", words(time)),
-                Idle::CutAfter(time) => format!("does not keep a session: it was closed after {}", words(time)),
-            })));
+            lines.push((
+                "nothing but pings",
+                self.idle.map_or_else(open, |idle| match idle {
+                    Idle::KeptFor(time) => format!("keeps a session for {} and more", words(time)),
+                    Idle::CutAfter(time) => format!("does not keep a session: it was closed after {}", words(time)),
+                }),
+            ));
         }
         lines
     }
@@ -227,8 +252,9 @@ impl Findings {
                 suggestions
                     .push(format!("renew = \"{renew}\"         # in [broker]: before the session would be closed"));
             }
-            Some(Idle::KeptFor(_)) => suggestions
-                .push("renew = \"50m\"         # in [broker]: the default stays right; pings kept the session".to_owned()),
+            Some(Idle::KeptFor(_)) => suggestions.push(
+                "renew = \"50m\"         # in [broker]: the default stays right; pings kept the session".to_owned(),
+            ),
             None => {}
         }
         suggestions
