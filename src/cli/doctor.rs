@@ -81,8 +81,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Line::warning("map", found, "`gatepost check` shows them too")
         }
     });
-    local(args, settings, running.as_ref(), &mut report);
+    let machine = Machine::below("/");
+    let user = who(&machine);
+    local(args, settings, (&machine, &user), running.as_ref(), &mut report);
     let wish = network::Wish {
+        user: &user,
         no_login: (running.is_some() && !args.take_over).then_some(
             "not logged in, for the daemon that runs has the device's one connection: `gatepost status` shows its session",
         ),
@@ -103,21 +106,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What can be found out without a network.
-fn local(args: &Args, settings: &Settings, running: Option<&Running>, report: &mut Report<'_>) {
+fn local(
+    args: &Args,
+    settings: &Settings,
+    (machine, user): (&Machine, &User),
+    running: Option<&Running>,
+    report: &mut Report<'_>,
+) {
     if let Some(running) = running {
         report.tell(running.line(args.take_over));
     }
-    let machine = Machine::below("/");
-    let user = who(&machine);
-    machine.examine(&Needs::of(settings), &user).into_iter().for_each(|line| report.tell(line));
+    report.tell_all(machine.examine(&Needs::of(settings), user));
     match Hal::real(settings.gpio) {
-        Ok(hal) => sensors::examine(settings, &hal, running.is_some()).into_iter().for_each(|line| report.tell(line)),
+        Ok(hal) => report.tell_all(sensors::examine(settings, &hal, running.is_some())),
         Err(error) => report.tell(Line::wrong("sensors", error.to_string(), "write `gpio = \"auto\"` in the map")),
     }
     report.tell(places::clock(settings.clock));
     match Directories::of(args.runtime_dir.clone(), args.state_dir.clone()) {
         Some(Directories { runtime, state }) => {
-            places::directories(&runtime, &state, &user).into_iter().for_each(|line| report.tell(line));
+            report.tell_all(places::directories(&runtime, &state, user));
         }
         None => report.tell(Line::warning(
             "directories",
@@ -164,6 +171,12 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
+    fn tell_all(&mut self, lines: Vec<Line>) {
+        for line in lines {
+            self.tell(line);
+        }
+    }
+
     fn tell(&mut self, line: Line) {
         show(self.args, &line);
         self.lines.push(line);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::user::{Rights, User};
 use super::{Line, Verdict};
 use crate::config::{Channel, Settings};
 use crate::hal::Clock;
@@ -18,9 +19,11 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 /// What the test entry's status says.
 const STATUS: &str = "gatepost doctor";
 
-/// Whether to log in, and what to publish.
+/// Who is asked for, whether to log in, and what to publish.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
+    /// Who the daemon runs as: its credentials must be readable for this user.
+    pub user: &'a User,
     /// Why nobody may log in.
     pub no_login: Option<&'a str>,
     /// The channel that gets a test entry.
@@ -31,7 +34,7 @@ pub struct Wish<'a> {
 pub async fn examine(settings: &Settings, wish: Wish<'_>, clock: &dyn Clock, tell: &mut impl FnMut(Line)) {
     let mut credentials = Vec::new();
     for device in &settings.devices {
-        let (line, read) = self::credentials(device);
+        let (line, read) = self::credentials(device, wish.user);
         tell(line);
         credentials.push(read);
     }
@@ -60,11 +63,18 @@ pub async fn examine(settings: &Settings, wish: Wish<'_>, clock: &dyn Clock, tel
     }
 }
 
-fn credentials(device: &Device) -> (Line, Option<Credentials>) {
+fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
     const STEP: &str = "credentials";
     let name = &device.name;
     let place = device.credentials.file().map_or_else(|| "the map".to_owned(), |path| path.display().to_string());
     let exposed = device.credentials.file().and_then(|path| check_mode(path).err());
+    // Root may read everything; the daemon is somebody else.
+    let rights = device.credentials.file().and_then(Rights::of);
+    if let (true, Some(rights)) = (device.credentials.read().is_ok(), rights.filter(|rights| !rights.let_read(user))) {
+        let found = format!("{name}: {} may not read {place} (mode {:03o})", user.name, rights.mode & 0o777);
+        let advice = format!("sudo chgrp {} {place} && sudo chmod 640 {place}", user.name);
+        return (Line::wrong(STEP, found, advice), device.credentials.read().ok());
+    }
     match (device.credentials.read(), exposed) {
         (Ok(read), None) => {
             (Line::ok(STEP, format!("{name}: {place} holds all three, and is hidden from others")), Some(read))
@@ -290,4 +300,43 @@ async fn test_entry(login: &mut Login, channel: &Channel, hears: bool, clock: &d
 /// Whether any line says that something is wrong.
 pub fn is_well(lines: &[Line]) -> bool {
     lines.iter().all(|line| line.verdict != Verdict::Wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::thingspeak::credentials::Source;
+
+    #[test]
+    fn credentials_are_read_for_the_daemons_user_and_not_for_who_asks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("mqtt_credentials.txt");
+        fs::write(&path, "username = a\nclientId = a\npassword = sesame\n").expect("written");
+        let device = Device { name: "pi".to_owned(), credentials: Source::File(path.clone()) };
+        let rights = Rights::of(&path).expect("it is there");
+        let owner = User { name: "pi".to_owned(), uid: rights.uid, ..User::default() };
+        let daemon = User { name: "gatepost".to_owned(), uid: 54_321, groups: vec![54_321], later: Vec::new() };
+        let told = |mode, user| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("one's own file");
+            credentials(&device, user).0
+        };
+        assert_eq!(told(0o600, &owner).verdict, Verdict::Ok);
+        let refused = told(0o600, &daemon);
+        assert!(
+            refused.found.starts_with("pi: gatepost may not read ") && refused.found.ends_with("(mode 600)"),
+            "{refused}"
+        );
+        assert!(refused.advice.starts_with("sudo chgrp gatepost "), "{refused}");
+        let exposed = told(0o644, &owner);
+        assert!(exposed.verdict == Verdict::Wrong && exposed.found.contains("run chmod o= on it"), "{exposed}");
+        fs::write(&path, "username = a\npassword = sesame\n").expect("written");
+        let incomplete = told(0o600, &owner);
+        assert!(
+            incomplete.found.ends_with("holds no clientId") && !incomplete.to_string().contains("sesame"),
+            "{incomplete}"
+        );
+    }
 }

@@ -35,6 +35,11 @@ pub fn directories(runtime: &Path, state: &Path, user: &User) -> Vec<Line> {
 fn directory(what: &str, path: &Path, user: &User) -> Line {
     let (there, missing) = nearest(path);
     let shown = path.display();
+    // Rights::of follows links: what is there and no folder is a file that is in the way.
+    if let Some(file) = path.ancestors().find(|path| Rights::of(path).is_some()).filter(|path| !path.is_dir()) {
+        let advice = format!("move it away, or name another directory with --{what}-dir");
+        return Line::wrong("directories", format!("{what}: {} is no directory", file.display()), advice);
+    }
     if is_read_only(&there) {
         let advice = "mount it writable, or name another one with --state-dir";
         return Line::wrong("directories", format!("{what}: {shown} is on a file system that is read-only"), advice);

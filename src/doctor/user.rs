@@ -97,6 +97,11 @@ impl Rights {
         self.has(user, 0o6)
     }
 
+    /// Whether the user may read it.
+    pub fn let_read(self, user: &User) -> bool {
+        self.has(user, 0o4)
+    }
+
     /// Whether the user may make files in it.
     pub fn let_make(self, user: &User) -> bool {
         self.has(user, 0o3)

@@ -74,10 +74,10 @@ impl Login {
         self.link.flush().await?;
         let answered = async {
             loop {
-                if let Incoming::SubAck(of, granted) = self.link.next().await? {
-                    if of == topic {
-                        return Ok(if granted { Granted::Yes } else { Granted::No });
-                    }
+                if let Incoming::SubAck(of, granted) = self.link.next().await?
+                    && of == topic
+                {
+                    return Ok(if granted { Granted::Yes } else { Granted::No });
                 }
             }
         };

@@ -93,6 +93,9 @@ pub struct Secured {
 }
 
 /// Talks TLS over a line, and verifies as the daemon does.
+///
+/// # Panics
+/// When reading files panicked.
 pub async fn secure(broker: &Broker, line: TcpStream, clock: &dyn Clock) -> Secured {
     let ca_file = broker.ca_file.clone();
     let read = tokio::task::spawn_blocking(move || tls::roots(ca_file.as_deref())).await;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use gatepost::hal::SystemClock;
 use gatepost::sandbox::{Duplicates, Options, RefusedBy, Rights, SecondConnection, SubscribeRefusal, Switches};
-use gatepost::uplink::probe::{self, Duplicate, Early, Findings, Idle, Pushed, Refusal, Second, Suback, Window};
+use gatepost::uplink::probe::{
+    self, Duplicate, Early, Echoes, Findings, Idle, Pushed, Refusal, Second, Suback, Window, WrongPassword,
+};
 
 use crate::HOUSE;
 use crate::house::House;
@@ -34,6 +36,10 @@ fn plain() -> Switches {
     Switches::default()
 }
 
+const fn refused(refusal: Refusal) -> Option<WrongPassword> {
+    Some(WrongPassword::Refused(refusal))
+}
+
 /// The other position of every switch.
 fn turned() -> Switches {
     Switches {
@@ -58,8 +64,10 @@ async fn every_switch_is_found_out_in_both_positions() {
     assert_eq!((one.foreign, other.foreign), (Some(Suback::Code80), Some(Suback::Closed)));
     assert_eq!(one.second, Some(Second::KicksTheFirst));
     assert_eq!(other.second, Some(Second::Refused(Refusal::Code(4))));
-    assert_eq!((one.wrong.flatten(), other.wrong.flatten()), (Some(Refusal::Code(5)), Some(Refusal::Code(4))));
-    let (Some(Some((fast, _))), Some(Some((late, _)))) = (one.echo, other.echo) else { panic!("echoes come") };
+    assert_eq!((one.wrong, other.wrong), (refused(Refusal::Code(5)), refused(Refusal::Code(4))));
+    let (Some(Echoes::Came(fast, _)), Some(Echoes::Came(late, _))) = (one.echo, other.echo) else {
+        panic!("echoes come")
+    };
     assert!(fast > Duration::ZERO && late >= SECOND / 5, "{fast:?} {late:?}");
     assert_eq!((one.remarks.len(), other.remarks.len()), (0, 0));
 }
@@ -69,10 +77,14 @@ async fn silence_and_missing_echoes_are_found_out() {
     let closing = Switches { no_echo: true, refusal: RefusedBy::Close, ..plain() };
     let silent = Switches { refusal: RefusedBy::Silence, subscribe_refusal: SubscribeRefusal::Silence, ..plain() };
     let (closing, silent) = tokio::join!(found(closing, None), found(silent, None));
-    assert_eq!((closing.echo, closing.duplicate, closing.window), (Some(None), None, None), "nothing is made up");
-    assert_eq!(closing.wrong, Some(Some(Refusal::Closed)));
+    assert_eq!(
+        (closing.echo, closing.duplicate, closing.window),
+        (Some(Echoes::None), None, None),
+        "nothing is made up"
+    );
+    assert_eq!(closing.wrong, refused(Refusal::Closed));
     assert!(closing.suggestions()[0].starts_with("confirm = \"received\""));
-    assert_eq!((silent.foreign, silent.wrong), (Some(Suback::Silence), Some(Some(Refusal::Silence))));
+    assert_eq!((silent.foreign, silent.wrong), (Some(Suback::Silence), refused(Refusal::Silence)));
 }
 
 #[tokio::test]

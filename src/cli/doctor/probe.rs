@@ -11,6 +11,7 @@ use gatepost::uplink::probe::{self, Findings};
 /// Options of the probe.
 #[derive(clap::Args)]
 #[group(id = "probing")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Args {
     /// Find out on your own account what nobody knows of the service; needs --channel and a stopped daemon
     #[arg(long, requires = "channel", conflicts_with_all = ["publish", "take_over"])]

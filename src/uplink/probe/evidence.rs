@@ -2,7 +2,7 @@
 
 use crate::time::{Mono, Utc};
 
-use super::findings::{Idle, Pushed, Second, Suback};
+use super::findings::{Idle, Pushed, Second, Suback, WrongPassword};
 
 /// How a login was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +47,7 @@ pub(super) struct Evidence {
     pub(super) again: Option<Pushed>,
     pub(super) foreign: Option<Suback>,
     pub(super) second: Option<Second>,
-    /// How the wrong password was refused; `None` inside: it was not.
-    pub(super) wrong: Option<Option<Refusal>>,
+    pub(super) wrong: Option<WrongPassword>,
     pub(super) idle_since: Option<Mono>,
     pub(super) idle: Option<Idle>,
 }

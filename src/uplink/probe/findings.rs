@@ -67,6 +67,24 @@ pub enum Second {
     BothLive,
 }
 
+/// Whether echoes came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Echoes {
+    /// None.
+    None,
+    /// They did, the fastest and the slowest after these times.
+    Came(Duration, Duration),
+}
+
+/// What a login with a wrong password met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WrongPassword {
+    /// It was let in.
+    LetIn,
+    /// It was refused.
+    Refused(Refusal),
+}
+
 /// What became of a session with nothing but pings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idle {
@@ -83,8 +101,8 @@ pub struct Findings {
     pub failed: Option<String>,
     /// The answer to the channel's own subscription.
     pub feed: Option<Suback>,
-    /// How long echoes took, the fastest and the slowest; `Some(None)` where none came.
-    pub echo: Option<Option<(Duration, Duration)>>,
+    /// Whether echoes come, and how late.
+    pub echo: Option<Echoes>,
     /// A time twice.
     pub duplicate: Option<Duplicate>,
     /// An update too early.
@@ -97,8 +115,8 @@ pub struct Findings {
     pub foreign: Option<Suback>,
     /// Two connections.
     pub second: Option<Second>,
-    /// A wrong password; `Some(None)` where it was let in.
-    pub wrong: Option<Option<Refusal>>,
+    /// A wrong password.
+    pub wrong: Option<WrongPassword>,
     /// Pings alone.
     pub idle: Option<Idle>,
     /// What was in the way of answers, in words.
@@ -111,7 +129,10 @@ impl Findings {
     pub(super) fn of(evidence: &Evidence, settings: &Settings) -> Self {
         let echoes = || evidence.sent.iter().filter_map(|sent| Some(sent.echo?.0.since(sent.at)));
         let is_stored = |sent: &Sent| sent.echo.is_some();
-        let echo = (!evidence.sent.is_empty()).then(|| Some((echoes().min()?, echoes().max()?)));
+        let echo = (!evidence.sent.is_empty()).then(|| match (echoes().min(), echoes().max()) {
+            (Some(fast), Some(slow)) => Echoes::Came(fast, slow),
+            _ => Echoes::None,
+        });
         let mut remarks = Vec::new();
         if evidence.others {
             remarks
@@ -149,8 +170,8 @@ impl Findings {
                 "echo of an update",
                 match self.echo {
                     None => open(),
-                    Some(None) => "none came".to_owned(),
-                    Some(Some((fast, slow))) => format!("came after {} to {}", seconds(fast), seconds(slow)),
+                    Some(Echoes::None) => "none came".to_owned(),
+                    Some(Echoes::Came(fast, slow)) => format!("came after {} to {}", seconds(fast), seconds(slow)),
                 },
             ),
             (
@@ -204,8 +225,8 @@ impl Findings {
                 "login with a wrong password",
                 match &self.wrong {
                     None => open(),
-                    Some(None) => "is let in".to_owned(),
-                    Some(Some(refusal)) => refused(refusal),
+                    Some(WrongPassword::LetIn) => "is let in".to_owned(),
+                    Some(WrongPassword::Refused(refusal)) => refused(refusal),
                 },
             ),
         ];
@@ -225,14 +246,14 @@ impl Findings {
     pub fn suggestions(&self) -> Vec<String> {
         let mut suggestions = Vec::new();
         match (self.feed, self.echo) {
-            (_, Some(Some(_))) => suggestions.push(
+            (_, Some(Echoes::Came(..))) => suggestions.push(
                 "confirm = \"stored\"    # in [channel.…]: echoes come, so an entry can wait for its own".to_owned(),
             ),
             (Some(Suback::Code80 | Suback::Silence | Suback::Closed), _) => suggestions.push(
                 "confirm = \"received\"  # in [channel.…]: the device may not subscribe; allow it on the web page for more"
                     .to_owned(),
             ),
-            (_, Some(None)) => suggestions
+            (_, Some(Echoes::None)) => suggestions
                 .push("confirm = \"received\"  # in [channel.…]: no echo comes that an entry could wait for".to_owned()),
             _ => {}
         }

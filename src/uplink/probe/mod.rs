@@ -21,77 +21,25 @@
 
 mod evidence;
 mod findings;
+mod publishing;
+mod settings;
 mod shell;
 
-use std::time::Duration;
-
-use crate::entry::ChannelId;
 use crate::thingspeak::feed::FeedMessage;
 use crate::thingspeak::topic::Topic;
-use crate::time::{Mono, Now, Utc};
-use crate::uplink::login::encode;
+use crate::time::{Mono, Now};
 
-use evidence::{Evidence, Sent};
+use evidence::Evidence;
 
 pub use evidence::Refusal;
-pub use findings::{Duplicate, Early, Findings, Idle, Pushed, Second, Suback, Window};
+pub use findings::{Duplicate, Early, Echoes, Findings, Idle, Pushed, Second, Suback, Window, WrongPassword};
+pub use settings::Settings;
 pub use shell::run;
 
 /// How often the question of the window is asked where the line is too slow for an answer.
 const ROUNDS: usize = 3;
 /// What our updates say.
 const STATUS: &str = "gatepost probe ";
-
-/// What the probe goes by.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The channel that is written to.
-    pub channel: ChannelId,
-    /// A channel that the device has no right on.
-    pub foreign: ChannelId,
-    /// The license's interval.
-    pub interval: Duration,
-    /// How long an answer of the broker may take.
-    pub answer_within: Duration,
-    /// How long an echo may take.
-    pub echo_within: Duration,
-    /// For how long nothing but pings is sent; not at all without.
-    pub idle: Option<Duration>,
-    /// How often, then.
-    pub ping_every: Duration,
-}
-
-impl Settings {
-    /// For the service itself.
-    pub fn new(channel: ChannelId, interval: Duration, idle: bool) -> Self {
-        // The first channels there ever were; nobody but their owner has a right on them.
-        let foreign = if channel == ChannelId(1) { ChannelId(2) } else { ChannelId(1) };
-        Self {
-            channel,
-            foreign,
-            interval,
-            answer_within: Duration::from_secs(10),
-            echo_within: Duration::from_secs(20),
-            idle: idle.then_some(Duration::from_secs(65 * 60)),
-            ping_every: Duration::from_secs(30),
-        }
-    }
-
-    /// From the license's interval, with what a line adds to it.
-    fn pace(&self) -> Duration {
-        self.interval + self.interval / 10
-    }
-
-    /// Updates that are sent, at least and at most.
-    pub const fn updates(&self) -> (usize, usize) {
-        (6, 4 + 3 * ROUNDS)
-    }
-
-    /// How long it takes where everything answers.
-    pub fn lasts(&self) -> Duration {
-        self.pace() * 6 + self.answer_within * 3 + self.idle.unwrap_or_default()
-    }
-}
 
 /// What happened.
 #[derive(Debug)]
@@ -204,11 +152,11 @@ impl Probe {
             Stage::Begin => self.connect(Stage::First, "logs in and subscribes to the channel"),
             Stage::First => self.first(now, event),
             Stage::Pause | Stage::Published => self.publishing(now, event),
-            Stage::Again => self.again(now, event),
-            Stage::Foreign => self.foreign(now, event),
+            Stage::Again => self.again(now, &event),
+            Stage::Foreign => self.foreign(now, &event),
             Stage::Second => self.second(now, event),
             Stage::Wrong => self.wrong(event),
-            Stage::Idle => self.idle(now, event),
+            Stage::Idle => self.idle(now, &event),
             Stage::Done => Vec::new(),
         }
     }
@@ -249,107 +197,10 @@ impl Probe {
             (self.stage, self.deadline) = (Stage::Pause, Some(now.mono + self.settings.pace()));
             return vec![Action::Say("waits until the channel takes an update for sure, then sends updates")];
         }
-        self.to_foreign(now)
+        self.ask_for_foreign(now)
     }
 
-    fn publishing(&mut self, now: Now, event: Event) -> Vec<Action> {
-        match (self.stage, event) {
-            (_, Event::Lost) => {
-                self.evidence.interrupted = true;
-                self.connect(Stage::Again, "lost the connection and connects again")
-            }
-            (Stage::Pause, Event::Tick) => self.publish(now),
-            (Stage::Published, Event::Pong) => {
-                let sent = self.evidence.sent.last_mut().expect("something was published");
-                sent.read.get_or_insert(now.mono);
-                self.after_read(now)
-            }
-            (Stage::Published, Event::Tick) => self.after_silence(now),
-            _ => Vec::new(),
-        }
-    }
-
-    fn publish(&mut self, now: Now) -> Vec<Action> {
-        let sent = &self.evidence.sent;
-        let number = sent.len() + 1;
-        let first = sent.iter().find(|sent| sent.echo.is_some());
-        let second = Utc::from_seconds(now.utc.seconds());
-        let is_copy = first.is_some() && !sent.iter().any(|sent| sent.is_copy);
-        let created_at = match first {
-            Some(first) if is_copy => first.created_at,
-            // Two updates in one second would be a question of their own.
-            _ => sent.iter().map(|sent| sent.created_at + Duration::from_secs(1)).max().unwrap_or(second).max(second),
-        };
-        self.evidence.sent.push(Sent { at: now.mono, created_at, is_copy, read: None, echo: None });
-        (self.stage, self.deadline) = (Stage::Published, Some(now.mono + self.settings.echo_within));
-        let payload = encode(self.settings.channel, created_at, &format!("{STATUS}{number}"));
-        vec![Action::Publish(Topic::Publish(self.settings.channel), payload), Action::Ping]
-    }
-
-    /// The broker has read the last update: the next one has its time, unless an echo is waited for.
-    fn after_read(&mut self, now: Now) -> Vec<Action> {
-        let Settings { interval, .. } = self.settings;
-        let sent = &self.evidence.sent;
-        let read = |sent: &Sent| sent.read.unwrap_or(sent.at);
-        let (count, last) = (sent.len(), sent.last().map_or(now.mono, read));
-        let Some(base) = self.evidence.base() else {
-            // The first one's echo is waited for; the copy behind it, only for as long as the interval lasts.
-            if sent.last().is_some_and(|sent| sent.is_copy) {
-                return self.pause_until(last + self.settings.pace());
-            }
-            return self.after_echo(now);
-        };
-        match count - base {
-            1 => self.pause_until(last + interval / 2),
-            2 => self.pause_until(read(&sent[base]) + self.settings.pace()),
-            3 => self.pause_until(last + self.settings.pace()),
-            _ => self.after_echo(now),
-        }
-    }
-
-    fn pause_until(&mut self, at: Mono) -> Vec<Action> {
-        (self.stage, self.deadline) = (Stage::Pause, Some(at));
-        Vec::new()
-    }
-
-    /// The last update has its echo where that decides: it was the first one, or the last of a round.
-    fn after_echo(&mut self, now: Now) -> Vec<Action> {
-        let waits_for_echo = self.stage == Stage::Published
-            && self.evidence.sent.last().is_some_and(|sent| sent.echo.is_some() && sent.read.is_some());
-        if !waits_for_echo {
-            return Vec::new();
-        }
-        match self.evidence.base() {
-            None => self.pause_until(now.mono + self.settings.pace()),
-            Some(base) if self.evidence.sent.len() - base == 4 => self.after_round(now),
-            Some(_) => Vec::new(),
-        }
-    }
-
-    /// An echo that was waited for has not come in time, or the ping's answer has not.
-    fn after_silence(&mut self, now: Now) -> Vec<Action> {
-        match self.evidence.base() {
-            // Others may have been in the way; once more, then it is taken for an answer.
-            None if self.evidence.sent.last().is_some_and(|sent| sent.is_copy) => self.after_read(now),
-            None if self.evidence.sent.len() == 1 => self.pause_until(now.mono + self.settings.pace()),
-            None => self.connect(Stage::Again, "saw no echo; connects again and subscribes"),
-            Some(base) if self.evidence.sent.len() - base == 4 => self.after_round(now),
-            Some(_) => self.after_read(now),
-        }
-    }
-
-    fn after_round(&mut self, now: Now) -> Vec<Action> {
-        let findings = self.findings();
-        let undecided = findings.window.is_none() && findings.early != Some(Early::Stored);
-        if undecided && self.evidence.rounds + 1 < ROUNDS && !self.evidence.others {
-            // The last update of this round is the first of the next.
-            self.evidence.rounds += 1;
-            return self.after_read(now);
-        }
-        self.connect(Stage::Again, "connects again and subscribes, now that the last entry is known")
-    }
-
-    fn again(&mut self, now: Now, event: Event) -> Vec<Action> {
+    fn again(&mut self, now: Now, event: &Event) -> Vec<Action> {
         match event {
             Event::Connected => {
                 self.answer_by(now);
@@ -365,22 +216,22 @@ impl Probe {
                 self.deadline = Some(now.mono + self.settings.answer_within / 5);
                 Vec::new()
             }
-            Event::Tick | Event::Lost | Event::SubAck(false) | Event::Failed(_) => self.to_foreign(now),
+            Event::Tick | Event::Lost | Event::SubAck(false) | Event::Failed(_) => self.ask_for_foreign(now),
             _ => Vec::new(),
         }
     }
 
-    fn to_foreign(&mut self, now: Now) -> Vec<Action> {
+    fn ask_for_foreign(&mut self, now: Now) -> Vec<Action> {
         if !self.connected {
             return self.connect(Stage::Foreign, "asks for a channel that it has no right on");
         }
         self.stage = Stage::Foreign;
         let mut actions = vec![Action::Say("asks for a channel that it has no right on")];
-        actions.extend(self.foreign(now, Event::Connected));
+        actions.extend(self.foreign(now, &Event::Connected));
         actions
     }
 
-    fn foreign(&mut self, now: Now, event: Event) -> Vec<Action> {
+    fn foreign(&mut self, now: Now, event: &Event) -> Vec<Action> {
         self.evidence.foreign = match event {
             Event::Connected => {
                 self.answer_by(now);
@@ -415,7 +266,7 @@ impl Probe {
 
     fn wrong(&mut self, event: Event) -> Vec<Action> {
         if let Event::Tried(outcome) = event {
-            self.evidence.wrong = Some(outcome.err());
+            self.evidence.wrong = Some(outcome.map_or_else(WrongPassword::Refused, |()| WrongPassword::LetIn));
             if self.settings.idle.is_some() {
                 return self.connect(Stage::Idle, "sends nothing but pings from now on");
             }
@@ -424,7 +275,7 @@ impl Probe {
         Vec::new()
     }
 
-    fn idle(&mut self, now: Now, event: Event) -> Vec<Action> {
+    fn idle(&mut self, now: Now, event: &Event) -> Vec<Action> {
         let since = *self.evidence.idle_since.get_or_insert(now.mono);
         let lasted = now.mono.since(since);
         match event {
