@@ -36,10 +36,6 @@ fn plain() -> Switches {
     Switches::default()
 }
 
-const fn refused(refusal: Refusal) -> Option<WrongPassword> {
-    Some(WrongPassword::Refused(refusal))
-}
-
 /// The other position of every switch.
 fn turned() -> Switches {
     Switches {
@@ -64,7 +60,10 @@ async fn every_switch_is_found_out_in_both_positions() {
     assert_eq!((one.foreign, other.foreign), (Some(Suback::Code80), Some(Suback::Closed)));
     assert_eq!(one.second, Some(Second::KicksTheFirst));
     assert_eq!(other.second, Some(Second::Refused(Refusal::Code(4))));
-    assert_eq!((one.wrong, other.wrong), (refused(Refusal::Code(5)), refused(Refusal::Code(4))));
+    assert_eq!(
+        (one.wrong, other.wrong),
+        (Some(WrongPassword::Refused(Refusal::Code(5))), Some(WrongPassword::Refused(Refusal::Code(4))))
+    );
     let (Some(Echoes::Came(fast, _)), Some(Echoes::Came(late, _))) = (one.echo, other.echo) else {
         panic!("echoes come")
     };
@@ -82,9 +81,9 @@ async fn silence_and_missing_echoes_are_found_out() {
         (Some(Echoes::None), None, None),
         "nothing is made up"
     );
-    assert_eq!(closing.wrong, refused(Refusal::Closed));
+    assert_eq!(closing.wrong, Some(WrongPassword::Refused(Refusal::Closed)));
     assert!(closing.suggestions()[0].starts_with("confirm = \"received\""));
-    assert_eq!((silent.foreign, silent.wrong), (Some(Suback::Silence), refused(Refusal::Silence)));
+    assert_eq!((silent.foreign, silent.wrong), (Some(Suback::Silence), Some(WrongPassword::Refused(Refusal::Silence))));
 }
 
 #[tokio::test]
