@@ -77,7 +77,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         0 => Line::ok("map", format!("{} is good", args.map.display())),
         count => {
             eprintln!("{}", checked.render_warnings());
-            let found = format!("{} is good, with {count} warnings (above)", args.map.display());
+            let warnings = if count == 1 { "a warning".to_owned() } else { format!("{count} warnings") };
+            let found = format!("{} is good, with {warnings} (above)", args.map.display());
             Line::warning("map", found, "`gatepost check` shows them too")
         }
     });
@@ -118,7 +119,7 @@ fn local(
     }
     report.tell_all(machine.examine(&Needs::of(settings), user));
     match Hal::real(settings.gpio) {
-        Ok(hal) => report.tell_all(sensors::examine(settings, &hal, running.is_some())),
+        Ok(hal) => report.tell_all(sensors::examine(settings, &hal, running.is_some(), |part| machine.lacks(part))),
         Err(error) => report.tell(Line::wrong("sensors", error.to_string(), "write `gpio = \"auto\"` in the map")),
     }
     report.tell(places::clock(settings.clock));

@@ -90,6 +90,18 @@ impl Machine {
         model.starts_with("Raspberry Pi").then(|| model.to_owned())
     }
 
+    /// Whether this is no Pi and has not got it: a map may be looked at on a laptop.
+    pub fn lacks(&self, resource: &Resource) -> bool {
+        let is_there = |path: &str| Rights::of(&self.path(path)).is_some();
+        self.pi().is_none()
+            && !match resource {
+                Resource::Pin(_) => !self.chips().is_empty(),
+                Resource::I2c { bus, .. } => is_there(&format!("/dev/{bus}")),
+                Resource::SerialPort(path) => is_there(path),
+                Resource::OneWire(id) => is_there(&format!("/sys/bus/w1/devices/{id}")),
+            }
+    }
+
     /// The lines for what the map needs, for the user that the daemon runs as.
     pub fn examine(&self, needs: &Needs, user: &User) -> Vec<Line> {
         let mut lines = vec![self.groups(user)];

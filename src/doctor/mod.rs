@@ -6,6 +6,7 @@
 //!
 //! Nothing is changed on the machine, and nothing is published but what was asked for.
 
+mod account;
 pub mod daemon;
 pub mod machine;
 pub mod network;

@@ -12,14 +12,20 @@ use crate::sensor::{Measured, Outlet, Resource, Source};
 
 const STEP: &str = "sensors";
 
-/// A line for each sensor. What a running daemon holds is left alone.
-pub fn examine(settings: &Settings, hal: &Hal, daemon_runs: bool) -> Vec<Line> {
-    settings.sensors.iter().map(|sensor| line(sensor, hal, daemon_runs)).collect()
+/// A line for each sensor. What a running daemon holds is left alone, and what a laptop `lacks` is not looked for.
+pub fn examine(settings: &Settings, hal: &Hal, daemon_runs: bool, lacks: impl Fn(&Resource) -> bool) -> Vec<Line> {
+    settings.sensors.iter().map(|sensor| line(sensor, hal, daemon_runs, &lacks)).collect()
 }
 
-fn line(sensor: &Sensor, hal: &Hal, daemon_runs: bool) -> Line {
+fn line(sensor: &Sensor, hal: &Hal, daemon_runs: bool, lacks: impl Fn(&Resource) -> bool) -> Line {
     let name = &sensor.name;
     let resources = sensor.kind.device().resources();
+    if resources.iter().any(lacks) {
+        return Line::skipped(
+            STEP,
+            format!("{name}: this machine is no Raspberry Pi, and has not got what it hangs on"),
+        );
+    }
     let is_held = |resource: &Resource| !matches!(resource, Resource::OneWire(_));
     if daemon_runs && resources.iter().any(is_held) {
         return Line::skipped(
@@ -134,13 +140,13 @@ mod tests {
     fn each_polled_sensor_is_read_once_and_tells_its_values_or_its_fault() {
         let (settings, sim) = (settings(), Sim::default());
         settings.sensors.iter().for_each(|sensor| sensor.kind.device().simulate(&sim));
-        let lines = examine(&settings, &sim.hal(), false);
+        let lines = examine(&settings, &sim.hal(), false, |_| false);
         assert_eq!(lines[0].verdict, Verdict::Ok);
         assert!(lines[0].found.starts_with("air: temperature ") && lines[0].found.contains("hPa"), "{}", lines[0]);
         assert_eq!(lines[2].verdict, Verdict::Skipped, "a stream is not asked");
         sim.unplug_i2c("i2c-1", 0x76);
         sim.break_file(Path::new("/run/rain/level"), std::io::ErrorKind::NotFound);
-        let lines = examine(&settings, &sim.hal(), false);
+        let lines = examine(&settings, &sim.hal(), false, |_| false);
         assert_eq!((lines[0].verdict, lines[1].verdict), (Verdict::Wrong, Verdict::Wrong));
         assert!(
             lines[0].to_string().contains("no answer") && lines[0].advice.contains("i2cdetect -y 1"),
@@ -153,8 +159,16 @@ mod tests {
     #[test]
     fn what_a_running_daemon_holds_is_left_alone() {
         let (settings, sim) = (settings(), Sim::default());
-        let lines = examine(&settings, &sim.hal(), true);
+        let lines = examine(&settings, &sim.hal(), true, |_| false);
         assert!(lines[0].found.contains("the daemon that runs has it"), "{}", lines[0]);
         assert_eq!(lines[1].verdict, Verdict::Wrong, "a file is everybody's, and not there");
+    }
+
+    #[test]
+    fn what_a_laptop_has_not_got_is_no_fault() {
+        let (settings, sim) = (settings(), Sim::default());
+        let lines = examine(&settings, &sim.hal(), false, |resource| matches!(resource, Resource::I2c { .. }));
+        assert!(lines[0].verdict == Verdict::Skipped && lines[0].found.contains("no Raspberry Pi"), "{}", lines[0]);
+        assert_eq!(lines[1].verdict, Verdict::Wrong, "a file that is missing is missing everywhere");
     }
 }

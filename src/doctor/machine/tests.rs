@@ -63,6 +63,13 @@ fn a_laptop_without_gpio_is_no_fault() {
 }
 
 #[test]
+fn a_laptop_lacks_what_a_pi_should_have() {
+    let bus = Resource::I2c { bus: "i2c-1".to_owned(), address: 0x76 };
+    assert!(Laid::out().machine().lacks(&bus) && !Laid::pi().machine().lacks(&bus));
+    assert!(!Laid::out().with("dev/i2c-1", "").machine().lacks(&bus), "a USB adapter on a laptop");
+}
+
+#[test]
 fn a_bus_that_is_switched_off_is_told_with_its_line_of_the_config() {
     let needs = Needs { i2c: ["i2c-1".to_owned()].into(), ..one_wire() };
     let lines = Laid::pi().lines(&needs);
