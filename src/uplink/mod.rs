@@ -18,6 +18,7 @@ pub mod session;
 pub mod steps;
 pub mod task;
 mod tls;
+mod x509;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -6,10 +6,9 @@ use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, crypto};
-use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
 
 use crate::time::Utc;
+use crate::uplink::x509;
 
 /// A server's certificate in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +26,7 @@ pub struct Peer {
 impl Peer {
     /// `None` for what is no certificate.
     fn read(der: &[u8]) -> Option<Self> {
-        let certificate = Certificate::from_der(der).ok()?.tbs_certificate;
-        let (subject, issuer) = (certificate.subject.to_string(), certificate.issuer.to_string());
-        let [from, until] = [certificate.validity.not_before, certificate.validity.not_after]
-            .map(|time| Utc::from_since_1970(time.to_unix_duration()));
-        Some(Self { subject, issuer, from, until })
+        x509::read(der)
     }
 }
 
