@@ -113,6 +113,14 @@ impl Batch {
         }
     }
 
+    /// The channels, each with its routes and their places.
+    pub fn ways(&self) -> impl Iterator<Item = (&Channel, impl Iterator<Item = (usize, &Route)>)> {
+        self.channels.iter().enumerate().map(|(place, slot)| {
+            let routes = self.routes.iter().map(|state| &state.route).enumerate();
+            (&slot.channel, routes.filter(move |(_, route)| route.channel == place))
+        })
+    }
+
     /// Takes a value of the route with this index, measured `at`. Returns whether the next close moved forward, so that
     /// whoever sleeps until [`Batch::next_close`] must look again.
     pub fn value(&mut self, now: Now, route: usize, at: Mono, value: f64) -> bool {
@@ -189,16 +197,26 @@ impl Batch {
         ready
     }
 
-    /// Closes every slot now, ended or not: for the daemon's stop. Remembers the drafts as [`Batch::close_due`] does.
+    /// Closes the slots of all channels, as [`Batch::close_now`] does.
     pub fn close_all(&mut self, now: Now) -> Vec<Draft> {
+        self.close_now(now, |_| true)
+    }
+
+    /// Closes the slots of these channels now, ended or not: for the daemon's stop, or a map that changes them. Remembers the
+    /// drafts as [`Batch::close_due`] does.
+    pub fn close_now(&mut self, now: Now, which: impl Fn(ChannelId) -> bool) -> Vec<Draft> {
         for channel in 0..self.channels.len() {
             let slot = &mut self.channels[channel];
-            slot.end = slot.end.map(|end| end.min(now.mono));
-            if slot.end.is_some() {
+            if which(slot.channel.id) && slot.end.is_some() {
+                slot.end = slot.end.map(|end| end.min(now.mono));
                 self.close(channel);
             }
         }
-        let drafts: Vec<Draft> = self.closed.drain(..).map(|(_, draft)| draft).collect();
+        let (mut drafts, mut others) = (Vec::new(), VecDeque::new());
+        for (due, draft) in self.closed.drain(..) {
+            if which(draft.channel) { drafts.push(draft) } else { others.push_back((due, draft)) }
+        }
+        self.closed = others;
         self.handed.extend_from_slice(&drafts);
         drafts
     }

@@ -147,6 +147,13 @@ impl Ledger {
         true
     }
 
+    /// Takes the names of a new map.
+    pub fn adopt(&mut self, names: &[Key]) {
+        for (key, line) in &mut self.lines {
+            line.known = names.contains(key);
+        }
+    }
+
     /// The lines of names that the map no longer has.
     pub fn strays(&self) -> impl Iterator<Item = &Key> {
         self.lines.iter().filter(|(_, line)| !line.known).map(|(key, _)| key)

@@ -17,6 +17,8 @@ pub mod time;
 pub mod hal;
 pub mod sensor;
 
+pub mod scan;
+
 pub mod reading;
 
 pub mod filter;
@@ -39,6 +41,8 @@ pub mod config;
 pub mod daemon;
 #[cfg(target_os = "linux")]
 pub mod doctor;
+
+pub mod first_map;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -39,9 +39,9 @@ impl Quantity {
     }
 }
 
-/// A sensor's place in the map, from 0.
+/// A sensor's number: at the start its place in the map, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SensorId(pub u16);
+pub struct SensorId(pub u32);
 
 /// One value of one quantity of one sensor.
 #[derive(Clone, Debug, PartialEq)]

@@ -46,6 +46,11 @@ fn maps(folder: &str) -> Vec<PathBuf> {
 
 /// Exit code, standard output and standard error of `gatepost check` on a copy of a map beside its credentials.
 fn check(map: &Path) -> (Option<i32>, String, String) {
+    check_with(&[], map)
+}
+
+/// The same, with options.
+fn check_with(options: &[&str], map: &Path) -> (Option<i32>, String, String) {
     let folder = folder();
     let name = map.file_name().expect("a file");
     let copy = folder.path().join(name);
@@ -53,6 +58,7 @@ fn check(map: &Path) -> (Option<i32>, String, String) {
     set_mode(&copy, 0o644);
     let output = Command::new(env!("CARGO_BIN_EXE_gatepost"))
         .arg("check")
+        .args(options)
         .arg(name)
         .current_dir(folder.path())
         .env_remove("CREDENTIALS_DIRECTORY")
@@ -83,6 +89,18 @@ fn maps_are_told_about_in_these_words() {
         }
     }
     assert!(differing.is_empty(), "{}", differing.join("\n\n"));
+}
+
+#[test]
+fn a_quiet_check_prints_warnings_and_faults_and_no_plan() {
+    let quietly = |map: &str| check_with(&["--quiet"], &root().join("tests/maps").join(map));
+    assert_eq!(quietly("good.toml"), (Some(0), String::new(), String::new()));
+    let (code, out, _) = quietly("warnings.toml");
+    let (_, whole, _) = check(&root().join("tests/maps/warnings.toml"));
+    assert_eq!(code, Some(0));
+    assert!(out.contains(": warning: ") && out.trim_end().ends_with("warnings"), "{out}");
+    assert!(whole.starts_with(out.trim_end()) && whole.len() > out.len(), "{out}");
+    assert_eq!(quietly("twelve-faults.toml"), check(&root().join("tests/maps/twelve-faults.toml")));
 }
 
 #[test]

@@ -13,6 +13,10 @@ pub(crate) struct Args {
     /// The sensor map
     #[arg(default_value = "/etc/gatepost/gatepost.toml")]
     file: PathBuf,
+
+    /// Print nothing for a good map but its warnings
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 /// Exit code 0 for a good map (warnings included), 78 for one with faults, 1 for one that cannot be read.
@@ -28,8 +32,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let warnings = checked.render_warnings();
-    let gap = if warnings.is_empty() { "" } else { "\n\n" };
-    let text = format!("{warnings}{gap}{}\nthe map is good\n", Plan::of(&checked.settings));
+    let text = match (args.quiet, warnings.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => format!("{warnings}\n"),
+        (false, is_clean) => {
+            let gap = if is_clean { "" } else { "\n\n" };
+            format!("{warnings}{gap}{}\nthe map is good\n", Plan::of(&checked.settings))
+        }
+    };
     // A pipe that closed early, as with `| head`, is no fault of the map.
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot print the plan"),

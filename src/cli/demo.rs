@@ -8,6 +8,7 @@ mod teller;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn demo(args: &Args, directory: &Path) -> anyhow::Result<()> {
-    let stop = super::stop_signal()?;
+    let stop = super::stop_signal(Arc::default())?;
     let folder = Folder::create(directory)?;
     let (sandbox, settings) = prepare(&folder).await?;
     let pins = folder.path().join("pins");
@@ -68,7 +69,8 @@ async fn demo(args: &Args, directory: &Path) -> anyhow::Result<()> {
     screen.say(&welcome(&settings, &sandbox, &folder, &pins));
 
     let teller = Teller::new(&settings, screen.clone(), args.entries);
-    let daemon = Daemon { settings, hal: sim.hal(), folders: None, observer: teller, tuning: Tuning::default() };
+    let daemon =
+        Daemon { settings, hal: sim.hal(), folders: None, observer: teller, tuning: Tuning::default(), reload: None };
     let ended = async {
         tokio::select! {
             () = stop => screen.say(""),

@@ -46,12 +46,12 @@ impl Directories {
 }
 
 #[cfg(target_os = "linux")]
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 #[cfg(not(target_os = "linux"))]
-const fn is_root() -> bool {
+pub(super) const fn is_root() -> bool {
     false
 }
 

@@ -4,16 +4,24 @@ mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod directories;
+#[cfg(feature = "docs")]
+mod docs;
 #[cfg(target_os = "linux")]
 mod doctor;
+mod init;
+mod outputs;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod scan;
 mod spool;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use tokio::sync::Notify;
 
 /// The exit code for a map with faults: sysexits' EX_CONFIG, which the unit knows not to restart on.
 const EXIT_CONFIG: u8 = 78;
@@ -41,6 +49,12 @@ enum Command {
     /// Find out what is wrong with the machine, the map or the way to the broker, and what to do
     #[cfg(target_os = "linux")]
     Doctor(Box<doctor::Args>),
+    /// Make a first sensor map from the downloaded credentials and a few answers
+    Init(init::Args),
+    /// Look what this machine has that a map could name: I2C and 1-Wire parts, serial ports, files
+    Scan(scan::Args),
+    /// Show the outputs' stop levels, or put them there after a crash
+    Outputs(outputs::Args),
     /// Look at the entries that wait, export them, or drop them
     Spool(spool::Args),
     /// Show the whole way on this machine: simulated hardware, a ThingSpeak look-alike, real entries
@@ -49,6 +63,10 @@ enum Command {
     /// Run the ThingSpeak look-alike by itself, or publish to a running one
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
+    /// Write the man pages, the completions, the page on the map and its schema
+    #[cfg(feature = "docs")]
+    #[command(hide = true)]
+    Docs(docs::Args),
 }
 
 /// Parses the command line, runs the subcommand, and says in one line what went wrong.
@@ -58,11 +76,16 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         #[cfg(target_os = "linux")]
         Command::Doctor(args) => doctor::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Scan(args) => scan::run(&args),
+        Command::Outputs(args) => outputs::run(&args),
         Command::Spool(args) => spool::run(&args),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(&args),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(args) => sandbox::run(&args),
+        #[cfg(feature = "docs")]
+        Command::Docs(args) => docs::run(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("gatepost: {error:#}");
@@ -79,29 +102,26 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     done
 }
 
-/// Ready when the process is asked to stop: SIGTERM, SIGINT, or the terminal that is closed. Under systemd a hang-up means
-/// something else.
+/// Ready when the process is asked to stop: SIGTERM, SIGINT, or the terminal that is closed. A service has no terminal: there a
+/// hang-up rings the bell, for the map to be read again.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
 #[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signal(reload: Arc<Notify>) -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     // systemd gives every service this variable.
-    let is_service = std::env::var_os("INVOCATION_ID").is_some();
+    let is_terminal = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
+    let is_service = std::env::var_os("INVOCATION_ID").is_some() || !is_terminal;
     Ok(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => return,
                 _ = interrupt.recv() => return,
-                _ = hang_up.recv() => if is_service {
-                    log::warn!("a changed map is taken at the next restart: reloading is not built yet");
-                } else {
-                    return;
-                },
+                _ = hang_up.recv() => if is_service { reload.notify_one() } else { return },
             }
         }
     })
@@ -109,7 +129,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 
 /// Ready at Ctrl-C.
 #[cfg(not(unix))]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signal(_: Arc<Notify>) -> std::io::Result<impl Future<Output = ()>> {
     Ok(async {
         // Without a handler there is nothing to wait for but the end of the process.
         if tokio::signal::ctrl_c().await.is_err() {

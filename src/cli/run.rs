@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use gatepost::config::{self, LoadError};
+use gatepost::config::{self, LoadError, Settings};
 use gatepost::daemon::event::{Event, Observer};
-use gatepost::daemon::{Daemon, Folders, journal, systemd};
+use gatepost::daemon::{Daemon, Folders, Prepare, Reload, journal, systemd};
 use gatepost::hal::Hal;
 use gatepost::hal::sim::Sim;
 use gatepost::spool::storage::Folder;
 use gatepost::uplink::session::Tuning;
+use tokio::sync::Notify;
 
 use super::directories::Directories;
 
@@ -46,6 +47,7 @@ pub(crate) struct Args {
 
 /// Exit code 0 after a stop, 78 for a map with faults, 1 for everything else.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    keep_to_itself();
     journal::start(if args.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info });
     let checked = match config::load(&args.config) {
         Ok(checked) => checked,
@@ -64,21 +66,36 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settings = checked.settings;
     super::block_on(async {
         // The signals are taken before the first output moves, so that none is missed.
-        let stop = super::stop_signal()?;
-        let hal = if args.simulate {
+        let bell = Arc::new(Notify::new());
+        let stop = super::stop_signal(Arc::clone(&bell))?;
+        let (hal, prepare): (Hal, Prepare) = if args.simulate {
             let sim = Sim::new(args.pins.clone()).context("the directory for the pins")?;
-            for sensor in &settings.sensors {
-                sensor.kind.device().simulate(&sim);
-            }
-            sim.hal()
+            let hal = sim.hal();
+            let prepare = move |settings: &Settings| {
+                for sensor in &settings.sensors {
+                    sensor.kind.device().simulate(&sim);
+                }
+            };
+            prepare(&settings);
+            (hal, Box::new(prepare))
         } else {
-            Hal::real(settings.gpio)?
+            (Hal::real(settings.gpio)?, Box::new(|_| ()))
         };
-        let observer = both(journal::observer(&settings), systemd::observer(&settings));
+        let reload = Some(Reload { map: args.config.clone(), bell, prepare });
+        let observer = both(journal::observer(), systemd::observer());
         let folders = folders(args)?;
-        Daemon { settings, hal, folders, observer, tuning: Tuning::default() }.run(stop).await?;
+        Daemon { settings, hal, folders, observer, tuning: Tuning::default(), reload }.run(stop).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// No core dump of this process is written, and no other process of its user looks into its memory: the password is there.
+fn keep_to_itself() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        // Only a kernel that does not know the call refuses it; the unit's limit holds there.
+        log::debug!(error:%; "core dumps cannot be switched off: {error}");
+    }
 }
 
 /// Where the daemon keeps its entries. Simulated ones are kept only where that is asked for: they must not end up among those

@@ -23,6 +23,8 @@ pub(super) struct Surroundings {
     pub(super) folder: PathBuf,
     /// Where systemd puts the credentials of the unit; a bare name is looked up there first.
     pub(super) credentials_directory: Option<PathBuf>,
+    /// A file of credentials that will be there, and good, when the map is used.
+    pub(super) promised: Option<PathBuf>,
 }
 
 /// A device as far as it could be read.
@@ -93,7 +95,11 @@ fn source(
         for span in others.into_iter().flatten() {
             findings.fault(&span, "`credentials` already says where to find this", "leave one of both out");
         }
-        return usable(Source::File(around.resolve(file.get_ref())), &file.span(), findings);
+        let path = around.resolve(file.get_ref());
+        if around.promised.as_ref() == Some(&path) {
+            return Some(Source::File(path));
+        }
+        return usable(Source::File(path), &file.span(), findings);
     }
     let Some(client_id) = keys.client_id else {
         if complete {

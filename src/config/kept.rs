@@ -9,7 +9,7 @@ impl Settings {
     /// The names under which something is kept. A total that goes nowhere is not: nobody would see it, and the card need not
     /// carry it.
     pub fn kept(&self) -> Vec<Key> {
-        let totals = self.sensors.iter().filter(|sensor| has_total(sensor));
+        let totals = self.sensors.iter().filter(|sensor| sensor.keeps_total());
         let totals = totals.map(|sensor| Key::Counter(sensor.name.clone()));
         totals.chain(self.outputs.iter().map(|output| Key::Output(output.name.clone()))).collect()
     }
@@ -23,8 +23,11 @@ impl Settings {
     }
 }
 
-fn has_total(sensor: &Sensor) -> bool {
-    matches!(sensor.kind, Kind::Counter(_)) && sensor.routes.iter().any(|route| route.quantity == counter::TOTAL)
+impl Sensor {
+    /// Whether its total outlives the daemon.
+    pub fn keeps_total(&self) -> bool {
+        matches!(self.kind, Kind::Counter(_)) && self.routes.iter().any(|route| route.quantity == counter::TOTAL)
+    }
 }
 
 #[cfg(test)]

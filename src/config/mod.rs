@@ -196,10 +196,23 @@ pub fn load(path: &Path) -> Result<Checked, LoadError> {
 /// # Errors
 /// Every fault at once.
 pub fn parse(text: &str, path: &Path) -> Result<Checked, LoadError> {
+    parse_with(text, path, None)
+}
+
+/// As [`parse`], before the file of credentials is where the map says: the one at `promised` is taken for good.
+///
+/// # Errors
+/// Every other fault at once.
+pub fn parse_promised(text: &str, path: &Path, promised: &Path) -> Result<Checked, LoadError> {
+    parse_with(text, path, Some(promised))
+}
+
+fn parse_with(text: &str, path: &Path, promised: Option<&Path>) -> Result<Checked, LoadError> {
     let around = devices::Surroundings {
         map: path.to_owned(),
         folder: path.parent().unwrap_or(Path::new("")).to_owned(),
         credentials_directory: credentials::directory(),
+        promised: promised.map(Path::to_owned),
     };
     let source = Source::new(&path.display().to_string(), text);
     let mut findings = Findings::default();

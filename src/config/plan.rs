@@ -119,12 +119,17 @@ fn outputs(settings: &Settings) -> String {
 const fn after_a_crash(gpio: GpioBackend) -> &'static str {
     match gpio {
         GpioBackend::Auto => {
-            "After a crash a pin stays as it was until the daemon is back. Where rppal does not know the board, the kernel may \
-             put it to its default instead (those of Raspberry Pi OS keep it)."
+            "After a crash the service puts every output at its stop level; without the service a pin stays as it was until the \
+             daemon is back. Where rppal does not know the board, the kernel may put it to its default instead (those of \
+             Raspberry Pi OS keep it)."
         }
-        GpioBackend::Rppal => "After a crash a pin stays as it was until the daemon is back.",
+        GpioBackend::Rppal => {
+            "After a crash the service puts every output at its stop level; without the service a pin stays as it was until the \
+             daemon is back."
+        }
         GpioBackend::Cdev => {
-            "After a crash the kernel may put a pin to its default until the daemon is back (those of Raspberry Pi OS keep it)."
+            "After a crash the service puts every output at its stop level; the kernel may put a pin to its default instead, until \
+             the daemon is back (those of Raspberry Pi OS keep it)."
         }
     }
 }
@@ -241,7 +246,7 @@ fn sessions(settings: &Settings) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
-    if settings.channels.iter().any(|channel| is_fed(channel, settings)) {
+    if settings.channels.iter().any(|channel| settings.feeds(channel)) {
         text.push_str(
             "stored: seen on the channel's own feed. received: the broker answered a ping behind it; what the\n",
         );
@@ -252,7 +257,7 @@ fn sessions(settings: &Settings) -> String {
 
 /// What a channel is for, the rights it needs on ThingSpeak, and what frees an entry.
 fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
-    let publishes = is_fed(channel, settings);
+    let publishes = settings.feeds(channel);
     let listens = settings.outputs.iter().any(|output| output.from.channel == channel.id);
     let (kept, rights) = match channel.confirm {
         Confirm::Auto => ("stored, or received without the right to subscribe", "publish, subscribe"),
@@ -267,9 +272,11 @@ fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
     }
 }
 
-/// Whether anything is published to a channel.
-fn is_fed(channel: &Channel, settings: &Settings) -> bool {
-    load_of(channel, settings).updates_a_slot > 0
+impl Settings {
+    /// Whether anything is published to a channel.
+    pub fn feeds(&self, channel: &Channel) -> bool {
+        load_of(channel, self).updates_a_slot > 0
+    }
 }
 
 pub(super) fn load_of(channel: &Channel, settings: &Settings) -> Load {

@@ -2,10 +2,10 @@
 //! the disk and the clock, so that none of them needs a timer.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use crate::config::Settings;
@@ -13,6 +13,7 @@ use crate::daemon::disk::{Disk, locked};
 use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::gate::Gate;
 use crate::daemon::lanes::Lanes;
+use crate::daemon::watchdog::Watchdog;
 use crate::entry::Draft;
 use crate::hal::{ClockState, ClockTrust, Hal};
 use crate::spool::Spool;
@@ -30,21 +31,22 @@ pub(super) struct Closer {
     pub(super) gate: Gate,
     pub(super) spool: Arc<Mutex<dyn Spool>>,
     pub(super) disk: Option<Disk>,
-    pub(super) bells: Vec<Arc<Notify>>,
+    /// Rung when entries wait for the uplinks.
+    pub(super) bell: watch::Sender<()>,
     pub(super) report: Arc<Notify>,
     pub(super) hal: Hal,
-    pub(super) trust: ClockTrust,
+    pub(super) trust: Mutex<ClockTrust>,
     pub(super) started: Mono,
     pub(super) observer: Observer,
 }
 
 impl Closer {
-    pub(super) async fn run(self: Arc<Self>, lanes: Arc<Lanes>) {
+    pub(super) async fn run(self: Arc<Self>, lanes: Arc<Lanes>, mut watchdog: Watchdog) {
         let mut told_of_clock = false;
         loop {
             let next = self.gate.intake().next_close();
             let is_right = locked(&self.spool).is_synchronised();
-            let at_most = if is_right { LOOK_AROUND } else { CLOCK_ASKED };
+            let at_most = watchdog.look_within(if is_right { LOOK_AROUND } else { CLOCK_ASKED });
             let wait = next.map_or(at_most, |next| next.since(self.hal.clock.now().mono).min(at_most));
             let due = sleep(wait);
             tokio::select! {
@@ -61,10 +63,16 @@ impl Closer {
                     if let Some(disk) = &self.disk {
                         disk.look(now.mono, &self.observer);
                     }
+                    watchdog.look(now.mono, &self.observer);
                 }
                 () = self.gate.sooner().notified() => {}
             }
         }
+    }
+
+    /// Takes what a new map says of the clock.
+    pub(super) fn trust(&self, trust: ClockTrust) {
+        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = trust;
     }
 
     /// Asks the clock for the first time.
@@ -87,7 +95,8 @@ impl Closer {
 
     /// Tells the spool that the wall clock is right, if it is.
     fn believe(&self, now: Now) -> bool {
-        let is_right = self.trust == ClockTrust::System || self.hal.clock.state() == ClockState::Synchronised;
+        let trust = *self.trust.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_right = trust == ClockTrust::System || self.hal.clock.state() == ClockState::Synchronised;
         let mut spool = locked(&self.spool);
         // An earlier run of this boot may have found it right: what it could not read has its times to come.
         if is_right || spool.is_synchronised() {
@@ -100,9 +109,7 @@ impl Closer {
         let now = self.hal.clock.now();
         let mut edges = Vec::new();
         let drafts = self.gate.close_due(now, &mut edges);
-        for edge in &edges {
-            (self.observer)(&Event::Sensor(edge));
-        }
+        self.gate.tell(&edges);
         if !drafts.is_empty() {
             self.report.notify_one();
         }
@@ -129,7 +136,8 @@ impl Closer {
         (self.observer)(&Event::Stopped { waiting, kept, counts });
     }
 
-    fn push(&self, drafts: Vec<Draft>) {
+    /// Puts drafts into the spool.
+    pub(super) fn push(&self, drafts: Vec<Draft>) {
         if drafts.is_empty() {
             return;
         }
@@ -154,8 +162,6 @@ impl Closer {
     }
 
     fn ring(&self) {
-        for bell in &self.bells {
-            bell.notify_one();
-        }
+        self.bell.send_replace(());
     }
 }

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::gate::Gate;
+use crate::daemon::liveness::{Liveness, Pulse};
 use crate::daemon::slots::Slots;
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
@@ -22,6 +23,8 @@ use crate::spool::storage::Storage;
 use crate::spool::{Backlog, DiskSpool, MemorySpool, Spool, Tell};
 use crate::time::Mono;
 
+/// How long a card may take for one piece of work: a bad one takes seconds, a dead one for ever.
+const WORK_WITHIN: Duration = Duration::from_secs(60);
 /// How often a thread that is to end is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -73,8 +76,7 @@ impl Store {
         keeper: Keeper,
         observer: &Observer,
     ) -> Self {
-        let backlogs: Vec<(ChannelId, Backlog)> =
-            settings.channels.iter().map(|channel| (channel.id, channel.backlog)).collect();
+        let backlogs = backlogs(settings);
         let Some(folders) = folders else {
             return Self { spool: Arc::new(Mutex::new(MemorySpool::new(backlogs))), keeper, on_disk: None };
         };
@@ -110,11 +112,17 @@ impl Store {
         gate.keep_in(slots);
     }
 
-    /// Starts the thread, where there is work for one. `fed` are rung when entries came from the card.
+    /// Starts the thread, where there is work for one. `fed` is rung when entries came from the card.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub(super) fn start(self, hal: &Hal, fed: &[Arc<Notify>], observer: &Observer) -> io::Result<Option<Disk>> {
+    pub(super) fn start(
+        self,
+        hal: &Hal,
+        fed: &watch::Sender<()>,
+        observer: &Observer,
+        liveness: &Liveness,
+    ) -> io::Result<Option<Disk>> {
         let Some(OnDisk { spool, folders, ring, heard }) = self.on_disk else { return Ok(None) };
         let keeper = self.keeper;
         let worker = Worker {
@@ -123,8 +131,9 @@ impl Store {
             card: folders.state,
             clock: Arc::clone(&hal.clock),
             heard,
-            fed: fed.to_vec(),
+            fed: fed.clone(),
             observer: Arc::clone(observer),
+            pulse: liveness.watch("the card"),
         };
         let thread = thread::Builder::new().name("disk".to_owned()).spawn(move || worker.run())?;
         Ok(Some(Disk { spool, keeper, bell: ring, thread }))
@@ -137,8 +146,9 @@ struct Worker {
     card: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     heard: Receiver<()>,
-    fed: Vec<Arc<Notify>>,
+    fed: watch::Sender<()>,
     observer: Observer,
+    pulse: Pulse,
 }
 
 impl Worker {
@@ -158,22 +168,24 @@ impl Worker {
                 }
                 return;
             };
+            self.pulse.due(self.clock.now().mono + WORK_WITHIN);
             let outcome = job.perform(&*self.card);
+            self.pulse.rest();
             let (has_fed, told) = {
                 let mut spool = locked(&self.spool);
                 (spool.done(self.clock.now(), outcome), spool.told())
             };
             tell(&told, &self.observer);
             if has_fed {
-                for bell in &self.fed {
-                    bell.notify_one();
-                }
+                self.fed.send_replace(());
             }
         }
     }
 
     fn write(&self, page: ledger::Job) {
+        self.pulse.due(self.clock.now().mono + WORK_WITHIN);
         let outcome = page.perform(&*self.card);
+        self.pulse.rest();
         self.keeper.done(self.clock.now().mono, outcome);
     }
 }
@@ -214,6 +226,11 @@ fn tell(told: &[Tell], observer: &Observer) {
     for told in told {
         observer(&Event::Spool(told));
     }
+}
+
+/// How much of an outage is kept, by channel.
+pub(super) fn backlogs(settings: &Settings) -> Vec<(ChannelId, Backlog)> {
+    settings.channels.iter().map(|channel| (channel.id, channel.backlog)).collect()
 }
 
 /// The spool. Its holders do not panic, and if one did, the half of what it did must not go on.

@@ -4,7 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use crate::batch::Restored;
+use crate::config::{LoadError, Settings};
 use crate::daemon::intake::Edge;
+use crate::daemon::liveness::Stuck;
+use crate::daemon::running::Changes;
 use crate::entry::{ChannelId, Draft};
 use crate::hal::HalError;
 use crate::output::Drive;
@@ -25,15 +28,22 @@ pub enum Waiting {
     Ends,
 }
 
-/// Something that happened. Sensors, devices and outputs are named by their place in the map.
+/// Something that happened. Sensors, devices and outputs are named as the map does.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// The map that holds from now on.
+    Map(&'a Settings),
     /// Outputs are at their start level and sensors are being read.
     Started,
     /// A reading was taken.
     Reading(&'a Reading),
     /// A sensor went silent, or came back.
-    Sensor(&'a Edge),
+    Sensor {
+        /// Its name.
+        name: &'a str,
+        /// Which of the two.
+        edge: &'a Edge,
+    },
     /// A slot was closed and its entry waits for the uplink, or at first for the clock.
     Closed(&'a Draft, Option<Utc>),
     /// What was found of the slots that the process before this one had open.
@@ -51,11 +61,11 @@ pub enum Event<'a> {
         count: usize,
     },
     /// The session of a device.
-    Uplink(usize, &'a Notice),
+    Uplink(&'a str, &'a Notice),
     /// An output was driven.
     Driven {
         /// Which.
-        output: usize,
+        output: &'a str,
         /// With what.
         drive: Drive,
         /// Why.
@@ -64,21 +74,21 @@ pub enum Event<'a> {
     /// A command was not obeyed.
     Refused {
         /// Which output.
-        output: usize,
+        output: &'a str,
         /// Why.
         refusal: &'a Refusal,
     },
     /// What came is no command.
     Rubbish {
         /// Which output.
-        output: usize,
+        output: &'a str,
         /// What came, and what would be accepted.
         words: String,
     },
     /// An output cannot be driven, or can again.
     Output {
         /// Which.
-        output: usize,
+        output: &'a str,
         /// Why not; `None` when it works again.
         error: Option<&'a HalError>,
     },
@@ -88,6 +98,16 @@ pub enum Event<'a> {
     Spool(&'a Tell),
     /// The wall clock, on which entries may have to wait.
     Clock(Waiting),
+    /// Somebody asked for the map to be read again.
+    Reloading,
+    /// It has faults or cannot be read: the map that was, holds on.
+    MapRefused(&'a LoadError),
+    /// It was taken; this is what changed.
+    Reloaded(&'a Changes),
+    /// Somebody does not come back: a bus that hangs, a task that waits for what never comes.
+    Stuck(&'a Stuck),
+    /// This one is back.
+    Unstuck(&'a str),
     /// The daemon stops.
     Stopping,
     /// It has stopped.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::intake::{Edge, Intake};
 use crate::daemon::slots::Slots;
@@ -16,7 +17,7 @@ use crate::hal::Hal;
 use crate::ledger::Keeper;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::sensor::Outlet;
-use crate::time::{Mono, Now};
+use crate::time::{BootId, Mono, Now};
 
 /// A shared [`Intake`]. Cheap to clone.
 #[derive(Clone)]
@@ -60,11 +61,18 @@ impl Gate {
         let reading = Reading { sensor, quantity, at, value };
         let put = self.intake().put(now, &reading);
         (self.observer)(&Event::Reading(&reading));
-        for edge in &put.edges {
-            (self.observer)(&Event::Sensor(edge));
-        }
+        self.tell(&put.edges);
         if put.wake {
             self.sooner.notify_one();
+        }
+    }
+
+    /// Tells of sensors that went silent or came back.
+    pub(super) fn tell(&self, edges: &[Edge]) {
+        for edge in edges {
+            let (Edge::Down(sensor, _) | Edge::Up(sensor)) = edge;
+            let Some(name) = self.intake().name(*sensor).map(str::to_owned) else { continue };
+            (self.observer)(&Event::Sensor { name: &name, edge });
         }
     }
 
@@ -85,8 +93,8 @@ impl Gate {
     pub(super) fn outlet(&self, sensor: SensorId, hal: &Hal) -> Outlet {
         let gate = self.clone();
         let clock = Arc::clone(&hal.clock);
-        let name = self.intake().name(sensor).to_owned();
-        let total = self.keeper.total(&name);
+        let name = self.intake().name(sensor).map(str::to_owned);
+        let total = name.and_then(|name| self.keeper.total(&name));
         Outlet::new(move |quantity, at, value| {
             gate.put(clock.now(), sensor, quantity, at, value);
             gate.keep();
@@ -114,6 +122,14 @@ impl Gate {
     pub(super) fn close_all(&self, now: Now) -> Vec<Draft> {
         let drafts = self.intake().close_all(now);
         self.keep();
+        drafts
+    }
+
+    /// Takes a new map, whose sensors have these numbers; see [`Intake::reload`].
+    pub(super) fn reload(&self, now: Now, boot: BootId, settings: &Settings, ids: &[SensorId]) -> Vec<Draft> {
+        let drafts = self.intake().reload(now, boot, settings, ids);
+        self.keep();
+        self.sooner.notify_one();
         drafts
     }
 

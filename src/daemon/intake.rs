@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::batch::{self, Batch, Restored};
 use crate::config::Settings;
-use crate::entry::{ChannelId, Draft, Reduce};
-use crate::filter::Chain;
+use crate::entry::{ChannelId, Column, Draft, Reduce};
+use crate::filter::{Chain, Step};
 use crate::reading::{Fault, Reading, SensorId};
 use crate::time::{BootId, Mono, Now};
 
@@ -18,19 +18,23 @@ use crate::time::{BootId, Mono, Now};
 pub struct Intake {
     batch: Batch,
     routes: Vec<Route>,
-    sensors: Vec<SensorState>,
-    /// The routes of outputs that report their level, by output.
-    reports: Vec<(usize, usize)>,
+    sensors: BTreeMap<SensorId, SensorState>,
+    /// The routes of outputs that report their level, by where it goes.
+    reports: Vec<((ChannelId, Column), usize)>,
 }
 
 #[derive(Debug)]
 struct Route {
     sensor: SensorId,
     quantity: usize,
+    filter: Vec<Step>,
     chain: Chain,
     /// What the route's own filter refuses.
     refused: bool,
 }
+
+/// A channel, and for each of its routes where the values come from and how they are treated; none for an output's level.
+type Ways = (batch::Channel, Vec<(Option<(SensorId, usize, Vec<Step>)>, batch::Route)>);
 
 #[derive(Debug)]
 struct SensorState {
@@ -64,16 +68,12 @@ pub struct Put {
 }
 
 impl Intake {
-    /// The intake of a map, from `start` on.
-    ///
-    /// # Panics
-    /// For a map with 65,536 sensors.
-    pub fn new(settings: &Settings, start: Mono) -> Self {
+    /// The intake of a map, whose sensors have these numbers, from `start` on.
+    pub fn new(settings: &Settings, ids: &[SensorId], start: Mono) -> Self {
         let channels: Vec<batch::Channel> = settings.channels.iter().map(batch_channel).collect();
         let mut plan = Vec::new();
         let mut routes = Vec::new();
-        for (index, sensor) in settings.sensors.iter().enumerate() {
-            let id = SensorId(u16::try_from(index).expect("a map has fewer than 65,536 sensors"));
+        for (&id, sensor) in ids.iter().zip(&settings.sensors) {
             for route in &sensor.routes {
                 let chain = Chain::new(&route.filter);
                 plan.push(batch::Route {
@@ -83,14 +83,14 @@ impl Intake {
                     publish: route.publish,
                     decimals: chain.decimals(),
                 });
-                routes.push(Route { sensor: id, quantity: route.quantity, chain, refused: false });
+                let filter = route.filter.clone();
+                routes.push(Route { sensor: id, quantity: route.quantity, filter, chain, refused: false });
             }
         }
         let mut reports = Vec::new();
-        for (index, output) in settings.outputs.iter().enumerate() {
-            let Some((channel, column)) = output.report else { continue };
+        for (channel, column) in settings.outputs.iter().filter_map(|output| output.report) {
             let Some(place) = settings.channels.iter().position(|known| known.id == channel) else { continue };
-            reports.push((index, plan.len()));
+            reports.push(((channel, column), plan.len()));
             plan.push(batch::Route {
                 channel: place,
                 column,
@@ -107,20 +107,73 @@ impl Intake {
             // Behind the others of its lane a read may come late without being stuck.
             silence: sensor.every.saturating_mul(3).saturating_add(sensor.timeout),
         };
-        let sensors = settings.sensors.iter().map(state).collect();
+        let sensors = ids.iter().copied().zip(settings.sensors.iter().map(state)).collect();
         Self { batch: Batch::new(&channels, &plan), routes, sensors, reports }
     }
 
-    /// The map's name for a sensor.
-    pub fn name(&self, sensor: SensorId) -> &str {
-        &self.sensors[usize::from(sensor.0)].name
+    /// Takes a new map, whose sensors have these numbers. What it leaves as it is goes on: open slots, filters, faults that
+    /// are known. The slots of channels that it changes in any way are closed at once, as they are, so that nothing that was
+    /// measured is lost or ends in another column. Returns the drafts, which are remembered as those of [`Intake::close_due`]
+    /// are; but for those of channels that are gone, which a kill before they are in the spool would lose.
+    pub fn reload(&mut self, now: Now, boot: BootId, settings: &Settings, ids: &[SensorId]) -> Vec<Draft> {
+        let mut new = Self::new(settings, ids, now.mono);
+        let (before, after) = (self.ways(), new.ways());
+        let mut drafts = self.batch.close_now(now, |id| before.get(&id) != after.get(&id));
+        drafts.retain(|draft| !after.contains_key(&draft.channel));
+        new.batch.restore(now, boot, &self.batch.save(boot), |_| None);
+        drafts.extend(new.batch.close_due(now));
+        for route in &mut new.routes {
+            let is_same =
+                |old: &Route| (old.sensor, old.quantity, &old.filter) == (route.sensor, route.quantity, &route.filter);
+            if let Some(place) = self.routes.iter().position(is_same) {
+                let Route { chain, refused, .. } = self.routes.swap_remove(place);
+                (route.chain, route.refused) = (chain, refused);
+            }
+        }
+        for (id, state) in &mut new.sensors {
+            let Some(known) = self.sensors.remove(id) else { continue };
+            (state.down, state.heard) = (known.down, known.heard);
+            for (quantity, fault) in known.quantities {
+                state.quantities.entry(quantity).and_modify(|it| *it = fault);
+            }
+        }
+        *self = new;
+        drafts
     }
 
-    /// Takes a reading.
+    /// What makes each channel's entries: itself, and the ways of all values into it.
+    fn ways(&self) -> BTreeMap<ChannelId, Ways> {
+        let ways = self.batch.ways().map(|(channel, routes)| {
+            let ways = routes.map(|(index, route)| {
+                let source = self.routes.get(index).map(|from| (from.sensor, from.quantity, from.filter.clone()));
+                // Its channel's place may be another one.
+                (source, batch::Route { channel: 0, ..route.clone() })
+            });
+            (channel.id, (channel.clone(), ways.collect()))
+        });
+        ways.collect()
+    }
+
+    /// The map's name for a sensor; none for one that a new map no longer has.
+    pub fn name(&self, sensor: SensorId) -> Option<&str> {
+        self.sensors.get(&sensor).map(|state| state.name.as_str())
+    }
+
+    /// The quantities of a sensor that the map asks for.
+    pub fn routed(&self, sensor: SensorId) -> Vec<usize> {
+        self.sensors.get(&sensor).map(|state| state.quantities.keys().copied().collect()).unwrap_or_default()
+    }
+
+    /// Whether the map asks for a quantity of a sensor.
+    pub fn is_routed(&self, sensor: SensorId, quantity: usize) -> bool {
+        self.sensors.get(&sensor).is_some_and(|state| state.quantities.contains_key(&quantity))
+    }
+
+    /// Takes a reading. One of a sensor that a new map no longer has is dropped.
     pub fn put(&mut self, now: Now, reading: &Reading) -> Put {
         let mut put = Put::default();
         let Reading { sensor, quantity, at, value } = reading;
-        let state = &mut self.sensors[usize::from(sensor.0)];
+        let Some(state) = self.sensors.get_mut(sensor) else { return put };
         state.heard = *at;
         if let Some(known) = state.quantities.get_mut(quantity) {
             *known = value.as_ref().err().cloned();
@@ -159,9 +212,9 @@ impl Intake {
         self.batch.taken(channel, last_end);
     }
 
-    /// Takes the level an output has now.
-    pub fn level(&mut self, now: Now, output: usize, value: f64) -> bool {
-        let route = self.reports.iter().find(|(known, _)| *known == output).map(|(_, route)| *route);
+    /// Takes the level that an output has now, for where it reports it.
+    pub fn level(&mut self, now: Now, to: (ChannelId, Column), value: f64) -> bool {
+        let route = self.reports.iter().find(|(known, _)| *known == to).map(|(_, route)| *route);
         route.is_some_and(|route| {
             // Trouble of a sensor that had the column before the map was changed, if the state was restored.
             self.batch.recovered(route);
@@ -202,7 +255,7 @@ impl Intake {
                 (passed.is_some_and(|value| self.batch.value(now, index, at, value)), None)
             }
             Err(fault) => {
-                let words = format!("{}: {fault}", self.sensors[usize::from(route.sensor.0)].name);
+                let words = format!("{}: {fault}", self.sensors[&route.sensor].name);
                 let wake = self.batch.trouble(now, index, at, &words);
                 (wake, value.is_ok().then_some(fault))
             }
@@ -212,7 +265,7 @@ impl Intake {
     /// One line when a sensor's trouble begins, whatever it is made of, and one when all of it is over.
     fn edge(&mut self, sensor: SensorId, trouble: Option<Fault>) -> Option<Edge> {
         let refused = self.routes.iter().any(|route| route.sensor == sensor && route.refused);
-        let state = &mut self.sensors[usize::from(sensor.0)];
+        let state = self.sensors.get_mut(&sensor)?;
         let down = refused || state.quantities.values().any(Option::is_some);
         let was_down = std::mem::replace(&mut state.down, down);
         match (was_down, down) {
@@ -224,8 +277,9 @@ impl Intake {
 
     /// Sensors that said nothing for too long, not even that they failed: their thread is stuck.
     fn tell_silence(&mut self, now: Now, edges: &mut Vec<Edge>) {
-        for index in 0..self.sensors.len() {
-            let state = &mut self.sensors[index];
+        let ids: Vec<SensorId> = self.sensors.keys().copied().collect();
+        for id in ids {
+            let state = self.sensors.get_mut(&id).expect("one of its keys");
             let quiet = now.mono.since(state.heard);
             if quiet <= state.silence || state.quantities.values().any(Option::is_some) {
                 continue;
@@ -234,7 +288,6 @@ impl Intake {
             for known in state.quantities.values_mut() {
                 *known = Some(fault.clone());
             }
-            let id = SensorId(u16::try_from(index).expect("as many as at the start"));
             let words = format!("{}: {fault}", state.name);
             for route in (0..self.routes.len()).filter(|&route| self.routes[route].sensor == id) {
                 self.batch.trouble(now, route, now.mono, &words);

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use log::{LevelFilter, debug, error, info, warn};
@@ -14,6 +14,7 @@ use crate::batch::Restored;
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::intake::Edge;
+use crate::daemon::liveness::Stuck;
 use crate::entry::ChannelId;
 use crate::hal::{Clock as _, SystemClock};
 use crate::spool::{self, Found, Tell};
@@ -65,9 +66,8 @@ impl log::Log for Journal {
 }
 
 /// An observer that writes the log.
-pub fn observer(settings: &Settings) -> Observer {
-    let names = Names::of(settings);
-    let (dropped, tally) = (Mutex::new(BTreeMap::new()), Mutex::new(Tally::default()));
+pub fn observer() -> Observer {
+    let (names, dropped, tally) = (Mutex::default(), Mutex::default(), Mutex::new(Tally::default()));
     Arc::new(move |event| {
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
@@ -76,6 +76,10 @@ pub fn observer(settings: &Settings) -> Observer {
             _ => {}
         }
         drop(tally);
+        let mut names: MutexGuard<'_, Names> = names.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Event::Map(settings) = event {
+            names.learn(settings);
+        }
         tell(event, &names, &dropped);
     })
 }
@@ -90,25 +94,19 @@ struct Spell {
 
 type Spells = Mutex<BTreeMap<ChannelId, Spell>>;
 
+/// The map's names for channels. One that a new map no longer has keeps its name: its last entries are told of later.
+#[derive(Default)]
 struct Names {
-    sensors: Vec<String>,
-    outputs: Vec<String>,
-    devices: Vec<String>,
-    channels: BTreeMap<u64, String>,
+    channels: BTreeMap<ChannelId, String>,
 }
 
 impl Names {
-    fn of(settings: &Settings) -> Self {
-        Self {
-            sensors: settings.sensors.iter().map(|sensor| sensor.name.clone()).collect(),
-            outputs: settings.outputs.iter().map(|output| output.name.clone()).collect(),
-            devices: settings.devices.iter().map(|device| device.name.clone()).collect(),
-            channels: settings.channels.iter().map(|channel| (channel.id.0, channel.name.clone())).collect(),
-        }
+    fn learn(&mut self, settings: &Settings) {
+        self.channels.extend(settings.channels.iter().map(|channel| (channel.id, channel.name.clone())));
     }
 
     fn channel(&self, id: ChannelId) -> &str {
-        self.channels.get(&id.0).map_or("?", String::as_str)
+        self.channels.get(&id).map_or("?", String::as_str)
     }
 }
 
@@ -126,7 +124,7 @@ fn tell_sums(counts: &spool::Counts, tally: &Tally) {
 
 fn tell_found(found: &Found, names: &Names) {
     for (channel, waiting) in &found.waiting {
-        match names.channels.get(&channel.0) {
+        match names.channels.get(channel) {
             Some(channel) => {
                 info!(channel = channel.as_str(), waiting; "channel {channel}: {waiting} entries wait from before");
             }
@@ -177,6 +175,17 @@ fn tell_spool(told: &Tell, names: &Names) {
 fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
     match event {
         Event::Started => info!("running"),
+        Event::Reloading => info!("reading the map again"),
+        Event::MapRefused(refused) => error!("the new map is refused, and the old one goes on: {refused}"),
+        Event::Reloaded(changes) => info!("took the new map: {changes}"),
+        Event::Stuck(Stuck { who, overdue }) => {
+            let overdue = humantime::format_duration(Duration::from_secs(overdue.as_secs()));
+            error!(
+                who = who.as_str(), overdue:%;
+                "{who} hangs, {overdue} longer than it may; if it does not come back, the watchdog starts gatepost anew"
+            );
+        }
+        Event::Unstuck(who) => warn!(who = *who; "{who} hung for a while, and is back"),
         Event::Stopping => info!("stopping"),
         Event::Stopped { waiting, kept, .. } => match kept {
             _ if *waiting == 0 => {}
@@ -187,15 +196,11 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             ),
             None => error!(waiting; "{waiting} entries that were not sent are lost with the memory they were in"),
         },
-        Event::Reading(_) | Event::Restored(Restored::Nothing) => {}
-        Event::Sensor(Edge::Down(sensor, fault)) => {
-            let sensor = names.sensors[usize::from(sensor.0)].as_str();
-            warn!(sensor, reason:% = fault; "sensor {sensor} has nothing to say: {fault}");
+        Event::Map(_) | Event::Reading(_) | Event::Restored(Restored::Nothing) => {}
+        Event::Sensor { name, edge: Edge::Down(_, fault) } => {
+            warn!(sensor = *name, reason:% = fault; "sensor {name} has nothing to say: {fault}");
         }
-        Event::Sensor(Edge::Up(sensor)) => {
-            let sensor = names.sensors[usize::from(sensor.0)].as_str();
-            info!(sensor; "sensor {sensor} measures again");
-        }
+        Event::Sensor { name, edge: Edge::Up(_) } => info!(sensor = *name; "sensor {name} measures again"),
         Event::Closed(draft, Some(created_at)) => {
             let channel = names.channel(draft.channel);
             debug!(channel, created_at:%; "channel {channel}: entry of {created_at} waits");
@@ -234,27 +239,20 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             }
             *spell = Spell { count: spell.count + count, since_receipt: true };
         }
-        Event::Uplink(device, notice) => uplink(&names.devices[*device], notice, names, dropped),
+        Event::Uplink(device, notice) => uplink(device, notice, names, dropped),
         Event::Driven { output, drive, reason } => {
-            let output = names.outputs[*output].as_str();
-            info!(output, level:% = drive, reason:% = reason; "output {output} is {drive}: {reason}");
+            info!(output = *output, level:% = drive, reason:% = reason; "output {output} is {drive}: {reason}");
         }
         Event::Refused { output, refusal } => {
-            let output = names.outputs[*output].as_str();
-            warn!(output, reason:% = refusal; "a command for output {output} was refused: {refusal}");
+            warn!(output = *output, reason:% = refusal; "a command for output {output} was refused: {refusal}");
         }
         Event::Rubbish { output, words } => {
-            let output = names.outputs[*output].as_str();
-            warn!(output; "what came for output {output} is no command: {words}");
+            warn!(output = *output; "what came for output {output} is no command: {words}");
         }
         Event::Output { output, error: Some(problem) } => {
-            let output = names.outputs[*output].as_str();
-            error!(output, reason:% = problem; "output {output} cannot be driven: {problem}");
+            error!(output = *output, reason:% = problem; "output {output} cannot be driven: {problem}");
         }
-        Event::Output { output, error: None } => {
-            let output = names.outputs[*output].as_str();
-            info!(output; "output {output} can be driven again");
-        }
+        Event::Output { output, error: None } => info!(output = *output; "output {output} can be driven again"),
     }
 }
 

@@ -5,7 +5,7 @@
 //! others ([`Lanes::rescue`]). A panic in a driver is caught here, becomes a fault, and the driver is opened anew.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::config;
 use crate::daemon::gate::Gate;
-use crate::daemon::routed;
+use crate::daemon::liveness::{Liveness, Pulse};
 use crate::daemon::supervise::Schedule;
 use crate::hal::Hal;
 use crate::reading::{Fault, SensorId};
@@ -33,8 +33,16 @@ const ONE_GO: Duration = Duration::from_millis(100);
 /// The running lanes.
 pub(super) struct Lanes {
     stop: Arc<Stop>,
-    queues: Vec<Arc<Shared>>,
-    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    hal: Hal,
+    gate: Gate,
+    liveness: Liveness,
+    running: Mutex<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    lanes: BTreeMap<Lane, Arc<Shared>>,
+    threads: Vec<thread::JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -61,9 +69,12 @@ struct Shared {
     stop: Arc<Stop>,
 }
 
+#[derive(Default)]
 struct Queue {
     /// The sensors nobody is reading.
     sensors: Vec<Polled>,
+    /// Sensors that were taken away while they were read: they end with that read.
+    gone: BTreeSet<SensorId>,
     /// The thread that serves the queue; one with an older number ends when its read returns.
     worker: u32,
     /// The latest moment at which the present read is still in time.
@@ -73,50 +84,84 @@ struct Queue {
 struct Polled {
     id: SensorId,
     settings: config::Sensor,
-    /// The quantities that the map asks for.
-    quantities: Vec<usize>,
     schedule: Schedule,
     sensor: Option<Box<dyn Sensor>>,
+    pulse: Pulse,
 }
 
 impl Lanes {
-    /// Starts a thread for each lane that the map uses.
-    pub(super) fn start(sensors: &[config::Sensor], hal: &Hal, gate: &Gate) -> std::io::Result<Self> {
+    /// No lanes yet.
+    pub(super) fn new(hal: &Hal, gate: &Gate, liveness: &Liveness) -> Self {
+        let (hal, gate, liveness) = (hal.clone(), gate.clone(), liveness.clone());
+        Self { stop: Arc::default(), hal, gate, liveness, running: Mutex::default() }
+    }
+
+    /// Reads these sensors too, from now on, but for those that are not asked. A lane that has none yet gets its thread.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub(super) fn add(&self, sensors: &[(SensorId, config::Sensor)]) -> std::io::Result<()> {
         let mut queues: BTreeMap<Lane, Vec<Polled>> = BTreeMap::new();
-        for (index, settings) in sensors.iter().enumerate() {
+        for (id, settings) in sensors {
             let lane = settings.kind.device().lane();
             if lane != Lane::Serial {
-                let id = SensorId(u16::try_from(index).expect("a map has fewer than 65,536 sensors"));
-                queues.entry(lane).or_default().push(Polled {
-                    id,
-                    settings: settings.clone(),
-                    quantities: routed(settings),
-                    schedule: Schedule::new(settings.every),
-                    sensor: None,
-                });
+                let pulse = self.liveness.watch(format!("sensor {}", settings.name));
+                let (settings, schedule) = (settings.clone(), Schedule::new(settings.every));
+                queues.entry(lane).or_default().push(Polled { id: *id, settings, schedule, sensor: None, pulse });
             }
         }
-        let stop = Arc::new(Stop::default());
-        let mut lanes = Vec::new();
-        let mut threads = Vec::new();
+        let mut running = self.running();
         for (lane, sensors) in queues {
+            if let Some(shared) = running.lanes.get(&lane) {
+                shared.queue().sensors.extend(sensors);
+                continue;
+            }
             let shared = Arc::new(Shared {
                 name: name(&lane),
-                queue: Mutex::new(Queue { sensors, worker: 0, in_time_until: None }),
-                hal: hal.clone(),
-                gate: gate.clone(),
-                stop: Arc::clone(&stop),
+                queue: Mutex::new(Queue { sensors, ..Queue::default() }),
+                hal: self.hal.clone(),
+                gate: self.gate.clone(),
+                stop: Arc::clone(&self.stop),
             });
-            threads.push(shared.start(0)?);
-            lanes.push(shared);
+            let thread = shared.start(0)?;
+            running.threads.push(thread);
+            running.lanes.insert(lane, shared);
         }
-        Ok(Self { stop, queues: lanes, threads: Mutex::new(threads) })
+        drop(running);
+        self.stop.look_again();
+        Ok(())
+    }
+
+    /// Reads these sensors no more, and takes their last words. May block: a driver gives its pins back. One that is just being
+    /// read ends with that read.
+    pub(super) fn remove(&self, gone: &[SensorId]) {
+        for lane in self.running().lanes.values() {
+            let ended: Vec<Polled> = {
+                let mut queue = lane.queue();
+                let (ended, stay) = queue.sensors.drain(..).partition(|polled: &Polled| gone.contains(&polled.id));
+                queue.sensors = stay;
+                queue.gone.extend(gone);
+                for polled in &ended {
+                    queue.gone.remove(&polled.id);
+                }
+                ended
+            };
+            for mut polled in ended {
+                polled.say_last(&self.hal, &self.gate);
+            }
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the sensors behind a read that hangs to a new thread. Each sensor can hang one thread at most, since it is
     /// out of the queue until its read returns.
     pub(super) fn rescue(&self, now: Mono) {
-        for lane in &self.queues {
+        let mut running = self.running();
+        let lanes: Vec<Arc<Shared>> = running.lanes.values().cloned().collect();
+        for lane in lanes {
             let worker = {
                 let mut queue = lane.queue();
                 if queue.sensors.is_empty() || queue.in_time_until.is_none_or(|until| now < until) {
@@ -127,7 +172,7 @@ impl Lanes {
                 queue.worker
             };
             match lane.start(worker) {
-                Ok(thread) => self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread),
+                Ok(thread) => running.threads.push(thread),
                 Err(error) => log::error!("sensors wait behind one that hangs, and no thread can be had: {error}"),
             }
         }
@@ -141,7 +186,7 @@ impl Lanes {
     /// Ends the lanes, each with the last word of its sensors. One that hangs in the kernel is left behind: the process ends without it.
     pub(super) fn stop(&self, patience: Duration) {
         self.stop.change(|state| state.stopped = true);
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut self.running().threads);
         let mut waited = Duration::ZERO;
         let step = Duration::from_millis(5);
         while waited < patience && threads.iter().any(|thread| !thread.is_finished()) {
@@ -208,12 +253,19 @@ impl Shared {
                     began.get_or_insert(now);
                     polled.read(&self.hal, &self.gate);
                     let mut queue = self.queue();
-                    queue.sensors.push(*polled);
+                    if queue.gone.remove(&polled.id) {
+                        drop(queue);
+                        // Its last words have no place any more, but it has pins to give back.
+                        drop(polled);
+                        queue = self.queue();
+                    } else {
+                        queue.sensors.push(*polled);
+                    }
                     if queue.worker != worker {
                         // The thread that took over sleeps until another sensor is due.
                         drop(queue);
                         self.gate.keep();
-                        return self.stop.change(|state| state.calls = state.calls.wrapping_add(1));
+                        return self.stop.look_again();
                     }
                     queue.in_time_until = None;
                     continue;
@@ -262,9 +314,11 @@ impl Queue {
 impl Polled {
     fn read(&mut self, hal: &Hal, gate: &Gate) {
         let began = hal.clock.now();
+        self.pulse.due(began.mono + self.settings.timeout);
         let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, gate)))
             .unwrap_or_else(|panic| Err(Fault::Panicked(words(&*panic))));
         let now = hal.clock.now();
+        self.pulse.rest();
         if measured.is_err() {
             self.sensor = None;
         }
@@ -276,7 +330,8 @@ impl Polled {
         let Some(sensor) = &mut self.sensor else { return };
         let Ok(Some(measured)) = catch_unwind(AssertUnwindSafe(|| sensor.last())) else { return };
         let now = hal.clock.now();
-        for &quantity in &self.quantities {
+        let routed = gate.intake().routed(self.id);
+        for quantity in routed {
             if let Some(Ok(value)) = measured.get(quantity) {
                 gate.put(now, self.id, quantity, now.mono, Ok(*value));
             }
@@ -301,7 +356,8 @@ impl Polled {
     /// Puts the quantities that the map asks for.
     fn put(&self, gate: &Gate, now: Now, measured: &Result<Measured, Fault>) {
         let at: Mono = now.mono;
-        for &quantity in &self.quantities {
+        let routed = gate.intake().routed(self.id);
+        for quantity in routed {
             let value = match measured {
                 Ok(values) => values
                     .get(quantity)
@@ -317,6 +373,11 @@ impl Polled {
 impl Stop {
     fn state(&self) -> StopState {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes every thread, to look at its queue.
+    fn look_again(&self) {
+        self.change(|state| state.calls = state.calls.wrapping_add(1));
     }
 
     fn change(&self, change: impl FnOnce(&mut StopState)) {

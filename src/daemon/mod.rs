@@ -4,7 +4,7 @@
 //! turns ended slots into waiting entries. Everything that may block has a thread of its own (`lanes`).
 //!
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
-//! drained to a deadline. See ARCHITECTURE.md for what each task waits on.
+//! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
 mod closer;
 mod disk;
@@ -13,49 +13,31 @@ mod gate;
 pub mod intake;
 pub mod journal;
 mod lanes;
+pub mod liveness;
 mod outputs;
+mod roster;
+pub mod running;
 pub mod slots;
 mod streams;
 mod supervise;
 pub mod systemd;
+mod uplinks;
+mod watchdog;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, spawn_blocking};
 
-use crate::config::{self, Settings};
-use crate::daemon::closer::Closer;
-use crate::daemon::disk::Store;
+use crate::config::{self, LoadError, Settings};
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::gate::Gate;
-use crate::daemon::intake::Intake;
-use crate::daemon::lanes::Lanes;
-use crate::daemon::outputs::{Memory, Outputs, Stops};
-use crate::daemon::streams::Listener;
+use crate::daemon::running::Running;
 use crate::hal::Hal;
-use crate::reading::SensorId;
-use crate::sensor::Lane;
-use crate::thingspeak::topic::Topic;
-use crate::uplink;
-use crate::uplink::session::{ChannelSettings, Session, Tuning};
-use crate::uplink::task::Uplink;
+use crate::uplink::session::Tuning;
 
 pub use crate::daemon::disk::Folders;
-
-/// Messages for the outputs that may wait: a person presses a button a few times, the service allows one update a second.
-const DELIVERIES: usize = 32;
-/// How long the outputs may take to reach their stop level.
-const OUTPUTS_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the uplinks may drain at the stop.
-const DRAIN: Duration = Duration::from_millis(900);
-/// How long the card may take at the stop: systemd waits 90 s before it kills.
-const CARD_PATIENCE: Duration = Duration::from_secs(20);
-/// How long a bus thread is waited for at the stop.
-const LANE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the daemon is started with.
 pub struct Daemon {
@@ -69,6 +51,21 @@ pub struct Daemon {
     pub observer: Observer,
     /// The sessions' times.
     pub tuning: Tuning,
+    /// Where a new map comes from; without one the first map holds to the end.
+    pub reload: Option<Reload>,
+}
+
+/// Makes a machine ready for a map.
+pub type Prepare = Box<dyn Fn(&Settings) + Send + Sync>;
+
+/// How a daemon gets a new map while it runs.
+pub struct Reload {
+    /// The map's file.
+    pub map: PathBuf,
+    /// Rung when it is to be read again.
+    pub bell: Arc<Notify>,
+    /// Called with the map before it is taken: simulated hardware needs its parts.
+    pub prepare: Prepare,
 }
 
 /// Why the daemon ended though nobody asked it to: the outputs are at their stop level, and it should be started again.
@@ -81,105 +78,48 @@ impl Daemon {
     ///
     /// # Errors
     /// When it cannot start, or when a task died; the outputs are at their stop level then too.
-    ///
-    /// # Panics
-    /// For a map with 65,536 sensors.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
-        let Self { settings, hal, folders, observer, tuning } = self;
-        let keeper = disk::keeper(&settings, &hal, folders.as_ref()).await;
-        let intake = Intake::new(&settings, hal.clock.now().mono);
-        let gate = Gate::new(intake, Arc::clone(&observer)).with_totals(keeper.clone());
-        let stops = Stops { outputs: watch::Sender::new(false), sessions: watch::Sender::new(None) };
-        let mut sessions = JoinSet::new();
-        let mut tasks = JoinSet::new();
-
-        let (deliver, deliveries) = mpsc::channel(DELIVERIES);
-        let report = Arc::new(Notify::new());
-        let memory = Memory { keeper: keeper.clone(), boot: hal.clock.boot().0 };
-        let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &gate, &observer);
-        let mut obeying = tokio::spawn(outputs.run(deliveries, Arc::clone(&report), stops.outputs.subscribe()));
-
-        // After the outputs: a card may take its time, and pins do not wait for it.
-        let store = Store::open(&settings, &hal, folders, keeper, &observer).await;
-        store.restore(&gate, &hal, &observer);
-        report.notify_one();
-        let spool = store.spool();
-
-        let mut bells = Vec::new();
-        for (index, device) in settings.devices.iter().enumerate() {
-            let Some(session) = session(&settings, index, tuning) else { continue };
-            let pushed = Arc::new(Notify::new());
-            bells.push(Arc::clone(&pushed));
-            let observer = Arc::clone(&observer);
-            let uplink = Uplink {
-                broker: settings.broker.clone(),
-                credentials: device.credentials.clone(),
-                session,
-                spool: Arc::clone(&spool),
-                pushed,
-                clock: Arc::clone(&hal.clock),
-                stop: stops.sessions.subscribe(),
-                deliveries: deliver.clone(),
-                notices: Box::new(move |notice| observer(&Event::Uplink(index, &notice))),
+        let reload = self.reload;
+        let mut running = Running::start(self.settings, self.hal, self.folders, &self.observer, self.tuning).await;
+        let mut stop = std::pin::pin!(stop);
+        let failed = loop {
+            let asked = async {
+                match &reload {
+                    Some(reload) => reload.bell.notified().await,
+                    None => std::future::pending().await,
+                }
             };
-            sessions.spawn(uplink.run());
-        }
-        drop(deliver);
-
-        for (index, sensor) in settings.sensors.iter().enumerate() {
-            if sensor.kind.device().lane() == Lane::Serial {
-                let id = SensorId(u16::try_from(index).expect("a map has fewer than 65,536 sensors"));
-                let (settings, hal, gate) = (sensor.clone(), hal.clone(), gate.clone());
-                let stop = stops.sessions.subscribe();
-                tasks.spawn(Listener { id, settings, hal, gate, stop }.run());
+            tokio::select! {
+                () = &mut stop => break None,
+                // Nothing there ends by itself: what does has failed, and a half-dead daemon is worse than a restarted one.
+                why = running.died() => break Some(why),
+                () = asked => {}
             }
-        }
-        let (disk, lanes) = match store.start(&hal, &bells, &observer) {
-            Ok(disk) => (disk, Lanes::start(&settings.sensors, &hal, &gate).map(Arc::new)),
-            Err(error) => (None, Err(error)),
+            let Some(reload) = &reload else { continue };
+            (self.observer)(&Event::Reloading);
+            match read_again(reload).await {
+                Ok(settings) => {
+                    let changes = running.reload(settings).await;
+                    (self.observer)(&Event::Reloaded(&changes));
+                }
+                Err(refused) => (self.observer)(&Event::MapRefused(&refused)),
+            }
         };
-        let (trust, started) = (settings.clock, hal.clock.now().mono);
-        let closer =
-            Closer { gate: gate.clone(), spool, disk, bells, report, hal: hal.clone(), trust, started, observer };
-        let closer = Arc::new(closer);
-        closer.begin();
-        if let Ok(lanes) = &lanes {
-            tasks.spawn(Arc::clone(&closer).run(Arc::clone(lanes)));
-            (closer.observer)(&Event::Started);
-        }
-
-        // Nothing here ends by itself: what does has failed, and a half-dead daemon is worse than a restarted one.
-        let (failed, mut outputs_live) = match &lanes {
-            Err(error) => (Some(format!("a thread cannot be started: {error}")), true),
-            Ok(lanes) => tokio::select! {
-                () = stop => (None, true),
-                died = &mut obeying => (Some(words("the outputs' task", died)), false),
-                Some(died) = tasks.join_next() => (Some(words("a task", died)), true),
-                Some(died) = sessions.join_next() => (Some(words("a session", died)), true),
-                () = lanes.died() => (Some("a bus thread panicked".to_owned()), true),
-            },
-        };
-        (closer.observer)(&Event::Stopping);
-
-        // Outputs first: whatever else goes wrong from here on, the pins are safe.
-        let _ = stops.outputs.send(true);
-        if std::mem::take(&mut outputs_live) {
-            let _ = timeout(OUTPUTS_PATIENCE, obeying).await;
-        }
-        if let Ok(lanes) = lanes {
-            let _ = tokio::task::spawn_blocking(move || lanes.stop(LANE_PATIENCE)).await;
-        }
-        closer.close_all();
-        let until = hal.clock.now().mono + DRAIN;
-        let _ = stops.sessions.send(Some(until));
-        // The session ends by itself at its deadline; the rest is for saying goodbye to a broker that does not answer.
-        let drained = async { while sessions.join_next().await.is_some() {} };
-        let _ = timeout(DRAIN * 2, drained).await;
-        let writing = Arc::clone(&closer);
-        let kept = tokio::task::spawn_blocking(move || writing.keep(CARD_PATIENCE)).await;
-        closer.say_goodbye(&settings, kept.ok().flatten());
+        running.stop().await;
         failed.map_or(Ok(()), |failed| Err(DaemonError(failed)))
     }
+}
+
+/// Reads the map, on a thread that may wait for the card. Its warnings are told like those of the first one.
+async fn read_again(reload: &Reload) -> Result<Settings, LoadError> {
+    let map = reload.map.clone();
+    let checked = spawn_blocking(move || config::load(&map)).await.expect("checking a map does not panic")?;
+    let warnings = checked.render_warnings();
+    if !warnings.is_empty() {
+        log::warn!("{warnings}");
+    }
+    (reload.prepare)(&checked.settings);
+    Ok(checked.settings)
 }
 
 /// Why a task that never ends has ended.
@@ -191,52 +131,4 @@ fn words(who: &str, ended: Result<(), JoinError>) -> String {
             Err(_) => format!("{who} was cancelled"),
         },
     }
-}
-
-/// The session of a device; none for one that neither publishes nor listens.
-fn session(settings: &Settings, device: usize, tuning: Tuning) -> Option<Session> {
-    let served = |channel: &&config::Channel| channel.device == device;
-    let publishes = |channel: &config::Channel| {
-        let index = settings.channels.iter().position(|known| known.id == channel.id);
-        settings.sensors.iter().any(|sensor| sensor.routes.iter().any(|route| Some(route.channel) == index))
-            || settings.outputs.iter().any(|output| output.report.is_some_and(|(id, _)| id == channel.id))
-    };
-    let channels: Vec<ChannelSettings> = settings
-        .channels
-        .iter()
-        .filter(served)
-        .filter(|channel| publishes(channel))
-        .map(|channel| ChannelSettings {
-            id: channel.id,
-            interval: channel.license.interval(),
-            slot: channel.every,
-            confirm: channel.confirm,
-            messages_a_year: settings.messages_a_year(channel),
-        })
-        .collect();
-    let mine = |output: &&crate::output::Settings| {
-        settings.channels.iter().filter(served).any(|channel| channel.id == output.from.channel)
-    };
-    let mut commands: Vec<Topic> = Vec::new();
-    for output in settings.outputs.iter().filter(mine) {
-        let topic = output.from.topic();
-        if !commands.contains(&topic) {
-            commands.push(topic);
-        }
-    }
-    if channels.is_empty() && commands.is_empty() {
-        return None;
-    }
-    // Jitter of one's own: a thousand Pis that lose the broker together must not come back together.
-    let seed = fastrand::u64(..);
-    let renew = settings.broker.renew;
-    Some(Session::new(uplink::session::Settings { channels, commands, renew, tuning }, seed))
-}
-
-/// The quantities of a sensor that the map asks for, each once.
-fn routed(sensor: &config::Sensor) -> Vec<usize> {
-    let mut quantities: Vec<usize> = sensor.routes.iter().map(|route| route.quantity).collect();
-    quantities.sort_unstable();
-    quantities.dedup();
-    quantities
 }

@@ -7,20 +7,37 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use crate::command::Command;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::gate::Gate;
+use crate::daemon::liveness::Pulse;
 use crate::hal::Hal;
 use crate::ledger::{Keeper, Key};
 use crate::output::driver::Driver;
 use crate::output::rules::{self, Action, Past, Rules};
 use crate::output::{Drive, Settings, Target};
 use crate::thingspeak::topic::Topic;
-use crate::time::Mono;
 use crate::uplink::session::Delivery;
+
+/// The outputs of a new map, and whom to tell that they are taken.
+pub(super) type Reload = (Vec<Settings>, oneshot::Sender<()>);
+
+/// What the task of the outputs listens to.
+pub(super) struct Ears {
+    /// Field updates, and word of the links.
+    pub(super) deliveries: mpsc::Receiver<Delivery>,
+    /// New maps.
+    pub(super) reloads: mpsc::Receiver<Reload>,
+    /// Rung when levels are to be reported for a slot.
+    pub(super) report: Arc<Notify>,
+    /// Set at the stop.
+    pub(super) stop: watch::Receiver<bool>,
+    /// Its sign of life.
+    pub(super) pulse: Pulse,
+}
 
 /// All outputs of the map.
 pub(super) struct Outputs {
@@ -41,6 +58,7 @@ pub(super) struct Memory {
     pub(super) boot: u128,
 }
 
+#[derive(Default)]
 struct Pin {
     driver: Option<Driver>,
     /// The failure was told.
@@ -50,12 +68,10 @@ struct Pin {
 impl Outputs {
     /// Opens every output at its start level. One that cannot be had is tried again.
     pub(super) fn open(settings: Vec<Settings>, memory: Memory, hal: &Hal, gate: &Gate, observer: &Observer) -> Self {
-        let drivers = settings.iter().map(|_| Pin { driver: None, told: false }).collect();
+        let drivers = settings.iter().map(|_| Pin::default()).collect();
         let mut rules = Rules::new(&settings);
         for (output, its) in settings.iter().enumerate() {
-            if let Some(kept) = memory.keeper.get(&Key::Output(its.name.clone())) {
-                rules.remember(output, Past::from_bytes(&kept, memory.boot, its.from));
-            }
+            rules.remember(output, past(&memory.keeper, memory.boot, its));
         }
         let mut outputs = Self {
             rules,
@@ -71,14 +87,14 @@ impl Outputs {
     }
 
     /// Obeys until the stop, then drives every output to its stop level.
-    pub(super) async fn run(
-        mut self,
-        mut deliveries: mpsc::Receiver<Delivery>,
-        report: Arc<Notify>,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    pub(super) async fn run(mut self, ears: Ears) {
+        let Ears { mut deliveries, mut reloads, report, mut stop, pulse } = ears;
         loop {
             let deadline = self.rules.deadline();
+            match deadline {
+                Some(deadline) => pulse.due(deadline),
+                None => pulse.rest(),
+            }
             let due = async {
                 match deadline {
                     Some(deadline) => sleep(deadline.since(self.hal.clock.now().mono)).await,
@@ -89,6 +105,11 @@ impl Outputs {
                 Some(delivery) = deliveries.recv() => self.deliver(&delivery),
                 () = due => self.event(rules::Event::Tick),
                 () = report.notified() => self.report_all(),
+                Some((settings, taken)) = reloads.recv() => {
+                    self.reload(settings);
+                    // Whoever asked may have given up waiting.
+                    let _ = taken.send(());
+                }
                 _ = stop.changed() => break,
             }
         }
@@ -102,7 +123,10 @@ impl Outputs {
             Delivery::Garbled(channel, garbled) => {
                 for output in 0..self.settings.len() {
                     if self.settings[output].from.topic() == Topic::Subscribe(*channel) {
-                        (self.observer)(&Event::Rubbish { output, words: garbled.to_string() });
+                        (self.observer)(&Event::Rubbish {
+                            output: &self.settings[output].name,
+                            words: garbled.to_string(),
+                        });
                     }
                 }
             }
@@ -131,13 +155,37 @@ impl Outputs {
         match command {
             Ok(Some(command)) => self.event(rules::Event::Command { output, command }),
             Ok(None) => {}
-            Err(refused) => (self.observer)(&Event::Rubbish { output, words: refused.to_string() }),
+            Err(refused) => {
+                (self.observer)(&Event::Rubbish { output: &self.settings[output].name, words: refused.to_string() });
+            }
         }
     }
 
+    /// Takes the outputs of a new map. One that drives what an old one did keeps its driver, so that its pin does not move.
+    fn reload(&mut self, settings: Vec<Settings>) {
+        let same = |new: &Settings| self.settings.iter().position(|old| old.target == new.target);
+        let before: Vec<Option<usize>> = settings.iter().map(same).collect();
+        let gone: Vec<usize> = (0..self.settings.len()).filter(|place| !before.contains(&Some(*place))).collect();
+        let actions = self.rules.leave(self.hal.clock.now().mono, &gone);
+        self.perform(actions);
+        let mut drivers: Vec<Option<Pin>> = std::mem::take(&mut self.drivers).into_iter().map(Some).collect();
+        let kept = |old: &Option<usize>| old.and_then(|old| drivers[old].take());
+        self.drivers = before.iter().map(kept).map(Option::unwrap_or_default).collect();
+        drop(drivers);
+        self.settings = settings;
+        let Memory { keeper, boot } = &self.memory;
+        let past = |its: &Settings| past(keeper, *boot, its);
+        let actions = self.rules.reload(self.hal.clock.now().mono, &self.settings, &before, past);
+        self.perform(actions);
+    }
+
     fn event(&mut self, event: rules::Event) {
-        let mut failed = Vec::new();
         let actions = self.rules.event(self.hal.clock.now(), event);
+        self.perform(actions);
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        let mut failed = Vec::new();
         for action in &actions {
             if let Action::Set { output, drive, .. } = action
                 && drive.is_on()
@@ -151,13 +199,13 @@ impl Outputs {
                 Action::Set { output, drive, .. } if drive.is_on() && !failed.is_empty() => failed.push(output),
                 Action::Set { output, drive, reason } => match self.drive(output, drive) {
                     Ok(real) => {
-                        (self.observer)(&Event::Driven { output, drive, reason });
+                        (self.observer)(&Event::Driven { output: &self.settings[output].name, drive, reason });
                         self.report(output, real);
                     }
                     Err(()) => failed.push(output),
                 },
                 Action::Refuse { output, reason } => {
-                    (self.observer)(&Event::Refused { output, refusal: &reason });
+                    (self.observer)(&Event::Refused { output: &self.settings[output].name, refusal: &reason });
                 }
             }
         }
@@ -189,14 +237,14 @@ impl Outputs {
         match driven.and_then(|()| pin.driver.as_mut().map_or(Ok(drive), Driver::drive)) {
             Ok(real) => {
                 if std::mem::take(&mut pin.told) {
-                    (self.observer)(&Event::Output { output, error: None });
+                    (self.observer)(&Event::Output { output: &self.settings[output].name, error: None });
                 }
                 Ok(real)
             }
             Err(error) => {
                 pin.driver = None;
                 if !std::mem::replace(&mut pin.told, true) {
-                    (self.observer)(&Event::Output { output, error: Some(&error) });
+                    (self.observer)(&Event::Output { output: &self.settings[output].name, error: Some(&error) });
                 }
                 Err(())
             }
@@ -217,23 +265,23 @@ impl Outputs {
     }
 
     fn report(&self, output: usize, drive: Drive) {
+        let Some(to) = self.settings[output].report else { return };
         let value = match self.settings[output].target {
             Target::Line { .. } => drive.fraction(),
             // As commands are written.
             Target::Pwm { .. } => drive.fraction() * 100.0,
         };
-        let sooner = self.gate.intake().level(self.hal.clock.now(), output, value);
+        let sooner = self.gate.intake().level(self.hal.clock.now(), to, value);
         if sooner {
             self.gate.sooner().notify_one();
         }
     }
 }
 
-/// The stop's last moment for the uplinks, and the outputs' own stop, which comes first.
-#[derive(Clone)]
-pub(super) struct Stops {
-    pub(super) outputs: watch::Sender<bool>,
-    pub(super) sessions: watch::Sender<Option<Mono>>,
+/// What is known of an output from before.
+fn past(keeper: &Keeper, boot: u128, its: &Settings) -> Past {
+    let kept = keeper.get(&Key::Output(its.name.clone()));
+    kept.map(|kept| Past::from_bytes(&kept, boot, its.from)).unwrap_or_default()
 }
 
 #[cfg(test)]

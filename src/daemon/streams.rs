@@ -2,47 +2,97 @@
 //!
 //! A task waits on its port, on the sensor's time-out, and on the stop. An unplugged port reads as end of file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::sync::watch;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::config;
 use crate::daemon::gate::Gate;
-use crate::daemon::routed;
+use crate::daemon::liveness::{Liveness, Pulse};
+use crate::daemon::words;
 use crate::hal::{Hal, SerialPort};
 use crate::reading::{Fault, SensorId};
-use crate::sensor::{Outlet, Port, Source, Stream};
-use crate::time::Mono;
+use crate::sensor::{Lane, Outlet, Port, Source, Stream};
 
 /// Waits between two tries to open a port: a USB adapter takes a moment to come back.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
 
-/// One serial sensor.
-pub(super) struct Listener {
-    pub(super) id: SensorId,
-    pub(super) settings: config::Sensor,
-    pub(super) hal: Hal,
-    pub(super) gate: Gate,
-    pub(super) stop: watch::Receiver<Option<Mono>>,
+/// How long a port may take to open.
+const OPEN_WITHIN: Duration = Duration::from_secs(30);
+
+/// The tasks of all serial sensors.
+pub(super) struct Streams {
+    hal: Hal,
+    gate: Gate,
+    liveness: Liveness,
+    running: BTreeMap<SensorId, JoinHandle<()>>,
 }
 
-impl Listener {
-    /// Listens until the stop.
-    pub(super) async fn run(mut self) {
-        let mut stop = self.stop.clone();
-        tokio::select! {
-            () = self.listen() => {}
-            _ = stop.changed() => {}
+impl Streams {
+    /// No tasks yet.
+    pub(super) fn new(hal: &Hal, gate: &Gate, liveness: &Liveness) -> Self {
+        let (hal, gate, liveness) = (hal.clone(), gate.clone(), liveness.clone());
+        Self { hal, gate, liveness, running: BTreeMap::new() }
+    }
+
+    /// Listens to those of these sensors that talk by themselves.
+    pub(super) fn add(&mut self, sensors: &[(SensorId, config::Sensor)]) {
+        for (id, settings) in sensors.iter().filter(|(_, sensor)| sensor.kind.device().lane() == Lane::Serial) {
+            let (settings, hal, gate) = (settings.clone(), self.hal.clone(), self.gate.clone());
+            let pulse = self.liveness.watch(format!("sensor {}", settings.name));
+            let listener = Listener { id: *id, settings, hal, gate, pulse };
+            self.running.insert(*id, tokio::spawn(listener.listen()));
         }
     }
 
-    async fn listen(&mut self) {
+    /// Listens to these no more, and waits until their ports are closed.
+    pub(super) async fn remove(&mut self, gone: &[SensorId]) {
+        for task in gone.iter().filter_map(|id| self.running.remove(id)) {
+            task.abort();
+            while !task.is_finished() {
+                yield_now().await;
+            }
+        }
+    }
+
+    /// Listens to nobody any more.
+    pub(super) async fn stop(mut self) {
+        let all: Vec<SensorId> = self.running.keys().copied().collect();
+        self.remove(&all).await;
+    }
+
+    /// Ready when a task ended, which none does by itself.
+    pub(super) async fn died(&mut self) -> String {
+        poll_fn(|context| {
+            let ended = self.running.values_mut().find_map(|task| match Pin::new(task).poll(context) {
+                Poll::Ready(ended) => Some(ended),
+                Poll::Pending => None,
+            });
+            ended.map_or(Poll::Pending, |ended| Poll::Ready(words("a serial sensor's task", ended)))
+        })
+        .await
+    }
+}
+
+/// One serial sensor.
+struct Listener {
+    id: SensorId,
+    settings: config::Sensor,
+    hal: Hal,
+    gate: Gate,
+    pulse: Pulse,
+}
+
+impl Listener {
+    async fn listen(self) {
         let heard = Arc::new(Mutex::new(Heard::default()));
         let outlet = self.outlet(&heard);
         let mut retry = FIRST_RETRY;
@@ -57,7 +107,8 @@ impl Listener {
             if std::mem::take(&mut lock(&heard).a_value) {
                 retry = FIRST_RETRY;
             }
-            self.fail(&routed(&self.settings), &fault);
+            self.fail(&self.routed(), &fault);
+            self.pulse.due(self.hal.clock.now().mono + retry);
             sleep(retry).await;
             retry = (retry * 2).min(LAST_RETRY);
         }
@@ -65,6 +116,7 @@ impl Listener {
 
     /// Opens device and port, on a thread of the blocking pool: a USB or Bluetooth port may take its time.
     async fn open(&self, outlet: &Outlet) -> Result<(Box<dyn SerialPort>, Box<dyn Stream>), Fault> {
+        self.pulse.due(self.hal.clock.now().mono + OPEN_WITHIN);
         let (settings, hal, outlet) = (self.settings.clone(), self.hal.clone(), outlet.clone());
         let opened = spawn_blocking(move || match settings.kind.device().open(&hal, outlet)? {
             Source::Stream(Port { path, baud }, stream) => Ok((hal.serial.open(&path, baud)?, stream)),
@@ -84,6 +136,7 @@ impl Listener {
         let mut buffer = [0; 256];
         let mut silent_at = Instant::now() + self.settings.timeout;
         loop {
+            self.pulse.due(self.hal.clock.now().mono + self.settings.timeout);
             match timeout_at(silent_at, serial.read(&mut buffer)).await {
                 Ok(Ok(0)) => return Fault::Absent("the port was closed: unplugged?".to_owned()),
                 Ok(Ok(read)) => {
@@ -97,7 +150,7 @@ impl Listener {
                 // A port may talk for ever without saying what it is asked for.
                 let told = std::mem::take(&mut lock(heard).quantities);
                 let silent: Vec<usize> =
-                    routed(&self.settings).into_iter().filter(|quantity| !told.contains(quantity)).collect();
+                    self.routed().into_iter().filter(|quantity| !told.contains(quantity)).collect();
                 self.fail(&silent, &Fault::Silent(self.settings.timeout));
                 silent_at = Instant::now() + self.settings.timeout;
             }
@@ -106,7 +159,6 @@ impl Listener {
 
     /// An outlet that notes what was heard of.
     fn outlet(&self, heard: &Arc<Mutex<Heard>>) -> Outlet {
-        let routed = routed(&self.settings);
         // Not the gate's own outlet, which keeps the open slots with each value: what came in one go is kept together.
         let (id, gate, clock) = (self.id, self.gate.clone(), Arc::clone(&self.hal.clock));
         let heard = Arc::clone(heard);
@@ -115,10 +167,16 @@ impl Listener {
             heard.quantities.insert(quantity);
             heard.a_value |= value.is_ok();
             drop(heard);
-            if routed.contains(&quantity) {
+            let is_routed = gate.intake().is_routed(id, quantity);
+            if is_routed {
                 gate.put(clock.now(), id, quantity, at, value);
             }
         })
+    }
+
+    /// The quantities that the map asks for.
+    fn routed(&self) -> Vec<usize> {
+        self.gate.intake().routed(self.id)
     }
 
     fn fail(&self, quantities: &[usize], fault: &Fault) {

@@ -1,17 +1,20 @@
 //! What systemd is told: ready, stopping, and the state in words. Elsewhere nobody is told.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::config::Settings;
 use crate::daemon::event::{Event, Observer};
 use crate::uplink::session::Notice;
 
 /// An observer that tells systemd, if it started us.
-pub fn observer(settings: &Settings) -> Observer {
-    let names: Vec<String> = settings.devices.iter().map(|device| device.name.clone()).collect();
-    let links = Mutex::new(vec!["connecting".to_owned(); names.len()]);
+pub fn observer() -> Observer {
+    let links = Mutex::new(BTreeMap::new());
     Arc::new(move |event| match event {
         Event::Started => notify(&["READY=1", "STATUS=running, connecting"]),
+        Event::Reloading => notify_reloading(),
+        Event::MapRefused(_) => notify(&["READY=1", "STATUS=running with the old map: the new one has faults"]),
+        Event::Reloaded(_) => notify(&["READY=1"]),
         Event::Stopping => notify(&["STOPPING=1", "STATUS=stopping"]),
         Event::Uplink(device, notice) => {
             let state = match notice {
@@ -20,13 +23,40 @@ pub fn observer(settings: &Settings) -> Observer {
                 _ => return,
             };
             let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
-            links[*device] = state;
-            let all: Vec<String> = names.iter().zip(&*links).map(|(name, state)| format!("{name}: {state}")).collect();
+            links.insert((*device).to_owned(), state);
+            let all: Vec<String> = links.iter().map(|(name, state)| format!("{name}: {state}")).collect();
             notify(&[&format!("STATUS=running; {}", all.join("; "))]);
         }
         _ => {}
     })
 }
+
+/// How often systemd wants to be told that the daemon is alive, if it does.
+#[cfg(target_os = "linux")]
+pub(super) fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) const fn watchdog() -> Option<Duration> {
+    None
+}
+
+/// Tells systemd that the daemon is alive.
+pub(super) fn feed() {
+    notify(&["WATCHDOG=1"]);
+}
+
+/// With the time of the telling, as systemd wants it.
+#[cfg(target_os = "linux")]
+fn notify_reloading() {
+    let mut states = vec![sd_notify::NotifyState::Reloading];
+    states.extend(sd_notify::NotifyState::monotonic_usec_now());
+    let _ = sd_notify::notify(&states);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn notify_reloading() {}
 
 #[cfg(target_os = "linux")]
 fn notify(lines: &[&str]) {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::hal::Files;
 
@@ -44,6 +44,26 @@ impl Files for MachineFiles {
         names.sort_unstable();
         Ok(names)
     }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
+    }
+
+    fn may_use(&self, path: &Path) -> bool {
+        may_use(path)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn may_use(path: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(path, Access::READ_OK | Access::WRITE_OK).is_ok()
+}
+
+/// Elsewhere it is enough that it is there: only Linux has device nodes that belong to a group.
+#[cfg(not(target_os = "linux"))]
+fn may_use(path: &Path) -> bool {
+    path.exists()
 }
 
 #[cfg(target_os = "linux")]

@@ -34,12 +34,12 @@ pub mod sim;
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use embedded_hal::i2c;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::time::Mono;
@@ -66,7 +66,7 @@ pub struct Hal {
 }
 
 /// Which GPIO back end `run` is to take; the map's `gpio` key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GpioBackend {
     /// rppal where it knows the board, the character device elsewhere.
@@ -78,8 +78,18 @@ pub enum GpioBackend {
     Cdev,
 }
 
+impl fmt::Display for GpioBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Rppal => "rppal",
+            Self::Cdev => "cdev",
+        })
+    }
+}
+
 /// A pin by its BCM number: 17 is GPIO17, on every Pi the same header pin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Pin(pub u8);
 
@@ -125,7 +135,7 @@ impl fmt::Display for Level {
 }
 
 /// Which voltage means `on`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Active {
     /// High is on.
@@ -345,6 +355,21 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The system's error.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// What a path is called once every link in it has been followed: `/dev/serial0` is `/dev/ttyAMA0`. Files without
+    /// links are called what they are called.
+    ///
+    /// # Errors
+    /// The system's error; a link may lead nowhere.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
+
+    /// Whether this user may both read and write what is there; files without rights are everybody's. Nothing is opened:
+    /// opening a serial port resets many a board.
+    fn may_use(&self, _path: &Path) -> bool {
+        true
+    }
 }
 
 /// A device that cannot be used.

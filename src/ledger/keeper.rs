@@ -65,6 +65,13 @@ impl Keeper {
         Self(Arc::new(Mutex::new(shared)))
     }
 
+    /// Takes the names of a new map. What is kept of the others stays for a while.
+    pub fn adopt(&self, names: Vec<Key>) {
+        let mut shared = self.shared();
+        shared.ledger.adopt(&names);
+        shared.names = names;
+    }
+
     /// What a line holds.
     pub fn get(&self, key: &Key) -> Option<Vec<u8>> {
         self.shared().ledger.get(key).map(<[u8]>::to_vec)

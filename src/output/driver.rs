@@ -28,8 +28,15 @@ impl Driver {
     }
 
     fn open_on(settings: &Settings, gpio: &dyn Gpio, pwm: &dyn PwmOutputs) -> Result<Self, HalError> {
-        let start = settings.start;
-        let kind = match settings.target {
+        Self::open_at(settings.target, settings.start, gpio, pwm)
+    }
+
+    /// Takes a line or channel, at this level from the first moment.
+    ///
+    /// # Errors
+    /// As for [`Driver::open`].
+    pub fn open_at(target: Target, start: Drive, gpio: &dyn Gpio, pwm: &dyn PwmOutputs) -> Result<Self, HalError> {
+        let kind = match target {
             Target::Line { pin, active } => Kind::Line(gpio.output(pin, active, level(start))?),
             Target::Pwm { channel, frequency } => Kind::Pwm(pwm.open(channel, frequency, start.fraction())?, start),
         };

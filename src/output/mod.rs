@@ -1,6 +1,8 @@
-//! Outputs: the rules that say what a pin does ([`rules`], pure) and what drives it ([`driver`]).
+//! Outputs: the rules that say what a pin does ([`rules`], pure), what drives it ([`driver`]), and what is kept of it for the
+//! time after a crash ([`levels`]).
 
 pub mod driver;
+pub mod levels;
 pub mod rules;
 
 use std::time::Duration;

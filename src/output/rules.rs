@@ -38,6 +38,7 @@
 
 mod past;
 mod reason;
+mod reload;
 mod state;
 
 use crate::command::Command;
@@ -222,14 +223,20 @@ impl Rules {
             return;
         }
         self.phase = Phase::Running;
-        for output in &mut self.outputs {
+        self.begin(now, &(0..self.outputs.len()).collect::<Vec<_>>(), actions);
+    }
+
+    /// Begins with outputs that nobody drives yet.
+    fn begin(&mut self, now: Mono, places: &[usize], actions: &mut Vec<Action>) {
+        for &place in places {
+            let output = &mut self.outputs[place];
             output.drive = Drive::OFF;
             if let Link::Away { since, .. } = &mut output.link {
                 *since = now;
             }
         }
         let mut sets = Vec::new();
-        for place in 0..self.outputs.len() {
+        for &place in places {
             let (start, reason) = self.outputs[place].start(now);
             let drive = self.unless_partner(place, start, actions);
             self.outputs[place].begin(now, drive, reason);

@@ -27,6 +27,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Those of the part with this id, as the kernel writes it.
+    pub fn of(id: &str) -> Self {
+        Self { id: id.to_owned() }
+    }
+
     fn folder(&self) -> PathBuf {
         Path::new("/sys/bus/w1/devices").join(&self.id)
     }

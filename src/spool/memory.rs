@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::entry::{ChannelId, Draft};
+use crate::entry::{ChannelId, Draft, Form};
 use crate::spool::thin::{self, Neighbour};
-use crate::spool::{Backlog, Counts, Key, Pushed, Spool, Waiting};
+use crate::spool::{Backlog, Counts, Key, Policy, Pushed, Spool, Waiting};
 use crate::time::{BootId, Mono, Now, Utc};
 
 /// A second, the resolution of an entry's time.
@@ -17,6 +17,7 @@ pub struct MemorySpool {
     queues: HashMap<ChannelId, Queue>,
     next_key: u64,
     synchronised: bool,
+    is_restart: bool,
     counts: Counts,
 }
 
@@ -42,6 +43,8 @@ pub(super) struct Held {
     pub(super) created_at: Option<Utc>,
     pub(super) since: Mono,
     pub(super) taken: bool,
+    /// A session that is gone has sent it: it is not merged.
+    pub(super) sent: bool,
 }
 
 impl MemorySpool {
@@ -74,7 +77,7 @@ impl Spool for MemorySpool {
         let created_at = synchronised.then(|| queue.stamp(now, draft.end));
         queue.last_end = queue.last_end.max(Some(draft.end));
         queue.bytes += size_of_draft(&draft);
-        queue.entries.insert(key, Held { draft, created_at, since: now.mono, taken: false });
+        queue.entries.insert(key, Held { draft, created_at, since: now.mono, taken: false, sent: false });
         self.counts.merged += queue.thin() as u64;
         let mut dropped = 0;
         while queue.bytes > queue.backlog.max_size && queue.drop_oldest(key) {
@@ -103,8 +106,24 @@ impl Spool for MemorySpool {
         self.synchronised
     }
 
+    fn adopt(&mut self, channels: &[(ChannelId, Backlog)], _: Policy) {
+        for (id, backlog) in channels {
+            self.queues.entry(*id).or_insert_with(|| Queue::new(*backlog)).backlog = *backlog;
+        }
+    }
+
+    fn give_back(&mut self, channel: ChannelId) {
+        self.is_restart = true;
+        let Some(queue) = self.queues.get_mut(&channel) else { return };
+        for held in queue.entries.values_mut().filter(|held| held.taken) {
+            (held.taken, held.sent) = (false, true);
+            // What may have arrived as a bare value goes out with its time now, or it would get the time of its arrival.
+            held.draft.form = Form::Feed;
+        }
+    }
+
     fn is_restart(&self) -> bool {
-        false
+        self.is_restart
     }
 
     fn echoes(&self, channel: ChannelId) -> bool {
@@ -206,17 +225,18 @@ impl Queue {
         let Some(within) = self.backlog.thin.filter(|_| self.bytes > self.backlog.max_size) else { return 0 };
         let fat = self.entries.split_off(&self.thinned);
         let before = fat.len();
-        let neighbours = fat.into_iter().map(|(key, Held { draft, created_at, since, taken })| Neighbour {
-            key: (key, created_at, since),
+        let neighbours = fat.into_iter().map(|(key, Held { draft, created_at, since, taken, sent })| Neighbour {
+            key: (key, created_at, since, taken),
             at: created_at.map_or_else(|| draft.end.millis(), Utc::millis),
             clock: created_at.is_none().then(BootId::default),
-            taken,
+            taken: taken || sent,
             draft,
         });
         let thin = thin::merge_neighbours(neighbours.collect(), within);
         let merged = before - thin.len();
-        for Neighbour { key: (key, created_at, since), taken, draft, .. } in thin {
-            self.entries.insert(key, Held { draft, created_at, since, taken });
+        for Neighbour { key: (key, created_at, since, taken), taken: kept, draft, .. } in thin {
+            let sent = kept && !taken;
+            self.entries.insert(key, Held { draft, created_at, since, taken, sent });
             // The last one may still grow.
             self.thinned = key;
         }

@@ -259,7 +259,13 @@ pub trait Spool: Send {
     /// Whether the wall clock is believed; on disk, an earlier run of this boot may have found it right.
     fn is_synchronised(&self) -> bool;
 
-    /// Whether an earlier run of this boot may have sent updates a moment ago: nobody knows when they arrived.
+    /// Takes the channels and the policy of a new map. What waits for a channel that it no longer has goes on waiting.
+    fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy);
+
+    /// The session that took entries of a channel is gone: they are offered again, as after a restart.
+    fn give_back(&mut self, channel: ChannelId);
+
+    /// Whether an earlier run of this boot, or an earlier session, may have sent updates a moment ago: nobody knows when they arrived.
     fn is_restart(&self) -> bool;
 
     /// Whether entries of a channel were seen to come back: only then that one does not means something. It is remembered

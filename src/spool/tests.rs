@@ -83,6 +83,8 @@ contract!(
     times_of_a_channel_only_grow_when_the_wall_clock_jumps_back,
     live_entries_are_those_pushed_lately,
     an_entry_whose_second_is_taken_gets_the_next_free_one,
+    what_a_session_took_that_is_gone_is_offered_again_with_its_time,
+    a_new_map_brings_limits_and_leaves_what_waits,
 );
 
 fn entries_come_out_in_the_order_they_went_in_and_stay_until_their_receipt(make: Make) {
@@ -221,4 +223,30 @@ fn an_entry_that_was_taken_is_not_merged() {
     }
     assert_eq!(first(&*spool).entry.cells[0].expect("field1").value.to_bits(), 3f64.to_bits());
     assert_eq!((seconds(&mut *spool), spool.waiting(CHANNEL)), (vec![40], 2));
+}
+
+fn what_a_session_took_that_is_gone_is_offered_again_with_its_time(make: Make) {
+    let mut spool = spool(make, Backlog { max_size: 1, ..Backlog::default() });
+    push(&mut *spool, Draft { form: Form::Field, ..entry(20, 1.0) });
+    let taken = first(&*spool);
+    spool.take(taken.key);
+    assert_eq!(spool.oldest(CHANNEL), None);
+    assert!(!spool.is_restart());
+    spool.give_back(CHANNEL);
+    assert!(spool.is_restart(), "nobody knows when the last update arrived");
+    let again = first(&*spool);
+    assert_eq!((again.key, again.entry.created_at), (taken.key, taken.entry.created_at));
+    assert_eq!(again.entry.form, Form::Feed, "a bare value that may have arrived needs its time now");
+    spool.confirm(again.key);
+    assert_eq!(spool.waiting(CHANNEL), 0);
+}
+
+fn a_new_map_brings_limits_and_leaves_what_waits(make: Make) {
+    let mut spool = spool(make, Backlog::default());
+    push(&mut *spool, entry(20, 1.0));
+    spool.adopt(&[(ChannelId(99), Backlog::default())], Policy::default());
+    assert_eq!(spool.waiting(CHANNEL), 1, "its channel is not in the map any more, and it waits on");
+    let keep = Duration::from_secs(60);
+    spool.adopt(&[(CHANNEL, Backlog { keep, ..Backlog::default() })], Policy::default());
+    assert_eq!(spool.expire(now(200), CHANNEL), 1, "the new limit holds for what waits already");
 }

@@ -30,7 +30,7 @@ pub struct Credentials {
 
 /// Where the credentials of a device are found. They are read again before each connection, so that a replaced file
 /// heals a refused login.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// A downloaded file (either form) or systemd's credential of that name, as [`locate`] found it.
     File(PathBuf),

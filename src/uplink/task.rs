@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_rustls::rustls;
 
@@ -19,6 +19,9 @@ use crate::uplink::link::{Incoming, Link};
 use crate::uplink::session::{Action, Delivery, Event, Notice, Session};
 use crate::uplink::{Broker, tls};
 
+/// What the session asks for is done by then, or has failed: a connection within 25 s, a packet within 10 s.
+const PERFORM_WITHIN: Duration = Duration::from_secs(60);
+
 /// What a device's task works with.
 pub struct Uplink {
     /// Where the broker is.
@@ -30,7 +33,7 @@ pub struct Uplink {
     /// The entries of all devices.
     pub spool: Arc<Mutex<dyn Spool>>,
     /// Rung when entries were pushed.
-    pub pushed: Arc<Notify>,
+    pub pushed: watch::Receiver<()>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// Set to the last moment at which the session may go on.
@@ -39,6 +42,8 @@ pub struct Uplink {
     pub deliveries: mpsc::Sender<Delivery>,
     /// Where notices go.
     pub notices: Box<dyn FnMut(Notice) + Send>,
+    /// Told until when this task will be heard of again at the latest; nothing while only the outside can go on.
+    pub alive: Box<dyn FnMut(Option<Mono>) + Send>,
 }
 
 impl Uplink {
@@ -56,6 +61,7 @@ impl Uplink {
                 let mut spool = self.spool.lock().expect("no holder of the spool panics");
                 self.session.event(now, event, &mut *spool)
             };
+            (self.alive)(Some(now.mono + PERFORM_WITHIN));
             event = match self.perform(actions, &mut link, &mut tls).await {
                 Some(Outcome::Done) => return,
                 Some(Outcome::Event(event)) => event,
@@ -150,6 +156,7 @@ impl Uplink {
 
     async fn wait(&mut self, link: &mut Option<Link>) -> Event {
         let deadline = self.session.deadline();
+        (self.alive)(deadline);
         let tick = async {
             match deadline {
                 Some(deadline) => sleep(deadline.since(self.clock.now().mono)).await,
@@ -173,7 +180,7 @@ impl Uplink {
                 }
             },
             until = stopped(&mut self.stop) => Event::Stop(until),
-            () = self.pushed.notified() => Event::Tick,
+            Ok(()) = self.pushed.changed() => Event::Tick,
             () = tick => Event::Tick,
         }
     }

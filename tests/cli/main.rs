@@ -3,6 +3,7 @@
 
 mod demo;
 mod first_calls;
+mod init;
 #[path = "../program/mod.rs"]
 mod program;
 mod sandbox;

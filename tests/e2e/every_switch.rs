@@ -28,8 +28,8 @@ use crate::told::{Diary, Told};
 use crate::{HOUSE, SOON, SWITCHES};
 
 const LEVEL: &str = "/sim/level";
-const LAMP: usize = 0;
-const FAN: usize = 1;
+const LAMP: &str = "lamp";
+const FAN: &str = "fan";
 
 /// The house, with its `confirm`. The lamp listens to the channel feed, the fan to its field's own.
 fn map(confirm: &str) -> String {

@@ -16,6 +16,7 @@ mod links;
 mod logins;
 mod outputs;
 mod pacing;
+mod reload;
 mod renewal;
 mod secrets;
 mod sensors;

@@ -10,8 +10,8 @@ use crate::SWITCHES;
 use crate::stage::{Plan, Stage, play};
 use crate::told::{Diary, Told};
 
-const LAMP: usize = 0;
-const FAN: usize = 1;
+const LAMP: &str = "lamp";
+const FAN: &str = "fan";
 
 const MAP: &str = r#"
     [channel.switches]
@@ -31,7 +31,7 @@ const MAP: &str = r#"
     feed = "field"
 "#;
 
-async fn driven(diary: &Diary, mark: usize, output: usize, drive: Drive) {
+async fn driven(diary: &Diary, mark: usize, output: &str, drive: Drive) {
     diary.wait(mark, "the output obeys", |told| told.is_driven(output, drive, Reason::Command)).await;
 }
 
@@ -48,11 +48,11 @@ async fn rubbish_is_refused_in_words_and_moves_nothing() {
     let stage = Stage::set(Plan::of(MAP)).await;
     let playing = stage.start_online().await;
     let diary = &playing.diary;
-    for (place, pair, came) in [(LAMP, ("field1", "maybe"), "\"maybe\""), (FAN, ("field2", "2"), "\"2\"")] {
+    for (name, pair, came) in [(LAMP, ("field1", "maybe"), "\"maybe\""), (FAN, ("field2", "2"), "\"2\"")] {
         let mark = diary.end();
         stage.write(SWITCHES, &[pair]).await;
         let words = |told: &Told| match told {
-            Told::Rubbish { output, words } if *output == place => Some(words.clone()),
+            Told::Rubbish { output, words } if output == name => Some(words.clone()),
             _ => None,
         };
         let words = diary.find(mark, "it is refused", words).await;
@@ -79,7 +79,7 @@ async fn a_command_that_is_old_when_it_is_heard_is_refused() {
     let playing = stage.start_online().await;
     let diary = &playing.diary;
     let refused = |told: &Told| match told {
-        Told::Refused { output: LAMP, words } => Some(words.clone()),
+        Told::Refused { output, words } if output == LAMP => Some(words.clone()),
         _ => None,
     };
     let words = diary.find(0, "it is refused", refused).await;

@@ -75,7 +75,7 @@ async fn an_update_by_somebody_else_delays_ours_by_the_interval() {
         let value = if drive.is_on() { "1" } else { "0" };
         let theirs = stage.write(HOUSE, &[("field8", value)]).await;
         // The lamp and the pace hear of it by the same message.
-        playing.diary.wait(mark, "it was heard", |told| told.is_driven(0, drive, Reason::Command)).await;
+        playing.diary.wait(mark, "it was heard", |told| told.is_driven("lamp", drive, Reason::Command)).await;
         stage.sim.set_pin(Pin(22), high);
         stage.sim.look_at_pins();
         let ours = next_row(&stage, &playing.diary, known).await;

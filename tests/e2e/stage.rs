@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::config;
-use gatepost::daemon::{Daemon, DaemonError};
+use gatepost::daemon::{Daemon, DaemonError, Reload};
 use gatepost::entry::{ChannelId, Entry};
 use gatepost::hal::sim::Sim;
 use gatepost::sandbox::{Channel, Device, Options, Record, Rights, Row, Sandbox, Switches};
@@ -15,7 +15,7 @@ use gatepost::uplink::Transport;
 use gatepost::uplink::session::Tuning;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::told::{Diary, Told};
@@ -122,13 +122,23 @@ impl Stage {
         self.folder.path().join(name)
     }
 
+    /// The whole map: the broker and the device above what the plan, or the scenario, says.
+    fn map(&self, map: &str) -> String {
+        format!(
+            "version = 1\n[broker]\nhost = \"localhost\"\nport = {}\ntransport = \"{}\"\nallow_plaintext = true\n\
+             ca_file = \"ca.pem\"\n[device.pi]\ncredentials = \"mqtt_credentials.txt\"\n{map}",
+            self.port, self.plan.transport
+        )
+    }
+
+    /// Writes a new map where the daemon reads it at a reload.
+    pub(crate) fn write_map(&self, map: &str) {
+        fs::write(self.path("map.toml"), self.map(map)).expect("written");
+    }
+
     /// The checked map, as `gatepost run` has it.
     pub(crate) fn settings(&self) -> config::Settings {
-        let text = format!(
-            "version = 1\n[broker]\nhost = \"localhost\"\nport = {}\ntransport = \"{}\"\nallow_plaintext = true\n\
-             ca_file = \"ca.pem\"\n[device.pi]\ncredentials = \"mqtt_credentials.txt\"\n{}",
-            self.port, self.plan.transport, self.plan.map
-        );
+        let text = self.map(&self.plan.map);
         let checked = config::parse(&text, &self.path("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
         let mut settings = checked.settings;
         // Shorter than `check` would allow.
@@ -147,13 +157,21 @@ impl Stage {
             sensor.kind.device().simulate(&self.sim);
         }
         let diary = Diary::new();
-        let observer = diary.observer(&settings);
-        let daemon = Daemon { settings, hal: self.sim.hal(), folders: None, observer, tuning: self.plan.tuning };
+        let observer = diary.observer();
+        let (sim, bell) = (self.sim.clone(), Arc::new(Notify::new()));
+        let prepare = move |settings: &config::Settings| {
+            for sensor in &settings.sensors {
+                sensor.kind.device().simulate(&sim);
+            }
+        };
+        let reload = Reload { map: self.path("map.toml"), bell: Arc::clone(&bell), prepare: Box::new(prepare) };
+        let (hal, tuning) = (self.sim.hal(), self.plan.tuning);
+        let daemon = Daemon { settings, hal, folders: None, observer, tuning, reload: Some(reload) };
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(daemon.run(async move {
             let _ = stopped.await;
         }));
-        Playing { diary, stop, task }
+        Playing { diary, reload: bell, stop, task }
     }
 
     /// Starts a daemon and waits until its link is up.
@@ -201,7 +219,7 @@ impl Stage {
 
     /// Ends the play, and holds what was sent and logged against what may be. Returns the diary.
     pub(crate) async fn end(&self, playing: Playing) -> Diary {
-        let Playing { diary, stop, task } = playing;
+        let Playing { diary, stop, task, .. } = playing;
         stop.send(()).expect("the daemon runs until it is stopped");
         let ended = tokio::time::timeout(SOON, task).await.expect("it stops").expect("it does not panic");
         assert!(matches!(ended, Ok::<(), DaemonError>(())), "{ended:?}");
@@ -214,6 +232,8 @@ impl Stage {
 /// A daemon that runs.
 pub(crate) struct Playing {
     pub(crate) diary: Diary,
+    /// Rung, it reads its map again.
+    pub(crate) reload: Arc<Notify>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), DaemonError>>,
 }

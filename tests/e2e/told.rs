@@ -6,6 +6,7 @@ use std::time::Instant;
 use gatepost::daemon::event::{Event, Observer};
 use gatepost::daemon::intake::Edge;
 use gatepost::daemon::journal;
+use gatepost::daemon::running::Changes;
 use gatepost::entry::Entry;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
@@ -26,13 +27,17 @@ pub(crate) enum Told {
     Closed(Entry),
     Dropped,
     Uplink(Notice),
-    Driven { output: usize, drive: Drive, reason: Reason },
-    Refused { output: usize, words: String },
-    Rubbish { output: usize, words: String },
+    Driven { output: String, drive: Drive, reason: Reason },
+    Refused { output: String, words: String },
+    Rubbish { output: String, words: String },
     OutputFault,
     Restored,
     SlotsFault,
     Kept,
+    Reloading,
+    MapRefused(String),
+    Reloaded(Changes),
+    Stuck,
     Stopping,
     Stopped(usize),
 }
@@ -42,19 +47,27 @@ impl Told {
         match event {
             Event::Started => Self::Started,
             Event::Reading(reading) => Self::Reading((*reading).clone()),
-            Event::Sensor(edge) => Self::Sensor((*edge).clone()),
+            Event::Sensor { edge, .. } => Self::Sensor((*edge).clone()),
             Event::Closed(draft, created_at) => {
                 Self::Closed((*draft).clone().stamped(created_at.expect("the simulated clock is right")))
             }
             Event::Dropped { .. } => Self::Dropped,
             Event::Uplink(_, notice) => Self::Uplink((*notice).clone()),
-            Event::Driven { output, drive, reason } => Self::Driven { output: *output, drive: *drive, reason: *reason },
-            Event::Refused { output, refusal } => Self::Refused { output: *output, words: refusal.to_string() },
-            Event::Rubbish { output, words } => Self::Rubbish { output: *output, words: words.clone() },
+            Event::Driven { output, drive, reason } => {
+                Self::Driven { output: (*output).to_owned(), drive: *drive, reason: *reason }
+            }
+            Event::Refused { output, refusal } => {
+                Self::Refused { output: (*output).to_owned(), words: refusal.to_string() }
+            }
+            Event::Rubbish { output, words } => Self::Rubbish { output: (*output).to_owned(), words: words.clone() },
             Event::Output { .. } => Self::OutputFault,
             Event::Restored(_) => Self::Restored,
             Event::Slots { .. } => Self::SlotsFault,
-            Event::Found(_) | Event::Spool(_) | Event::Clock(_) => Self::Kept,
+            Event::Map(_) | Event::Found(_) | Event::Spool(_) | Event::Clock(_) => Self::Kept,
+            Event::Reloading => Self::Reloading,
+            Event::MapRefused(refused) => Self::MapRefused(refused.to_string()),
+            Event::Reloaded(changes) => Self::Reloaded((*changes).clone()),
+            Event::Stuck(_) | Event::Unstuck(_) => Self::Stuck,
             Event::Stopping => Self::Stopping,
             Event::Stopped { waiting, .. } => Self::Stopped(*waiting),
         }
@@ -95,8 +108,8 @@ impl Told {
     }
 
     /// Whether this tells that an output was driven so.
-    pub(crate) fn is_driven(&self, place: usize, to: Drive, by: Reason) -> bool {
-        matches!(self, Self::Driven { output, drive, reason } if (*output, *drive, *reason) == (place, to, by))
+    pub(crate) fn is_driven(&self, name: &str, to: Drive, by: Reason) -> bool {
+        matches!(self, Self::Driven { output, drive, reason } if (output.as_str(), *drive, *reason) == (name, to, by))
     }
 }
 
@@ -113,8 +126,8 @@ impl Diary {
     }
 
     /// An observer that writes the diary, and the log as `gatepost run` does.
-    pub(crate) fn observer(&self, settings: &gatepost::config::Settings) -> Observer {
-        let log = journal::observer(settings);
+    pub(crate) fn observer(&self) -> Observer {
+        let log = journal::observer();
         let diary = self.clone();
         Arc::new(move |event| {
             log(event);

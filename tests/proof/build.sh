@@ -1,28 +1,6 @@
-# shellcheck shell=bash disable=SC2154 # The script that sources this sets `cache` and `target`.
-# What is built for the emulated machines: the real binary in its release profile, and the one kernel module that Debian's
-# kernels leave out. Each function prints the path of what it built.
-
-# The binary for amd64, by this machine's own Rust.
-build_amd64() {
-    cargo build --release --locked >&2
-    printf '%s' "$target/release/gatepost"
-}
-
-# The binary for arm64: by this machine's Rust where it has that target, else by Debian's compiler and Debian's
-# standard library for arm64, which is only unpacked, so that this machine needs no foreign architecture.
-build_arm64() {
-    local triple=aarch64-unknown-linux-gnu library=$cache/arm64-std
-    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
-    install_packages "" gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-    if [[ ! -d $(rustc --print sysroot)/lib/rustlib/$triple/lib ]]; then
-        install_packages "" rustc-web
-        [[ -d $library ]] || unpack arm64 "$library" libstd-rust-web-dev
-        export RUSTC=/usr/bin/rustc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="--sysroot $library/usr"
-    fi
-    # A folder of its own: another compiler's build scripts would make the two builds undo each other.
-    cargo build --release --locked --target $triple --target-dir "$cache/target-arm64" >&2
-    printf '%s' "$cache/target-arm64/$triple/release/gatepost"
-}
+# shellcheck shell=bash disable=SC2154 # The script that sources this sets `cache` and defines `stop`.
+# What is built for the emulated machines beside the binary (packaging/binary.sh): the one kernel module that Debian's
+# kernels leave out, and the rows' own programs. Each function prints the path of what it built.
 
 # gpio-sim.ko for the amd64 kernel. Debian leaves CONFIG_GPIO_SIM off, so it is built from Debian's own kernel source
 # against Debian's headers, both only unpacked. irq_sim, which it needs, is linked into it.

@@ -47,7 +47,7 @@ pub(super) struct Teller {
 #[derive(Default)]
 struct State {
     stored: u64,
-    read: Vec<((u16, usize), f64)>,
+    read: Vec<((u32, usize), f64)>,
 }
 
 impl Teller {
@@ -63,7 +63,6 @@ impl Teller {
     }
 
     fn words(&self, event: &Event<'_>) -> Option<String> {
-        let output = |index: usize| &self.settings.outputs[index].name;
         match event {
             Event::Started => Some("the outputs are at their start level, the sensors are being read".to_owned()),
             Event::Reading(reading) => {
@@ -76,28 +75,28 @@ impl Teller {
                 }
                 None
             }
-            Event::Sensor(Edge::Down(sensor, fault)) => {
-                Some(format!("{} has nothing to say: {fault}", self.sensor(sensor.0)))
-            }
-            Event::Sensor(Edge::Up(sensor)) => Some(format!("{} measures again", self.sensor(sensor.0))),
+            Event::Sensor { name, edge: Edge::Down(_, fault) } => Some(format!("{name} has nothing to say: {fault}")),
+            Event::Sensor { name, edge: Edge::Up(_) } => Some(format!("{name} measures again")),
             Event::Closed(..) => self.read(),
             Event::Uplink(_, notice) => self.uplink(notice),
-            Event::Driven { output: index, drive, reason } => {
-                Some(format!("pin      ◀─  {} is {drive} ({reason})", output(*index)))
-            }
-            Event::Refused { output: index, refusal } => {
-                Some(format!("pin      ◀─  {} does not obey: {refusal}", output(*index)))
-            }
-            Event::Rubbish { output: index, words } => {
-                Some(format!("pin      ◀─  {} does not understand: {words}", output(*index)))
-            }
-            Event::Output { output: index, error: Some(error) } => {
-                Some(format!("{} cannot be driven: {error}", output(*index)))
-            }
-            Event::Output { output: index, error: None } => Some(format!("{} can be driven again", output(*index))),
-            // The demo keeps nothing beyond its end.
-            Event::Restored(_) | Event::Slots { .. } | Event::Found(_) | Event::Spool(_) | Event::Clock(_) => None,
+            Event::Driven { output, drive, reason } => Some(format!("pin      ◀─  {output} is {drive} ({reason})")),
+            Event::Refused { output, refusal } => Some(format!("pin      ◀─  {output} does not obey: {refusal}")),
+            Event::Rubbish { output, words } => Some(format!("pin      ◀─  {output} does not understand: {words}")),
+            Event::Output { output, error: Some(error) } => Some(format!("{output} cannot be driven: {error}")),
+            Event::Output { output, error: None } => Some(format!("{output} can be driven again")),
             Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
+            // The demo keeps nothing beyond its end, its map stays, and nothing of it hangs for minutes.
+            Event::Map(_)
+            | Event::Restored(_)
+            | Event::Slots { .. }
+            | Event::Found(_)
+            | Event::Spool(_)
+            | Event::Clock(_)
+            | Event::Reloading
+            | Event::MapRefused(_)
+            | Event::Reloaded(_)
+            | Event::Stuck(_)
+            | Event::Unstuck(_) => None,
             Event::Stopping => Some("stopping".to_owned()),
             Event::Stopped { waiting, .. } => Some(self.goodbye(*waiting)),
         }
@@ -113,8 +112,8 @@ impl Teller {
         format!("stopped: the outputs are at their stop level, {stored} entries were stored{unsent}")
     }
 
-    fn sensor(&self, index: u16) -> &str {
-        &self.settings.sensors[usize::from(index)].name
+    fn place(sensor: u32) -> usize {
+        usize::try_from(sensor).expect("a map's sensors fit into memory")
     }
 
     /// What was read since the last entry.
@@ -125,11 +124,12 @@ impl Teller {
         let mut text = "read     ─▶ ".to_owned();
         let mut last = None;
         for ((sensor, quantity), value) in &read {
-            let quantities = self.settings.sensors[usize::from(*sensor)].kind.device().quantities();
+            let sensor_settings = &self.settings.sensors[Self::place(*sensor)];
+            let quantities = sensor_settings.kind.device().quantities();
             let Quantity { name, unit, .. } = &quantities[*quantity];
             if last != Some(*sensor) {
                 let gap = if last.is_some() { " · " } else { " " };
-                write!(text, "{gap}{}", self.sensor(*sensor)).ok()?;
+                write!(text, "{gap}{}", sensor_settings.name).ok()?;
                 last = Some(*sensor);
             }
             write!(text, " {name} {}{unit}", short(*value)).ok()?;

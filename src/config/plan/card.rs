@@ -6,7 +6,7 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use super::columns::Columns;
-use super::{is_fed, load_of};
+use super::load_of;
 use crate::batch::Publish;
 use crate::config::{Channel, Settings, license};
 use crate::entry::{Cell, Cells, Column, Draft, Form, Reduce};
@@ -22,7 +22,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) fn losses(settings: &Settings) -> String {
     let mut text = String::new();
     let mut table = Columns::new(["channel", "a power cut costs", "in an outage", "of an outage is kept", "then"]);
-    for channel in settings.channels.iter().filter(|channel| is_fed(channel, settings)) {
+    for channel in settings.channels.iter().filter(|channel| settings.feeds(channel)) {
         let wait = settings.spool.unwritten_for();
         // The open slot, and with it what waits to be written; with a healthy link the entry before has its receipt by then.
         let outage = channel.every + wait;
@@ -97,7 +97,7 @@ fn entries_by_age(channel: &Channel, settings: &Settings) -> u64 {
 pub(super) fn wear(settings: &Settings) -> String {
     let mut table = Columns::new(["channel", "bytes an entry", "entries a day", "bytes a day", "writes a day"]);
     let is_hasty = settings.spool.durability == Durability::Always;
-    for channel in settings.channels.iter().filter(|channel| is_fed(channel, settings)) {
+    for channel in settings.channels.iter().filter(|channel| settings.feeds(channel)) {
         let (load, bytes) = (load_of(channel, settings), bytes_an_entry(channel, settings));
         let entries = load.a_day();
         let writes = entries.div_ceil(settings.spool.group_of(channel.every, load.updates_a_slot));

@@ -44,12 +44,15 @@ report = "house.field8"
 
 const TANK: SensorId = SensorId(0);
 const AIR: SensorId = SensorId(1);
+const REPORT: (ChannelId, Column) = (ChannelId(7), Column::Field(8));
+
+fn settings(map: &str) -> Settings {
+    let folder = tempfile::tempdir().expect("a folder");
+    config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings
+}
 
 fn intake() -> Intake {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("map.toml");
-    let checked = config::parse(MAP, &path).unwrap_or_else(|faults| panic!("{faults}"));
-    Intake::new(&checked.settings, Mono::default())
+    Intake::new(&settings(MAP), &[TANK, AIR], Mono::default())
 }
 
 fn now(seconds: f64) -> Now {
@@ -146,11 +149,11 @@ fn a_sensor_whose_thread_is_stuck_is_found_by_its_silence() {
 #[test]
 fn an_output_that_changes_closes_the_slot_early_and_one_that_does_not_waits_for_its_end() {
     let mut intake = intake();
-    intake.level(now(2.0), 0, 0.0);
-    assert!(intake.level(now(3.0), 0, 1.0), "a change closes the slot early");
+    intake.level(now(2.0), REPORT, 0.0);
+    assert!(intake.level(now(3.0), REPORT, 1.0), "a change closes the slot early");
     let (entries, _) = close(&mut intake, 3.0);
     assert_eq!(field(&entries[0], 8), Some(1.0));
-    intake.level(now(3.0), 0, 1.0);
+    intake.level(now(3.0), REPORT, 1.0);
     let (entries, _) = close(&mut intake, 44.5);
     assert_eq!(field(&entries[0], 8), Some(1.0));
 }
@@ -163,4 +166,62 @@ fn the_spread_is_the_channels_own_and_below_a_quarter_of_the_slot() {
     assert_eq!(spread(ChannelId(7), every), spreads[6], "always the same");
     let early = spreads.iter().filter(|spread| **spread < Duration::from_secs(2)).count();
     assert!((80..120).contains(&early), "{early} of 199 in the first half");
+}
+
+/// Takes another map; both sensors stay what they are.
+fn reload(intake: &mut Intake, seconds: f64, map: &str) -> Vec<Draft> {
+    intake.reload(now(seconds), BootId(7), &settings(map), &[TANK, AIR])
+}
+
+#[test]
+fn a_new_map_that_leaves_a_channel_as_it_is_leaves_its_open_slot_and_what_its_filters_know() {
+    let map = MAP.replace("valid = { min = -20, max = 60 }", "median = 3");
+    let mut intake = Intake::new(&settings(&map), &[TANK, AIR], Mono::default());
+    put(&mut intake, 1.0, TANK, 0, Ok(10.0));
+    put(&mut intake, 2.0, TANK, 0, Ok(12.0));
+    put(&mut intake, 2.0, AIR, 1, Err(absent()));
+    // Another channel besides, and the channels in another order.
+    let more = map.replace("[channel.switches]", "[channel.more]\nid = 5\n[channel.switches]");
+    assert_eq!(reload(&mut intake, 3.0, &more), [], "nothing is closed");
+    assert_eq!(put(&mut intake, 4.0, AIR, 1, Ok(40.0)), [Edge::Up(AIR)], "its fault was known");
+    put(&mut intake, 5.0, TANK, 0, Ok(90.0));
+    let (entries, _) = close(&mut intake, 30.0);
+    // Medians: 10, then the lower of 10 and 12, then 12.
+    assert_eq!(entries.iter().map(|entry| field(entry, 1)).collect::<Vec<_>>(), [Some(32.0 / 3.0)]);
+}
+
+#[test]
+fn slots_of_channels_that_a_new_map_changes_are_closed_as_they_are() {
+    let mut intake = intake();
+    put(&mut intake, 1.0, TANK, 0, Ok(10.0));
+    let moved = MAP.replace("field = \"house.field1\"", "field = \"house.field5\"");
+    let drafts = reload(&mut intake, 3.0, &moved);
+    assert_eq!(drafts.iter().map(|entry| field(entry, 1)).collect::<Vec<_>>(), [Some(10.0)]);
+    put(&mut intake, 4.0, TANK, 0, Ok(11.0));
+    let (entries, _) = close(&mut intake, 60.0);
+    assert_eq!((field(&entries[0], 1), field(&entries[0], 5)), (None, Some(11.0)), "none of it in the old column");
+    assert!(entries[0].end > drafts[0].end);
+}
+
+#[test]
+fn what_waits_for_its_moment_is_handed_out_when_its_channel_goes() {
+    let mut intake = intake();
+    put(&mut intake, 1.0, TANK, 0, Ok(10.0));
+    let elsewhere = MAP.replace("id = 7", "id = 8");
+    let drafts = reload(&mut intake, 3.0, &elsewhere);
+    assert_eq!(drafts.iter().map(|entry| entry.channel).collect::<Vec<_>>(), [ChannelId(7)]);
+    put(&mut intake, 4.0, TANK, 0, Ok(11.0));
+    let (entries, _) = close(&mut intake, 60.0);
+    assert_eq!(entries.iter().map(|entry| entry.channel).collect::<Vec<_>>(), [ChannelId(8)]);
+}
+
+#[test]
+fn a_sensor_that_is_gone_has_nothing_to_say() {
+    let mut intake = intake();
+    let settings = settings(&MAP.replace("name = \"tank\"", "name = \"barrel\""));
+    let barrel = SensorId(2);
+    intake.reload(now(1.0), BootId(7), &settings, &[barrel, AIR]);
+    assert_eq!(put(&mut intake, 2.0, TANK, 0, Err(absent())), []);
+    assert_eq!(put(&mut intake, 2.0, barrel, 0, Err(absent())), [Edge::Down(barrel, absent())]);
+    assert_eq!((intake.name(TANK), intake.name(barrel)), (None, Some("barrel")));
 }

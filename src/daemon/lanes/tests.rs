@@ -55,8 +55,14 @@ type Readings = mpsc::Receiver<(SensorId, Result<f64, Fault>)>;
 
 fn start(sim: &Sim) -> (Lanes, Readings) {
     let (map, gate, readings) = gate(sim);
-    let lanes = Lanes::start(&map.sensors, &sim.hal(), &gate).expect("threads");
-    (lanes, readings)
+    (lanes(sim, &gate, map.sensors), readings)
+}
+
+fn lanes(sim: &Sim, gate: &Gate, sensors: Vec<config::Sensor>) -> Lanes {
+    let lanes = Lanes::new(&sim.hal(), gate, &Liveness::default());
+    let sensors: Vec<_> = [SICK, WELL].into_iter().zip(sensors).collect();
+    lanes.add(&sensors).expect("threads");
+    lanes
 }
 
 fn gate(sim: &Sim) -> (Settings, Gate, Readings) {
@@ -65,7 +71,7 @@ fn gate(sim: &Sim) -> (Settings, Gate, Readings) {
     let map = config::parse(MAP, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
     let (tell, readings) = mpsc::channel();
     let gate = Gate::new(
-        Intake::new(&map.settings, Mono::default()),
+        Intake::new(&map.settings, &[SICK, WELL], Mono::default()),
         Arc::new(move |event| {
             if let Event::Reading(reading) = event {
                 // The test may have seen enough.
@@ -112,7 +118,8 @@ fn a_read_that_hangs_holds_up_the_others_only_until_the_rescue_and_comes_back_wh
     // Long after every time-out: at the latest now the sick one hangs, and the others with it.
     let hours_later = Mono::new(sim.hal().clock.now().mono.since_boot() + Duration::from_secs(3600));
     let until = std::time::Instant::now() + PATIENCE;
-    while !lanes.queues.iter().any(|lane| lane.queue().in_time_until.is_some() && lane.queue().sensors.len() == 1) {
+    let hangs = |lane: &Arc<Shared>| lane.queue().in_time_until.is_some() && lane.queue().sensors.len() == 1;
+    while !lanes.running().lanes.values().any(hangs) {
         assert!(std::time::Instant::now() < until, "the sick sensor's read was never seen hanging");
         thread::sleep(Duration::from_millis(1));
     }
@@ -140,7 +147,7 @@ fn writes_of_one_go(takes: Duration) -> u64 {
     gate.keep_in(Slots::new(Arc::new(disk.clone()), BootId(7)));
     let sensors: Vec<config::Sensor> =
         map.sensors.into_iter().map(|sensor| config::Sensor { every: Duration::from_secs(3600), ..sensor }).collect();
-    let lanes = Lanes::start(&sensors, &sim.hal(), &gate).expect("threads");
+    let lanes = lanes(&sim, &gate, sensors);
     wait_for(&readings, |sensor, _| sensor == SICK);
     wait_for(&readings, |sensor, _| sensor == WELL);
     lanes.stop(PATIENCE);
@@ -155,4 +162,48 @@ fn writes_of_one_go(takes: Duration) -> u64 {
 fn sensors_that_are_read_in_one_go_cost_one_write_and_slow_ones_one_each() {
     assert_eq!(writes_of_one_go(Duration::ZERO), 1);
     assert_eq!(writes_of_one_go(ONE_GO), 2);
+}
+
+#[test]
+fn sensors_come_and_go_while_the_others_are_read() {
+    let sim = Sim::new(None).expect("no folder");
+    sim.file(Path::new("/simulated/sick"), |_| Ok("7".to_owned()));
+    let (map, gate, readings) = gate(&sim);
+    let [sick, well] = <[config::Sensor; 2]>::try_from(map.sensors).expect("two sensors");
+    let lanes = lanes(&sim, &gate, vec![sick.clone()]);
+    wait_for(&readings, |sensor, value| sensor == SICK && value.is_ok());
+    lanes.add(&[(WELL, well)]).expect("threads");
+    wait_for(&readings, |sensor, _| sensor == WELL);
+    lanes.remove(&[SICK]);
+    // The one that was being read may still say so.
+    let mut last_of_it = 0;
+    for _ in 0..40 {
+        let (sensor, _) = readings.recv_timeout(PATIENCE).expect("the other goes on");
+        last_of_it = if sensor == SICK { 0 } else { last_of_it + 1 };
+    }
+    assert!(last_of_it > 20, "it is read no more");
+    lanes.stop(PATIENCE);
+}
+
+#[test]
+fn a_sensor_that_hangs_and_is_gone_does_not_come_back_when_its_read_ends() {
+    let sim = Sim::new(None).expect("no folder");
+    let (release, hang) = mpsc::channel::<()>();
+    let hang = Mutex::new(hang);
+    let (began, begins) = mpsc::channel();
+    sim.file(Path::new("/simulated/sick"), move |_| {
+        let _ = began.send(());
+        let _ = hang.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        Ok("7".to_owned())
+    });
+    let (map, gate, readings) = gate(&sim);
+    let liveness = Liveness::default();
+    let lanes = Lanes::new(&sim.hal(), &gate, &liveness);
+    lanes.add(&[(SICK, map.sensors[0].clone())]).expect("threads");
+    begins.recv_timeout(PATIENCE).expect("it is being read");
+    lanes.remove(&[SICK]);
+    drop(release);
+    wait_for(&readings, |sensor, value| sensor == SICK && value.is_ok());
+    assert!(begins.recv_timeout(Duration::from_millis(300)).is_err(), "it is not read again");
+    lanes.stop(PATIENCE);
 }

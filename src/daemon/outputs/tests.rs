@@ -50,7 +50,7 @@ impl Machine {
         let now = hal.clock.now().mono;
         let keeper = Keeper::open(now, map.settings.kept(), Some(Arc::new(self.runtime.clone())), None);
         let observer: Observer = Arc::new(|_| ());
-        let gate = Gate::new(Intake::new(&map.settings, now), Arc::clone(&observer));
+        let gate = Gate::new(Intake::new(&map.settings, &[], now), Arc::clone(&observer));
         let outputs = Outputs::open(map.settings.outputs, Memory { keeper, boot }, &hal, &gate, &observer);
         (outputs, sim)
     }
@@ -124,4 +124,43 @@ fn past_is_written_when_it_changes_and_not_at_every_event() {
     assert_eq!(machine.runtime.cost().0, before);
     outputs.deliver(&machine.entry(5, 1));
     assert!(machine.runtime.cost().0 > before);
+}
+
+fn settings(map: &str) -> Vec<Settings> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+    map.settings.outputs
+}
+
+#[test]
+fn a_new_map_moves_no_pin_that_it_keeps_and_its_limits_count_from_before() {
+    let machine = Machine::new();
+    let (mut outputs, sim) = machine.start(1);
+    machine.after(3);
+    outputs.deliver(&machine.entry(5, 1));
+    machine.after(10);
+    let lamp = "[[output]]\nname = \"lamp\"\npin = 23\nfrom = \"switches.field2\"\nstart = \"on\"\n";
+    let map = MAP.replace("max_on = \"30m\"", "max_on = \"15m\"").replace("[[output]]", &format!("{lamp}[[output]]"));
+    outputs.reload(settings(&map));
+    assert!(is_on(&sim));
+    assert_eq!(sim.pin(Number(23)), Some(true), "the new one is at its start level");
+    let left = outputs.rules.deadline().expect("max_on").since(machine.clock.now().mono);
+    assert_eq!(left, Duration::from_secs(5 * 60));
+    outputs.deliver(&machine.entry(5, 1));
+    outputs.deliver(&machine.entry(6, 0));
+    assert!(!is_on(&sim), "it listens as before");
+}
+
+#[test]
+fn an_output_that_a_new_map_drops_is_left_at_its_stop_level_and_its_pin_given_back() {
+    let machine = Machine::new();
+    let (mut outputs, sim) = machine.start(1);
+    machine.after(3);
+    outputs.deliver(&machine.entry(5, 1));
+    assert!(is_on(&sim));
+    let elsewhere = MAP.replace("pin = 17", "pin = 23");
+    outputs.reload(settings(&elsewhere));
+    assert_eq!((is_on(&sim), sim.pin(Number(23))), (false, Some(false)));
+    let line = sim.hal().gpio.output(Number(17), crate::hal::Active::High, crate::hal::Level::Off);
+    assert!(line.is_ok(), "nobody holds it");
 }

@@ -44,7 +44,7 @@ fn now(seconds: u64) -> Now {
 fn intake() -> Intake {
     let folder = tempfile::tempdir().expect("a folder");
     let checked = config::parse(MAP, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-    Intake::new(&checked.settings, Mono::default())
+    Intake::new(&checked.settings, &[SensorId(0)], Mono::default())
 }
 
 /// A gate that keeps its slots in a folder, and whether each edge it told was a fault.

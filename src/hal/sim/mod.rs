@@ -77,6 +77,12 @@ impl Sim {
         Ok(Self::on(clock, folder))
     }
 
+    /// A machine whose files are those below `root`, and no others: `/sys/class/thermal` is `root/sys/class/thermal`. What
+    /// [`Sim::file`] adds comes on top.
+    pub fn below(root: PathBuf) -> Self {
+        Self { texts: Arc::new(Texts::below(root)), ..Self::default() }
+    }
+
     fn on(clock: Arc<dyn Clock>, folder: Option<Arc<Folder>>) -> Self {
         let clock: Arc<dyn Clock> = match &folder {
             Some(folder) => Arc::new(SimClock::new(clock, Arc::clone(folder))),

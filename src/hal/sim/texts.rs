@@ -1,4 +1,4 @@
-//! The simulated text files. Paths nobody simulates are read from the machine itself.
+//! The simulated text files. Paths nobody simulates are read from the machine itself, or from a folder that stands for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,9 +18,23 @@ type Content = Arc<dyn Fn(Mono) -> io::Result<String> + Send + Sync>;
 pub(super) struct Texts {
     contents: Mutex<BTreeMap<PathBuf, Content>>,
     broken: Mutex<BTreeMap<PathBuf, io::ErrorKind>>,
+    /// The folder that stands for `/`, if it is not the machine's own.
+    root: Option<PathBuf>,
 }
 
 impl Texts {
+    pub(super) fn below(root: PathBuf) -> Self {
+        Self { root: Some(root), ..Self::default() }
+    }
+
+    /// Where a file that nobody simulates is found.
+    fn own(&self, path: &Path) -> PathBuf {
+        match &self.root {
+            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+            None => path.to_owned(),
+        }
+    }
+
     pub(super) fn put(&self, path: &Path, content: Content) {
         locked(&self.contents).insert(path.to_owned(), content);
     }
@@ -47,7 +61,7 @@ impl Files for SimFiles {
         }
         let content = locked(&self.texts.contents).get(path).map(Arc::clone);
         // The lock is free again by now: a content may take its time.
-        content.map_or_else(|| MachineFiles.read(path), |content| content(self.clock.now().mono))
+        content.map_or_else(|| MachineFiles.read(&self.texts.own(path)), |content| content(self.clock.now().mono))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -56,12 +70,29 @@ impl Files for SimFiles {
         }
         let mut names: BTreeSet<String> =
             locked(&self.texts.contents).keys().filter_map(|file| child_towards(file, path)).collect();
-        match MachineFiles.list(path) {
+        match MachineFiles.list(&self.texts.own(path)) {
             Ok(own) => names.extend(own),
             Err(error) if names.is_empty() => return Err(error),
             Err(_) => {}
         }
         Ok(names.into_iter().collect())
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        if locked(&self.texts.contents).contains_key(path) {
+            return Ok(path.to_owned());
+        }
+        let found = MachineFiles.resolve(&self.texts.own(path))?;
+        let Some(root) = &self.texts.root else { return Ok(found) };
+        let root = MachineFiles.resolve(root)?;
+        let below = found.strip_prefix(root).map_err(|_| io::Error::other("a link leads out of the simulated root"))?;
+        Ok(Path::new("/").join(below))
+    }
+
+    fn may_use(&self, path: &Path) -> bool {
+        let is_broken = locked(&self.texts.broken).contains_key(path);
+        let is_simulated = || locked(&self.texts.contents).contains_key(path);
+        !is_broken && (is_simulated() || MachineFiles.may_use(&self.texts.own(path)))
     }
 }
 
@@ -109,5 +140,28 @@ mod tests {
         assert_eq!(files.list(folder.path()).expect("listed"), ["both", "own", "part"]);
         assert_eq!(files.list(&folder.path().join("part")).expect("simulated alone"), ["id", "temperature"]);
         assert!(files.list(&folder.path().join("nothing")).is_err());
+    }
+
+    #[test]
+    fn folder_that_stands_for_the_machine_hides_the_machine_s_own_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let texts = Texts::below(folder.path().to_owned());
+        let files = SimFiles { texts: Arc::new(texts), clock: Arc::new(ManualClock::default()) };
+        let port = Path::new("/dev/ttyUSB0");
+        assert!(files.read(Path::new("/proc/version")).is_err(), "this machine has one, that one has none");
+        assert!(files.list(Path::new("/dev")).is_err() && files.resolve(port).is_err() && !files.may_use(port));
+        std::fs::create_dir(folder.path().join("dev")).expect("made");
+        std::fs::write(folder.path().join("dev/ttyUSB0"), "").expect("written");
+        assert_eq!(files.list(Path::new("/dev")).expect("there"), ["ttyUSB0"]);
+        assert!(files.may_use(port));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("ttyUSB0", folder.path().join("dev/serial0")).expect("linked");
+            std::os::unix::fs::symlink("/", folder.path().join("dev/out")).expect("linked");
+            assert_eq!(files.resolve(Path::new("/dev/serial0")).expect("leads there"), port);
+            assert!(files.resolve(Path::new("/dev/out")).is_err());
+        }
+        files.texts.break_file(port, io::ErrorKind::PermissionDenied);
+        assert!(!files.may_use(port));
     }
 }

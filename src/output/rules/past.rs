@@ -49,8 +49,8 @@ const ON: u8 = 2;
 const SEEN: u8 = 4;
 const WRITTEN: u8 = 8;
 
-const REASONS: [Reason; 6] =
-    [Reason::Start, Reason::Command, Reason::MaxOn, Reason::LinkLoss, Reason::Stop, Reason::Rest];
+const REASONS: [Reason; 7] =
+    [Reason::Start, Reason::Command, Reason::MaxOn, Reason::LinkLoss, Reason::Stop, Reason::Rest, Reason::Interlock];
 
 impl Past {
     /// The most bytes that [`Past::to_bytes`] makes.
@@ -123,6 +123,7 @@ const fn code(reason: Reason) -> u8 {
         Reason::LinkLoss => 3,
         Reason::Stop => 4,
         Reason::Rest => 5,
+        Reason::Interlock => 6,
     }
 }
 

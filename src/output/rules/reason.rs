@@ -18,6 +18,8 @@ pub enum Reason {
     LinkLoss,
     /// Its stop level.
     Stop,
+    /// A new map does not let it be on together with an output that is on.
+    Interlock,
 }
 
 impl fmt::Display for Reason {
@@ -29,6 +31,7 @@ impl fmt::Display for Reason {
             Self::MaxOn => "longest time on is over",
             Self::LinkLoss => "link lost",
             Self::Stop => "stop level",
+            Self::Interlock => "an output that it is interlocked with now is on",
         })
     }
 }

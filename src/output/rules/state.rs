@@ -58,6 +58,16 @@ impl Output {
         }
     }
 
+    /// Goes on where an output of the map before stands that drives the same thing: its pin does not move.
+    pub(super) fn go_on(&mut self, now: Mono, old: &Self) {
+        let Self { drive, reason, switch, start_waits, failed, .. } = *old;
+        (self.drive, self.reason, self.switch, self.failed) = (drive, reason, switch, failed);
+        self.start_waits = start_waits && self.settings.start.is_on();
+        let (was, is) = (old.settings.from, self.settings.from);
+        self.link = if was.topic() == is.topic() { old.link } else { Link::Away { since: now, handled: false } };
+        self.seen = old.seen.filter(|_| (was.channel, was.field) == (is.channel, is.field));
+    }
+
     /// What was known of it before the start.
     pub(super) fn remember(&mut self, past: Past) {
         self.past = past.switch;
@@ -98,7 +108,7 @@ impl Output {
             _ if on => self.on_until().is_some_and(|until| until <= now),
             Reason::MaxOn => true,
             Reason::Command => false,
-            Reason::Start | Reason::Rest | Reason::LinkLoss | Reason::Stop => used >= max_on,
+            Reason::Start | Reason::Rest | Reason::LinkLoss | Reason::Stop | Reason::Interlock => used >= max_on,
         })
     }
 
@@ -122,7 +132,7 @@ impl Output {
             let broken = match before {
                 Reason::Start | Reason::Rest | Reason::Stop => true,
                 Reason::LinkLoss => by == Reason::Start,
-                Reason::Command | Reason::MaxOn => false,
+                Reason::Command | Reason::MaxOn | Reason::Interlock => false,
             };
             let most = self.settings.max_on.unwrap_or(Duration::MAX);
             if broken { used.min(most).saturating_sub(held) } else { Duration::ZERO }

@@ -39,6 +39,11 @@ pub struct Settings {
     path: PathBuf,
 }
 
+/// Whether this machine shows the temperature of its processor.
+pub fn has_thermometer(files: &dyn Files) -> bool {
+    kernel::temperature(files, kernel::thermometer(files).as_deref()).is_ok()
+}
+
 fn root() -> PathBuf {
     "/".into()
 }

@@ -79,6 +79,12 @@ impl Entries {
         }
     }
 
+    /// Offers every entry again that was taken. Returns which.
+    pub(super) fn give_back(&mut self) -> Vec<Key> {
+        let taken = self.by_key.iter_mut().filter(|(_, held)| held.taken);
+        taken.map(|(key, held)| (*key, held.taken = false).0).collect()
+    }
+
     /// Gives an entry another time.
     pub(super) fn restamp(&mut self, key: Key, at: Utc) {
         if let Some(held) = self.by_key.get_mut(&key) {

@@ -266,6 +266,22 @@ impl Spool for DiskSpool {
         self.believed
     }
 
+    fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy) {
+        self.policy = policy;
+        for (id, backlog) in channels {
+            self.queues.entry(*id).or_insert_with(|| Queue::new(*id, *backlog)).backlog = *backlog;
+        }
+        // What is due on the card may be due earlier now.
+        (self.bell)();
+    }
+
+    fn give_back(&mut self, channel: ChannelId) {
+        self.is_restart = true;
+        if let Some(queue) = self.queues.get_mut(&channel) {
+            queue.sent.extend(queue.held.give_back());
+        }
+    }
+
     fn is_restart(&self) -> bool {
         self.is_restart
     }

@@ -60,7 +60,7 @@ pub(super) struct Queue {
     pub(super) hushed: bool,
     /// Entries up to this one were given to a write that may have reached the card, whatever became of it.
     pub(super) attempted: Key,
-    /// Entries on the card that were sent in an earlier run: they are not merged.
+    /// Entries that were sent in an earlier run, or by a session that is gone: they are not merged.
     pub(super) sent: BTreeSet<Key>,
     /// The latest time that was given.
     pub(super) latest: Option<Utc>,

@@ -64,6 +64,16 @@ impl Spool for Pumped {
         self.spool.is_synchronised()
     }
 
+    fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy) {
+        self.spool.adopt(channels, policy);
+        self.pump();
+    }
+
+    fn give_back(&mut self, channel: ChannelId) {
+        self.spool.give_back(channel);
+        self.pump();
+    }
+
     fn is_restart(&self) -> bool {
         self.spool.is_restart()
     }

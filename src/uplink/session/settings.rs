@@ -7,7 +7,7 @@ use crate::thingspeak::topic::Topic;
 use crate::uplink::Confirm;
 
 /// The session's times. [`Tuning::default`] is what the daemon runs with; tests shorten them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
     /// A subscription without an answer for this long counts as refused.
     pub suback_within: Duration,
@@ -52,7 +52,7 @@ pub struct ChannelSettings {
 }
 
 /// What one device's session is to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The channels it publishes to.
     pub channels: Vec<ChannelSettings>,

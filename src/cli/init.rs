@@ -1,0 +1,136 @@
+//! `gatepost init`: from the downloaded credentials and a few answers to a first map.
+//!
+//! Everything is asked, made and checked before the first byte is written: whoever stops at a question leaves nothing behind.
+
+mod ask;
+mod questions;
+mod target;
+mod write;
+
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use gatepost::config::{self, LoadError, Plan};
+use gatepost::first_map::{Answers, FirstMap, Named, offers};
+use gatepost::scan::Found;
+
+use ask::Talk;
+use target::Target;
+
+/// Options of `init`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The file of credentials that ThingSpeak offered for download; no password is ever an argument
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+
+    /// A channel to fill, with a name for it: room=1234567 (may be given several times)
+    #[arg(long, value_name = "NAME=ID", value_parser = Named::parse)]
+    channel: Vec<Named>,
+
+    /// A channel of its own from which commands to outputs are to come
+    #[arg(long, value_name = "NAME=ID", value_parser = Named::parse)]
+    command_channel: Option<Named>,
+
+    /// What the channels' owner pays for
+    #[arg(long, value_parser = ["free", "paid"])]
+    license: Option<String>,
+
+    /// Publish this sensor to this channel, by the names that the plan shows: pi=room
+    #[arg(long, value_name = "SENSOR=CHANNEL")]
+    to: Vec<String>,
+
+    /// Leave this sensor out
+    #[arg(long, value_name = "SENSOR")]
+    skip: Vec<String>,
+
+    /// Take what `gatepost scan --json` printed on another machine, instead of looking at this one
+    #[arg(long, value_name = "FILE")]
+    found: Option<PathBuf>,
+
+    /// The map to write (by default /etc/gatepost/gatepost.toml for root, ./gatepost.toml for others)
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Replace a map or credentials that are there; the old map is kept beside the new one
+    #[arg(long)]
+    force: bool,
+
+    /// Ask nothing: take the defaults for what is not given
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Exit code 0 when the map was written, 1 when not.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let target = Target::of(args.output.as_deref());
+    target.check(args.force)?;
+    let found = found(args.found.as_deref())?;
+    let offers = offers(&found);
+    let mut talk = Talk::new(io::stdin().lock(), io::stdout());
+    let asks = !args.yes && io::stdin().is_terminal();
+    let chosen =
+        if asks { questions::ask(&mut talk, args, &target, &offers)? } else { questions::given(args, &offers)? };
+
+    let credentials = target.credentials(&chosen.credentials, args.force)?;
+    let answers = Answers { credentials: credentials.written.clone(), ..chosen.answers };
+    let map = FirstMap::new(&found, &offers, &answers)?;
+    let checked = match config::parse_promised(&map.text, &target.map, &credentials.path) {
+        Ok(checked) => checked,
+        Err(LoadError::Faults(text)) => {
+            bail!("the map that was made has faults, which is a mistake of gatepost's:\n{text}")
+        }
+        Err(unreadable @ LoadError::Unreadable { .. }) => return Err(unreadable.into()),
+    };
+    let warnings = checked.render_warnings();
+    if !warnings.is_empty() {
+        talk.say(&warnings)?;
+    }
+    talk.say(&format!("\n{}\n{}", Plan::of(&checked.settings), map.todo))?;
+    for line in target.deeds(&credentials) {
+        talk.say(&line)?;
+    }
+    if asks && !talk.yes("\nWrite it?", true)? {
+        bail!("stopped: nothing was written");
+    }
+    write::write(&target, &credentials, &map.text)?;
+    // What was promised is looked at as the daemon will.
+    config::load(&target.map).map_err(|error| anyhow::anyhow!("{error}")).context("the map was written, but")?;
+    talk.say(&next_steps(&target))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the machine has.
+fn found(file: Option<&Path>) -> anyhow::Result<Found> {
+    let Some(file) = file else { return super::scan::look(false) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not what `gatepost scan --json` prints", file.display()))
+}
+
+fn next_steps(target: &Target) -> String {
+    let map = target.map.display();
+    let (file, config, start) = if target.is_service {
+        let start =
+            "sudo systemctl enable --now gatepost   # or, where it runs already: sudo systemctl reload gatepost";
+        (String::new(), String::new(), start.to_owned())
+    } else {
+        (format!(" {map}"), format!(" --config {map}"), format!("gatepost run --config {map}"))
+    };
+    format!(
+        "\n{map} is written. Next, once ThingSpeak has the fields and rights from above:\n  \
+         gatepost check{file}\n  gatepost doctor{config}\n  {start}"
+    )
+}
+
+/// Says a line where it may be lost, as with a pipe that closed early.
+fn line(mut output: impl io::Write, text: &str) -> anyhow::Result<()> {
+    match writeln!(output, "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot print"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! `gatepost outputs`: where the outputs are to be when the daemon does not run, and putting them there.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use gatepost::hal::Hal;
+use gatepost::output::levels::{self, Level, Wire};
+use gatepost::spool::storage::{Folder, Storage as _};
+
+use super::directories::Directories;
+
+/// Options of `outputs`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Put every output at its stop level; the unit does so after a crash
+    #[arg(long)]
+    stop: bool,
+
+    /// The runtime directory of the daemon that has ended (by default systemd's, or that of the user's session)
+    #[arg(long, value_name = "DIR")]
+    runtime_dir: Option<PathBuf>,
+}
+
+/// Exit code 1 if an output could not be driven, or while the daemon runs: then they are the daemon's.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // systemd says so where the daemon has stopped in order: then it has done so itself.
+    if args.stop && std::env::var_os("SERVICE_RESULT").is_some_and(|result| result == "success") {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(Directories { runtime, .. }) = Directories::of(args.runtime_dir.clone(), Some(PathBuf::new())) else {
+        anyhow::bail!("no runtime directory: name the one of the daemon with --runtime-dir");
+    };
+    let folder = Folder::new(&runtime);
+    let bytes = match folder.read(levels::FILE) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("no daemon has driven outputs since this machine was switched on");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(error) => return Err(error).with_context(|| runtime.join(levels::FILE).display().to_string()),
+    };
+    let levels = levels::read(&bytes).with_context(|| {
+        format!("{} is damaged: the outputs stay as they are", runtime.join(levels::FILE).display())
+    })?;
+    if !args.stop {
+        for level in &levels.outputs {
+            println!("{} ({}) goes to {} at the stop", level.name, wire(level), level.drive());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Err(error) = folder.lock() {
+        anyhow::ensure!(
+            error.kind() != std::io::ErrorKind::WouldBlock,
+            "the daemon runs, and the outputs are its own: stop it first (systemctl stop gatepost)"
+        );
+    }
+    let hal = Hal::real(levels.gpio)?;
+    let mut all = true;
+    for (level, driven) in levels.drive(hal.gpio.as_ref(), hal.pwm.as_ref()) {
+        match driven {
+            Ok(()) => println!("{} ({}) is {}: stop level", level.name, wire(level), level.drive()),
+            Err(error) => {
+                eprintln!("gatepost: {} ({}) stays as it is: {error}", level.name, wire(level));
+                all = false;
+            }
+        }
+    }
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn wire(level: &Level) -> String {
+    match level.target {
+        Wire::Line { pin, .. } => pin.to_string(),
+        Wire::Pwm { pwm, .. } => format!("PWM{pwm}"),
+    }
+}

@@ -1,0 +1,97 @@
+//! Which sensor has which number: the place in the first map, and over every reload the same for a sensor that stays as it
+//! is. Numbers are not given twice, so that what a sensor of an old map still says is nobody else's.
+
+use crate::config::Sensor;
+use crate::reading::SensorId;
+
+/// The sensors of the map that holds, with their numbers.
+#[derive(Debug)]
+pub(super) struct Roster {
+    sensors: Vec<(SensorId, Sensor)>,
+    next: u32,
+}
+
+/// What a new map changes.
+#[derive(Debug, Default)]
+pub(super) struct Turnover {
+    /// The sensors that are no longer there, or not as they were.
+    pub(super) gone: Vec<SensorId>,
+    /// Those that are new, or not as they were.
+    pub(super) come: Vec<(SensorId, Sensor)>,
+}
+
+impl Roster {
+    /// No sensors.
+    pub(super) const fn new() -> Self {
+        Self { sensors: Vec::new(), next: 0 }
+    }
+
+    /// Takes the sensors of a new map.
+    pub(super) fn take(&mut self, sensors: &[Sensor]) -> Turnover {
+        let mut before = std::mem::take(&mut self.sensors);
+        let mut turnover = Turnover::default();
+        for sensor in sensors {
+            let stays = before.iter().position(|(_, known)| is_same(known, sensor));
+            let id = if let Some(place) = stays {
+                before.remove(place).0
+            } else {
+                let id = SensorId(self.next);
+                self.next += 1;
+                turnover.come.push((id, sensor.clone()));
+                id
+            };
+            self.sensors.push((id, sensor.clone()));
+        }
+        turnover.gone = before.into_iter().map(|(id, _)| id).collect();
+        turnover
+    }
+
+    /// The numbers, in the map's order.
+    pub(super) fn ids(&self) -> Vec<SensorId> {
+        self.sensors.iter().map(|(id, _)| *id).collect()
+    }
+}
+
+/// Whether a sensor can go on as it is. Where its values go is not its own affair.
+fn is_same(one: &Sensor, other: &Sensor) -> bool {
+    let Sensor { name, kind, every, timeout, routes: _ } = one;
+    (name, kind, every, timeout) == (&other.name, &other.kind, &other.every, &other.timeout)
+        && one.keeps_total() == other.keeps_total()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    fn sensors(text: &str) -> Vec<Sensor> {
+        let map = format!(
+            "version = 1\n[device.d]\nclient_id = \"c\"\nusername = \"c\"\npassword = \"p\"\n[channel.house]\nid = 7\n{text}"
+        );
+        config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings.sensors
+    }
+
+    const TANK: &str =
+        "[[sensor]]\nname = \"tank\"\nuse = \"ds18b20\"\nid = \"28-0417b1fb82ff\"\nto.temperature = \"house.field1\"\n";
+    const DOOR: &str = "[[sensor]]\nname = \"door\"\nuse = \"input\"\npin = 22\nto.level = \"house.field2\"\n";
+
+    fn numbers(turnover: &Turnover) -> (Vec<u32>, Vec<u32>) {
+        let come = turnover.come.iter().map(|(id, _)| id.0).collect();
+        (turnover.gone.iter().map(|id| id.0).collect(), come)
+    }
+
+    #[test]
+    fn sensor_that_stays_keeps_its_number_and_no_number_is_given_twice() {
+        let mut roster = Roster::new();
+        assert_eq!(numbers(&roster.take(&sensors(&format!("{TANK}{DOOR}")))), (vec![], vec![0, 1]));
+        // Another order, and another field, change no sensor.
+        let moved = format!("{DOOR}{}", TANK.replace("field1", "field3"));
+        assert_eq!(numbers(&roster.take(&sensors(&moved))), (vec![], vec![]));
+        assert_eq!(roster.ids(), [SensorId(1), SensorId(0)]);
+        let other_pin = DOOR.replace("22", "23");
+        assert_eq!(numbers(&roster.take(&sensors(&other_pin))), (vec![1, 0], vec![2]));
+        assert_eq!(numbers(&roster.take(&sensors(TANK))), (vec![2], vec![3]), "a number is not given twice");
+    }
+}

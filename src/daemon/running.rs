@@ -1,0 +1,279 @@
+//! The running daemon: all of its parts, started, changed by a new map, and stopped.
+//!
+//! A new map is checked by the time it comes here. Only what it changes is touched: sensors, outputs and sessions that stay as
+//! they are go on with all they know; the spool, totals and open slots always do. What begins comes behind what ends, since it
+//! may want the same pin, port or login.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+
+use crate::config::Settings;
+use crate::daemon::closer::Closer;
+use crate::daemon::disk::{self, Folders, Store, locked};
+use crate::daemon::event::{Event, Observer};
+use crate::daemon::gate::Gate;
+use crate::daemon::intake::Intake;
+use crate::daemon::lanes::Lanes;
+use crate::daemon::liveness::Liveness;
+use crate::daemon::outputs::{self, Ears, Memory, Outputs};
+use crate::daemon::roster::Roster;
+use crate::daemon::streams::Streams;
+use crate::daemon::uplinks::{Common, Uplinks};
+use crate::daemon::watchdog::Watchdog;
+use crate::daemon::words;
+use crate::hal::{GpioBackend, Hal};
+use crate::ledger::Keeper;
+use crate::output::levels;
+use crate::spool::storage::Storage;
+use crate::uplink::session::Tuning;
+
+/// Messages for the outputs that may wait: a person presses a button a few times, the service allows one update a second.
+const DELIVERIES: usize = 32;
+/// How long the outputs may take to reach their stop level, or to take a new map.
+const OUTPUTS_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the card may take at the stop: systemd waits 90 s before it kills.
+const CARD_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a bus thread is waited for at the stop.
+const LANE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What a new map has changed, in numbers and names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Sensors that are read from now on, and those that are no longer: a changed one is both.
+    pub sensors: [usize; 2],
+    /// Outputs that are driven from now on, and those that are no longer.
+    pub outputs: [usize; 2],
+    /// MQTT devices whose session was begun anew.
+    pub sessions: Vec<String>,
+    /// The map names another GPIO back end, which is taken at the next start only: the lines in use belong to this one.
+    pub gpio: Option<GpioBackend>,
+}
+
+/// All parts of a daemon.
+pub(super) struct Running {
+    settings: Settings,
+    /// The back end that was taken at the start.
+    gpio: GpioBackend,
+    hal: Hal,
+    observer: Observer,
+    runtime: Option<Arc<dyn Storage>>,
+    gate: Gate,
+    keeper: Keeper,
+    roster: Roster,
+    outputs: OutputsTask,
+    uplinks: Uplinks,
+    streams: Streams,
+    lanes: Arc<Lanes>,
+    closer: Arc<Closer>,
+    closing: JoinHandle<()>,
+    /// Why it could not start.
+    stillborn: Option<String>,
+}
+
+struct OutputsTask {
+    task: JoinHandle<()>,
+    reloads: mpsc::Sender<outputs::Reload>,
+    stop: watch::Sender<bool>,
+}
+
+impl Running {
+    /// Starts all parts. One that could not says so in [`Running::died`].
+    pub(super) async fn start(
+        settings: Settings,
+        hal: Hal,
+        folders: Option<Folders>,
+        observer: &Observer,
+        tuning: Tuning,
+    ) -> Self {
+        observer(&Event::Map(&settings));
+        let liveness = Liveness::default();
+        let mut roster = Roster::new();
+        let sensors = roster.take(&settings.sensors).come;
+        let keeper = disk::keeper(&settings, &hal, folders.as_ref()).await;
+        let intake = Intake::new(&settings, &roster.ids(), hal.clock.now().mono);
+        let gate = Gate::new(intake, Arc::clone(observer)).with_totals(keeper.clone());
+
+        let runtime = folders.as_ref().map(|folders| Arc::clone(&folders.runtime));
+        keep_levels(runtime.as_deref(), settings.gpio, &settings);
+        let (deliver, deliveries) = mpsc::channel(DELIVERIES);
+        let report = Arc::new(Notify::new());
+        let outputs = {
+            let memory = Memory { keeper: keeper.clone(), boot: hal.clock.boot().0 };
+            let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &gate, observer);
+            let ((reload, reloads), stop) = (mpsc::channel(1), watch::Sender::new(false));
+            let (report, pulse) = (Arc::clone(&report), liveness.watch("the outputs' task"));
+            let ears = Ears { deliveries, reloads, report, stop: stop.subscribe(), pulse };
+            OutputsTask { task: tokio::spawn(outputs.run(ears)), reloads: reload, stop }
+        };
+
+        // After the outputs: a card may take its time, and pins do not wait for it.
+        let store = Store::open(&settings, &hal, folders, keeper.clone(), observer).await;
+        store.restore(&gate, &hal, observer);
+        report.notify_one();
+        let (spool, bell) = (store.spool(), watch::Sender::new(()));
+        let mut uplinks = Uplinks::new(Common {
+            spool: Arc::clone(&spool),
+            bell: bell.clone(),
+            clock: Arc::clone(&hal.clock),
+            deliveries: deliver,
+            observer: Arc::clone(observer),
+            tuning,
+            liveness: liveness.clone(),
+        });
+        uplinks.take(&settings).await;
+
+        let mut streams = Streams::new(&hal, &gate, &liveness);
+        streams.add(&sensors);
+        let lanes = Arc::new(Lanes::new(&hal, &gate, &liveness));
+        let (disk, started) = match store.start(&hal, &bell, observer, &liveness) {
+            Ok(disk) => (disk, lanes.add(&sensors)),
+            Err(error) => (None, Err(error)),
+        };
+        let closer = Arc::new(Closer {
+            gate: gate.clone(),
+            spool,
+            disk,
+            bell,
+            report,
+            hal: hal.clone(),
+            trust: settings.clock.into(),
+            started: hal.clock.now().mono,
+            observer: Arc::clone(observer),
+        });
+        closer.begin();
+        let closing = tokio::spawn(Arc::clone(&closer).run(Arc::clone(&lanes), Watchdog::new(liveness)));
+        let stillborn = started.err().map(|error| format!("a thread cannot be started: {error}"));
+        if stillborn.is_none() {
+            observer(&Event::Started);
+        }
+        let observer = Arc::clone(observer);
+        Self {
+            gpio: settings.gpio,
+            settings,
+            hal,
+            observer,
+            runtime,
+            gate,
+            keeper,
+            roster,
+            outputs,
+            uplinks,
+            streams,
+            lanes,
+            closer,
+            closing,
+            stillborn,
+        }
+    }
+
+    /// Ready when a part has ended by itself: says which and why.
+    pub(super) async fn died(&mut self) -> String {
+        if let Some(why) = self.stillborn.take() {
+            return why;
+        }
+        tokio::select! {
+            ended = &mut self.outputs.task => words("the outputs' task", ended),
+            ended = &mut self.closing => words("the closer", ended),
+            why = self.uplinks.died() => why,
+            why = self.streams.died() => why,
+            () = self.lanes.died() => "a bus thread panicked".to_owned(),
+        }
+    }
+
+    /// Takes a new map.
+    pub(super) async fn reload(&mut self, settings: Settings) -> Changes {
+        (self.observer)(&Event::Map(&settings));
+        let before = std::mem::replace(&mut self.settings, settings);
+        let settings = &self.settings;
+        let turnover = self.roster.take(&settings.sensors);
+
+        // What ends.
+        let (lanes, gone) = (Arc::clone(&self.lanes), turnover.gone.clone());
+        let _ = spawn_blocking(move || lanes.remove(&gone)).await;
+        self.streams.remove(&turnover.gone).await;
+
+        // What goes on, with other words.
+        self.keeper.adopt(settings.kept());
+        locked(&self.closer.spool).adopt(&disk::backlogs(settings), settings.spool);
+        self.closer.trust(settings.clock);
+        let boot = self.hal.clock.boot();
+        let drafts = self.gate.reload(self.hal.clock.now(), boot, settings, &self.roster.ids());
+        self.closer.push(drafts);
+
+        // What begins.
+        keep_levels(self.runtime.as_deref(), self.gpio, settings);
+        let (taken, done) = oneshot::channel();
+        if self.outputs.reloads.send((settings.outputs.clone(), taken)).await.is_ok() {
+            let _ = timeout(OUTPUTS_PATIENCE, done).await;
+        }
+        let sessions = self.uplinks.take(settings).await;
+        self.streams.add(&turnover.come);
+        if let Err(error) = self.lanes.add(&turnover.come) {
+            self.stillborn = Some(format!("a thread cannot be started: {error}"));
+        }
+        let targets = |one: &Settings, other: &Settings| {
+            let has = |target| other.outputs.iter().any(|output| output.target == target);
+            one.outputs.iter().filter(|output| !has(output.target)).count()
+        };
+        Changes {
+            sensors: [turnover.come.len(), turnover.gone.len()],
+            outputs: [targets(settings, &before), targets(&before, settings)],
+            sessions,
+            gpio: (self.gpio != settings.gpio).then_some(settings.gpio),
+        }
+    }
+
+    /// Stops all parts in order.
+    pub(super) async fn stop(self) {
+        (self.observer)(&Event::Stopping);
+        // Outputs first: whatever else goes wrong from here on, the pins are safe.
+        self.outputs.stop.send_replace(true);
+        if !self.outputs.task.is_finished() {
+            let _ = timeout(OUTPUTS_PATIENCE, self.outputs.task).await;
+        }
+        self.closing.abort();
+        let lanes = self.lanes;
+        let _ = spawn_blocking(move || lanes.stop(LANE_PATIENCE)).await;
+        self.streams.stop().await;
+        self.closer.close_all();
+        self.uplinks.stop().await;
+        let writing = Arc::clone(&self.closer);
+        let kept = spawn_blocking(move || writing.keep(CARD_PATIENCE)).await;
+        self.closer.say_goodbye(&self.settings, kept.ok().flatten());
+    }
+}
+
+/// Writes down where the outputs are to be if this process ends without a word: `gatepost outputs --stop` reads it.
+fn keep_levels(runtime: Option<&dyn Storage>, gpio: GpioBackend, settings: &Settings) {
+    let Some(runtime) = runtime else { return };
+    let levels = levels::write(gpio, &settings.outputs);
+    if let Err(error) = runtime.replace(levels::FILE, &levels, false) {
+        log::warn!("the stop levels of the outputs cannot be kept: a crash would leave them as they are: {error}");
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        for (what, [come, gone]) in [("sensors", self.sensors), ("outputs", self.outputs)] {
+            if come + gone > 0 {
+                parts.push(format!("{what}: {come} begun, {gone} ended"));
+            }
+        }
+        if !self.sessions.is_empty() {
+            parts.push(format!("sessions begun anew: {}", self.sessions.join(", ")));
+        }
+        if let Some(gpio) = self.gpio {
+            parts.push(format!("gpio = \"{gpio}\" is taken at the next start only"));
+        }
+        if parts.is_empty() {
+            return f.write_str("nothing had to be begun anew");
+        }
+        f.write_str(&parts.join("; "))
+    }
+}

@@ -1,0 +1,222 @@
+//! The sessions of the map's MQTT devices, each in a task of its own: started, replaced by a new map, and drained at the stop.
+//!
+//! A session whose device, broker and channels stay as they are lives on over a reload. Another one is ended first and begun
+//! anew, since a client ID allows one connection; what it had sent without a receipt is offered to its successor.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::{self, Settings};
+use crate::daemon::disk::locked;
+use crate::daemon::event::{Event, Observer};
+use crate::daemon::liveness::Liveness;
+use crate::daemon::words;
+use crate::entry::ChannelId;
+use crate::hal::Clock;
+use crate::spool::Spool;
+use crate::thingspeak::credentials;
+use crate::thingspeak::topic::Topic;
+use crate::time::Mono;
+use crate::uplink::session::{self, ChannelSettings, Delivery, Notice, Session, Tuning};
+use crate::uplink::task::Uplink;
+use crate::uplink::{Broker, Device};
+
+/// How long sessions may drain, at the stop or when they are replaced.
+pub(super) const DRAIN: Duration = Duration::from_millis(900);
+
+/// What every session works with.
+pub(super) struct Common {
+    pub(super) spool: Arc<Mutex<dyn Spool>>,
+    /// Rung when entries wait.
+    pub(super) bell: watch::Sender<()>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) deliveries: mpsc::Sender<Delivery>,
+    pub(super) observer: Observer,
+    pub(super) tuning: Tuning,
+    pub(super) liveness: Liveness,
+}
+
+/// The running sessions, by their devices' names.
+pub(super) struct Uplinks {
+    common: Common,
+    running: BTreeMap<String, Running>,
+}
+
+struct Running {
+    wanted: Wanted,
+    /// Its link is up.
+    is_up: Arc<AtomicBool>,
+    /// Set to the last moment at which it may go on.
+    stop: watch::Sender<Option<Mono>>,
+    task: JoinHandle<()>,
+}
+
+/// All that makes a session what it is.
+#[derive(Clone, Debug)]
+struct Wanted {
+    broker: Broker,
+    credentials: credentials::Source,
+    session: session::Settings,
+}
+
+impl Wanted {
+    /// Whether a session that runs as `self` can go on as `other`. A channel's share of the license's year moves with every
+    /// other channel of the map, and is not worth a new session.
+    fn is_same(&self, other: &Self) -> bool {
+        let without_shares = |session: &session::Settings| {
+            let channels =
+                session.channels.iter().map(|channel| ChannelSettings { messages_a_year: 0, ..channel.clone() });
+            session::Settings { channels: channels.collect(), ..session.clone() }
+        };
+        (&self.broker, &self.credentials) == (&other.broker, &other.credentials)
+            && without_shares(&self.session) == without_shares(&other.session)
+    }
+}
+
+impl Uplinks {
+    pub(super) const fn new(common: Common) -> Self {
+        Self { common, running: BTreeMap::new() }
+    }
+
+    /// Takes a map: ends sessions that it does not have or changes, and begins those that it has besides. One that is down is
+    /// begun anew too, so that a mended login is tried at once. Returns the names of those that were begun.
+    pub(super) async fn take(&mut self, settings: &Settings) -> Vec<String> {
+        let wanted: BTreeMap<String, Wanted> = settings
+            .devices
+            .iter()
+            .enumerate()
+            .filter_map(|(place, device)| {
+                Some((device.name.clone(), wanted(settings, place, device, self.common.tuning)?))
+            })
+            .collect();
+        let stays = |name: &String, running: &Running| {
+            let goes_on = wanted.get(name).is_some_and(|wanted| wanted.is_same(&running.wanted));
+            goes_on && running.is_up.load(Ordering::Relaxed)
+        };
+        let (stay, go): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.running).into_iter().partition(|(name, running)| stays(name, running));
+        self.running = stay;
+        for channel in self.end(go).await {
+            locked(&self.common.spool).give_back(channel);
+        }
+        let mut begun = Vec::new();
+        for (name, wanted) in wanted {
+            if !self.running.contains_key(&name) {
+                let running = self.begin(&name, wanted);
+                self.running.insert(name.clone(), running);
+                begun.push(name);
+            }
+        }
+        begun
+    }
+
+    /// Ready when a session ended that nobody has asked to: says which.
+    pub(super) async fn died(&mut self) -> String {
+        let (name, why) = poll_fn(|context| {
+            for (name, running) in &mut self.running {
+                if let Poll::Ready(ended) = Pin::new(&mut running.task).poll(context) {
+                    return Poll::Ready((name.clone(), words(&format!("the session of {name}"), ended)));
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        self.running.remove(&name);
+        why
+    }
+
+    /// Ends all sessions, drained as far as there is time.
+    pub(super) async fn stop(mut self) {
+        let all = std::mem::take(&mut self.running);
+        self.end(all).await;
+    }
+
+    /// Ends sessions, drained as far as there is time; none of them is there any more afterwards. Returns their channels.
+    async fn end(&self, mut sessions: BTreeMap<String, Running>) -> Vec<ChannelId> {
+        let until = self.common.clock.now().mono + DRAIN;
+        for running in sessions.values() {
+            running.stop.send_replace(Some(until));
+        }
+        // A session ends by itself at its deadline; the rest is for saying goodbye to a broker that does not answer.
+        let give_up = Instant::now() + DRAIN * 2;
+        for running in sessions.values_mut() {
+            let _ = timeout_at(give_up, &mut running.task).await;
+            running.task.abort();
+            while !running.task.is_finished() {
+                yield_now().await;
+            }
+        }
+        sessions.values().flat_map(|running| &running.wanted.session.channels).map(|channel| channel.id).collect()
+    }
+
+    fn begin(&self, name: &str, wanted: Wanted) -> Running {
+        let stop = watch::Sender::new(None);
+        let is_up = Arc::new(AtomicBool::new(false));
+        let pulse = self.common.liveness.watch(format!("session of {name}"));
+        let (observer, device, up) = (Arc::clone(&self.common.observer), name.to_owned(), Arc::clone(&is_up));
+        let uplink = Uplink {
+            broker: wanted.broker.clone(),
+            credentials: wanted.credentials.clone(),
+            // Jitter of one's own: a thousand Pis that lose the broker together must not come back together.
+            session: Session::new(wanted.session.clone(), fastrand::u64(..)),
+            spool: Arc::clone(&self.common.spool),
+            pushed: self.common.bell.subscribe(),
+            clock: Arc::clone(&self.common.clock),
+            stop: stop.subscribe(),
+            deliveries: self.common.deliveries.clone(),
+            notices: Box::new(move |notice| {
+                match notice {
+                    Notice::Up { .. } => up.store(true, Ordering::Relaxed),
+                    Notice::Down { .. } => up.store(false, Ordering::Relaxed),
+                    _ => {}
+                }
+                observer(&Event::Uplink(&device, &notice));
+            }),
+            alive: Box::new(move |until| match until {
+                Some(until) => pulse.due(until),
+                None => pulse.rest(),
+            }),
+        };
+        Running { wanted, is_up, stop, task: tokio::spawn(uplink.run()) }
+    }
+}
+
+/// The session of a device; none for one that neither publishes nor listens.
+fn wanted(settings: &Settings, place: usize, device: &Device, tuning: Tuning) -> Option<Wanted> {
+    let served = |channel: &&config::Channel| channel.device == place;
+    let channels: Vec<ChannelSettings> = settings
+        .channels
+        .iter()
+        .filter(served)
+        .filter(|channel| settings.feeds(channel))
+        .map(|channel| ChannelSettings {
+            id: channel.id,
+            interval: channel.license.interval(),
+            slot: channel.every,
+            confirm: channel.confirm,
+            messages_a_year: settings.messages_a_year(channel),
+        })
+        .collect();
+    let ours: BTreeSet<ChannelId> = settings.channels.iter().filter(served).map(|channel| channel.id).collect();
+    let mut commands: Vec<Topic> = Vec::new();
+    for output in settings.outputs.iter().filter(|output| ours.contains(&output.from.channel)) {
+        let topic = output.from.topic();
+        if !commands.contains(&topic) {
+            commands.push(topic);
+        }
+    }
+    if channels.is_empty() && commands.is_empty() {
+        return None;
+    }
+    let session = session::Settings { channels, commands, renew: settings.broker.renew, tuning };
+    Some(Wanted { broker: settings.broker.clone(), credentials: device.credentials.clone(), session })
+}

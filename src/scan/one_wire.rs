@@ -1,0 +1,76 @@
+//! The parts on the kernel's 1-Wire bus.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hal::Hal;
+use crate::sensor::{Device as _, Outlet, Source, ds18b20};
+
+/// Where the kernel shows them.
+const DEVICES: &str = "/sys/bus/w1/devices";
+
+/// A part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Family and number, as maps write it: `28-0417b1fb82ff`.
+    pub id: String,
+    /// What a thermometer of the family 28 (DS18B20) says now, in °C.
+    pub temperature: Option<f64>,
+    /// Why it says nothing.
+    pub fault: Option<String>,
+}
+
+impl Probe {
+    /// The map's `use` for it, where we have a driver.
+    pub fn kind(&self) -> Option<&'static str> {
+        is_ds18b20(&self.id).then_some("ds18b20")
+    }
+}
+
+fn is_ds18b20(id: &str) -> bool {
+    ds18b20::Settings::of(id).faults().is_empty()
+}
+
+/// Every part, with its temperature where it has one.
+pub(super) fn probes(hal: &Hal, is_board: bool, missing: &mut Vec<String>) -> Vec<Probe> {
+    let names = hal.files.list(Path::new(DEVICES)).unwrap_or_default();
+    let masters = names.iter().filter(|name| name.starts_with("w1_bus_master")).count();
+    let probes: Vec<_> = names.into_iter().filter(|name| is_part(name)).map(|id| probe(hal, id)).collect();
+    if probes.is_empty() && masters > 0 {
+        missing.push(
+            "nothing answers on the 1-Wire bus: check the wiring (data on GPIO4 unless config.txt says otherwise) and the \
+             resistor of 4.7 kΩ from data to 3.3 V"
+                .to_owned(),
+        );
+    } else if probes.is_empty() && is_board {
+        missing.push(
+            "no 1-Wire bus: for a DS18B20 put `dtoverlay=w1-gpio` into /boot/firmware/config.txt and reboot".to_owned(),
+        );
+    }
+    probes
+}
+
+/// Family and number in hexadecimal, as in `28-0417b1fb82ff`. With a bad connection the kernel shows parts of family 00.
+fn is_part(name: &str) -> bool {
+    let hex = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    name.split_once('-').is_some_and(|(family, number)| {
+        family.len() == 2 && family != "00" && number.len() == 12 && hex(family) && hex(number)
+    })
+}
+
+fn probe(hal: &Hal, id: String) -> Probe {
+    if !is_ds18b20(&id) {
+        return Probe { id, temperature: None, fault: None };
+    }
+    let nowhere = Outlet::new(|_, _, _| {});
+    let measured = match ds18b20::Settings::of(&id).open(hal, nowhere) {
+        Ok(Source::Polled(mut sensor)) => sensor.measure().and_then(|values| values.into_iter().next().transpose()),
+        Ok(Source::Stream(..)) => Ok(None),
+        Err(fault) => Err(fault),
+    };
+    match measured {
+        Ok(temperature) => Probe { id, temperature, fault: None },
+        Err(fault) => Probe { id, temperature: None, fault: Some(fault.to_string()) },
+    }
+}

@@ -1,0 +1,262 @@
+//! A simulated Pi, and a folder that stands for one, as the scan sees them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::hal::sim::{I2cPart, Sim};
+use crate::hal::{Clock, HalError, I2cBus, I2cBuses, I2cError};
+use crate::sensor::bme280::sim::Part as Bme280;
+use crate::sensor::{Device as _, ds18b20};
+
+/// A machine that has only what is put below its root.
+struct Machine {
+    root: TempDir,
+    sim: Sim,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a folder");
+        let sim = Sim::below(root.path().to_owned());
+        Self { root, sim }
+    }
+
+    /// A Pi with its header's bus.
+    fn pi() -> Self {
+        let machine = Self::new();
+        machine.put("/sys/firmware/devicetree/base/model", "Raspberry Pi 4 Model B Rev 1.4\0");
+        machine.put("/dev/i2c-1", "");
+        machine
+    }
+
+    fn put(&self, path: &str, text: &str) {
+        let path = self.root.path().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().expect("not the root")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+
+    #[cfg(unix)]
+    fn link(&self, path: &str, target: &str) {
+        let path = self.root.path().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().expect("not the root")).expect("made");
+        std::os::unix::fs::symlink(target, path).expect("linked");
+    }
+
+    fn scan(&self) -> Found {
+        scan(&self.sim.hal(), false)
+    }
+
+    fn clock(&self) -> std::sync::Arc<dyn Clock> {
+        self.sim.hal().clock
+    }
+}
+
+/// A part that answers to its address alone, and notes what it was told.
+struct Dumb(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl I2cPart for Dumb {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), I2cError> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<(), I2cError> {
+        buffer.fill(0);
+        Ok(())
+    }
+}
+
+#[test]
+fn machine_with_nothing_is_a_friendly_page() {
+    let found = Machine::new().scan();
+    assert_eq!(found, Found::default());
+    let page = found.to_string();
+    assert!(page.contains("no Raspberry Pi") && page.contains("gatepost run --simulate"), "{page}");
+    assert!(!page.contains("What is missing"), "nobody misses an I2C bus on a laptop: {page}");
+}
+
+#[test]
+fn bare_pi_says_how_to_switch_on_what_is_off() {
+    let machine = Machine::pi();
+    fs::rename(machine.root.path().join("dev/i2c-1"), machine.root.path().join("dev/i2c-20")).expect("a screen's");
+    let page = machine.scan().to_string();
+    for words in ["Raspberry Pi 4 Model B Rev 1.4\n", "dtparam=i2c_arm=on", "dtoverlay=w1-gpio", "no GPIO chip"] {
+        assert!(page.contains(words), "no {words:?} in\n{page}");
+    }
+    fs::remove_file(machine.root.path().join("dev/i2c-20")).expect("there");
+    machine.put("/sys/bus/i2c/devices/i2c-1/name", "bcm2835 (i2c@7e804000)\n");
+    assert!(machine.scan().missing.iter().any(|sentence| sentence.contains("modprobe i2c-dev")));
+}
+
+#[test]
+fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
+    let machine = Machine::pi();
+    machine.put("/sys/bus/i2c/devices/i2c-1/name", "bcm2835 (i2c@7e804000)\n");
+    machine.put("/sys/bus/i2c/devices/1-0068/name", "ds3231\n");
+    machine.put("/sys/bus/i2c/devices/1-0068/driver/bind", "");
+    machine.put("/sys/bus/i2c/devices/1-0048/name", "lm75\n");
+    machine.sim.i2c("i2c-1", 0x76, Box::new(Bme280::indoors(machine.clock())));
+    machine.sim.i2c("i2c-1", 0x77, Box::new(Bme280::new(0x58, [0; 26], [0; 7], || [0; 8])));
+    for address in [0x48, 0x50, 0x0b] {
+        machine.sim.i2c("i2c-1", address, Box::new(Dumb(std::sync::Arc::default())));
+    }
+    let found = machine.scan();
+    let answers: Vec<_> =
+        found.i2c[0].parts.iter().map(|part| (part.address, part.answer.clone(), part.kind())).collect();
+    let usual = |address| Answer::Unknown(parts::usual(address).map(str::to_owned));
+    let expected = [
+        (0x0b, Answer::Unknown(None), None),
+        (0x48, usual(0x48), None),
+        (0x50, usual(0x50), None),
+        (0x68, Answer::Kernel("ds3231".to_owned()), None),
+        (0x76, Answer::Identified("BME280".to_owned()), Some("bme280")),
+        (0x77, Answer::Identified("BMP280".to_owned()), None),
+    ];
+    assert_eq!(answers, expected);
+    let page = found.to_string();
+    assert!(page.contains("0x76  BME280: use = \"bme280\", bus = \"i2c-1\", address = 0x76\n"), "{page}");
+    assert!(page.contains("0x77  BMP280: no driver of ours"), "{page}");
+    assert!(page.contains("0x68  ds3231, held by the kernel's driver"), "{page}");
+}
+
+#[test]
+fn part_is_told_nothing_by_being_looked_for() {
+    let machine = Machine::pi();
+    let told = std::sync::Arc::<std::sync::Mutex<Vec<u8>>>::default();
+    for address in (0x08..=0x77).filter(|address| !parts::may_be_bosch(*address)) {
+        machine.sim.i2c("i2c-1", address, Box::new(Dumb(std::sync::Arc::clone(&told))));
+    }
+    assert_eq!(machine.scan().i2c[0].parts.len(), 110);
+    assert!(told.lock().expect("no panic").is_empty(), "a byte may be a command");
+}
+
+#[test]
+fn buses_of_a_mainboard_are_left_alone_unless_asked_for() {
+    let machine = Machine::new();
+    machine.put("/dev/i2c-1", "");
+    machine.sim.i2c("i2c-1", 0x76, Box::new(Bme280::indoors(machine.clock())));
+    let found = machine.scan();
+    assert!(found.i2c[0].parts.is_empty() && found.to_string().contains("--all-buses"));
+    assert_eq!(scan(&machine.sim.hal(), true).i2c[0].parts.len(), 1);
+}
+
+/// Buses that cannot be opened, or whose every transaction fails.
+struct Sick(Option<HalError>);
+
+impl I2cBuses for Sick {
+    fn open(&self, _bus: &str) -> Result<Box<dyn I2cBus>, HalError> {
+        self.0.clone().map_or_else(|| Ok(Box::new(Stuck) as Box<dyn I2cBus>), Err)
+    }
+}
+
+struct Stuck;
+
+impl embedded_hal::i2c::ErrorType for Stuck {
+    type Error = I2cError;
+}
+
+impl embedded_hal::i2c::I2c for Stuck {
+    fn transaction(&mut self, _: u8, _: &mut [embedded_hal::i2c::Operation<'_>]) -> Result<(), I2cError> {
+        Err(I2cError::Other("the bus is stuck".to_owned()))
+    }
+}
+
+#[test]
+fn bus_without_rights_names_the_group_and_a_stuck_one_is_given_up() {
+    let machine = Machine::pi();
+    let on = |error| scan(&Hal { i2c: std::sync::Arc::new(Sick(error)), ..machine.sim.hal() }, false);
+    let denied = on(Some(HalError::Permission { what: "/dev/i2c-1".to_owned(), group: "i2c" }));
+    assert!(denied.missing.iter().any(|sentence| sentence.contains("usermod -aG i2c")), "{denied}");
+    assert_eq!(on(None).i2c[0].fault.as_deref(), Some("given up at 0x0a: the bus is stuck"));
+}
+
+#[test]
+fn one_wire_parts_say_their_temperature() {
+    let machine = Machine::pi();
+    let devices = "/sys/bus/w1/devices";
+    machine.put(&format!("{devices}/w1_bus_master1/w1_master_name"), "");
+    assert!(machine.scan().missing.iter().any(|sentence| sentence.contains("4.7 kΩ")));
+    ds18b20::Settings::of("28-0417b1fb82ff").simulate(&machine.sim);
+    machine.put(&format!("{devices}/28-0000000000aa/temperature"), "");
+    machine.put(&format!("{devices}/01-0417b1fb82ff/id"), "");
+    machine.put(&format!("{devices}/00-c00000000000/id"), "");
+    let found = machine.scan();
+    let ids: Vec<_> = found.one_wire.iter().map(|probe| (probe.id.as_str(), probe.kind())).collect();
+    let expected =
+        [("01-0417b1fb82ff", None), ("28-0000000000aa", Some("ds18b20")), ("28-0417b1fb82ff", Some("ds18b20"))];
+    assert_eq!(ids, expected);
+    assert!(found.one_wire[1].fault.as_deref().is_some_and(|fault| fault.contains("does not answer")));
+    assert!(found.one_wire[2].temperature.is_some_and(|degrees| (-55.0..125.0).contains(&degrees)));
+}
+
+#[cfg(unix)]
+#[test]
+fn serial_ports_have_the_name_that_stays() {
+    let machine = Machine::pi();
+    for node in ["ttyUSB0", "ttyAMA0", "ttyS0", "ttyS1"] {
+        machine.put(&format!("/dev/{node}"), "");
+    }
+    machine.put("/sys/class/tty/ttyS0/type", "4\n");
+    machine.put("/sys/class/tty/ttyS1/type", "0\n");
+    machine.put("/sys/class/tty/console/active", "tty1 ttyS0\n");
+    machine.link("/dev/serial0", "ttyS0");
+    machine.link("/dev/serial1", "gone");
+    machine.link("/dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0", "../../ttyUSB0");
+    machine.sim.break_file(Path::new("/dev/ttyUSB0"), io::ErrorKind::PermissionDenied);
+    let found = machine.scan();
+    let ports: Vec<_> = found.serial.iter().map(|port| (port.name.as_str(), port.console, port.usable)).collect();
+    let expected = [
+        ("/dev/ttyAMA0", false, true),
+        ("/dev/serial0", true, true),
+        ("/dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0", false, false),
+    ];
+    assert_eq!(ports, expected);
+    let page = found.to_string();
+    for words in ["usermod -aG dialout", "cmdline.txt", "/dev/serial0 (/dev/ttyS0): the console has it"] {
+        assert!(page.contains(words), "no {words:?} in\n{page}");
+    }
+}
+
+#[test]
+fn kernel_s_sensors_come_with_what_makes_units_of_their_numbers() {
+    let machine = Machine::pi();
+    machine.put("/sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+    machine.put("/sys/class/thermal/thermal_zone0/temp", "48312\n");
+    machine.put("/sys/class/hwmon/hwmon1/name", "ina219\n");
+    machine.put("/sys/class/hwmon/hwmon1/power1_input", "1500000\n");
+    machine.put("/sys/class/hwmon/hwmon1/power1_label", "rail\n");
+    machine.put("/sys/bus/iio/devices/iio:device0/name", "some_part\n");
+    machine.put("/sys/bus/iio/devices/iio:device0/in_temp_raw", "100\n");
+    machine.put("/sys/bus/iio/devices/iio:device0/in_temp_scale", "500\n");
+    machine.put("/sys/bus/iio/devices/iio:device0/in_temp_offset", "-50\n");
+    machine.put("/sys/bus/iio/devices/iio:device0/in_humidityrelative_input", "45500\n");
+    machine.put("/sys/bus/iio/devices/iio:device0/in_pressure_input", "100.9\n");
+    let found = machine.scan();
+    assert!(found.cpu_temperature);
+    let all = found.chips.iter().flat_map(|chip| &chip.attributes);
+    let values: Vec<_> = all.map(|one| (one.what.as_str(), one.unit.as_str(), one.value.map(f64::round))).collect();
+    let expected = [
+        ("temp", "°C", Some(48.0)),
+        ("power1", "W", Some(2.0)),
+        ("humidityrelative", "%", Some(46.0)),
+        ("pressure", "hPa", Some(1009.0)),
+        ("temp", "°C", Some(25.0)),
+    ];
+    assert_eq!(values, expected);
+}
+
+#[test]
+fn what_was_found_can_be_taken_to_another_machine() {
+    let machine = Machine::pi();
+    machine.sim.i2c("i2c-1", 0x76, Box::new(Bme280::indoors(machine.clock())));
+    machine.put("/dev/gpiochip0", "");
+    machine.put("/sys/bus/gpio/devices/gpiochip0/uevent", "OF_NAME=gpio\nOF_COMPATIBLE_0=brcm,bcm2711-gpio\n");
+    let found = machine.scan();
+    assert_eq!(found.gpio[0].hardware.as_deref(), Some("brcm,bcm2711-gpio"));
+    let text = serde_json::to_string(&found).expect("JSON");
+    assert_eq!(serde_json::from_str::<Found>(&text).expect("the same form"), found);
+}

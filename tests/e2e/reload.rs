@@ -1,0 +1,162 @@
+//! A new map under a running daemon.
+
+use gatepost::daemon::running::Changes;
+use gatepost::hal::Pin;
+use gatepost::output::Drive;
+use gatepost::output::rules::Reason;
+use gatepost::sandbox::What;
+
+use crate::stage::{Plan, Playing, Stage, play, until};
+use crate::told::Told;
+use crate::{HOUSE, SWITCHES};
+
+const CHANNELS: &str = r#"
+    [channel.house]
+    id = 1
+    license = "paid"
+    every = "2s"
+
+    [channel.switches]
+    id = 2
+    license = "paid"
+"#;
+
+const LEVEL: &str = r#"
+    [[sensor]]
+    name = "level"
+    use = "file"
+    path = "/sim/level"
+    every = "1s"
+    to.value = "house.field1"
+"#;
+
+const DEPTH: &str = r#"
+    [[sensor]]
+    name = "depth"
+    use = "file"
+    path = "/sim/depth"
+    every = "1s"
+    to.value = "house.field2"
+"#;
+
+const LAMP: &str = r#"
+    [[output]]
+    name = "lamp"
+    pin = 17
+    from = "switches.field1"
+"#;
+
+async fn set(map: &[&str]) -> (Stage, Playing) {
+    let stage = Stage::set(Plan::of(&map.concat())).await;
+    for (name, value) in [("/sim/level", "1"), ("/sim/depth", "2")] {
+        stage.sim.file(name.as_ref(), move |_| Ok(value.to_owned()));
+    }
+    let playing = stage.start_online().await;
+    (stage, playing)
+}
+
+/// Has the daemon take another map.
+async fn reload(stage: &Stage, playing: &Playing, map: &[&str]) -> Changes {
+    let mark = playing.diary.end();
+    stage.write_map(&map.concat());
+    playing.reload.notify_one();
+    let changes = |told: &Told| match told {
+        Told::Reloaded(changes) => Some(changes.clone()),
+        _ => None,
+    };
+    playing.diary.find(mark, "the new map is taken", changes).await
+}
+
+async fn switch_on(stage: &Stage, playing: &Playing) {
+    let mark = playing.diary.end();
+    stage.write(SWITCHES, &[("field1", "1")]).await;
+    playing.diary.wait(mark, "the lamp is on", |told| told.is_driven("lamp", Drive::ON, Reason::Command)).await;
+}
+
+#[tokio::test]
+async fn a_new_map_is_taken_while_the_daemon_runs() {
+    play!(
+        what_a_new_map_does_not_change_goes_on,
+        a_map_with_faults_is_refused_and_the_old_one_goes_on,
+        a_session_that_changes_is_replaced_and_loses_nothing,
+        what_a_new_map_does_not_have_ends,
+    );
+}
+
+async fn what_a_new_map_does_not_change_goes_on() {
+    let (stage, playing) = set(&[CHANNELS, LEVEL, LAMP]).await;
+    switch_on(&stage, &playing).await;
+    let mark = playing.diary.end();
+    let changes = reload(&stage, &playing, &[CHANNELS, DEPTH, LEVEL, LAMP]).await;
+    assert_eq!(changes, Changes { sensors: [1, 0], ..Changes::default() });
+    assert_eq!(changes.to_string(), "sensors: 1 begun, 0 ended");
+    let both = || stage.rows().into_iter().find(|row| row.field(1) == Some("1") && row.field(2) == Some("2"));
+    until(|| format!("a row with both\n{}", playing.diary.text(0)), both).await;
+    let since = playing.diary.since(mark);
+    let moved = |told: &&Told| matches!(told, Told::Driven { .. });
+    assert_eq!(since.iter().filter(moved).count(), 0, "the lamp is not touched");
+    assert_eq!(stage.sim.pin(Pin(17)), Some(true));
+    assert!(!since.iter().any(Told::is_up), "the session goes on");
+    let closed = stage.sandbox.records().into_iter().filter(|record| matches!(record.what, What::Closed { .. }));
+    assert_eq!(closed.count(), 0, "and its connection");
+    let entries = playing.diary.closed();
+    stage.all_stored(&entries, &playing.diary).await;
+    stage.end(playing).await;
+}
+
+async fn a_map_with_faults_is_refused_and_the_old_one_goes_on() {
+    let (stage, playing) = set(&[CHANNELS, LEVEL, LAMP]).await;
+    let mark = playing.diary.end();
+    stage.write_map(&[CHANNELS, &LEVEL.replace("every", "evry"), LAMP].concat());
+    playing.reload.notify_one();
+    let refused = |told: &Told| match told {
+        Told::MapRefused(words) => Some(words.clone()),
+        _ => None,
+    };
+    let words = playing.diary.find(mark, "the new map is refused", refused).await;
+    assert!(words.contains("evry") && words.contains("`every`"), "{words}");
+    let known = stage.rows().len();
+    until(|| "entries go on".to_owned(), || stage.rows().get(known + 1).cloned()).await;
+    // The next good one is taken.
+    reload(&stage, &playing, &[CHANNELS, LEVEL, DEPTH, LAMP]).await;
+    stage.end(playing).await;
+}
+
+async fn a_session_that_changes_is_replaced_and_loses_nothing() {
+    let (stage, playing) = set(&[CHANNELS, LEVEL]).await;
+    until(|| "a row".to_owned(), || stage.rows().first().cloned()).await;
+    let mark = playing.diary.end();
+    let changes = reload(&stage, &playing, &[CHANNELS, LEVEL, LAMP]).await;
+    let expected = Changes { outputs: [1, 0], sessions: vec!["pi".to_owned()], ..Changes::default() };
+    assert_eq!(changes, expected, "the device listens to a channel more");
+    playing.diary.wait(mark, "the new session is up", Told::is_up).await;
+    switch_on(&stage, &playing).await;
+    let mark = playing.diary.end();
+    playing.diary.wait(mark, "entries go on", |told| told.stored().is_some()).await;
+    let entries = playing.diary.closed();
+    stage.all_stored(&entries, &playing.diary).await;
+    let mut times: Vec<_> = stage.rows().into_iter().map(|row| row.created_at).collect();
+    times.dedup();
+    assert_eq!(times.len(), stage.rows().len(), "none twice");
+    stage.end(playing).await;
+}
+
+async fn what_a_new_map_does_not_have_ends() {
+    let (stage, playing) = set(&[CHANNELS, LEVEL, DEPTH, LAMP]).await;
+    switch_on(&stage, &playing).await;
+    let mark = playing.diary.end();
+    let other = LAMP.replace("17", "23").replace("lamp", "fan");
+    let changes = reload(&stage, &playing, &[CHANNELS, LEVEL, &other]).await;
+    assert_eq!((changes.sensors, changes.outputs), ([0, 1], [1, 1]));
+    playing.diary.wait(mark, "the lamp is left", |told| told.is_driven("lamp", Drive::OFF, Reason::Stop)).await;
+    playing.diary.wait(mark, "the fan begins", |told| told.is_driven("fan", Drive::OFF, Reason::Start)).await;
+    assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(false), Some(false)));
+    let known = stage.rows().len();
+    let without = || stage.rows().into_iter().skip(known + 1).find(|row| row.field(1).is_some());
+    let row = until(|| "a row".to_owned(), without).await;
+    assert_eq!(row.field(2), None, "the depth is measured no more");
+    let entries = playing.diary.closed();
+    assert!(entries.iter().any(|entry| entry.channel == HOUSE));
+    stage.all_stored(&entries, &playing.diary).await;
+    stage.end(playing).await;
+}
