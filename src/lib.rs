@@ -39,6 +39,8 @@ pub mod output;
 
 pub mod config;
 pub mod daemon;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 pub mod status;
 
 pub mod first_map;

@@ -8,6 +8,8 @@ mod demo;
 mod directories;
 #[cfg(feature = "docs")]
 mod docs;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod init;
 #[cfg(unix)]
 mod metrics;
@@ -51,6 +53,9 @@ enum Command {
     Run(run::Args),
     /// Check a sensor map and show what the daemon would do with it
     Check(check::Args),
+    /// Find out what is wrong with the machine, the map or the way to the broker, and what to do
+    #[cfg(target_os = "linux")]
+    Doctor(Box<doctor::Args>),
     /// Make a first sensor map from the downloaded credentials and a few answers
     Init(init::Args),
     /// Look what this machine has that a map could name: I2C and 1-Wire parts, serial ports, files
@@ -82,6 +87,8 @@ pub(crate) fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        #[cfg(target_os = "linux")]
+        Command::Doctor(args) => doctor::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Outputs(args) => outputs::run(&args),

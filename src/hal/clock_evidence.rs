@@ -89,6 +89,23 @@ impl Evidence {
     }
 }
 
+impl Evidence {
+    /// What it rests on, in words.
+    pub(super) fn words(&self) -> &'static str {
+        if self.timesyncd {
+            "systemd-timesyncd has it from a time server"
+        } else if self.kernel {
+            "the kernel says that a time service keeps it"
+        } else if self.was_set && self.utc.is_plausible() {
+            "something has set it while this program ran"
+        } else if self.rtcs.iter().any(|rtc| rtc.vouches_for(self.utc)) && self.utc.is_plausible() {
+            "a battery clock agrees"
+        } else {
+            "nothing is known to have set it"
+        }
+    }
+}
+
 impl Rtc {
     fn read(folder: &Path) -> Self {
         let number = |name: &str| MachineFiles.read(&folder.join(name)).ok()?.trim().parse::<i64>().ok();
@@ -142,6 +159,7 @@ mod tests {
         for (name, timesyncd, rtcs, utc, verdict) in cases {
             let evidence = Evidence { timesyncd, kernel: false, rtcs, was_set: false, utc: Utc::from_seconds(utc) };
             assert_eq!(evidence.verdict(), verdict, "{name}");
+            assert_eq!(evidence.words().contains("nothing"), verdict == Unsynchronised, "{name}");
         }
     }
 

@@ -19,6 +19,14 @@ impl SystemClock {
         evidence::booted_at_start();
         Self
     }
+
+    /// What [`Clock::state`] rests on, in words.
+    pub fn evidence() -> &'static str {
+        #[cfg(target_os = "linux")]
+        return evidence::gathered().words();
+        #[cfg(not(target_os = "linux"))]
+        "systems of this kind keep it themselves"
+    }
 }
 
 impl Clock for SystemClock {
@@ -61,12 +69,16 @@ mod evidence {
     const TRIES: u8 = 5;
 
     pub(super) fn state() -> ClockState {
+        gathered().verdict()
+    }
+
+    pub(super) fn gathered() -> Evidence {
         let start = booted_at_start();
         let now = both();
         // Where the machine is too slow to tell, nothing has set the clock as far as is known.
         let booted = now.map_or(start, booted);
         let utc = now.unwrap_or_else(|| SystemClock.now()).utc;
-        Evidence::gather(Places::machine(), [start, booted], utc).verdict()
+        Evidence::gather(Places::machine(), [start, booted], utc)
     }
 
     /// When the machine booted, as both clocks had it when this was first called.

@@ -1,6 +1,8 @@
 //! The library's errors in words for people: what happened, and what to do.
 
 use async_tungstenite::tungstenite;
+use async_tungstenite::tungstenite::http::Response;
+use async_tungstenite::tungstenite::http::header::{CONTENT_TYPE, LOCATION};
 use rumqttc::{ConnectReturnCode, ConnectionError, StateError, TlsError};
 use tokio_rustls::rustls;
 
@@ -82,6 +84,10 @@ fn unanswered(at: &str, transport: Transport) -> Failure {
 }
 
 fn refused(code: ConnectReturnCode) -> Failure {
+    in_words(code).by_connack(code as u8)
+}
+
+fn in_words(code: ConnectReturnCode) -> Failure {
     let words = match code {
         ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
             "the broker refused the login: user name, client ID or password is wrong, or another program uses the same \
@@ -102,19 +108,42 @@ fn refused(code: ConnectReturnCode) -> Failure {
     Failure::new(Kind::Login, words)
 }
 
-fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
+/// An answer of the web to a WebSocket's request. What stands in between gives itself away: a login page redirects or is a
+/// page itself.
+fn http(response: &Response<Option<Vec<u8>>>, at: &str) -> Failure {
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let code = response.status().as_u16();
+    let what = match code {
+        300..=399 => {
+            // Where to, without what a login page puts behind it.
+            let to = header(LOCATION).split(['?', '#']).next().unwrap_or_default();
+            format!(
+                "this network sends the connection on to {to:.100}: perhaps its login page (a captive portal), so log in \
+                 there with a browser; or this is not ThingSpeak's MQTT port"
+            )
+        }
+        200..=299 if header(CONTENT_TYPE).starts_with("text/html") => {
+            "a web page instead of a WebSocket: perhaps this network's login page (a captive portal), so log in there with a \
+             browser; or a proxy in between, or this is not ThingSpeak's MQTT port"
+                .to_owned()
+        }
+        407 | 511 => "this network lets nobody out before a login: ask who runs it, or log in with a browser".to_owned(),
+        500..=599 => "whoever answers there has trouble of his own, or stands in between: try again later".to_owned(),
+        _ => "this is not ThingSpeak's MQTT port".to_owned(),
+    };
+    Failure::new(Kind::Protocol, format!("{at} answered HTTP {code} to /mqtt: {what}"))
+}
+
+pub(super) fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
     use tungstenite::Error;
     match error {
-        Error::Http(response) => Failure::new(
-            Kind::Protocol,
-            format!("{at} answered HTTP {} to /mqtt: this is not ThingSpeak's MQTT port", response.status().as_u16()),
-        ),
+        Error::Http(response) => http(response, at),
         Error::Io(error) => io(error, at, transport, clock),
         other => Failure::new(Kind::Protocol, format!("{at} is no MQTT WebSocket ({other}): check transport and port")),
     }
 }
 
-fn io(error: &std::io::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
+pub(super) fn io(error: &std::io::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
     let host = at.rsplit_once(':').map_or(at, |(host, _)| host);
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return tls_failure(tls, host, clock);

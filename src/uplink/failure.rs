@@ -25,11 +25,19 @@ pub struct Failure {
     pub kind: Kind,
     /// What happened and, where it is known, what to do.
     pub words: String,
+    /// The code of a CONNACK that refused (MQTT 3.1.1, section 3.2.2.3).
+    pub code: Option<u8>,
 }
 
 impl Failure {
     /// A failure of this kind, in these words.
     pub fn new(kind: Kind, words: impl Into<String>) -> Self {
-        Self { kind, words: words.into() }
+        Self { kind, words: words.into(), code: None }
+    }
+
+    /// The same with the code of the CONNACK that told it.
+    #[must_use]
+    pub(super) fn by_connack(self, code: u8) -> Self {
+        Self { code: Some(code), ..self }
     }
 }

@@ -171,11 +171,10 @@ fn options(broker: &Broker, credentials: &Credentials, tls: Option<Arc<rustls::C
     let Broker { host, port, transport, .. } = broker;
     let tls = tls.map(TlsConfiguration::Rustls);
     // For WebSockets rumqttc wants the whole URL as the host, and takes the port from it.
-    let url = |scheme| format!("{scheme}://{}:{port}/mqtt", bracketed(host));
     let (address, transport) = match (transport, tls) {
-        (Transport::Wss, Some(tls)) => (url("wss"), rumqttc::Transport::Wss(tls)),
+        (Transport::Wss, Some(tls)) => (url(broker), rumqttc::Transport::Wss(tls)),
         (Transport::Tls, Some(tls)) => (host.clone(), rumqttc::Transport::Tls(tls)),
-        (Transport::Ws, _) => (url("ws"), rumqttc::Transport::Ws),
+        (Transport::Ws, _) => (url(broker), rumqttc::Transport::Ws),
         (Transport::Tcp, _) => (host.clone(), rumqttc::Transport::Tcp),
         (Transport::Wss | Transport::Tls, None) => {
             unreachable!("an encrypted transport is given its TLS configuration")
@@ -190,6 +189,12 @@ fn options(broker: &Broker, credentials: &Credentials, tls: Option<Arc<rustls::C
         .set_max_packet_size(MAX_PACKET, MAX_PACKET)
         .set_inflight(PACKET_IDS);
     options
+}
+
+/// Where the WebSocket is.
+pub(super) fn url(broker: &Broker) -> String {
+    let scheme = if broker.transport.is_encrypted() { "wss" } else { "ws" };
+    format!("{scheme}://{}:{}/mqtt", bracketed(&broker.host), broker.port)
 }
 
 /// An IPv6 address in a URL stands in brackets.

@@ -1,7 +1,8 @@
 //! The way to the broker and back: one MQTT session per device.
 //!
 //! [`session`] decides (pure), `link` is the connection and alone uses rumqttc (`explain` and
-//! `certificate` translate its errors), [`task`] joins the two.
+//! `certificate` translate its errors), [`task`] joins the two. [`steps`] goes the same way step by step, for `doctor`, and
+//! [`probe`] asks the service what nobody knows of it.
 
 pub mod backoff;
 pub mod budget;
@@ -9,10 +10,15 @@ mod certificate;
 mod explain;
 pub mod failure;
 mod link;
+mod login;
 pub mod pacer;
+mod peer;
+pub mod probe;
 pub mod session;
+pub mod steps;
 pub mod task;
 mod tls;
+mod x509;
 
 use std::path::PathBuf;
 use std::time::Duration;

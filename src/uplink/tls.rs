@@ -12,16 +12,21 @@ use crate::uplink::failure::{Failure, Kind};
 /// A client configuration that trusts the roots in `ca_file`, or else the system's, or else (an image without
 /// ca-certificates) Mozilla's as of this build.
 pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Failure> {
-    let roots = match ca_file {
-        Some(path) => roots_of(path)?,
-        None => system_roots(),
-    };
+    let (roots, _) = roots(ca_file)?;
     let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring supports the default protocol versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// The roots that count, and in words whose they are.
+pub(super) fn roots(ca_file: Option<&Path>) -> Result<(RootCertStore, String), Failure> {
+    match ca_file {
+        Some(path) => Ok((roots_of(path)?, format!("the roots in {}", path.display()))),
+        None => Ok(system_roots()),
+    }
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, Failure> {
@@ -34,11 +39,12 @@ fn roots_of(path: &Path) -> Result<RootCertStore, Failure> {
     if good == 0 { Err(fail("holds no certificate in PEM form".to_owned())) } else { Ok(roots) }
 }
 
-fn system_roots() -> RootCertStore {
+fn system_roots() -> (RootCertStore, String) {
     let mut roots = RootCertStore::empty();
     let (good, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if good == 0 {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        return (roots, "Mozilla's roots as of this program's build, for this system has none".to_owned());
     }
-    roots
+    (roots, format!("this system's {good} roots"))
 }

@@ -1,0 +1,194 @@
+//! `gatepost doctor`: what is wrong, one line a step, and what to do.
+
+mod probe;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use gatepost::config::{self, Channel, LoadError, Settings};
+use gatepost::doctor::daemon::Running;
+use gatepost::doctor::machine::{Machine, Needs};
+use gatepost::doctor::user::{self, User};
+use gatepost::doctor::{Line, network, places, sensors};
+use gatepost::hal::{Hal, SystemClock};
+
+use super::directories::{Directories, SERVICE};
+
+/// Options of `doctor`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The sensor map
+    #[arg(value_name = "MAP", default_value = "/etc/gatepost/gatepost.toml")]
+    map: PathBuf,
+
+    /// Publish one test entry (a status text, no value), and wait for its echo
+    #[arg(long)]
+    publish: bool,
+
+    /// The channel to write to, by its name in the map
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
+
+    /// Log in although a daemon runs: it is thrown out for a moment, for an MQTT device has one connection
+    #[arg(long)]
+    take_over: bool,
+
+    /// The lines as JSON, one object each: for bug reports and programs
+    #[arg(long, conflicts_with = "probe")]
+    json: bool,
+
+    /// Where `run` keeps entries that were just made
+    #[arg(long, value_name = "DIR")]
+    runtime_dir: Option<PathBuf>,
+
+    /// Where `run` keeps entries that stay
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    probe: probe::Args,
+}
+
+/// Exit code 0 when all is well (warnings included), 1 when something is wrong, 78 for a map with faults.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // What the libraries have to say goes to whoever asks for it.
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
+    let checked = match config::load(&args.map) {
+        Ok(checked) => checked,
+        Err(LoadError::Faults(text)) => {
+            let advice = "mend the map first: the other steps are skipped";
+            show(args, &Line::wrong("map", format!("{} has faults", args.map.display()), advice));
+            eprintln!("{text}");
+            return Ok(ExitCode::from(super::EXIT_CONFIG));
+        }
+        Err(unreadable @ LoadError::Unreadable { .. }) => {
+            return Err(unreadable).context("cannot read the map (name it: gatepost doctor MAP)");
+        }
+    };
+    let settings = &checked.settings;
+    let channel = channel(args, settings)?;
+    let running = running(args);
+    if args.probe.is_asked_for() {
+        return probe::run(&args.probe, settings, channel.context("--probe needs --channel NAME")?, running.as_ref());
+    }
+    let mut report = Report { args, lines: Vec::new() };
+    report.tell(match checked.warnings.len() {
+        0 => Line::ok("map", format!("{} is good", args.map.display())),
+        count => {
+            eprintln!("{}", checked.render_warnings());
+            let warnings = if count == 1 { "a warning".to_owned() } else { format!("{count} warnings") };
+            let found = format!("{} is good, with {warnings} (above)", args.map.display());
+            Line::warning("map", found, "`gatepost check` shows them too")
+        }
+    });
+    let machine = Machine::below("/");
+    let user = who(&machine);
+    local(args, settings, (&machine, &user), running.as_ref(), &mut report);
+    let wish = network::Wish {
+        user: &user,
+        no_login: (running.is_some() && !args.take_over).then_some(
+            "not logged in, for the daemon that runs has the device's one connection: `gatepost status` shows its session",
+        ),
+        publish: channel.filter(|_| args.publish),
+    };
+    if let (Some(channel), None) = (wish.publish, wish.no_login) {
+        let wait = channel.license.interval().as_secs();
+        eprintln!(
+            "one test entry goes to {} after {wait} s of silence: the license's interval must have passed",
+            channel.name
+        );
+    }
+    super::block_on(async {
+        network::examine(settings, wish, &SystemClock, &mut |line| report.tell(line)).await;
+        Ok(())
+    })?;
+    Ok(if network::is_well(&report.lines) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What can be found out without a network.
+fn local(
+    args: &Args,
+    settings: &Settings,
+    (machine, user): (&Machine, &User),
+    running: Option<&Running>,
+    report: &mut Report<'_>,
+) {
+    if let Some(running) = running {
+        report.tell(running.line(args.take_over));
+    }
+    report.tell_all(machine.examine(&Needs::of(settings), user));
+    match Hal::real(settings.gpio) {
+        Ok(hal) => report.tell_all(sensors::examine(settings, &hal, running.is_some(), |part| machine.lacks(part))),
+        Err(error) => report.tell(Line::wrong("sensors", error.to_string(), "write `gpio = \"auto\"` in the map")),
+    }
+    report.tell(places::clock(settings.clock));
+    match Directories::of(args.runtime_dir.clone(), args.state_dir.clone()) {
+        Some(Directories { runtime, state }) => {
+            report.tell_all(places::directories(&runtime, &state, user));
+        }
+        None => report.tell(Line::warning(
+            "directories",
+            "no directory is known to keep entries in: they would wait in memory",
+            "the service has its own; by hand, name some with --runtime-dir and --state-dir",
+        )),
+    }
+}
+
+/// Root asks for the service's user, everybody else for himself.
+fn who(machine: &Machine) -> User {
+    let myself = machine.accounts.myself();
+    if myself.uid == 0 { machine.accounts.user(user::SERVICE).unwrap_or(myself) } else { myself }
+}
+
+/// A daemon with the directory that was named, or this user's, or the service's.
+fn running(args: &Args) -> Option<Running> {
+    let own = Directories::of(args.runtime_dir.clone(), args.state_dir.clone()).map(|own| own.runtime);
+    // Who names a directory means no other daemon.
+    let service = args.runtime_dir.is_none().then(|| PathBuf::from(SERVICE[0]));
+    Running::find(own.iter().chain(&service).map(PathBuf::as_path).collect::<Vec<&Path>>())
+}
+
+/// The channel that was named, or the only one where one is to be written to.
+fn channel<'a>(args: &Args, settings: &'a Settings) -> anyhow::Result<Option<&'a Channel>> {
+    let names = || settings.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>().join(", ");
+    match &args.channel {
+        Some(name) => {
+            let found = settings.channels.iter().find(|channel| channel.name == *name);
+            Ok(Some(found.with_context(|| format!("the map has no channel `{name}`: it has {}", names()))?))
+        }
+        None if args.publish => match settings.channels.as_slice() {
+            [only] => Ok(Some(only)),
+            _ => anyhow::bail!("name the channel that gets the test entry, with --channel: the map has {}", names()),
+        },
+        None => Ok(None),
+    }
+}
+
+/// What was told so far.
+struct Report<'a> {
+    args: &'a Args,
+    lines: Vec<Line>,
+}
+
+impl Report<'_> {
+    fn tell_all(&mut self, lines: Vec<Line>) {
+        for line in lines {
+            self.tell(line);
+        }
+    }
+
+    fn tell(&mut self, line: Line) {
+        show(self.args, &line);
+        self.lines.push(line);
+    }
+}
+
+fn show(args: &Args, line: &Line) {
+    if args.json {
+        // A line has text and nothing else, so that it can be written.
+        println!("{}", serde_json::to_string(line).unwrap_or_default());
+    } else {
+        println!("{line}");
+    }
+}

@@ -1,0 +1,113 @@
+//! `gatepost doctor --probe`: asks the service on the user's own account, with consent.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use gatepost::config::{Channel, Settings};
+use gatepost::doctor::daemon::Running;
+use gatepost::hal::{Clock as _, SystemClock};
+use gatepost::uplink::probe::{self, Findings};
+
+/// Options of the probe.
+#[derive(clap::Args)]
+#[group(id = "probing")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(super) struct Args {
+    /// Find out on your own account what nobody knows of the service; needs --channel and a stopped daemon
+    #[arg(long, requires = "channel", conflicts_with_all = ["publish", "take_over"])]
+    probe: bool,
+
+    /// With --probe: do not ask before it begins
+    #[arg(long, requires = "probe")]
+    yes: bool,
+
+    /// With --probe: find out too whether pings alone keep a session, which takes over an hour
+    #[arg(long, requires = "probe")]
+    idle: bool,
+
+    /// With --probe: put the channel's number into the report
+    #[arg(long, requires = "probe")]
+    report_ids: bool,
+}
+
+impl Args {
+    pub(super) const fn is_asked_for(&self) -> bool {
+        self.probe
+    }
+}
+
+/// Exit code 0 after the probe, 1 when it could not log in or was not wanted.
+pub(super) fn run(
+    args: &Args,
+    settings: &Settings,
+    channel: &Channel,
+    running: Option<&Running>,
+) -> anyhow::Result<ExitCode> {
+    if let Some(Running { pid, .. }) = running {
+        anyhow::bail!(
+            "gatepost runs (process {pid}), and an MQTT device has one connection: stop it first with \
+             `sudo systemctl stop gatepost`"
+        );
+    }
+    let device = &settings.devices[channel.device];
+    let credentials = device.credentials.read()?;
+    let plan = probe::Settings::new(channel.id, channel.license.interval(), args.idle);
+    let (least, most) = plan.updates();
+    println!(
+        "This asks the service at {} what its documentation leaves open. It\n\
+         - writes {least} to {most} entries to the channel {} ({}), each with a status text and no value;\n\
+         - costs as many messages of the license's year;\n\
+         - logs in four times with the device {}, two of them at a time, and once with a wrong password;\n\
+         - takes {} or somewhat longer.\n\
+         Nothing else may use the device or write to the channel meanwhile.",
+        settings.broker.host,
+        channel.name,
+        channel.id,
+        device.name,
+        humantime::format_duration(std::time::Duration::from_secs(plan.lasts().as_secs()))
+    );
+    if !args.yes && !agreed()? {
+        println!("nothing was done");
+        return Ok(ExitCode::FAILURE);
+    }
+    let begun = SystemClock.now().utc;
+    let findings = super::super::block_on(async {
+        let say = |words: &str| println!("… {words}");
+        Ok(probe::run(&settings.broker, &credentials, plan, &SystemClock, say).await?)
+    })?;
+    if let Some(words) = &findings.failed {
+        anyhow::bail!("the probe could not log in: {words}");
+    }
+    let id = if args.report_ids { channel.id.to_string() } else { "not told (--report-ids tells it)".to_owned() };
+    print!("\n{}", report(&findings, &id, &begun.to_string(), &settings.broker.transport.to_string()));
+    let suggestions = findings.suggestions();
+    if !suggestions.is_empty() {
+        println!("\nFor the map:\n  {}", suggestions.join("\n  "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What can be pasted into an issue: nothing in it names an account.
+fn report(findings: &Findings, channel: &str, begun: &str, transport: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut lines = vec![
+        "What the service does (a report without secrets, to be pasted into an issue):".to_owned(),
+        format!("  {:<40} {version}, over {transport}, begun {begun}", "gatepost"),
+        format!("  {:<40} {channel}", "channel"),
+    ];
+    lines.extend(findings.lines().into_iter().map(|(question, answer)| format!("  {question:<40} {answer}")));
+    lines.extend(findings.remarks.iter().map(|remark| format!("  {:<40} {remark}", "remark")));
+    lines.join("\n") + "\n"
+}
+
+/// Asks whoever sits there; nobody does behind a pipe.
+fn agreed() -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
+        anyhow::bail!("nobody can be asked here: add --yes to agree");
+    }
+    print!("Go on? [y/N] ");
+    io::stdout().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}

@@ -1,0 +1,216 @@
+//! The way to the broker, step by step: credentials, DNS, TCP, TLS, WebSocket; then each device's account.
+
+use std::time::Duration;
+
+use super::user::{Rights, User};
+use super::{Line, Verdict, account};
+use crate::config::{Channel, Settings};
+use crate::hal::Clock;
+use crate::thingspeak::credentials::{Credentials, check_mode};
+use crate::time::Utc;
+use crate::uplink::steps::{self, Secured};
+use crate::uplink::{Broker, Device};
+
+/// A certificate that ends within this time is worth a word.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Who is asked for, whether to log in, and what to publish.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Who the daemon runs as: its credentials must be readable for this user.
+    pub user: &'a User,
+    /// Why nobody may log in.
+    pub no_login: Option<&'a str>,
+    /// The channel that gets a test entry.
+    pub publish: Option<&'a Channel>,
+}
+
+/// Goes the whole way. `tell` gets each line as it is known.
+pub async fn examine(settings: &Settings, wish: Wish<'_>, clock: &dyn Clock, tell: &mut impl FnMut(Line)) {
+    let mut credentials = Vec::new();
+    for device in &settings.devices {
+        let (line, read) = self::credentials(device, wish.user);
+        tell(line);
+        credentials.push(read);
+    }
+    let reached = way(&settings.broker, clock, tell).await;
+    for (index, (device, credentials)) in settings.devices.iter().zip(credentials).enumerate() {
+        let why_not = match (&credentials, reached, wish.no_login) {
+            (_, false, _) => Some("a step before failed".to_owned()),
+            (None, ..) => Some(format!("{}: its credentials cannot be used", device.name)),
+            (_, _, Some(why)) => Some(format!("{}: {why}", device.name)),
+            _ => None,
+        };
+        match (why_not, credentials) {
+            (None, Some(credentials)) => {
+                let mine = wish.publish.filter(|channel| channel.device == index);
+                account::login(settings, index, &credentials, mine, clock, tell).await;
+            }
+            (why, _) => {
+                let why = why.unwrap_or_default();
+                tell(Line::skipped("CONNACK", why.clone()));
+                tell(Line::skipped("SUBACK", why.clone()));
+                if wish.publish.is_some_and(|channel| channel.device == index) {
+                    tell(Line::skipped("publish", why));
+                }
+            }
+        }
+    }
+}
+
+fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
+    const STEP: &str = "credentials";
+    let name = &device.name;
+    let place = device.credentials.file().map_or_else(|| "the map".to_owned(), |path| path.display().to_string());
+    let exposed = device.credentials.file().and_then(|path| check_mode(path).err());
+    // Root may read everything; the daemon is somebody else.
+    let rights = device.credentials.file().and_then(Rights::of);
+    if let (true, Some(rights)) = (device.credentials.read().is_ok(), rights.filter(|rights| !rights.let_read(user))) {
+        let found = format!("{name}: {} may not read {place} (mode {:03o})", user.name, rights.mode & 0o777);
+        let advice = format!("sudo chgrp {} {place} && sudo chmod 640 {place}", user.name);
+        return (Line::wrong(STEP, found, advice), device.credentials.read().ok());
+    }
+    match (device.credentials.read(), exposed) {
+        (Ok(read), None) => {
+            (Line::ok(STEP, format!("{name}: {place} holds all three, and is hidden from others")), Some(read))
+        }
+        (Ok(read), Some(exposed)) => {
+            let advice = "and reset the password on ThingSpeak's web page if others use this machine";
+            (Line::wrong(STEP, format!("{name}: {exposed}"), advice), Some(read))
+        }
+        (Err(error), _) => {
+            let advice = "download it again from the MQTT device on ThingSpeak's web page (the password is shown once), and see \
+                          that the daemon's user may read it";
+            (Line::wrong(STEP, format!("{name}: {error}"), advice), None)
+        }
+    }
+}
+
+/// DNS, TCP, TLS and WebSocket. Whether the broker can be logged in to.
+async fn way(broker: &Broker, clock: &dyn Clock, tell: &mut impl FnMut(Line)) -> bool {
+    let Broker { host, port, transport, .. } = broker;
+    let mut todo = vec!["TCP"];
+    todo.extend(transport.is_encrypted().then_some("TLS"));
+    todo.extend(transport.is_websocket().then_some("WebSocket"));
+    let mut skip = |tell: &mut dyn FnMut(Line), after: usize| {
+        for step in todo.drain(..).skip(after) {
+            tell(Line::skipped(step, "a step before failed"));
+        }
+        false
+    };
+    let addresses = match steps::resolve(broker).await {
+        Ok(addresses) => addresses,
+        Err(failure) => {
+            tell(Line::wrong("DNS", failure.words, ""));
+            return skip(tell, 0);
+        }
+    };
+    let words: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    tell(Line::ok("DNS", format!("{host} is {}", words.join(", "))));
+
+    let reached = steps::reach(broker, &addresses, clock).await;
+    let failed: Vec<_> = reached.failed.iter().map(|(_, failure)| failure.words.as_str()).collect();
+    let Some((line, address, took)) = reached.line else {
+        let advice =
+            format!("check broker.port ({port}), the network, and whether a firewall lets this machine out there");
+        tell(Line::wrong("TCP", failed.join("; "), advice));
+        return skip(tell, 1);
+    };
+    let found = format!("{address} answered after {} ms", took.as_millis());
+    tell(if failed.is_empty() {
+        Line::ok("TCP", found)
+    } else {
+        Line::warning("TCP", found, format!("but before: {}", failed.join("; ")))
+    });
+
+    let line: Box<dyn steps::Line> = if transport.is_encrypted() {
+        let secured = steps::secure(broker, line, clock).await;
+        tell(tls_line(&secured, clock.now().utc));
+        match secured.line {
+            Ok(line) => line,
+            Err(_) => return skip(tell, 2),
+        }
+    } else {
+        tell(Line::warning("TLS", format!("none over {transport}"), "passwords and readings go in the clear"));
+        Box::new(line)
+    };
+    if !transport.is_websocket() {
+        return true;
+    }
+    match steps::upgrade(broker, line, clock).await {
+        Ok((status, protocol)) => {
+            tell(Line::ok("WebSocket", format!("{host}/mqtt answered {status} with the sub-protocol {protocol}")));
+            true
+        }
+        Err(failure) => {
+            tell(Line::wrong("WebSocket", failure.words, ""));
+            false
+        }
+    }
+}
+
+fn tls_line(secured: &Secured, now: Utc) -> Line {
+    let peer = secured.peer.as_ref();
+    let whose = peer.map_or_else(String::new, |peer| format!("the certificate is of {peer}"));
+    match (&secured.line, peer) {
+        (Ok(_), Some(peer)) => {
+            let found = format!("{whose}, held against {}", secured.roots);
+            let left = peer.until.since(now);
+            if left < SOON {
+                let days = left.as_secs() / 86_400;
+                Line::warning("TLS", found, format!("it ends in {days} days: whoever runs the broker must renew it"))
+            } else {
+                Line::ok("TLS", found)
+            }
+        }
+        (Ok(_), None) => Line::ok("TLS", format!("held against {}", secured.roots)),
+        (Err(failure), Some(_)) => {
+            Line::wrong("TLS", failure.words.clone(), format!("{whose}, held against {}", secured.roots))
+        }
+        (Err(failure), None) => Line::wrong("TLS", failure.words.clone(), ""),
+    }
+}
+
+/// Whether any line says that something is wrong.
+pub fn is_well(lines: &[Line]) -> bool {
+    lines.iter().all(|line| line.verdict != Verdict::Wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::thingspeak::credentials::Source;
+
+    #[test]
+    fn credentials_are_read_for_the_daemons_user_and_not_for_who_asks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("mqtt_credentials.txt");
+        fs::write(&path, "username = a\nclientId = a\npassword = sesame\n").expect("written");
+        let device = Device { name: "pi".to_owned(), credentials: Source::File(path.clone()) };
+        let rights = Rights::of(&path).expect("it is there");
+        let owner = User { name: "pi".to_owned(), uid: rights.uid, ..User::default() };
+        let daemon = User { name: "gatepost".to_owned(), uid: 54_321, groups: vec![54_321], later: Vec::new() };
+        let told = |mode, user| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("one's own file");
+            credentials(&device, user).0
+        };
+        assert_eq!(told(0o600, &owner).verdict, Verdict::Ok);
+        let refused = told(0o600, &daemon);
+        assert!(
+            refused.found.starts_with("pi: gatepost may not read ") && refused.found.ends_with("(mode 600)"),
+            "{refused}"
+        );
+        assert!(refused.advice.starts_with("sudo chgrp gatepost "), "{refused}");
+        let exposed = told(0o644, &owner);
+        assert!(exposed.verdict == Verdict::Wrong && exposed.found.contains("run chmod o= on it"), "{exposed}");
+        fs::write(&path, "username = a\npassword = sesame\n").expect("written");
+        let incomplete = told(0o600, &owner);
+        assert!(
+            incomplete.found.ends_with("holds no clientId") && !incomplete.to_string().contains("sesame"),
+            "{incomplete}"
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! The clock, and the directories that entries are kept in.
+
+use std::path::{Path, PathBuf};
+
+use super::Line;
+use super::user::{Rights, User};
+use crate::hal::{Clock, ClockState, ClockTrust, SystemClock};
+
+/// The clock's line: whether it is set, and by what evidence.
+pub fn clock(trust: ClockTrust) -> Line {
+    let clock = SystemClock::watched();
+    clock_line(trust, clock.state(), SystemClock::evidence(), &clock.now().utc.to_string())
+}
+
+fn clock_line(trust: ClockTrust, state: ClockState, evidence: &str, says: &str) -> Line {
+    match (state, trust) {
+        (ClockState::Synchronised, _) => Line::ok("clock", format!("it says {says}, and is right: {evidence}")),
+        (ClockState::Unsynchronised, ClockTrust::System) => {
+            Line::ok("clock", format!("it says {says}, and the map takes it as it is (clock = \"system\")"))
+        }
+        (ClockState::Unsynchronised, ClockTrust::Synchronised) => Line::warning(
+            "clock",
+            format!("it says {says}, and nothing is known to have set it"),
+            "entries wait until it is set: `timedatectl` shows whether a time server does it, `sudo timedatectl set-ntp true` \
+             asks for it; on a machine without one, `clock = \"system\"` in the map takes it as it is",
+        ),
+    }
+}
+
+/// The directories' lines.
+pub fn directories(runtime: &Path, state: &Path, user: &User) -> Vec<Line> {
+    [("runtime", runtime), ("state", state)].map(|(what, path)| directory(what, path, user)).into()
+}
+
+fn directory(what: &str, path: &Path, user: &User) -> Line {
+    let (there, missing) = nearest(path);
+    let shown = path.display();
+    // Rights::of follows links: what is there and no folder is a file that is in the way.
+    if let Some(file) = path.ancestors().find(|path| Rights::of(path).is_some()).filter(|path| !path.is_dir()) {
+        let advice = format!("move it away, or name another directory with --{what}-dir");
+        return Line::wrong("directories", format!("{what}: {} is no directory", file.display()), advice);
+    }
+    if is_read_only(&there) {
+        let advice = "mount it writable, or name another one with --state-dir";
+        return Line::wrong("directories", format!("{what}: {shown} is on a file system that is read-only"), advice);
+    }
+    let may = Rights::of(&there).is_some_and(|rights| rights.let_make(user));
+    match (missing, may) {
+        (false, true) => Line::ok("directories", format!("{what}: {shown} is writable for {}", user.name)),
+        (true, true) => Line::ok("directories", format!("{what}: {shown} is made at the first start")),
+        (true, false) if path.starts_with("/run/gatepost") || path.starts_with("/var/lib/gatepost") => {
+            Line::ok("directories", format!("{what}: {shown} is made by systemd when the service starts"))
+        }
+        (_, false) => Line::wrong(
+            "directories",
+            format!("{what}: {} may not write in {}", user.name, there.display()),
+            format!("sudo chown {} {}, or name another directory with --{what}-dir", user.name, there.display()),
+        ),
+    }
+}
+
+/// The path, or the nearest folder above it that is there; and whether it is above.
+fn nearest(path: &Path) -> (PathBuf, bool) {
+    let there = path.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+    (there.to_owned(), there != path)
+}
+
+fn is_read_only(path: &Path) -> bool {
+    let found = rustix::fs::statvfs(path);
+    found.is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[test]
+    fn clock_that_nothing_set_is_a_warning_unless_the_map_takes_it() {
+        let line = |trust, state| clock_line(trust, state, "a time server has set it", "2026-11-22T08:00:00Z");
+        let right = line(ClockTrust::Synchronised, ClockState::Synchronised);
+        assert!(right.verdict == Verdict::Ok && right.found.ends_with("is right: a time server has set it"), "{right}");
+        let unset = line(ClockTrust::Synchronised, ClockState::Unsynchronised);
+        assert!(unset.verdict == Verdict::Warning && unset.advice.contains("timedatectl"), "{unset}");
+        assert_eq!(line(ClockTrust::System, ClockState::Unsynchronised).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn directory_is_there_or_can_be_made_or_is_told_with_who_may_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rights = Rights::of(folder.path()).expect("it is there");
+        let owner = User { name: "pi".to_owned(), uid: rights.uid, groups: vec![rights.gid], later: Vec::new() };
+        let stranger = User { name: "guest".to_owned(), uid: 54_321, ..User::default() };
+        let line = |path: &Path, user| directory("state", path, user);
+        assert!(line(folder.path(), &owner).found.ends_with("is writable for pi"));
+        assert!(line(&folder.path().join("a/b"), &owner).found.ends_with("is made at the first start"));
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).expect("one's own");
+        let refused = line(&folder.path().join("a"), &stranger);
+        assert!(refused.verdict == Verdict::Wrong && refused.advice.starts_with("sudo chown guest "), "{refused}");
+    }
+}

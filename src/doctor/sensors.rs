@@ -1,0 +1,174 @@
+//! One reading of each polled sensor, through the driver that the daemon uses.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::Line;
+use crate::config::{Sensor, Settings};
+use crate::hal::{Hal, HalError};
+use crate::reading::Fault;
+use crate::sensor::{Measured, Outlet, Resource, Source};
+
+const STEP: &str = "sensors";
+
+/// A line for each sensor. What a running daemon holds is left alone, and what a laptop `lacks` is not looked for.
+pub fn examine(settings: &Settings, hal: &Hal, daemon_runs: bool, lacks: impl Fn(&Resource) -> bool) -> Vec<Line> {
+    settings.sensors.iter().map(|sensor| line(sensor, hal, daemon_runs, &lacks)).collect()
+}
+
+fn line(sensor: &Sensor, hal: &Hal, daemon_runs: bool, lacks: impl Fn(&Resource) -> bool) -> Line {
+    let name = &sensor.name;
+    let resources = sensor.kind.device().resources();
+    if resources.iter().any(lacks) {
+        return Line::skipped(
+            STEP,
+            format!("{name}: this machine is no Raspberry Pi, and has not got what it hangs on"),
+        );
+    }
+    let is_held = |resource: &Resource| !matches!(resource, Resource::OneWire(_));
+    if daemon_runs && resources.iter().any(is_held) {
+        return Line::skipped(
+            STEP,
+            format!("{name}: the daemon that runs has it; `gatepost status` shows what it reads"),
+        );
+    }
+    match read(sensor, hal) {
+        Ok(None) => Line::skipped(STEP, format!("{name} talks by itself; it is listened to by the daemon alone")),
+        Ok(Some(values)) => answered(sensor, &values),
+        Err(fault) => Line::wrong(STEP, format!("{name}: {fault}"), advice(&fault, &resources)),
+    }
+}
+
+fn answered(sensor: &Sensor, values: &Measured) -> Line {
+    let quantities = sensor.kind.device().quantities();
+    let routed: Vec<usize> = sensor.routes.iter().map(|route| route.quantity).collect();
+    let mut told = Vec::new();
+    let mut missing = None;
+    for (index, (quantity, value)) in quantities.iter().zip(values).enumerate() {
+        match value {
+            Ok(value) => {
+                let value = format!("{} {:.2} {}", quantity.name, value, quantity.unit);
+                told.push(value.trim_end().to_owned());
+            }
+            Err(fault) if routed.contains(&index) => {
+                missing.get_or_insert_with(|| format!("{}: {fault}", quantity.name));
+            }
+            Err(_) => {}
+        }
+    }
+    let found = format!("{}: {}", sensor.name, told.join(", "));
+    match missing {
+        None => Line::ok(STEP, found),
+        Some(why) if told.is_empty() => Line::wrong(STEP, format!("{}: {why}", sensor.name), ""),
+        Some(why) => Line::warning(STEP, found, why),
+    }
+}
+
+/// One reading, or none of a stream. A read that hangs keeps its thread, as in the daemon.
+fn read(sensor: &Sensor, hal: &Hal) -> Result<Option<Measured>, Fault> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let (kind, hal) = (sensor.kind.clone(), hal.clone());
+    let reading = move || {
+        let outlet = Outlet::new(|_, _, _| {});
+        let measured = match kind.device().open(&hal, outlet) {
+            Ok(Source::Polled(mut sensor)) => sensor.measure().map(Some),
+            Ok(Source::Stream(..)) => Ok(None),
+            Err(fault) => Err(fault),
+        };
+        // Nobody listens any more where it took too long.
+        let _ = answer.send(measured);
+    };
+    let started = thread::Builder::new().name("doctor-sensor".to_owned()).spawn(reading);
+    started.map_err(|error| Fault::Bus(format!("no thread to read it on: {error}")))?;
+    let within = sensor.timeout + Duration::from_secs(1);
+    match answered.recv_timeout(within) {
+        Ok(measured) => measured,
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(Fault::Silent(sensor.timeout)),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err(Fault::Panicked("see the lines above".to_owned())),
+    }
+}
+
+fn advice(fault: &Fault, resources: &[Resource]) -> String {
+    let busy = HalError::Busy { what: String::new() }.to_string();
+    match (fault, resources.first()) {
+        (Fault::Absent(_), Some(Resource::I2c { bus, .. })) => format!(
+            "check wiring, address and power; `i2cdetect -y {}` shows who answers",
+            bus.trim_start_matches("i2c-")
+        ),
+        (Fault::Absent(_), Some(Resource::OneWire(_))) => {
+            "check its wires and the resistor between data and 3.3 V; `ls /sys/bus/w1/devices` shows who is there"
+                .to_owned()
+        }
+        (Fault::Absent(_), _) => "check that it is there, and what the map says of it".to_owned(),
+        (Fault::Checksum(_), _) => "check the cable's length and the pull-up resistors".to_owned(),
+        (Fault::Bus(words), _) if words.contains(busy.trim()) => {
+            "stop the other program, or use another pin; `gpioinfo` shows who has it".to_owned()
+        }
+        (Fault::Unsupported(_), _) => {
+            "on a machine without it the map runs with `gatepost run --simulate`; on a Pi change the map".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+    use crate::doctor::Verdict;
+    use crate::hal::sim::Sim;
+
+    const MAP: &str = "version = 1\n[device.d]\ncredentials = \"c.txt\"\n[channel.house]\nid = 7\n\
+                       [[sensor]]\nname = \"air\"\nuse = \"bme280\"\nto.temperature = \"house.field1\"\n\
+                       [[sensor]]\nname = \"rain\"\nuse = \"file\"\npath = \"/run/rain/level\"\nto.value = \"house.field2\"\n\
+                       [[sensor]]\nname = \"gps\"\nuse = \"nmea\"\nto.latitude = \"house.lat\"\n";
+
+    fn settings() -> Settings {
+        let folder = tempfile::tempdir().expect("a folder");
+        let credentials = folder.path().join("c.txt");
+        fs::write(&credentials, "username = a\nclientId = a\npassword = b\n").expect("written");
+        fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("one's own");
+        config::parse(MAP, &folder.path().join("map.toml")).expect("a good map").settings
+    }
+
+    #[test]
+    fn each_polled_sensor_is_read_once_and_tells_its_values_or_its_fault() {
+        let (settings, sim) = (settings(), Sim::default());
+        settings.sensors.iter().for_each(|sensor| sensor.kind.device().simulate(&sim));
+        let lines = examine(&settings, &sim.hal(), false, |_| false);
+        assert_eq!(lines[0].verdict, Verdict::Ok);
+        assert!(lines[0].found.starts_with("air: temperature ") && lines[0].found.contains("hPa"), "{}", lines[0]);
+        assert_eq!(lines[2].verdict, Verdict::Skipped, "a stream is not asked");
+        sim.unplug_i2c("i2c-1", 0x76);
+        sim.break_file(Path::new("/run/rain/level"), std::io::ErrorKind::NotFound);
+        let lines = examine(&settings, &sim.hal(), false, |_| false);
+        assert_eq!((lines[0].verdict, lines[1].verdict), (Verdict::Wrong, Verdict::Wrong));
+        assert!(
+            lines[0].to_string().contains("no answer") && lines[0].advice.contains("i2cdetect -y 1"),
+            "{}",
+            lines[0]
+        );
+        assert!(lines[1].found.contains("/run/rain/level does not exist"), "{}", lines[1]);
+    }
+
+    #[test]
+    fn what_a_running_daemon_holds_is_left_alone() {
+        let (settings, sim) = (settings(), Sim::default());
+        let lines = examine(&settings, &sim.hal(), true, |_| false);
+        assert!(lines[0].found.contains("the daemon that runs has it"), "{}", lines[0]);
+        assert_eq!(lines[1].verdict, Verdict::Wrong, "a file is everybody's, and not there");
+    }
+
+    #[test]
+    fn what_a_laptop_has_not_got_is_no_fault() {
+        let (settings, sim) = (settings(), Sim::default());
+        let lines = examine(&settings, &sim.hal(), false, |resource| matches!(resource, Resource::I2c { .. }));
+        assert!(lines[0].verdict == Verdict::Skipped && lines[0].found.contains("no Raspberry Pi"), "{}", lines[0]);
+        assert_eq!(lines[1].verdict, Verdict::Wrong, "a file that is missing is missing everywhere");
+    }
+}

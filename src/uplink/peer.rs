@@ -1,0 +1,139 @@
+//! Whose certificate it is: what the other side showed, kept whether or not it was accepted.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, crypto};
+
+use crate::time::Utc;
+use crate::uplink::x509;
+
+/// A server's certificate in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Whose it is.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// Its first second.
+    pub from: Utc,
+    /// Its last second.
+    pub until: Utc,
+}
+
+impl Peer {
+    /// `None` for what is no certificate.
+    fn read(der: &[u8]) -> Option<Self> {
+        x509::read(der)
+    }
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { subject, issuer, from, until } = self;
+        write!(f, "{}, issued by {}, valid from {from} until {until}", printable(subject), printable(issuer))
+    }
+}
+
+/// A name as it may go to a terminal: whoever answers there has chosen it.
+fn printable(name: &str) -> String {
+    if name.is_empty() {
+        return "a certificate without a name".to_owned();
+    }
+    name.chars().map(|letter| if letter.is_control() { '?' } else { letter }).take(200).collect()
+}
+
+/// Verifies as everywhere else, and remembers what was shown.
+#[derive(Debug)]
+pub(super) struct Witness {
+    verifier: Arc<WebPkiServerVerifier>,
+    seen: Mutex<Option<Peer>>,
+}
+
+impl Witness {
+    /// A client configuration that trusts these roots, and what will have seen the certificate.
+    ///
+    /// # Errors
+    /// When there are no roots.
+    pub(super) fn config(roots: RootCertStore) -> Result<(Arc<ClientConfig>, Arc<Self>), String> {
+        let provider = Arc::new(crypto::ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let verifier = verifier.build().map_err(|error| error.to_string())?;
+        let witness = Arc::new(Self { verifier, seen: Mutex::default() });
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring supports the default protocol versions")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>)
+            .with_no_client_auth();
+        Ok((Arc::new(config), witness))
+    }
+
+    /// What was shown.
+    pub(super) fn seen(&self) -> Option<Peer> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Peer::read(end_entity);
+        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn certificate_is_read_by_whose_it_is_and_until_when() {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, "garden\u{1b}[31m");
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2026, 1, 2), rcgen::date_time_ymd(2027, 3, 4));
+        let key = KeyPair::generate().expect("random numbers");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let peer = Peer::read(certificate.der()).expect("it is one");
+        assert_eq!((peer.from, peer.until), (Utc::from_seconds(1_767_312_000), Utc::from_seconds(1_804_118_400)));
+        let words = peer.to_string();
+        assert!(
+            words.starts_with("CN=garden") && !words.contains('\u{1b}'),
+            "it does not colour the terminal: {words}"
+        );
+        assert!(words.ends_with("valid from 2026-01-02T00:00:00Z until 2027-03-04T00:00:00Z"), "{words}");
+        assert_eq!(Peer::read(b"no certificate"), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! What the probe has seen, before anything is concluded from it.
+
+use crate::time::{Mono, Utc};
+
+use super::findings::{Idle, Pushed, Second, Suback, WrongPassword};
+
+/// How a login was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// By a CONNACK with this code.
+    Code(u8),
+    /// The connection was closed without CONNACK.
+    Closed,
+    /// Nothing came.
+    Silence,
+    /// It did not come to a login, in words.
+    Other(String),
+}
+
+/// An update of ours.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) at: Mono,
+    pub(super) created_at: Utc,
+    /// It has the time of another one.
+    pub(super) is_copy: bool,
+    /// When the ping behind it was answered: it had arrived by then.
+    pub(super) read: Option<Mono>,
+    /// When its echo came, and the time that it told.
+    pub(super) echo: Option<(Mono, Option<Utc>)>,
+}
+
+/// Everything that was seen.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    /// Why there was no login at all.
+    pub(super) failed: Option<String>,
+    /// The answer to the channel's own subscription.
+    pub(super) feed: Option<Suback>,
+    pub(super) sent: Vec<Sent>,
+    /// How often the question of the window was asked anew.
+    pub(super) rounds: usize,
+    /// Somebody else writes to the channel.
+    pub(super) others: bool,
+    /// The connection was lost between two updates.
+    pub(super) interrupted: bool,
+    pub(super) again: Option<Pushed>,
+    pub(super) foreign: Option<Suback>,
+    pub(super) second: Option<Second>,
+    pub(super) wrong: Option<WrongPassword>,
+    pub(super) idle_since: Option<Mono>,
+    pub(super) idle: Option<Idle>,
+}
+
+impl Evidence {
+    /// The place of the update that the current round starts from: the one behind the copy at first, then every third.
+    pub(super) fn base(&self) -> Option<usize> {
+        let copy = self.sent.iter().position(|sent| sent.is_copy)?;
+        let base = copy + 1 + 3 * self.rounds;
+        (base < self.sent.len()).then_some(base)
+    }
+}

@@ -1,0 +1,166 @@
+//! Does what the probe asks for, on real connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tokio_rustls::rustls;
+
+use super::{Action, Event, Findings, Probe, Refusal, Settings};
+use crate::hal::Clock;
+use crate::thingspeak::credentials::Credentials;
+use crate::uplink::failure::{Failure, Kind};
+use crate::uplink::link::{Incoming, Link};
+use crate::uplink::{Broker, tls};
+
+/// What is sent instead of the device's password.
+const WRONG: &str = "this-is-not-the-password";
+
+/// Asks everything. `say` is told what is being done.
+///
+/// # Errors
+/// When the roots cannot be read. A service that lets nobody in is no error but a finding.
+pub async fn run(
+    broker: &Broker,
+    credentials: &Credentials,
+    settings: Settings,
+    clock: &dyn Clock,
+    mut say: impl FnMut(&str),
+) -> Result<Findings, Failure> {
+    let tls = broker.transport.is_encrypted().then(|| tls::client_config(broker.ca_file.as_deref())).transpose()?;
+    let within = settings.answer_within * 2;
+    let mut shell = Shell { broker, credentials, clock, tls, within, link: None, second: None };
+    let mut probe = Probe::new(settings);
+    let mut event = Event::Tick;
+    loop {
+        let mut next = None;
+        for action in probe.event(clock.now(), event) {
+            match action {
+                Action::Say(words) => say(words),
+                Action::Done => {
+                    shell.close().await;
+                    return Ok(probe.findings());
+                }
+                action => next = shell.perform(action).await.or(next),
+            }
+        }
+        event = match next {
+            Some(event) => event,
+            None => shell.wait(probe.deadline()).await,
+        };
+    }
+}
+
+struct Shell<'a> {
+    broker: &'a Broker,
+    credentials: &'a Credentials,
+    clock: &'a dyn Clock,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    /// How long a login may take.
+    within: Duration,
+    link: Option<Link>,
+    second: Option<Link>,
+}
+
+impl Shell<'_> {
+    /// What it came to, where that is an event.
+    async fn perform(&mut self, action: Action) -> Option<Event> {
+        let done = match action {
+            Action::Connect => {
+                self.close().await;
+                return Some(match self.login(self.credentials).await {
+                    Ok(link) => {
+                        self.link = Some(link);
+                        Event::Connected
+                    }
+                    Err(Ok(failure)) => Event::Failed(failure.words),
+                    Err(Err(())) => Event::Failed("the login is not answered".to_owned()),
+                });
+            }
+            Action::ConnectSecond => {
+                let tried = self.login(self.credentials).await;
+                return Some(Event::Tried(tried.map(|link| self.second = Some(link)).map_err(refusal)));
+            }
+            Action::ConnectWrongly => {
+                self.close().await;
+                let wrong = Credentials { password: WRONG.into(), ..self.credentials.clone() };
+                return Some(Event::Tried(match self.login(&wrong).await {
+                    Ok(link) => {
+                        link.disconnect().await;
+                        Ok(())
+                    }
+                    Err(failure) => Err(refusal(failure)),
+                }));
+            }
+            Action::Say(_) | Action::Done => return None,
+            Action::Subscribe(topic) => match &mut self.link {
+                Some(link) => link.subscribe(topic).await,
+                None => return None,
+            },
+            Action::Publish(topic, payload) => match &mut self.link {
+                Some(link) => link.publish(topic, payload).await,
+                None => return None,
+            },
+            Action::Ping => match &mut self.link {
+                Some(link) => link.ping().await,
+                None => return None,
+            },
+        };
+        let flushed = match (done, &mut self.link) {
+            (Ok(()), Some(link)) => link.flush().await,
+            (done, _) => done,
+        };
+        flushed.is_err().then(|| {
+            self.link = None;
+            Event::Lost
+        })
+    }
+
+    /// The inner error is a login that nobody answered.
+    async fn login(&self, credentials: &Credentials) -> Result<Link, Result<Failure, ()>> {
+        let login = Link::connect(self.broker, credentials, self.tls.clone(), self.clock);
+        timeout(self.within, login).await.map_err(|_| Err(()))?.map_err(Ok)
+    }
+
+    async fn close(&mut self) {
+        for link in [self.link.take(), self.second.take()].into_iter().flatten() {
+            link.disconnect().await;
+        }
+    }
+
+    async fn wait(&mut self, deadline: Option<crate::time::Mono>) -> Event {
+        let tick = async {
+            match deadline {
+                Some(deadline) => sleep(deadline.since(self.clock.now().mono)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let heard = async {
+            match &mut self.link {
+                Some(link) => link.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            heard = heard => match heard {
+                Ok(Incoming::SubAck(_, granted)) => Event::SubAck(granted),
+                Ok(Incoming::Pong) => Event::Pong,
+                Ok(Incoming::Message(_, payload)) => Event::Message(payload.to_vec()),
+                Err(_) => {
+                    self.link = None;
+                    Event::Lost
+                }
+            },
+            () = tick => Event::Tick,
+        }
+    }
+}
+
+fn refusal(failure: Result<Failure, ()>) -> Refusal {
+    match failure {
+        Err(()) => Refusal::Silence,
+        Ok(Failure { code: Some(code), .. }) => Refusal::Code(code),
+        Ok(Failure { kind: Kind::Closed, .. }) => Refusal::Closed,
+        Ok(Failure { words, .. }) => Refusal::Other(words),
+    }
+}

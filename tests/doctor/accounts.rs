@@ -1,0 +1,73 @@
+//! What is wrong with the account: credentials, login, rights, echoes.
+
+use gatepost::sandbox::{Options, RefusedBy, Rights, SubscribeRefusal, Switches};
+
+use crate::HOUSE;
+use crate::house::House;
+
+#[tokio::test]
+async fn credentials_that_everybody_may_read_are_told_with_what_to_do() {
+    let house = House::new().await;
+    house.set_mode("mqtt_credentials.txt", 0o644);
+    let said = house.doctor(&[]).await;
+    assert_ne!(said.code, Some(0));
+    let words = "other users of this machine may read or change";
+    assert!(said.out.contains(words) || said.err.contains(words), "{said:?}");
+    assert!(said.out.contains("chmod o=") || said.err.contains("chmod o="), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_with_the_code_of_its_refusal() {
+    for (refusal, words) in [
+        (RefusedBy::Connack5, "(CONNACK 5)"),
+        (RefusedBy::Connack4, "(CONNACK 4)"),
+        (RefusedBy::Close, "closed the connection without answering the login: the credentials may be wrong"),
+    ] {
+        let house = House::switched(Switches { refusal, ..Switches::default() }).await;
+        house.sandbox.set_password(&house.device.credentials.client_id, "another");
+        let said = house.doctor(&["--publish"]).await;
+        assert_eq!(said.code, Some(1));
+        let line = said.line("WRONG", "CONNACK", words);
+        assert!(refusal == RefusedBy::Close || line.contains("If the password was reset on the web page"), "{line}");
+        said.line("skipped", "SUBACK", "pi is not logged in");
+        said.line("skipped", "publish", "pi is not logged in");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_refused_is_a_fault_where_the_map_needs_it_and_else_a_warning() {
+    for (subscribe_refusal, words) in [
+        (SubscribeRefusal::Code80, "channels/7/subscribe is refused (0x80)"),
+        (SubscribeRefusal::Silence, "channels/7/subscribe is not answered"),
+        (SubscribeRefusal::Disconnect, "channels/7/subscribe ends the connection"),
+    ] {
+        let switches = Switches { subscribe_refusal, ..Switches::default() };
+        let options = Options { switches, ..Options::default() };
+        let mut house = House::with(options, Rights::PUBLISH).await;
+        let said = house.doctor(&[]).await;
+        let line = said.line("warning", "SUBACK", words);
+        assert!(said.code == Some(0) && line.contains("tick \"Allow Subscribe\" for channel 7"), "{said:?}");
+        house.channel = "confirm = \"stored\"".to_owned();
+        let said = house.doctor(&[]).await;
+        said.line("WRONG", "SUBACK", words);
+        assert_eq!(said.code, Some(1));
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_does_not_come_back_is_told_with_where_to_look() {
+    let house = House::switched(Switches { no_echo: true, ..Switches::default() }).await;
+    let said = house.doctor(&["--publish", "--channel", "house"]).await;
+    assert_eq!(said.code, Some(1));
+    let line = said.line("WRONG", "publish", "house: the broker read it, and no echo came");
+    assert!(line.contains("tick \"Allow Publish\" for channel 7") && line.contains("confirm = \"received\""), "{line}");
+    assert_eq!(house.sandbox.rows(HOUSE).len(), 1);
+}
+
+#[tokio::test]
+async fn without_the_right_to_subscribe_it_is_said_that_storing_cannot_be_seen() {
+    let house = House::with(Options::default(), Rights::PUBLISH).await;
+    let said = house.doctor(&["--publish"]).await;
+    said.line("warning", "publish", "whether it was stored cannot be seen");
+    assert_eq!(said.code, Some(0));
+}

@@ -1,0 +1,108 @@
+//! A house where all is well, and what is wrong with a map, a sensor or a daemon.
+
+use std::fs;
+
+use gatepost::spool::storage::Folder;
+
+use crate::HOUSE;
+use crate::house::House;
+
+#[tokio::test]
+async fn where_all_is_well_every_step_says_what_it_found() {
+    let house = House::new().await;
+    let said = house.doctor(&["--publish"]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    said.line("ok", "map", "map.toml is good");
+    said.line("ok", "sensors", "tank: value 21.50");
+    said.line("ok", "directories", "runtime: ");
+    said.line("ok", "credentials", "pi: ");
+    said.line("ok", "DNS", "localhost is ");
+    said.line("ok", "TCP", &format!(":{} answered after ", house.port));
+    let tls = said.line(
+        "ok",
+        "TLS",
+        "the certificate is of CN=gatepost sandbox, issued by CN=gatepost sandbox CA, valid from ",
+    );
+    assert!(tls.contains("ca.pem"), "{tls}");
+    said.line("ok", "WebSocket", "localhost/mqtt answered 101 with the sub-protocol mqtt");
+    said.line("ok", "CONNACK", "pi is logged in");
+    said.line("ok", "SUBACK", "channels/7/subscribe is granted");
+    said.line("ok", "publish", "house stored it as entry 1; its echo came after ");
+    assert!(said.err.contains("one test entry goes to house after 1 s of silence"), "{said:?}");
+    let rows = house.sandbox.rows(HOUSE);
+    assert_eq!((rows.len(), rows[0].field(1)), (1, None), "a status text alone");
+    assert!(!said.out.contains("WRONG") && !said.out.contains("skipped"), "{}", said.out);
+}
+
+#[tokio::test]
+async fn the_same_lines_are_told_as_json() {
+    let house = House::new().await;
+    let said = house.doctor(&["--json"]).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let lines: Vec<serde_json::Value> =
+        said.out.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    let steps: Vec<_> = lines.iter().filter_map(|line| line["step"].as_str()).collect();
+    assert!(steps.starts_with(&["map"]) && steps.ends_with(&["DNS", "TCP", "TLS", "WebSocket", "CONNACK", "SUBACK"]));
+    assert!(lines.iter().all(|line| line["verdict"] != "wrong"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_map_with_faults_is_told_in_the_words_of_check() {
+    let mut house = House::new().await;
+    house.channel = "evry = \"20s\"".to_owned();
+    let said = house.doctor(&[]).await;
+    assert_eq!(said.code, Some(78));
+    said.line("WRONG", "map", "has faults");
+    assert!(said.err.contains("evry") && said.err.contains("map.toml:"), "{said:?}");
+    assert!(house.sandbox.connects().is_empty());
+}
+
+#[tokio::test]
+async fn a_sensor_that_is_not_there_is_told_with_its_fault() {
+    let house = House::new().await;
+    house.remove("level.txt");
+    let said = house.doctor(&[]).await;
+    assert_eq!(said.code, Some(1));
+    let line = said.line("WRONG", "sensors", "tank: no answer: ");
+    assert!(line.contains("level.txt does not exist"), "{line}");
+    said.line("ok", "SUBACK", "is granted");
+}
+
+#[tokio::test]
+async fn a_daemon_that_runs_keeps_its_connection_unless_it_is_taken_over() {
+    let house = House::new().await;
+    Folder::new(house.path("run")).lock().expect("nobody has it");
+    let said = house.doctor(&["--publish"]).await;
+    assert_eq!(said.code, Some(0), "a running daemon is no fault: {said:?}");
+    let line = said.line("ok", "daemon", &format!("gatepost runs already (process {}", std::process::id()));
+    assert!(line.contains("gatepost status") && line.contains("sudo systemctl stop gatepost"), "{line}");
+    said.line("ok", "TLS", "the certificate is of");
+    for step in ["CONNACK", "SUBACK", "publish"] {
+        said.line("skipped", step, "the daemon that runs has the device's one connection");
+    }
+    assert!(house.sandbox.connects().is_empty(), "nobody logged in");
+
+    let said = house.doctor(&["--take-over"]).await;
+    said.line("warning", "daemon", "--take-over logs in nevertheless");
+    said.line("ok", "CONNACK", "pi is logged in");
+    let said = house.doctor(&["--probe", "--channel", "house", "--yes"]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("sudo systemctl stop gatepost"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_channel_that_the_map_does_not_have_is_told_with_those_it_has() {
+    let house = House::new().await;
+    let said = house.doctor(&["--publish", "--channel", "attic"]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("the map has no channel `attic`: it has house"), "{said:?}");
+}
+
+#[tokio::test]
+async fn directories_that_cannot_be_used_are_told() {
+    let house = House::new().await;
+    fs::write(house.path("state"), b"a file where a folder should be").expect("written");
+    let said = house.doctor(&[]).await;
+    let line = said.line("WRONG", "directories", "state: ");
+    assert!(line.contains("is no directory"), "{line}");
+}
