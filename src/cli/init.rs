@@ -111,16 +111,16 @@ fn found(file: Option<&Path>) -> anyhow::Result<Found> {
 
 fn next_steps(target: &Target) -> String {
     let map = target.map.display();
-    let (file, config, start) = if target.is_service {
+    let (file, start) = if target.is_service {
         let start =
             "sudo systemctl enable --now gatepost   # or, where it runs already: sudo systemctl reload gatepost";
-        (String::new(), String::new(), start.to_owned())
+        (String::new(), start.to_owned())
     } else {
-        (format!(" {map}"), format!(" --config {map}"), format!("gatepost run --config {map}"))
+        (format!(" {map}"), format!("gatepost run --config {map}"))
     };
     format!(
         "\n{map} is written. Next, once ThingSpeak has the fields and rights from above:\n  \
-         gatepost check{file}\n  gatepost doctor{config}\n  {start}"
+         gatepost check{file}\n  gatepost doctor{file}\n  {start}"
     )
 }
 
