@@ -56,8 +56,9 @@ build_container() {
 boot_container() {
     run_foreign "$1"
     ending=("${sudo[@]}" kill)
+    # A shutdown would save nothing, and an arm64 systemd does not hear the signal for it: QEMU keeps that to itself.
     run_until_verdict "$2" "${sudo[@]}" systemd-nspawn --quiet --directory "$cache/$1/system" \
-        --volatile=overlay --boot --private-network --register=no --keep-unit \
+        --volatile=overlay --boot --private-network --register=no --keep-unit --kill-signal=SIGKILL \
         --bind /dev/fuse --bind-ro "$cache/$1/service:/run/proof" \
         --bind-ro "$proof/guest/proof.service:/run/systemd/system/proof.service" \
         "${service_words[@]}" "systemd.setenv=proof_now=$(date +%s)" systemd.setenv=proof_boot=1
