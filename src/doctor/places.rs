@@ -33,6 +33,9 @@ pub fn directories(runtime: &Path, state: &Path, user: &User) -> Vec<Line> {
 }
 
 fn directory(what: &str, path: &Path, user: &User) -> Line {
+    // An advice is followed in another folder than this one.
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = absolute.as_path();
     let (there, missing) = nearest(path);
     let shown = path.display();
     // Rights::of follows links: what is there and no folder is a file that is in the way.
@@ -41,7 +44,7 @@ fn directory(what: &str, path: &Path, user: &User) -> Line {
         return Line::wrong("directories", format!("{what}: {} is no directory", file.display()), advice);
     }
     if is_read_only(&there) {
-        let advice = "mount it writable, or name another one with --state-dir";
+        let advice = format!("mount it writable, or name another one with --{what}-dir");
         return Line::wrong("directories", format!("{what}: {shown} is on a file system that is read-only"), advice);
     }
     let may = Rights::of(&there).is_some_and(|rights| rights.let_make(user));
@@ -51,10 +54,19 @@ fn directory(what: &str, path: &Path, user: &User) -> Line {
         (true, false) if path.starts_with("/run/gatepost") || path.starts_with("/var/lib/gatepost") => {
             Line::ok("directories", format!("{what}: {shown} is made by systemd when the service starts"))
         }
-        (_, false) => Line::wrong(
+        // What is above belongs to others, and stays theirs.
+        (true, false) => Line::wrong(
             "directories",
-            format!("{what}: {} may not write in {}", user.name, there.display()),
-            format!("sudo chown {} {}, or name another directory with --{what}-dir", user.name, there.display()),
+            format!("{what}: {shown} is not there, and {} may not make it", user.name),
+            format!("sudo install -d -o {} {shown}, or name another directory with --{what}-dir", user.name),
+        ),
+        (false, false) => Line::wrong(
+            "directories",
+            format!("{what}: {} may not write in {shown}", user.name),
+            format!(
+                "name another directory with --{what}-dir; or, if nobody else keeps anything there, sudo chown {} {shown}",
+                user.name
+            ),
         ),
     }
 }
@@ -98,6 +110,20 @@ mod tests {
         assert!(line(&folder.path().join("a/b"), &owner).found.ends_with("is made at the first start"));
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).expect("one's own");
         let refused = line(&folder.path().join("a"), &stranger);
-        assert!(refused.verdict == Verdict::Wrong && refused.advice.starts_with("sudo chown guest "), "{refused}");
+        let made = format!("sudo install -d -o guest {}/a,", folder.path().display());
+        assert!(refused.verdict == Verdict::Wrong && refused.advice.starts_with(&made), "{refused}");
+        let own = line(folder.path(), &stranger);
+        assert!(own.advice.ends_with(&format!("sudo chown guest {}", folder.path().display())), "{own}");
+    }
+
+    #[test]
+    fn no_folder_above_the_directory_is_given_away_and_a_relative_one_is_named_in_full() {
+        let stranger = User { name: "guest".to_owned(), uid: 54_321, ..User::default() };
+        let here = std::env::current_dir().expect("a folder");
+        for path in ["no-such-folder/state", "no-such-folder", "/no-such-folder/state", "/var/lib/no-such-folder"] {
+            let line = directory("state", Path::new(path), &stranger);
+            let full = here.join(path);
+            assert!(line.found.contains(&format!("{}", full.display())) && !line.advice.contains("chown"), "{line}");
+        }
     }
 }
