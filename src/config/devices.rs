@@ -23,8 +23,19 @@ pub(super) struct Surroundings {
     pub(super) folder: PathBuf,
     /// Where systemd puts the credentials of the unit; a bare name is looked up there first.
     pub(super) credentials_directory: Option<PathBuf>,
-    /// A file of credentials that will be there, and good, when the map is used.
-    pub(super) promised: Option<PathBuf>,
+    /// Files that will be there, and good, when the map is used.
+    pub(super) promised: Promised,
+}
+
+/// Files of credentials that are not looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Promised {
+    /// Each is looked at.
+    Nothing,
+    /// This one is taken for good.
+    File(PathBuf),
+    /// Whatever the map names.
+    Everything,
 }
 
 /// A device as far as it could be read.
@@ -96,10 +107,7 @@ fn source(
             findings.fault(&span, "`credentials` already says where to find this", "leave one of both out");
         }
         let path = around.resolve(file.get_ref());
-        if around.promised.as_ref() == Some(&path) {
-            return Some(Source::File(path));
-        }
-        return usable(Source::File(path), &file.span(), findings);
+        return usable(Source::File(path), &file.span(), around, findings);
     }
     let Some(client_id) = keys.client_id else {
         if complete {
@@ -122,7 +130,7 @@ fn source(
         }
         (None, Some(file)) => {
             let password_file = around.resolve(file.get_ref());
-            usable(Source::PasswordFile { client_id, username, password_file }, &file.span(), findings)
+            usable(Source::PasswordFile { client_id, username, password_file }, &file.span(), around, findings)
         }
         (Some(_), Some(file)) => {
             findings.fault(&file.span(), "there is both a `password` and a `password_file`", "leave one of both out");
@@ -149,7 +157,15 @@ impl Surroundings {
 }
 
 /// Tells whether the credentials in a file will do: it is there, others may not read it, and it holds what it should.
-fn usable(source: Source, span: &Range<usize>, findings: &mut Findings) -> Option<Source> {
+fn usable(source: Source, span: &Range<usize>, around: &Surroundings, findings: &mut Findings) -> Option<Source> {
+    let is_promised = match &around.promised {
+        Promised::Nothing => false,
+        Promised::File(path) => source.file() == Some(path),
+        Promised::Everything => true,
+    };
+    if is_promised {
+        return Some(source);
+    }
     // A pipe would be waited for without end.
     if let Some(path) = source.file().filter(|path| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file())) {
         findings.fault(span, format!("{} is no regular file", path.display()), "name the file with the credentials");

@@ -33,6 +33,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use self::devices::Promised;
 use self::diagnostic::Findings;
 use self::rules::Drafts;
 use self::table::Table;
@@ -183,10 +184,22 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Every fault at once.
 pub fn load(path: &Path) -> Result<Checked, LoadError> {
+    load_with(path, &Promised::Nothing)
+}
+
+/// As [`load`], for who looks at the files of credentials himself: they are taken for good, whether or not they are there.
+///
+/// # Errors
+/// Every other fault at once.
+pub fn load_without_credentials(path: &Path) -> Result<Checked, LoadError> {
+    load_with(path, &Promised::Everything)
+}
+
+fn load_with(path: &Path, promised: &Promised) -> Result<Checked, LoadError> {
     let unreadable = |error| LoadError::Unreadable { path: path.display().to_string(), error };
     let bytes = read_file(path).map_err(unreadable)?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse(&text, path),
+        Ok(text) => parse_with(&text, path, promised),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
@@ -201,7 +214,7 @@ pub fn load(path: &Path) -> Result<Checked, LoadError> {
 /// # Errors
 /// Every fault at once.
 pub fn parse(text: &str, path: &Path) -> Result<Checked, LoadError> {
-    parse_with(text, path, None)
+    parse_with(text, path, &Promised::Nothing)
 }
 
 /// As [`parse`], before the file of credentials is where the map says: the one at `promised` is taken for good.
@@ -209,15 +222,15 @@ pub fn parse(text: &str, path: &Path) -> Result<Checked, LoadError> {
 /// # Errors
 /// Every other fault at once.
 pub fn parse_promised(text: &str, path: &Path, promised: &Path) -> Result<Checked, LoadError> {
-    parse_with(text, path, Some(promised))
+    parse_with(text, path, &Promised::File(promised.to_owned()))
 }
 
-fn parse_with(text: &str, path: &Path, promised: Option<&Path>) -> Result<Checked, LoadError> {
+fn parse_with(text: &str, path: &Path, promised: &Promised) -> Result<Checked, LoadError> {
     let around = devices::Surroundings {
         map: path.to_owned(),
         folder: path.parent().unwrap_or(Path::new("")).to_owned(),
         credentials_directory: credentials::directory(),
-        promised: promised.map(Path::to_owned),
+        promised: promised.clone(),
     };
     let source = Source::new(&path.display().to_string(), text);
     let mut findings = Findings::default();

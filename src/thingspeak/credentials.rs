@@ -174,6 +174,10 @@ fn unreadable(path: &Path, error: &io::Error) -> CredentialsError {
 
 /// A small text file, without a byte order mark.
 fn read(path: &Path) -> Result<Zeroizing<String>, CredentialsError> {
+    // A pipe would be waited for without end.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(CredentialsError::NotText { path: path.to_owned() });
+    }
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     // The buffer has its full size from the start: one that grows would leave copies of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
