@@ -70,7 +70,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let found = found(args.found.as_deref())?;
     let offers = offers(&found);
     let mut talk = Talk::new(io::stdin().lock(), io::stdout());
-    let asks = !args.yes && io::stdin().is_terminal();
+    // A question that nobody sees would be waited for without end.
+    let asks = !args.yes && io::stdin().is_terminal() && io::stdout().is_terminal();
     let chosen =
         if asks { questions::ask(&mut talk, args, &target, &offers)? } else { questions::given(args, &offers)? };
 
@@ -95,7 +96,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if asks && !talk.yes("\nWrite it?", true)? {
         bail!("stopped: nothing was written");
     }
-    write::write(&target, &credentials, &map.text)?;
+    if let Err(error) = write::write(&target, &credentials, &map.text) {
+        let denied = error.downcast_ref::<io::Error>().is_some_and(super::is_denied);
+        let is_services = denied && super::is_of_service(&target.map);
+        return Err(if is_services { error.context("call this with sudo") } else { error });
+    }
     // What was promised is looked at as the daemon will.
     config::load(&target.map).map_err(|error| anyhow::anyhow!("{error}")).context("the map was written, but")?;
     talk.say(&next_steps(&target))?;
@@ -105,31 +110,30 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// What the machine has.
 fn found(file: Option<&Path>) -> anyhow::Result<Found> {
     let Some(file) = file else { return super::scan::look(false) };
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = std::fs::read_to_string(file).with_context(|| {
+        let file = file.display();
+        format!("cannot read {file}: make it on the other machine (gatepost scan --json > FILE) and name it here")
+    })?;
     serde_json::from_str(&text).with_context(|| format!("{} is not what `gatepost scan --json` prints", file.display()))
 }
 
 fn next_steps(target: &Target) -> String {
     let map = target.map.display();
-    let (file, start) = if target.is_service {
-        let start =
-            "sudo systemctl enable --now gatepost   # or, where it runs already: sudo systemctl reload gatepost";
-        (String::new(), start.to_owned())
+    let (sudo, file, start) = if target.is_service {
+        let start = "sudo systemctl start gatepost   # or, where it runs already: sudo systemctl reload gatepost";
+        ("sudo ", String::new(), start.to_owned())
     } else {
-        (format!(" {map}"), format!("gatepost run --config {map}"))
+        ("", format!(" {map}"), format!("gatepost run --config {map}"))
     };
     format!(
         "\n{map} is written. Next, once ThingSpeak has the fields and rights from above:\n  \
-         gatepost check{file}\n  gatepost doctor{file}\n  {start}"
+         {sudo}gatepost check{file}\n  {sudo}gatepost doctor{file}\n  {start}"
     )
 }
 
 /// Says a line where it may be lost, as with a pipe that closed early.
 fn line(mut output: impl io::Write, text: &str) -> anyhow::Result<()> {
-    match writeln!(output, "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot print"),
-        _ => Ok(()),
-    }
+    super::unless_closed(writeln!(output, "{text}"))
 }
 
 #[cfg(test)]

@@ -58,6 +58,9 @@ pub enum Refused {
         "{0} is no channel's number: take the \"Channel ID\" above the channel's page on ThingSpeak, such as 1234567"
     )]
     Id(String),
+    /// Write name and number.
+    #[error("write NAME=ID, such as room=1234567")]
+    Form,
     /// Give each its own.
     #[error("two channels are called {0}: give each its own name")]
     TwoNames(String),
@@ -94,9 +97,9 @@ impl Named {
     /// A channel as flags write it: `room=1234567`.
     ///
     /// # Errors
-    /// As [`Named::new`].
+    /// [`Refused::Form`], or as [`Named::new`].
     pub fn parse(written: &str) -> Result<Self, Refused> {
-        let (name, id) = written.rsplit_once('=').unwrap_or(("", written));
+        let (name, id) = written.rsplit_once('=').ok_or(Refused::Form)?;
         Self::new(name, id)
     }
 }

@@ -71,6 +71,9 @@ impl fmt::Display for Todo<'_> {
         if let Some(Named { name, id }) = &self.answers.commands {
             writeln!(f, "    {id} ({name}), for commands: allow subscribe")?;
         }
+        if self.answers.commands.is_some() {
+            writeln!(f, "Outputs: uncomment the lines at the end of the map, and set the pin.")?;
+        }
         for (_, Named { name, id }) in channels.iter().filter(|(index, _)| !used(index)) {
             writeln!(f, "Nothing is published to channel {id} ({name}) yet: it stands in the map as a comment.")?;
         }

@@ -179,7 +179,7 @@ fn answers_that_do_not_go_together_are_refused_in_words() {
     let many: Vec<String> = (1..=11).map(|number| format!("c{number}={number}")).collect();
     assert!(of(&many.iter().map(String::as_str).collect::<Vec<_>>()).contains("up to 10"));
     for (written, words) in
-        [("1234567", "name"), ("a=", "Channel ID"), ("a=x", "\"x\""), ("a=0", "\"0\""), ("\t=1", "name")]
+        [("1234567", "NAME=ID"), ("a=", "Channel ID"), ("a=x", "\"x\""), ("a=0", "\"0\""), ("\t=1", "name")]
     {
         let refused = Named::parse(written).expect_err("refused").to_string();
         assert!(refused.contains(words), "{written:?}: {refused}");

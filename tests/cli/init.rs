@@ -89,6 +89,7 @@ fn flags_alone_make_a_map_that_passes_the_check() {
         "Field 5: pi cpu temperature (°C)",
         "1234567 (room): allow publish, allow subscribe",
         "1234569 (switches), for commands: allow subscribe",
+        "Outputs: uncomment the lines at the end of the map, and set the pin.",
         "gatepost check map.toml",
     ] {
         assert!(told.contains(words), "no {words:?} in\n{told}");
@@ -134,7 +135,10 @@ fn what_is_missing_or_wrong_is_one_line_and_nothing_is_written() {
     for (flags, words) in [
         (&[][..], "--credentials FILE"),
         (&FLAGS[..2], "--channel room=1234567"),
-        (&["--credentials", "nowhere.txt", "--channel", "room=1"][..], "nowhere.txt"),
+        (
+            &["--credentials", "nowhere.txt", "--channel", "room=1"][..],
+            "there is no file nowhere.txt: ThingSpeak offers it",
+        ),
         (&["--credentials", "half.txt", "--channel", "room=1"][..], "holds no clientId"),
         (&twice[..], "two channels are called room"),
         (&nothing[..], "at least one sensor"),
@@ -144,6 +148,8 @@ fn what_is_missing_or_wrong_is_one_line_and_nothing_is_written() {
         assert!(code == Some(1) && told.lines().count() == 1 && told.contains(words), "{flags:?}: {told}");
         assert!(!told.contains(PASSWORD));
     }
+    let (code, told) = desk.init(&["--credentials", "mqtt_credentials.txt", "--channel", "room"]);
+    assert!(code == Some(2) && told.contains("write NAME=ID, such as room=1234567"), "{told}");
     let (code, told) = desk.init(&["--credentials", "mqtt_credentials.txt", "--channel", "room=ABCDEFGHIJKLMNOP"]);
     assert!(code == Some(2) && told.contains("Channel ID"), "{told}");
     assert_eq!((desk.names(), desk.mode("mqtt_credentials.txt")), (before, 0o644));

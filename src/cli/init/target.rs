@@ -12,6 +12,7 @@ use gatepost::thingspeak::credentials::{self, Source};
 
 use super::write::service_group;
 use crate::cli::directories::is_root;
+use crate::cli::{is_denied, is_of_service};
 
 /// The service's folder.
 const SERVICE: &str = "/etc/gatepost";
@@ -81,6 +82,9 @@ impl Target {
         let map = self.map.display();
         let text = match fs::read_to_string(&self.map) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if is_denied(&error) && is_of_service(&self.map) => {
+                return Err(error).with_context(|| format!("{map} is the service's: call this with sudo"));
+            }
             Err(error) if !force => return Err(error).with_context(|| format!("{map} is there and cannot be read")),
             Err(_) => String::new(),
             Ok(text) => text,
@@ -125,7 +129,9 @@ impl Target {
     fn where_they_are(&self, file: &Path) -> anyhow::Result<Placed> {
         let absolute = file.canonicalize().with_context(|| format!("cannot find {}", file.display()))?;
         let here = if self.folder().as_os_str().is_empty() { Path::new(".") } else { self.folder() };
-        let folder = here.canonicalize().with_context(|| format!("there is no folder {}", here.display()))?;
+        let folder = here
+            .canonicalize()
+            .with_context(|| format!("there is no folder {}: make it first (mkdir)", here.display()))?;
         let written = absolute.strip_prefix(&folder).unwrap_or(&absolute);
         let written = written.to_str().context("the credentials' path is not plain text")?.to_owned();
         let path = self.folder().join(&written);
@@ -141,6 +147,9 @@ impl Target {
             deeds.push("  the map that is there is kept beside it".to_owned());
         }
         let path = credentials.path.display();
+        if matches!(credentials.deed, Deed::Copy(_)) && credentials.path.exists() {
+            deeds.push("  other credentials that are there are kept beside the new ones".to_owned());
+        }
         match &credentials.deed {
             Deed::Copy(from) => deeds.push(format!(
                 "  {path}: a copy of {} for root and the group gatepost; delete the original then",
