@@ -1,10 +1,8 @@
 //! `gatepost check`: every fault of a map at once, or what the daemon would do with it.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use gatepost::config::{self, LoadError, Plan};
 
 /// Options of `check`.
@@ -24,11 +22,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let checked = match config::load(&args.file) {
         Ok(checked) => checked,
         Err(LoadError::Faults(text)) => {
-            eprintln!("{text}");
+            super::complain(&text);
             return Ok(ExitCode::from(super::EXIT_CONFIG));
         }
         Err(unreadable @ LoadError::Unreadable { .. }) => {
-            return Err(unreadable).context("cannot read the map (name it: gatepost check FILE)");
+            return Err(super::unreadable_map(unreadable, "gatepost check FILE"));
         }
     };
     let warnings = checked.render_warnings();
@@ -40,9 +38,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             format!("{warnings}{gap}{}\nthe map is good\n", Plan::of(&checked.settings))
         }
     };
-    // A pipe that closed early, as with `| head`, is no fault of the map.
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot print the plan"),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    super::tell(&text)?;
+    Ok(ExitCode::SUCCESS)
 }

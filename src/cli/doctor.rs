@@ -2,6 +2,7 @@
 
 mod probe;
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,6 +18,7 @@ use super::directories::{Directories, SERVICE};
 
 /// Options of `doctor`.
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("writing").args(["publish", "probe"]))]
 pub(crate) struct Args {
     /// The sensor map
     #[arg(value_name = "MAP", default_value = "/etc/gatepost/gatepost.toml")]
@@ -26,8 +28,8 @@ pub(crate) struct Args {
     #[arg(long)]
     publish: bool,
 
-    /// The channel to write to, by its name in the map
-    #[arg(long, value_name = "NAME")]
+    /// With --publish or --probe: the channel to write to, by its name in the map
+    #[arg(long, value_name = "NAME", requires = "writing")]
     channel: Option<String>,
 
     /// Log in although a daemon runs: it is thrown out for a moment, for an MQTT device has one connection
@@ -54,29 +56,43 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // What the libraries have to say goes to whoever asks for it.
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
-    let checked = match config::load(&args.map) {
+    let mut report = Report { args, lines: Vec::new(), written: Ok(()) };
+    // The files of credentials have a step of their own.
+    let checked = match config::load_without_credentials(&args.map) {
         Ok(checked) => checked,
         Err(LoadError::Faults(text)) => {
             let advice = "mend the map first: the other steps are skipped";
-            show(args, &Line::wrong("map", format!("{} has faults", args.map.display()), advice));
-            eprintln!("{text}");
+            let mut found = format!("{} has faults", args.map.display());
+            if args.json {
+                found = format!("{found}:\n{text}");
+            }
+            report.tell(Line::wrong("map", found, advice));
+            super::complain(&text);
+            super::unless_closed(report.written)?;
             return Ok(ExitCode::from(super::EXIT_CONFIG));
         }
         Err(unreadable @ LoadError::Unreadable { .. }) => {
-            return Err(unreadable).context("cannot read the map (name it: gatepost doctor MAP)");
+            return Err(super::unreadable_map(unreadable, "gatepost doctor MAP"));
         }
     };
     let settings = &checked.settings;
     let channel = channel(args, settings)?;
     let running = running(args);
+    if let (Some(running), true, true) = (&running, args.publish, args.take_over) {
+        anyhow::bail!(
+            "a test entry waits for longer than the daemon stays away (process {}): stop it first with `{}`, and leave \
+             --take-over out",
+            running.pid,
+            running.stop()
+        );
+    }
     if args.probe.is_asked_for() {
         return probe::run(&args.probe, settings, channel.context("--probe needs --channel NAME")?, running.as_ref());
     }
-    let mut report = Report { args, lines: Vec::new() };
     report.tell(match checked.warnings.len() {
         0 => Line::ok("map", format!("{} is good", args.map.display())),
         count => {
-            eprintln!("{}", checked.render_warnings());
+            super::complain(&checked.render_warnings());
             let warnings = if count == 1 { "a warning".to_owned() } else { format!("{count} warnings") };
             let found = format!("{} is good, with {warnings} (above)", args.map.display());
             Line::warning("map", found, "`gatepost check` shows them too")
@@ -85,24 +101,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let machine = Machine::below("/");
     let user = who(&machine);
     local(args, settings, (&machine, &user), running.as_ref(), &mut report);
+    let no_login = running.as_ref().filter(|_| !args.take_over).map(|running| {
+        let status = running.status();
+        format!("not logged in, for the daemon that runs has the device's one connection: `{status}` shows its session")
+    });
     let wish = network::Wish {
         user: &user,
-        no_login: (running.is_some() && !args.take_over).then_some(
-            "not logged in, for the daemon that runs has the device's one connection: `gatepost status` shows its session",
-        ),
+        no_login: no_login.as_deref(),
         publish: channel.filter(|_| args.publish),
+        rival: running.as_ref(),
     };
     if let (Some(channel), None) = (wish.publish, wish.no_login) {
         let wait = channel.license.interval().as_secs();
-        eprintln!(
+        super::complain(&format!(
             "one test entry goes to {} after {wait} s of silence: the license's interval must have passed",
             channel.name
-        );
+        ));
     }
     super::block_on(async {
         network::examine(settings, wish, &SystemClock, &mut |line| report.tell(line)).await;
         Ok(())
     })?;
+    super::unless_closed(report.written)?;
     Ok(if network::is_well(&report.lines) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -169,6 +189,8 @@ fn channel<'a>(args: &Args, settings: &'a Settings) -> anyhow::Result<Option<&'a
 struct Report<'a> {
     args: &'a Args,
     lines: Vec<Line>,
+    /// Whether all of them could be written: after the first failure none is.
+    written: io::Result<()>,
 }
 
 impl Report<'_> {
@@ -179,16 +201,11 @@ impl Report<'_> {
     }
 
     fn tell(&mut self, line: Line) {
-        show(self.args, &line);
+        // A line has text and nothing else, so that it can be written as JSON.
+        let text = if self.args.json { serde_json::to_string(&line).unwrap_or_default() } else { line.to_string() };
+        if self.written.is_ok() {
+            self.written = writeln!(io::stdout(), "{text}");
+        }
         self.lines.push(line);
-    }
-}
-
-fn show(args: &Args, line: &Line) {
-    if args.json {
-        // A line has text and nothing else, so that it can be written.
-        println!("{}", serde_json::to_string(line).unwrap_or_default());
-    } else {
-        println!("{line}");
     }
 }

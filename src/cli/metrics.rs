@@ -20,7 +20,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("gatepost: {error}");
+            super::complain(&format!("gatepost: {error}"));
             Ok(ExitCode::from(EXIT_NO_DAEMON))
         }
     }

@@ -22,12 +22,14 @@ mod spool;
 #[cfg(unix)]
 mod status;
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use gatepost::config::LoadError;
 use tokio::sync::Notify;
 
 /// The exit code for a map with faults: sysexits' EX_CONFIG, which the unit knows not to restart on.
@@ -105,7 +107,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Docs(args) => docs::run(&args),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("gatepost: {error:#}");
+        complain(&format!("gatepost: {error:#}"));
         ExitCode::FAILURE
     })
 }
@@ -125,6 +127,40 @@ fn unless_closed(written: std::io::Result<()>) -> anyhow::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write"),
         _ => Ok(()),
     }
+}
+
+/// Prints text as it is, for a reader that may have seen enough.
+fn tell(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    unless_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// A line beside the output. Where nobody takes it there is no other place for it.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A map that cannot be read, with what to do about it; `name_it` is how another one is named.
+fn unreadable_map(error: LoadError, name_it: &str) -> anyhow::Error {
+    let hint = match &error {
+        LoadError::Unreadable { error, .. } if error.kind() == ErrorKind::NotFound => {
+            format!("cannot read the map (`gatepost init` makes one; name another: {name_it})")
+        }
+        LoadError::Unreadable { path, error } if is_denied(error) && is_of_service(Path::new(path)) => {
+            "cannot read the map, which is the service's: call this with sudo".to_owned()
+        }
+        _ => format!("cannot read the map (name it: {name_it})"),
+    };
+    anyhow::Error::new(error).context(hint)
+}
+
+fn is_denied(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::PermissionDenied
+}
+
+/// Whether a file is one of those that root and the group gatepost alone can read.
+fn is_of_service(path: &Path) -> bool {
+    path.starts_with("/etc/gatepost")
 }
 
 /// Ready when the process is asked to stop: SIGTERM, SIGINT, or the terminal that is closed. A service has no terminal: there a
@@ -161,4 +197,21 @@ fn stop_signal(_: Arc<Notify>) -> std::io::Result<impl Future<Output = ()>> {
             std::future::pending::<()>().await;
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn map_that_cannot_be_read_is_told_with_what_to_do() {
+        let told = |path: &str, kind: ErrorKind| {
+            let error = LoadError::Unreadable { path: path.to_owned(), error: kind.into() };
+            format!("{:#}", unreadable_map(error, "gatepost check FILE"))
+        };
+        let service = "/etc/gatepost/gatepost.toml";
+        assert!(told(service, ErrorKind::PermissionDenied).contains("call this with sudo: /etc/gatepost/"));
+        assert!(told(service, ErrorKind::NotFound).contains("`gatepost init` makes one; name another: gatepost check"));
+        assert!(!told("/home/pi/map.toml", ErrorKind::PermissionDenied).contains("sudo"));
+    }
 }

@@ -53,16 +53,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let checked = match config::load(&args.config) {
         Ok(checked) => checked,
         Err(LoadError::Faults(text)) => {
-            eprintln!("{text}");
+            super::complain(&text);
             return Ok(ExitCode::from(super::EXIT_CONFIG));
         }
         Err(unreadable @ LoadError::Unreadable { .. }) => {
-            return Err(unreadable).context("cannot read the map (name it: gatepost run --config FILE)");
+            return Err(super::unreadable_map(unreadable, "gatepost run --config FILE"));
         }
     };
     let warnings = checked.render_warnings();
     if !warnings.is_empty() {
-        eprintln!("{warnings}");
+        super::complain(&warnings);
     }
     let settings = checked.settings;
     super::block_on(async {

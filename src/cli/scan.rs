@@ -1,9 +1,7 @@
 //! `gatepost scan`: what this machine has that a map could name.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use gatepost::hal::{GpioBackend, Hal};
 use gatepost::scan::{self, Found};
 
@@ -23,12 +21,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let found = look(args.all_buses)?;
     let text = if args.json { serde_json::to_string_pretty(&found)? + "\n" } else { found.to_string() };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot print what was found")
-        }
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    super::tell(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Looks at this machine.

@@ -11,8 +11,12 @@ use super::ask::{EXIT_NO_DAEMON, NoAnswer, Where};
 
 /// How often `--watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
-/// Clears a terminal and goes to its first line (ECMA-48: CUP, ED).
-const CLEAR: &str = "\x1b[H\x1b[2J";
+/// Goes to a terminal's first line (ECMA-48: CUP).
+const HOME: &str = "\x1b[H";
+/// Clears what is left of a line (EL), and what is left of the screen (ED). Nothing is cleared before it is written anew, so
+/// that nothing flickers.
+const CLEAR_LINE: &str = "\x1b[K";
+const CLEAR_REST: &str = "\x1b[J";
 
 /// Options of `status`.
 #[derive(clap::Args)]
@@ -37,11 +41,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.watch {
         return Ok(match look(args) {
             Ok((words, code)) => {
-                super::unless_closed(show(&words))?;
+                super::tell(&words)?;
                 code
             }
             Err(error) => {
-                eprintln!("gatepost: {error}");
+                super::complain(&format!("gatepost: {error}"));
                 ExitCode::from(EXIT_NO_DAEMON)
             }
         });
@@ -52,13 +56,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok((words, _)) => words,
             // A program that reads documents gets none for a while.
             Err(error) if args.json => {
-                eprintln!("gatepost: {error}");
+                super::complain(&format!("gatepost: {error}"));
                 String::new()
             }
             Err(error) => format!("{error}\n"),
         };
-        let begin = if clears { CLEAR } else { "" };
-        if let Err(error) = show(&format!("{begin}{words}")) {
+        let words = if clears { repainted(&words) } else { words };
+        if let Err(error) = show(&words) {
             super::unless_closed(Err(error))?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -85,8 +89,23 @@ fn look(args: &Args) -> Result<(String, ExitCode), NoAnswer> {
     Ok((words, code))
 }
 
+/// A page over the one before it.
+fn repainted(page: &str) -> String {
+    format!("{HOME}{}{CLEAR_REST}", page.replace('\n', &format!("{CLEAR_LINE}\n")))
+}
+
 fn show(words: &str) -> io::Result<()> {
     let mut out = io::stdout();
     out.write_all(words.as_bytes())?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_is_written_over_the_one_before_and_what_is_left_of_that_is_cleared() {
+        assert_eq!(repainted("one\ntwo\n"), "\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J");
+    }
 }

@@ -1,31 +1,41 @@
 //! A device's account: its login, its subscriptions, and a test entry where one was asked for.
 
 use super::Line;
+use super::daemon::Running;
 use crate::config::{Channel, Settings};
 use crate::hal::Clock;
 use crate::thingspeak::credentials::Credentials;
 use crate::thingspeak::topic::Topic;
 use crate::uplink::Confirm;
-use crate::uplink::failure::Failure;
+use crate::uplink::failure::{Failure, Kind};
 use crate::uplink::steps::{Echo, Granted, Login};
 
 /// What the test entry's status says.
 const STATUS: &str = "gatepost doctor";
 
+/// What a login is for.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) settings: &'a Settings,
+    /// Index of the device.
+    pub(super) device: usize,
+    /// The channel that gets a test entry.
+    pub(super) publish: Option<&'a Channel>,
+    /// The daemon that this login throws out, and that comes back.
+    pub(super) rival: Option<&'a Running>,
+}
+
 /// CONNACK, each SUBACK, and the test entry.
-pub(super) async fn login(
-    settings: &Settings,
-    device: usize,
-    credentials: &Credentials,
-    publish: Option<&Channel>,
-    clock: &dyn Clock,
-    tell: &mut impl FnMut(Line),
-) {
+pub(super) async fn login(look: Look<'_>, credentials: &Credentials, clock: &dyn Clock, tell: &mut impl FnMut(Line)) {
+    let Look { settings, device, publish, rival } = look;
     let name = &settings.devices[device].name;
     let mut login = match Login::new(&settings.broker, credentials, clock).await {
         Ok(login) => login,
         Err(failure) => {
-            tell(Line::wrong("CONNACK", format!("{name}: {}", in_words(&failure)), ""));
+            tell(
+                thrown_out("CONNACK", name, &failure, rival)
+                    .unwrap_or_else(|| Line::wrong("CONNACK", format!("{name}: {}", in_words(&failure)), "")),
+            );
             tell(Line::skipped("SUBACK", format!("{name} is not logged in")));
             if publish.is_some() {
                 tell(Line::skipped("publish", format!("{name} is not logged in")));
@@ -39,7 +49,10 @@ pub(super) async fn login(
         let answer = match login.subscribe(wanted.topic).await {
             Ok(answer) => answer,
             Err(failure) => {
-                tell(wanted.refused(&format!("ends the connection ({failure})")));
+                tell(
+                    thrown_out("SUBACK", name, &failure, rival)
+                        .unwrap_or_else(|| wanted.refused(&format!("ends the connection ({failure})"))),
+                );
                 if publish.is_some() {
                     tell(Line::skipped("publish", "the connection has ended"));
                 }
@@ -57,6 +70,13 @@ pub(super) async fn login(
         tell(test_entry(&mut login, channel, hears, clock).await);
     }
     login.end().await;
+}
+
+/// A connection that ended while a daemon wants it too says nothing of the account: it was the daemon's doing.
+fn thrown_out(step: &'static str, name: &str, failure: &Failure, rival: Option<&Running>) -> Option<Line> {
+    let rival = rival.filter(|_| failure.kind == Kind::Closed)?;
+    let found = format!("{name}: the daemon that runs (process {}) logged in again and took the connection", rival.pid);
+    Some(Line::warning(step, found, format!("to try everything, stop it first: `{}`", rival.stop())))
 }
 
 /// With the CONNACK's code where there was one.
@@ -119,6 +139,16 @@ async fn test_entry(login: &mut Login, channel: &Channel, hears: bool, clock: &d
             format!("{name}: the broker read it"),
             "whether it was stored cannot be seen without the subscription",
         ),
+        Ok(Echo::Crowded) => Line::wrong(
+            STEP,
+            format!("{name}: no echo came, and somebody else writes to the channel"),
+            format!(
+                "the service drops an update that comes within {} s of another one: give channel {} to one program alone, or let \
+                 the others write less often",
+                channel.license.interval().as_secs(),
+                channel.id
+            ),
+        ),
         Ok(Echo::Read) => Line::wrong(
             STEP,
             format!("{name}: the broker read it, and no echo came"),
@@ -130,5 +160,20 @@ async fn test_entry(login: &mut Login, channel: &Channel, hears: bool, clock: &d
         ),
         Ok(Echo::Nothing) => Line::wrong(STEP, format!("{name}: the broker did not answer"), "try again"),
         Err(failure) => Line::wrong(STEP, format!("{name}: {failure}"), ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_the_daemon_took_back_is_told_as_its_doing_and_every_other_end_as_before() {
+        let running = Running { pid: 42, directory: "/run/gatepost".into() };
+        let told = |kind, rival| thrown_out("SUBACK", "pi", &Failure::new(kind, "closed"), rival);
+        let line = told(Kind::Closed, Some(&running)).expect("a word on the daemon");
+        assert!(line.to_string().contains("(process 42) logged in again and took the connection"), "{line}");
+        assert!(line.advice.contains("sudo systemctl stop gatepost"), "{line}");
+        assert_eq!((told(Kind::Closed, None), told(Kind::Login, Some(&running))), (None, None));
     }
 }

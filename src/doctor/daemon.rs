@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::Line;
 
+/// The service's runtime directory, as its unit has it.
+const SERVICE_DIRECTORY: &str = "/run/gatepost";
+
 /// A daemon that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
@@ -30,6 +33,24 @@ impl Running {
         })
     }
 
+    /// How it is stopped: the service by systemd, one that was started by hand by its process.
+    pub fn stop(&self) -> String {
+        if self.is_service() { "sudo systemctl stop gatepost".to_owned() } else { format!("kill {}", self.pid) }
+    }
+
+    /// How it is asked.
+    pub fn status(&self) -> String {
+        if self.is_service() {
+            "gatepost status".to_owned()
+        } else {
+            format!("gatepost status --runtime-dir {}", self.directory.display())
+        }
+    }
+
+    fn is_service(&self) -> bool {
+        self.directory == Path::new(SERVICE_DIRECTORY)
+    }
+
     /// The line that says so.
     pub fn line(&self, take_over: bool) -> Line {
         let found = format!("gatepost runs already (process {}, {})", self.pid, self.directory.display());
@@ -38,8 +59,10 @@ impl Running {
             return Line::warning("daemon", found, advice);
         }
         let found = format!(
-            "{found}; what it holds is not touched, and nobody logs in, for an MQTT device has one connection: `gatepost \
-             status` shows how it does; stop it with `sudo systemctl stop gatepost` to try everything, or add --take-over"
+            "{found}; what it holds is not touched, and nobody logs in, for an MQTT device has one connection: `{}` shows how \
+             it does; stop it with `{}` to try everything, or add --take-over",
+            self.status(),
+            self.stop()
         );
         Line::ok("daemon", found)
     }
@@ -66,6 +89,16 @@ mod tests {
         assert_eq!(holder(locks, (0, 0x18), 1024), Some(2001));
         assert_eq!(holder(locks, (0, 0x18), 1025), None, "somebody who waits has nothing");
         assert_eq!(holder(locks, (8, 1), 7_864_448), None, "not the daemon's kind of lock");
+    }
+
+    #[test]
+    fn daemon_that_was_started_by_hand_is_stopped_and_asked_by_hand() {
+        let line = |directory: &str| Running { pid: 42, directory: directory.into() }.line(false).to_string();
+        let service = line("/run/gatepost");
+        assert!(service.contains("`gatepost status` shows") && service.contains("`sudo systemctl stop gatepost`"));
+        let own = line("/run/user/1000/gatepost");
+        assert!(own.contains("`gatepost status --runtime-dir /run/user/1000/gatepost`"), "{own}");
+        assert!(own.contains("`kill 42`") && !own.contains("systemctl"), "{own}");
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::daemon::Running;
 use super::user::{Rights, User};
 use super::{Line, Verdict, account};
 use crate::config::{Channel, Settings};
 use crate::hal::Clock;
-use crate::thingspeak::credentials::{Credentials, check_mode};
+use crate::thingspeak::credentials::{Credentials, CredentialsError, check_mode};
 use crate::time::Utc;
 use crate::uplink::steps::{self, Secured};
 use crate::uplink::{Broker, Device};
@@ -23,6 +24,8 @@ pub struct Wish<'a> {
     pub no_login: Option<&'a str>,
     /// The channel that gets a test entry.
     pub publish: Option<&'a Channel>,
+    /// The daemon that is thrown out by a login, and comes back.
+    pub rival: Option<&'a Running>,
 }
 
 /// Goes the whole way. `tell` gets each line as it is known.
@@ -44,7 +47,8 @@ pub async fn examine(settings: &Settings, wish: Wish<'_>, clock: &dyn Clock, tel
         match (why_not, credentials) {
             (None, Some(credentials)) => {
                 let mine = wish.publish.filter(|channel| channel.device == index);
-                account::login(settings, index, &credentials, mine, clock, tell).await;
+                let look = account::Look { settings, device: index, publish: mine, rival: wish.rival };
+                account::login(look, &credentials, clock, tell).await;
             }
             (why, _) => {
                 let why = why.unwrap_or_default();
@@ -70,17 +74,42 @@ fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
         let advice = format!("sudo chgrp {} {place} && sudo chmod 640 {place}", user.name);
         return (Line::wrong(STEP, found, advice), device.credentials.read().ok());
     }
+    let barrier = device.credentials.file().and_then(|path| Rights::barrier(path, user));
+    if let (Ok(read), Some(folder)) = (device.credentials.read(), barrier) {
+        let found = format!("{name}: {} may not go into {}, and so not read {place}", user.name, folder.display());
+        let advice = format!(
+            "put a copy where the service looks, and name that one in the map: sudo install -m 640 -g {} {place} \
+             /etc/gatepost/credentials/",
+            user.name
+        );
+        return (Line::wrong(STEP, found, advice), Some(read));
+    }
     match (device.credentials.read(), exposed) {
-        (Ok(read), None) => {
-            (Line::ok(STEP, format!("{name}: {place} holds all three, and is hidden from others")), Some(read))
-        }
+        (Ok(read), None) => (
+            Line::ok(
+                STEP,
+                format!("{name}: {place} holds user name, client ID and password, and is hidden from others"),
+            ),
+            Some(read),
+        ),
         (Ok(read), Some(exposed)) => {
-            let advice = "and reset the password on ThingSpeak's web page if others use this machine";
+            let advice = "the daemon takes no file that others may read; reset the password on ThingSpeak's web page too if \
+                          others use this machine";
             (Line::wrong(STEP, format!("{name}: {exposed}"), advice), Some(read))
         }
         (Err(error), _) => {
-            let advice = "download it again from the MQTT device on ThingSpeak's web page (the password is shown once), and see \
-                          that the daemon's user may read it";
+            let is_kept_back = device.credentials.file().is_some_and(|path| path.try_exists().unwrap_or(true))
+                && matches!(error, CredentialsError::Unreadable { .. });
+            let advice = if is_kept_back {
+                format!(
+                    "the owner or mode of the file or of a folder above it keeps {} from it; if they are the service's, call \
+                     this with sudo",
+                    user.name
+                )
+            } else {
+                "download it again from the MQTT device on ThingSpeak's web page (the password is shown once), and put it there"
+                    .to_owned()
+            };
             (Line::wrong(STEP, format!("{name}: {error}"), advice), None)
         }
     }
@@ -204,8 +233,15 @@ mod tests {
             "{refused}"
         );
         assert!(refused.advice.starts_with("sudo chgrp gatepost "), "{refused}");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("one's own folder");
+        let behind = told(0o644, &daemon);
+        let closed = format!("pi: gatepost may not go into {}", folder.path().display());
+        assert!(behind.verdict == Verdict::Wrong && behind.found.starts_with(&closed), "{behind}");
         let exposed = told(0o644, &owner);
         assert!(exposed.verdict == Verdict::Wrong && exposed.found.contains("run chmod o= on it"), "{exposed}");
+        fs::remove_file(&path).expect("it was there");
+        let missing = credentials(&device, &owner).0;
+        assert!(missing.verdict == Verdict::Wrong && missing.advice.starts_with("download it again"), "{missing}");
         fs::write(&path, "username = a\npassword = sesame\n").expect("written");
         let incomplete = told(0o600, &owner);
         assert!(

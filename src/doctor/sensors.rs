@@ -92,18 +92,16 @@ fn read(sensor: &Sensor, hal: &Hal) -> Result<Option<Measured>, Fault> {
 fn advice(fault: &Fault, resources: &[Resource]) -> String {
     let busy = HalError::Busy { what: String::new() }.to_string();
     match (fault, resources.first()) {
-        (Fault::Absent(_), Some(Resource::I2c { bus, .. })) => format!(
-            "check wiring, address and power; `i2cdetect -y {}` shows who answers",
-            bus.trim_start_matches("i2c-")
-        ),
+        (Fault::Absent(_), Some(Resource::I2c { bus, .. })) => {
+            format!("check wiring, address and power; `gatepost scan` shows who answers on {bus}")
+        }
         (Fault::Absent(_), Some(Resource::OneWire(_))) => {
-            "check its wires and the resistor between data and 3.3 V; `ls /sys/bus/w1/devices` shows who is there"
-                .to_owned()
+            "check its wires and the resistor between data and 3.3 V; `gatepost scan` shows who is there".to_owned()
         }
         (Fault::Absent(_), _) => "check that it is there, and what the map says of it".to_owned(),
         (Fault::Checksum(_), _) => "check the cable's length and the pull-up resistors".to_owned(),
         (Fault::Bus(words), _) if words.contains(busy.trim()) => {
-            "stop the other program, or use another pin; `gpioinfo` shows who has it".to_owned()
+            "stop the other program, or use another pin; `gpioinfo` (of the package gpiod) shows who has it".to_owned()
         }
         (Fault::Unsupported(_), _) => {
             "on a machine without it the map runs with `gatepost run --simulate`; on a Pi change the map".to_owned()
@@ -149,7 +147,8 @@ mod tests {
         let lines = examine(&settings, &sim.hal(), false, |_| false);
         assert_eq!((lines[0].verdict, lines[1].verdict), (Verdict::Wrong, Verdict::Wrong));
         assert!(
-            lines[0].to_string().contains("no answer") && lines[0].advice.contains("i2cdetect -y 1"),
+            lines[0].to_string().contains("no answer")
+                && lines[0].advice.contains("`gatepost scan` shows who answers on i2c-1"),
             "{}",
             lines[0]
         );

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The user that the package makes for the service.
 pub const SERVICE: &str = "gatepost";
@@ -100,6 +100,19 @@ impl Rights {
     /// Whether the user may read it.
     pub fn let_read(self, user: &User) -> bool {
         self.has(user, 0o4)
+    }
+
+    /// Whether the user may go through it: what a folder needs for anything in it to be opened.
+    pub fn let_pass(self, user: &User) -> bool {
+        self.has(user, 0o1)
+    }
+
+    /// The first folder above a file, from the root, that the user may not go through.
+    pub fn barrier(file: &Path, user: &User) -> Option<PathBuf> {
+        let whole = file.canonicalize().ok()?;
+        let folders: Vec<&Path> = whole.ancestors().skip(1).collect();
+        let closed = |folder: &&Path| Self::of(folder).is_some_and(|rights| !rights.let_pass(user));
+        folders.into_iter().rev().find(closed).map(Path::to_owned)
     }
 
     /// Whether the user may make files in it.

@@ -45,7 +45,9 @@ pub enum Echo {
     },
     /// The broker read it (it answered the ping behind it), and nothing came back.
     Read,
-    /// Not even that.
+    /// The same, and somebody else wrote to the channel around that time: the service may have dropped it for that.
+    Crowded,
+    /// The broker did not answer at all.
     Nothing,
 }
 
@@ -97,8 +99,10 @@ impl Login {
         clock: &dyn Clock,
     ) -> Result<Echo, Failure> {
         let quiet = interval + interval / 10;
+        let mut others = true;
         for _ in 0..PATIENCE {
             if self.hear(quiet, clock, |heard, _| matches!(heard, Heard::Entry(_)).then_some(())).await?.is_none() {
+                others = false;
                 break;
             }
         }
@@ -117,10 +121,17 @@ impl Login {
                 let after = at.since(sent);
                 entry.entry_id.map(|entry| Echo::Stored { entry, after })
             }
-            Heard::Entry(_) => None,
+            Heard::Entry(entry) => {
+                others |= entry.channel == channel;
+                None
+            }
         });
         let echo = echo.await?;
-        Ok(echo.unwrap_or(if is_read { Echo::Read } else { Echo::Nothing }))
+        Ok(echo.unwrap_or(match (is_read, others) {
+            (true, true) => Echo::Crowded,
+            (true, false) => Echo::Read,
+            (false, _) => Echo::Nothing,
+        }))
     }
 
     /// Says goodbye.

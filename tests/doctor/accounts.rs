@@ -10,10 +10,28 @@ async fn credentials_that_everybody_may_read_are_told_with_what_to_do() {
     let house = House::new().await;
     house.set_mode("mqtt_credentials.txt", 0o644);
     let said = house.doctor(&[]).await;
-    assert_ne!(said.code, Some(0));
-    let words = "other users of this machine may read or change";
-    assert!(said.out.contains(words) || said.err.contains(words), "{said:?}");
-    assert!(said.out.contains("chmod o=") || said.err.contains("chmod o="), "{said:?}");
+    assert_eq!(said.code, Some(1), "a fault of the file and not of the map");
+    said.line("ok", "map", "map.toml is good");
+    let line = said.line("WRONG", "credentials", "other users of this machine may read or change");
+    assert!(line.contains("chmod o="), "{line}");
+    said.line("ok", "CONNACK", "pi is logged in");
+}
+
+#[tokio::test]
+async fn credentials_that_are_missing_are_told_and_the_way_is_gone_all_the_same() {
+    let house = House::new().await;
+    house.remove("mqtt_credentials.txt");
+    let said = house.doctor(&["--publish"]).await;
+    assert_eq!(said.code, Some(1));
+    said.line("ok", "map", "map.toml is good");
+    let line = said.line("WRONG", "credentials", "mqtt_credentials.txt");
+    assert!(line.contains("download it again from the MQTT device"), "{line}");
+    said.line("ok", "sensors", "tank: value 21.50");
+    said.line("ok", "WebSocket", "answered 101");
+    for step in ["CONNACK", "SUBACK", "publish"] {
+        said.line("skipped", step, "its credentials cannot be used");
+    }
+    assert!(house.sandbox.connects().is_empty());
 }
 
 #[tokio::test]

@@ -54,6 +54,10 @@ async fn a_map_with_faults_is_told_in_the_words_of_check() {
     assert_eq!(said.code, Some(78));
     said.line("WRONG", "map", "has faults");
     assert!(said.err.contains("evry") && said.err.contains("map.toml:"), "{said:?}");
+    let said = house.doctor(&["--json"]).await;
+    let line: serde_json::Value = serde_json::from_str(said.out.trim()).expect("one object");
+    let found = line["found"].as_str().expect("text");
+    assert!(found.contains("map.toml has faults:\n") && found.contains("evry"), "{found}");
     assert!(house.sandbox.connects().is_empty());
 }
 
@@ -75,7 +79,9 @@ async fn a_daemon_that_runs_keeps_its_connection_unless_it_is_taken_over() {
     let said = house.doctor(&["--publish"]).await;
     assert_eq!(said.code, Some(0), "a running daemon is no fault: {said:?}");
     let line = said.line("ok", "daemon", &format!("gatepost runs already (process {}", std::process::id()));
-    assert!(line.contains("gatepost status") && line.contains("sudo systemctl stop gatepost"), "{line}");
+    let status = format!("`gatepost status --runtime-dir {}`", house.path("run").display());
+    let stop = format!("`kill {}`", std::process::id());
+    assert!(line.contains(&status) && line.contains(&stop), "started by hand, stopped by hand: {line}");
     said.line("ok", "TLS", "the certificate is of");
     for step in ["CONNACK", "SUBACK", "publish"] {
         said.line("skipped", step, "the daemon that runs has the device's one connection");
@@ -87,7 +93,25 @@ async fn a_daemon_that_runs_keeps_its_connection_unless_it_is_taken_over() {
     said.line("ok", "CONNACK", "pi is logged in");
     let said = house.doctor(&["--probe", "--channel", "house", "--yes"]).await;
     assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("sudo systemctl stop gatepost"), "{said:?}");
+    assert!(said.err.contains(&stop), "{said:?}");
+    let said = house.doctor(&["--publish", "--take-over"]).await;
+    assert!(said.code == Some(1) && said.err.contains("stop it first with") && said.out.is_empty(), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_channel_is_named_for_something_and_a_reader_that_has_seen_enough_is_no_fault() {
+    let house = House::new().await;
+    let said = house.doctor(&["--channel", "house"]).await;
+    assert!(said.code == Some(2) && said.err.contains("--publish"), "{said:?}");
+    house.write("map.toml", &house.map());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    command.arg("doctor").arg(house.path("map.toml")).arg("--runtime-dir").arg(house.path("run"));
+    command.arg("--state-dir").arg(house.path("state"));
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    command.stdin(std::process::Stdio::null()).stdout(writer);
+    let said = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");
+    assert_eq!((said.status.code(), String::from_utf8(said.stderr).as_deref()), (Some(0), Ok("")));
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! `gatepost doctor --probe`: asks the service on the user's own account, with consent.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use gatepost::config::{Channel, Settings};
 use gatepost::doctor::daemon::Running;
 use gatepost::hal::{Clock as _, SystemClock};
 use gatepost::uplink::probe::{self, Findings};
+
+use crate::cli::tell;
 
 /// Options of the probe.
 #[derive(clap::Args)]
@@ -43,48 +46,55 @@ pub(super) fn run(
     channel: &Channel,
     running: Option<&Running>,
 ) -> anyhow::Result<ExitCode> {
-    if let Some(Running { pid, .. }) = running {
+    if let Some(running) = running {
         anyhow::bail!(
-            "gatepost runs (process {pid}), and an MQTT device has one connection: stop it first with \
-             `sudo systemctl stop gatepost`"
+            "gatepost runs (process {}), and an MQTT device has one connection: stop it first with `{}`",
+            running.pid,
+            running.stop()
         );
     }
     let device = &settings.devices[channel.device];
     let credentials = device.credentials.read()?;
     let plan = probe::Settings::new(channel.id, channel.license.interval(), args.idle);
     let (least, most) = plan.updates();
-    println!(
+    tell(&format!(
         "This asks the service at {} what its documentation leaves open. It\n\
          - writes {least} to {most} entries to the channel {} ({}), each with a status text and no value;\n\
          - costs as many messages of the license's year;\n\
          - logs in four times with the device {}, two of them at a time, and once with a wrong password;\n\
-         - takes {} or somewhat longer.\n\
-         Nothing else may use the device or write to the channel meanwhile.",
+         - takes {} where the line is quick, and up to {} where it is not.\n\
+         Nothing else may use the device or write to the channel meanwhile.\n",
         settings.broker.host,
         channel.name,
         channel.id,
         device.name,
-        humantime::format_duration(std::time::Duration::from_secs(plan.lasts().as_secs()))
-    );
+        in_words(plan.lasts()),
+        in_words(plan.lasts_at_most())
+    ))?;
     if !args.yes && !agreed()? {
-        println!("nothing was done");
+        tell("nothing was done\n")?;
         return Ok(ExitCode::FAILURE);
     }
     let begun = SystemClock.now().utc;
     let findings = super::super::block_on(async {
-        let say = |words: &str| println!("… {words}");
+        // Whether anybody reads it shows at the report.
+        let say = |words: &str| drop(tell(&format!("… {words}\n")));
         Ok(probe::run(&settings.broker, &credentials, plan, &SystemClock, say).await?)
     })?;
     if let Some(words) = &findings.failed {
         anyhow::bail!("the probe could not log in: {words}");
     }
     let id = if args.report_ids { channel.id.to_string() } else { "not told (--report-ids tells it)".to_owned() };
-    print!("\n{}", report(&findings, &id, &begun.to_string(), &settings.broker.transport.to_string()));
+    tell(&format!("\n{}", report(&findings, &id, &begun.to_string(), &settings.broker.transport.to_string())))?;
     let suggestions = findings.suggestions();
     if !suggestions.is_empty() {
-        println!("\nFor the map:\n  {}", suggestions.join("\n  "));
+        tell(&format!("\nFor the map:\n  {}\n", suggestions.join("\n  ")))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn in_words(time: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
 }
 
 /// What can be pasted into an issue: nothing in it names an account.
@@ -105,8 +115,7 @@ fn agreed() -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         anyhow::bail!("nobody can be asked here: add --yes to agree");
     }
-    print!("Go on? [y/N] ");
-    io::stdout().flush()?;
+    tell("Go on? [y/N] ")?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
