@@ -61,7 +61,7 @@ pub(super) fn run(
         "This asks the service at {} what its documentation leaves open. It\n\
          - writes {least} to {most} entries to the channel {} ({}), each with a status text and no value;\n\
          - costs as many messages of the license's year;\n\
-         - logs in four times with the device {}, two of them at a time, and once with a wrong password;\n\
+         - logs in up to seven times with the device {}, at most twice at a time, and once with a wrong password;\n\
          - takes {} where the line is quick, and up to {} where it is not.\n\
          Nothing else may use the device or write to the channel meanwhile.\n",
         settings.broker.host,

@@ -50,6 +50,8 @@ pub(super) struct Evidence {
     pub(super) wrong: Option<WrongPassword>,
     pub(super) idle_since: Option<Mono>,
     pub(super) idle: Option<Idle>,
+    /// No ping was answered any more, which leaves that question open.
+    pub(super) silent: bool,
 }
 
 impl Evidence {

@@ -141,6 +141,12 @@ impl Findings {
         if evidence.interrupted {
             remarks.push("the connection was lost between two updates, so that some questions stay open");
         }
+        if evidence.silent {
+            remarks.push(
+                "no ping was answered at the end, so that it stays open whether pings keep a session: the line may have died, or \
+                 the service drops a session without a word",
+            );
+        }
         let pushed = evidence.again.filter(|pushed| *pushed == Pushed::Yes || evidence.sent.iter().any(is_stored));
         let (early, window) = rates(evidence, settings.interval);
         Self {

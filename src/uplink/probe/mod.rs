@@ -12,7 +12,7 @@
 //! | a dropped update restarts the window | publish 5 an interval after 3, and so less than one after 4; 6 shows as 3 did |
 //! | last entry on SUBSCRIBE | connect anew and subscribe |
 //! | SUBACK without right | subscribe to a channel of somebody else |
-//! | second connection | log in a second time, and ping the first |
+//! | second connection | log in a second time, and ping the first, at once and after a while; once more where it is gone |
 //! | CONNACK of a wrong password | one login with one |
 //! | pings and the idle limit | nothing but pings, for as long as was asked for |
 //!
@@ -52,8 +52,8 @@ pub enum Event {
     Failed(String),
     /// It is gone.
     Lost,
-    /// A subscription was answered.
-    SubAck(bool),
+    /// The subscription to this topic was answered.
+    SubAck(Topic, bool),
     /// A ping was answered.
     Pong,
     /// A message on the channel's feed.
@@ -116,6 +116,12 @@ pub struct Probe {
     deadline: Option<Mono>,
     /// Whether the stage's connection stands.
     connected: bool,
+    /// Whether the first connection was lost before the second one, and so once more.
+    second_again: bool,
+    /// Whether the second connection has stood for as long as an answer may take.
+    settled: bool,
+    /// When the last ping of the stage was answered.
+    answered: Option<Mono>,
     evidence: Evidence,
 }
 
@@ -123,7 +129,16 @@ impl Probe {
     /// A probe that has not begun.
     pub fn new(settings: Settings) -> Self {
         let evidence = Evidence::default();
-        Self { settings, stage: Stage::Begin, deadline: None, connected: false, evidence }
+        Self {
+            settings,
+            stage: Stage::Begin,
+            deadline: None,
+            connected: false,
+            second_again: false,
+            settled: false,
+            answered: None,
+            evidence,
+        }
     }
 
     /// When [`Event::Tick`] is due.
@@ -162,7 +177,7 @@ impl Probe {
     }
 
     fn connect(&mut self, stage: Stage, words: &'static str) -> Vec<Action> {
-        (self.stage, self.deadline, self.connected) = (stage, None, false);
+        (self.stage, self.deadline, self.connected, self.answered) = (stage, None, false, None);
         vec![Action::Say(words), Action::Connect]
     }
 
@@ -185,8 +200,7 @@ impl Probe {
                 self.evidence.failed = Some(words);
                 return self.over();
             }
-            Event::SubAck(true) => Suback::Granted,
-            Event::SubAck(false) => Suback::Code80,
+            Event::SubAck(topic, granted) if topic == Topic::Subscribe(self.settings.channel) => suback(granted),
             Event::Tick => Suback::Silence,
             Event::Lost => Suback::Closed,
             _ => return Vec::new(),
@@ -206,7 +220,7 @@ impl Probe {
                 self.answer_by(now);
                 vec![Action::Subscribe(Topic::Subscribe(self.settings.channel))]
             }
-            Event::SubAck(true) => {
+            Event::SubAck(topic, true) if *topic == Topic::Subscribe(self.settings.channel) => {
                 self.evidence.again = Some(Pushed::No);
                 // Long enough for a message that is sent right after.
                 self.answer_by(now);
@@ -216,7 +230,7 @@ impl Probe {
                 self.deadline = Some(now.mono + self.settings.answer_within / 5);
                 Vec::new()
             }
-            Event::Tick | Event::Lost | Event::SubAck(false) | Event::Failed(_) => self.ask_for_foreign(now),
+            Event::Tick | Event::Lost | Event::SubAck(_, false) | Event::Failed(_) => self.ask_for_foreign(now),
             _ => Vec::new(),
         }
     }
@@ -237,8 +251,10 @@ impl Probe {
                 self.answer_by(now);
                 return vec![Action::Subscribe(Topic::Subscribe(self.settings.foreign))];
             }
-            Event::SubAck(true) => Some(Suback::Granted),
-            Event::SubAck(false) => Some(Suback::Code80),
+            // An answer that comes late is to the own channel.
+            Event::SubAck(topic, granted) if *topic == Topic::Subscribe(self.settings.foreign) => {
+                Some(suback(*granted))
+            }
             Event::Tick => Some(Suback::Silence),
             Event::Lost => Some(Suback::Closed),
             Event::Failed(_) => None,
@@ -250,12 +266,25 @@ impl Probe {
     fn second(&mut self, now: Now, event: Event) -> Vec<Action> {
         self.evidence.second = match event {
             Event::Connected => return vec![Action::ConnectSecond],
+            // A service may take its time to close the first: it lives on if it answers a ping after that time too.
             Event::Tried(Ok(())) => {
                 self.answer_by(now);
                 return vec![Action::Ping];
             }
             Event::Tried(Err(refusal)) => Some(Second::Refused(refusal)),
-            Event::Pong => Some(Second::BothLive),
+            Event::Pong if self.settled => Some(Second::BothLive),
+            Event::Tick if !self.settled => {
+                self.settled = true;
+                self.answer_by(now);
+                return vec![Action::Ping];
+            }
+            // It may have been the network: what the service does it does again.
+            Event::Lost if !self.second_again => {
+                self.second_again = true;
+                self.settled = false;
+                return self
+                    .connect(Stage::Second, "lost the first connection; tries once more whether that was the service");
+            }
             Event::Lost => Some(Second::KicksTheFirst),
             Event::Tick | Event::Failed(_) => None,
             _ => return Vec::new(),
@@ -283,8 +312,19 @@ impl Probe {
                 self.deadline = Some(now.mono + self.settings.ping_every);
                 Vec::new()
             }
+            Event::Pong => {
+                self.answered = Some(now.mono);
+                Vec::new()
+            }
             Event::Lost => {
-                self.evidence.idle = Some(Idle::CutAfter(lasted));
+                // Where the line was silent before, it was not the service that ended the session now.
+                self.evidence.silent = !self.is_answered(now);
+                self.evidence.idle = (!self.evidence.silent).then_some(Idle::CutAfter(lasted));
+                self.over()
+            }
+            // A session that is dropped without a word looks the same from here as a line that is dead.
+            Event::Tick if !self.is_answered(now) => {
+                self.evidence.silent = true;
                 self.over()
             }
             Event::Tick if self.settings.idle.is_some_and(|asked| lasted >= asked) => {
@@ -298,6 +338,12 @@ impl Probe {
             Event::Failed(_) => self.over(),
             _ => Vec::new(),
         }
+    }
+
+    /// Whether the last ping that could be answered by now was.
+    fn is_answered(&self, now: Now) -> bool {
+        let since = self.answered.or(self.evidence.idle_since).unwrap_or(now.mono);
+        now.mono.since(since) < self.settings.ping_every + self.settings.answer_within
     }
 
     fn hear(&mut self, now: Now, payload: &[u8]) {
@@ -316,6 +362,10 @@ impl Probe {
             _ => self.evidence.others = true,
         }
     }
+}
+
+fn suback(granted: bool) -> Suback {
+    if granted { Suback::Granted } else { Suback::Code80 }
 }
 
 #[cfg(test)]

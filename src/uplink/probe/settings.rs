@@ -51,10 +51,10 @@ impl Settings {
     }
 
     /// How long it takes where nothing answers before its time is up: every update waits for its echo, all rounds are played,
-    /// and each login (four, and one with a wrong password) and each other answer takes as long as it may.
+    /// and each login and each other answer takes as long as it may.
     pub fn lasts_at_most(&self) -> Duration {
         let updates = u32::try_from(self.updates().1).unwrap_or(u32::MAX);
-        (self.pace() + self.echo_within) * updates + self.answer_within * 18 + self.idle.unwrap_or_default()
+        (self.pace() + self.echo_within) * updates + self.answer_within * 24 + self.idle.unwrap_or_default()
     }
 
     /// How long it takes where everything answers.

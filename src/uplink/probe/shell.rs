@@ -143,7 +143,7 @@ impl Shell<'_> {
         };
         tokio::select! {
             heard = heard => match heard {
-                Ok(Incoming::SubAck(_, granted)) => Event::SubAck(granted),
+                Ok(Incoming::SubAck(topic, granted)) => Event::SubAck(topic, granted),
                 Ok(Incoming::Pong) => Event::Pong,
                 Ok(Incoming::Message(_, payload)) => Event::Message(payload.to_vec()),
                 Err(_) => {

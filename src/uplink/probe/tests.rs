@@ -41,6 +41,12 @@ struct World {
     way: Duration,
     /// When somebody else writes to the channel.
     others: VecDeque<Mono>,
+    /// The topic that was asked for last.
+    asked: Option<Topic>,
+    /// How long the service takes to close the older of two connections.
+    slow_kick: Duration,
+    /// Nothing comes any more when nothing but pings was sent for this long.
+    deaf_after: Option<Duration>,
 }
 
 impl World {
@@ -62,6 +68,9 @@ impl World {
             logins: 0,
             way: WAY,
             others: VecDeque::new(),
+            asked: None,
+            slow_kick: Duration::ZERO,
+            deaf_after: None,
         }
     }
 
@@ -107,6 +116,7 @@ impl World {
                 self.heard.push_back((self.now.mono, Event::Tried(tried)));
             }
             Action::Subscribe(topic) => {
+                self.asked = Some(topic);
                 self.send(Packet::Subscribe(Subscribe {
                     pkid: 7,
                     ..Subscribe::new(topic.to_string(), QoS::AtMostOnce)
@@ -115,6 +125,10 @@ impl World {
             Action::Publish(topic, payload) => {
                 self.published.push((self.now.mono, payload.clone()));
                 self.send(Packet::Publish(Publish::new(topic.to_string(), QoS::AtMostOnce, payload)));
+            }
+            // Not closed yet, as far as anybody can see from here.
+            Action::Ping if self.heard.iter().any(|(_, event)| matches!(event, Event::Lost)) => {
+                self.heard.push_back((self.now.mono + self.way * 2, Event::Pong));
             }
             Action::Ping => self.send(Packet::PingReq),
         }
@@ -160,13 +174,18 @@ impl World {
 
     /// What the service does comes back to the probe a way later.
     fn hear(&mut self, actions: Vec<service::Action>) {
+        let idle = self.probe.evidence.idle_since.map(|since| self.now.mono.since(since));
+        if self.deaf_after.is_some_and(|after| idle.is_some_and(|idle| idle >= after)) {
+            return;
+        }
         let at = self.now.mono + self.way * 2;
         for action in actions {
             let event = match action {
                 service::Action::Send(id, packet) if Some(id) == self.link => match packet {
                     Packet::SubAck(ack) => {
                         use rumqttc::mqttbytes::v4::SubscribeReasonCode::Success;
-                        Event::SubAck(matches!(ack.return_codes.first(), Some(Success(_))))
+                        let topic = self.asked.expect("something was asked for");
+                        Event::SubAck(topic, matches!(ack.return_codes.first(), Some(Success(_))))
                     }
                     Packet::PingResp => Event::Pong,
                     Packet::Publish(message) => Event::Message(message.payload.to_vec()),
@@ -174,7 +193,9 @@ impl World {
                 },
                 service::Action::Close(id) if Some(id) == self.link => {
                     self.link = None;
-                    Event::Lost
+                    let late = if self.probe.stage == Stage::Second { self.slow_kick } else { Duration::ZERO };
+                    self.heard.push_back((at + late, Event::Lost));
+                    continue;
                 }
                 _ => continue,
             };
@@ -299,6 +320,58 @@ fn it_finds_out_what_a_second_connection_does() {
     let second = |second_connection| found(Switches { second_connection, ..plain() }).second;
     assert_eq!(second(SecondConnection::KickOld), Some(Second::KicksTheFirst));
     assert_eq!(second(SecondConnection::RefuseNew), Some(Second::Refused(Refusal::Code(5))));
+    let mut slow = World::new(plain(), Rights::ALL, false);
+    slow.slow_kick = Duration::from_secs(5);
+    assert_eq!(slow.play().0.second, Some(Second::KicksTheFirst), "a ping was answered before");
+}
+
+/// A probe that has just logged in a second time.
+fn with_two_connections() -> (Probe, Now) {
+    let World { mut probe, mut now, .. } = World::new(plain(), Rights::ALL, false);
+    (probe.stage, probe.connected) = (Stage::Second, true);
+    assert_eq!(probe.event(now, Event::Connected), [Action::ConnectSecond]);
+    assert_eq!(probe.event(now, Event::Tried(Ok(()))), [Action::Ping]);
+    now.mono = now.mono + WAY;
+    (probe, now)
+}
+
+#[test]
+fn two_connections_live_on_only_if_the_first_still_answers_after_a_while() {
+    let (mut probe, mut now) = with_two_connections();
+    assert_eq!(probe.event(now, Event::Pong), []);
+    assert_eq!(probe.findings().second, None);
+    now.mono = probe.deadline().expect("it waits");
+    assert_eq!(probe.event(now, Event::Tick), [Action::Ping]);
+    probe.event(now, Event::Pong);
+    assert_eq!(probe.findings().second, Some(Second::BothLive));
+}
+
+#[test]
+fn a_first_connection_that_the_network_lost_is_not_told_as_thrown_out() {
+    let (mut probe, mut now) = with_two_connections();
+    assert!(probe.event(now, Event::Lost).contains(&Action::Connect));
+    assert_eq!(probe.findings().second, None);
+    probe.event(now, Event::Connected);
+    probe.event(now, Event::Tried(Ok(())));
+    now.mono = probe.deadline().expect("it waits");
+    assert_eq!(probe.event(now, Event::Tick), [Action::Ping]);
+    probe.event(now, Event::Pong);
+    assert_eq!(probe.findings().second, Some(Second::BothLive));
+}
+
+#[test]
+fn a_late_answer_to_one_subscription_is_none_to_the_other() {
+    let World { mut probe, mut now, .. } = World::new(plain(), Rights::ALL, false);
+    probe.event(now, Event::Tick);
+    probe.event(now, Event::Connected);
+    now.mono = probe.deadline().expect("it waits");
+    let own = Topic::Subscribe(HOUSE);
+    let foreign = Topic::Subscribe(probe.settings.foreign);
+    assert!(probe.event(now, Event::Tick).contains(&Action::Subscribe(foreign)));
+    assert_eq!(probe.event(now, Event::SubAck(own, true)), []);
+    assert_eq!(probe.findings().foreign, None);
+    probe.event(now, Event::SubAck(foreign, false));
+    assert_eq!(probe.findings().foreign, Some(Suback::Code80));
 }
 
 #[test]
@@ -312,6 +385,11 @@ fn it_finds_out_whether_pings_alone_keep_a_session() {
     let renew = cut.suggestions().into_iter().find(|line| line.starts_with("renew")).expect("one");
     assert!(renew.starts_with("renew = \"50m\"") || renew.starts_with("renew = \"49m"), "{renew}");
     assert_eq!(found(plain()).idle, None, "it takes an hour, and was not asked for");
+    let mut dropped = World::new(plain(), Rights::ALL, true);
+    dropped.deaf_after = Some(Duration::from_secs(600));
+    let (dropped, _) = dropped.play();
+    assert_eq!(dropped.idle, None, "nobody answered at the end");
+    assert!(dropped.remarks.iter().any(|remark| remark.contains("no ping was answered")), "{dropped:?}");
 }
 
 #[test]
@@ -335,7 +413,7 @@ fn updates_keep_the_interval_but_for_the_one_that_asks_what_becomes_of_it() {
     let gaps: Vec<_> = world.published.windows(2).map(|pair| pair[1].0.since(pair[0].0)).collect();
     let interval = Duration::from_secs(15);
     let early = gaps.iter().filter(|gap| **gap < interval).count();
-    assert_eq!((early, gaps.len(), world.logins), (2, 5, 5), "the early one, and the one behind it: {gaps:?}");
+    assert_eq!((early, gaps.len(), world.logins), (2, 5, 7), "the early one, and the one behind it: {gaps:?}");
     assert!(
         world.published[0].0.since(Mono::new(Duration::from_secs(1000))) > interval,
         "others may have written before"
