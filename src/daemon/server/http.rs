@@ -2,6 +2,8 @@
 //!
 //! Pure: bytes in, an answer out. What is no request for a page is refused in one line that says what there is.
 
+use std::net::IpAddr;
+
 use crate::status::metrics;
 
 /// A request is no longer than this: browsers and Prometheus send a few hundred bytes.
@@ -34,11 +36,23 @@ pub(super) enum Request {
     Refused(Refusal),
 }
 
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Over the socket in the runtime directory, which no browser reaches.
+    Socket,
+    /// Over TCP. A page of somebody else's that a browser shows could ask under a name of its own which it lets lead here
+    /// (DNS rebinding), so nobody is answered who asks for another host than an address or `localhost`.
+    Network,
+}
+
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// This is no HTTP.
     Bad,
+    /// It asks for a host by a name that anybody could have given to it.
+    Host,
     /// There is no such page.
     NotFound,
     /// Nothing can be written here.
@@ -49,7 +63,7 @@ pub(super) enum Refusal {
 
 impl Request {
     /// Reads what came so far.
-    pub(super) fn read(bytes: &[u8]) -> Self {
+    pub(super) fn read(bytes: &[u8], way: Way) -> Self {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(bytes) {
@@ -59,6 +73,10 @@ impl Request {
                 return Self::Refused(Refusal::TooLong);
             }
             Err(_) => return Self::Refused(Refusal::Bad),
+        }
+        let mut hosts = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
+        if way == Way::Network && !hosts.all(|host| is_address(host.value)) {
+            return Self::Refused(Refusal::Host);
         }
         let head = match request.method {
             Some("GET") => false,
@@ -74,6 +92,15 @@ impl Request {
     }
 }
 
+/// Whether a `Host` is an address or `localhost`, with or without a port.
+fn is_address(host: &[u8]) -> bool {
+    let Ok(host) = std::str::from_utf8(host).map(str::trim) else { return false };
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    bare.eq_ignore_ascii_case("localhost") || [bare, host].iter().any(|text| text.parse::<IpAddr>().is_ok())
+}
+
 /// The answer with a page.
 pub(super) fn answer(page: Page, head: bool, body: &str) -> Vec<u8> {
     let kind = match page {
@@ -87,6 +114,7 @@ pub(super) fn answer(page: Page, head: bool, body: &str) -> Vec<u8> {
 pub(super) fn refusal(refusal: Refusal) -> Vec<u8> {
     let (status, more, words) = match refusal {
         Refusal::Bad => ("400 Bad Request", "", "this is no HTTP request"),
+        Refusal::Host => ("403 Forbidden", "", "ask for this machine by its IP address or as localhost, not by a name"),
         Refusal::NotFound => ("404 Not Found", "", "there is nothing here: ask for /status or /metrics"),
         Refusal::Method => ("405 Method Not Allowed", "Allow: GET, HEAD\r\n", "nothing can be changed here: use GET"),
         Refusal::TooLong => ("431 Request Header Fields Too Large", "", "the request is too long"),
@@ -115,7 +143,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Request {
-        Request::read(text.as_bytes())
+        Request::read(text.as_bytes(), Way::Network)
     }
 
     #[test]
@@ -152,7 +180,7 @@ mod tests {
     fn request_may_come_byte_by_byte_and_has_an_end() {
         let whole = b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n";
         for length in 0..whole.len() {
-            assert_eq!(Request::read(&whole[..length]), Request::Partial, "{length}");
+            assert_eq!(Request::read(&whole[..length], Way::Network), Request::Partial, "{length}");
         }
         let long = format!("GET /status HTTP/1.1\r\nCookie: {}", "x".repeat(LARGEST));
         assert_eq!(read(&long), Request::Refused(Refusal::TooLong));
@@ -161,8 +189,28 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_bytes_are_they_are_answered() {
+    fn name_that_anybody_could_have_given_is_answered_on_the_socket_alone() {
+        let asked = |host: &str, way| Request::read(format!("GET /status HTTP/1.1\r\n{host}\r\n\r\n").as_bytes(), way);
+        for host in ["localhost", "LocalHost:9464", "127.0.0.1", "192.168.1.7:9464", "[::1]:9464", "[fe80::1]", "::1"] {
+            assert_eq!(asked(&format!("Host: {host}"), Way::Network), page(Page::Status), "{host}");
+        }
+        for host in ["evil.example", "evil.example:9464", "127.0.0.1.evil.example", "localhost.evil.example", "", ":1"]
+        {
+            let host = format!("host: {host}");
+            assert_eq!(asked(&host, Way::Network), Request::Refused(Refusal::Host), "{host}");
+            assert_eq!(asked(&host, Way::Socket), page(Page::Status), "{host}");
+        }
+        assert_eq!(
+            asked("Host: localhost\r\nHost: evil.example", Way::Network),
+            Request::Refused(Refusal::Host),
+            "each of several counts"
+        );
+    }
+
+    #[test]
+    fn bytes_without_a_whole_request_line_are_never_a_page() {
         let mut random = fastrand::Rng::with_seed(7);
+        let mut pages = 0;
         let good = b"GET /status HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
         for _ in 0..20_000 {
             let mut bytes: Vec<u8> = if random.bool() { good.to_vec() } else { Vec::new() };
@@ -171,10 +219,21 @@ mod tests {
                 let place = random.usize(0..bytes.len());
                 bytes[place] = random.u8(..);
             }
-            if let Request::Refused(why) = Request::read(&bytes) {
-                assert!(refusal(why).starts_with(b"HTTP/1.1 4"));
+            if random.bool() {
+                bytes.truncate(random.usize(0..=bytes.len()));
+            }
+            if let Request::Page { .. } = Request::read(&bytes, Way::Network) {
+                pages += 1;
+                // Empty lines before the first one are passed over (RFC 9112, section 2.2).
+                let text = bytes.trim_ascii_start();
+                let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let whole = text.len() > line.len()
+                    && [&b"HTTP/1.1"[..], b"HTTP/1.0"].iter().any(|version| line.trim_ascii_end().ends_with(version));
+                let known = [&b"GET /status"[..], b"GET /metrics"].iter().any(|begin| line.starts_with(begin));
+                assert!(whole && known, "{:?}", String::from_utf8_lossy(&bytes));
             }
         }
+        assert!(pages > 1000, "some are one: {pages}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::daemon::event::{Event, Observer};
 use crate::spool::Spool;
 use crate::status::metrics;
 
-use http::{Page, Request};
+use http::{Page, Request, Way};
 #[cfg(unix)]
 use socket::Socket;
 
@@ -67,8 +67,8 @@ impl Server {
         let mut clients = Clients::default();
         loop {
             tokio::select! {
-                stream = door.next() => clients.serve(self.serve(stream)),
-                stream = network.next() => clients.serve(self.serve(stream)),
+                stream = door.next() => clients.serve(self.serve(stream, Way::Socket)),
+                stream = network.next() => clients.serve(self.serve(stream, Way::Network)),
                 changed = maps.changed() => {
                     // The board lives as long as this holds it.
                     if changed.is_ok() {
@@ -82,7 +82,7 @@ impl Server {
     }
 
     /// Answers one client.
-    fn serve<S>(&self, mut stream: S) -> impl Future<Output = ()> + Send + use<S>
+    fn serve<S>(&self, mut stream: S, way: Way) -> impl Future<Output = ()> + Send + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -96,7 +96,7 @@ impl Server {
         };
         async move {
             // A client that is gone, or too slow, has no answer: that is its own affair.
-            let _ = timeout(PATIENCE, converse(&mut stream, render)).await;
+            let _ = timeout(PATIENCE, converse(&mut stream, way, render)).await;
         }
     }
 }
@@ -104,6 +104,7 @@ impl Server {
 /// Reads a request and answers it.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
+    way: Way,
     render: impl Fn(Page) -> String,
 ) -> io::Result<()> {
     let mut bytes = Vec::new();
@@ -112,7 +113,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         if (&mut *stream).take(room).read_buf(&mut bytes).await? == 0 {
             return Ok(());
         }
-        match Request::read(&bytes) {
+        match Request::read(&bytes, way) {
             Request::Partial => {}
             Request::Page { page, head } => break http::answer(page, head, &render(page)),
             Request::Refused(why) => break http::refusal(why),

@@ -162,6 +162,7 @@ async fn hostile_clients_are_refused_and_hold_up_nobody() {
     for (bytes, status) in [
         (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], "HTTP/1.1 400 "),
         (b"POST /status HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 405 "),
+        (b"GET /status HTTP/1.1\r\nHost: evil.example\r\n\r\n", "HTTP/1.1 403 "),
         (b"GET /etc/passwd HTTP/1.1\r\n\r\n", "HTTP/1.1 404 "),
         (&long, "HTTP/1.1 431 "),
     ] {
@@ -189,7 +190,7 @@ async fn client_that_says_nothing_is_let_go() {
     };
     let began = Instant::now();
     let mut answer = Vec::new();
-    tokio::join!(server.serve(theirs), async {
+    tokio::join!(server.serve(theirs, Way::Network), async {
         ours.write_all(b"GET /sta").await.expect("it listens");
         ours.read_to_end(&mut answer).await.expect("it ends");
     });
