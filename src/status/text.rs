@@ -98,6 +98,10 @@ fn channel(page: &mut Page, channel: &Channel) {
     ]));
     page.more(&parts.join(", "));
     let kept = match (channel.confirm, channel.confirmed_by) {
+        // Nothing is known of echoes yet.
+        (Receipt::Auto, Receipt::Received) if counts.sent == 0 => {
+            "an entry is kept until it is seen stored, or read by the broker where no echo comes (auto)"
+        }
         (Receipt::Received, _) => "an entry is kept until the broker has read it",
         (Receipt::Auto, Receipt::Received) => {
             "an entry is kept until the broker has read it, as no echo was seen (auto)"
@@ -145,7 +149,7 @@ fn those_there_are<'a>(counts: impl IntoIterator<Item = (u64, &'a str)>) -> impl
 fn entry(what: &str, entry: &Entry) -> String {
     let ago = lasting(entry.age_s);
     let stage = match (entry.stage, entry.entry_id) {
-        (Stage::Made, _) => "waits since".to_owned(),
+        (Stage::Made, _) => "has waited for".to_owned(),
         (Stage::Sent, _) => "sent".to_owned(),
         (Stage::Received, _) => "received".to_owned(),
         (Stage::Stored, Some(id)) => format!("stored as entry {id},"),
@@ -307,7 +311,8 @@ impl Page {
         self.text += begin;
         let room = WIDTH - indent.len();
         let mut used = 0;
-        for word in printable(words).split_whitespace() {
+        let words = printable(words);
+        for word in pieces(&words) {
             let length = word.chars().count();
             if used > 0 && used + 1 + length > room {
                 self.text.push('\n');
@@ -317,7 +322,7 @@ impl Page {
                 self.text.push(' ');
                 used += 1;
             }
-            self.text += word;
+            self.text += &word;
             used += length;
         }
         self.text.push('\n');
@@ -326,6 +331,32 @@ impl Page {
     fn painted(&self, colour: &str, words: &str) -> String {
         if self.colours { format!("\x1b[{colour}m{words}\x1b[0m") } else { words.to_owned() }
     }
+}
+
+/// Words as they stay together: a number, and the unit or the thing that is counted behind it, make one.
+fn pieces(words: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    let mut before = "";
+    for word in words.split_whitespace() {
+        let is_number = before.ends_with(|last: char| last.is_ascii_digit()) && value_alone(before);
+        let is_unit = word.trim_end_matches([',', ';', ')', ':', '.']).chars().count() <= 4;
+        match pieces.last_mut() {
+            Some(last) if is_number && is_unit && !value_alone(word) => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => pieces.push(word.to_owned()),
+        }
+        before = word;
+    }
+    pieces
+}
+
+/// Whether a word is a number and nothing else, but for a bracket before it.
+fn value_alone(word: &str) -> bool {
+    let number = word.trim_start_matches(['(', '-']);
+    number.starts_with(|first: char| first.is_ascii_digit())
+        && number.chars().all(|letter| letter.is_ascii_digit() || matches!(letter, '.' | ','))
 }
 
 /// Text without what could play tricks with a terminal: a fault may hold what a sensor sent.

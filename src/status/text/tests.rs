@@ -27,6 +27,32 @@ fn no_line_is_wider_than_a_terminal() {
 }
 
 #[test]
+fn number_and_unit_stay_in_one_line() {
+    assert_eq!(pieces("read 71 ms ago (30.5 s), 3 entries"), ["read", "71 ms", "ago", "(30.5 s),", "3", "entries"]);
+    for length in 30..80 {
+        let mut report = busy();
+        report.down = vec![format!("{} 71 ms", "x".repeat(length))];
+        let shown = render(&report, false);
+        assert!(shown.contains("71 ms\n"), "{shown}");
+    }
+}
+
+#[test]
+fn what_was_not_sent_yet_says_nothing_of_echoes() {
+    let mut report = busy();
+    let channel = &mut report.channels[0];
+    (channel.confirm, channel.confirmed_by) = (Receipt::Auto, Receipt::Received);
+    let said = |report: &Report| render(report, false).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said(&report).contains("as no echo was seen (auto)"));
+    report.channels[0].counts.sent = 0;
+    let newest = report.channels[0].newest.as_mut().expect("one");
+    (newest.stage, newest.age_s) = (Stage::Made, 0.309);
+    let said = said(&report);
+    assert!(said.contains("until it is seen stored, or read by the broker where no echo comes"), "{said}");
+    assert!(said.contains("has waited for 309 ms"), "{said}");
+}
+
+#[test]
 fn what_is_down_stands_first_and_is_marked() {
     let shown = render(&busy(), false);
     let place = |words: &str| shown.find(words).unwrap_or_else(|| panic!("no {words:?} in\n{shown}"));
