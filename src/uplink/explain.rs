@@ -136,9 +136,22 @@ fn http(response: &Response<Option<Vec<u8>>>, at: &str) -> Failure {
 
 pub(super) fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
     use tungstenite::Error;
+    use tungstenite::error::ProtocolError;
     match error {
         Error::Http(response) => http(response, at),
         Error::Io(error) => io(error, at, transport, clock),
+        // A page as servers of old give it, or one that agrees to a WebSocket without changing over to it.
+        Error::Protocol(
+            ProtocolError::WrongHttpVersion
+            | ProtocolError::MissingConnectionUpgradeHeader
+            | ProtocolError::MissingUpgradeWebSocketHeader,
+        ) => Failure::new(
+            Kind::Protocol,
+            format!(
+                "{at} answered as a web server and not as a WebSocket: perhaps this network's login page (a captive portal), so \
+                 log in there with a browser; or a proxy in between, or this is not ThingSpeak's MQTT port"
+            ),
+        ),
         other => Failure::new(Kind::Protocol, format!("{at} is no MQTT WebSocket ({other}): check transport and port")),
     }
 }

@@ -159,6 +159,15 @@ async fn something_else_than_a_websocket_is_told_as_what_it_is() {
         "WebSocket",
         "a web page instead of a WebSocket: perhaps this network's login page (a captive portal)",
     );
+    for answer in [
+        "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<html></html>",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+    ] {
+        let said = to_web_server(answer).await;
+        let line =
+            said.line("WRONG", "WebSocket", "answered as a web server and not as a WebSocket: perhaps this network's");
+        assert!(line.contains("a proxy in between"), "{line}");
+    }
     let said = to_web_server("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
     said.line("WRONG", "WebSocket", "try again later");
 }

@@ -79,7 +79,9 @@ impl Shell<'_> {
             }
             Action::ConnectSecond => {
                 let tried = self.login(self.credentials).await;
-                return Some(Event::Tried(tried.map(|link| self.second = Some(link)).map_err(refusal)));
+                return Some(Event::Tried(
+                    tried.map(|link| self.second = Some(link)).map_err(|failure| self.refusal(failure)),
+                ));
             }
             Action::ConnectWrongly => {
                 self.close().await;
@@ -89,7 +91,7 @@ impl Shell<'_> {
                         link.disconnect().await;
                         Ok(())
                     }
-                    Err(failure) => Err(refusal(failure)),
+                    Err(failure) => Err(self.refusal(failure)),
                 }));
             }
             Action::Say(_) | Action::Done => return None,
@@ -114,6 +116,10 @@ impl Shell<'_> {
             self.link = None;
             Event::Lost
         })
+    }
+
+    fn refusal(&self, failure: Result<Failure, ()>) -> Refusal {
+        refusal(failure, self.broker)
     }
 
     /// The inner error is a login that nobody answered.
@@ -156,11 +162,32 @@ impl Shell<'_> {
     }
 }
 
-fn refusal(failure: Result<Failure, ()>) -> Refusal {
+fn refusal(failure: Result<Failure, ()>, broker: &Broker) -> Refusal {
     match failure {
         Err(()) => Refusal::Silence,
         Ok(Failure { code: Some(code), .. }) => Refusal::Code(code),
         Ok(Failure { kind: Kind::Closed, .. }) => Refusal::Closed,
-        Ok(Failure { words, .. }) => Refusal::Other(words),
+        Ok(Failure { words, .. }) => Refusal::Other(without_host(&words, broker)),
+    }
+}
+
+/// The report is for everybody, and the name of a broker may be that of somebody's house.
+fn without_host(words: &str, Broker { host, port, .. }: &Broker) -> String {
+    words.replace(&format!("{host}:{port}"), "the broker").replace(host.as_str(), "the broker")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uplink::Transport;
+
+    #[test]
+    fn refusal_is_told_without_the_broker_s_name() {
+        let (host, transport) = ("garden.example".to_owned(), Transport::Wss);
+        let broker = Broker { host, port: 8443, transport, ca_file: None, renew: Duration::from_secs(3000) };
+        let told = |words: &str| refusal(Ok(Failure::new(Kind::Network, words)), &broker);
+        let expected = |words: &str| Refusal::Other(words.to_owned());
+        assert_eq!(told("nothing listens at garden.example:8443"), expected("nothing listens at the broker"));
+        assert_eq!(told("the name garden.example is unknown"), expected("the name the broker is unknown"));
     }
 }
