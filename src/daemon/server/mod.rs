@@ -3,6 +3,7 @@
 //! Prometheus.
 //!
 //! - It only tells: nothing can be changed here, and the report holds no secret. Hence the socket's mode, 0666.
+//! - Over TCP it answers who asks for an IP address or `localhost`, and no name that a web page could have made up ([`http::Way`]).
 //! - It sleeps until somebody asks. There is a timer only while a connection is open, or a port is busy.
 //! - A client can hold nothing: a connection ends after [`PATIENCE`], and where [`MOST`] are open the oldest goes.
 //! - What cannot be had (a directory that cannot be written, a busy port) is told once, and nothing else fails. A port is tried
