@@ -32,10 +32,7 @@ pub(super) async fn login(look: Look<'_>, credentials: &Credentials, clock: &dyn
     let mut login = match Login::new(&settings.broker, credentials, clock).await {
         Ok(login) => login,
         Err(failure) => {
-            tell(
-                thrown_out("CONNACK", name, &failure, rival)
-                    .unwrap_or_else(|| Line::wrong("CONNACK", format!("{name}: {}", in_words(&failure)), "")),
-            );
+            tell(Line::wrong("CONNACK", format!("{name}: {}", in_words(&failure)), ""));
             tell(Line::skipped("SUBACK", format!("{name} is not logged in")));
             if publish.is_some() {
                 tell(Line::skipped("publish", format!("{name} is not logged in")));
@@ -50,7 +47,7 @@ pub(super) async fn login(look: Look<'_>, credentials: &Credentials, clock: &dyn
             Ok(answer) => answer,
             Err(failure) => {
                 tell(
-                    thrown_out("SUBACK", name, &failure, rival)
+                    thrown_out(name, &failure, rival)
                         .unwrap_or_else(|| wanted.refused(&format!("ends the connection ({failure})"))),
                 );
                 if publish.is_some() {
@@ -72,11 +69,14 @@ pub(super) async fn login(look: Look<'_>, credentials: &Credentials, clock: &dyn
     login.end().await;
 }
 
-/// A connection that ended while a daemon wants it too says nothing of the account: it was the daemon's doing.
-fn thrown_out(step: &'static str, name: &str, failure: &Failure, rival: Option<&Running>) -> Option<Line> {
+/// A login that ended while a daemon wants the connection too says nothing of the account.
+fn thrown_out(name: &str, failure: &Failure, rival: Option<&Running>) -> Option<Line> {
     let rival = rival.filter(|_| failure.kind == Kind::Closed)?;
-    let found = format!("{name}: the daemon that runs (process {}) logged in again and took the connection", rival.pid);
-    Some(Line::warning(step, found, format!("to try everything, stop it first: `{}`", rival.stop())))
+    let found = format!(
+        "{name}: the connection ended, most likely since the daemon that runs (process {}) logged in again and took it",
+        rival.pid
+    );
+    Some(Line::warning("SUBACK", found, format!("to try everything, stop it first: `{}`", rival.stop())))
 }
 
 /// With the CONNACK's code where there was one.
@@ -170,9 +170,9 @@ mod tests {
     #[test]
     fn a_connection_that_the_daemon_took_back_is_told_as_its_doing_and_every_other_end_as_before() {
         let running = Running { pid: 42, directory: "/run/gatepost".into() };
-        let told = |kind, rival| thrown_out("SUBACK", "pi", &Failure::new(kind, "closed"), rival);
+        let told = |kind, rival| thrown_out("pi", &Failure::new(kind, "closed"), rival);
         let line = told(Kind::Closed, Some(&running)).expect("a word on the daemon");
-        assert!(line.to_string().contains("(process 42) logged in again and took the connection"), "{line}");
+        assert!(line.to_string().contains("(process 42) logged in again and took it"), "{line}");
         assert!(line.advice.contains("sudo systemctl stop gatepost"), "{line}");
         assert_eq!((told(Kind::Closed, None), told(Kind::Login, Some(&running))), (None, None));
     }

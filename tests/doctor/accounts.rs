@@ -83,6 +83,23 @@ async fn an_entry_that_does_not_come_back_is_told_with_where_to_look() {
 }
 
 #[tokio::test]
+async fn somebody_else_who_writes_all_the_time_is_told_and_not_a_missing_right() {
+    let house = House::new().await;
+    let sandbox = std::sync::Arc::clone(&house.sandbox);
+    let other = tokio::spawn(async move {
+        loop {
+            // The interval is a second: one that comes within it is dropped, and the next one taken.
+            let _ = sandbox.publish(HOUSE, &[("field1", "1")]);
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    let said = house.doctor(&["--publish"]).await;
+    other.abort();
+    let line = said.line("WRONG", "publish", "house: no echo came, and somebody else writes to the channel");
+    assert!(line.contains("within 1 s of another one") && !line.contains("Allow Publish"), "{line}");
+}
+
+#[tokio::test]
 async fn without_the_right_to_subscribe_it_is_said_that_storing_cannot_be_seen() {
     let house = House::with(Options::default(), Rights::PUBLISH).await;
     let said = house.doctor(&["--publish"]).await;
