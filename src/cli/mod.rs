@@ -143,8 +143,9 @@ fn complain(line: &str) {
 /// A map that cannot be read, with what to do about it; `name_it` is how another one is named.
 fn unreadable_map(error: LoadError, name_it: &str) -> anyhow::Error {
     let hint = match &error {
-        LoadError::Unreadable { error, .. } if error.kind() == ErrorKind::NotFound => {
-            format!("cannot read the map (`gatepost init` makes one; name another: {name_it})")
+        LoadError::Unreadable { path, error } if error.kind() == ErrorKind::NotFound => {
+            let sudo = if is_of_service(Path::new(path)) { "sudo " } else { "" };
+            format!("cannot read the map (`{sudo}gatepost init` makes one; name another: {name_it})")
         }
         LoadError::Unreadable { path, error } if is_denied(error) && is_of_service(Path::new(path)) => {
             "cannot read the map, which is the service's: call this with sudo".to_owned()
@@ -211,7 +212,8 @@ mod tests {
         };
         let service = "/etc/gatepost/gatepost.toml";
         assert!(told(service, ErrorKind::PermissionDenied).contains("call this with sudo: /etc/gatepost/"));
-        assert!(told(service, ErrorKind::NotFound).contains("`gatepost init` makes one; name another: gatepost check"));
+        assert!(told(service, ErrorKind::NotFound).contains("`sudo gatepost init` makes one; name another: gatepost"));
+        assert!(told("map.toml", ErrorKind::NotFound).contains("(`gatepost init` makes one; "));
         assert!(!told("/home/pi/map.toml", ErrorKind::PermissionDenied).contains("sudo"));
     }
 }
