@@ -6,6 +6,12 @@ host_packages=(cpio e2fsprogs gcc gcc-12 kmod libelf1 make xz-utils)
 # QEMU 10 from backports: the Pi 3 of bookworm's 7.2 is not complete enough.
 backport_packages=(qemu-system-arm qemu-system-x86)
 
+# Signs Debian's own package lists.
+archive_key=/usr/share/keyrings/debian-archive-keyring.gpg
+# In front of a command that takes root.
+sudo=()
+[[ $(id -u) == 0 ]] || sudo=(sudo)
+
 require_debian() {
     [[ $(uname -m) == x86_64 ]] || stop "these proofs run on amd64, and this is $(uname -m)."
     grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release || stop "these proofs need Debian 12 (bookworm)."

@@ -51,18 +51,6 @@ rows_are() {
     [ "$(rows /tmp/sandbox.log | grep -c "${2:-.}")" -ge "$1" ]
 }
 
-# The second of the day that a time of ours is, and rows that are not within a slot of BOOTED + their uptime. An entry has the
-# uptime of its last reading, a second before its slot's end.
-untrue() {
-    awk -v booted="$1" '{
-        split(substr($1, 12), clock, ":")
-        apart = (clock[1] * 3600 + clock[2] * 60 + clock[3] - booted - $2) % 86400
-        if (apart < -43200) apart += 86400
-        if (apart > 43200) apart -= 86400
-        if (apart < -1 || apart > 3) print
-    }'
-}
-
 # expect_true BOOT FILE: every row in the file has the time of its own slot.
 expect_true() {
     [ -s "$2" ] || fail "there are no rows of boot $1"
