@@ -11,16 +11,16 @@ cargo_home() {
     printf '%s' "${CARGO_HOME:-$HOME/.cargo}"
 }
 
-# build_release TRIPLE RUSTFLAGS [OPTION...]: one build in a folder of its own: another compiler's build scripts would make
-# the two builds undo each other. The standard library is built along, from Debian's source of it: for size like the rest,
-# without what prints backtraces, which say nothing in a stripped binary; and for ARMv6 Debian has it no other way. cargo lets a
-# released compiler do so only with RUSTC_BOOTSTRAP.
+# build_release TRIPLE RUSTFLAGS [OPTION...] [-- RUSTC_OPTION...]: one build in a folder of its own: another compiler's
+# build scripts would make the two builds undo each other. The standard library is built along, from Debian's source of it:
+# for size like the rest, without what prints backtraces, which say nothing in a stripped binary; and for ARMv6 Debian has it
+# no other way. cargo lets a released compiler do so only with RUSTC_BOOTSTRAP.
 build_release() {
     local triple=$1 flags=$2 variable
     shift 2
     variable=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$triple")_RUSTFLAGS
     env -u RUSTFLAGS "$variable=$(remapped)${flags:+ $flags}" "CFLAGS=-ffile-prefix-map=$(cargo_home)=/cargo -ffile-prefix-map=$PWD=/gatepost" \
-        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo build --release --locked --target "$triple" --target-dir "$cache/target" \
+        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo rustc --bin gatepost --release --locked --target "$triple" --target-dir "$cache/target" \
         -Zbuild-std=std,panic_unwind -Zbuild-std-features=panic-unwind,optimize_for_size "$@" >&2 ||
         stop "gatepost does not build for $triple: see the lines above."
     printf '%s' "$cache/target/$triple/release/gatepost"
@@ -28,7 +28,8 @@ build_release() {
 
 build_amd64() {
     install_packages "" cargo-web rustc-web rust-web-src gcc libc6-dev
-    build_release x86_64-unknown-linux-gnu "" "$@"
+    # Addresses that are fixed at the start are kept packed, which saves 150 kB; the C library reads that from 2.36 on.
+    build_release x86_64-unknown-linux-gnu "" "$@" -- -Clink-arg=-Wl,-z,pack-relative-relocs
 }
 
 build_arm64() {
