@@ -172,7 +172,8 @@ pub(super) fn io(error: &std::io::Error, at: &str, transport: Transport, clock: 
 /// Why a name has no address. Names below `.local` are asked for with mDNS, by a library that a static program (the package for
 /// 32-bit Pis) cannot load.
 pub(super) fn cause_of_no_address(host: &str) -> &'static str {
-    if cfg!(target_feature = "crt-static") && host.ends_with(".local") {
+    let is_local = host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("local"));
+    if cfg!(target_feature = "crt-static") && is_local {
         "this build for 32-bit Pis cannot look up names that end in .local, so write the address instead"
     } else {
         "no network, no name server, or a wrong host name"
