@@ -158,7 +158,7 @@ fn below(text: &str, command: &Command) -> String {
 fn literals(text: &str) -> String {
     let line = |line: &str| {
         let parts: Vec<&str> = line.split('`').collect();
-        if parts.len() % 2 == 0 {
+        if parts.len().is_multiple_of(2) {
             return format!("{}\n", line.replace('`', "\\(ga"));
         }
         let marked = parts
