@@ -3,6 +3,7 @@
 //!
 //! `BLESS=1 cargo test --test check` writes the expected texts anew; read the difference before committing it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -144,6 +145,43 @@ fn the_default_map_is_good_with_every_example_uncommented() {
     let (code, out, err) = check_text(&text);
     assert_eq!(code, Some(0), "{err}");
     assert!(!out.contains(": warning: "), "{out}");
+}
+
+#[test]
+fn every_map_of_the_pages_is_good() {
+    let entries = fs::read_dir(root().join("docs")).expect("the folder is part of the repository");
+    let pages = entries.map(|entry| entry.expect("an entry").path()).chain([root().join("README.md")]);
+    let mut maps = 0;
+    for page in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(&page).expect("a page");
+        for block in toml_blocks(&text) {
+            let is_part = ["[[output]]", "[[sensor]]"].iter().any(|header| block.starts_with(header));
+            let map = match block {
+                _ if block.lines().any(|line| line.trim() == "version = 1") => block.to_owned(),
+                _ if is_part => completed(block),
+                _ => continue,
+            };
+            let (code, _, err) = check_text(&map);
+            assert_eq!(code, Some(0), "{}:\n{err}\nof\n{map}", page.display());
+            maps += 1;
+        }
+    }
+    assert!(maps >= 4, "only {maps} maps were found: are the blocks still marked as toml?");
+}
+
+/// What stands between the fences of a page's TOML.
+fn toml_blocks(page: &str) -> impl Iterator<Item = &str> {
+    page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest))
+}
+
+/// A map around some sensors or outputs of a page: the channels that they name, and an output to be interlocked with.
+fn completed(block: &str) -> String {
+    let column = |text: &str| text.split_once(".field").map(|(channel, _)| channel.to_owned());
+    let channels: BTreeSet<String> = block.split('"').filter_map(column).chain(["switches".to_owned()]).collect();
+    let channels = (1..).zip(channels).map(|(id, channel)| format!("[channel.{channel}]\nid = {id}\n"));
+    let channels: String = channels.collect();
+    let heater = "[[output]]\nname = 'heater'\npin = 5\nfrom = 'switches.field8'\n";
+    format!("version = 1\n[device.garden]\ncredentials = 'mqtt_credentials.txt'\n{channels}{heater}{block}")
 }
 
 #[test]
