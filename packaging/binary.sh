@@ -28,8 +28,10 @@ build_release() {
 
 build_amd64() {
     install_packages "" cargo-web rustc-web rust-web-src gcc libc6-dev
-    # Addresses that are fixed at the start are kept packed, which saves 150 kB; the C library reads that from 2.36 on.
-    build_release x86_64-unknown-linux-gnu "" "$@" -- -Clink-arg=-Wl,-z,pack-relative-relocs
+    # This processor's code is the largest, so more is done for its size. Addresses that are fixed at the start are kept packed,
+    # which saves 140 kB; the C library reads that from 2.36 on. And a short function is copied to its callers a little sooner
+    # than the compiler does for size, which was found to save 70 kB.
+    build_release x86_64-unknown-linux-gnu "" "$@" -- -Cllvm-args=-inline-threshold=15 -Clink-arg=-Wl,-z,pack-relative-relocs
 }
 
 build_arm64() {
