@@ -7,6 +7,7 @@
 //! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
 pub mod board;
+pub mod changes;
 mod closer;
 mod disk;
 pub mod event;
@@ -17,7 +18,7 @@ mod lanes;
 pub mod liveness;
 mod outputs;
 mod roster;
-pub mod running;
+mod running;
 mod server;
 pub mod slots;
 mod streams;

@@ -4,7 +4,6 @@
 //! they are go on with all they know; the spool, totals and open slots always do. What begins comes behind what ends, since it
 //! may want the same pin, port or login.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::config::Settings;
 use crate::daemon::board::Noticeboard;
+use crate::daemon::changes::Changes;
 use crate::daemon::closer::Closer;
 use crate::daemon::disk::{self, Folders, Store, locked};
 use crate::daemon::event::{Event, Observer};
@@ -47,19 +47,6 @@ const LANE_PATIENCE: Duration = Duration::from_millis(200);
 const LANES_PATIENCE: Duration = Duration::from_secs(2);
 /// A new map is taken by then, with every patience used up.
 const RELOAD_WITHIN: Duration = Duration::from_secs(30);
-
-/// What a new map has changed, in numbers and names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Sensors that are read from now on, and those that are no longer: a changed one is both.
-    pub sensors: [usize; 2],
-    /// Outputs that are driven from now on, and those that are no longer.
-    pub outputs: [usize; 2],
-    /// MQTT devices whose session was begun anew.
-    pub sessions: Vec<String>,
-    /// The map names another GPIO back end, which is taken at the next start only: the lines in use belong to this one.
-    pub gpio: Option<GpioBackend>,
-}
 
 /// What a daemon is made of.
 pub(super) struct Parts {
@@ -293,26 +280,5 @@ fn keep_levels(runtime: Option<&dyn Storage>, gpio: GpioBackend, outputs: &[outp
         log::warn!("the stop levels of the outputs cannot be kept: a crash would leave them as they are: {error}");
         // Those of an older map are worse than none.
         let _ = runtime.remove(levels::FILE);
-    }
-}
-
-impl fmt::Display for Changes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        for (what, [come, gone]) in [("sensors", self.sensors), ("outputs", self.outputs)] {
-            if come + gone > 0 {
-                parts.push(format!("{what}: {come} begun, {gone} ended"));
-            }
-        }
-        if !self.sessions.is_empty() {
-            parts.push(format!("sessions begun anew: {}", self.sessions.join(", ")));
-        }
-        if let Some(gpio) = self.gpio {
-            parts.push(format!("gpio = \"{gpio}\" is taken at the next start only"));
-        }
-        if parts.is_empty() {
-            return f.write_str("nothing had to be begun anew");
-        }
-        f.write_str(&parts.join("; "))
     }
 }

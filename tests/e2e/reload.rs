@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost::daemon::running::Changes;
+use gatepost::daemon::changes::Changes;
 use gatepost::hal::Pin;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
