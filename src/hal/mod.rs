@@ -63,6 +63,8 @@ pub struct Hal {
     pub files: Arc<dyn Files>,
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
+    /// Nothing of it is real: what is noted of its pins must not reach real ones.
+    pub is_simulated: bool,
 }
 
 /// Which GPIO back end `run` is to take; the map's `gpio` key.
