@@ -58,6 +58,11 @@ measure minutes="3":
 bench *names:
     cargo bench --locked --bench spool -- {{ names }}
 
+# Write docs/map.md anew from the code
+docs:
+    cargo run --locked --features docs -- docs target/docs
+    cp target/docs/map.md docs/map.md
+
 # Size of the release binary
 size:
     cargo build --release --locked

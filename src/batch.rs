@@ -28,25 +28,27 @@ use crate::time::{Mono, Now};
 
 /// When a route's value is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Publish {
     /// With the slot.
     #[default]
     Slot,
-    /// With the slot; a change closes the slot early, as soon as the license allows.
+    /// With the slot; when the value changes the slot ends early, as soon as the license allows.
     OnChange,
-    /// By itself on the field's own topic, at the end of the slot.
+    /// By itself, as an update of this one field, at the end of the slot.
     Field,
 }
 
 /// What goes into an entry's status text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StatusText {
     /// Nothing.
     #[default]
     Off,
-    /// Which sensors have trouble, and which; nothing while all is well.
+    /// Which sensors have trouble, and what it is; nothing while all is well.
     Health,
 }
 

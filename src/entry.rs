@@ -97,6 +97,7 @@ impl std::fmt::Display for Column {
 
 /// How the readings of a slot become one value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Reduce {
     /// Arithmetic mean.
@@ -114,6 +115,22 @@ pub enum Reduce {
     Sum,
     /// How many there were.
     Count,
+}
+
+#[cfg(feature = "docs")]
+impl Reduce {
+    /// Its name in the map.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Last => "last",
+            Self::First => "first",
+            Self::Sum => "sum",
+            Self::Count => "count",
+        }
+    }
 }
 
 /// A value with what is needed to merge it with a neighbour: a mean stays a mean.

@@ -194,6 +194,25 @@ pub fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<O
     duration(deserializer).map(Some)
 }
 
+/// The schema of a duration of the map.
+#[cfg(feature = "docs")]
+pub fn duration_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "string",
+        "title": "duration",
+        "pattern": r"^\s*([0-9]+\s*[a-z]+\s*)+$",
+    })
+}
+
+/// A duration as a map writes it, in the largest unit that gives a whole number.
+#[cfg(feature = "docs")]
+pub fn shown(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    let (unit, of) = units.into_iter().find(|(_, of)| millis > 0 && millis.is_multiple_of(*of)).unwrap_or(("s", 1000));
+    format!("{}{unit}", millis / of)
+}
+
 struct WithUnit;
 
 impl WithUnit {

@@ -3,6 +3,7 @@
 //!
 //! `BLESS=1 cargo test --test check` writes the expected texts anew; read the difference before committing it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -68,6 +69,14 @@ fn check_with(options: &[&str], map: &Path) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
+/// The same for a text.
+fn check_text(text: &str) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("map.toml");
+    fs::write(&path, text).expect("a file");
+    check(&path)
+}
+
 #[test]
 fn maps_are_told_about_in_these_words() {
     let mut differing = Vec::new();
@@ -125,19 +134,54 @@ fn every_shipped_map_is_good() {
 #[test]
 fn the_default_map_is_good_with_every_example_uncommented() {
     let text = fs::read_to_string(root().join("config/gatepost.toml")).expect("the map can be read");
+    let other_ways = ["client_id", "username", "password", "ca_file", "csv", "json"];
     let lines = text.lines().map(|line| match line.strip_prefix("# ") {
-        // Either of two ways to credentials, and a file that only its owner has.
-        Some(key) if ["client_id", "username", "password_file", "ca_file"].iter().any(|one| key.starts_with(one)) => "",
+        // Of several ways to say one thing the first, and no file that only its owner has.
+        Some(key) if other_ways.iter().any(|one| key.starts_with(one)) => "",
         Some(key) => key,
         None => line,
     });
-    let text = lines.collect::<Vec<_>>().join("\n").replace("interlock = [\"heater\"]", "");
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("uncommented.toml");
-    fs::write(&path, text).expect("a file");
-    let (code, out, err) = check(&path);
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let (code, out, err) = check_text(&text);
     assert_eq!(code, Some(0), "{err}");
     assert!(!out.contains(": warning: "), "{out}");
+}
+
+#[test]
+fn every_map_of_the_pages_is_good() {
+    let entries = fs::read_dir(root().join("docs")).expect("the folder is part of the repository");
+    let pages = entries.map(|entry| entry.expect("an entry").path()).chain([root().join("README.md")]);
+    let mut maps = 0;
+    for page in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(&page).expect("a page");
+        for block in toml_blocks(&text) {
+            let is_part = ["[[output]]", "[[sensor]]"].iter().any(|header| block.starts_with(header));
+            let map = match block {
+                _ if block.lines().any(|line| line.trim() == "version = 1") => block.to_owned(),
+                _ if is_part => completed(block),
+                _ => continue,
+            };
+            let (code, _, err) = check_text(&map);
+            assert_eq!(code, Some(0), "{}:\n{err}\nof\n{map}", page.display());
+            maps += 1;
+        }
+    }
+    assert!(maps >= 4, "only {maps} maps were found: are the blocks still marked as toml?");
+}
+
+/// What stands between the fences of a page's TOML.
+fn toml_blocks(page: &str) -> impl Iterator<Item = &str> {
+    page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest))
+}
+
+/// A map around some sensors or outputs of a page: the channels that they name, and an output to be interlocked with.
+fn completed(block: &str) -> String {
+    let column = |text: &str| text.split_once(".field").map(|(channel, _)| channel.to_owned());
+    let channels: BTreeSet<String> = block.split('"').filter_map(column).chain(["switches".to_owned()]).collect();
+    let channels = (1..).zip(channels).map(|(id, channel)| format!("[channel.{channel}]\nid = {id}\n"));
+    let channels: String = channels.collect();
+    let heater = "[[output]]\nname = 'heater'\npin = 5\nfrom = 'switches.field8'\n";
+    format!("version = 1\n[device.garden]\ncredentials = 'mqtt_credentials.txt'\n{channels}{heater}{block}")
 }
 
 #[test]

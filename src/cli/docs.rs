@@ -4,6 +4,8 @@
 //! Nothing here lists subcommands, options or keys: they come from clap's definitions and from the map's own structs.
 
 mod man;
+mod map;
+mod map_man;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
+use gatepost::config::reference::Reference;
 
 /// Options of `docs`.
 #[derive(clap::Args)]
@@ -31,6 +34,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let name = clap_complete::Generator::file_name(&shell, command.get_name());
         write(folder, &format!("completions/{name}"), &String::from_utf8(text).context("completions are text")?)?;
     }
+    let reference = Reference::new();
+    write(folder, "man/gatepost.toml.5", &map_man::page(&reference))?;
+    write(folder, "map.md", &map::page(&reference)?)?;
+    write(folder, "gatepost.schema.json", &format!("{:#}\n", reference.schema))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bytes = match folder.read(levels::FILE) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            println!("no daemon has driven outputs since this machine was switched on");
+            println!("no daemon has left outputs behind: none has run since the last boot, or it stopped in order");
             return Ok(ExitCode::SUCCESS);
         }
         Err(error) => return Err(error).with_context(|| runtime.join(levels::FILE).display().to_string()),

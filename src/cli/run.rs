@@ -101,8 +101,7 @@ fn keep_to_itself() {
 }
 
 /// Where the daemon keeps its entries, and its socket. Simulated ones are kept only where that is asked for: they must not
-/// end up among those
-/// of the service.
+/// end up among those of the service.
 fn folders(args: &Args) -> anyhow::Result<Option<(Folders, PathBuf)>> {
     let is_asked_for = args.runtime_dir.is_some() && args.state_dir.is_some();
     if args.simulate && !is_asked_for {

@@ -26,14 +26,30 @@ const IDLE_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// A session renewed more often would hardly live.
 const LEAST_RENEW: Duration = Duration::from_secs(10);
 
+/// The keys of `[broker]`.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// Name or address of the broker. With `wss` and `tls` its certificate must hold for it.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("default" = HOST)))]
     host: Option<Spanned<String>>,
+    /// How the broker is reached. `ws` and `tcp` send the password and every reading in the clear, so they are refused
+    /// without `allow_plaintext = true`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Transport>", extend("default" = Transport::default())))]
     transport: Option<Spanned<Transport>>,
+    /// The broker's port. Unless it is written it is the transport's: 443 for `wss`, 8883 for `tls`, 80 for `ws`, 1883 for
+    /// `tcp`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<u16>", range(min = 1), extend("default" = Transport::default().default_port())))]
     port: Option<Spanned<u16>>,
+    /// A PEM file with the roots to trust instead of the system's, for a broker of your own.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["ca.pem"])))]
     ca_file: Option<Spanned<PathBuf>>,
+    /// The session is replaced by a new one at this age, since the broker cuts what it takes for idle after an hour.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(RENEW), "x-range" = Lasting::from_to_under(LEAST_RENEW, IDLE_LIMIT))))]
     renew: Option<Spanned<Lasting>>,
+    /// Consents to the password and every reading in the clear. Only for a network of your own.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<bool>", extend("default" = false)))]
     allow_plaintext: Option<Spanned<bool>>,
 }
 

@@ -47,22 +47,48 @@ pub(super) struct Draft {
     pub(super) status: StatusText,
 }
 
+/// The keys of `[channel.NAME]`, `backlog` aside.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// The channel's number; it stands above its page on ThingSpeak.
+    #[cfg_attr(feature = "docs", schemars(with = "u64", range(min = 1, max = LARGEST_ID), extend("examples" = [1_234_567])))]
     id: Option<Spanned<ChannelId>>,
+    /// Which device serves the channel: the NAME of a `[device.NAME]`. Needed where the map has several.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["garden"])))]
     device: Option<Spanned<String>>,
+    /// The slot: one entry is made of the readings of each. Slots end on the clock's grid, so `"20s"` at :00, :20 and :40
+    /// of each minute, and have whole seconds. The free license takes an update every 15 s, the paid one every second; a
+    /// slot of `"16s"` is the shortest that survives a delay on the way, and `"20s"` leaves time to catch up after an
+    /// outage.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(EVERY))))]
     every: Option<Spanned<Lasting>>,
+    /// What frees an entry, so that it need not be sent again.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Confirm>", extend("default" = Confirm::default())))]
     confirm: Option<Confirm>,
+    /// The license of the channel's owner, whose limits the sending keeps.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<License>", extend("default" = License::default())))]
     license: Option<License>,
+    /// What the status text of an entry says.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<StatusText>", extend("default" = StatusText::default())))]
     status: Option<StatusText>,
 }
 
+/// The keys of a channel's `backlog`.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct BacklogKeys {
+pub(super) struct BacklogKeys {
+    /// Entries that are older are dropped, and counted.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(Backlog::default().keep))))]
     keep: Option<Spanned<Lasting>>,
+    /// What the channel's waiting entries may take on the card. The oldest beyond it are dropped, and counted.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Size>", extend("default" = Size(Backlog::default().max_size), "x-range" = Size(LEAST_SIZE).or_more())))]
     max_size: Option<Spanned<Size>>,
+    /// Neighbours within this time are merged before entries are dropped for their size, and from the beginning where the
+    /// slots leave no time to catch up: a mean stays a mean, a sum a sum. Nothing is merged unless this is said.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(300))])))]
     thin: Option<Spanned<Lasting>>,
 }
 

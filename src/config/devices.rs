@@ -48,13 +48,27 @@ pub(super) struct Draft {
     pub(super) source_span: Range<usize>,
 }
 
+/// The keys of `[device.NAME]`.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// The file that ThingSpeak offers as "Download Credentials". A bare name is looked for among the credentials that
+    /// systemd gives the service, then beside the map. Others than its owner and group may not read it: `chmod 640`.
+    /// Needed, unless there is a `client_id` with a password.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["mqtt_credentials.txt"])))]
     credentials: Option<Spanned<PathBuf>>,
+    /// Instead of `credentials`: the client id of the MQTT device.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["CLIENT-ID"])))]
     client_id: Option<Spanned<String>>,
+    /// With `client_id`, which it equals unless said otherwise.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["CLIENT-ID"])))]
     username: Option<Spanned<String>>,
+    /// With `client_id`: the password itself. The map must then be readable for its owner only.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["secret"])))]
     password: Option<Spanned<String>>,
+    /// With `client_id`: a file with the password and nothing else, found and protected as `credentials` are.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["mqtt_password"])))]
     password_file: Option<Spanned<PathBuf>>,
 }
 

@@ -19,10 +19,14 @@ pub struct Metrics {
     pub listen: Option<SocketAddr>,
 }
 
+/// The keys of `[metrics]`.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Keys {
-    /// Address and port at which the metrics are served over HTTP, for Prometheus. Without it nothing listens.
+pub(super) struct Keys {
+    /// The IP address and the port at which the metrics are served over HTTP, for Prometheus, under `/metrics`. Without it
+    /// nothing listens. Whoever reaches the address can read them: with `0.0.0.0` that is everybody in the network.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = [EXAMPLE])))]
     listen: Option<Spanned<String>>,
 }
 

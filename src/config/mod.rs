@@ -12,6 +12,8 @@ mod license;
 mod metrics;
 mod outputs;
 mod plan;
+#[cfg(feature = "docs")]
+pub mod reference;
 mod resources;
 mod rules;
 mod secrets;
@@ -295,11 +297,16 @@ fn read(
 
 /// The keys above all sections.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct General {
+    /// The version of the map's form, above everything else.
+    #[cfg_attr(feature = "docs", schemars(with = "u64", range(min = VERSION, max = VERSION), extend("examples" = [VERSION])))]
     version: Option<Spanned<u64>>,
+    /// Who drives the pins.
     #[serde(default)]
     gpio: GpioBackend,
+    /// When the clock of this machine is right. Until then entries wait, and get their times afterwards.
     #[serde(default)]
     clock: ClockTrust,
 }

@@ -46,29 +46,67 @@ pub(super) struct Draft {
     accept_age: Option<Duration>,
 }
 
+/// The keys of `[[output]]`, `link_loss` aside.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// What logs, the status and other outputs call it.
+    #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["pump"])))]
     name: Option<Spanned<String>>,
+    /// The pin that is driven, by its BCM number. An output has either this or `pwm`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Pin>", extend("examples" = [17])))]
     pin: Option<Spanned<Pin>>,
+    /// Which voltage is on; most relay boards are `"low"`. Only with `pin`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Active>", extend("default" = Active::default())))]
     active: Option<Spanned<Active>>,
+    /// The channel of the hardware PWM that is driven; commands are then percent. Pi 1 to 4: 0 (GPIO12, GPIO18) and
+    /// 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19). An output has either this or `pin`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", range(max = LAST_PWM), extend("examples" = [0])))]
     pwm: Option<Spanned<u8>>,
+    /// How often the PWM begins anew. Only with `pwm`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Hertz>", extend("default" = Hertz(FREQUENCY))))]
     frequency: Option<Spanned<Hertz>>,
+    /// The field whose updates are the commands: `on` or `1`, `off` or `0`, with `pwm` also percent. A channel of its own is
+    /// best, since ThingSpeak drops a command that comes within 15 s of any other update of its channel.
+    #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["switches.field1"])))]
     from: Option<Spanned<String>>,
+    /// Where the commands are heard.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<CommandFeed>", extend("default" = CommandFeed::default())))]
     feed: Option<CommandFeed>,
+    /// What it is set to from the first moment, before any command.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<SetTo>", extend("default" = SetTo::Off)))]
     start: Option<Spanned<SetTo>>,
+    /// What it is set to when the daemon stops; the service sees to that after a crash, too.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<SetTo>", extend("default" = SetTo::Off)))]
     stop: Option<Spanned<SetTo>>,
+    /// It goes off after being on for this long, also over a restart. No limit unless this is said.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(1800))])))]
     max_on: Option<Spanned<Lasting>>,
+    /// It stays off for this long before it may go on again, also over a restart. No limit unless this is said.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(180))])))]
     min_off: Option<Spanned<Lasting>>,
+    /// Names of outputs that are never on together with this one.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<String>>", extend("examples" = [["heater"]])))]
     interlock: Option<Vec<Spanned<String>>>,
+    /// Commands that are older are refused. Only with the channel feed: a field feed carries no time.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(ACCEPT_AGE))))]
     accept_age: Option<Spanned<Lasting>>,
+    /// Where its real level is published back: a column of a channel.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["greenhouse.field7"])))]
     report: Option<Spanned<String>>,
 }
 
+/// The keys of an output's `link_loss`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct LinkLossKeys {
+pub(super) struct LinkLossKeys {
+    /// How long the link to the broker must have been away.
+    #[cfg_attr(feature = "docs", schemars(with = "Lasting", extend("examples" = [Lasting(Duration::from_secs(600))])))]
     after: Spanned<Lasting>,
+    /// What the output is then set to, until the next command.
+    #[cfg_attr(feature = "docs", schemars(with = "SetTo", extend("examples" = [SetTo::Off])))]
     set: Spanned<SetTo>,
 }
 

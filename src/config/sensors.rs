@@ -40,20 +40,39 @@ pub(super) struct Draft {
     pub(super) routes: Vec<Spanned<Route>>,
 }
 
+/// The keys that every `[[sensor]]` has, `to` aside.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// What logs, the status and status texts call it. The total of a counter belongs to its name.
+    #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["air"])))]
     name: Option<Spanned<String>>,
+    /// What kind of sensor it is. Each kind has keys of its own besides these.
+    #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = Kind::TAGS)))]
     r#use: Option<Spanned<String>>,
+    /// How often it is read. Unless it is written that is as its kind likes to be, and at least once in each slot that it
+    /// feeds. A sensor on a serial port talks by itself and is not asked.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(5))], "x-range" = Lasting::or_more(LEAST_EVERY))))]
     every: Option<Spanned<Lasting>>,
+    /// How long a read may take, or a sensor that talks by itself be silent, before that is a fault.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(30))], "x-range" = Lasting::or_more(LEAST_TIMEOUT))))]
     timeout: Option<Spanned<Lasting>>,
 }
 
+/// The keys of the long form of a route, the filter's aside.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct RouteKeys {
+pub(super) struct RouteKeys {
+    /// Where the value goes: a column of a channel, which is `field1` to `field8`, `lat`, `long` or `elevation`.
+    #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["greenhouse.field2"])))]
     field: Option<Spanned<String>>,
+    /// How the readings of a slot become one value. Unless it is written that is as suits the quantity, mostly the mean.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Reduce>", extend("examples" = [Reduce::Max])))]
     reduce: Option<Reduce>,
+    /// When the value goes out.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Publish>", extend("default" = Publish::default())))]
     publish: Option<Spanned<Publish>>,
 }
 

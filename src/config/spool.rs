@@ -16,12 +16,25 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Entries that one write takes at most.
 const LARGEST_GROUP: usize = 512;
 
+/// The keys of `[spool]`.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// When an entry is written to the card. Until then it is in a directory in memory, which survives everything but a
+    /// power cut.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Durability>", extend("default" = Policy::default().durability)))]
     durability: Option<Spanned<Durability>>,
+    /// An entry that stays unconfirmed for this long is to be written. It does nothing with `durability = "always"`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(Policy::default().write_after), "x-range" = Lasting::up_to(LONGEST))))]
     write_after: Option<Spanned<Lasting>>,
+    /// What is to be written waits for others, so that the card is written to seldom: a group is written at the latest when its
+    /// oldest entry has waited this long beyond `write_after`. It does nothing with `durability = "always"`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(Policy::default().group_every), "x-range" = Lasting::up_to(LONGEST))))]
     group_every: Option<Spanned<Lasting>>,
+    /// A group of this many entries is written without waiting for `group_every`. It does nothing with
+    /// `durability = "always"`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<usize>", range(min = 1, max = LARGEST_GROUP), extend("default" = Policy::default().group_entries)))]
     group_entries: Option<Spanned<usize>>,
 }
 

@@ -21,24 +21,48 @@ const MEDIANS: std::ops::RangeInclusive<usize> = 3..=99;
 /// More digits are noise: a double has 15 to 17 in all.
 const MOST_DIGITS: u8 = 9;
 
+/// The keys of a filter's steps.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
+    /// Exact values that are a part's way of saying "nothing": they become faults, not measurements.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<Finite>>", length(min = 1), extend("examples" = [[85]])))]
     reject: Option<Spanned<Vec<Finite>>>,
+    /// Two or more pairs of measured and true value. Straight lines go through them, and on beyond the ends.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<[Finite; 2]>>", length(min = 2), extend("examples" = [[[0.0, 0.4], [50.0, 50.9]]])))]
     calibrate: Option<Spanned<Vec<Vec<Finite>>>>,
+    /// The value times this, which is not 0.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Finite>", extend("examples" = [2.0])))]
     scale: Option<Spanned<Finite>>,
+    /// The value plus this.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Finite>", extend("examples" = [-0.5])))]
     offset: Option<Finite>,
+    /// Values outside of these bounds are faults, not measurements. One bound may be left out.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Bounds>", extend("examples" = [{ "min": -20, "max": 60 }])))]
     valid: Option<Spanned<Bounds>>,
+    /// The median of this many values, the last ones: an odd number. It takes single spikes out.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<usize>", range(min = *MEDIANS.start(), max = *MEDIANS.end()), extend("examples" = [5])))]
     median: Option<Spanned<usize>>,
+    /// Rounds to this many digits after the point.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", range(max = MOST_DIGITS), extend("examples" = [2])))]
     round: Option<Spanned<u8>>,
+    /// Lets a value pass only when it differs from the last one that passed by at least this much; 0: by anything.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Finite>", range(min = 0), extend("examples" = [0.5])))]
     change: Option<Spanned<Finite>>,
+    /// With `change`: a value also passes when so much time has gone by since the last one that did.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(std::time::Duration::from_secs(600))])))]
     heartbeat: Option<Spanned<Lasting>>,
 }
 
+/// The keys of `valid`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Bounds {
+    /// The smallest value that is one.
     min: Option<Finite>,
+    /// The largest value that is one.
     max: Option<Finite>,
 }
 

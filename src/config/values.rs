@@ -3,6 +3,7 @@
 //! A message of two lines is a fault and, after the line end, what to do about it (see `words`).
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
@@ -21,6 +22,20 @@ pub(super) struct Size(pub(super) u64);
 /// A frequency written with its unit: `"1kHz"`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Hertz(pub(super) f64);
+
+/// What a hardware PWM may be asked for.
+pub(super) const FREQUENCIES: RangeInclusive<f64> = 1.0..=1e7;
+
+/// As a map writes it, in the largest unit that leaves one digit before the point.
+impl fmt::Display for Hertz {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1e6.. => write!(f, "{}MHz", self.0 / 1e6),
+            1e3.. => write!(f, "{}kHz", self.0 / 1e3),
+            _ => write!(f, "{}Hz", self.0),
+        }
+    }
+}
 
 /// A number that is one: neither `nan` nor `inf`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,8 +129,12 @@ impl<'de> Deserialize<'de> for Hertz {
                     })
                     .ok_or_else(|| "this is no frequency\nwrite a number and its unit: \"50Hz\", \"1kHz\"".to_owned())
                     .and_then(|hertz| match hertz {
-                        1.0..=1e7 => Ok(Self(hertz)),
-                        _ => Err("a frequency is between 1Hz and 10MHz".to_owned()),
+                        _ if FREQUENCIES.contains(&hertz) => Ok(Self(hertz)),
+                        _ => Err(format!(
+                            "a frequency is between {} and {}",
+                            Self(*FREQUENCIES.start()),
+                            Self(*FREQUENCIES.end())
+                        )),
                     })
             },
             number: |number| {

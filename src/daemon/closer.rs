@@ -26,6 +26,7 @@ const LOOK_AROUND: Duration = Duration::from_secs(60);
 const CLOCK_ASKED: Duration = Duration::from_secs(5);
 /// A clock that is not right after this long is told of.
 const CLOCK_PATIENCE: Duration = Duration::from_secs(120);
+
 /// Turns ended slots into waiting entries, and looks after hanging lanes while it is awake. Waits on the next close and on
 /// changes that move it forward.
 pub(super) struct Closer {

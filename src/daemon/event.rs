@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::batch::Restored;
 use crate::config::{LoadError, Settings};
+use crate::daemon::changes::Changes;
 use crate::daemon::intake::Edge;
 use crate::daemon::liveness::Stuck;
-use crate::daemon::running::Changes;
 use crate::entry::{ChannelId, Draft};
 use crate::hal::HalError;
 use crate::output::Drive;

@@ -187,7 +187,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             let overdue = humantime::format_duration(Duration::from_secs(overdue.as_secs()));
             error!(
                 who = who.as_str(), overdue:%;
-                "{who} hangs, {overdue} longer than it may; if it does not come back, the watchdog starts gatepost anew"
+                "{who} hangs, {overdue} longer than it may: what it waits for does not answer"
             );
         }
         Event::Unstuck(who) => warn!(who = *who; "{who} hung for a while, and is back"),

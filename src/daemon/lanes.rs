@@ -73,6 +73,8 @@ struct Shared {
 struct Queue {
     /// The sensors nobody is reading.
     sensors: Vec<Polled>,
+    /// Those that are being read, each by a thread of its own where reads hang.
+    in_flight: BTreeSet<SensorId>,
     /// Sensors that were taken away while they were read: they end with that read.
     gone: BTreeSet<SensorId>,
     /// The thread that serves the queue; one with an older number ends when its read returns.
@@ -135,15 +137,15 @@ impl Lanes {
     /// Reads these sensors no more, and takes their last words. May block: a driver gives its pins back. One that is just being
     /// read ends with that read.
     pub(super) fn remove(&self, gone: &[SensorId]) {
-        for lane in self.running().lanes.values() {
+        // Not under the lock: the closer wants it too, and a driver may take its time.
+        let lanes: Vec<Arc<Shared>> = self.running().lanes.values().cloned().collect();
+        for lane in lanes {
             let ended: Vec<Polled> = {
                 let mut queue = lane.queue();
                 let (ended, stay) = queue.sensors.drain(..).partition(|polled: &Polled| gone.contains(&polled.id));
                 queue.sensors = stay;
-                queue.gone.extend(gone);
-                for polled in &ended {
-                    queue.gone.remove(&polled.id);
-                }
+                let in_flight: Vec<SensorId> = gone.iter().copied().filter(|id| queue.in_flight.contains(id)).collect();
+                queue.gone.extend(in_flight);
                 ended
             };
             for mut polled in ended {
@@ -183,7 +185,8 @@ impl Lanes {
         self.stop.died.notified().await;
     }
 
-    /// Ends the lanes, each with the last word of its sensors. One that hangs in the kernel is left behind: the process ends without it.
+    /// Ends the lanes, each with the last word of its sensors. One that hangs in the kernel is left behind: the process ends
+    /// without it.
     pub(super) fn stop(&self, patience: Duration) {
         self.stop.change(|state| state.stopped = true);
         let threads = std::mem::take(&mut self.running().threads);
@@ -253,6 +256,7 @@ impl Shared {
                     began.get_or_insert(now);
                     polled.read(&self.hal, &self.gate);
                     let mut queue = self.queue();
+                    queue.in_flight.remove(&polled.id);
                     if queue.gone.remove(&polled.id) {
                         drop(queue);
                         // Its last words have no place any more, but it has pins to give back.
@@ -306,6 +310,7 @@ impl Queue {
             return Next::At(due);
         }
         let polled = self.sensors.swap_remove(index);
+        self.in_flight.insert(polled.id);
         self.in_time_until = Some(now + polled.settings.timeout);
         Next::Due(Box::new(polled))
     }
@@ -318,10 +323,10 @@ impl Polled {
         let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, gate)))
             .unwrap_or_else(|panic| Err(Fault::Panicked(words(&*panic))));
         let now = hal.clock.now();
-        self.pulse.rest();
         if measured.is_err() {
             self.sensor = None;
         }
+        self.pulse.rest();
         self.schedule.done(began, measured.is_ok());
         self.put(gate, now, &measured);
     }

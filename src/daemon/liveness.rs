@@ -3,8 +3,9 @@
 //! A task or thread that waits for something of its own (a deadline, a read, a connection) has a `Pulse` and says when it
 //! will be back at the latest; one that may wait for ever rests. The closer looks whenever it is awake (`Watch`), so
 //! that nothing ticks for it. A stuck one stops the feeding of systemd's watchdog: a read that hangs in the kernel ends with
-//! its process only.
+//! its process at best.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub(super) struct Liveness(Arc<Mutex<Vec<Weak<Life>>>>);
 struct Life {
     who: String,
     due: Mutex<Option<Mono>>,
+    /// What it hangs in ends with the process, and others wait for it.
+    ends_with_process: bool,
 }
 
 /// One of them. Dropped, it is not looked for any more.
@@ -34,19 +37,30 @@ pub struct Stuck {
 impl Liveness {
     /// Somebody new, who rests at first.
     pub(super) fn watch(&self, who: impl Into<String>) -> Pulse {
-        let life = Arc::new(Life { who: who.into(), due: Mutex::new(None) });
+        self.add(who.into(), true)
+    }
+
+    /// Somebody new whom a new process would not help, and whom nobody waits for: it is only told of.
+    pub(super) fn watch_only(&self, who: impl Into<String>) -> Pulse {
+        self.add(who.into(), false)
+    }
+
+    fn add(&self, who: String, ends_with_process: bool) -> Pulse {
+        let life = Arc::new(Life { who, due: Mutex::new(None), ends_with_process });
         let mut lives = lock(&self.0);
         lives.retain(|life| life.strong_count() > 0);
         lives.push(Arc::downgrade(&life));
         Pulse(life)
     }
 
-    /// Who is overdue for longest.
-    fn overdue(&self, now: Mono) -> Option<Stuck> {
+    /// Who is overdue, and for how long.
+    fn overdue(&self, now: Mono) -> Vec<(Arc<Life>, Duration)> {
         let lives: Vec<Arc<Life>> = lock(&self.0).iter().filter_map(Weak::upgrade).collect();
-        let overdue = lives.iter().filter_map(|life| Some((now.since((*lock(&life.due))?), life)));
-        let (overdue, life) = overdue.max_by_key(|(overdue, _)| *overdue)?;
-        Some(Stuck { who: life.who.clone(), overdue })
+        let late = lives.into_iter().filter_map(|life| {
+            let by = now.since((*lock(&life.due))?);
+            Some((life, by))
+        });
+        late.filter(|(_, by)| !by.is_zero()).collect()
     }
 }
 
@@ -65,44 +79,54 @@ impl Pulse {
 /// Looks after everybody. Pure, but for the pulses.
 pub(super) struct Watch {
     liveness: Liveness,
-    /// Who is overdue for longer than this is stuck.
+    /// Who is overdue for so long is stuck. It counts from the first look that finds it: a machine that slept finds everybody
+    /// late, and all come back.
     patience: Duration,
-    /// Somebody was stuck at the last look.
-    suspects: bool,
-    /// The one that was told of.
-    told: Option<String>,
+    overdue: BTreeMap<String, Overdue>,
+}
+
+struct Overdue {
+    seen: Mono,
+    told: bool,
 }
 
 /// What a look found.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// All are well.
-    Well,
-    /// Somebody is stuck; told already, or to be confirmed: a machine that slept finds everybody late at its first look.
-    Silent,
-    /// Somebody is stuck, and it is time to say so.
-    Stuck(Stuck),
-    /// The one that was told of is back.
-    Back(String),
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Those that are stuck, each told once.
+    pub(super) stuck: Vec<Stuck>,
+    /// Those that were told of and are back.
+    pub(super) back: Vec<String>,
+    /// Somebody is stuck whom only a new process can free.
+    pub(super) is_lost: bool,
 }
 
 impl Watch {
     pub(super) const fn new(liveness: Liveness, patience: Duration) -> Self {
-        Self { liveness, patience, suspects: false, told: None }
+        Self { liveness, patience, overdue: BTreeMap::new() }
     }
 
     pub(super) fn look(&mut self, now: Mono) -> Look {
-        let stuck = self.liveness.overdue(now).filter(|stuck| stuck.overdue > self.patience);
-        let suspected = std::mem::replace(&mut self.suspects, stuck.is_some());
-        match (stuck, &self.told) {
-            (None, None) => Look::Well,
-            (None, Some(_)) => self.told.take().map_or(Look::Well, Look::Back),
-            (Some(stuck), None) if suspected => {
-                self.told = Some(stuck.who.clone());
-                Look::Stuck(stuck)
+        let mut look = Look::default();
+        let late = self.liveness.overdue(now);
+        self.overdue.retain(|who, overdue| {
+            let is_late = late.iter().any(|(life, _)| life.who == *who);
+            if !is_late && overdue.told {
+                look.back.push(who.clone());
             }
-            (Some(_), _) => Look::Silent,
+            is_late
+        });
+        for (life, by) in late {
+            let overdue = self.overdue.entry(life.who.clone()).or_insert(Overdue { seen: now, told: false });
+            if now.since(overdue.seen) < self.patience {
+                continue;
+            }
+            look.is_lost |= life.ends_with_process;
+            if !std::mem::replace(&mut overdue.told, true) {
+                look.stuck.push(Stuck { who: life.who.clone(), overdue: by });
+            }
         }
+        look
     }
 }
 
@@ -120,32 +144,51 @@ mod tests {
         Mono::new(Duration::from_secs(seconds))
     }
 
+    fn stuck(who: &str, overdue: u64) -> Look {
+        let stuck = Stuck { who: who.to_owned(), overdue: Duration::from_secs(overdue) };
+        Look { stuck: vec![stuck], back: Vec::new(), is_lost: true }
+    }
+
     #[test]
-    fn one_that_is_overdue_at_two_looks_is_stuck_and_told_once_until_it_is_back() {
+    fn one_that_stays_overdue_is_stuck_and_told_once_until_it_is_back() {
         let liveness = Liveness::default();
         let (tank, pump) = (liveness.watch("sensor tank"), liveness.watch("outputs"));
         let mut watch = Watch::new(liveness, PATIENCE);
         tank.due(at(10));
         pump.due(at(100));
-        assert_eq!(watch.look(at(70)), Look::Well, "it has a minute");
-        assert_eq!(watch.look(at(71)), Look::Silent);
-        let stuck = Stuck { who: "sensor tank".to_owned(), overdue: Duration::from_secs(90) };
-        assert_eq!(watch.look(at(100)), Look::Stuck(stuck));
-        assert_eq!(watch.look(at(130)), Look::Silent, "told already");
+        assert_eq!(watch.look(at(20)), Look::default(), "it has a minute from now");
+        assert_eq!(watch.look(at(79)), Look::default());
+        assert_eq!(watch.look(at(80)), stuck("sensor tank", 70));
+        assert_eq!(watch.look(at(130)), Look { is_lost: true, ..Look::default() }, "told already");
+        assert_eq!(watch.look(at(190)), stuck("outputs", 90), "each is told by its name");
         tank.rest();
-        assert_eq!(watch.look(at(131)), Look::Back("sensor tank".to_owned()));
-        assert_eq!(watch.look(at(132)), Look::Well);
+        let back = vec!["sensor tank".to_owned()];
+        assert_eq!(watch.look(at(191)), Look { back, is_lost: true, ..Look::default() });
+        pump.rest();
+        assert!(!watch.look(at(192)).is_lost);
+        assert_eq!(watch.look(at(193)), Look::default());
     }
 
     #[test]
-    fn machine_that_slept_is_not_stuck_if_all_come_back() {
+    fn machine_that_slept_is_not_stuck_if_all_come_back_in_time() {
         let liveness = Liveness::default();
         let tank = liveness.watch("sensor tank");
         let mut watch = Watch::new(liveness, PATIENCE);
         tank.due(at(10));
-        assert_eq!(watch.look(at(9000)), Look::Silent);
-        tank.due(at(9010));
-        assert_eq!(watch.look(at(9001)), Look::Well);
+        assert_eq!(watch.look(at(9000)), Look::default());
+        assert_eq!(watch.look(at(9059)), Look::default());
+        tank.due(at(9070));
+        assert_eq!(watch.look(at(9061)), Look::default());
+    }
+
+    #[test]
+    fn one_that_nobody_waits_for_is_told_of_and_stops_nothing() {
+        let liveness = Liveness::default();
+        let card = liveness.watch_only("the card");
+        let mut watch = Watch::new(liveness, PATIENCE);
+        card.due(at(10));
+        watch.look(at(20));
+        assert_eq!(watch.look(at(80)), Look { is_lost: false, ..stuck("the card", 70) });
     }
 
     #[test]
@@ -155,7 +198,7 @@ mod tests {
         let mut watch = Watch::new(liveness.clone(), PATIENCE);
         tank.due(at(10));
         drop(tank);
-        assert_eq!(watch.look(at(9000)), Look::Well);
+        assert_eq!(watch.look(at(9000)), Look::default());
         drop(liveness.watch("another"));
         assert_eq!(lock(&liveness.0).len(), 1, "the dead are forgotten");
     }

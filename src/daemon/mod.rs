@@ -7,6 +7,7 @@
 //! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
 pub mod board;
+pub mod changes;
 mod closer;
 mod disk;
 pub mod event;
@@ -17,7 +18,7 @@ mod lanes;
 pub mod liveness;
 mod outputs;
 mod roster;
-pub mod running;
+mod running;
 mod server;
 pub mod slots;
 mod streams;
@@ -105,7 +106,12 @@ impl Daemon {
             }
             let Some(reload) = &reload else { continue };
             observer(&Event::Reloading);
-            match read_again(reload).await {
+            let read = tokio::select! {
+                () = &mut stop => break None,
+                why = running.died() => break Some(why),
+                read = read_again(reload) => read,
+            };
+            match read {
                 Ok(settings) => {
                     let changes = running.reload(settings).await;
                     observer(&Event::Reloaded(&changes));
@@ -121,7 +127,12 @@ impl Daemon {
 /// Reads the map, on a thread that may wait for the card. Its warnings are told like those of the first one.
 async fn read_again(reload: &Reload) -> Result<Settings, LoadError> {
     let map = reload.map.clone();
-    let checked = spawn_blocking(move || config::load(&map)).await.expect("checking a map does not panic")?;
+    let path = map.display().to_string();
+    let checked = spawn_blocking(move || config::load(&map)).await;
+    let checked = checked.unwrap_or_else(|panic| {
+        // A defect in the checking must not end what runs.
+        Err(LoadError::Unreadable { path, error: std::io::Error::other(panic) })
+    })?;
     let warnings = checked.render_warnings();
     if !warnings.is_empty() {
         log::warn!("{warnings}");

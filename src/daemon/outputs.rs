@@ -1,9 +1,9 @@
 //! The task of the outputs: field updates in, levels out.
 //!
-//! It waits on deliveries, the rules' deadline, the call to report, and the stop. The rules decide, also when a driver that failed is tried
-//! again; a driver is opened at the level the rules say, so that a pin is never at another one. What the rules have to know
-//! after a restart is kept: before an output goes on and after it went off, so that a crash between the two can only make it
-//! seem to be on for longer than it was.
+//! It waits on deliveries, the rules' deadline, the call to report, new maps, and the stop. The rules decide, also when a
+//! driver that failed is tried again; a driver is opened at the level the rules say, so that a pin is never at another one.
+//! What the rules have to know after a restart is kept: before an output goes on and after it went off, so that a crash
+//! between the two can only make it seem to be on for longer than it was.
 
 use std::sync::Arc;
 

@@ -4,7 +4,6 @@
 //! they are go on with all they know; the spool, totals and open slots always do. What begins comes behind what ends, since it
 //! may want the same pin, port or login.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::config::Settings;
 use crate::daemon::board::Noticeboard;
+use crate::daemon::changes::Changes;
 use crate::daemon::closer::Closer;
 use crate::daemon::disk::{self, Folders, Store, locked};
 use crate::daemon::event::{Event, Observer};
@@ -31,7 +31,7 @@ use crate::daemon::watchdog::Watchdog;
 use crate::daemon::words;
 use crate::hal::{GpioBackend, Hal};
 use crate::ledger::Keeper;
-use crate::output::levels;
+use crate::output::{self, levels};
 use crate::spool::storage::Storage;
 use crate::uplink::session::Tuning;
 
@@ -43,19 +43,10 @@ const OUTPUTS_PATIENCE: Duration = Duration::from_secs(2);
 const CARD_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a bus thread is waited for at the stop.
 const LANE_PATIENCE: Duration = Duration::from_millis(200);
-
-/// What a new map has changed, in numbers and names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Sensors that are read from now on, and those that are no longer: a changed one is both.
-    pub sensors: [usize; 2],
-    /// Outputs that are driven from now on, and those that are no longer.
-    pub outputs: [usize; 2],
-    /// MQTT devices whose session was begun anew.
-    pub sessions: Vec<String>,
-    /// The map names another GPIO back end, which is taken at the next start only: the lines in use belong to this one.
-    pub gpio: Option<GpioBackend>,
-}
+/// How long the drivers of sensors that end may take to let go of their pins.
+const LANES_PATIENCE: Duration = Duration::from_secs(2);
+/// A new map is taken by then, with every patience used up.
+const RELOAD_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a daemon is made of.
 pub(super) struct Parts {
@@ -88,6 +79,7 @@ pub(super) struct Running {
     closing: JoinHandle<()>,
     board: Noticeboard,
     serving: JoinHandle<()>,
+    liveness: Liveness,
     /// Why it could not start.
     stillborn: Option<String>,
 }
@@ -112,7 +104,8 @@ impl Running {
         let gate = Gate::new(intake, Arc::clone(observer)).with_totals(keeper.clone());
 
         let runtime = folders.as_ref().map(|folders| Arc::clone(&folders.runtime));
-        keep_levels(runtime.as_deref(), settings.gpio, &settings);
+        let runtime = runtime.filter(|_| !hal.is_simulated);
+        keep_levels(runtime.as_deref(), settings.gpio, &settings.outputs);
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let report = Arc::new(Notify::new());
         let outputs = {
@@ -161,7 +154,7 @@ impl Running {
             observer: Arc::clone(observer),
         });
         closer.begin();
-        let closing = tokio::spawn(Arc::clone(&closer).run(Arc::clone(&lanes), Watchdog::new(liveness)));
+        let closing = tokio::spawn(Arc::clone(&closer).run(Arc::clone(&lanes), Watchdog::new(liveness.clone())));
         let stillborn = started.err().map(|error| format!("a thread cannot be started: {error}"));
         if stillborn.is_none() {
             observer(&Event::Started);
@@ -184,6 +177,7 @@ impl Running {
             closing,
             board,
             serving,
+            liveness,
             stillborn,
         }
     }
@@ -209,14 +203,16 @@ impl Running {
         let settings = &self.settings;
         let turnover = self.roster.take(&settings.sensors);
         (self.observer)(&Event::Map(settings, &self.roster.ids()));
+        let pulse = self.liveness.watch("the taking of the new map");
+        pulse.due(self.hal.clock.now().mono + RELOAD_WITHIN);
 
-        // What ends.
+        // What ends. A driver that is slow to let go is not waited for.
         let (lanes, gone) = (Arc::clone(&self.lanes), turnover.gone.clone());
-        let _ = spawn_blocking(move || lanes.remove(&gone)).await;
+        let _ = timeout(LANES_PATIENCE, spawn_blocking(move || lanes.remove(&gone))).await;
         self.streams.remove(&turnover.gone).await;
 
-        // What goes on, with other words.
-        self.keeper.adopt(settings.kept());
+        // What goes on, with other words. The past of outputs that leave is still to be kept.
+        self.keeper.adopt(before.kept().into_iter().chain(settings.kept()).collect());
         locked(&self.closer.spool).adopt(&disk::backlogs(settings), settings.spool);
         self.closer.trust(settings.clock);
         let boot = self.hal.clock.boot();
@@ -224,11 +220,16 @@ impl Running {
         self.closer.push(drafts);
 
         // What begins.
-        keep_levels(self.runtime.as_deref(), self.gpio, settings);
+        let both: Vec<output::Settings> = settings.outputs.iter().chain(&before.outputs).cloned().collect();
+        keep_levels(self.runtime.as_deref(), self.gpio, &both);
         let (taken, done) = oneshot::channel();
         if self.outputs.reloads.send((settings.outputs.clone(), taken)).await.is_ok() {
             let _ = timeout(OUTPUTS_PATIENCE, done).await;
         }
+        keep_levels(self.runtime.as_deref(), self.gpio, &settings.outputs);
+        self.keeper.adopt(settings.kept());
+        // A slot that was closed had the levels; the next one begins with them.
+        self.closer.report.notify_one();
         let sessions = self.uplinks.take(settings).await;
         self.streams.add(&turnover.come);
         if let Err(error) = self.lanes.add(&turnover.come) {
@@ -251,8 +252,10 @@ impl Running {
         (self.observer)(&Event::Stopping);
         // Outputs first: whatever else goes wrong from here on, the pins are safe.
         self.outputs.stop.send_replace(true);
-        if !self.outputs.task.is_finished() {
-            let _ = timeout(OUTPUTS_PATIENCE, self.outputs.task).await;
+        let is_done = self.outputs.task.is_finished() || timeout(OUTPUTS_PATIENCE, self.outputs.task).await.is_ok();
+        if let Some(runtime) = self.runtime.filter(|_| is_done) {
+            // They are where they are to be: whatever fails from here on must not move pins by a map that is gone.
+            let _ = runtime.remove(levels::FILE);
         }
         self.closing.abort();
         let lanes = self.lanes;
@@ -271,31 +274,11 @@ impl Running {
 }
 
 /// Writes down where the outputs are to be if this process ends without a word: `gatepost outputs --stop` reads it.
-fn keep_levels(runtime: Option<&dyn Storage>, gpio: GpioBackend, settings: &Settings) {
+fn keep_levels(runtime: Option<&dyn Storage>, gpio: GpioBackend, outputs: &[output::Settings]) {
     let Some(runtime) = runtime else { return };
-    let levels = levels::write(gpio, &settings.outputs);
-    if let Err(error) = runtime.replace(levels::FILE, &levels, false) {
+    if let Err(error) = runtime.replace(levels::FILE, &levels::write(gpio, outputs), false) {
         log::warn!("the stop levels of the outputs cannot be kept: a crash would leave them as they are: {error}");
-    }
-}
-
-impl fmt::Display for Changes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        for (what, [come, gone]) in [("sensors", self.sensors), ("outputs", self.outputs)] {
-            if come + gone > 0 {
-                parts.push(format!("{what}: {come} begun, {gone} ended"));
-            }
-        }
-        if !self.sessions.is_empty() {
-            parts.push(format!("sessions begun anew: {}", self.sessions.join(", ")));
-        }
-        if let Some(gpio) = self.gpio {
-            parts.push(format!("gpio = \"{gpio}\" is taken at the next start only"));
-        }
-        if parts.is_empty() {
-            return f.write_str("nothing had to be begun anew");
-        }
-        f.write_str(&parts.join("; "))
+        // Those of an older map are worse than none.
+        let _ = runtime.remove(levels::FILE);
     }
 }

@@ -53,7 +53,7 @@ impl Streams {
         }
     }
 
-    /// Listens to these no more, and waits until their ports are closed.
+    /// Listens to these no more, and waits until their ports are closed; but for one that is just being opened.
     pub(super) async fn remove(&mut self, gone: &[SensorId]) {
         for task in gone.iter().filter_map(|id| self.running.remove(id)) {
             task.abort();

@@ -49,6 +49,8 @@ pub(super) struct Common {
 pub(super) struct Uplinks {
     common: Common,
     running: BTreeMap<String, Running>,
+    /// A session that was to be replaced had panicked.
+    failed: Option<String>,
 }
 
 struct Running {
@@ -84,7 +86,7 @@ impl Wanted {
 
 impl Uplinks {
     pub(super) const fn new(common: Common) -> Self {
-        Self { common, running: BTreeMap::new() }
+        Self { common, running: BTreeMap::new(), failed: None }
     }
 
     /// Takes a map: ends sessions that it does not have or changes, and begins those that it has besides. One that is down is
@@ -121,6 +123,9 @@ impl Uplinks {
 
     /// Ready when a session ended that nobody has asked to: says which.
     pub(super) async fn died(&mut self) -> String {
+        if let Some(failed) = self.failed.take() {
+            return failed;
+        }
         let (name, why) = poll_fn(|context| {
             for (name, running) in &mut self.running {
                 if let Poll::Ready(ended) = Pin::new(&mut running.task).poll(context) {
@@ -141,7 +146,7 @@ impl Uplinks {
     }
 
     /// Ends sessions, drained as far as there is time; none of them is there any more afterwards. Returns their channels.
-    async fn end(&self, mut sessions: BTreeMap<String, Running>) -> Vec<ChannelId> {
+    async fn end(&mut self, mut sessions: BTreeMap<String, Running>) -> Vec<ChannelId> {
         let until = self.common.clock.now().mono + DRAIN;
         for running in sessions.values() {
             running.stop.send_replace(Some(until));
@@ -149,7 +154,11 @@ impl Uplinks {
         // A session ends by itself at its deadline; the rest is for saying goodbye to a broker that does not answer.
         let give_up = Instant::now() + DRAIN * 2;
         for running in sessions.values_mut() {
-            let _ = timeout_at(give_up, &mut running.task).await;
+            if let Ok(Err(error)) = timeout_at(give_up, &mut running.task).await
+                && error.is_panic()
+            {
+                self.failed = Some(words("a session", Err(error)));
+            }
             running.task.abort();
             while !running.task.is_finished() {
                 yield_now().await;
@@ -193,7 +202,7 @@ impl Uplinks {
 /// The session of a device; none for one that neither publishes nor listens.
 fn wanted(settings: &Settings, place: usize, device: &Device, tuning: Tuning) -> Option<Wanted> {
     let served = |channel: &&config::Channel| channel.device == place;
-    let channels: Vec<ChannelSettings> = settings
+    let mut channels: Vec<ChannelSettings> = settings
         .channels
         .iter()
         .filter(served)
@@ -217,6 +226,9 @@ fn wanted(settings: &Settings, place: usize, device: &Device, tuning: Tuning) ->
     if channels.is_empty() && commands.is_empty() {
         return None;
     }
+    // Their order in the map means nothing.
+    channels.sort_by_key(|channel| channel.id);
+    commands.sort_unstable();
     let session = session::Settings { channels, commands, renew: settings.broker.renew, tuning };
     Some(Wanted { broker: settings.broker.clone(), credentials: device.credentials.clone(), session })
 }

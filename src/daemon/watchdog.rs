@@ -1,8 +1,8 @@
 //! systemd's watchdog: fed by the closer while it is awake anyway, as long as nobody is stuck.
 //!
-//! What hangs in the kernel (a bus without its clock, a device file that never answers) ends with its process only. Sensors
-//! behind it are read by another thread meanwhile; but whoever does not come back for the watchdog's whole interval stops the
-//! feeding, and systemd starts the daemon anew.
+//! What hangs in the kernel (a bus without its clock, a device file that never answers) ends with its process at best.
+//! Sensors behind it are read by another thread meanwhile; but whoever does not come back for the watchdog's whole interval
+//! stops the feeding, and systemd starts the daemon anew.
 
 use std::time::Duration;
 
@@ -36,11 +36,15 @@ impl Watchdog {
 
     /// Looks, tells, and feeds if all is well and it is time.
     pub(super) fn look(&mut self, now: Mono, observer: &Observer) {
-        match self.watch.look(now) {
-            Look::Well => {}
-            Look::Silent => return,
-            Look::Stuck(stuck) => return observer(&Event::Stuck(&stuck)),
-            Look::Back(who) => observer(&Event::Unstuck(&who)),
+        let Look { stuck, back, is_lost } = self.watch.look(now);
+        for stuck in &stuck {
+            observer(&Event::Stuck(stuck));
+        }
+        for who in &back {
+            observer(&Event::Unstuck(who));
+        }
+        if is_lost {
+            return;
         }
         let Some(interval) = self.interval else { return };
         // Whoever is awake every second need not talk to systemd every second.

@@ -34,11 +34,12 @@ pub enum ClockState {
 
 /// What the wall clock needs before entries get its time; the map's `clock` key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClockTrust {
-    /// It must be [`ClockState::Synchronised`].
+    /// Once a time server has set it since boot, or a battery clock has.
     #[default]
     Synchronised,
-    /// Nothing: it is taken as it is, for a machine with neither time server nor battery clock, whose clock a person sets.
+    /// Always: it is taken as it is, for a machine with neither time server nor battery clock, whose clock a person sets.
     System,
 }

@@ -63,18 +63,21 @@ pub struct Hal {
     pub files: Arc<dyn Files>,
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
+    /// Nothing of it is real: what is noted of its pins must not reach real ones.
+    pub is_simulated: bool,
 }
 
 /// Which GPIO back end `run` is to take; the map's `gpio` key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum GpioBackend {
-    /// rppal where it knows the board, the character device elsewhere.
+    /// `rppal` where it knows the board, which is every Raspberry Pi up to the 5; `cdev` elsewhere.
     #[default]
     Auto,
-    /// rppal, or an error.
+    /// rppal, a library for the Raspberry Pi; an error on a board that it does not know.
     Rppal,
-    /// The GPIO character device (kernel uAPI v2), or an error.
+    /// The kernel's own interface (`/dev/gpiochip0`), for every board.
     Cdev,
 }
 
@@ -90,6 +93,7 @@ impl fmt::Display for GpioBackend {
 
 /// A pin by its BCM number: 17 is GPIO17, on every Pi the same header pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema), schemars(extend("title" = "BCM number", "maximum" = Self::LAST.0)))]
 #[serde(transparent)]
 pub struct Pin(pub u8);
 
@@ -136,6 +140,7 @@ impl fmt::Display for Level {
 
 /// Which voltage means `on`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Active {
     /// High is on.
@@ -165,6 +170,7 @@ impl Active {
 
 /// The input's built-in resistor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Bias {
     /// As the line is.
@@ -178,6 +184,7 @@ pub enum Bias {
 
 /// Which changes of the *physical* level are events: a falling edge goes from 3.3 V to ground, whatever is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Edge {
     /// Low to high.

@@ -24,6 +24,7 @@ impl Hal {
             serial: Arc::new(MachinePorts),
             files: Arc::new(MachineFiles),
             clock: Arc::new(SystemClock::watched()),
+            is_simulated: false,
         })
     }
 }

@@ -1,11 +1,18 @@
 //! Where the outputs are to be when the daemon has ended without a word: kept in the runtime directory while it runs, and read
 //! by `gatepost outputs --stop` afterwards. The map on the card may have been changed in between, or be broken.
 
+use std::thread;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::hal::{Active, Gpio, GpioBackend, HalError, Pin, PwmOutputs};
 use crate::output::driver::Driver;
 use crate::output::{Drive, Settings, Target};
+
+/// How often, and how long apart, a PWM channel is tried again: a second in all.
+const PWM_TRIES: u32 = 20;
+const PWM_AGAIN: Duration = Duration::from_millis(50);
 
 /// The file's name.
 pub const FILE: &str = "outputs.json";
@@ -94,8 +101,18 @@ impl Level {
             Wire::Line { pin, active } => Target::Line { pin, active },
             Wire::Pwm { pwm, frequency } => Target::Pwm { channel: pwm, frequency },
         };
-        // The level goes along with the request; a line is left as it is when it is given back, where the back end can.
-        Driver::open_at(target, self.drive(), gpio, pwm).map(drop)
+        // The level goes along with the request; a line is left as it is when it is given back, where the back end can. A PWM
+        // channel that the system is still setting up is an error at first.
+        let mut tries = PWM_TRIES;
+        loop {
+            match Driver::open_at(target, self.drive(), gpio, pwm) {
+                Err(HalError::Io { .. }) if matches!(target, Target::Pwm { .. }) && tries > 0 => {
+                    tries -= 1;
+                    thread::sleep(PWM_AGAIN);
+                }
+                opened => return opened.map(drop),
+            }
+        }
     }
 }
 

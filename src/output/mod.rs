@@ -70,12 +70,14 @@ pub enum Target {
 
 /// Which feed an output listens to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CommandFeed {
-    /// `channels/<id>/subscribe`: JSON with time and entry id, so that old commands are known as such.
+    /// The channel's own (`channels/<id>/subscribe`), which has a time and a number for each command, so that old ones are
+    /// known as such.
     #[default]
     Channel,
-    /// `channels/<id>/subscribe/fields/field<n>`: the bare value.
+    /// The field's (`channels/<id>/subscribe/fields/field<n>`), which is the bare value.
     Field,
 }
 

@@ -29,20 +29,23 @@ use crate::time::Mono;
 
 /// The keys of `use = "counter"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Which pin, by its BCM number.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [27])))]
     pub pin: Pin,
-    /// The built-in resistor.
+    /// The built-in resistor. A contact to ground wants `"up"`.
     #[serde(default)]
     pub bias: Bias,
     /// Which change of the voltage is a pulse.
     #[serde(default = "falling")]
     pub edge: Edge,
-    /// Changes that hold for less are nothing.
+    /// Changes that hold for less are nothing: contacts bounce for some milliseconds.
     #[serde(default, deserialize_with = "crate::time::duration")]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
     pub debounce: Duration,
-    /// What one pulse stands for: 0.2794 mm of rain, 0.001 kWh.
+    /// What one pulse stands for, such as 0.2794 mm of rain or 0.001 kWh; not 0.
     #[serde(default = "one")]
     pub scale: f64,
 }

@@ -20,9 +20,11 @@ use crate::time::Mono;
 
 /// The keys of `use = "ds18b20"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The part's folder in `/sys/bus/w1/devices`: family 28 and its number.
+    /// The part's folder in `/sys/bus/w1/devices`: `28-` and 12 hexadecimal figures in small letters.
+    #[cfg_attr(feature = "docs", schemars(regex(pattern = "^28-[0-9a-f]{12}$"), extend("examples" = ["28-0417b1fb82ff"])))]
     id: String,
 }
 

@@ -13,14 +13,16 @@ use crate::reading::{Fault, Quantity};
 
 /// The keys of `use = "file"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The file. Its first word is the number. A relative path starts in the map's folder.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/run/rain/level"])))]
     pub path: PathBuf,
     /// The value is number × scale + offset.
     #[serde(default = "one")]
     pub scale: f64,
-    /// See `scale`.
+    /// What is added to number × scale.
     #[serde(default)]
     pub offset: f64,
 }

@@ -19,18 +19,21 @@ const LONGEST_DEBOUNCE: Duration = Duration::from_secs(60);
 
 /// The keys of `use = "input"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Which pin, by its BCM number.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [22])))]
     pub pin: Pin,
-    /// The built-in resistor.
+    /// The built-in resistor. A contact to ground wants `"up"`.
     #[serde(default)]
     pub bias: Bias,
-    /// Which voltage is 1.
+    /// Which voltage is 1: a contact to ground is `"low"` when it is closed.
     #[serde(default)]
     pub active: Active,
-    /// Changes that hold for less are nothing.
+    /// Changes that hold for less are nothing: contacts bounce for some milliseconds.
     #[serde(default, deserialize_with = "crate::time::duration")]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
     pub debounce: Duration,
 }
 
@@ -62,6 +65,14 @@ impl Device for Settings {
 
     /// Nothing to put: the simulated board has every pin, and whoever watches pushes the buttons.
     fn simulate(&self, _sim: &Sim) {}
+}
+
+/// The schema of `debounce`, which says its range too.
+#[cfg(feature = "docs")]
+pub(super) fn debounce_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let mut schema = crate::time::duration_schema(generator);
+    schema.insert("x-range".to_owned(), format!("up to {}", crate::time::shown(LONGEST_DEBOUNCE)).into());
+    schema
 }
 
 /// What is wrong with the keys that every device on an input line has.

@@ -195,11 +195,11 @@ pub trait Device {
 
 /// Lists the device kinds once: the enum, the map's tag, and the dispatch.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $tag:literal => $variant:ident($settings:ty),)+) => {
+    ($(#[doc = $doc:literal] $tag:literal => $variant:ident($settings:ty),)+) => {
         /// A device kind with its settings: the map's `use` key and the keys that belong to it.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Kind {
-            $($(#[$doc])* $variant($settings),)+
+            $(#[doc = $doc] $variant($settings),)+
         }
 
         impl Kind {
@@ -212,6 +212,14 @@ macro_rules! kinds {
                     $($tag => Some(<$settings>::deserialize(keys).map(Self::$variant)),)+
                     _ => None,
                 }
+            }
+
+            /// Every kind with what it is and the schema of its keys.
+            #[cfg(feature = "docs")]
+            pub fn schemas(
+                generator: &mut schemars::SchemaGenerator,
+            ) -> Vec<(&'static str, &'static str, schemars::Schema)> {
+                vec![$(($tag, $doc.trim(), generator.subschema_for::<$settings>())),+]
             }
 
             /// The tag in the map.
@@ -233,20 +241,20 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// BME280 on I2C: temperature, humidity, pressure.
+    /// A BME280 on I2C.
     "bme280" => Bme280(bme280::Settings),
-    /// Pulses on a pin.
+    /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute.
     "counter" => Counter(counter::Settings),
-    /// DS18B20 through the kernel's 1-Wire files.
+    /// A DS18B20 on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`).
     "ds18b20" => Ds18b20(ds18b20::Settings),
-    /// A number in a text file.
+    /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
-    /// The level of a pin.
+    /// The level of a pin: a door contact, a button, a float switch.
     "input" => Input(input::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
-    /// Text lines on a serial port.
+    /// Text lines on a serial port: Arduino sketches, meters, weather stations.
     "serial_line" => SerialLine(serial_line::Settings),
-    /// The machine itself: CPU temperature, load, memory, disk, uptime.
+    /// The machine that gatepost runs on.
     "system" => System(system::Settings),
 }

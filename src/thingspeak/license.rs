@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// What a channel's owner pays for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum License {
     /// One update a channel every 15 s, 3,000,000 messages a year.

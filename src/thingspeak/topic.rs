@@ -9,7 +9,7 @@ use std::fmt;
 use crate::entry::{ChannelId, Column};
 
 /// A topic of one channel. Field numbers count from 1 to 8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
     /// `channels/<id>/publish`: takes a whole entry, form-encoded ([`crate::thingspeak::update`]).
     Publish(ChannelId),

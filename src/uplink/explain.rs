@@ -173,13 +173,24 @@ pub(super) fn io(error: &std::io::Error, at: &str, transport: Transport, clock: 
         _ => {
             let text = error.to_string();
             if text.contains("lookup") || text.contains("resolve") || text.contains("Name or service") {
-                format!("the name {host} cannot be resolved: no network, or a wrong host name ({text})")
+                format!("the name {host} cannot be resolved: {} ({text})", cause_of_no_address(host))
             } else {
                 format!("{at}: {text}")
             }
         }
     };
     Failure::new(Kind::Network, words)
+}
+
+/// Why a name has no address. Names below `.local` are asked for with mDNS, by a library that a static program (the package for
+/// 32-bit Pis) cannot load.
+pub(super) fn cause_of_no_address(host: &str) -> &'static str {
+    let is_local = host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("local"));
+    if cfg!(target_feature = "crt-static") && is_local {
+        "this build for 32-bit Pis cannot look up names that end in .local, so write the address instead"
+    } else {
+        "no network, no name server, or a wrong host name"
+    }
 }
 
 /// The library's words without its nesting; none of its errors carries a password.

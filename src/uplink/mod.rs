@@ -27,6 +27,7 @@ use crate::thingspeak::credentials;
 
 /// How the broker is reached (thingspeak.md, connection).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// WebSocket over TLS, port 443.
@@ -85,14 +86,17 @@ pub struct Broker {
 
 /// What frees an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Confirm {
-    /// `stored` where the subscription is granted and an echo was seen, `received` elsewhere.
+    /// As `stored` on a channel whose entries were seen to come back, as `received` elsewhere.
     #[default]
     Auto,
-    /// Its echo on the channel's own feed; the ping's answer where the broker does not grant that subscription, which is told.
+    /// Once it comes back on the channel's own feed, which proves that it is stored. Where the device may not subscribe to the
+    /// channel it is as `received`, and the log says so.
     Stored,
-    /// The answer to a ping sent after it on the same connection.
+    /// Once the broker has answered something that was sent after it, so that the broker has it. What ThingSpeak then drops,
+    /// for coming too fast, is not noticed.
     Received,
 }
 

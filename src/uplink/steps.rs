@@ -41,8 +41,8 @@ pub async fn resolve(broker: &Broker) -> Result<Vec<SocketAddr>, Failure> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let fail = |why: String| {
         let words = format!(
-            "the name {host} cannot be resolved ({why}): no network, no name server, or a wrong host name; `getent hosts \
-             {host}` asks the same"
+            "the name {host} cannot be resolved ({why}): {}; `getent hosts {host}` asks the system",
+            explain::cause_of_no_address(host)
         );
         Failure::new(Kind::Network, words)
     };

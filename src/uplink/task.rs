@@ -80,6 +80,11 @@ impl Uplink {
         let mut written = false;
         let mut failed = None;
         for action in actions {
+            // A link that failed takes nothing more; each try would wait for its time-out.
+            let is_for_link = matches!(action, Action::Subscribe(_) | Action::Publish(_) | Action::Ping);
+            if failed.is_some() && is_for_link {
+                continue;
+            }
             let wrote = match action {
                 Action::Connect => return Some(Outcome::Event(self.connect(link, tls).await)),
                 Action::Disconnect => {

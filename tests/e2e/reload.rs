@@ -1,10 +1,13 @@
 //! A new map under a running daemon.
 
-use gatepost::daemon::running::Changes;
+use std::time::Duration;
+
+use gatepost::daemon::changes::Changes;
 use gatepost::hal::Pin;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
-use gatepost::sandbox::What;
+use gatepost::sandbox::{Switches, What};
+use gatepost::uplink::session::Notice;
 
 use crate::stage::{Plan, Playing, Stage, play, until};
 use crate::told::Told;
@@ -80,6 +83,7 @@ async fn a_new_map_is_taken_while_the_daemon_runs() {
         a_map_with_faults_is_refused_and_the_old_one_goes_on,
         a_session_that_changes_is_replaced_and_loses_nothing,
         what_a_new_map_does_not_have_ends,
+        levels_are_reported_on_after_a_new_map,
     );
 }
 
@@ -125,6 +129,11 @@ async fn a_map_with_faults_is_refused_and_the_old_one_goes_on() {
 async fn a_session_that_changes_is_replaced_and_loses_nothing() {
     let (stage, playing) = set(&[CHANNELS, LEVEL]).await;
     until(|| "a row".to_owned(), || stage.rows().first().cloned()).await;
+    // From now on an echo takes so long that one is on its way when the session ends.
+    stage.sandbox.set(Switches { echo_delay: Duration::from_millis(1500), ..Switches::default() });
+    let mark = playing.diary.end();
+    let sent = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { .. }));
+    playing.diary.wait(mark, "an entry is on its way", sent).await;
     let mark = playing.diary.end();
     let changes = reload(&stage, &playing, &[CHANNELS, LEVEL, LAMP]).await;
     let expected = Changes { outputs: [1, 0], sessions: vec!["pi".to_owned()], ..Changes::default() };
@@ -135,9 +144,21 @@ async fn a_session_that_changes_is_replaced_and_loses_nothing() {
     playing.diary.wait(mark, "entries go on", |told| told.stored().is_some()).await;
     let entries = playing.diary.closed();
     stage.all_stored(&entries, &playing.diary).await;
-    let mut times: Vec<_> = stage.rows().into_iter().map(|row| row.created_at).collect();
-    times.dedup();
-    assert_eq!(times.len(), stage.rows().len(), "none twice");
+    let diary = stage.end(playing).await;
+    let times: Vec<_> = diary.closed().iter().map(|entry| entry.created_at).collect();
+    let foreign: Vec<_> = stage.rows().into_iter().filter(|row| !times.contains(&row.created_at)).collect();
+    assert!(foreign.is_empty(), "an entry that was sent twice got another second: {foreign:?}\n{}", diary.text(0));
+}
+
+async fn levels_are_reported_on_after_a_new_map() {
+    let reported = format!("{LAMP}report = \"house.field5\"\n");
+    let (stage, playing) = set(&[CHANNELS, &reported]).await;
+    until(|| "a report".to_owned(), || stage.rows().get(1).cloned()).await;
+    reload(&stage, &playing, &[&CHANNELS.replace("every = \"2s\"", "every = \"3s\""), &reported]).await;
+    let known = stage.rows().len();
+    // The one that the reload closed, and two of the new slots.
+    let more = || stage.rows().get(known + 2).cloned();
+    until(|| format!("reports go on\n{}", playing.diary.text(0)), more).await;
     stage.end(playing).await;
 }
 

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use gatepost::daemon::changes::Changes;
 use gatepost::daemon::event::{Event, Observer};
 use gatepost::daemon::intake::Edge;
 use gatepost::daemon::journal;
-use gatepost::daemon::running::Changes;
 use gatepost::entry::Entry;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;

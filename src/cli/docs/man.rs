@@ -22,7 +22,7 @@ const FILES: [(&str, &str); 6] = [
         "$XDG_RUNTIME_DIR/gatepost, $XDG_STATE_HOME/gatepost",
         "The same two for a daemon that a user starts (~/.local/state/gatepost where XDG_STATE_HOME is not set).",
     ),
-    ("/usr/share/doc/gatepost/", "The page on the map, its JSON schema, more pages and example maps."),
+    ("/usr/share/doc/gatepost/", "Pages on all of this, the JSON schema of the map for editors, and example maps."),
 ];
 
 /// Exit codes, and what they say.
@@ -158,7 +158,7 @@ fn below(text: &str, command: &Command) -> String {
 fn literals(text: &str) -> String {
     let line = |line: &str| {
         let parts: Vec<&str> = line.split('`').collect();
-        if parts.len() % 2 == 0 {
+        if parts.len().is_multiple_of(2) {
             return format!("{}\n", line.replace('`', "\\(ga"));
         }
         let marked = parts

@@ -152,6 +152,27 @@ fn a_new_map_moves_no_pin_that_it_keeps_and_its_limits_count_from_before() {
 }
 
 #[test]
+fn the_rest_of_an_output_that_a_new_map_drops_is_not_forgotten() {
+    let machine = Machine::new();
+    let (mut outputs, sim) = machine.start(1);
+    machine.after(10);
+    outputs.deliver(&machine.entry(5, 1));
+    assert!(is_on(&sim));
+    machine.after(2);
+    let keeper = outputs.memory.keeper.clone();
+    let pump = Key::Output("pump".to_owned());
+    keeper.adopt(vec![pump.clone(), Key::Output("fan".to_owned())]);
+    outputs.reload(settings(&MAP.replace("\"pump\"", "\"fan\"").replace("pin = 17", "pin = 23")));
+    assert!(!is_on(&sim));
+    keeper.adopt(vec![pump]);
+    outputs.reload(settings(&format!("{MAP}start = \"on\"\n")));
+    assert!(!is_on(&sim), "off for no time at all, and min_off is three minutes");
+    machine.after(3);
+    outputs.event(rules::Event::Tick);
+    assert!(is_on(&sim), "rested");
+}
+
+#[test]
 fn an_output_that_a_new_map_drops_is_left_at_its_stop_level_and_its_pin_given_back() {
     let machine = Machine::new();
     let (mut outputs, sim) = machine.start(1);

@@ -174,6 +174,7 @@ impl Sim {
             serial: Arc::new(SimPorts { ports: Arc::clone(&self.ports), clock: Arc::clone(&self.clock) }),
             files: Arc::new(SimFiles { texts: Arc::clone(&self.texts), clock: Arc::clone(&self.clock) }),
             clock: Arc::clone(&self.clock),
+            is_simulated: true,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A new map under the rules that go on: what drives the same thing as before keeps its level and its past.
 
+use crate::output::rules::state::{Link, Output};
 use crate::output::rules::{Action, Past, Phase, Reason, Rules};
 use crate::output::{Drive, Settings};
+use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 
 impl Rules {
@@ -47,12 +49,18 @@ impl Rules {
                 fresh.push(place);
             }
         }
+        // A feed that is heard already is not announced again.
+        let heard: Vec<Topic> =
+            self.outputs.iter().filter(|old| old.link == Link::Up).map(|old| old.settings.from.topic()).collect();
         new.phase = self.phase;
         *self = new;
         let mut actions = Vec::new();
         if self.phase == Phase::Running {
             self.part(now, &mut actions);
             self.begin(now, &fresh, &mut actions);
+            for topic in heard {
+                self.link(topic, |_| Link::Up);
+            }
             self.due(now, &mut actions);
         }
         actions
@@ -62,7 +70,8 @@ impl Rules {
     fn part(&mut self, now: Mono, actions: &mut Vec<Action>) {
         for place in 0..self.outputs.len() {
             let output = &self.outputs[place];
-            let beside = output.partners.iter().any(|&other| other < place && self.outputs[other].drive.is_on());
+            let may_be_on = |other: &Output| other.drive.is_on() || other.failed.is_some();
+            let beside = output.partners.iter().any(|&other| other < place && may_be_on(&self.outputs[other]));
             if output.drive.is_on() && beside {
                 self.set(now, place, Drive::OFF, Reason::Interlock, actions);
             }
@@ -170,6 +179,18 @@ mod tests {
             on(&mut rules, 30, 1),
             [Action::Refuse { output: 1, reason: Refusal::Interlock("pump".to_owned()) }]
         );
+    }
+
+    #[test]
+    fn an_output_that_comes_to_a_feed_that_is_heard_is_not_without_a_link() {
+        let lamp = output("lamp", 16);
+        let mut rules = running(std::slice::from_ref(&lamp));
+        rules.event(at(1), Event::LinkUp { topic: lamp.from.topic() });
+        let loss = crate::output::LinkLoss { after: Duration::from_secs(60), set: Drive::ON };
+        let fan = Settings { link_loss: Some(loss), ..output("fan", 17) };
+        rules.reload(at(20).mono, &[lamp, fan], &[Some(0), None], no_past);
+        assert_eq!(rules.deadline(), None);
+        assert_eq!(rules.event(at(900), Event::Tick), []);
     }
 
     #[test]

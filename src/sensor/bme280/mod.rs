@@ -23,12 +23,14 @@ use compensation::Calibration;
 
 /// The keys of `use = "bme280"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The kernel's name of the bus.
+    /// The kernel's name of the bus. On the header's pins 3 and 5 it is `"i2c-1"`, once I2C is on (`dtparam=i2c_arm=on`).
     #[serde(default = "i2c_1")]
     bus: String,
-    /// 0x76, or 0x77 with the pin SDO at the supply.
+    /// The part's address: 0x76, or 0x77 with its pin SDO at the supply.
+    #[cfg_attr(feature = "docs", schemars(range(min = 0x76, max = 0x77), extend("x-hex" = true)))]
     #[serde(default = "address_0x76")]
     address: u8,
 }

@@ -29,13 +29,15 @@ use sentence::{Sentence, Unusable};
 
 /// The keys of `use = "nmea"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The receiver's port.
     #[serde(default = "serial0")]
     port: String,
-    /// Its speed: 4800 by the standard, 9600 with nearly every receiver of today.
+    /// Its speed in bits a second: 4800 by the standard, 9600 with nearly every receiver of today.
     #[serde(default = "baud_9600")]
+    #[cfg_attr(feature = "docs", schemars(range(min = 1)))]
     baud: u32,
 }
 

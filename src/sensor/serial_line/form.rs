@@ -46,12 +46,14 @@ impl<'de> Deserialize<'de> for Pattern {
 
 /// Separated text.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Csv {
-    /// What stands between two columns.
+    /// The one character between two columns.
     #[serde(default = "comma")]
     pub(super) separator: char,
     /// Each quantity's column, counted from 1.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "temperature": 2 }], "x-range" = format!("columns 1 to {LAST_COLUMN}"))))]
     pub(super) columns: BTreeMap<String, usize>,
 }
 

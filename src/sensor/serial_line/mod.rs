@@ -31,6 +31,7 @@ use talk::Talk;
 
 /// The keys of `use = "serial_line"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema), schemars(with = "Keys"))]
 #[serde(try_from = "Keys")]
 pub struct Settings {
     port: String,
@@ -41,14 +42,28 @@ pub struct Settings {
 
 /// The keys as written.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Keys {
+    /// The port. Name it by what is plugged in (`/dev/serial/by-id/…`): `/dev/ttyUSB0` is whoever came first.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0"])))]
     port: String,
+    /// Its speed in bits a second.
     #[serde(default = "baud_9600")]
+    #[cfg_attr(feature = "docs", schemars(range(min = 1)))]
     baud: u32,
+    /// A regular expression, found anywhere in a line. Its named groups are the quantities. One of `match`, `csv` and
+    /// `json` is needed.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["T=(?<temperature>-?[0-9.]+)"])))]
     r#match: Option<Pattern>,
+    /// For separated text: which column holds which quantity.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "columns": { "temperature": 2 } }])))]
     csv: Option<Csv>,
+    /// For lines of JSON: each quantity with the pointer to its number (RFC 6901).
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "temperature": "/sensor/t" }])))]
     json: Option<BTreeMap<String, String>>,
+    /// A line that the simulated device says, for `run --simulate`. Unless it is said one is made up, as far as that can be.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = ["T=21.5"])))]
     simulate: Option<String>,
 }
 

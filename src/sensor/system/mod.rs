@@ -32,6 +32,7 @@ use kernel::Memory;
 
 /// The keys of `use = "system"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// A path on the file system whose space is measured. A relative one starts in the map's folder.

@@ -40,6 +40,18 @@ run() {
     esac
 }
 
+# keeps_to_what_it_has ARCHITECTURE FILES: the sandbox and the demo are left out, so nothing but the README, which says so, may
+# name them as commands.
+keeps_to_what_it_has() {
+    local files=$2 page
+    if run "$1" "$files/usr/bin/gatepost" --help | grep -Ew 'demo|sandbox'; then stop "--help names a command that is not there."; fi
+    page=$(zcat "$files"/usr/share/man/man*/*.gz)
+    if grep -E 'gatepost (demo|sandbox)' <<<"$page"; then stop "a man page names a command that is not there."; fi
+    if grep -Erl 'gatepost (demo|sandbox)|subcmd__(demo|sandbox)' "$files" | grep -v '/README.md$'; then
+        stop "these files name a command that is not there."
+    fi
+}
+
 # look_at ARCHITECTURE PACKAGE: its control fields, files, modes and size, and its binary at work.
 look_at() {
     local architecture=$1 package=$2 files=$work/$1 size
@@ -53,7 +65,8 @@ look_at() {
     [[ $(dpkg-deb --ctrl-tarfile "$package" | tar -xO ./conffiles) == /etc/gatepost/gatepost.toml ]] ||
         stop "$package has other configuration files than the map."
     dpkg-deb -x "$package" "$files"
-    size=$(find "$files" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }')
+    # As dpkg and apt say it: in KiB, with one of overhead a file.
+    size=$(($(dpkg-deb -f "$package" Installed-Size) * 1024))
     ((size < 5000000)) || stop "$package takes $size bytes installed."
     # What is overridden stands with its reason in packaging/lintian-overrides.
     lintian --allow-root --fail-on error,warning "$package" || stop "lintian has something to say about $package."
@@ -61,6 +74,10 @@ look_at() {
         stop "the binary in $package does not run."
     run "$architecture" "$files/usr/bin/gatepost" check "$files/etc/gatepost/gatepost.toml" | tail -n 1 | grep -qx 'the map is good' ||
         stop "the map in $package does not pass its own check."
+    # Whatever it finds on this machine: the steps are gone through.
+    { run "$architecture" "$files/usr/bin/gatepost" doctor "$files/etc/gatepost/gatepost.toml" || true; } | grep -q 'gatepost.toml is good' ||
+        stop "doctor does not run from $package."
+    keeps_to_what_it_has "$architecture" "$files"
     grep -q 'serialport-.*' "$files/usr/share/doc/gatepost/copyright" || stop "$package does not name serialport, whose licence asks for it."
     printf '%-6s %7d bytes to download, %7d installed, %7d of them the binary\n' "$architecture" "$(stat -c %s "$package")" "$size" \
         "$(stat -c %s "$files/usr/bin/gatepost")"
