@@ -39,11 +39,12 @@ pub(super) enum Request {
 /// How a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Over the socket in the runtime directory, which no browser reaches.
-    Socket,
-    /// Over TCP. A page of somebody else's that a browser shows could ask under a name of its own which it lets lead here
-    /// (DNS rebinding), so nobody is answered who asks for another host than an address or `localhost`.
-    Network,
+    /// Over the socket in the runtime directory, which no browser reaches; or over TCP at an address that the map opens to the
+    /// network: everybody there may ask, by whatever name.
+    Open,
+    /// Over TCP on loopback. A page of somebody else's in a browser of this machine could ask under a name of its own which it
+    /// lets lead here (DNS rebinding), so nobody is answered who asks for another host than an address or `localhost`.
+    Loopback,
 }
 
 /// Why a request is refused.
@@ -75,7 +76,7 @@ impl Request {
             Err(_) => return Self::Refused(Refusal::Bad),
         }
         let mut hosts = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
-        if way == Way::Network && !hosts.all(|host| is_address(host.value)) {
+        if way == Way::Loopback && !hosts.all(|host| is_address(host.value)) {
             return Self::Refused(Refusal::Host);
         }
         let head = match request.method {
@@ -143,7 +144,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Request {
-        Request::read(text.as_bytes(), Way::Network)
+        Request::read(text.as_bytes(), Way::Loopback)
     }
 
     #[test]
@@ -180,7 +181,7 @@ mod tests {
     fn request_may_come_byte_by_byte_and_has_an_end() {
         let whole = b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n";
         for length in 0..whole.len() {
-            assert_eq!(Request::read(&whole[..length], Way::Network), Request::Partial, "{length}");
+            assert_eq!(Request::read(&whole[..length], Way::Loopback), Request::Partial, "{length}");
         }
         let long = format!("GET /status HTTP/1.1\r\nCookie: {}", "x".repeat(LARGEST));
         assert_eq!(read(&long), Request::Refused(Refusal::TooLong));
@@ -192,16 +193,16 @@ mod tests {
     fn name_that_anybody_could_have_given_is_answered_on_the_socket_alone() {
         let asked = |host: &str, way| Request::read(format!("GET /status HTTP/1.1\r\n{host}\r\n\r\n").as_bytes(), way);
         for host in ["localhost", "LocalHost:9464", "127.0.0.1", "192.168.1.7:9464", "[::1]:9464", "[fe80::1]", "::1"] {
-            assert_eq!(asked(&format!("Host: {host}"), Way::Network), page(Page::Status), "{host}");
+            assert_eq!(asked(&format!("Host: {host}"), Way::Loopback), page(Page::Status), "{host}");
         }
         for host in ["evil.example", "evil.example:9464", "127.0.0.1.evil.example", "localhost.evil.example", "", ":1"]
         {
             let host = format!("host: {host}");
-            assert_eq!(asked(&host, Way::Network), Request::Refused(Refusal::Host), "{host}");
-            assert_eq!(asked(&host, Way::Socket), page(Page::Status), "{host}");
+            assert_eq!(asked(&host, Way::Loopback), Request::Refused(Refusal::Host), "{host}");
+            assert_eq!(asked(&host, Way::Open), page(Page::Status), "{host}");
         }
         assert_eq!(
-            asked("Host: localhost\r\nHost: evil.example", Way::Network),
+            asked("Host: localhost\r\nHost: evil.example", Way::Loopback),
             Request::Refused(Refusal::Host),
             "each of several counts"
         );
@@ -222,7 +223,7 @@ mod tests {
             if random.bool() {
                 bytes.truncate(random.usize(0..=bytes.len()));
             }
-            if let Request::Page { .. } = Request::read(&bytes, Way::Network) {
+            if let Request::Page { .. } = Request::read(&bytes, Way::Loopback) {
                 pages += 1;
                 // Empty lines before the first one are passed over (RFC 9112, section 2.2).
                 let text = bytes.trim_ascii_start();

@@ -3,7 +3,8 @@
 //! Prometheus.
 //!
 //! - It only tells: nothing can be changed here, and the report holds no secret. Hence the socket's mode, 0666.
-//! - Over TCP it answers who asks for an IP address or `localhost`, and no name that a web page could have made up ([`http::Way`]).
+//! - On loopback it answers who asks for an IP address or `localhost`, and no name that a web page could have made up
+//!   ([`http::Way`]).
 //! - It sleeps until somebody asks. There is a timer only while a connection is open, or a port is busy.
 //! - A client can hold nothing: a connection ends after [`PATIENCE`], and where [`MOST`] are open the oldest goes.
 //! - What cannot be had (a directory that cannot be written, a busy port) is told once, and nothing else fails. A port is tried
@@ -68,8 +69,11 @@ impl Server {
         let mut clients = Clients::default();
         loop {
             tokio::select! {
-                stream = door.next() => clients.serve(self.serve(stream, Way::Socket)),
-                stream = network.next() => clients.serve(self.serve(stream, Way::Network)),
+                stream = door.next() => clients.serve(self.serve(stream, Way::Open)),
+                stream = network.next() => {
+                    let is_loopback = stream.local_addr().is_ok_and(|here| here.ip().to_canonical().is_loopback());
+                    clients.serve(self.serve(stream, if is_loopback { Way::Loopback } else { Way::Open }));
+                }
                 changed = maps.changed() => {
                     // The board lives as long as this holds it.
                     if changed.is_ok() {
