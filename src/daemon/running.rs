@@ -252,7 +252,9 @@ impl Running {
         (self.observer)(&Event::Stopping);
         // Outputs first: whatever else goes wrong from here on, the pins are safe.
         self.outputs.stop.send_replace(true);
-        let is_done = self.outputs.task.is_finished() || timeout(OUTPUTS_PATIENCE, self.outputs.task).await.is_ok();
+        // One that has ended before has died, and left its pins as they were.
+        let is_alive = !self.outputs.task.is_finished();
+        let is_done = is_alive && matches!(timeout(OUTPUTS_PATIENCE, self.outputs.task).await, Ok(Ok(())));
         if let Some(runtime) = self.runtime.filter(|_| is_done) {
             // They are where they are to be: whatever fails from here on must not move pins by a map that is gone.
             let _ = runtime.remove(levels::FILE);
