@@ -4,6 +4,7 @@
 //! needs both it is handed a [`Now`]; only `hal`'s clock makes one.
 
 mod boot_id;
+mod steps;
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -14,6 +15,7 @@ use serde::Deserializer;
 use serde::de::{self, Visitor};
 
 pub use boot_id::{BootId, NoBootId};
+pub use steps::{ClockStep, StepWatch};
 
 /// A point on the boot clock: time since boot, suspend included. It never jumps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
