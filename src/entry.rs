@@ -95,6 +95,45 @@ impl std::fmt::Display for Column {
     }
 }
 
+/// Some of an entry's columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ColumnSet(u16);
+
+impl ColumnSet {
+    /// Those of these bits, bit 0 for the first of [`Cells`]. Bits beyond the columns are left out.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits & ((1 << Column::COUNT) - 1))
+    }
+
+    /// A bit for each column.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// Whether a column is one of them.
+    pub fn has(self, column: Column) -> bool {
+        self.0 & (1 << column.index()) != 0
+    }
+
+    /// The same with this column.
+    #[must_use]
+    pub fn with(self, column: Column) -> Self {
+        Self(self.0 | (1 << column.index()))
+    }
+
+    /// Those that are not in the other one.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
 /// How the readings of a slot become one value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]

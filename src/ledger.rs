@@ -1,4 +1,5 @@
-//! What few numbers outlive the process: the totals of counters, and what the rules know of each output's past.
+//! What few numbers outlive the process: the totals of counters, what the rules know of each output's past, and what the spool
+//! remembers of each channel over a reboot.
 //!
 //! A line is a [`Key`] and bytes that only their owner understands. The whole ledger is one page of a few hundred bytes, since
 //! a map has few of them; a page is written as a whole, in the place of the one before ([`page`] says how it looks).
@@ -27,10 +28,11 @@ pub mod page;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::entry::ChannelId;
 use crate::spool::storage::Storage;
 use crate::time::Mono;
 
-pub use keeper::{Keeper, Tier};
+pub use keeper::{Keeper, Reason, Tier};
 
 /// How long after a change the card gets it: what a power cut can cost. A write of a few hundred bytes costs a card some
 /// blocks, in bad ones a whole erase block (4 MiB): at 24 a day that is a hundred megabytes, which a small card stands for
@@ -56,6 +58,9 @@ pub enum Key {
     Counter(String),
     /// The past of an output.
     Output(String),
+    /// What the spool remembers of a channel. It goes along whenever a page is written, and is a reason to write one only where
+    /// something was learned that rarely changes.
+    Channel(ChannelId),
 }
 
 /// Lines by name. Pure.
@@ -117,7 +122,9 @@ impl Ledger {
                 lines.insert(read.key, line);
             }
         }
-        let behind = lines.iter().any(|(key, line)| on_card.get(key).is_none_or(|&change| change < line.change));
+        let lacks = |(key, line): (&Key, &Line)| on_card.get(key).is_none_or(|&change| change < line.change);
+        // What goes along is no reason.
+        let behind = lines.iter().filter(|(key, _)| !matches!(key, Key::Channel(_))).any(lacks);
         for name in names {
             if let Some(line) = lines.get_mut(&name) {
                 line.known = true;
@@ -136,6 +143,15 @@ impl Ledger {
         self.lines.get(key).map(|line| line.value.as_slice())
     }
 
+    /// The lines of channels.
+    pub fn channels(&self) -> Vec<(ChannelId, Vec<u8>)> {
+        let line = |(key, line): (&Key, &Line)| match key {
+            Key::Channel(id) => Some((*id, line.value.clone())),
+            _ => None,
+        };
+        self.lines.iter().filter_map(line).collect()
+    }
+
     /// Sets a line of a name of the map. Whether that changed anything.
     pub fn set(&mut self, now: Mono, key: &Key, value: Vec<u8>) -> bool {
         if self.get(key).is_some_and(|old| old == value) {
@@ -145,6 +161,14 @@ impl Ledger {
         self.lines.insert(key.clone(), Line { change: self.change, value, known: true });
         self.behind_since.get_or_insert(now);
         true
+    }
+
+    /// Sets a line without a reason to write the card: it goes along with the next page. Whether that changed anything.
+    pub fn set_along(&mut self, key: &Key, value: Vec<u8>) -> bool {
+        let behind_since = self.behind_since;
+        let changed = self.set(Mono::default(), key, value);
+        self.behind_since = behind_since;
+        changed
     }
 
     /// Takes the names of a new map.

@@ -1,9 +1,11 @@
-//! What of a map outlives the daemon: the totals that are published, and the past of every output.
+//! What of a map outlives the daemon: the totals that are published, the past of every output, and what is remembered of every
+//! channel that is published to.
 
 use super::{Sensor, Settings};
 use crate::ledger::{self, Key};
 use crate::output::rules::Past;
 use crate::sensor::{Kind, counter};
+use crate::spool;
 
 impl Settings {
     /// The names under which something is kept. A total that goes nowhere is not: nobody would see it, and the card need not
@@ -11,13 +13,25 @@ impl Settings {
     pub fn kept(&self) -> Vec<Key> {
         let totals = self.sensors.iter().filter(|sensor| sensor.keeps_total());
         let totals = totals.map(|sensor| Key::Counter(sensor.name.clone()));
-        totals.chain(self.outputs.iter().map(|output| Key::Output(output.name.clone()))).collect()
+        let outputs = self.outputs.iter().map(|output| Key::Output(output.name.clone()));
+        let channels =
+            self.channels.iter().filter(|channel| self.feeds(channel)).map(|channel| Key::Channel(channel.id));
+        totals.chain(outputs).chain(channels).collect()
+    }
+
+    /// Whether something is kept that changes while all is well. What is remembered of channels does not by itself.
+    pub fn keeps_totals(&self) -> bool {
+        self.kept().iter().any(|key| !matches!(key, Key::Channel(_)))
     }
 
     /// The most that one write of them takes, in bytes; 0 where nothing is kept. See [`ledger::bytes_per_day`].
     pub fn kept_size(&self) -> usize {
         ledger::page_size(self.kept().into_iter().map(|key| {
-            let value = if matches!(key, Key::Counter(_)) { ledger::LONGEST_TOTAL } else { Past::LONGEST };
+            let value = match key {
+                Key::Counter(_) => ledger::LONGEST_TOTAL,
+                Key::Output(_) => Past::LONGEST,
+                Key::Channel(_) => spool::MEMORY,
+            };
             (key, value)
         }))
     }
@@ -68,9 +82,10 @@ from = "switches.field1"
     #[test]
     fn total_is_kept_where_it_goes_somewhere_and_outputs_always() {
         let pump = Key::Output("pump".to_owned());
-        assert_eq!(settings("to.sum = \"house.field1\"").kept(), std::slice::from_ref(&pump));
+        let house = Key::Channel(crate::entry::ChannelId(7));
+        assert_eq!(settings("to.sum = \"house.field1\"").kept(), [pump.clone(), house.clone()]);
         let both = settings("to.sum = \"house.field1\"\nto.total = \"house.field2\"");
-        assert_eq!(both.kept(), [Key::Counter("rain".to_owned()), pump]);
+        assert_eq!(both.kept(), [Key::Counter("rain".to_owned()), pump, house]);
         assert!(both.kept_size() > settings("to.sum = \"house.field1\"").kept_size());
     }
 }

@@ -18,7 +18,7 @@ use crate::daemon::liveness::{Liveness, Pulse};
 use crate::daemon::slots::Slots;
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
-use crate::ledger::{self, Keeper};
+use crate::ledger::{self, Keeper, Reason};
 use crate::spool::storage::Storage;
 use crate::spool::{Backlog, DiskSpool, MemorySpool, Spool, Tell};
 use crate::time::Mono;
@@ -87,7 +87,8 @@ impl Store {
         let Folders { runtime, state } = folders.clone();
         let bell = Box::new(move || strike(&bell));
         let open = move || DiskSpool::open(backlogs, policy, start_of, runtime, &*state, bell);
-        let (spool, found) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
+        let (mut spool, found) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
+        spool.recall(keeper.channels());
         observer(&Event::Found(&found));
         let spool = Arc::new(Mutex::new(spool));
         let seen = Arc::clone(&spool) as Arc<Mutex<dyn Spool>>;
@@ -156,7 +157,11 @@ impl Worker {
     /// Works until the spool stops and nothing is left that can be done.
     fn run(self) {
         loop {
-            if let Some(page) = self.keeper.due(self.clock.now().mono) {
+            let now = self.clock.now().mono;
+            if self.keeper.deadline().is_some_and(|deadline| deadline <= now) {
+                self.keeper.set_channels(now, locked(&self.spool).memory(false), Reason::Along);
+            }
+            if let Some(page) = self.keeper.due(now) {
                 self.write(page);
             }
             let job = locked(&self.spool).job(self.clock.now());
@@ -164,6 +169,7 @@ impl Worker {
                 if !locked(&self.spool).is_stopping() && self.heard.recv().is_ok() {
                     continue;
                 }
+                self.keeper.set_channels(self.clock.now().mono, locked(&self.spool).memory(true), Reason::Stop);
                 if let Some(page) = self.keeper.last() {
                     self.write(page);
                 }
@@ -194,10 +200,13 @@ impl Worker {
 impl Disk {
     /// Rings where something is due on the card, and tells what the spool has to say.
     pub(super) fn look(&self, now: Mono, observer: &Observer) {
-        let (due, told) = {
+        let (due, told, learned) = {
             let mut spool = locked(&self.spool);
-            (spool.due(), spool.told())
+            (spool.due(), spool.told(), spool.has_learned().then(|| spool.memory(false)))
         };
+        if let Some(memory) = learned {
+            self.keeper.set_channels(now, memory, Reason::Learned);
+        }
         let due = due.into_iter().chain(self.keeper.deadline()).min();
         tell(&told, observer);
         // A panic there would leave the card alone for ever: it ends the process, as any other.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::page::Page;
 use super::{FILE, Job, Key, Ledger, Outcome};
+use crate::entry::ChannelId;
 use crate::record::{Reader, Writer};
 use crate::sensor::Total;
 use crate::spool::storage::Storage;
@@ -30,6 +31,17 @@ impl fmt::Display for Tier {
             Self::State => "state directory",
         })
     }
+}
+
+/// Why the channels' lines are set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A page is about to be written: they go along.
+    Along,
+    /// Something was learned that rarely changes: the card gets it within [`TOTALS_EVERY`](super::TOTALS_EVERY).
+    Learned,
+    /// The daemon stops.
+    Stop,
 }
 
 /// A shared [`Ledger`]. Cheap to clone. Without directories it lives in memory only.
@@ -84,6 +96,29 @@ impl Keeper {
         if shared.names.contains(key) && shared.ledger.set(now, key, value) {
             shared.write_runtime();
         }
+    }
+
+    /// Sets the channels' lines, for this reason.
+    pub fn set_channels(&self, now: Mono, memories: Vec<(ChannelId, Vec<u8>)>, reason: Reason) {
+        let mut shared = self.shared();
+        let mut changed = false;
+        for (channel, memory) in memories {
+            let key = Key::Channel(channel);
+            if shared.names.contains(&key) {
+                changed |= match reason {
+                    Reason::Along => shared.ledger.set_along(&key, memory),
+                    Reason::Learned | Reason::Stop => shared.ledger.set(now, &key, memory),
+                };
+            }
+        }
+        if changed && reason == Reason::Learned {
+            shared.write_runtime();
+        }
+    }
+
+    /// What was remembered of channels.
+    pub fn channels(&self) -> Vec<(ChannelId, Vec<u8>)> {
+        self.shared().ledger.channels()
     }
 
     /// The total of a counter, where the map wants it to be kept.
@@ -166,6 +201,7 @@ impl fmt::Display for Key {
         match self {
             Self::Counter(name) => write!(f, "counter {name}"),
             Self::Output(name) => write!(f, "output {name}"),
+            Self::Channel(id) => write!(f, "channel {id}"),
         }
     }
 }

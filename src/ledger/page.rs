@@ -1,19 +1,22 @@
 //! How a page of the ledger looks: one [`record`] a line, so that each has a checksum of its own.
 //!
-//! A record's payload begins with its kind. Kind 1 (a counter) and 2 (an output): the number of the change, the name, and
-//! the value to the end. Kind 0: since when the card is behind, in milliseconds of the boot clock; it means
+//! A record's payload begins with its kind. Kind 1 (a counter), 2 (an output) and 3 (a channel, whose name is its number): the
+//! number of the change, the name, and the value to the end. Kind 0: since when the card is behind, in milliseconds of the boot clock; it means
 //! something in the runtime directory only, which does not outlive a boot. Records of other kinds are left out, as are those whose
 //! bytes are not what they should be.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Key;
+use crate::entry::ChannelId;
 use crate::record::{self, Reader, Records, Writer};
 use crate::time::Mono;
 
 const BEHIND: u8 = 0;
 const COUNTER: u8 = 1;
 const OUTPUT: u8 = 2;
+const CHANNEL: u8 = 3;
 
 /// No ledger counts so far. A line that says so is not one of ours, and would leave no room for later ones.
 const LAST_CHANGE: u64 = u64::MAX / 2;
@@ -55,7 +58,7 @@ impl Page {
             let mut reader = Reader::new(payload);
             match reader.byte() {
                 Some(BEHIND) => page.behind_since = reader.number().map(|at| Mono::new(Duration::from_millis(at))),
-                Some(kind @ (COUNTER | OUTPUT)) => match line(kind, &mut reader) {
+                Some(kind @ (COUNTER | OUTPUT | CHANNEL)) => match line(kind, &mut reader) {
                     Some(line) => page.lines.push(line),
                     None => page.damaged = true,
                 },
@@ -70,7 +73,11 @@ impl Page {
 fn line(kind: u8, reader: &mut Reader<'_>) -> Option<Read> {
     let change = reader.number().filter(|&change| change <= LAST_CHANGE)?;
     let name = reader.text()?.to_owned();
-    let key = if kind == COUNTER { Key::Counter(name) } else { Key::Output(name) };
+    let key = match kind {
+        COUNTER => Key::Counter(name),
+        OUTPUT => Key::Output(name),
+        _ => Key::Channel(ChannelId(name.parse().ok()?)),
+    };
     let mut value = Vec::new();
     while let Some(byte) = reader.byte() {
         value.push(byte);
@@ -99,9 +106,10 @@ pub(super) fn write<'a>(
         writer.byte(match key {
             Key::Counter(_) => COUNTER,
             Key::Output(_) => OUTPUT,
+            Key::Channel(_) => CHANNEL,
         });
         writer.number(change);
-        writer.text(name(key));
+        writer.text(&name(key));
         for &byte in value {
             writer.byte(byte);
         }
@@ -115,7 +123,9 @@ pub(super) fn line_size(key: &Key, value: usize) -> usize {
     record::size(1 + NUMBER + 2 + name(key).len() + value)
 }
 
-fn name(key: &Key) -> &str {
-    let (Key::Counter(name) | Key::Output(name)) = key;
-    name
+fn name(key: &Key) -> Cow<'_, str> {
+    match key {
+        Key::Counter(name) | Key::Output(name) => Cow::Borrowed(name),
+        Key::Channel(id) => Cow::Owned(id.to_string()),
+    }
 }

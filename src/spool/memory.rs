@@ -1,15 +1,12 @@
 //! The spool in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
-use crate::entry::{ChannelId, Draft, Form};
+use crate::entry::{ChannelId, ColumnSet, Draft, Form};
+use crate::spool::taken::{SECOND, Taken};
 use crate::spool::thin::{self, Neighbour};
 use crate::spool::{Backlog, Counts, Key, Policy, Pushed, Spool, Standing, Waiting};
 use crate::time::{BootId, Mono, Now, Utc};
-
-/// A second, the resolution of an entry's time.
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Waiting entries in memory, a queue a channel.
 #[derive(Debug, Default)]
@@ -17,7 +14,7 @@ pub struct MemorySpool {
     queues: HashMap<ChannelId, Queue>,
     next_key: u64,
     synchronised: bool,
-    is_restart: bool,
+    may_have_just_sent: bool,
     counts: Counts,
 }
 
@@ -28,11 +25,12 @@ struct Queue {
     bytes: u64,
     /// Everything before this key is as thin as it gets.
     thinned: Key,
-    /// The latest time that was given out.
-    latest: Option<Utc>,
+    /// The seconds that were given.
+    taken: Taken,
     /// The end of the last draft.
     last_end: Option<Mono>,
     echoes: bool,
+    columns: ColumnSet,
     /// Set aside: a late echo may still settle them.
     doubtful: BTreeSet<Key>,
 }
@@ -47,6 +45,14 @@ pub(super) struct Held {
     pub(super) sent: bool,
 }
 
+impl Held {
+    fn put_back(&mut self) {
+        (self.taken, self.sent) = (false, true);
+        // What may have arrived as a bare value goes out with its time now, or it would get the time of its arrival.
+        self.draft.form = Form::Feed;
+    }
+}
+
 impl MemorySpool {
     /// An empty spool for these channels. Its entries wait for [`Spool::synchronised`].
     pub fn new(channels: impl IntoIterator<Item = (ChannelId, Backlog)>) -> Self {
@@ -59,7 +65,8 @@ impl MemorySpool {
     fn first(&self, channel: ChannelId, fits: impl Fn(&Held) -> bool) -> Option<Waiting> {
         let waits = |held: &Held| !held.taken && fits(held);
         let (&key, held) = self.queues.get(&channel)?.entries.iter().find(|(_, held)| waits(held))?;
-        Some(Waiting { key, entry: held.draft.clone().stamped(held.created_at?), since: held.since })
+        let entry = held.draft.clone().stamped(held.created_at?);
+        Some(Waiting { key, entry, since: held.since, sent: held.sent })
     }
 
     fn remove(&mut self, key: Key) -> Option<Held> {
@@ -74,7 +81,7 @@ impl Spool for MemorySpool {
         self.next_key += 1;
         let synchronised = self.synchronised;
         let queue = self.queues.entry(draft.channel).or_insert_with(|| Queue::new(Backlog::default()));
-        let created_at = synchronised.then(|| queue.stamp(now, draft.end));
+        let created_at = synchronised.then(|| queue.taken.give_end(now, draft.end));
         queue.last_end = queue.last_end.max(Some(draft.end));
         queue.bytes += size_of_draft(&draft);
         queue.entries.insert(key, Held { draft, created_at, since: now.mono, taken: false, sent: false });
@@ -92,13 +99,10 @@ impl Spool for MemorySpool {
             return;
         }
         for queue in self.queues.values_mut() {
-            let mut latest = queue.latest;
+            let taken = &mut queue.taken;
             for held in queue.entries.values_mut().filter(|held| held.created_at.is_none()) {
-                let at = stamp(latest, now, held.draft.end);
-                held.created_at = Some(at);
-                latest = Some(at);
+                held.created_at = Some(taken.give_end(now, held.draft.end));
             }
-            queue.latest = latest;
         }
     }
 
@@ -113,17 +117,13 @@ impl Spool for MemorySpool {
     }
 
     fn give_back(&mut self, channel: ChannelId) {
-        self.is_restart = true;
+        self.may_have_just_sent = true;
         let Some(queue) = self.queues.get_mut(&channel) else { return };
-        for held in queue.entries.values_mut().filter(|held| held.taken) {
-            (held.taken, held.sent) = (false, true);
-            // What may have arrived as a bare value goes out with its time now, or it would get the time of its arrival.
-            held.draft.form = Form::Feed;
-        }
+        queue.entries.values_mut().filter(|held| held.taken).for_each(Held::put_back);
     }
 
-    fn is_restart(&self) -> bool {
-        self.is_restart
+    fn may_have_just_sent(&self) -> bool {
+        self.may_have_just_sent
     }
 
     fn echoes(&self, channel: ChannelId) -> bool {
@@ -134,21 +134,43 @@ impl Spool for MemorySpool {
         self.queues.entry(channel).or_insert_with(|| Queue::new(Backlog::default())).echoes = echoes;
     }
 
+    fn columns(&self, channel: ChannelId) -> ColumnSet {
+        self.queues.get(&channel).map_or_else(ColumnSet::default, |queue| queue.columns)
+    }
+
+    fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet) {
+        self.queues.entry(channel).or_insert_with(|| Queue::new(Backlog::default())).columns = columns;
+    }
+
+    fn may_collide(&self, _: ChannelId) -> bool {
+        false
+    }
+
     fn last_end(&self, channel: ChannelId) -> Option<Mono> {
         self.queues.get(&channel)?.last_end
     }
 
     fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
-        self.first(channel, |_| true)
+        self.first(channel, |held| !held.sent)
+    }
+
+    fn oldest_sent(&self, channel: ChannelId) -> Option<Waiting> {
+        self.first(channel, |held| held.sent)
     }
 
     fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting> {
-        self.first(channel, |held| held.since >= since)
+        self.first(channel, |held| !held.sent && held.since >= since)
     }
 
     fn take(&mut self, key: Key) {
         if let Some(held) = self.queues.values_mut().find_map(|queue| queue.entries.get_mut(&key)) {
             held.taken = true;
+        }
+    }
+
+    fn put_back(&mut self, key: Key) {
+        if let Some(held) = self.queues.values_mut().find_map(|queue| queue.entries.get_mut(&key)) {
+            held.put_back();
         }
     }
 
@@ -171,12 +193,8 @@ impl Spool for MemorySpool {
     fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
         let queue = self.queues.values_mut().find(|queue| queue.entries.contains_key(&key))?;
         let from = queue.entries.get(&key)?.created_at?;
-        let ours = |at: Utc| queue.entries.values().any(|held| held.created_at == Some(at));
-        let mut at = from + SECOND;
-        while taken(at) || ours(at) {
-            at = at + SECOND;
-        }
-        queue.latest = queue.latest.max(Some(at));
+        let at = queue.taken.free_from(from + SECOND, taken);
+        queue.taken.give(at);
         queue.entries.get_mut(&key)?.created_at = Some(at);
         Some(at)
     }
@@ -210,14 +228,17 @@ impl Spool for MemorySpool {
 
 impl Queue {
     fn new(backlog: Backlog) -> Self {
-        let (entries, doubtful) = (BTreeMap::new(), BTreeSet::new());
-        Self { backlog, entries, bytes: 0, thinned: Key(0), latest: None, last_end: None, echoes: false, doubtful }
-    }
-
-    fn stamp(&mut self, now: Now, end: Mono) -> Utc {
-        let at = stamp(self.latest, now, end);
-        self.latest = Some(at);
-        at
+        Self {
+            backlog,
+            entries: BTreeMap::new(),
+            bytes: 0,
+            thinned: Key(0),
+            taken: Taken::default(),
+            last_end: None,
+            echoes: false,
+            columns: ColumnSet::default(),
+            doubtful: BTreeSet::new(),
+        }
     }
 
     fn remove(&mut self, key: Key) -> Option<Held> {
@@ -255,12 +276,6 @@ impl Queue {
         let oldest = self.entries.iter().find(|(key, held)| !held.taken && **key != newest).map(|(key, _)| *key);
         oldest.is_some_and(|key| self.remove(key).is_some())
     }
-}
-
-/// The end of a slot in whole seconds of UTC, after every time the channel had.
-fn stamp(latest: Option<Utc>, now: Now, end: Mono) -> Utc {
-    let rounded = Utc::from_seconds((now.utc_at(end) + SECOND / 2).seconds());
-    latest.map_or(rounded, |latest| rounded.max(latest + SECOND))
 }
 
 /// What a draft takes: its own size, its text, and its share of the queue.

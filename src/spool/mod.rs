@@ -7,10 +7,37 @@
 //!
 //! - An entry leaves on a receipt, or by the stated policy, which counts it: too old, no room, or set aside as doubtful
 //!   after several sends without an echo. One that is taken is neither merged nor dropped.
-//! - A draft gets its time here, once the wall clock can be believed. Within a channel the times grow by whole seconds,
-//!   whatever the wall clock does. A time that an entry was sent with never changes, but for a collision that is known.
+//! - A draft gets its time here, once the wall clock can be believed: its slot's own end by that clock, in whole seconds. No
+//!   second of a channel is given twice. A second that was given stays, unless it turns out to be another row's.
+//! - Entries are offered in the order in which they were made, also where that is not the order of their times.
 //! - Nothing here waits for the card. What is to be done there are [`Job`]s, for a thread of its own.
 //! - A channel's entries belong to its number, whatever the map calls it.
+//!
+//! # Seconds
+//!
+//! ThingSpeak refuses a second row of one second, so an entry's second is also its name: sent again with the same one it cannot
+//! make a second row. Hence two demands that a clock which is set sets against each other: an entry carries the end of its
+//! slot as the clock has it, and no second is given twice.
+//!
+//! - **Why not "times only grow".** After a clock that was two hours ahead for ten seconds, such a rule dates all entries of
+//!   the next two hours wrong. Instead the seconds that were given are remembered ([`taken`]), and an entry gets its own
+//!   end wherever that is free. Where it is not, the clock has gone back over slots that had entries, and the entry gets the
+//!   next second that is free: mostly one later. A channel with an entry each second has none free in between; there the
+//!   entries come behind those seconds until the clock is past them.
+//! - **Kept before it is used.** The push's record in the runtime directory holds the second, and is written before anybody is
+//!   offered the entry. When the log is written anew the seconds of entries that have left stay in it, as runs of equal steps: a
+//!   channel with an entry in each slot needs one run of some 12 bytes for all of its past, and 512 runs are kept. So `kill -9` and
+//!   a clock that goes back give none twice.
+//! - **Entries that had no time at first** get theirs by their boot's beginning, all at once and whether in memory or not. Their
+//!   seconds are remembered as a span from the first to the last, in which no other entry gets one.
+//! - **Over a reboot** the runtime directory is gone. The newest runs go along whenever the card's page of totals is written
+//!   (hourly where totals change, and at each stop: [`MEMORY`] bytes a channel), so that a healthy daemon writes nothing for them.
+//!   Entries on the card tell of theirs. After an orderly stop all is known. After a power cut what was given since the last such
+//!   write is not; that matters where the clock is believed though it went back behind it. Then the service refuses the
+//!   entry without a word; the uplink sees its echo missing while later ones come without a gap in their numbers, and moves it
+//!   ([`Spool::may_collide`]).
+//! - **Age.** What an earlier boot left is dropped for its age by the wall clock only when that was not set for a day:
+//!   one that is wrong by years for some hours must not empty a backlog.
 //!
 //! # Two logs
 //!
@@ -35,7 +62,8 @@
 //! All files are records as [`crate::record`] frames them: `"gp"`, length, CRC-32, payload. The payload's first byte says what
 //! it is: a *boot* (whose clock what follows is told by), an *entry* (key, time of push, its time or the one that the clock
 //! claimed, the draft), *settled*, *aside*, *restamped*, a boot's *beginning* in UTC, and in the runtime directory
-//! *latest* (time and slot's end of a channel), *next* (key) and *believed* (the wall clock). An unknown kind is passed over, so
+//! *given* (a channel's seconds), *latest* (the end of its last slot), *echoes* and *columns* (whether and in which columns its
+//! entries come back), *next* (key) and *believed* (the wall clock). An unknown kind is passed over, so
 //! that an older gatepost reads what a newer one wrote, without what it does not know.
 //!
 //! Keys count up over all channels and are never given twice while a record of either log names them.
@@ -72,15 +100,18 @@ mod disk;
 mod memory;
 mod note;
 pub mod storage;
+mod taken;
 mod thin;
 
 use std::time::Duration;
 
-use crate::entry::{ChannelId, Draft, Entry};
+use crate::entry::{ChannelId, ColumnSet, Draft, Entry};
 use crate::record;
 use crate::time::{Mono, Now, Utc};
 
-pub use disk::{DiscardError, Discarded, DiskSpool, Found, Job, Listed, Outcome, State, Which, discard, survey};
+pub use disk::{
+    DiscardError, Discarded, DiskSpool, Found, Job, Listed, MEMORY, Outcome, State, Which, discard, survey,
+};
 pub use memory::MemorySpool;
 
 /// How much of an outage is kept.
@@ -260,6 +291,8 @@ pub struct Waiting {
     pub entry: Entry,
     /// When it was pushed, on the boot clock; the boot itself for one of an earlier boot.
     pub since: Mono,
+    /// An earlier run or session has sent it: the service may have it.
+    pub sent: bool,
 }
 
 /// Waiting entries of all channels. None of its methods waits for a disk.
@@ -279,28 +312,43 @@ pub trait Spool: Send {
     /// The session that took entries of a channel is gone: they are offered again, as after a restart.
     fn give_back(&mut self, channel: ChannelId);
 
-    /// Whether an earlier run of this boot, or an earlier session, may have sent updates a moment ago: nobody knows when they arrived.
-    fn is_restart(&self) -> bool;
+    /// Whether an earlier run or session may have sent updates a moment ago: nobody knows when they arrived. True for every run
+    /// that is not known to be the first.
+    fn may_have_just_sent(&self) -> bool;
 
-    /// Whether entries of a channel were seen to come back: only then that one does not means something. It is remembered
-    /// within a boot.
+    /// Whether entries of a channel were seen to come back: only then that one does not means something.
     fn echoes(&self, channel: ChannelId) -> bool;
 
     /// Entries of a channel come back, or do no longer.
     fn set_echoes(&mut self, channel: ChannelId, echoes: bool);
 
+    /// The columns of a channel in which entries were seen to come back as they were sent.
+    fn columns(&self, channel: ChannelId) -> ColumnSet;
+
+    /// From now on these are the columns in which entries come back.
+    fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet);
+
+    /// Whether an earlier boot may have given seconds of a channel that are not known: rows may be in the way of entries.
+    fn may_collide(&self, channel: ChannelId) -> bool;
+
     /// The end of the last draft of this boot that was taken from a channel.
     fn last_end(&self, channel: ChannelId) -> Option<Mono>;
 
-    /// The oldest entry of a channel that is not taken and has its time. `None` though entries wait means that they come
-    /// from the disk later.
+    /// The oldest entry of a channel that was never sent, is not taken and has its time. `None` though such entries wait means
+    /// that they come from the disk later.
     fn oldest(&self, channel: ChannelId) -> Option<Waiting>;
 
-    /// The oldest of those pushed at `since` or later.
+    /// The oldest of those that an earlier run or session has sent.
+    fn oldest_sent(&self, channel: ChannelId) -> Option<Waiting>;
+
+    /// The oldest of those that were never sent and were pushed at `since` or later.
     fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting>;
 
     /// Takes an entry for sending: from now on it is neither merged nor dropped, and not offered again.
     fn take(&mut self, key: Key);
+
+    /// A taken entry waits again, as one that was sent.
+    fn put_back(&mut self, key: Key);
 
     /// The entry's receipt is here; be it late, when the entry was set aside already.
     fn confirm(&mut self, key: Key);
@@ -308,8 +356,8 @@ pub trait Spool: Send {
     /// Sets aside an entry that was sent several times without an echo: it may be stored or not.
     fn set_aside(&mut self, key: Key);
 
-    /// Gives a taken entry another time, since a row of somebody else has its second: the next one that is neither `taken`
-    /// nor another entry's. Returns it.
+    /// Gives a taken entry another time, since another row has its second: the next one that is neither `taken` nor was given
+    /// to another entry. Returns it.
     fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc>;
 
     /// Drops what has waited longer than the channel's `keep`, on the boot clock: a wall clock that is set days ahead must

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::entry::{ChannelId, Draft, Entry};
+use crate::entry::{ChannelId, ColumnSet, Draft, Entry};
 use crate::record::{self, Reader, Records, Writer};
 use crate::spool::Key;
+use crate::spool::taken::Taken;
 use crate::time::{BootId, Mono, Utc};
 
 /// One record of a log.
@@ -24,8 +25,13 @@ pub(super) enum Note {
     Restamped(Key, Utc),
     /// When a boot began, for a channel's entries that were pushed before anybody knew.
     Began(ChannelId, BootId, Began),
-    /// The latest time that a channel's entries were given, and the end of its last draft on the boot clock.
+    /// The end of a channel's last draft on the boot clock. The time is the latest that its entries were given, which an older
+    /// version told in the place of [`Note::Given`].
     Latest(ChannelId, Option<Utc>, Option<Mono>),
+    /// The seconds that a channel has given so far.
+    Given(ChannelId, Taken),
+    /// The columns that the service was seen to store.
+    Columns(ChannelId, ColumnSet),
     /// The wall clock of this boot was found right.
     Believed,
     /// Entries of a channel come back as echoes, or do no longer.
@@ -106,6 +112,11 @@ const LATEST: u8 = 8;
 const NEXT: u8 = 9;
 const BELIEVED: u8 = 10;
 const ECHOES: u8 = 11;
+const GIVEN: u8 = 12;
+const COLUMNS: u8 = 13;
+
+/// What the seconds of a channel may take in a record.
+const LONGEST_GIVEN: usize = record::LONGEST - 32;
 
 impl Note {
     /// Appends it to a log.
@@ -152,6 +163,16 @@ impl Note {
                 write_time(*at, &mut to);
                 to.number(end.map_or(0, nanos));
             }
+            Self::Given(channel, taken) => {
+                to.byte(GIVEN);
+                to.number(channel.0);
+                taken.write(LONGEST_GIVEN, &mut to);
+            }
+            Self::Columns(channel, columns) => {
+                to.byte(COLUMNS);
+                to.number(channel.0);
+                to.number(columns.bits().into());
+            }
             Self::Believed => to.byte(BELIEVED),
             Self::Echoes(channel, echoes) => {
                 to.byte(ECHOES);
@@ -185,6 +206,11 @@ impl Note {
             LATEST => {
                 let (channel, at) = (ChannelId(from.number()?), read_time(&mut from)?);
                 Self::Latest(channel, at, Some(from.number()?).filter(|nanos| *nanos > 0).map(mono))
+            }
+            GIVEN => Self::Given(ChannelId(from.number()?), Taken::read(&mut from)?),
+            COLUMNS => {
+                let (channel, bits) = (ChannelId(from.number()?), u16::try_from(from.number()?).ok()?);
+                Self::Columns(channel, ColumnSet::from_bits(bits))
             }
             BELIEVED => Self::Believed,
             ECHOES => Self::Echoes(ChannelId(from.number()?), from.byte()? == 1),

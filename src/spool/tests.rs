@@ -80,7 +80,7 @@ contract!(
     an_entry_that_was_taken_is_dropped_neither_for_size_nor_for_age,
     what_is_set_aside_is_doubtful_until_a_late_receipt,
     entries_wait_without_a_time_until_the_clock_is_right_and_then_have_that_of_their_slot,
-    times_of_a_channel_only_grow_when_the_wall_clock_jumps_back,
+    an_entry_carries_its_slots_own_end_by_the_clock_of_its_making_and_no_second_is_given_twice,
     live_entries_are_those_pushed_lately,
     an_entry_whose_second_is_taken_gets_the_next_free_one,
     what_a_session_took_that_is_gone_is_offered_again_with_its_time,
@@ -159,14 +159,17 @@ fn entries_wait_without_a_time_until_the_clock_is_right_and_then_have_that_of_th
     assert_eq!(seconds(&mut *spool), [10_020, 10_040]);
 }
 
-fn times_of_a_channel_only_grow_when_the_wall_clock_jumps_back(make: Make) {
+fn an_entry_carries_its_slots_own_end_by_the_clock_of_its_making_and_no_second_is_given_twice(make: Make) {
     let mut spool = spool(make, Backlog::default());
-    push(&mut *spool, entry(4000, 1.0));
-    for second in [4020, 4040] {
-        let back = Now { utc: Utc::from_since_1970(Duration::from_secs(second - 3600)), ..now(second) };
-        spool.push(back, entry(second, 1.0));
+    let by_clock = |ahead: i64, second: u64| Now {
+        utc: Utc::from_seconds(i64::try_from(second).expect("small") + ahead),
+        ..now(second)
+    };
+    for (ahead, second) in [(0, 4000), (7200, 4020), (7200, 4040), (0, 4060), (-60, 4080), (-60, 4100), (-60, 4120)] {
+        spool.push(by_clock(ahead, second), entry(second, 1.0));
     }
-    assert_eq!(seconds(&mut *spool), [4000, 4001, 4002]);
+    let expected = [4000, 11_220, 11_240, 4060, 4020, 4040, 4061];
+    assert_eq!(seconds(&mut *spool), expected, "in the order of their making, the last one off a second that is taken");
 }
 
 fn live_entries_are_those_pushed_lately(make: Make) {
@@ -231,10 +234,11 @@ fn what_a_session_took_that_is_gone_is_offered_again_with_its_time(make: Make) {
     let taken = first(&*spool);
     spool.take(taken.key);
     assert_eq!(spool.oldest(CHANNEL), None);
-    assert!(!spool.is_restart());
     spool.give_back(CHANNEL);
-    assert!(spool.is_restart(), "nobody knows when the last update arrived");
-    let again = first(&*spool);
+    assert!(spool.may_have_just_sent(), "nobody knows when the last update arrived");
+    assert_eq!(spool.oldest(CHANNEL), None, "it was sent");
+    let again = spool.oldest_sent(CHANNEL).expect("it is offered again");
+    assert!(again.sent);
     assert_eq!((again.key, again.entry.created_at), (taken.key, taken.entry.created_at));
     assert_eq!(again.entry.form, Form::Feed, "a bare value that may have arrived needs its time now");
     spool.confirm(again.key);

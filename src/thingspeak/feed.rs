@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::entry::{ChannelId, Column, Entry, FIELDS};
+use crate::entry::{ChannelId, Column, ColumnSet, Entry, FIELDS};
 use crate::thingspeak::update;
 use crate::time::Utc;
 
@@ -90,15 +90,17 @@ impl FeedMessage {
         }
     }
 
-    /// Whether this holds the entry's numbers and no others. Formatting does not matter (`"20.50"` is 20.5), nor do
-    /// columns that come back empty or not at all, as those do that are switched off in the channel's settings. A status text may come back altered, so that only its presence counts, and that
+    /// Whether this holds the entry's numbers and no others. Formatting does not matter (`"20.50"` is 20.5). A column that is not
+    /// among those that the channel is `known` to store may come back empty or not at all, as one does that is switched off in the
+    /// channel's settings. A status text may come back altered, so that only its presence counts, and that
     /// only for an entry that is nothing but a status. Time and channel are not compared.
-    pub fn same_values(&self, entry: &Entry) -> bool {
+    pub fn same_values(&self, entry: &Entry, known: ColumnSet) -> bool {
         let mut seen = 0_usize;
         for (index, cell) in entry.cells.iter().enumerate() {
             let sent = cell.as_ref().and_then(update::number);
             match (sent, self.column(Column::at(index))) {
                 (Some(sent), Some(stored)) if same_number(&sent, stored) => seen += 1,
+                (Some(_), None) if known.has(Column::at(index)) => return false,
                 (_, None) => {}
                 (_, Some(_)) => return false,
             }
@@ -106,12 +108,27 @@ impl FeedMessage {
         seen > 0 || (self.status.is_some() && entry.status.is_some())
     }
 
-    /// Whether any of the entry's numbers is in its column.
-    pub fn shares_a_value(&self, entry: &Entry) -> bool {
-        entry.values().any(|(column, cell)| {
+    /// The entry's columns that came back as they were sent.
+    pub fn columns_of(&self, entry: &Entry) -> ColumnSet {
+        let came_back = |(column, cell)| {
             let both = update::number(cell).zip(self.column(column));
-            both.is_some_and(|(sent, stored)| same_number(&sent, stored))
-        })
+            both.is_some_and(|(sent, stored)| same_number(&sent, stored)).then_some(column)
+        };
+        entry.values().filter_map(came_back).fold(ColumnSet::default(), ColumnSet::with)
+    }
+
+    /// The entry's columns, among those that the channel is `known` to store, that did not come back as they were sent; and
+    /// those that it has not.
+    pub fn contradictions(&self, entry: &Entry, known: ColumnSet) -> ColumnSet {
+        let contradicts = |column: &Column| match (&entry.cells[column.index()], self.column(*column)) {
+            (None, stored) => stored.is_some(),
+            (Some(cell), stored) => {
+                let sent = update::number(cell);
+                let is_same = sent.zip(stored).is_none_or(|(sent, stored)| same_number(&sent, stored));
+                known.has(*column) && (stored.is_none() || !is_same)
+            }
+        };
+        (0..Column::COUNT).map(Column::at).filter(contradicts).fold(ColumnSet::default(), ColumnSet::with)
     }
 }
 
@@ -248,7 +265,7 @@ mod tests {
             r#"{"field1":20.5,"latitude":30.61,"elevation":null}"#,
             r#"{"field1":" 20.500000001 ","latitude":"30.61"}"#,
         ] {
-            assert!(decode(echo).same_values(&sent), "{echo}");
+            assert!(decode(echo).same_values(&sent, ColumnSet::default()), "{echo}");
         }
     }
 
@@ -261,22 +278,22 @@ mod tests {
             r#"{"field1":"NaN","latitude":"30.61"}"#,
             r#"{"field1":"","latitude":"30.61"}"#,
         ] {
-            assert!(!decode(echo).same_values(&sent), "{echo}");
+            assert!(!decode(echo).same_values(&sent, ColumnSet::default()), "{echo}");
         }
     }
 
     #[test]
     fn a_field_switched_off_in_the_channel_does_not_hide_an_echo() {
         let sent = entry(&[(Column::Field(1), 20.5), (Column::Field(7), 3.0)], None);
-        assert!(decode(r#"{"field1":"20.5"}"#).same_values(&sent));
-        assert!(!decode("{}").same_values(&sent));
+        assert!(decode(r#"{"field1":"20.5"}"#).same_values(&sent, ColumnSet::default()));
+        assert!(!decode("{}").same_values(&sent, ColumnSet::default()));
     }
 
     #[test]
     fn a_status_alone_is_known_by_being_there() {
         let sent = entry(&[], Some("tank: silent"));
-        assert!(decode(r#"{"field1":null,"status":"tank: silent"}"#).same_values(&sent));
-        assert!(!decode(r#"{"field1":null,"status":null}"#).same_values(&sent));
+        assert!(decode(r#"{"field1":null,"status":"tank: silent"}"#).same_values(&sent, ColumnSet::default()));
+        assert!(!decode(r#"{"field1":null,"status":null}"#).same_values(&sent, ColumnSet::default()));
     }
 
     proptest! {
@@ -298,7 +315,7 @@ mod tests {
             let sent = entry(&[(Column::Field(1), value)], None);
             if let Some(text) = update::number(sent.cells[0].as_ref().expect("set above")) {
                 let echo = serde_json::json!({ "field1": text }).to_string();
-                prop_assert!(decode(&echo).same_values(&sent));
+                prop_assert!(decode(&echo).same_values(&sent, ColumnSet::default()));
             }
         }
     }

@@ -89,7 +89,7 @@ pub struct Broker {
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Confirm {
-    /// As `stored` on a channel whose entries were seen to come back, as `received` elsewhere.
+    /// As `stored`, until an echo is late and none was ever seen on the channel; then as `received`, until one is.
     #[default]
     Auto,
     /// Once it comes back on the channel's own feed, which proves that it is stored. Where the device may not subscribe to the

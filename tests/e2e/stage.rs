@@ -27,7 +27,8 @@ pub(crate) const QUICK: Tuning = Tuning {
     ping_after: Duration::from_secs(2),
     pong_within: Duration::from_secs(4),
     echo_within: Duration::from_secs(2),
-    resends: 3,
+    resends: 4,
+    resends_unsure: 2,
     renew_grace: Duration::from_secs(5),
 };
 

@@ -47,7 +47,7 @@ pub(super) fn losses(settings: &Settings) -> String {
         text.push_str(".\n");
         text.push_str(&table);
     }
-    if settings.kept_size() > 0 {
+    if settings.keeps_totals() {
         let every = format_duration(ledger::TOTALS_EVERY);
         let _ = writeln!(text, "Of totals and switch times a power cut costs up to {every}.");
     }
@@ -120,11 +120,14 @@ pub(super) fn wear(settings: &Settings) -> String {
         text.push_str(&table);
     }
     let page = settings.kept_size();
-    if page > 0 {
+    if settings.keeps_totals() {
         let writes = DAY.as_secs().div_ceil(ledger::TOTALS_EVERY.as_secs());
         let bytes = size_in_words(ledger::bytes_per_day(page));
         let _ =
             writeln!(text, "Totals and switch times: at most {writes} writes a day, {bytes}, and one at each stop.");
+    } else if page > 0 {
+        let bytes = size_in_words(page as u64);
+        let _ = writeln!(text, "At each stop, and in the first hour of a channel: one write of up to {bytes}.");
     }
     if !text.is_empty() {
         text.push_str("The file system adds its own to each write.\n");

@@ -8,7 +8,7 @@
 //! note calls settled. So a segment that is written anew says which keys were used, and only the oldest segments are removed, as the
 //! daemon itself removes them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::entry::ChannelId;
@@ -19,6 +19,7 @@ use crate::spool::disk::segment::{self, Segment, told_in};
 use crate::spool::disk::{fast, survey};
 use crate::spool::note::{self, Kept, Note, Time};
 use crate::spool::storage::Storage;
+use crate::spool::taken::Taken;
 use crate::time::{BootId, Utc};
 
 /// Which entries are to go.
@@ -190,12 +191,21 @@ fn rewrite_fast(
     };
     let mut notes = note::read(&bytes).notes;
     let (before, next) = (notes.len(), notes.iter().filter_map(|(_, note)| used(note)).max());
-    notes.retain(|(boot, note)| stays(*boot, note));
+    let mut gone: BTreeMap<ChannelId, Taken> = BTreeMap::new();
+    notes.retain(|(boot, note)| {
+        let stays = stays(*boot, note);
+        if let (false, Note::Entry(Kept { time: Time::Known(at), draft, .. })) = (stays, note) {
+            gone.entry(draft.channel).or_default().give(*at);
+        }
+        stays
+    });
     if notes.len() == before {
         return Ok(());
     }
     // The keys of what is gone stay used: the log may call some of them settled.
     notes.extend(next.map(|next| (BootId::default(), Note::Next(next))));
+    // So do their seconds: some of them may be stored.
+    notes.extend(gone.into_iter().map(|(channel, taken)| (BootId::default(), Note::Given(channel, taken))));
     fast.replace(fast::FILE, &told_in(notes), false).map_err(refused)
 }
 

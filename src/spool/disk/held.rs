@@ -79,6 +79,13 @@ impl Entries {
         }
     }
 
+    /// Offers an entry again that was taken.
+    pub(super) fn put_back(&mut self, key: Key) {
+        if let Some(held) = self.by_key.get_mut(&key) {
+            held.taken = false;
+        }
+    }
+
     /// Offers every entry again that was taken. Returns which.
     pub(super) fn give_back(&mut self) -> Vec<Key> {
         let taken = self.by_key.iter_mut().filter(|(_, held)| held.taken);

@@ -176,6 +176,7 @@ impl DiskSpool {
             }
             (Task::Read { .. }, Ok(Done::Entries { read, keys })) => {
                 let entries = queue.read_ahead(&job.file, read, &keys);
+                self.move_off_taken();
                 if entries > 0 {
                     self.counts.unreadable += entries as u64;
                     let why = "records are missing in it".to_owned();

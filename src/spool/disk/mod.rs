@@ -18,10 +18,13 @@ mod times;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::entry::{ChannelId, Draft};
+use crate::entry::{ChannelId, ColumnSet, Draft};
+use crate::record::{Reader, Writer};
 use crate::spool::note::{Kept, Note, Time};
 use crate::spool::storage::Storage;
+use crate::spool::taken::{SECOND, Taken};
 use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, Standing, Tell, Waiting};
 use crate::time::{BootId, Mono, Now, Utc};
 
@@ -34,6 +37,12 @@ pub use job::{Job, Outcome};
 pub use recovery::Found;
 pub use survey::{Listed, State, survey};
 
+/// What is remembered of a channel over a reboot takes at most so many bytes: on the card, and with every total.
+pub const MEMORY: usize = 256;
+
+/// The flag of a memory that knows all seconds that were given.
+const COMPLETE: u8 = 2;
+
 /// How many of a channel's doubtful entries a late echo may settle: the session remembers as many.
 const DOUBTFUL: usize = 64;
 
@@ -44,12 +53,14 @@ pub struct DiskSpool {
     queues: BTreeMap<ChannelId, Queue>,
     next: Key,
     believed: bool,
-    is_restart: bool,
+    /// Nothing is known of an earlier run of this boot.
+    is_first_run: bool,
     fast: FastLog,
     card: Card,
     stopping: bool,
     /// The last time that anybody told.
     seen: Mono,
+    wall: WallClock,
     counts: Counts,
     told: Vec<Tell>,
     bell: Box<dyn Fn() + Send>,
@@ -97,15 +108,17 @@ impl DiskSpool {
             queues: recovered.queues,
             next: recovered.next,
             believed: recovered.believed,
-            is_restart: recovered.is_restart,
+            is_first_run: recovered.is_first_run,
             fast: FastLog::new(fast),
             card: Card::default(),
             stopping: false,
             seen: now.mono,
+            wall: WallClock::default(),
             counts: Counts::default(),
             told: Vec::new(),
             bell,
         };
+        spool.move_off_taken();
         spool.write_anew();
         (spool, recovered.found)
     }
@@ -139,7 +152,9 @@ impl DiskSpool {
             notes.push((self.boot, Note::Believed));
         }
         for (id, queue) in &self.queues {
-            notes.push((self.boot, Note::Latest(*id, queue.latest, queue.last_end)));
+            notes.push((self.boot, Note::Latest(*id, None, queue.last_end)));
+            notes.push((self.boot, Note::Given(*id, queue.taken.clone())));
+            notes.push((self.boot, Note::Columns(*id, queue.columns)));
             notes.extend(queue.echoes.then_some((self.boot, Note::Echoes(*id, true))));
             notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, Note::Began(*id, *boot, *began))));
             notes.extend(queue.sent.iter().map(|key| (self.boot, Note::Sent(*key))));
@@ -229,7 +244,7 @@ impl Spool for DiskSpool {
         let (boot, believed, channel) = (self.boot, self.believed, draft.channel);
         let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
         queue.last_end = queue.last_end.max(Some(draft.end));
-        let created_at = believed.then(|| queue.give_time(now, draft.end));
+        let created_at = believed.then(|| queue.taken.give_end(now, draft.end));
         let time = created_at.map_or_else(|| Time::Claimed(now.utc_at(draft.end)), Time::Known);
         if created_at.is_none() {
             queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
@@ -250,9 +265,15 @@ impl Spool for DiskSpool {
         let boot = self.boot;
         let mut notes = Vec::new();
         for (id, queue) in &mut self.queues {
+            let here = times::boots_in_memory(queue);
             for (of, began) in times::resolve(queue, boot, now) {
                 notes.push(Note::Began(*id, of, began));
             }
+            notes.extend(times::move_off_taken(queue, now.mono, boot, &here));
+        }
+        if !notes.is_empty() {
+            // The boots' seconds.
+            notes.extend(self.queues.iter().map(|(id, queue)| Note::Given(*id, queue.taken.clone())));
         }
         // Last: should the log be torn here, the clock is asked again.
         notes.extend((!was_believed).then_some(Note::Believed));
@@ -276,14 +297,13 @@ impl Spool for DiskSpool {
     }
 
     fn give_back(&mut self, channel: ChannelId) {
-        self.is_restart = true;
         if let Some(queue) = self.queues.get_mut(&channel) {
             queue.sent.extend(queue.held.give_back());
         }
     }
 
-    fn is_restart(&self) -> bool {
-        self.is_restart
+    fn may_have_just_sent(&self) -> bool {
+        true
     }
 
     fn echoes(&self, channel: ChannelId) -> bool {
@@ -293,8 +313,25 @@ impl Spool for DiskSpool {
     fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
         let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
         if std::mem::replace(&mut queue.echoes, echoes) != echoes {
+            queue.has_learned = true;
             self.note(self.boot, &[Note::Echoes(channel, echoes)]);
         }
+    }
+
+    fn columns(&self, channel: ChannelId) -> ColumnSet {
+        self.queues.get(&channel).map_or_else(ColumnSet::default, |queue| queue.columns)
+    }
+
+    fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet) {
+        let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+        if std::mem::replace(&mut queue.columns, columns) != columns {
+            queue.has_learned = true;
+            self.note(self.boot, &[Note::Columns(channel, columns)]);
+        }
+    }
+
+    fn may_collide(&self, channel: ChannelId) -> bool {
+        self.is_first_run && self.queues.get(&channel).is_some_and(|queue| queue.has_past)
     }
 
     fn last_end(&self, channel: ChannelId) -> Option<Mono> {
@@ -303,14 +340,17 @@ impl Spool for DiskSpool {
 
     fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
         let queue = self.queues.get(&channel)?;
-        let (key, held) = queue.oldest()?;
-        Some(Waiting { key, entry: queue.entry(held)?, since: self.since(held) })
+        self.waiting_one(queue, queue.oldest_sent(false)?)
+    }
+
+    fn oldest_sent(&self, channel: ChannelId) -> Option<Waiting> {
+        let queue = self.queues.get(&channel)?;
+        self.waiting_one(queue, queue.oldest_sent(true)?)
     }
 
     fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting> {
         let queue = self.queues.get(&channel)?;
-        let (key, held) = queue.live(self.boot, since)?;
-        Some(Waiting { key, entry: queue.entry(held)?, since: held.kept.since })
+        self.waiting_one(queue, queue.live(self.boot, since)?)
     }
 
     fn take(&mut self, key: Key) {
@@ -321,6 +361,12 @@ impl Spool for DiskSpool {
         }
         // From now on the service may have it: a later run must not merge it.
         self.note(self.boot, &[Note::Sent(key)]);
+    }
+
+    fn put_back(&mut self, key: Key) {
+        let Some((_, queue)) = self.held(key) else { return };
+        queue.held.put_back(key);
+        queue.sent.insert(key);
     }
 
     fn confirm(&mut self, key: Key) {
@@ -360,20 +406,15 @@ impl Spool for DiskSpool {
         let (now, boot) = (self.seen, self.boot);
         let (_, queue) = self.held(key)?;
         let from = queue.time_of(queue.held.get(&key)?)?;
-        let at = times::free_second(queue, from, taken);
-        queue.latest = queue.latest.max(Some(at));
-        queue.held.restamp(key, at);
-        if queue.held.get(&key).is_some_and(|held| queue.may_be_on_card(held)) {
-            queue.restamped.insert(key, at);
-            queue.tell(now, boot, Note::Restamped(key, at));
-        }
-        self.note(boot, &[Note::Restamped(key, at)]);
+        let at = queue.taken.free_from(from + SECOND, taken);
+        let note = queue.move_to(now, boot, key, at);
+        self.note(boot, &[note]);
         Some(at)
     }
 
     fn expire(&mut self, now: Now, channel: ChannelId) -> usize {
         self.seen = now.mono;
-        let (boot, believed) = (self.boot, self.believed);
+        let (boot, is_steady) = (self.boot, self.believed && self.wall.is_steady(now));
         let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
         let keep = queue.backlog.keep;
         let mut old = Vec::new();
@@ -382,7 +423,7 @@ impl Spool for DiskSpool {
                 now.mono.since(held.kept.since)
             } else {
                 // What an earlier boot left is at least as old as this one, and as its time says where that is known.
-                let by_time = queue.time_of(held).filter(|_| believed).map(|at| now.utc.since(at));
+                let by_time = queue.time_of(held).filter(|_| is_steady).map(|at| now.utc.since(at));
                 by_time.unwrap_or_default().max(now.mono.since_boot())
             };
             if age <= keep {
@@ -414,7 +455,91 @@ impl Spool for DiskSpool {
     }
 }
 
+/// How long the wall clock has not been set.
+#[derive(Debug, Default)]
+struct WallClock {
+    /// What it said at the boot, as of the last look, and when it was first seen to say so.
+    steady: Option<(Utc, Mono)>,
+}
+
+impl WallClock {
+    /// Ages are judged by the wall clock when it was not set for so long: one that is wrong by years for some hours must not empty
+    /// the backlog of an earlier boot.
+    const TRUSTED_AFTER: Duration = Duration::from_secs(86_400);
+    /// It was set when it moves by more than this against the boot clock.
+    const SET_BY: Duration = Duration::from_secs(2);
+
+    fn is_steady(&mut self, now: Now) -> bool {
+        let booted = now.utc_at(Mono::default());
+        let (before, since) = self.steady.unwrap_or((booted, now.mono));
+        let is_same = booted.since(before).max(before.since(booted)) <= Self::SET_BY;
+        let since = if is_same { since } else { now.mono };
+        self.steady = Some((booted, since));
+        now.mono.since(since) >= Self::TRUSTED_AFTER
+    }
+}
+
 impl DiskSpool {
+    fn waiting_one(&self, queue: &Queue, (key, held): (Key, &Held)) -> Option<Waiting> {
+        let sent = queue.sent.contains(&key);
+        Some(Waiting { key, entry: queue.entry(held)?, since: self.since(held), sent })
+    }
+
+    /// Moves entries off seconds that others have, where they got theirs by their boot's beginning.
+    fn move_off_taken(&mut self) {
+        let (now, boot) = (self.seen, self.boot);
+        let queues = self.queues.values_mut();
+        let notes: Vec<Note> = queues.flat_map(|queue| times::move_off_taken(queue, now, boot, &[])).collect();
+        if !notes.is_empty() {
+            self.note(boot, &notes);
+        }
+    }
+
+    /// What is remembered of a channel over a reboot: whether and in which columns its entries come back, and the seconds that
+    /// they were given, in at most [`MEMORY`] bytes. `is_last` says that no more seconds will be given in this boot.
+    pub fn memory(&self, is_last: bool) -> Vec<(ChannelId, Vec<u8>)> {
+        let bytes = |queue: &Queue| {
+            let mut to = Writer::new();
+            to.byte(u8::from(queue.echoes) | if is_last { COMPLETE } else { 0 });
+            to.number(queue.columns.bits().into());
+            queue.taken.write(MEMORY - 4, &mut to);
+            to.finish()
+        };
+        self.queues.iter().map(|(id, queue)| (*id, bytes(queue))).collect()
+    }
+
+    /// An earlier run has used the state directory, whatever it left there.
+    pub fn was_used_before(&mut self) {
+        self.queues.values_mut().for_each(|queue| queue.has_past = true);
+    }
+
+    /// Takes up what [`DiskSpool::memory`] gave to an earlier run. What cannot be read is left out.
+    pub fn recall(&mut self, memories: Vec<(ChannelId, Vec<u8>)>) {
+        for (channel, memory) in memories {
+            let mut from = Reader::new(&memory);
+            let read = (from.byte(), from.number().and_then(|bits| u16::try_from(bits).ok()), Taken::read(&mut from));
+            let (Some(flags), Some(columns), Some(taken)) = read else { continue };
+            let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+            if self.is_first_run {
+                // A run of this boot has learned more since.
+                queue.echoes |= flags & 1 == 1;
+                queue.columns = queue.columns.union(ColumnSet::from_bits(columns));
+                queue.has_past = flags & COMPLETE == 0;
+                // From now on seconds are given that the card does not know.
+                queue.has_learned |= !queue.has_past;
+            }
+            queue.taken.learn(&taken);
+        }
+        self.move_off_taken();
+        self.write_anew();
+    }
+
+    /// Whether something was learned of a channel since this was last asked that is worth a write to the card.
+    pub fn has_learned(&mut self) -> bool {
+        let learned = self.queues.values_mut().map(|queue| std::mem::take(&mut queue.has_learned));
+        learned.fold(false, |any, one| any | one)
+    }
+
     /// When an entry was pushed, on the clock of this boot.
     fn since(&self, held: &Held) -> Mono {
         if held.boot == self.boot { held.kept.since } else { Mono::default() }

@@ -10,20 +10,18 @@
 //! - What left and may be on the card is in `left` until its segment is gone.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
-use crate::entry::{ChannelId, Entry, Form};
+use crate::entry::{ChannelId, ColumnSet, Entry, Form};
 use crate::spool::disk::held::{Entries, Held};
 use crate::spool::disk::job::Group;
 use crate::spool::disk::segment::{self, Segment};
 use crate::spool::note::{Began, Note, Time};
+use crate::spool::taken::Taken;
 use crate::spool::{Backlog, Key, Standing};
-use crate::time::{BootId, Mono, Now, Utc};
+use crate::time::{BootId, Mono, Utc};
 
 /// What a channel may take in memory while the card cannot be written.
 const CARDLESS: u64 = 4 << 20;
-/// The resolution of an entry's time.
-pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// Entries of one boot that were pushed before anybody knew the time, oldest first.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +29,8 @@ pub(super) struct Untimed {
     pub(super) boot: BootId,
     pub(super) first: Mono,
     pub(super) last: Mono,
+    /// How many they were.
+    pub(super) count: usize,
     /// When the boot began by the wall clock that nobody believed.
     pub(super) claimed: Utc,
 }
@@ -62,12 +62,20 @@ pub(super) struct Queue {
     pub(super) attempted: Key,
     /// Entries that were sent in an earlier run, or by a session that is gone: they are not merged.
     pub(super) sent: BTreeSet<Key>,
-    /// The latest time that was given.
-    pub(super) latest: Option<Utc>,
+    /// The seconds that were given.
+    pub(super) taken: Taken,
+    /// Those that the card's log tells of, while it is read.
+    pub(super) given_on_card: Taken,
     /// The end of the last draft of this boot.
     pub(super) last_end: Option<Mono>,
     /// Entries were seen to come back.
     pub(super) echoes: bool,
+    /// The columns in which they did.
+    pub(super) columns: ColumnSet,
+    /// An earlier boot gave seconds.
+    pub(super) has_past: bool,
+    /// One of the two changed since the card was to be told.
+    pub(super) has_learned: bool,
     /// Files that hold nothing any more: dropped for size.
     pub(super) removals: Vec<String>,
     /// Doubtful entries on their way to the card, or late receipts of such.
@@ -94,9 +102,13 @@ impl Queue {
             hushed: false,
             attempted: Key(0),
             sent: BTreeSet::new(),
-            latest: None,
+            taken: Taken::default(),
+            given_on_card: Taken::default(),
             last_end: None,
             echoes: false,
+            columns: ColumnSet::default(),
+            has_past: false,
+            has_learned: false,
             removals: Vec::new(),
             aside: Vec::new(),
             doubtful: BTreeSet::new(),
@@ -140,17 +152,25 @@ impl Queue {
         self.held.unwritten_bytes() > CARDLESS
     }
 
-    /// The oldest entry in memory that is not taken, fits, and stands before the gap.
+    /// The oldest entry in memory that is not taken and stands before the gap.
     pub(super) fn oldest(&self) -> Option<(Key, &Held)> {
-        let before_gap = |key: &Key| self.head.is_none_or(|head| *key <= head);
-        let mut held = self.held.iter().take_while(|(key, _)| before_gap(key));
-        held.find(|(_, held)| !held.taken).map(|(key, held)| (*key, held))
+        self.before_gap().find(|(_, held)| !held.taken)
     }
 
-    /// The oldest entry of this boot that is not taken and was pushed at `since` or later.
+    /// The oldest of those that were never sent, or of those that an earlier run or session has sent.
+    pub(super) fn oldest_sent(&self, sent: bool) -> Option<(Key, &Held)> {
+        self.before_gap().find(|(key, held)| !held.taken && self.sent.contains(key) == sent)
+    }
+
+    fn before_gap(&self) -> impl Iterator<Item = (Key, &Held)> {
+        let before_gap = |key: &Key| self.head.is_none_or(|head| *key <= head);
+        self.held.iter().take_while(move |(key, _)| before_gap(key)).map(|(key, held)| (*key, held))
+    }
+
+    /// The oldest entry of this boot that was never sent and was pushed at `since` or later.
     pub(super) fn live(&self, boot: BootId, since: Mono) -> Option<(Key, &Held)> {
         let lately = self.held.iter().rev().take_while(|(_, held)| held.boot == boot && held.kept.since >= since);
-        lately.filter(|(_, held)| !held.taken).last().map(|(key, held)| (*key, held))
+        lately.filter(|(key, held)| !held.taken && !self.sent.contains(key)).last().map(|(key, held)| (*key, held))
     }
 
     /// The entry as it is sent; `None` while it has no time.
@@ -219,12 +239,16 @@ impl Queue {
         }
     }
 
-    /// The time of a draft that ended at `end`, after every time that the channel had.
-    pub(super) fn give_time(&mut self, now: Now, end: Mono) -> Utc {
-        let rounded = Utc::from_seconds((now.utc_at(end) + SECOND / 2).seconds());
-        let at = self.latest.map_or(rounded, |latest| rounded.max(latest + SECOND));
-        self.latest = Some(at);
-        at
+    /// Gives an entry another second. Returns what the runtime directory is to be told.
+    pub(super) fn move_to(&mut self, now: Mono, boot: BootId, key: Key, at: Utc) -> Note {
+        self.taken.give(at);
+        self.held.restamp(key, at);
+        let note = Note::Restamped(key, at);
+        if self.held.get(&key).is_some_and(|held| self.may_be_on_card(held)) {
+            self.restamped.insert(key, at);
+            self.tell(now, boot, note.clone());
+        }
+        note
     }
 
     /// Notes that an entry was pushed without a time.
@@ -234,9 +258,10 @@ impl Queue {
             Some(run) => {
                 run.first = run.first.min(end);
                 run.last = run.last.max(end);
+                run.count += 1;
                 run.claimed = claimed;
             }
-            None => self.untimed.push(Untimed { boot, first: end, last: end, claimed }),
+            None => self.untimed.push(Untimed { boot, first: end, last: end, count: 1, claimed }),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::{self, BAD, Segment, told_in};
 use crate::spool::note::{self, Began, Kept, Note, Time};
 use crate::spool::storage::{Storage, UNFINISHED};
+use crate::spool::taken::Taken;
 use crate::spool::{Backlog, Key};
 use crate::time::{BootId, Mono, Utc};
 
@@ -36,15 +37,15 @@ pub(super) struct Recovered {
     pub(super) next: Key,
     /// This boot's clock was found right already.
     pub(super) believed: bool,
-    /// There was a run in this boot before.
-    pub(super) is_restart: bool,
+    /// Nothing is known of an earlier run of this boot.
+    pub(super) is_first_run: bool,
     pub(super) found: Found,
 }
 
 /// Reads both directories. With `repair` what is torn or damaged on the card is mended.
 pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repair: bool) -> Recovered {
     let mut reading =
-        Reading { boot, card, repair, found: Found::default(), next: Key(1), believed: false, is_restart: false };
+        Reading { boot, card, repair, found: Found::default(), next: Key(1), believed: false, is_first_run: true };
     let mut queues: BTreeMap<ChannelId, Queue> = BTreeMap::new();
     let mut told = Told::default();
     reading.read_fast(fast, &mut told, &mut queues);
@@ -56,10 +57,10 @@ pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repa
     for queue in queues.values_mut() {
         finish(queue);
     }
-    let Reading { mut found, next, believed, is_restart, .. } = reading;
+    let Reading { mut found, next, believed, is_first_run, .. } = reading;
     found.waiting =
         queues.iter().map(|(id, queue)| (*id, queue.waiting())).filter(|(_, waiting)| *waiting > 0).collect();
-    Recovered { queues, next, believed, is_restart, found }
+    Recovered { queues, next, believed, is_first_run, found }
 }
 
 /// What the notes of all logs say together.
@@ -85,6 +86,15 @@ impl Told {
     fn channel_of(&self, key: Key) -> Option<ChannelId> {
         self.on_card.get(&key).copied().or_else(|| self.waiting.get(&key).map(|(_, channel)| *channel))
     }
+
+    /// Whose entry a note of the runtime directory's log is about, as far as it is known by then.
+    fn channel_of_note(&self, note: &Note) -> Option<ChannelId> {
+        match note {
+            Note::Entry(kept) => Some(kept.draft.channel),
+            Note::Restamped(key, _) => self.channel_of(*key),
+            _ => None,
+        }
+    }
 }
 
 struct Reading<'a> {
@@ -94,7 +104,7 @@ struct Reading<'a> {
     found: Found,
     next: Key,
     believed: bool,
-    is_restart: bool,
+    is_first_run: bool,
 }
 
 impl Reading<'_> {
@@ -120,9 +130,19 @@ impl Reading<'_> {
             self.found.torn += 1;
         }
         for (boot, note) in read.notes {
-            self.is_restart |= boot == self.boot;
+            self.is_first_run &= boot != self.boot;
+            if let Some(at) = segment::time_in(&note)
+                && let Some(channel) = told.channel_of_note(&note)
+            {
+                queue_of(queues, channel).taken.give(at);
+            }
             match note {
                 Note::Echoes(channel, echoes) if boot == self.boot => queue_of(queues, channel).echoes = echoes,
+                Note::Columns(channel, columns) => {
+                    let queue = queue_of(queues, channel);
+                    queue.columns = columns;
+                }
+                Note::Given(channel, taken) => queue_of(queues, channel).taken.learn(&taken),
                 Note::Entry(kept) => {
                     let channel = kept.draft.channel;
                     let queue = queue_of(queues, channel);
@@ -148,7 +168,7 @@ impl Reading<'_> {
                 Note::Sent(key) => _ = told.sent.insert(key),
                 Note::Latest(channel, at, end) => {
                     let queue = queue_of(queues, channel);
-                    queue.latest = queue.latest.max(at);
+                    at.into_iter().for_each(|at| queue.taken.give(at));
                     if boot == self.boot {
                         queue.last_end = queue.last_end.max(end);
                     }
@@ -198,7 +218,7 @@ impl Reading<'_> {
                 segments.push((channel, first, name));
             } else if let Some(channel) = segment::parse_doubtful(&name) {
                 queue_of(queues, channel);
-                self.use_up_doubtful(&name);
+                self.use_up_doubtful(channel, &name, queues);
             } else if self.repair && name.ends_with(UNFINISHED) {
                 // A replacement that was cut off; what it was to replace is there.
                 let _ = self.card.remove(&name);
@@ -239,6 +259,7 @@ impl Reading<'_> {
         for (key, at) in &told.restamped {
             if let Some(queue) = told.channel_of(*key).and_then(|channel| queues.get_mut(&channel)) {
                 queue.restamped.insert(*key, *at);
+                queue.taken.give(*at);
                 if told.restamped_on_card.get(key) != Some(at) {
                     queue.unnoted.push((BootId::default(), Note::Restamped(*key, *at)));
                 }
@@ -260,10 +281,13 @@ impl Reading<'_> {
         }
     }
 
-    /// The keys of doubtful entries are used, too.
-    fn use_up_doubtful(&mut self, name: &str) {
+    /// The keys of unconfirmed entries are used, too, and so are their seconds.
+    fn use_up_doubtful(&mut self, channel: ChannelId, name: &str, queues: &mut BTreeMap<ChannelId, Queue>) {
         let bytes = self.card.read(name).unwrap_or_default();
         for (_, note) in note::read(&bytes).notes {
+            if let (Note::Aside(Kept { time: Time::Known(at), .. }), Some(queue)) = (&note, queues.get_mut(&channel)) {
+                queue.given_on_card.give(*at);
+            }
             if let Note::Aside(Kept { key, .. }) | Note::Settled(key) = note {
                 self.use_up(key);
             }
@@ -301,7 +325,8 @@ impl Reading<'_> {
         let mut keys = Vec::new();
         for (boot, note) in read.notes {
             let queue = queues.get_mut(&channel).expect("made by the caller");
-            queue.latest = queue.latest.max(segment::time_in(&note));
+            // What the card tells is older than what the runtime directory does.
+            segment::time_in(&note).into_iter().for_each(|at| queue.given_on_card.give(at));
             match note {
                 Note::Entry(kept) => {
                     self.use_up(kept.key);
@@ -382,20 +407,17 @@ fn finish(queue: &mut Queue) {
     }
     let began = std::mem::take(&mut queue.began);
     let known = |boot: BootId| began.iter().find(|(known, _)| *known == boot).map(|(_, began)| began);
-    let mut latest = queue.latest;
-    for held in queue.held.values() {
-        if let Time::Known(at) = held.kept.time {
-            latest = latest.max(Some(at));
-        }
-    }
+    let mut spans = Vec::new();
     queue.untimed.retain(|run| match known(run.boot) {
         Some(began) => {
-            latest = latest.max(Some(began.time_of(run.last)));
+            spans.push((began.time_of(run.first), began.time_of(run.last)));
             false
         }
         None => true,
     });
-    queue.latest = latest;
+    queue.has_past = queue.given_on_card != Taken::default();
+    queue.taken.learn(&std::mem::take(&mut queue.given_on_card));
+    spans.into_iter().for_each(|(first, last)| queue.taken.give_span(first, last));
     queue.began = began;
     if queue.segments.iter().any(|segment| segment.waiting > 0) {
         queue.head = Some(Key(0));

@@ -2,26 +2,31 @@
 //!
 //! Such an entry is kept with its slot's end on the boot clock. When the wall clock is believed, each boot gets its beginning
 //! in UTC, and with it every entry of that boot its time: the same for one read from the card a week later, and for one
-//! that was read before a crash. Where an entry of the channel has a later time already (somebody had set the clock
-//! ahead), the whole boot moves behind it: times only grow, and the distances stay.
+//! that was read before a crash. The seconds from the first to the last of them are the boot's ([`Taken::give_span`]). An entry
+//! whose second was given to another one before, when a clock was ahead, is moved to the next free one.
+//!
+//! [`Taken::give_span`]: crate::spool::taken::Taken::give_span
 
-use crate::spool::disk::queue::{Queue, SECOND, Untimed};
-use crate::spool::note::{Began, Note};
-use crate::time::{BootId, Now, Utc};
+use crate::spool::Key;
+use crate::spool::disk::queue::{Queue, Untimed};
+use crate::spool::note::{Began, Note, Time};
+use crate::spool::taken::{SECOND, Taken};
+use crate::time::{BootId, Mono, Now, Utc};
 
 /// Gives the boots of a channel's untimed entries their beginnings. `boot` is the one that goes on.
 pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now) -> Vec<(BootId, Began)> {
-    let runs = std::mem::take(&mut queue.untimed);
+    let mut runs = std::mem::take(&mut queue.untimed);
+    // What is known goes before what is estimated.
+    runs.sort_by_key(|run| run.boot != boot);
     let this_boot = now.utc - now.mono.since_boot();
     let mut resolved = Vec::new();
     for run in runs {
         let began = if run.boot == boot {
             Began { at: this_boot, estimated: None }
         } else {
-            estimate(&run, queue.latest, this_boot)
+            estimate(&run, &queue.taken, this_boot)
         };
-        let began = Began { at: began.at.max(earliest(&run, queue.latest)), ..began };
-        queue.latest = queue.latest.max(Some(began.time_of(run.last)));
+        queue.taken.give_span(began.time_of(run.first), began.time_of(run.last));
         queue.began.push((run.boot, began));
         let may_be_on_card = queue.held.values().any(|held| held.boot == run.boot && queue.may_be_on_card(held));
         if may_be_on_card || queue.gap() > 0 {
@@ -35,24 +40,45 @@ pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now) -> Vec<(BootId,
 }
 
 /// The beginning of a boot that ended without a right clock. It lies before the next boot and behind what was known; the
-/// clock that nobody believed is taken where it fits between.
-fn estimate(run: &Untimed, latest: Option<Utc>, next_boot: Utc) -> Began {
+/// clock that nobody believed is taken where it fits between. Where there is no room between, it lies behind what was given.
+fn estimate(run: &Untimed, taken: &Taken, next_boot: Utc) -> Began {
+    let known = taken.latest_until(next_boot);
     let end = next_boot - run.last.since_boot();
-    let start = latest.map_or(run.claimed, |latest| run.claimed.max(latest + SECOND - run.first.since_boot()));
-    Began { at: start.min(end), estimated: Some((latest, next_boot)) }
+    let start = known.map_or(run.claimed, |known| run.claimed.max(known + SECOND - run.first.since_boot()));
+    let began = Began { at: start.min(end), estimated: Some((known, next_boot)) };
+    // A second more than the distance: both ends are rounded.
+    let first = began.time_of(run.first);
+    let moved = taken.room_for(first, run.last.since(run.first) + SECOND).since(first);
+    Began { at: began.at + moved, ..began }
 }
 
-/// The earliest beginning that keeps the channel's times growing.
-fn earliest(run: &Untimed, latest: Option<Utc>) -> Utc {
-    latest.map_or(Utc::from_nanos(i64::MIN), |latest| latest + SECOND - run.first.since_boot())
+/// The boots of which all untimed entries are in memory.
+pub(super) fn boots_in_memory(queue: &Queue) -> Vec<BootId> {
+    let is_here = |run: &&Untimed| {
+        let held = queue.held.values().filter(|held| held.boot == run.boot);
+        held.filter(|held| matches!(held.kept.time, Time::Claimed(_))).count() == run.count
+    };
+    queue.untimed.iter().filter(is_here).map(|run| run.boot).collect()
 }
 
-/// The next second after `from` that nobody has, as far as memory knows: the neighbours of a taken entry are in it.
-pub(super) fn free_second(queue: &Queue, from: Utc, taken: &dyn Fn(Utc) -> bool) -> Utc {
-    let is_ours = |at: Utc| queue.held.values().any(|held| queue.time_of(held) == Some(at));
-    let mut at = from + SECOND;
-    while taken(at) || is_ours(at) {
-        at = at + SECOND;
+/// Moves entries that have their time by their boot's beginning off seconds that were given to others. Those of boots that are
+/// all `here`, in memory, get a free second between them, others one behind them. Returns what the runtime directory is to be
+/// told.
+pub(super) fn move_off_taken(queue: &mut Queue, now: Mono, boot: BootId, here: &[BootId]) -> Vec<Note> {
+    let clash = queue.held.iter().filter_map(|(key, held)| match held.kept.time {
+        Time::Known(_) => None,
+        Time::Claimed(_) => queue.time_of(held).filter(|at| queue.taken.has_entry(*at)).map(|at| (*key, held.boot, at)),
+    });
+    let clash: Vec<(Key, BootId, Utc)> = clash.collect();
+    let mut notes = Vec::new();
+    for (key, of, from) in clash {
+        let at = if here.contains(&of) {
+            let is_ours = |at: Utc| queue.held.values().any(|held| queue.time_of(held) == Some(at));
+            queue.taken.free_between(from + SECOND, &is_ours)
+        } else {
+            queue.taken.free_from(from + SECOND, &|_| false)
+        };
+        notes.push(queue.move_to(now, boot, key, at));
     }
-    at
+    notes
 }

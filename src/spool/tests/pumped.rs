@@ -74,8 +74,24 @@ impl Spool for Pumped {
         self.pump();
     }
 
-    fn is_restart(&self) -> bool {
-        self.spool.is_restart()
+    fn may_have_just_sent(&self) -> bool {
+        self.spool.may_have_just_sent()
+    }
+
+    fn columns(&self, channel: ChannelId) -> ColumnSet {
+        self.spool.columns(channel)
+    }
+
+    fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet) {
+        self.spool.set_columns(channel, columns);
+    }
+
+    fn may_collide(&self, channel: ChannelId) -> bool {
+        self.spool.may_collide(channel)
+    }
+
+    fn oldest_sent(&self, channel: ChannelId) -> Option<Waiting> {
+        self.spool.oldest_sent(channel)
     }
 
     fn echoes(&self, channel: ChannelId) -> bool {
@@ -100,6 +116,11 @@ impl Spool for Pumped {
 
     fn take(&mut self, key: Key) {
         self.spool.take(key);
+        self.pump();
+    }
+
+    fn put_back(&mut self, key: Key) {
+        self.spool.put_back(key);
         self.pump();
     }
 

@@ -17,8 +17,10 @@ pub struct Tuning {
     pub pong_within: Duration,
     /// An entry without an echo for this long, or for as long as the channel's echoes were seen to take, is sent again.
     pub echo_within: Duration,
-    /// How often an entry is sent again before it is set aside as doubtful.
+    /// How often an entry is sent again before it is set aside as unconfirmed.
     pub resends: u32,
+    /// How often one is that an earlier run has sent, or that a lost connection cut off: it may be stored already.
+    pub resends_unsure: u32,
     /// How long a renewal may wait for open receipts; longer where echoes were seen to take longer.
     pub renew_grace: Duration,
 }
@@ -30,7 +32,8 @@ impl Default for Tuning {
             ping_after: Duration::from_secs(18),
             pong_within: Duration::from_secs(10),
             echo_within: Duration::from_secs(20),
-            resends: 3,
+            resends: 4,
+            resends_unsure: 2,
             renew_grace: Duration::from_secs(20),
         }
     }

@@ -1,5 +1,6 @@
 //! The session on a virtual clock: each test is a script of what the broker does and what the session answers.
 
+mod clocks;
 mod order;
 mod receipts;
 mod service;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Column, Entry, Form};
+use crate::entry::{Column, ColumnSet, Entry, Form};
 use crate::spool::Key;
 use crate::thingspeak::feed::FeedMessage;
 use crate::time::{Mono, Utc};
@@ -18,12 +18,18 @@ pub(super) struct Flight {
     pub(super) sent_at: Mono,
     /// The number of its last publish, to know which ping covers it.
     pub(super) publish: u64,
+    /// How often it was sent; those of an earlier run count as one.
     pub(super) sends: u32,
     /// Times that it was read by the broker and no echo came, or that its second was another's. A send that a lost connection
     /// cut off proves nothing.
     pub(super) unechoed: u32,
-    /// A connection ended while its receipt was open: it may be stored though no echo will ever come.
+    /// A connection ended while its receipt was open, or an earlier run has sent it: it may be stored though no echo will ever
+    /// come.
     pub(super) cut: bool,
+    /// A row was stored since it was first sent that nobody has shown us: that may have been this entry.
+    pub(super) perhaps_stored: bool,
+    /// A row with its second was another's, and yet had something of it.
+    pub(super) doubted: bool,
     /// The second it had before its present one.
     pub(super) former: Option<Utc>,
     /// What is on its way still has that former second: it was refused, whatever the broker says to have read.
@@ -54,6 +60,8 @@ impl Flight {
             sends: 0,
             unechoed: 0,
             cut: false,
+            perhaps_stored: false,
+            doubted: false,
             former: None,
             stale: false,
             state: FlightState::Again,
@@ -61,18 +69,25 @@ impl Flight {
     }
 
     /// Whether a row is this entry, stored; under its former second too, where it was sent with that.
-    pub(super) fn is_answered_by(&self, row: &FeedMessage) -> bool {
-        is_echo(row, &self.entry)
-            || (self.former.is_some() && row.created_at == self.former && row.same_values(&self.entry))
+    pub(super) fn is_answered_by(&self, row: &FeedMessage, known: ColumnSet) -> bool {
+        let is_former = self.former.is_some() && row.created_at == self.former;
+        is_echo(row, &self.entry, known) || (is_former && row.same_values(&self.entry, known))
     }
 
-    /// Whether a row of somebody else has its second.
-    pub(super) fn collides_with(&self, row: &FeedMessage) -> bool {
-        self.entry.form == Form::Feed && row.created_at == Some(self.entry.created_at) && is_strange(row, &self.entry)
+    /// Whether a row has its second that is not this entry.
+    pub(super) fn collides_with(&self, row: &FeedMessage, known: ColumnSet) -> bool {
+        self.entry.form == Form::Feed
+            && row.created_at == Some(self.entry.created_at)
+            && is_strange(row, &self.entry, known)
     }
 
     pub(super) fn is_again(&self) -> bool {
         self.state == FlightState::Again
+    }
+
+    /// Whether it is awaited as one that was sent for the first time, or as one that was sent again.
+    pub(super) fn is_awaited(&self, again: bool) -> bool {
+        !self.is_again() && (self.sends > 1) == again
     }
 
     /// When its echo is late; none while it is not waited for.
@@ -95,17 +110,22 @@ pub(super) struct Past {
     pub(super) doubtful: Option<Key>,
 }
 
-/// Whether nothing in a row is the entry's. One that has a number of ours may be ours, stored in a way that we do not
+/// Whether a row is another's, though it has the entry's second: nothing in it is the entry's, or it lacks what the channel is
+/// known to store, or it has more. What has a number of ours and leaves doubt may be ours, stored in a way that we do not
 /// understand: to take it for another's would make a second row of it.
 ///
 /// A row without anything tells nothing of whose it is: of ours every field may be disabled in the channel.
-pub(super) fn is_strange(row: &FeedMessage, entry: &Entry) -> bool {
+pub(super) fn is_strange(row: &FeedMessage, entry: &Entry, known: ColumnSet) -> bool {
+    if row.same_values(entry, known) {
+        return false;
+    }
     let is_empty = row.status.is_none() && (0..Column::COUNT).all(|index| row.column(Column::at(index)).is_none());
-    !is_empty && !row.same_values(entry) && !row.shares_a_value(entry)
+    let contradicts = row.contradictions(entry, known) != ColumnSet::default();
+    contradicts || (!is_empty && row.columns_of(entry) == ColumnSet::default())
 }
 
 /// Whether a row is this entry. A bare value has no time of ours, so that its number must do.
-pub(super) fn is_echo(row: &FeedMessage, entry: &Entry) -> bool {
+pub(super) fn is_echo(row: &FeedMessage, entry: &Entry, known: ColumnSet) -> bool {
     let same_time = entry.form == Form::Field || row.created_at == Some(entry.created_at);
-    same_time && row.same_values(entry)
+    same_time && row.same_values(entry, known)
 }

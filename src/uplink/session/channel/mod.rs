@@ -1,10 +1,11 @@
 //! One channel's entries on their way: whose turn it is, pace, flights and receipts.
 //!
 //! Invariants:
-//! - what was measured in the last slot goes first; then what has to be sent again, oldest first; then the backlog, oldest
-//!   first. The last two have the time that is left and the budget that was saved;
-//! - so where the slots leave no time, nothing is sent again, nor any backlog, but for what the bound on open receipts forces;
-//! - an entry keeps its second unless a row of somebody else has it.
+//! - what was measured in the last slot goes first; then the backlog of entries that were never sent, in the order of creation;
+//!   then what has to be sent again, in the same order. The last two have the time that is left and the budget that was saved;
+//! - what has to be sent again holds no place from entries that were never sent; so where the slots leave no time, nothing is
+//!   sent again, nor any backlog;
+//! - an entry keeps its second unless another row has it.
 
 mod echo;
 mod flight;
@@ -14,7 +15,7 @@ mod rows;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::entry::{ChannelId, Column, Form};
+use crate::entry::{ChannelId, Column, ColumnSet, Form};
 use crate::spool::{Spool, Waiting};
 use crate::time::{Mono, Utc};
 use crate::uplink::Confirm;
@@ -29,9 +30,12 @@ use rows::{Rows, remember};
 /// Entries of the backlog that may wait for their echo at a time. A slow echo must not hold up the next ones; a broken one
 /// must not pile up entries that will all be sent again.
 const WINDOW: usize = 4;
-/// As many live ones: a minute's echo at one a second, and the longest echo that is waited for at one each 5 s. Only then
-/// what has to be sent again has precedence, or it would never have its turn where no time is left.
+/// As many live ones: a minute's echo at one a second, and the longest echo that is waited for at one each 5 s.
 const LIVE_WINDOW: usize = 64;
+/// Entries to be sent again that are kept in memory. More of them wait in the spool.
+const AGAIN: usize = 64;
+/// Entries that are in memory at a time, which those that a lost connection cut off may exceed for a moment.
+const MOST: usize = LIVE_WINDOW + 2 * WINDOW + AGAIN;
 /// Entries that left as received or were set aside, and whose echo may still come.
 const REMEMBERED: usize = 64;
 
@@ -47,8 +51,9 @@ pub(super) struct Channel {
     past: VecDeque<Past>,
     rows: Rows,
     granted: bool,
-    /// Whether an echo was ever seen: only then its absence means something.
-    echoes: bool,
+    echoes: Echoes,
+    /// The columns in which entries were seen to come back as they were sent.
+    known: ColumnSet,
     /// When the newest entry that came back was sent: echoes come in order, so that what was sent before it and did not come
     /// back was not stored.
     echoed: Option<Mono>,
@@ -63,6 +68,17 @@ pub(super) struct Channel {
     last_id: Option<u64>,
     /// Columns that came back empty, each told once.
     missing: [bool; Column::COUNT],
+}
+
+/// Whether entries come back: only then that one does not means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Echoes {
+    /// None was seen yet, and none is late.
+    Unknown,
+    /// One was seen.
+    Come,
+    /// They are late, and none was seen.
+    Missing,
 }
 
 /// What has its turn.
@@ -83,7 +99,8 @@ impl Channel {
             past: VecDeque::new(),
             rows: Rows::default(),
             granted: false,
-            echoes: false,
+            echoes: Echoes::Unknown,
+            known: ColumnSet::default(),
             echoed: None,
             echo_delay: EchoDelay::default(),
             published: 0,
@@ -106,8 +123,11 @@ impl Channel {
     fn begin(&mut self, at: Mono, spool: &dyn Spool) {
         let id = self.id();
         self.budget = Some(Budget::new(at, self.settings.messages_a_year, spool.waiting(id)));
-        self.echoes |= spool.echoes(id);
-        if spool.is_restart() {
+        if spool.echoes(id) {
+            self.echoes = Echoes::Come;
+        }
+        self.known = self.known.union(spool.columns(id));
+        if spool.may_have_just_sent() {
             self.pacer.seen(at);
         }
     }
@@ -126,12 +146,13 @@ impl Channel {
                     place
                 }
                 Turn::First(waiting, live) => {
-                    let Waiting { key, mut entry, .. } = *waiting;
+                    let Waiting { key, mut entry, sent, .. } = *waiting;
                     spool.take(key);
                     if !live {
                         entry.form = Form::Feed;
                     }
-                    self.flights.push_back(Flight::new(key, entry, live, at));
+                    let flight = Flight::new(key, entry, live, at);
+                    self.flights.push_back(Flight { cut: sent, sends: u32::from(sent), ..flight });
                     self.flights.len() - 1
                 }
             };
@@ -145,7 +166,7 @@ impl Channel {
 
     /// What has its turn at this time.
     fn turn(&self, at: Mono, spool: &dyn Spool) -> Option<Turn> {
-        let live = self.flights.iter().filter(|flight| flight.live).count();
+        let live = self.flights.iter().filter(|flight| flight.live && !flight.is_again()).count();
         if live < LIVE_WINDOW
             && let Some(waiting) = spool.live(self.id(), at - self.settings.slot)
         {
@@ -154,16 +175,27 @@ impl Channel {
         if self.budget.is_some_and(|budget| budget.ready_at(at) > at) {
             return None;
         }
-        let again = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_again());
-        if let Some((place, _)) = again.min_by_key(|(_, flight)| flight.key) {
-            return Some(Turn::Again(place));
+        let awaited = |again| self.flights.iter().filter(|flight| !flight.live && flight.is_awaited(again)).count();
+        let has_room = self.flights.len() < MOST;
+        if has_room && awaited(false) < WINDOW {
+            // One that is not late though it was not offered as live: the bound on those is reached.
+            let is_late = |waiting: &Waiting| at.since(waiting.since) > self.settings.slot;
+            if let Some(waiting) = spool.oldest(self.id()).filter(is_late) {
+                return Some(Turn::First(Box::new(waiting), false));
+            }
         }
-        let late = self.flights.len() - live;
-        let waiting = (late < WINDOW).then(|| spool.oldest(self.id())).flatten();
-        // One that is not late though it did not count as live: the bound on those is reached.
-        waiting
-            .filter(|waiting| at.since(waiting.since) > self.settings.slot)
-            .map(|waiting| Turn::First(Box::new(waiting), false))
+        if awaited(true) >= WINDOW {
+            return None;
+        }
+        let again = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_again());
+        let again = again.map(|(place, flight)| (flight.key, place)).min();
+        let earlier = has_room.then(|| spool.oldest_sent(self.id())).flatten();
+        match (again, earlier) {
+            (Some((key, place)), earlier) if earlier.as_ref().is_none_or(|earlier| key < earlier.key) => {
+                Some(Turn::Again(place))
+            }
+            (_, earlier) => earlier.map(|waiting| Turn::First(Box::new(waiting), false)),
+        }
     }
 
     /// Looks whether a row has the entry's second already: it is the entry itself, sent before a restart, or the entry has
@@ -174,9 +206,9 @@ impl Channel {
             return true;
         }
         let Some(row) = self.rows.in_the_way_of(&flight.entry) else { return true };
-        if is_strange(row, &flight.entry) {
+        if is_strange(row, &flight.entry, self.known) {
             self.restamp(place, spool, actions);
-        } else if row.same_values(&flight.entry) {
+        } else if row.same_values(&flight.entry, self.known) {
             let (channel, entry_id) = (self.id(), row.entry_id);
             let flight = self.flights.remove(place).expect("it is sent now");
             spool.confirm(flight.key);
@@ -264,7 +296,7 @@ impl Channel {
         match self.settings.confirm {
             Confirm::Received => false,
             Confirm::Stored => self.granted,
-            Confirm::Auto => self.granted && self.echoes,
+            Confirm::Auto => self.granted && self.echoes != Echoes::Missing,
         }
     }
 }

@@ -1,21 +1,23 @@
 //! What the broker tells of entries that were sent: read, stored, or nothing.
 
-use crate::entry::{Entry, Form};
+use std::collections::VecDeque;
+
+use crate::entry::{ColumnSet, Entry, Form};
 use crate::spool::Spool;
 use crate::thingspeak::feed::FeedMessage;
+use crate::thingspeak::update;
 use crate::time::{Mono, Now};
 use crate::uplink::Confirm;
 
 use super::super::{Action, Notice, Tuning};
 use super::flight::{Flight, FlightState, Past, is_echo};
-use super::{Channel, REMEMBERED, remember};
+use super::{AGAIN, Channel, Echoes, REMEMBERED, remember};
 
 /// Updates of others in a row that ours stand back for. Whoever writes at the license's full rate would leave us no turn.
 const YIELDS: u32 = 3;
-/// While others come back, an entry that does not was lost, three of ten perhaps: it is sent so many times as often as where
-/// no echoes come. Half as often where a connection ended in between, since it may be stored already: seven sendings of which
-/// each is lost by three in ten leave one of 4,600 such entries without a row, and that is listed as doubtful.
-const PATIENCE: u32 = 4;
+/// Sendings in a row that were read and did not lead to a row, as the rows' numbers prove, until an entry's second is taken for
+/// another's: one alone may have been dropped on the way.
+const PROOFS: u32 = 2;
 
 impl Channel {
     /// The broker has read every publish up to the number `covered`.
@@ -61,12 +63,17 @@ impl Channel {
     ) {
         self.rows.stored(row);
         let grown = row.entry_id.zip(self.last_id).is_some_and(|(id, last)| id > last);
-        self.last_id = self.last_id.max(row.entry_id);
+        self.unlearn(row, spool);
         let ours = self.settle(now.mono, row, spool);
+        self.count(row, spool);
         let stranger = ours.is_none();
         if let Some((entry, sent_at, once)) = ours {
-            self.echoes = true;
+            self.echoes = Echoes::Come;
             spool.set_echoes(self.id(), true);
+            if entry.form == Form::Feed {
+                self.known = self.known.union(row.columns_of(&entry));
+                spool.set_columns(self.id(), self.known);
+            }
             let took = now.mono.since(sent_at);
             // The echo of one that was sent again may answer any of its sendings.
             if once {
@@ -90,10 +97,25 @@ impl Channel {
         }
     }
 
+    /// Rows are numbered without a gap. One that skips numbers tells of rows that nobody has shown us: any entry that was sent may
+    /// be among them.
+    fn count(&mut self, row: &FeedMessage, spool: &dyn Spool) {
+        let follows = match (row.entry_id, self.last_id) {
+            (Some(id), Some(last)) => last.checked_add(1) == Some(id),
+            // Where earlier rows are not known, an entry that did not come back is taken for one that their second belongs to.
+            (Some(_), None) => spool.may_collide(self.id()),
+            (None, _) => false,
+        };
+        self.last_id = self.last_id.max(row.entry_id);
+        if !follows {
+            self.flights.iter_mut().for_each(|flight| flight.perhaps_stored = true);
+        }
+    }
+
     /// Finds the entry that came back with this row, and settles it. Returns it with the time of its last sending, and whether
     /// that was the only one.
     fn settle(&mut self, at: Mono, row: &FeedMessage, spool: &mut dyn Spool) -> Option<(Entry, Mono, bool)> {
-        if let Some(place) = self.flights.iter().position(|flight| flight.is_answered_by(row)) {
+        if let Some(place) = self.flights.iter().position(|flight| flight.is_answered_by(row, self.known)) {
             let flight = self.flights.remove(place).expect("found above");
             spool.confirm(flight.key);
             // Of one that was sent again the first may have come back while the second is on its way.
@@ -102,7 +124,7 @@ impl Channel {
             }
             return Some((flight.entry, flight.sent_at, flight.sends == 1));
         }
-        let place = self.past.iter().position(|past| is_echo(row, &past.entry))?;
+        let place = self.past.iter().position(|past| is_echo(row, &past.entry, self.known))?;
         let past = self.past.remove(place).expect("found above");
         if let Some(key) = past.doubtful {
             spool.confirm(key);
@@ -113,7 +135,8 @@ impl Channel {
     /// Another row has the second of an entry of ours that is on its way: the service refuses ours. It gets the next
     /// second that is free, and is sent again without waiting for an echo that cannot come.
     fn collide(&mut self, row: &FeedMessage, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
-        let Some(place) = self.flights.iter().position(|flight| flight.collides_with(row)) else { return };
+        let known = self.known;
+        let Some(place) = self.flights.iter().position(|flight| flight.collides_with(row, known)) else { return };
         self.restamp(place, spool, actions);
         let flight = &mut self.flights[place];
         flight.unechoed += 1;
@@ -124,6 +147,20 @@ impl Channel {
         if flight.unechoed > tuning.resends {
             // Nobody is that unlucky: perhaps these rows are ours after all.
             self.give_up(place, spool, actions);
+        }
+    }
+
+    /// A row with an entry's second that has some of its numbers and contradicts what the channel is known to store is another's.
+    /// When the same happens again to the entry at its new second, it is ours: the channel no longer stores what it did.
+    fn unlearn(&mut self, row: &FeedMessage, spool: &mut dyn Spool) {
+        let known = self.known;
+        let has_some_of_it = |flight: &&mut Flight| {
+            flight.collides_with(row, known) && row.columns_of(&flight.entry) != ColumnSet::default()
+        };
+        let Some(flight) = self.flights.iter_mut().find(has_some_of_it) else { return };
+        if std::mem::replace(&mut flight.doubted, true) {
+            self.known = self.known.without(row.contradictions(&flight.entry, known));
+            spool.set_columns(self.id(), self.known);
         }
     }
 
@@ -138,9 +175,11 @@ impl Channel {
     }
 
     fn tell_missing(&mut self, entry: &Entry, row: &FeedMessage, actions: &mut Vec<Action>) {
-        for (column, _) in entry.values() {
+        for (column, cell) in entry.values() {
             let told = &mut self.missing[column.index()];
-            if row.column(column).is_none() && !std::mem::replace(told, true) {
+            // What the service cannot take was not sent.
+            let was_sent = update::number(cell).is_some();
+            if was_sent && row.column(column).is_none() && !std::mem::replace(told, true) {
                 actions.push(Action::Notice(Notice::ColumnMissing { channel: self.settings.id, column }));
             }
         }
@@ -159,29 +198,83 @@ impl Channel {
                 continue;
             }
             flight.unechoed += 1;
-            if !flight.cut {
+            let Flight { unechoed, cut, perhaps_stored, first_sent, sent_at: flight_sent, .. } = *flight;
+            if !cut {
                 self.echo_delay.missed(within);
             }
-            let others_came = self.echoed.is_some_and(|echoed| echoed > flight.first_sent);
-            let patience = match (others_came, flight.cut) {
-                (true, false) => PATIENCE,
-                (true, true) => PATIENCE / 2,
-                (false, _) => 1,
-            };
-            if flight.unechoed <= tuning.resends * patience {
-                flight.state = FlightState::Again;
+            if self.echoes == Echoes::Unknown && self.settings.confirm == Confirm::Auto {
+                // Where rows of an earlier run may be in the way, the service may have refused it, and those behind it.
+                let patience = if spool.may_collide(self.id()) { tuning.resends_unsure + 1 } else { 1 };
+                if unechoed < patience {
+                    self.flights[place].state = FlightState::Again;
+                    place += 1;
+                    continue;
+                }
+                // That none came so far says that the service tells nothing: what it has read counts from now on.
+                self.echoes = Echoes::Missing;
+            }
+            if !self.waits_for_echo() {
+                let flight = self.flights.remove(place).expect("just looked at");
+                spool.confirm(flight.key);
+                self.remember(flight, false);
+                continue;
+            }
+            let others_came = self.echoed.is_some_and(|echoed| echoed > flight_sent);
+            let limit = if cut { tuning.resends_unsure } else { tuning.resends + 1 };
+            if unechoed < limit {
+                if others_came && !cut && !perhaps_stored && unechoed >= PROOFS && spool.may_collide(self.id()) {
+                    self.restamp(place, spool, actions);
+                }
+                self.flights[place].state = FlightState::Again;
                 place += 1;
                 continue;
             }
-            if !others_came {
-                // Perhaps the service tells nothing any more. Until the next echo its absence means nothing (to `auto`): the
-                // entries that follow must not all be sent four times, slower than they are made. A person has to know.
-                if std::mem::take(&mut self.echoes) && self.settings.confirm == Confirm::Auto {
-                    actions.push(Action::Notice(Notice::EchoesEnded(self.id())));
-                }
-                spool.set_echoes(self.id(), false);
-            }
+            let ended = self.echoed.is_none_or(|echoed| echoed <= first_sent);
             self.give_up(place, spool, actions);
+            if ended {
+                self.end_echoes(spool, actions);
+                place = 0;
+            }
+        }
+        self.bound(spool, actions);
+    }
+
+    /// Perhaps the service tells nothing any more. Until the next echo its absence means nothing (to `auto`): the entries that
+    /// follow must not all be sent again and again, slower than they are made. What the broker has read is free then. A person has
+    /// to know.
+    fn end_echoes(&mut self, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+        let came = std::mem::replace(&mut self.echoes, Echoes::Missing) == Echoes::Come;
+        spool.set_echoes(self.id(), false);
+        if self.settings.confirm != Confirm::Auto {
+            return;
+        }
+        if came {
+            actions.push(Action::Notice(Notice::EchoesEnded(self.id())));
+        }
+        let was_read = |flight: &Flight| flight.is_again() && flight.unechoed > 0 && !flight.cut && !flight.stale;
+        while let Some(place) = self.flights.iter().position(was_read) {
+            let flight = self.flights.remove(place).expect("found above");
+            spool.confirm(flight.key);
+            self.remember(flight, false);
+        }
+    }
+
+    /// Keeps what has to be sent again within its bound: where that is exceeded and no echo came for so long, none will come, and
+    /// where some do, the newest wait in the spool.
+    fn bound(&mut self, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+        let again = |flights: &VecDeque<Flight>| flights.iter().filter(|flight| flight.is_again()).count();
+        if again(&self.flights) <= AGAIN {
+            return;
+        }
+        let since = self.flights.iter().filter(|flight| flight.is_again()).map(|flight| flight.first_sent).min();
+        if self.echoed.is_none_or(|echoed| since.is_some_and(|since| echoed < since)) && self.granted {
+            self.end_echoes(spool, actions);
+        }
+        while again(&self.flights) > AGAIN {
+            let newest = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_again());
+            let Some((place, _)) = newest.max_by_key(|(_, flight)| flight.key) else { return };
+            let flight = self.flights.remove(place).expect("found above");
+            spool.put_back(flight.key);
         }
     }
 

@@ -99,14 +99,51 @@ fn live_entries_do_not_wait_for_receipts_of_others() {
 }
 
 #[test]
-fn what_is_sent_again_goes_before_the_backlog_and_after_what_is_live() {
+fn what_is_sent_again_takes_no_place_from_what_was_never_sent() {
     let mut script = Script::online(Confirm::Received);
     let first = push_now(&mut script);
     assert_eq!(published(&script.tick()), [first]);
     assert_eq!(after_an_outage(&mut script, 3, 20.0), [first + 60]);
     let start = script.at;
     let order: Vec<_> = sent_until(&mut script, start + 50.0).iter().map(|(_, second)| second - first).collect();
-    assert_eq!(order, [0, 20, 40]);
+    assert_eq!(order, [20, 40, 0]);
+}
+
+#[test]
+fn entries_without_an_echo_do_not_hold_up_the_backlog_of_an_outage() {
+    let mut script = Script::online(Confirm::Auto);
+    let known = push_now(&mut script);
+    let echoed = script.tick();
+    let Some(Action::Publish(entry)) = echoed.into_iter().find(|action| matches!(action, Action::Publish(_))) else {
+        panic!("sent")
+    };
+    assert_eq!(entry.created_at.seconds(), known);
+    script.event(Event::Pong);
+    script.echo(&entry, 1);
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        script.at += 20.0;
+        silent.push(push_now(&mut script));
+        script.tick();
+        script.event(Event::Pong);
+    }
+    after_an_outage(&mut script, 5, 20.0);
+    let (start, mut waits) = (script.at, Vec::new());
+    let mut id = 10;
+    while script.at < start + 5.0 * 15.5 {
+        for action in script.pass() {
+            let Action::Publish(entry) = action else { continue };
+            waits.push(entry.created_at.seconds());
+            if !silent.contains(&entry.created_at.seconds()) {
+                script.echo(&entry, id);
+                id += 1;
+            }
+        }
+        script.event(Event::Pong);
+    }
+    let never_sent = waits.iter().take_while(|second| !silent.contains(second)).count();
+    assert_eq!(never_sent, 5, "the live one, and then the other four of the outage: {waits:?}");
+    assert!(waits.is_sorted_by_key(|second| silent.contains(second)), "{waits:?}");
 }
 
 #[test]

@@ -309,9 +309,15 @@ impl World {
         let mut rows = self.service.rows.clone();
         rows.sort_unstable();
         let due: Vec<_> = self.due.iter().map(|(second, number, _)| (*second, *number)).collect();
-        let missing = due.iter().filter(|entry| rows.binary_search(entry).is_err()).count();
-        assert_eq!(missing, 0, "{name}: entries without a row");
-        assert!(rows == due, "{name}: rows that are not due");
+        // One that was lost as often as it is sent is listed as unconfirmed.
+        let missing = due.iter().filter(|entry| rows.binary_search(entry).is_err());
+        let (listed, lost): (Vec<&(i64, u64)>, Vec<_>) =
+            missing.partition(|(second, _)| self.doubtful.contains(second));
+        assert!(lost.is_empty(), "{name}: entries without a row: {lost:?}");
+        let most = if self.plan.lost > 0 { due.len() / 100 } else { 0 };
+        assert!(listed.len() <= most, "{name}: {} unconfirmed without a row", listed.len());
+        assert!(rows.iter().all(|row| due.binary_search(row).is_ok()), "{name}: rows that are not due");
+        assert!(rows.is_sorted_by(|one, next| one < next), "{name}: a row twice");
         assert_eq!(self.spool.waiting(CHANNEL), 0, "{name}");
         assert_eq!(self.service.too_early, 0, "{name}: refused for the rate");
         assert!(self.late.is_sorted_by_key(|(_, number)| *number), "{name}: the backlog goes out oldest first");

@@ -1,0 +1,376 @@
+//! The seconds of a channel that were given to entries: none of them is given again.
+//!
+//! A channel whose slots are all there takes an arithmetic series of seconds, which is one [`Run`] however long it is. What
+//! breaks the series (a slot that was left out, an early close, a step of the clock) begins another one. The oldest runs are
+//! forgotten beyond [`MOST`], so that memory is bounded; a clock that steps back so far may lead to a second that the service
+//! then refuses, and the entry is given another one (`uplink::session`).
+//!
+//! Entries that were pushed before the time was known share one answer, the beginning of their boot. Their seconds are known
+//! as a *span* from the first to the last: no other entry gets a second in it, and only their own may have it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::record::{Reader, Writer};
+use crate::time::{Mono, Now, Utc};
+
+/// The resolution of an entry's time.
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+/// Runs that are kept in memory: without a gap they last for ever, and with a gap at each slot for 512 slots.
+const MOST: usize = 512;
+/// The newest runs are looked at for one that goes on.
+const OPEN: usize = 8;
+/// Two seconds that lie further apart are no series.
+const LONGEST_STEP: i64 = 86_400;
+/// A free second is looked for one by one so often; then the first one behind all runs is taken. Runs that interlock for so long
+/// are rubbish with a good checksum.
+const PATIENCE: usize = 100_000;
+
+/// No runs.
+static NONE: VecDeque<Run> = VecDeque::new();
+
+/// Seconds in equal steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    first: i64,
+    step: i64,
+    count: i64,
+}
+
+impl Run {
+    const fn last(&self) -> i64 {
+        self.first + self.step * (self.count - 1)
+    }
+
+    const fn has(&self, second: i64) -> bool {
+        let since = second.wrapping_sub(self.first);
+        since >= 0 && second <= self.last() && since % self.step == 0
+    }
+
+    /// The greatest of its seconds that is not after this one.
+    const fn last_until(&self, second: i64) -> Option<i64> {
+        if second < self.first {
+            return None;
+        }
+        if second >= self.last() { Some(self.last()) } else { Some(second - (second - self.first) % self.step) }
+    }
+}
+
+/// The seconds that a channel has given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Those of single entries, in the order of giving.
+    entries: VecDeque<Run>,
+    /// Those of boots whose entries had no time at first.
+    spans: VecDeque<Run>,
+}
+
+impl Taken {
+    /// Whether a second was given, to an entry or to a boot.
+    #[cfg(test)]
+    pub(super) fn has(&self, at: Utc) -> bool {
+        self.has_entry(at) || self.spans.iter().any(|run| run.has(at.seconds()))
+    }
+
+    /// Whether it was given to a single entry.
+    pub(super) fn has_entry(&self, at: Utc) -> bool {
+        self.entries.iter().any(|run| run.has(at.seconds()))
+    }
+
+    /// Gives a second to an entry. One that was given already is no news.
+    pub(super) fn give(&mut self, at: Utc) {
+        let second = at.seconds();
+        if self.has_entry(at) {
+            return;
+        }
+        let goes_on = |run: &&mut Run| run.count > 1 && second == run.last() + run.step;
+        if let Some(run) = self.entries.iter_mut().rev().take(OPEN).find(goes_on) {
+            run.count += 1;
+            return;
+        }
+        match self.entries.back_mut() {
+            Some(single) if single.count == 1 && (1..=LONGEST_STEP).contains(&(second - single.first)) => {
+                (single.step, single.count) = (second - single.first, 2);
+            }
+            _ => push(&mut self.entries, Run { first: second, step: 1, count: 1 }),
+        }
+    }
+
+    /// Gives a draft that ended at `end` a second: that end by the wall clock, or the next one that is free.
+    pub(super) fn give_end(&mut self, now: Now, end: Mono) -> Utc {
+        let own = Utc::from_seconds((now.utc_at(end) + SECOND / 2).seconds());
+        let at = self.free_from(own, &|_| false);
+        self.give(at);
+        at
+    }
+
+    /// Gives a boot the seconds from the first to the last of its entries.
+    pub(super) fn give_span(&mut self, first: Utc, last: Utc) {
+        let run = Run { first: first.seconds(), step: 1, count: (last.seconds() - first.seconds()).max(0) + 1 };
+        if !is_within(&run, &self.spans) {
+            push(&mut self.spans, run);
+        }
+    }
+
+    /// The first second from this one on that was not given, and that is not `taken` by somebody else's row.
+    pub(super) fn free_from(&self, at: Utc, taken: &dyn Fn(Utc) -> bool) -> Utc {
+        self.free(at, &|| self.entries.iter().chain(&self.spans), taken)
+    }
+
+    /// The same for one of a boot's own entries: where all of these are in `taken`, the seconds between them are free.
+    pub(super) fn free_between(&self, at: Utc, taken: &dyn Fn(Utc) -> bool) -> Utc {
+        self.free(at, &|| self.entries.iter().chain(&NONE), taken)
+    }
+
+    fn free<'a, R: Iterator<Item = &'a Run>>(&self, at: Utc, runs: &dyn Fn() -> R, taken: &dyn Fn(Utc) -> bool) -> Utc {
+        let mut second = at.seconds();
+        for _ in 0..PATIENCE {
+            match runs().find(|run| run.has(second)) {
+                // Nothing is free between the seconds of such a run.
+                Some(run) if run.step == 1 => second = run.last() + 1,
+                Some(_) => second += 1,
+                None if taken(Utc::from_seconds(second)) => second += 1,
+                None => return Utc::from_seconds(second),
+            }
+        }
+        let last = self.entries.iter().chain(&self.spans).map(Run::last).max().unwrap_or(second);
+        Utc::from_seconds(last.max(second) + 1)
+    }
+
+    /// Where a span that would begin at `first` can begin, so that it holds no second that was given.
+    pub(super) fn room_for(&self, first: Utc, length: Duration) -> Utc {
+        let length = i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
+        let mut from = first.seconds();
+        let meets =
+            |run: &&Run, from: i64| run.last_until(from.saturating_add(length)).is_some_and(|last| last >= from);
+        // Each step goes behind a run for good.
+        while let Some(run) = self.entries.iter().chain(&self.spans).find(|run| meets(run, from)) {
+            from = run.last() + 1;
+        }
+        Utc::from_seconds(from)
+    }
+
+    /// The latest second that was given and is not after this one.
+    pub(super) fn latest_until(&self, at: Utc) -> Option<Utc> {
+        let runs = self.entries.iter().chain(&self.spans);
+        runs.filter_map(|run| run.last_until(at.seconds())).max().map(Utc::from_seconds)
+    }
+
+    /// Takes in what another record of the same channel knows, the older of the two.
+    pub(super) fn learn(&mut self, older: &Self) {
+        for (mine, theirs) in [(&mut self.entries, &older.entries), (&mut self.spans, &older.spans)] {
+            for run in theirs.iter().rev().filter(|run| !is_within(run, mine)).copied().collect::<Vec<_>>() {
+                if mine.len() < MOST {
+                    mine.push_front(run);
+                }
+            }
+        }
+    }
+
+    /// Writes them in at most so many bytes, by leaving out the oldest.
+    pub(super) fn write(&self, most: usize, to: &mut Writer) {
+        // Spans are few: a boot without a clock makes one.
+        let mut room = most;
+        for runs in [&self.spans, &self.entries] {
+            let mut chosen: Vec<Vec<u8>> = Vec::new();
+            for run in runs.iter().rev() {
+                let mut bytes = Writer::new();
+                bytes.signed(run.first);
+                bytes.number(run.step.unsigned_abs());
+                bytes.number(run.count.unsigned_abs());
+                let bytes = bytes.finish();
+                // Two bytes for the number of runs.
+                if bytes.len() + 2 > room {
+                    break;
+                }
+                room -= bytes.len();
+                chosen.push(bytes);
+            }
+            room = room.saturating_sub(2);
+            to.number(chosen.len() as u64);
+            for bytes in chosen.into_iter().rev() {
+                bytes.into_iter().for_each(|byte| to.byte(byte));
+            }
+        }
+    }
+
+    /// Reads what [`Taken::write`] wrote; `None` for anything else.
+    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let mut runs = || {
+            let count = usize::try_from(from.number()?).ok().filter(|count| *count <= MOST)?;
+            (0..count).map(|_| read_run(from)).collect::<Option<VecDeque<Run>>>()
+        };
+        let spans = runs()?;
+        Some(Self { entries: runs()?, spans })
+    }
+}
+
+fn read_run(from: &mut Reader<'_>) -> Option<Run> {
+    let number = |number: u64| i64::try_from(number).ok();
+    let (first, step, count) = (from.signed()?, number(from.number()?)?, number(from.number()?)?);
+    // From 1900 to 2200, as all times that are kept.
+    let is_time = |second: i64| (-2_208_988_800..7_258_118_400).contains(&second);
+    let last = step.checked_mul(count - 1)?.checked_add(first)?;
+    (step >= 1 && count >= 1 && is_time(first) && is_time(last)).then_some(Run { first, step, count })
+}
+
+fn push(runs: &mut VecDeque<Run>, run: Run) {
+    if runs.len() >= MOST {
+        runs.pop_front();
+    }
+    runs.push_back(run);
+}
+
+/// Whether another run has all of its seconds.
+fn is_within(run: &Run, others: &VecDeque<Run>) -> bool {
+    let has_it = |other: &Run| {
+        let step_fits = run.count == 1 || run.step % other.step == 0;
+        other.has(run.first) && other.has(run.last()) && step_fits
+    };
+    others.iter().any(has_it)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(second: i64) -> Utc {
+        Utc::from_seconds(second)
+    }
+
+    fn nobody(_: Utc) -> bool {
+        false
+    }
+
+    fn copied(taken: &Taken, most: usize) -> Taken {
+        let mut to = Writer::new();
+        taken.write(most, &mut to);
+        let bytes = to.finish();
+        assert!(bytes.len() <= most, "{} bytes of {most}", bytes.len());
+        Taken::read(&mut Reader::new(&bytes)).expect("it was written like that")
+    }
+
+    #[test]
+    fn a_year_of_slots_is_one_run_and_a_slot_that_was_left_out_begins_another() {
+        let mut taken = Taken::default();
+        (0..1_500_000).for_each(|slot| taken.give(at(slot * 20)));
+        assert_eq!(taken.entries.len(), 1);
+        (1_500_001..1_500_010).for_each(|slot| taken.give(at(slot * 20)));
+        assert_eq!(taken.entries.len(), 2);
+        assert!(taken.has(at(20)) && !taken.has(at(21)) && !taken.has(at(1_500_000 * 20)));
+    }
+
+    #[test]
+    fn an_entry_that_was_moved_by_a_second_does_not_break_the_series() {
+        let mut taken = Taken::default();
+        for slot in 0..100 {
+            taken.give(at(slot * 20));
+            if slot == 50 {
+                taken.give(at(slot * 20 + 1));
+            }
+        }
+        assert_eq!(taken.entries.len(), 2);
+    }
+
+    #[test]
+    fn a_second_that_was_given_is_passed_over_and_those_between_are_free() {
+        let mut taken = Taken::default();
+        (0..10).for_each(|slot| taken.give(at(slot * 2)));
+        assert_eq!(taken.free_from(at(4), &nobody), at(5));
+        assert_eq!(taken.free_from(at(4), &|at| at.seconds() == 5), at(7));
+        (0..10).for_each(|slot| taken.give(at(slot * 2 + 1)));
+        assert_eq!(taken.free_from(at(4), &nobody), at(20));
+        assert_eq!(taken.free_from(at(-3), &nobody), at(-3));
+    }
+
+    #[test]
+    fn a_boots_seconds_are_for_its_own_entries_alone() {
+        let mut taken = Taken::default();
+        taken.give_span(at(100), at(160));
+        assert!(taken.has(at(130)) && !taken.has_entry(at(130)));
+        assert_eq!(taken.free_from(at(130), &nobody), at(161));
+        assert_eq!(taken.latest_until(at(1000)), Some(at(160)));
+        assert_eq!(taken.latest_until(at(120)), Some(at(120)));
+        assert_eq!(taken.latest_until(at(99)), None);
+    }
+
+    #[test]
+    fn a_span_finds_room_behind_what_it_would_meet() {
+        let mut taken = Taken::default();
+        (0..10).for_each(|slot| taken.give(at(slot * 20)));
+        taken.give_span(at(200), at(260));
+        let room = |first, length| taken.room_for(at(first), Duration::from_secs(length)).seconds();
+        assert_eq!(room(1, 18), 1, "between two slots");
+        assert_eq!(room(1, 19), 261, "it would meet the slot at 20, and behind the slots the span");
+        assert_eq!(room(-50, 40), -50);
+    }
+
+    #[test]
+    fn memory_and_record_are_bounded_and_the_newest_stay() {
+        let mut taken = Taken::default();
+        // Gaps that grow by one are no series.
+        let mut second = 0;
+        for gap in 1..3000 {
+            second += gap;
+            taken.give(at(second));
+        }
+        assert!(taken.entries.len() <= MOST);
+        assert!(taken.has(at(second)));
+        for most in [8, 64, 256, 8000] {
+            let copy = copied(&taken, most);
+            assert_eq!(copy.has(at(second)), most >= 16, "{most}");
+        }
+        assert_eq!(copied(&taken, 8000), taken);
+    }
+
+    #[test]
+    fn what_an_older_record_knows_is_added_once() {
+        let (mut old, mut new) = (Taken::default(), Taken::default());
+        (0..5).for_each(|slot| old.give(at(slot * 20)));
+        (3..9).for_each(|slot| new.give(at(slot * 20)));
+        new.learn(&old);
+        new.learn(&old);
+        assert_eq!(new.entries.len(), 2);
+        assert!((0..9).all(|slot| new.has(at(slot * 20))));
+        let before = new.clone();
+        new.learn(&before);
+        assert_eq!(new, before);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_given_is_taken_and_nothing_else(seconds in prop::collection::vec(0_i64..400, 0..300)) {
+            let mut taken = Taken::default();
+            let mut model = BTreeSet::new();
+            for second in seconds {
+                let given = taken.free_from(at(second), &nobody);
+                let free = (second..).find(|second| !model.contains(second)).expect("there is always one");
+                prop_assert_eq!(given, at(free));
+                taken.give(given);
+                model.insert(free);
+            }
+            for copy in [copied(&taken, 8000), taken] {
+                for second in -1..800 {
+                    prop_assert_eq!(copy.has(at(second)), model.contains(&second), "{}", second);
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic_and_leave_a_record_that_works(
+            bytes in prop::collection::vec(any::<u8>(), 0..200), second in -10_i64..10,
+        ) {
+            if let Some(mut taken) = Taken::read(&mut Reader::new(&bytes)) {
+                taken.give(at(second));
+                prop_assert!(taken.has(at(second)));
+                let free = taken.free_from(at(second), &nobody);
+                prop_assert!(!taken.has(free));
+                prop_assert!(taken.latest_until(free).is_some());
+            }
+        }
+    }
+}
