@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::entry::{ChannelId, Column, Draft, Reduce};
 use crate::filter::{Chain, Step};
 use crate::reading::{Fault, Reading, SensorId};
+use crate::thingspeak::update;
 use crate::time::{BootId, Mono, Now};
 
 /// Filters and open slots of all channels.
@@ -222,6 +223,11 @@ impl Intake {
         })
     }
 
+    /// The length of the shortest slot; a minute where there is none.
+    pub fn shortest_slot(&self) -> Duration {
+        self.batch.ways().map(|(channel, _)| channel.every).min().unwrap_or(Duration::from_secs(60))
+    }
+
     /// When somebody has to come for drafts.
     pub fn next_close(&self) -> Option<Mono> {
         self.batch.next_close()
@@ -248,6 +254,7 @@ impl Intake {
                 Err(fault.clone())
             }
         };
+        let filtered = filtered.and_then(|passed| passed.map(publishable).transpose());
         route.refused = filtered.is_err() && value.is_ok();
         match filtered {
             Ok(passed) => {
@@ -295,6 +302,13 @@ impl Intake {
             edges.extend(self.edge(id, Some(fault)));
         }
     }
+}
+
+/// A value that the service takes.
+fn publishable(value: f64) -> Result<f64, Fault> {
+    let refused =
+        |needs| Fault::OutOfRange(format!("value needs {needs} characters, the service takes {}", update::MAX_VALUE));
+    update::fits(value).map(|()| value).map_err(refused)
 }
 
 fn batch_channel(channel: &crate::config::Channel) -> batch::Channel {

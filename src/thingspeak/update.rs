@@ -85,6 +85,16 @@ pub fn number(cell: &Cell) -> Option<String> {
     Some(if is_zero { text.trim_start_matches('-').to_owned() } else { text })
 }
 
+/// Whether the service takes a number of this size.
+///
+/// # Errors
+/// How many characters its plain decimals need at least, where those are more than [`MAX_VALUE`].
+pub fn fits(value: f64) -> Result<(), usize> {
+    // Digits behind the point are cut: those before it cannot be.
+    let needs = format!("{:.0}", value.trunc()).len();
+    if needs > MAX_VALUE { Err(needs) } else { Ok(()) }
+}
+
 /// Cuts the digits that stand some 250 places behind the point. `None` when those before it are too many.
 fn shorten(text: &str) -> Option<String> {
     let point = text.find('.').filter(|&point| point < MAX_VALUE)?;

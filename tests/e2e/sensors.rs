@@ -83,6 +83,7 @@ async fn sick_sensors_are_told_come_back_and_hold_up_nobody() {
     play!(
         an_i2c_part_that_is_unplugged_is_told_and_comes_back,
         a_serial_port_that_is_unplugged_is_told_and_comes_back,
+        a_value_that_the_service_cannot_take_is_named_as_such_and_no_field_is_blamed,
         a_panic_in_a_driver_is_a_fault_of_its_sensor_alone,
         a_sensor_that_hangs_holds_up_no_other_bus_and_not_the_stop,
     );
@@ -117,6 +118,20 @@ async fn a_serial_port_that_is_unplugged_is_told_and_comes_back() {
     let (fault, status) = story(&stage, || sim.unplug_serial(port), || sim.replug_serial(port)).await;
     assert!(matches!(fault, Fault::Absent(_)), "{fault:?}");
     assert!(status.starts_with("sick: "), "{status}");
+}
+
+async fn a_value_that_the_service_cannot_take_is_named_as_such_and_no_field_is_blamed() {
+    let plan = map(r#"
+        use = "file"
+        path = "/sim/sick"
+        every = "1s"
+        to.value = "house.field2"
+        "#);
+    let stage = Stage::set(plan).await;
+    let sick = |content: &'static str| stage.sim.file(Path::new("/sim/sick"), move |_| Ok(content.to_owned()));
+    let (fault, status) = story(&stage, || sick("1e300\n"), || sick("7\n")).await;
+    assert_eq!(fault.to_string(), status.trim_start_matches("sick: "));
+    assert!(status.contains("value needs 301 characters, the service takes 255"), "{status}");
 }
 
 async fn a_panic_in_a_driver_is_a_fault_of_its_sensor_alone() {

@@ -111,6 +111,23 @@ fn a_sensor_that_is_gone_is_one_line_and_not_one_for_each_quantity() {
 }
 
 #[test]
+fn a_value_that_the_service_cannot_take_is_named_as_such() {
+    let mut intake = intake();
+    for (value, needs) in [(1e300, 301), (-1e300, 302), (f64::MAX, 309)] {
+        let edges = put(&mut intake, 16.0, AIR, 0, Ok(value));
+        let words = format!("value needs {needs} characters, the service takes 255");
+        assert_eq!(edges, [Edge::Down(AIR, Fault::OutOfRange(words))], "{value:e}");
+        assert_eq!(put(&mut intake, 17.0, AIR, 0, Ok(1e253)), [Edge::Up(AIR)]);
+    }
+    put(&mut intake, 16.0, TANK, 0, Ok(3.0));
+    put(&mut intake, 16.0, AIR, 1, Ok(1e300));
+    let (entries, _) = close(&mut intake, 24.5);
+    assert_eq!((field(&entries[0], 1), field(&entries[0], 3)), (Some(3.0), None));
+    let status = entries[0].status.as_deref().expect("told");
+    assert!(status.starts_with("air: ") && status.contains("value needs 301 characters"), "{status}");
+}
+
+#[test]
 fn a_value_that_the_filter_refuses_is_left_out_and_told_in_the_status() {
     let mut intake = intake();
     let edges = put(&mut intake, 16.0, TANK, 0, Ok(85.0));
