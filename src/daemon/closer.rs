@@ -17,7 +17,7 @@ use crate::daemon::watchdog::Watchdog;
 use crate::entry::Draft;
 use crate::hal::{ClockState, ClockTrust, Hal};
 use crate::spool::Spool;
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, StepWatch};
 use crate::uplink::session::Tally;
 
 /// Sensors that all hang open no slot: they are looked after this often in any case.
@@ -26,6 +26,13 @@ const LOOK_AROUND: Duration = Duration::from_secs(60);
 const CLOCK_ASKED: Duration = Duration::from_secs(5);
 /// A clock that is not right after this long is told of.
 const CLOCK_PATIENCE: Duration = Duration::from_secs(120);
+
+/// A clock that is set by more than so many slots is told of,
+const SOME_SLOTS: u32 = 2;
+/// but not for less than this, by which a slow machine reads two clocks apart,
+const STEP_LEAST: Duration = Duration::from_secs(5);
+/// and for this in any case.
+const STEP_MOST: Duration = Duration::from_secs(60);
 
 /// Turns ended slots into waiting entries, and looks after hanging lanes while it is awake. Waits on the next close and on
 /// changes that move it forward.
@@ -38,6 +45,8 @@ pub(super) struct Closer {
     pub(super) report: Arc<Notify>,
     pub(super) hal: Hal,
     pub(super) trust: Mutex<ClockTrust>,
+    /// Notices when the clock is set.
+    pub(super) steps: Mutex<StepWatch>,
     pub(super) started: Mono,
     pub(super) observer: Observer,
 }
@@ -60,6 +69,7 @@ impl Closer {
                             (self.observer)(&Event::Clock(Waiting::Lasts));
                         }
                     }
+                    self.look_at_clock(now);
                     self.close_due();
                     lanes.rescue(now.mono);
                     if let Some(disk) = &self.disk {
@@ -107,6 +117,18 @@ impl Closer {
         is_right
     }
 
+    /// Tells of a clock that was set by more than some slots, once it is believed.
+    fn look_at_clock(&self, now: Now) {
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        if !locked(&self.spool).is_synchronised() {
+            return steps.forget();
+        }
+        let slot = self.gate.intake().shortest_slot();
+        if let Some(step) = steps.look(now, (slot * SOME_SLOTS).clamp(STEP_LEAST, STEP_MOST)) {
+            (self.observer)(&Event::ClockStep(step));
+        }
+    }
+
     fn close_due(&self) {
         let now = self.hal.clock.now();
         let mut edges = Vec::new();
@@ -147,13 +169,13 @@ impl Closer {
         let mut ends = BTreeMap::new();
         for draft in drafts {
             let channel = draft.channel;
-            let (pushed, expired) = {
+            let (pushed, expired, waiting) = {
                 let mut spool = locked(&self.spool);
                 let pushed = spool.push(now, draft.clone());
                 ends.extend(spool.last_end(channel).map(|end| (channel, end)));
-                (pushed, spool.expire(now, channel))
+                (pushed, spool.expire(now, channel), spool.waiting(channel))
             };
-            (self.observer)(&Event::Closed(&draft, pushed.created_at));
+            (self.observer)(&Event::Closed { draft: &draft, created_at: pushed.created_at, waiting });
             let count = pushed.dropped + expired;
             if count > 0 {
                 (self.observer)(&Event::Dropped { channel, count, aged: expired });

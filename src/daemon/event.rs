@@ -14,7 +14,7 @@ use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
 use crate::reading::{Reading, SensorId};
 use crate::spool::{Counts, Found, Tell};
-use crate::time::{Mono, Utc};
+use crate::time::{ClockStep, Mono, Utc};
 use crate::uplink::session::{Notice, Tally};
 
 /// Entries and the wall clock.
@@ -45,7 +45,14 @@ pub enum Event<'a> {
         edge: &'a Edge,
     },
     /// A slot was closed and its entry waits for the uplink, or at first for the clock.
-    Closed(&'a Draft, Option<Utc>),
+    Closed {
+        /// The entry, without its time.
+        draft: &'a Draft,
+        /// Its time.
+        created_at: Option<Utc>,
+        /// Entries of its channel that wait now, this one included.
+        waiting: usize,
+    },
     /// What was found of the slots that the process before this one had open.
     Restored(Restored),
     /// Open slots cannot be kept in the runtime directory, or can again.
@@ -113,6 +120,8 @@ pub enum Event<'a> {
     Spool(&'a Tell),
     /// The wall clock, on which entries may have to wait.
     Clock(Waiting),
+    /// The wall clock was set, by more than some slots.
+    ClockStep(ClockStep),
     /// Somebody asked for the map to be read again.
     Reloading,
     /// It has faults or cannot be read: the map that was, holds on.

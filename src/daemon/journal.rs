@@ -201,11 +201,11 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             warn!(sensor = *name, reason:% = fault; "sensor {name} has nothing to say: {fault}");
         }
         Event::Sensor { name, edge: Edge::Up(_) } => info!(sensor = *name; "sensor {name} measures again"),
-        Event::Closed(draft, Some(created_at)) => {
+        Event::Closed { draft, created_at: Some(created_at), .. } => {
             let channel = names.channel(draft.channel);
             debug!(channel, created_at:%; "channel {channel}: entry of {created_at} waits");
         }
-        Event::Closed(draft, None) => {
+        Event::Closed { draft, created_at: None, .. } => {
             let channel = names.channel(draft.channel);
             debug!(channel; "channel {channel}: an entry waits for the clock to be set");
         }
@@ -222,6 +222,10 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         Event::Slots { error: None } => info!("open slots are kept again"),
         Event::Found(found) => tell_found(found, names),
         Event::Spool(told) => tell_spool(told, names),
+        Event::ClockStep(step) => warn!(
+            step:%;
+            "the clock of this machine was set {step}: entries from now on carry their times by it, and those of before keep theirs"
+        ),
         Event::Clock(Waiting::Begins) => {
             info!("nothing has set the clock of this machine yet: entries wait for their time");
         }
@@ -331,8 +335,7 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
             let channel = names.channel(*channel);
             warn!(
                 channel, from:%, to:%;
-                "channel {channel}: somebody else wrote an entry of {from}, and the service takes no second one of the same time: \
-                 ours goes out as of {to}"
+                "channel {channel}: another entry has the time {from}, and the service takes no second one: ours is sent as of {to}"
             );
         }
         Notice::Doubtful { channel, created_at } => {

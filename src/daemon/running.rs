@@ -5,7 +5,7 @@
 //! may want the same pin, port or login.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -150,6 +150,7 @@ impl Running {
             report,
             hal: hal.clone(),
             trust: settings.clock.into(),
+            steps: Mutex::default(),
             started: hal.clock.now().mono,
             observer: Arc::clone(observer),
         });

@@ -18,6 +18,10 @@ pub fn render(report: &Report) -> String {
     page.gauge("gatepost_down", "How many things are down; 0 when all is well.", one(count(report.down.len() as u64)));
     let is_right = truth(report.clock.synchronised);
     page.gauge("gatepost_clock_synchronised", "Whether the wall clock is known to be right.", one(is_right));
+    let steps = one(count(report.clock.steps));
+    page.counter("gatepost_clock_steps_total", "How often the wall clock was set by more than some slots.", steps);
+    let last = report.clock.last_step_s.into_iter().flat_map(one);
+    page.gauge("gatepost_clock_last_step_seconds", "By how much it was set last; negative: back.", last);
     devices(&mut page, &report.devices);
     channels(&mut page, &report.channels);
     backlogs(&mut page, &report.channels);

@@ -52,6 +52,12 @@ pub struct Report {
 pub struct Clock {
     /// It is known to be right; otherwise entries wait for it.
     pub synchronised: bool,
+    /// How often it was set by more than some slots since the start.
+    pub steps: u64,
+    /// By how much the last time: negative where it was set back.
+    pub last_step_s: Option<f64>,
+    /// How long ago that was.
+    pub last_step_age_s: Option<f64>,
 }
 
 /// The link of a device.
@@ -177,8 +183,23 @@ pub struct Backlog {
     pub bytes: u64,
     /// The time of the oldest, where it is known.
     pub oldest: Option<String>,
-    /// How long they take to go out while the link is up; none where the slots leave no time.
+    /// What `drains_in_s` rests on.
+    pub drain: Drain,
+    /// How long what waits takes to go out; none where it does not get less, or the slots leave no time.
     pub drains_in_s: Option<f64>,
+}
+
+/// What the forecast of a backlog rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Drain {
+    /// The map's plan, once the link is up: what drained was not measured for long enough.
+    #[default]
+    Planned,
+    /// What drained in the last half hour, or since the link came up.
+    Measured,
+    /// The same: nothing drained.
+    Stands,
 }
 
 /// Messages and the license's year.

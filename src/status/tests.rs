@@ -34,6 +34,7 @@ fn house() -> Channel {
             on_card: 1,
             bytes: 450,
             oldest: Some("2026-11-22T07:50:00Z".to_owned()),
+            drain: Drain::Planned,
             drains_in_s: Some(193.0),
         },
         quota: Quota {
@@ -83,7 +84,7 @@ pub(super) fn busy() -> Report {
             "the state directory cannot be written: Read-only file system (os error 30)".to_owned(),
         ],
         remarks: vec!["channel green\"house: others write to it as fast as the license allows".to_owned()],
-        clock: Clock { synchronised: true },
+        clock: Clock { synchronised: true, steps: 1, last_step_s: Some(-7200.0), last_step_age_s: Some(600.0) },
         devices: vec![Device {
             name: "pi".to_owned(),
             link: Link::Up,

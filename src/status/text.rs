@@ -2,7 +2,7 @@
 
 use super::words::{counted, grouped, lasting, value};
 use super::{
-    Backlog, Channel, Device, Entry, Limit, Link, Output, Quota, Receipt, Report, Sensor, Spool, Stage, Trouble,
+    Backlog, Channel, Device, Drain, Entry, Limit, Link, Output, Quota, Receipt, Report, Sensor, Spool, Stage, Trouble,
 };
 use crate::spool::size_in_words;
 
@@ -10,6 +10,9 @@ use crate::spool::size_in_words;
 const WIDTH: usize = 80;
 /// Where what is said of something begins, behind its name.
 const INDENT: usize = 14;
+
+/// So many entries of a channel may wait for their receipt while all is well.
+const ON_THEIR_WAY: usize = 4;
 
 /// How something stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,11 +125,15 @@ fn backlog(backlog: &Backlog) -> String {
         parts.push(format!("{} of them on the card", grouped(backlog.on_card as u64)));
     }
     parts.extend(backlog.oldest.as_ref().map(|oldest| format!("the oldest of {oldest}")));
-    let drains = match backlog.drains_in_s {
-        Some(time) => format!("sent in about {} while the link is up", lasting(time)),
-        None => "the slots leave no time for a backlog".to_owned(),
+    // A few entries are on their way at any time.
+    let drains = match (backlog.drain, backlog.drains_in_s) {
+        (Drain::Measured, Some(time)) => format!("; sent in about {} at the present pace", lasting(time)),
+        (Drain::Planned, Some(time)) => format!("; sent in about {} while the link is up", lasting(time)),
+        (Drain::Planned, None) => "; the slots leave no time for a backlog".to_owned(),
+        _ if backlog.entries > ON_THEIR_WAY => "; at present it does not get less".to_owned(),
+        _ => String::new(),
     };
-    format!("{}; {drains}", parts.join(", "))
+    format!("{}{drains}", parts.join(", "))
 }
 
 fn quota(quota: &Quota) -> String {

@@ -7,6 +7,7 @@
 #[path = "../program/mod.rs"]
 mod program;
 mod service;
+mod steps;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use gatepost::entry::ChannelId;
 use gatepost::hal::{Clock as _, SystemClock};
+use gatepost::sandbox::Row;
 use gatepost::time::Utc;
 use gatepost::uplink::Transport;
 use nix::sys::signal::Signal;
@@ -81,6 +83,7 @@ impl Gateway {
         tool("faketime", "faketime");
         let mut command = gatepost();
         command.args(["run", "--simulate", "--verbose", "--config"]).arg(self.path("map.toml"));
+        command.arg("--runtime-dir").arg(self.path("run")).arg("--state-dir").arg(self.path("lib"));
         command.env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketimeMT.so.1");
         command.env("FAKETIME_TIMESTAMP_FILE", self.path("clock"));
         // The time is looked up at each call, and only that of the wall clock is another one.
@@ -135,20 +138,21 @@ fn wall_clock_that_jumps_an_hour_on_and_back_loses_and_merges_no_entry() {
     for (id, name) in CHANNELS {
         let rows = service.rows(id);
         let times: Vec<Utc> = rows.iter().map(|row| row.created_at).collect();
-        assert!(times.is_sorted_by(|one, next| one.seconds() < next.seconds()), "{name}: {times:?}");
-        let jumped = rows.iter().any(|row| ahead(row.created_at, row.arrived.utc) > HOUR / 2);
-        assert!(jumped, "the daemon was told another time than the sandbox: {times:?}");
+        for jumped in [HOUR, -HOUR] {
+            let has_jumped = |row: &Row| (ahead(row.created_at, row.arrived.utc) - jumped).abs() < HOUR / 2;
+            assert!(rows.iter().any(has_jumped), "the daemon was told another time than the sandbox: {times:?}");
+        }
 
         // The rows tell in which order their values were measured.
         let uptimes = rows.iter().map(|row| row.field(1).and_then(|value| value.parse::<f64>().ok()).expect("a value"));
         let uptimes: Vec<f64> = uptimes.collect();
         assert!(uptimes.is_sorted_by(|one, next| one < next), "{name}: {uptimes:?}");
 
-        // Entries of a channel go out in order, so that whatever was closed before the last row must be one.
+        // The last one may have been made when the daemon was told to stop.
         let stored: BTreeSet<String> = times.iter().map(ToString::to_string).collect();
-        let mut closed = closed(&daemon, name);
-        closed.retain(|time| stored.last().is_some_and(|last| time <= last));
-        assert_eq!(closed, stored, "{name}: every entry that was made is a row");
+        assert_eq!(stored.len(), times.len(), "{name}: no second twice: {times:?}");
+        let missing = closed(&daemon, name).difference(&stored).count();
+        assert!(missing <= 1, "{name}: {missing} entries that were made are no rows: {stored:?}");
     }
     assert!(service.dropped().is_empty(), "{:?}", service.dropped());
 }

@@ -48,7 +48,7 @@ impl Told {
             Event::Started => Self::Started,
             Event::Reading(reading) => Self::Reading((*reading).clone()),
             Event::Sensor { edge, .. } => Self::Sensor((*edge).clone()),
-            Event::Closed(draft, created_at) => {
+            Event::Closed { draft, created_at, .. } => {
                 Self::Closed((*draft).clone().stamped(created_at.expect("the simulated clock is right")))
             }
             Event::Dropped { .. } => Self::Dropped,
@@ -68,6 +68,7 @@ impl Told {
             | Event::Found(_)
             | Event::Spool(_)
             | Event::Clock(_)
+            | Event::ClockStep(_)
             | Event::Served { .. } => Self::Kept,
             Event::Reloading => Self::Reloading,
             Event::MapRefused(refused) => Self::MapRefused(refused.to_string()),

@@ -77,7 +77,7 @@ impl Teller {
             }
             Event::Sensor { name, edge: Edge::Down(_, fault) } => Some(format!("{name} has nothing to say: {fault}")),
             Event::Sensor { name, edge: Edge::Up(_) } => Some(format!("{name} measures again")),
-            Event::Closed(..) => self.read(),
+            Event::Closed { .. } => self.read(),
             Event::Uplink(_, notice) => self.uplink(notice),
             Event::Driven { output, drive, reason, .. } => Some(format!("pin      ◀─  {output} is {drive} ({reason})")),
             Event::Refused { output, refusal } => Some(format!("pin      ◀─  {output} does not obey: {refusal}")),
@@ -93,6 +93,7 @@ impl Teller {
             | Event::Found(_)
             | Event::Spool(_)
             | Event::Clock(_)
+            | Event::ClockStep(_)
             | Event::Reloading
             | Event::MapRefused(_)
             | Event::Reloaded(_)

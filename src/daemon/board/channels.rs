@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::drain::{DrainMeter, Forecast};
 use super::seconds;
 use crate::config::{self, Drain, Settings};
 use crate::entry::{ChannelId, Column};
@@ -22,8 +23,12 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 pub(super) struct Channel {
     pub(super) id: ChannelId,
     name: String,
+    /// The map's name for its MQTT device.
+    device: String,
     confirm: Confirm,
-    drain: Option<Drain>,
+    /// How a backlog drains by the map, and how it was seen to while the link is up.
+    plan: Option<Drain>,
+    drain: Option<DrainMeter>,
     planned_a_year: u64,
     license_a_year: u64,
     made: u64,
@@ -63,7 +68,9 @@ impl Channel {
         Self {
             id,
             name: String::new(),
+            device: String::new(),
             confirm: Confirm::Auto,
+            plan: None,
             drain: None,
             planned_a_year: 0,
             license_a_year: 0,
@@ -83,16 +90,31 @@ impl Channel {
     pub(super) fn set(&mut self, settings: &Settings, channel: &config::Channel) {
         self.name.clone_from(&channel.name);
         self.confirm = channel.confirm;
-        self.drain = Some(settings.drain(channel));
+        self.plan = Some(settings.drain(channel));
+        self.device.clone_from(&settings.devices[channel.device].name);
         self.planned_a_year = settings.planned_a_year(channel);
         self.license_a_year = channel.license.messages_a_year();
     }
 
-    pub(super) fn made(&mut self, now: Mono, created_at: Option<Utc>) {
+    /// An entry was made, and so many wait now.
+    pub(super) fn made(&mut self, now: Mono, created_at: Option<Utc>, waiting: usize) {
         self.made += 1;
-        if let Some(created_at) = created_at {
-            self.reached(now, created_at, Stage::Made, None, None);
+        if let Some(drain) = &mut self.drain {
+            drain.look(now, waiting);
         }
+        if let Some(created_at) = created_at {
+            self.newest = Some(Entry { created_at, stage: Stage::Made, at: now, number: None, took: None });
+        }
+    }
+
+    /// Whether this MQTT device publishes to it.
+    pub(super) fn is_of(&self, device: &str) -> bool {
+        self.device == device
+    }
+
+    /// The device's link came or went: the pace of before is over.
+    pub(super) fn link_changed(&mut self, is_up: bool) {
+        self.drain = is_up.then(DrainMeter::default);
     }
 
     pub(super) fn dropped(&mut self, count: usize, aged: usize) {
@@ -116,6 +138,11 @@ impl Channel {
                 (self.remarks.unheard, self.remarks.echoes_ended) = (false, false);
                 self.received(now, *created_at, Stage::Stored, *entry_id, Some(*took));
             }
+            Notice::Restamped { from, to, .. } => {
+                if let Some(newest) = self.newest.as_mut().filter(|newest| newest.created_at == *from) {
+                    newest.created_at = *to;
+                }
+            }
             Notice::EchoesEnded(_) => self.remarks.echoes_ended = true,
             Notice::Crowded(_) => self.remarks.crowded = true,
             Notice::ColumnMissing { column, .. } => self.remarks.missing.push(*column),
@@ -134,9 +161,9 @@ impl Channel {
         self.reached(now, created_at, stage, number, took);
     }
 
-    /// An entry got so far; of older ones nobody asks.
+    /// An entry got so far; of those that are not the newest nobody asks.
     fn reached(&mut self, at: Mono, created_at: Utc, stage: Stage, number: Option<u64>, took: Option<Duration>) {
-        if self.newest.is_none_or(|newest| newest.created_at <= created_at) {
+        if self.newest.is_none_or(|newest| newest.created_at == created_at) {
             self.newest = Some(Entry { created_at, stage, at, number, took });
         }
     }
@@ -192,6 +219,12 @@ impl Channel {
             let projected = u128::from(sent) * YEAR.as_millis() / uptime.as_millis().max(1);
             u64::try_from(projected).unwrap_or(u64::MAX)
         };
+        let forecast = self.drain.as_ref().map_or(Forecast::Unknown, |drain| drain.forecast(now, standing.waiting));
+        let (drain, drains_in) = match forecast {
+            Forecast::Unknown => (status::Drain::Planned, self.plan.and_then(|plan| plan.of(standing.waiting))),
+            Forecast::Stands => (status::Drain::Stands, None),
+            Forecast::Drains(time) => (status::Drain::Measured, Some(time)),
+        };
         status::Channel {
             name: self.name.clone(),
             id: self.id.0,
@@ -208,7 +241,8 @@ impl Channel {
                 on_card: standing.on_card,
                 bytes: standing.bytes,
                 oldest: standing.oldest.map(|oldest| oldest.to_string()),
-                drains_in_s: self.drain.and_then(|drain| drain.of(standing.waiting)).map(seconds),
+                drain,
+                drains_in_s: drains_in.map(seconds),
             },
             quota: Quota {
                 sent,

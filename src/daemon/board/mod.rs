@@ -7,6 +7,7 @@
 //! Everything goes by the map's names. When the map changes, what is gone vanishes, and what is as before keeps its numbers.
 
 mod channels;
+mod drain;
 mod lines;
 mod outputs;
 mod report;
@@ -28,7 +29,7 @@ use crate::hal::Clock;
 use crate::reading::SensorId;
 use crate::spool::{self, Spool, Standing, Tell};
 use crate::status::{Report, Trouble};
-use crate::time::{Mono, Now};
+use crate::time::{ClockStep, Mono, Now};
 use crate::uplink::session::{Notice, Tally};
 
 use channels::Channel;
@@ -48,6 +49,9 @@ pub struct Board {
     disk: Disk,
     /// The clock is waited for so long that a person was told.
     clock_is_late: bool,
+    /// How often the clock was set by more than some slots, and the last time.
+    clock_steps: u64,
+    clock_step: Option<(Mono, ClockStep)>,
     /// Where the map says that metrics are served.
     listen: Option<SocketAddr>,
     /// Where nobody can ask, and why.
@@ -133,9 +137,9 @@ impl Board {
                     Edge::Up(_) => sensor.up(),
                 }
             }
-            Event::Closed(draft, created_at) => {
+            Event::Closed { draft, created_at, waiting } => {
                 if let Some(channel) = self.channel(draft.channel) {
-                    channel.made(now, *created_at);
+                    channel.made(now, *created_at, *waiting);
                 }
             }
             Event::Dropped { channel, count, aged } => {
@@ -147,6 +151,11 @@ impl Board {
                 self.tally.count(notice);
                 if let Some(line) = self.lines.iter_mut().find(|line| line.name == *device) {
                     line.notice(now, notice);
+                }
+                if let Notice::Up { .. } | Notice::Down { .. } = notice {
+                    let is_up = matches!(notice, Notice::Up { .. });
+                    let channels = self.channels.iter_mut().filter(|channel| channel.is_of(device));
+                    channels.for_each(|channel| channel.link_changed(is_up));
                 }
                 if let Notice::NotSubscribed(topic) = notice {
                     self.channels.iter_mut().for_each(|channel| channel.not_subscribed(*topic));
@@ -178,6 +187,10 @@ impl Board {
             }
             Event::Found(_) => self.disk.exists = true,
             Event::Spool(told) => self.disk.told(now, told),
+            Event::ClockStep(step) => {
+                self.clock_steps += 1;
+                self.clock_step = Some((now, *step));
+            }
             Event::Clock(waiting) => self.clock_is_late = *waiting == Waiting::Lasts,
             Event::Served { at, error } => match error {
                 Some(error) => {

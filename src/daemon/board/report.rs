@@ -1,8 +1,13 @@
 //! The report that is made of the board when somebody asks.
 
+use std::time::Duration;
+
 use super::{Asked, Board, Phase, seconds};
 use crate::status::{Clock, Report, Spool};
 use crate::time::{Mono, Now};
+
+/// A clock that was set is remarked on for so long.
+const STEP_SHOWN: Duration = Duration::from_secs(86_400);
 
 impl Board {
     /// How things stand.
@@ -20,8 +25,15 @@ impl Board {
             uptime_s: seconds(uptime),
             summary: self.summary(),
             down: self.down(at),
-            remarks: self.remarks(asked),
-            clock: Clock { synchronised: asked.is_synchronised },
+            remarks: self.remarks(at, asked),
+            clock: Clock {
+                synchronised: asked.is_synchronised,
+                steps: self.clock_steps,
+                last_step_s: self
+                    .clock_step
+                    .map(|(_, step)| if step.is_forward { 1.0 } else { -1.0 } * seconds(step.by)),
+                last_step_age_s: self.clock_step.map(|(since, _)| seconds(at.since(since))),
+            },
             devices: self.lines.iter().map(|line| line.report(at)).collect(),
             channels: channels.collect(),
             sensors: self.sensors.iter().map(|sensor| sensor.report(at)).collect(),
@@ -96,8 +108,14 @@ impl Board {
     }
 
     /// What is worth knowing, each in a sentence.
-    fn remarks(&self, asked: &Asked) -> Vec<String> {
+    fn remarks(&self, now: Mono, asked: &Asked) -> Vec<String> {
         let mut remarks: Vec<String> = self.channels.iter().flat_map(super::Channel::remarks).collect();
+        if let Some((at, step)) = self.clock_step.filter(|(at, _)| now.since(*at) < STEP_SHOWN) {
+            let ago = humantime::format_duration(Duration::from_secs(now.since(at).as_secs()));
+            remarks.push(format!(
+                "the clock of this machine was set {step} {ago} ago: entries of before carry the time it showed then"
+            ));
+        }
         remarks.extend(self.outputs.iter().filter_map(super::Output::remark));
         if !asked.is_synchronised && !self.clock_is_late {
             remarks.push("nothing has set the clock of this machine yet: entries wait for their time".to_owned());

@@ -10,7 +10,7 @@ use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
 use crate::reading::{Fault, Reading, SensorId};
-use crate::status::{Limit, Link, Receipt, Stage};
+use crate::status::{Drain, Limit, Link, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
 use crate::time::Utc;
 use crate::uplink::failure::{Failure, Kind};
@@ -159,11 +159,16 @@ fn link_is_told_with_its_session_its_failure_and_the_next_try() {
     assert_eq!(told.report().devices[0].reconnects, 1);
 }
 
+/// An entry of this second was made, and waits alone.
+fn closed(draft: &Draft, second: i64) -> Event<'_> {
+    Event::Closed { draft, created_at: Some(Utc::from_seconds(second)), waiting: 1 }
+}
+
 #[test]
 fn entry_is_followed_from_its_making_to_its_receipt() {
     let mut told = Told::new();
     assert_eq!(told.report().channels.len(), 1, "nothing is published to the other one");
-    told.tell(&Event::Closed(&draft(), Some(Utc::from_seconds(20))));
+    told.tell(&closed(&draft(), 20));
     assert_eq!(told.report().channels[0].newest.as_ref().expect("made").stage, Stage::Made);
     told.after(1.0).notice(&sent(20, 0));
     told.after(0.25).notice(&Notice::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
@@ -178,7 +183,7 @@ fn entry_is_followed_from_its_making_to_its_receipt() {
     );
     assert_eq!(newest.created_at, "1970-01-01T00:00:20Z");
 
-    told.tell(&Event::Closed(&draft(), Some(Utc::from_seconds(40))));
+    told.tell(&closed(&draft(), 40));
     told.notice(&sent(20, 1));
     told.notice(&stored(20));
     let channel = told.report().channels.remove(0);
@@ -200,6 +205,59 @@ fn backlog_drains_as_check_says() {
     // An hour of 20 s slots; each leaves 4.75 s for what takes 15.25 s.
     assert_eq!(backlog.drains_in_s.map(f64::round), Some(11_558.0));
     assert_eq!((report.spool.waiting, report.spool.bytes), (180, 9000));
+}
+
+#[test]
+fn forecast_comes_from_what_drained_once_that_was_seen() {
+    let mut told = Told::new();
+    let stand = |told: &mut Told, waiting: usize| {
+        told.asked.channels.insert(HOUSE, (Standing { waiting, ..Standing::default() }, true));
+        told.tell(&Event::Closed { draft: &draft(), created_at: Some(Utc::from_seconds(20)), waiting });
+        let backlog = told.report().channels.remove(0).backlog;
+        (backlog.drain, backlog.drains_in_s)
+    };
+    told.notice(&Notice::Up { after: None });
+    assert!(matches!(stand(&mut told, 100), (Drain::Planned, Some(_))));
+    told.after(20.0);
+    stand(&mut told, 99);
+    told.after(20.0);
+    assert_eq!(stand(&mut told, 98), (Drain::Measured, Some(1960.0)), "a slot each, and not what the map promises");
+    told.notice(&down("closed", 1));
+    assert!(matches!(stand(&mut told, 99), (Drain::Planned, Some(_))));
+    told.notice(&Notice::Up { after: None });
+    for _ in 0..3 {
+        told.after(20.0);
+        stand(&mut told, 99);
+    }
+    told.after(20.0);
+    assert_eq!(stand(&mut told, 99), (Drain::Stands, None), "nothing is promised while nothing drains");
+}
+
+#[test]
+fn newest_entry_is_the_one_made_last_also_when_its_time_is_not_the_greatest() {
+    let mut told = Told::new();
+    told.tell(&closed(&draft(), 7200));
+    told.tell(&closed(&draft(), 20));
+    told.notice(&stored(7200));
+    let channel = told.report().channels.remove(0);
+    assert_eq!(channel.newest.expect("made").created_at, "1970-01-01T00:00:20Z");
+    let moved = Notice::Restamped { channel: HOUSE, from: Utc::from_seconds(20), to: Utc::from_seconds(21) };
+    told.notice(&moved);
+    told.notice(&stored(21));
+    let newest = told.report().channels.remove(0).newest.expect("stored");
+    assert_eq!((newest.created_at.as_str(), newest.stage), ("1970-01-01T00:00:21Z", Stage::Stored));
+}
+
+#[test]
+fn a_step_of_the_clock_is_remarked_on_for_a_day() {
+    let mut told = Told::new();
+    told.tell(&Event::ClockStep(ClockStep { is_forward: false, by: Duration::from_secs(7200) }));
+    let report = told.after(60.0).report();
+    let clock = &report.clock;
+    assert_eq!((clock.steps, clock.last_step_s, clock.last_step_age_s), (1, Some(-7200.0), Some(60.0)));
+    let remark = report.remarks.iter().find(|words| words.contains("clock")).expect("remarked on");
+    assert!(remark.contains("back by 2h 1m ago"), "{remark}");
+    assert!(!told.after(86_400.0).report().remarks.iter().any(|words| words.contains("clock")));
 }
 
 #[test]
