@@ -1,5 +1,5 @@
-//! The closer: the task that turns ended slots into waiting entries. While it is awake it also looks after hanging lanes,
-//! the disk and the clock, so that none of them needs a timer.
+//! The closer: the task that turns ended slots into waiting entries. While it is awake it also looks after the disk and the
+//! clock, so that none of them needs a timer. A read that lasts too long wakes it too.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,15 +20,15 @@ use crate::spool::Spool;
 use crate::time::{Mono, Now};
 use crate::uplink::session::Tally;
 
-/// Sensors that all hang open no slot: they are looked after this often in any case.
+/// Without slots the disk and the clock are looked after this often in any case.
 const LOOK_AROUND: Duration = Duration::from_secs(60);
 /// A clock that is not right yet is asked this often.
 const CLOCK_ASKED: Duration = Duration::from_secs(5);
 /// A clock that is not right after this long is told of.
 const CLOCK_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Turns ended slots into waiting entries, and looks after hanging lanes while it is awake. Waits on the next close and on
-/// changes that move it forward.
+/// Turns ended slots into waiting entries, and looks after reads that last. Waits on the next close, on changes that move it
+/// forward, and on the lanes' alarm.
 pub(super) struct Closer {
     pub(super) gate: Gate,
     pub(super) spool: Arc<Mutex<dyn Spool>>,
@@ -61,13 +61,14 @@ impl Closer {
                         }
                     }
                     self.close_due();
-                    lanes.rescue(now.mono);
+                    lanes.look(now);
                     if let Some(disk) = &self.disk {
                         disk.look(now.mono, &self.observer);
                     }
                     watchdog.look(now.mono, &self.observer);
                 }
                 () = self.gate.sooner().notified() => {}
+                () = lanes.look_when_due() => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::batch::Restored;
 use crate::config::{LoadError, Settings};
@@ -28,6 +29,15 @@ pub enum Waiting {
     Ends,
 }
 
+/// A sensor whose reads take long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slow {
+    /// How long the read took that showed it.
+    pub took: Duration,
+    /// The sensors on its bus wait for it; elsewhere nobody does.
+    pub delays_bus: bool,
+}
+
 /// Something that happened. Sensors, devices and outputs are named as the map does.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -43,6 +53,13 @@ pub enum Event<'a> {
         name: &'a str,
         /// Which of the two.
         edge: &'a Edge,
+    },
+    /// A sensor's reads take long, or no longer do.
+    Slow {
+        /// Its name.
+        name: &'a str,
+        /// How long; `None` when they are quick again.
+        slow: Option<Slow>,
     },
     /// A slot was closed and its entry waits for the uplink, or at first for the clock.
     Closed(&'a Draft, Option<Utc>),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::task::{JoinHandle, spawn_blocking, yield_now};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config;
 use crate::daemon::gate::Gate;
@@ -118,11 +118,18 @@ impl Listener {
     async fn open(&self, outlet: &Outlet) -> Result<(Box<dyn SerialPort>, Box<dyn Stream>), Fault> {
         self.pulse.due(self.hal.clock.now().mono + OPEN_WITHIN);
         let (settings, hal, outlet) = (self.settings.clone(), self.hal.clone(), outlet.clone());
-        let opened = spawn_blocking(move || match settings.kind.device().open(&hal, outlet)? {
+        let mut opening = spawn_blocking(move || match settings.kind.device().open(&hal, outlet)? {
             Source::Stream(Port { path, baud }, stream) => Ok((hal.serial.open(&path, baud)?, stream)),
             Source::Polled(_) => Err(Fault::Unsupported("a polled device on a stream's lane".to_owned())),
         });
-        opened.await.unwrap_or_else(|panic| Err(Fault::Panicked(panic.to_string())))
+        let within = self.settings.timeout;
+        let opened = if let Ok(opened) = timeout(within, &mut opening).await {
+            opened
+        } else {
+            self.fail(&self.routed(), &Fault::NoAnswer(within));
+            opening.await
+        };
+        opened.unwrap_or_else(|panic| Err(Fault::Panicked(panic.to_string())))
     }
 
     /// Reads until the port fails.

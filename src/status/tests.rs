@@ -69,6 +69,7 @@ pub(super) fn busy() -> Report {
         name: name.to_owned(),
         kind: kind.to_owned(),
         fault: None,
+        slow_read_s: None,
         quantities,
     };
     let mut tank = sensor("tank", "ds18b20", vec![quantity("temperature", "°C", None)]);
