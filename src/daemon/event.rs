@@ -1,5 +1,6 @@
 //! What happens in the daemon, for whoever watches: the log, the demo, tests.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::entry::{ChannelId, Draft};
 use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
-use crate::reading::{Reading, SensorId};
+use crate::reading::{Reading, SensorId, in_seconds};
 use crate::spool::{Counts, Found, Tell};
 use crate::time::{Mono, Utc};
 use crate::uplink::session::{Notice, Tally};
@@ -36,6 +37,14 @@ pub struct Slow {
     pub took: Duration,
     /// The sensors on its bus wait for it; elsewhere nobody does.
     pub delays_bus: bool,
+}
+
+impl fmt::Display for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who =
+            if self.delays_bus { "the sensors on its bus wait for it" } else { "the other sensors do not wait for it" };
+        write!(f, "a read took {}; {who}", in_seconds(self.took))
+    }
 }
 
 /// Something that happened. Sensors, devices and outputs are named as the map does.

@@ -12,12 +12,11 @@ use log::{LevelFilter, debug, error, info, warn};
 
 use crate::batch::Restored;
 use crate::config::Settings;
-use crate::daemon::event::{Event, Observer, Slow, Waiting};
+use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::intake::Edge;
 use crate::daemon::liveness::Stuck;
 use crate::entry::ChannelId;
 use crate::hal::{Clock as _, SystemClock};
-use crate::reading::in_seconds;
 use crate::spool::{self, Found, Tell};
 use crate::uplink::failure::Kind;
 use crate::uplink::session::{Notice, Tally};
@@ -116,11 +115,6 @@ fn tell_sums(counts: &spool::Counts, tally: &Tally) {
     );
 }
 
-/// What a slow sensor means for the others.
-pub(super) const fn who_waits(delays_bus: bool) -> &'static str {
-    if delays_bus { "the sensors on its bus wait for it" } else { "the other sensors do not wait for it" }
-}
-
 fn tell_waiting(waiting: usize, kept: Option<bool>) {
     match kept {
         _ if waiting == 0 => {}
@@ -207,10 +201,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             warn!(sensor = *name, reason:% = fault; "sensor {name} has nothing to say: {fault}");
         }
         Event::Sensor { name, edge: Edge::Up(_) } => info!(sensor = *name; "sensor {name} measures again"),
-        Event::Slow { name, slow: Some(Slow { took, delays_bus }) } => {
-            let (took, who) = (in_seconds(*took), who_waits(*delays_bus));
-            warn!(sensor = *name, took = took.as_str(); "sensor {name} is slow: a read took {took}; {who}");
-        }
+        Event::Slow { name, slow: Some(slow) } => warn!(sensor = *name; "sensor {name} is slow: {slow}"),
         Event::Slow { name, slow: None } => info!(sensor = *name; "sensor {name} is quick again"),
         Event::Closed(draft, Some(created_at)) => {
             let channel = names.channel(draft.channel);

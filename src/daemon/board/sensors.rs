@@ -3,8 +3,7 @@
 use super::{Since, seconds};
 use crate::config;
 use crate::daemon::event::Slow;
-use crate::daemon::journal::who_waits;
-use crate::reading::{Fault, Reading, SensorId, in_seconds};
+use crate::reading::{Fault, Reading, SensorId};
 use crate::status;
 use crate::time::Mono;
 
@@ -96,8 +95,7 @@ impl Sensor {
 
     /// That it is slow, in words.
     pub(super) fn remark(&self) -> Option<String> {
-        let Slow { took, delays_bus } = self.slow?;
-        Some(format!("sensor {} is slow: a read took {}; {}", self.name, in_seconds(took), who_waits(delays_bus)))
+        self.slow.map(|slow| format!("sensor {} is slow: {slow}", self.name))
     }
 
     pub(super) fn report(&self, now: Mono) -> status::Sensor {

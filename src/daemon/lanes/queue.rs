@@ -159,8 +159,11 @@ impl Queue {
         })
     }
 
-    /// Whether a read of this sensor that took so long is slow, for those that wait.
-    pub(super) fn is_slow(&self, took: Duration) -> bool {
+    /// Whether a read that took so long, and was to end within its time-out, is slow for those that wait.
+    pub(super) fn is_slow(&self, took: Duration, timeout: Duration) -> bool {
+        if took > timeout {
+            return true;
+        }
         if self.is_bus {
             return took >= SLOW_ON_A_BUS;
         }

@@ -71,7 +71,9 @@ impl Threads {
         for polled in sensors {
             queue.add(Box::new(polled));
         }
-        self.changed(&queue);
+        // A read that nobody waited behind may be in the way now.
+        self.set_alarm(&queue);
+        self.bell.notify_one();
     }
 
     /// Starts the first worker.
@@ -231,7 +233,7 @@ impl Threads {
         let took = outcome.took();
         let (was_told, is_slow) = {
             let mut queue = self.queue();
-            (queue.answered(polled.id), queue.is_slow(took))
+            (queue.answered(polled.id), queue.is_slow(took, polled.timeout()))
         };
         match polled.finish(outcome, was_told, is_slow, gate) {
             Some(Change::Slow) => gate.slow(polled.id, Some(Slow { took, delays_bus: self.is_bus })),
@@ -255,12 +257,6 @@ impl Threads {
             Back::Gone(polled) => drop(polled),
             Back::Stopped(mut polled) => polled.say_last(&self.common.hal, &self.common.gate),
         }
-    }
-
-    /// Wakes the worker, and sets the alarm anew: a read that nobody waited behind may be in the way now.
-    fn changed(&self, queue: &Queue) {
-        self.bell.notify_one();
-        self.set_alarm(queue);
     }
 
     fn set_alarm(&self, queue: &Queue) {
