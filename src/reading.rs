@@ -4,6 +4,7 @@
 //! and is never replaced by an older number.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::entry::Reduce;
 use crate::time::Mono;
@@ -73,7 +74,18 @@ pub enum Fault {
     Garbled(String),
     /// The part said nothing for the stated time.
     #[error("silent for {} s", .0.as_secs())]
-    Silent(std::time::Duration),
+    Silent(Duration),
+    /// A read has lasted for the sensor's time-out and goes on: the part, its bus or its file hangs.
+    #[error("no answer for {}", in_seconds(*.0))]
+    NoAnswer(Duration),
+    /// The answer came, but after the sensor's time-out: raise `timeout` in the map where it always takes so long.
+    #[error("the answer took {}, and `timeout` allows {}", in_seconds(*.took), in_seconds(*.timeout))]
+    Late {
+        /// From asking to the answer.
+        took: Duration,
+        /// What the map allows.
+        timeout: Duration,
+    },
     /// A value outside what the map allows, or what the part can measure.
     #[error("out of range: {0}")]
     OutOfRange(String),
@@ -83,4 +95,26 @@ pub enum Fault {
     /// A defect of the driver; the thread lives on and the sensor is opened anew.
     #[error("driver failed: {0}")]
     Panicked(String),
+}
+
+/// A length of time in seconds, below ten to a tenth: `312 s`, `6.2 s`, `0.5 s`.
+pub fn in_seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    let text = if seconds < 10.0 { format!("{seconds:.1}") } else { format!("{seconds:.0}") };
+    format!("{} s", text.strip_suffix(".0").unwrap_or(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_that_last_are_told_in_seconds() {
+        for (millis, words) in [(10_000, "10 s"), (500, "0.5 s"), (6170, "6.2 s"), (9960, "10 s"), (312_400, "312 s")] {
+            assert_eq!(in_seconds(Duration::from_millis(millis)), words);
+        }
+        assert_eq!(Fault::NoAnswer(Duration::from_secs(10)).to_string(), "no answer for 10 s");
+        let late = Fault::Late { took: Duration::from_secs(12), timeout: Duration::from_secs(10) };
+        assert_eq!(late.to_string(), "the answer took 12 s, and `timeout` allows 10 s");
+    }
 }

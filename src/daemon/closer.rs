@@ -1,5 +1,5 @@
-//! The closer: the task that turns ended slots into waiting entries. While it is awake it also looks after hanging lanes,
-//! the disk and the clock, so that none of them needs a timer.
+//! The closer: the task that turns ended slots into waiting entries. While it is awake it also looks after the disk and the
+//! clock, so that none of them needs a timer. A read that lasts too long wakes it too.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use crate::spool::Spool;
 use crate::time::{Mono, Now, StepWatch};
 use crate::uplink::session::Tally;
 
-/// Sensors that all hang open no slot: they are looked after this often in any case.
+/// Without slots the disk and the clock are looked after this often in any case.
 const LOOK_AROUND: Duration = Duration::from_secs(60);
 /// A clock that is not right yet is asked this often.
 const CLOCK_ASKED: Duration = Duration::from_secs(5);
@@ -34,8 +34,8 @@ const STEP_LEAST: Duration = Duration::from_secs(5);
 /// and for this in any case.
 const STEP_MOST: Duration = Duration::from_secs(60);
 
-/// Turns ended slots into waiting entries, and looks after hanging lanes while it is awake. Waits on the next close and on
-/// changes that move it forward.
+/// Turns ended slots into waiting entries, and looks after reads that last. Waits on the next close, on changes that move it
+/// forward, and on the lanes' alarm.
 pub(super) struct Closer {
     pub(super) gate: Gate,
     pub(super) spool: Arc<Mutex<dyn Spool>>,
@@ -71,13 +71,14 @@ impl Closer {
                     }
                     self.look_at_clock(now);
                     self.close_due();
-                    lanes.rescue(now.mono);
+                    lanes.look(now);
                     if let Some(disk) = &self.disk {
                         disk.look(now.mono, &self.observer);
                     }
                     watchdog.look(now.mono, &self.observer);
                 }
                 () = self.gate.sooner().notified() => {}
+                () = lanes.look_when_due() => {}
             }
         }
     }

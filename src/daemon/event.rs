@@ -1,7 +1,9 @@
 //! What happens in the daemon, for whoever watches: the log, the demo, tests.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::batch::Restored;
 use crate::config::{LoadError, Settings};
@@ -12,7 +14,7 @@ use crate::entry::{ChannelId, Draft};
 use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
-use crate::reading::{Reading, SensorId};
+use crate::reading::{Reading, SensorId, in_seconds};
 use crate::spool::{Counts, Found, Tell};
 use crate::time::{ClockStep, Mono, Utc};
 use crate::uplink::session::{Notice, Tally};
@@ -26,6 +28,23 @@ pub enum Waiting {
     Lasts,
     /// It is right now.
     Ends,
+}
+
+/// A sensor whose reads take long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slow {
+    /// How long the read took that showed it.
+    pub took: Duration,
+    /// The sensors on its bus wait for it; elsewhere nobody does.
+    pub delays_bus: bool,
+}
+
+impl fmt::Display for Slow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who =
+            if self.delays_bus { "the sensors on its bus wait for it" } else { "the other sensors do not wait for it" };
+        write!(f, "a read took {}; {who}", in_seconds(self.took))
+    }
 }
 
 /// Something that happened. Sensors, devices and outputs are named as the map does.
@@ -43,6 +62,13 @@ pub enum Event<'a> {
         name: &'a str,
         /// Which of the two.
         edge: &'a Edge,
+    },
+    /// A sensor's reads take long, or no longer do.
+    Slow {
+        /// Its name.
+        name: &'a str,
+        /// How long; `None` when they are quick again.
+        slow: Option<Slow>,
     },
     /// A slot was closed and its entry waits for the uplink, or at first for the clock.
     Closed {

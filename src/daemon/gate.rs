@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::Notify;
 
 use crate::config::Settings;
-use crate::daemon::event::{Event, Observer};
+use crate::daemon::event::{Event, Observer, Slow};
 use crate::daemon::intake::{Edge, Intake};
 use crate::daemon::slots::Slots;
 use crate::entry::{ChannelId, Draft};
@@ -65,6 +65,20 @@ impl Gate {
         if put.wake {
             self.sooner.notify_one();
         }
+    }
+
+    /// Takes a fault of every quantity that the map asks for.
+    pub(super) fn fail(&self, now: Now, sensor: SensorId, fault: &Fault) {
+        let routed = self.intake().routed(sensor);
+        for quantity in routed {
+            self.put(now, sensor, quantity, now.mono, Err(fault.clone()));
+        }
+    }
+
+    /// Tells of a sensor whose reads take long, or no longer do.
+    pub(super) fn slow(&self, sensor: SensorId, slow: Option<Slow>) {
+        let Some(name) = self.intake().name(sensor).map(str::to_owned) else { return };
+        (self.observer)(&Event::Slow { name: &name, slow });
     }
 
     /// Tells of sensors that went silent or came back.

@@ -201,6 +201,8 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             warn!(sensor = *name, reason:% = fault; "sensor {name} has nothing to say: {fault}");
         }
         Event::Sensor { name, edge: Edge::Up(_) } => info!(sensor = *name; "sensor {name} measures again"),
+        Event::Slow { name, slow: Some(slow) } => warn!(sensor = *name; "sensor {name} is slow: {slow}"),
+        Event::Slow { name, slow: None } => info!(sensor = *name; "sensor {name} is quick again"),
         Event::Closed { draft, created_at: Some(created_at), .. } => {
             let channel = names.channel(draft.channel);
             debug!(channel, created_at:%; "channel {channel}: entry of {created_at} waits");

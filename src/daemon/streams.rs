@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::task::{JoinHandle, spawn_blocking, yield_now};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config;
 use crate::daemon::gate::Gate;
@@ -118,11 +118,18 @@ impl Listener {
     async fn open(&self, outlet: &Outlet) -> Result<(Box<dyn SerialPort>, Box<dyn Stream>), Fault> {
         self.pulse.due(self.hal.clock.now().mono + OPEN_WITHIN);
         let (settings, hal, outlet) = (self.settings.clone(), self.hal.clone(), outlet.clone());
-        let opened = spawn_blocking(move || match settings.kind.device().open(&hal, outlet)? {
+        let mut opening = spawn_blocking(move || match settings.kind.device().open(&hal, outlet)? {
             Source::Stream(Port { path, baud }, stream) => Ok((hal.serial.open(&path, baud)?, stream)),
             Source::Polled(_) => Err(Fault::Unsupported("a polled device on a stream's lane".to_owned())),
         });
-        opened.await.unwrap_or_else(|panic| Err(Fault::Panicked(panic.to_string())))
+        let within = self.settings.timeout;
+        let opened = if let Ok(opened) = timeout(within, &mut opening).await {
+            opened
+        } else {
+            self.fail(&self.routed(), &Fault::NoAnswer(within));
+            opening.await
+        };
+        opened.unwrap_or_else(|panic| Err(Fault::Panicked(panic.to_string())))
     }
 
     /// Reads until the port fails.
@@ -199,4 +206,71 @@ struct Heard {
 
 fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::daemon::event::Event;
+    use crate::daemon::intake::Intake;
+    use crate::hal::sim::Sim;
+    use crate::hal::{HalError, SerialPorts};
+    use crate::time::Mono;
+
+    /// What a busy machine may take.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    const MAP: &str = r#"
+version = 1
+[device.d]
+client_id = "c"
+username = "c"
+password = "p"
+[channel.house]
+id = 7
+[[sensor]]
+name = "gps"
+use = "nmea"
+port = "/dev/ttyGONE"
+timeout = "200ms"
+to.latitude = "house.field1"
+"#;
+
+    /// Ports whose opening lasts until the test lets go, as that of a Bluetooth port whose peer is away.
+    struct Hanging(Mutex<mpsc::Receiver<()>>);
+
+    impl SerialPorts for Hanging {
+        fn open(&self, path: &str, _baud: u32) -> Result<Box<dyn SerialPort>, HalError> {
+            let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            Err(HalError::Unsupported(format!("{path} is away")))
+        }
+    }
+
+    #[tokio::test]
+    async fn port_that_does_not_open_is_a_fault_after_the_time_out_and_tells_its_reason_in_the_end() {
+        let (release, hang) = mpsc::channel::<()>();
+        let hal = Hal { serial: Arc::new(Hanging(Mutex::new(hang))), ..Sim::default().hal() };
+        let map = config::parse(MAP, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
+        let gps = SensorId(0);
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let gate = Gate::new(
+            Intake::new(&map, &[gps], Mono::default()),
+            Arc::new(move |event| {
+                if let Event::Reading(reading) = event {
+                    let _ = tell.send(reading.value.clone());
+                }
+            }),
+        );
+        let mut streams = Streams::new(&hal, &gate, &Liveness::default());
+        streams.add(&[(gps, map.sensors[0].clone())]);
+        let mut next = async || tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("told");
+        assert_eq!(next().await, Err(Fault::NoAnswer(Duration::from_millis(200))));
+        drop(release);
+        let reason = next().await.expect_err("it did not open");
+        assert!(reason.to_string().contains("/dev/ttyGONE is away"), "{reason}");
+        streams.stop().await;
+    }
 }

@@ -84,7 +84,7 @@ fn read(sensor: &Sensor, hal: &Hal) -> Result<Option<Measured>, Fault> {
     let within = sensor.timeout + Duration::from_secs(1);
     match answered.recv_timeout(within) {
         Ok(measured) => measured,
-        Err(mpsc::RecvTimeoutError::Timeout) => Err(Fault::Silent(sensor.timeout)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(Fault::NoAnswer(sensor.timeout)),
         Err(mpsc::RecvTimeoutError::Disconnected) => Err(Fault::Panicked("see the lines above".to_owned())),
     }
 }

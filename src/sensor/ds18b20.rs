@@ -5,6 +5,11 @@
 //!
 //! A part that lost its power in the middle of a conversion shows exactly 85 °C. That value is never passed on, so a
 //! probe that is really that hot has no reading at this one temperature out of 2880.
+//!
+//! A data line that is shorted to ground reads zeros, whose checksum is zero and so right: `temperature` says 0 then, as it
+//! does in melting ice. The part's memory tells the two apart, since a live part's settings and checksum are not zero. So a
+//! read of exactly 0 is followed by one of `w1_slave`, which costs a second conversion, and that reading is taken. The kernel's
+//! driver has both files or neither: a part without `w1_slave` is gone by then, and 0 is not taken for a temperature.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,8 +86,12 @@ impl Sensor for Ds18b20 {
     fn measure(&mut self) -> Result<Measured, Fault> {
         let thousandths = match self.files.read(&self.folder.join("temperature")) {
             Ok(text) if text.trim().is_empty() => Err(Fault::Absent("the part does not answer".to_owned())),
-            Ok(text) => number::parse(&text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.older_kernel(),
+            Ok(text) => match number::parse(&text) {
+                Ok(0.0) => self.memory("says 0 °C, and has no w1_slave that tells it from a shorted bus"),
+                parsed => parsed,
+            },
+            // An older kernel, or no part at all.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.memory("is not on the 1-Wire bus"),
             Err(error) => Err(unreadable(&error)),
         };
         Ok(vec![degrees(thousandths?)])
@@ -90,11 +99,12 @@ impl Sensor for Ds18b20 {
 }
 
 impl Ds18b20 {
-    fn older_kernel(&self) -> Result<f64, Fault> {
+    /// Thousandths of a degree by the file that shows the part's memory; `missing` is what its absence means.
+    fn memory(&self, missing: &str) -> Result<f64, Fault> {
         match self.files.read(&self.folder.join("w1_slave")) {
             Ok(text) => w1_slave(&text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(Fault::Absent(format!("{} is not on the 1-Wire bus", self.folder.display())))
+                Err(Fault::Absent(format!("{} {missing}", self.folder.display())))
             }
             Err(error) => Err(unreadable(&error)),
         }
@@ -194,7 +204,31 @@ mod tests {
         assert_eq!(measure(&[("temperature", "21437\n")]), Ok(21.437));
         assert_eq!(measure(&[("temperature", "-55000\n")]), Ok(-55.0));
         assert_eq!(measure(&[("temperature", "125000\n")]), Ok(125.0));
-        assert_eq!(measure(&[("temperature", "0\n")]), Ok(0.0));
+    }
+
+    /// The memory for 0 °C as in Maxim's data sheet, table 1, with the other bytes of periph/devices, ds18b20/ds18b20_test.go, commit
+    /// 1752d1b57a94637ac6a6eed30b7db1d03aebf2b8; the checksum is computed from them (polynomial x⁸ + x⁵ + x⁴ + 1).
+    const ICE: &str = "00 00 00 00 00 ff 00 10 4f : crc=4f YES\n00 00 00 00 00 ff 00 10 4f t=0\n";
+    const ZEROS: &str = "00 00 00 00 00 00 00 00 00 : crc=00 YES\n00 00 00 00 00 00 00 00 00 t=0\n";
+
+    #[test]
+    fn zero_degrees_are_told_from_a_shorted_bus_by_the_parts_memory() {
+        assert_eq!(measure(&[("temperature", "0\n"), ("w1_slave", ICE)]), Ok(0.0));
+        assert!(matches!(measure(&[("temperature", "0\n"), ("w1_slave", ZEROS)]), Err(Fault::Absent(_))));
+        let noise = ICE.replace("YES", "NO").leak();
+        assert!(matches!(measure(&[("temperature", "0\n"), ("w1_slave", noise)]), Err(Fault::Checksum(_))));
+        // The short went away between the two.
+        let good = "e0 01 00 00 3f ff 10 10 3f : crc=3f YES\ne0 01 00 00 3f ff 10 10 3f t=30000\n";
+        assert_eq!(measure(&[("temperature", "0\n"), ("w1_slave", good)]), Ok(30.0));
+        // The kernel has taken the part away: nobody knows what the zero was.
+        assert!(matches!(measure(&[("temperature", "0\n")]), Err(Fault::Absent(_))));
+    }
+
+    #[test]
+    fn the_memory_is_asked_for_at_exactly_zero_alone() {
+        for near in ["62\n", "-62\n", "-1\n"] {
+            assert!(measure(&[("temperature", near), ("w1_slave", ZEROS)]).is_ok(), "{near}");
+        }
     }
 
     /// Memory of a live part in periph/devices, ds18b20/ds18b20_test.go, commit
@@ -209,8 +243,7 @@ mod tests {
 
     #[test]
     fn a_shorted_bus_is_not_zero_degrees() {
-        let zeros = "00 00 00 00 00 00 00 00 00 : crc=00 YES\n00 00 00 00 00 00 00 00 00 t=0\n";
-        assert!(matches!(measure(&[("w1_slave", zeros)]), Err(Fault::Absent(_))));
+        assert!(matches!(measure(&[("w1_slave", ZEROS)]), Err(Fault::Absent(_))));
     }
 
     #[test]

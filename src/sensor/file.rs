@@ -137,6 +137,8 @@ mod tests {
             let fault = measure(json!({ "path": PATH }), &holding(text)).unwrap_err();
             assert_eq!(fault, Fault::Garbled(format!("\"{}\" is not a number", text.trim())));
         }
+        // What a power cut leaves of a file on a card.
+        assert!(matches!(measure(json!({ "path": PATH }), &holding("\0\0\0\0")), Err(Fault::Garbled(_))));
         assert!(matches!(measure(json!({ "path": PATH, "scale": 1e308 }), &holding("1e9")), Err(Fault::OutOfRange(_))));
     }
 

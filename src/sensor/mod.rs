@@ -128,6 +128,13 @@ pub enum Lane {
     Serial,
 }
 
+impl Lane {
+    /// Whether its devices hang on one bus, so that they wait for each other whoever reads them.
+    pub const fn is_bus(&self) -> bool {
+        matches!(self, Self::OneWire | Self::I2c(_))
+    }
+}
+
 /// Something of the machine that a device uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {

@@ -103,6 +103,8 @@ fn backlogs(page: &mut Page, channels: &[Channel]) {
 fn sensors(page: &mut Page, sensors: &[Sensor]) {
     let up = sensors.iter().map(|it| ([("sensor", &*it.name), ("kind", &*it.kind)], truth(it.fault.is_none())));
     page.gauge("gatepost_sensor_up", "Whether the sensor measures.", up);
+    let slow = sensors.iter().filter_map(|it| Some(([("sensor", &*it.name)], it.slow_read_s?)));
+    page.gauge("gatepost_sensor_slow_read_seconds", "How long a read of a slow sensor took.", slow);
     let quantities = || sensors.iter().flat_map(|sensor| sensor.quantities.iter().map(move |one| (sensor, one)));
     let values = quantities().filter_map(|(sensor, it)| {
         Some(([("sensor", &*sensor.name), ("quantity", &*it.name), ("unit", &*it.unit)], it.value?))

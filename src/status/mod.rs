@@ -260,6 +260,8 @@ pub struct Sensor {
     pub kind: String,
     /// What is wrong.
     pub fault: Option<Trouble>,
+    /// Its reads take long: so many seconds for the one that showed it.
+    pub slow_read_s: Option<f64>,
     /// What it measures.
     pub quantities: Vec<Quantity>,
 }

@@ -70,8 +70,11 @@ pub(super) fn busy() -> Report {
         name: name.to_owned(),
         kind: kind.to_owned(),
         fault: None,
+        slow_read_s: None,
         quantities,
     };
+    let mut rain = sensor("rain", "file", vec![quantity("value", "", Some(7.0))]);
+    rain.slow_read_s = Some(6.17);
     let mut tank = sensor("tank", "ds18b20", vec![quantity("temperature", "°C", None)]);
     tank.fault = trouble("no answer: /sys/bus/w1/devices/28-0417b1fb82ff/w1_slave is not there", 310.0);
     tank.quantities[0].faults = 31;
@@ -107,6 +110,7 @@ pub(super) fn busy() -> Report {
                     quantity("pressure", "hPa", Some(1013.254)),
                 ],
             ),
+            rain,
             tank,
         ],
         outputs: vec![Output {

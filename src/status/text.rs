@@ -183,7 +183,11 @@ fn sensor(page: &mut Page, sensor: &Sensor) {
             }
         }
         None if values.is_empty() => page.item(Mark::Unsure, &sensor.name, "nothing yet"),
+        None if sensor.slow_read_s.is_some() => page.item(Mark::Unsure, &sensor.name, &values),
         None => page.item(Mark::Well, &sensor.name, &values),
+    }
+    if let Some(took) = sensor.slow_read_s {
+        page.more(&format!("slow: a read took {}", lasting(took)));
     }
     if faults > 0 {
         let reads: u64 = sensor.quantities.iter().map(|quantity| quantity.values).sum();

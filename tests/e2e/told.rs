@@ -64,6 +64,7 @@ impl Told {
             Event::Restored(_) => Self::Restored,
             Event::Slots { .. } => Self::SlotsFault,
             Event::Map(..)
+            | Event::Slow { .. }
             | Event::Stays { .. }
             | Event::Found(_)
             | Event::Spool(_)

@@ -87,6 +87,7 @@ impl Teller {
             Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
             // The demo keeps nothing beyond its end, its map stays, and nothing of it hangs for minutes.
             Event::Map(..)
+            | Event::Slow { .. }
             | Event::Stays { .. }
             | Event::Restored(_)
             | Event::Slots { .. }

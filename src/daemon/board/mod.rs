@@ -137,6 +137,11 @@ impl Board {
                     Edge::Up(_) => sensor.up(),
                 }
             }
+            Event::Slow { name, slow } => {
+                if let Some(sensor) = self.sensors.iter_mut().find(|sensor| sensor.name == *name) {
+                    sensor.slow = *slow;
+                }
+            }
             Event::Closed { draft, created_at, waiting } => {
                 if let Some(channel) = self.channel(draft.channel) {
                     channel.made(now, *created_at, *waiting);

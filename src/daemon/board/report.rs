@@ -117,6 +117,7 @@ impl Board {
             ));
         }
         remarks.extend(self.outputs.iter().filter_map(super::Output::remark));
+        remarks.extend(self.sensors.iter().filter_map(super::Sensor::remark));
         if !asked.is_synchronised && !self.clock_is_late {
             remarks.push("nothing has set the clock of this machine yet: entries wait for their time".to_owned());
         }

@@ -2,6 +2,7 @@
 
 use super::{Since, seconds};
 use crate::config;
+use crate::daemon::event::Slow;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::status;
 use crate::time::Mono;
@@ -13,6 +14,8 @@ pub(super) struct Sensor {
     pub(super) name: String,
     kind: &'static str,
     fault: Option<Since>,
+    /// Its reads take long.
+    pub(super) slow: Option<Slow>,
     quantities: Vec<Quantity>,
 }
 
@@ -45,6 +48,7 @@ impl Sensor {
             name: sensor.name.clone(),
             kind: sensor.kind.tag(),
             fault: None,
+            slow: None,
             quantities: quantities
                 .into_iter()
                 .enumerate()
@@ -89,6 +93,11 @@ impl Sensor {
         self.fault.as_ref().map(|fault| format!("sensor {} has nothing to say: {}", self.name, fault.words))
     }
 
+    /// That it is slow, in words.
+    pub(super) fn remark(&self) -> Option<String> {
+        self.slow.map(|slow| format!("sensor {} is slow: {slow}", self.name))
+    }
+
     pub(super) fn report(&self, now: Mono) -> status::Sensor {
         let quantity = |it: &Quantity| status::Quantity {
             name: it.name.clone(),
@@ -102,6 +111,7 @@ impl Sensor {
             name: self.name.clone(),
             kind: self.kind.to_owned(),
             fault: self.fault.as_ref().map(|fault| fault.report(now)),
+            slow_read_s: self.slow.map(|slow| seconds(slow.took)),
             quantities: self.quantities.iter().map(quantity).collect(),
         }
     }

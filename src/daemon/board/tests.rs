@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config;
+use crate::daemon::event::Slow;
 use crate::daemon::roster::Roster;
 use crate::entry::{Cell, Cells, Column, Draft, Entry, Form, Reduce};
 use crate::hal::HalError;
@@ -320,6 +321,29 @@ fn sensor_is_told_with_its_values_and_their_age_or_its_fault() {
     assert_eq!((quantity.value, quantity.values, quantity.faults), (Some(21.5), 1, 1));
     told.tell(&Event::Sensor { name: "air", edge: &Edge::Up(SensorId(0)) });
     assert!(told.report().down.is_empty());
+}
+
+#[test]
+fn slow_sensor_is_a_remark_until_it_is_quick_again() {
+    let mut told = Told::new();
+    let slow = |delays_bus| Some(Slow { took: Duration::from_millis(6170), delays_bus });
+    told.tell(&Event::Slow { name: "door", slow: slow(false) });
+    told.tell(&Event::Slow { name: "air", slow: slow(true) });
+    let report = told.report();
+    assert_eq!(
+        report.remarks,
+        [
+            "sensor air is slow: a read took 6.2 s; the sensors on its bus wait for it",
+            "sensor door is slow: a read took 6.2 s; the other sensors do not wait for it",
+        ]
+    );
+    assert_eq!(report.sensors[1].slow_read_s, Some(6.17));
+    assert_eq!((report.down, report.summary), (vec![], "running; pi: connecting".to_owned()), "it is not down");
+    told.map(&MAP.replace("every = \"20s\"", "every = \"30s\""));
+    assert_eq!(told.report().remarks.len(), 2, "another map changes nothing of it");
+    told.tell(&Event::Slow { name: "door", slow: None });
+    told.tell(&Event::Slow { name: "air", slow: None });
+    assert_eq!((told.report().remarks, told.report().sensors[1].slow_read_s), (vec![], None));
 }
 
 #[test]

@@ -3,17 +3,20 @@
 use std::io;
 use std::path::Path;
 use std::sync::mpsc;
+use std::time::Instant;
 
+use super::threads::ONE_GO;
 use super::*;
 use crate::config::{self, Settings};
-use crate::daemon::event::Event;
+use crate::daemon::event::{Event, Slow};
 use crate::daemon::intake::Intake;
 use crate::daemon::slots::Slots;
 use crate::hal::sim::Sim;
-use crate::hal::{Clock, ManualClock};
+use crate::hal::{Clock, ManualClock, Pin};
+use crate::reading::Fault;
 use crate::spool::storage::Storage as _;
 use crate::spool::storage::faulty::Faulty;
-use crate::time::BootId;
+use crate::time::{BootId, Mono};
 
 /// What a busy machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +56,9 @@ const WELL: SensorId = SensorId(1);
 
 type Readings = mpsc::Receiver<(SensorId, Result<f64, Fault>)>;
 
+/// Sensors that became slow, and those that are quick again.
+type Paces = mpsc::Receiver<(String, Option<Slow>)>;
+
 fn start(sim: &Sim) -> (Lanes, Readings) {
     let (map, gate, readings) = gate(sim);
     (lanes(sim, &gate, map.sensors), readings)
@@ -66,20 +72,69 @@ fn lanes(sim: &Sim, gate: &Gate, sensors: Vec<config::Sensor>) -> Lanes {
 }
 
 fn gate(sim: &Sim) -> (Settings, Gate, Readings) {
+    let (settings, gate, readings, _) = gate_of(sim, MAP);
+    (settings, gate, readings)
+}
+
+fn gate_of(sim: &Sim, map: &str) -> (Settings, Gate, Readings, Paces) {
     sim.file(Path::new("/simulated/well"), |_| Ok("21".to_owned()));
     let folder = tempfile::tempdir().expect("a folder");
-    let map = config::parse(MAP, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-    let (tell, readings) = mpsc::channel();
+    let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+    let ((tell, readings), (pace, paces)) = (mpsc::channel(), mpsc::channel());
     let gate = Gate::new(
         Intake::new(&map.settings, &[SICK, WELL], Mono::default()),
         Arc::new(move |event| {
-            if let Event::Reading(reading) = event {
-                // The test may have seen enough.
-                let _ = tell.send((reading.sensor, reading.value.clone()));
+            // The test may have seen enough.
+            match event {
+                Event::Reading(reading) => drop(tell.send((reading.sensor, reading.value.clone()))),
+                Event::Slow { name, slow } => drop(pace.send(((*name).to_owned(), *slow))),
+                _ => {}
             }
         }),
     );
-    (map.settings, gate, readings)
+    (map.settings, gate, readings, paces)
+}
+
+/// Does what the closer does for lanes, until it is dropped.
+struct Lookout(Option<(tokio::sync::oneshot::Sender<()>, thread::JoinHandle<()>)>);
+
+impl Lookout {
+    fn over(lanes: &Arc<Lanes>) -> Self {
+        let lanes = Arc::clone(lanes);
+        let (end, mut ended) = tokio::sync::oneshot::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        () = lanes.look_when_due() => {}
+                        _ = &mut ended => return,
+                    }
+                }
+            });
+        });
+        Self(Some((end, thread)))
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        let Some((end, thread)) = self.0.take() else { return };
+        drop(end);
+        thread.join().expect("it ends");
+    }
+}
+
+/// A file that answers only when it is let.
+fn gated_file(sim: &Sim, path: &str) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let ((release, hang), (begin, begins)) = (mpsc::channel(), mpsc::channel());
+    let hang = Mutex::new(hang);
+    sim.file(Path::new(path), move |_| {
+        let _ = begin.send(());
+        let _ = hang.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        Ok("7".to_owned())
+    });
+    (release, begins)
 }
 
 fn wait_for(readings: &Readings, wanted: impl Fn(SensorId, &Result<f64, Fault>) -> bool) {
@@ -88,6 +143,14 @@ fn wait_for(readings: &Readings, wanted: impl Fn(SensorId, &Result<f64, Fault>) 
         if wanted(sensor, &value) {
             return;
         }
+    }
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "never: {what}");
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -117,13 +180,9 @@ fn a_read_that_hangs_holds_up_the_others_only_until_the_rescue_and_comes_back_wh
     let (lanes, readings) = start(&sim);
     // Long after every time-out: at the latest now the sick one hangs, and the others with it.
     let hours_later = Mono::new(sim.hal().clock.now().mono.since_boot() + Duration::from_secs(3600));
-    let until = std::time::Instant::now() + PATIENCE;
-    let hangs = |lane: &Arc<Shared>| lane.queue().in_time_until.is_some() && lane.queue().sensors.len() == 1;
-    while !lanes.running().lanes.values().any(hangs) {
-        assert!(std::time::Instant::now() < until, "the sick sensor's read was never seen hanging");
-        thread::sleep(Duration::from_millis(1));
-    }
-    lanes.rescue(hours_later);
+    let hangs = |threads: &Arc<Threads>| threads.queue().in_the_way().is_some();
+    until("the sick sensor's read is seen hanging", || lanes.all().iter().any(hangs));
+    lanes.look(Now { mono: hours_later, ..sim.hal().clock.now() });
     for _ in 0..3 {
         wait_for(&readings, |sensor, value| sensor == WELL && value.is_ok());
     }
@@ -205,5 +264,157 @@ fn a_sensor_that_hangs_and_is_gone_does_not_come_back_when_its_read_ends() {
     drop(release);
     wait_for(&readings, |sensor, value| sensor == SICK && value.is_ok());
     assert!(begins.recv_timeout(Duration::from_millis(300)).is_err(), "it is not read again");
+    lanes.stop(PATIENCE);
+}
+
+#[test]
+fn a_sensor_that_hangs_at_the_start_is_a_fault_after_its_time_out_and_its_neighbour_is_read() {
+    // Of files, and of parts on a bus.
+    let files = MAP.to_owned();
+    let part = |id: &str| format!("use = \"ds18b20\"\nid = \"{id}\"");
+    let bus = MAP
+        .replace("use = \"file\"\npath = \"/simulated/sick\"", &part("28-000000000001"))
+        .replace("use = \"file\"\npath = \"/simulated/well\"", &part("28-000000000002"))
+        .replace("to.value", "to.temperature");
+    let folder = "/sys/bus/w1/devices";
+    let places =
+        [(files, "/simulated/sick".to_owned(), 21.0), (bus, format!("{folder}/28-000000000001/temperature"), 0.021)];
+    for (map, sick, value) in places {
+        let sim = Sim::new(None).expect("no folder");
+        let (release, begins) = gated_file(&sim, &sick);
+        sim.file(Path::new(&format!("{folder}/28-000000000002/temperature")), |_| Ok("21".to_owned()));
+        let (map, gate, readings, _) = gate_of(&sim, &map);
+        let lanes = Arc::new(lanes(&sim, &gate, map.sensors));
+        begins.recv_timeout(PATIENCE).expect("it is the first to be read");
+        let lookout = Lookout::over(&lanes);
+        let no_answer = Err(Fault::NoAnswer(Duration::from_millis(100)));
+        let (mut is_told, mut is_read) = (false, false);
+        while !(is_told && is_read) {
+            let (sensor, reading) = readings.recv_timeout(PATIENCE).expect("a reading in time");
+            is_told |= sensor == SICK && reading == no_answer;
+            is_read |= sensor == WELL && reading == Ok(value);
+        }
+        wait_for(&readings, |sensor, reading| {
+            assert!(sensor == WELL || *reading != no_answer, "told once");
+            sensor == WELL && *reading == Ok(value)
+        });
+        // It comes back, and is read as before.
+        drop(release);
+        wait_for(&readings, |sensor, reading| sensor == SICK && reading.is_ok());
+        drop(lookout);
+        lanes.stop(PATIENCE);
+    }
+}
+
+#[test]
+fn a_slow_file_delays_nobody_after_its_first_slow_read_and_is_told_of_until_it_is_quick_again() {
+    let sim = Sim::new(None).expect("no folder");
+    let (release, begins) = gated_file(&sim, "/simulated/sick");
+    let (map, gate, readings, paces) = gate_of(&sim, &MAP.replace("\"100ms\"", "\"1h\""));
+    let lanes = Arc::new(lanes(&sim, &gate, map.sensors));
+    let lookout = Lookout::over(&lanes);
+    begins.recv_timeout(PATIENCE).expect("it is being read");
+    let began = Instant::now();
+    // The neighbour is not kept until the time-out, which is an hour.
+    wait_for(&readings, |sensor, reading| sensor == WELL && reading.is_ok());
+    thread::sleep(Duration::from_millis(300).saturating_sub(began.elapsed()));
+    assert!(paces.try_recv().is_err(), "nobody knows how slow it is");
+    release.send(()).expect("it waits");
+    let (name, slow) = paces.recv_timeout(PATIENCE).expect("told");
+    let slow = slow.expect("slow");
+    assert_eq!((name.as_str(), slow.delays_bus), ("sick", false));
+    assert!(slow.took >= Duration::from_millis(200), "{slow:?}");
+    wait_for(&readings, |sensor, reading| sensor == SICK && *reading == Ok(7.0));
+
+    // From now on nobody waits for it, whoever looks.
+    drop(lookout);
+    begins.recv_timeout(PATIENCE).expect("it is read again");
+    while readings.try_recv().is_ok() {}
+    for _ in 0..20 {
+        let (sensor, reading) = readings.recv_timeout(PATIENCE).expect("the neighbour goes on");
+        assert_eq!((sensor, reading), (WELL, Ok(21.0)));
+    }
+    until("there is one thread for each", || lanes.all()[0].queue().threads == 2);
+
+    // It answers at once, until it is believed.
+    release.send(()).expect("it waits");
+    let quick_again = loop {
+        begins.recv_timeout(PATIENCE).expect("it is read again and again");
+        release.send(()).expect("it waits");
+        if let Ok(told) = paces.try_recv() {
+            break told;
+        }
+    };
+    assert_eq!(quick_again, ("sick".to_owned(), None), "told of once, and of its end");
+    drop(release);
+    lanes.stop(PATIENCE);
+    assert_eq!(lanes.all()[0].queue().threads, 0);
+}
+
+/// What is read of a sensor on a clock that goes on by this much with each read.
+fn read_that_takes(map: &str, takes: Duration) -> Vec<(SensorId, Result<f64, Fault>)> {
+    let clock = Arc::new(ManualClock::default());
+    let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
+    sim.file(Path::new("/simulated/sick"), move |_| {
+        clock.advance(takes);
+        Ok("7".to_owned())
+    });
+    let (map, gate, readings, _) = gate_of(&sim, map);
+    let lanes = lanes(&sim, &gate, map.sensors);
+    let seen = std::iter::from_fn(|| readings.recv_timeout(PATIENCE).ok());
+    let first = seen.take_while(|(sensor, _)| *sensor == SICK).collect();
+    lanes.stop(PATIENCE);
+    first
+}
+
+#[test]
+fn an_answer_after_the_time_out_is_a_fault_that_says_what_to_do() {
+    let every = MAP.replace("every = \"50ms\"", "every = \"1h\"");
+    let timeout = Duration::from_millis(100);
+    assert_eq!(read_that_takes(&every, timeout), [(SICK, Ok(7.0))], "in time");
+    let took = Duration::from_secs(12);
+    assert_eq!(read_that_takes(&every, took), [(SICK, Err(Fault::Late { took, timeout }))]);
+}
+
+#[test]
+fn pulses_that_are_told_late_have_happened_all_the_same() {
+    let map = MAP
+        .replace("use = \"file\"\npath = \"/simulated/sick\"", "use = \"counter\"\npin = 27")
+        .replace("to.value = \"house.field1\"", "to.sum = \"house.field1\"\nto.total = \"house.field3\"");
+    let sim = Sim::new(None).expect("no folder");
+    let (map, gate, readings, _) = gate_of(&sim, &map);
+    let pulse = Liveness::default().watch("sensor sick");
+    let mut counter = Polled::new(SICK, map.sensors[0].clone(), pulse);
+    let outcome = counter.read(&sim.hal(), &gate);
+    counter.finish(outcome, true, false, &gate);
+    let told: Vec<_> = readings.try_iter().collect();
+    assert!(matches!(&told[..], [(SICK, Ok(0.0)), (SICK, Err(Fault::Late { .. }))]), "{told:?}");
+}
+
+#[test]
+fn a_stop_takes_the_last_words_of_sensors_behind_one_that_hangs() {
+    let map = MAP
+        .replace("use = \"file\"\npath = \"/simulated/sick\"", "use = \"system\"")
+        .replace("to.value = \"house.field1\"", "to.load1 = \"house.field1\"")
+        .replace("use = \"file\"\npath = \"/simulated/well\"", "use = \"counter\"\npin = 27\nbias = \"up\"")
+        .replace("to.value = \"house.field2\"", "to.sum = \"house.field2\"")
+        .replace("\"100ms\"", "\"1h\"");
+    let sim = Sim::new(None).expect("no folder");
+    let (map, gate, readings, _) = gate_of(&sim, &map);
+    let (release, begins) = gated_file(&sim, "/proc/loadavg");
+    release.send(()).expect("the first read is to pass");
+    let every = Duration::from_secs(3600);
+    let [system, counter] = <[config::Sensor; 2]>::try_from(map.sensors).expect("two sensors");
+    // The counter is read once, and then waits.
+    let lanes = lanes(&sim, &gate, vec![system, config::Sensor { every, ..counter }]);
+    wait_for(&readings, |sensor, reading| sensor == WELL && reading.is_ok());
+    begins.recv_timeout(PATIENCE).expect("the first read");
+    begins.recv_timeout(PATIENCE).expect("the second one, which hangs");
+    for high in [false, true] {
+        sim.set_pin(Pin(27), high);
+    }
+    lanes.stop(Duration::from_millis(50));
+    wait_for(&readings, |sensor, reading| sensor == WELL && *reading == Ok(1.0));
+    drop(release);
     lanes.stop(PATIENCE);
 }

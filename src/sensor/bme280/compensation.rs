@@ -22,10 +22,14 @@ pub(super) struct Calibration {
 
 impl Calibration {
     /// From the registers 0x88 to 0xa1 and 0xe1 to 0xe7 (DS 4.2.2, table 16). `None` where they hold nothing: all ones or
-    /// all zeros.
+    /// all zeros, also in a part of them. Zeros would compute to 0 °C and 0 %.
     pub(super) fn new(first: &[u8; 26], second: [u8; 7]) -> Option<Self> {
-        let empty = |bit: u8| first.iter().chain(&second).all(|byte| *byte == bit);
-        if empty(0xff) || empty(0x00) {
+        // T1, T2, P1, P2 and P9, H2 and H4, which are far from both in every part: they lie where either transfer begins and
+        // where it ends. Others are small, or may be zero.
+        let words = [0, 2, 6, 8, 22].map(|at| [first[at], first[at + 1]]);
+        let words = words.into_iter().chain([[second[0], second[1]], [second[3], second[4] & 0x0f]]);
+        let mut empty = words.map(|word| matches!(word, [0, 0] | [0xff, 0xff | 0x0f]));
+        if empty.any(|is_empty| is_empty) {
             return None;
         }
         let unsigned = |at: usize| u16::from_le_bytes([first[at], first[at + 1]]);
@@ -82,6 +86,10 @@ impl Calibration {
     fn humidity(&self, raw: i64, fine: i64) -> Result<f64, Fault> {
         if raw == SKIPPED_HUMIDITY {
             return Err(Fault::Garbled("the part did not measure the humidity".to_owned()));
+        }
+        // The formula would end at 0 and at 100 %.
+        if raw == 0 || raw == 0xffff {
+            return Err(Fault::Garbled("the humidity reads only zeros or only ones".to_owned()));
         }
         let [h1, h2, h3, h4, h5, h6] = self.h;
         let warmth = fine - 76_800;

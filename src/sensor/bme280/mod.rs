@@ -147,10 +147,11 @@ impl Sensor for Bme280 {
         thread::sleep(CONVERSION);
         self.wire.wait_while(MEASURING)?;
         let data = self.wire.read(register::DATA)?;
-        if data == [0xff; 8] {
-            return Err(only_ones(&self.wire.place));
+        match u64::from_be_bytes(data) {
+            u64::MAX => Err(only_ones(&self.wire.place)),
+            0 => Err(only_zeros(&self.wire.place)),
+            _ => self.calibration.compensate(data),
         }
-        self.calibration.compensate(data)
     }
 }
 
@@ -161,12 +162,17 @@ fn identify(id: u8, place: &str) -> Result<(), Fault> {
             Err(Fault::Unsupported(format!("the part at {place} is a BMP280 (id 0x{id:02x}), which has no humidity")))
         }
         0xff => Err(only_ones(place)),
+        0x00 => Err(only_zeros(place)),
         _ => Err(Fault::Unsupported(format!("the part at {place} is no BME280: its id is 0x{id:02x}, not 0x60"))),
     }
 }
 
 fn only_ones(place: &str) -> Fault {
     Fault::Absent(format!("{place} reads only ones: nothing pulls the data line down"))
+}
+
+fn only_zeros(place: &str) -> Fault {
+    Fault::Absent(format!("{place} reads only zeros: something holds the data line down"))
 }
 
 /// The part's registers.

@@ -108,6 +108,7 @@ fn another_part_is_told_from_a_bme280() {
     assert!(fault(0x58).contains("BMP280"), "{}", fault(0x58));
     assert!(fault(0x55).contains("0x55"), "{}", fault(0x55));
     assert!(fault(0xff).contains("only ones"), "{}", fault(0xff));
+    assert!(fault(0x00).contains("only zeros"), "{}", fault(0x00));
 }
 
 #[test]
@@ -152,6 +153,50 @@ fn an_empty_calibration_is_a_fault() {
     for byte in [0x00, 0xff] {
         let sim = with(Part::new(0x60, [byte; 26], [byte; 7], || RECORDINGS[0].data));
         assert!(matches!(open_on(&sim).err(), Some(Fault::Garbled(_))));
+    }
+}
+
+#[test]
+fn a_calibration_that_is_empty_in_part_is_a_fault_and_no_zero_degrees() {
+    let Recording { calibration, humidity, data, .. } = &RECORDINGS[0];
+    for byte in [0x00, 0xff] {
+        // Either transfer, whole or from some byte on, or up to it.
+        for from in [0, 1, 6, 8, 22] {
+            let mut tail = *calibration;
+            tail[from..].fill(byte);
+            let part = Part::new(0x60, tail, *humidity, || *data);
+            assert!(matches!(open_on(&with(part)).err(), Some(Fault::Garbled(_))), "{byte} from {from}");
+        }
+        for to in [2, 4, 8, 26] {
+            let mut head = *calibration;
+            head[..to].fill(byte);
+            let part = Part::new(0x60, head, *humidity, || *data);
+            assert!(matches!(open_on(&with(part)).err(), Some(Fault::Garbled(_))), "{byte} to {to}");
+        }
+        for from in [0, 3] {
+            let mut tail = *humidity;
+            tail[from..].fill(byte);
+            let part = Part::new(0x60, *calibration, tail, || *data);
+            assert!(matches!(open_on(&with(part)).err(), Some(Fault::Garbled(_))), "{byte} from {from}");
+        }
+    }
+}
+
+#[test]
+fn data_of_zeros_or_ones_are_no_values() {
+    let measure = |data: [u8; 8]| open_on(&with(part(0x60, move || data))).unwrap().measure();
+    assert!(matches!(measure([0; 8]), Err(Fault::Absent(_))));
+    for byte in [0x00, 0xff] {
+        let mut dry = RECORDINGS[0].data;
+        dry[6..].fill(byte);
+        let values: Vec<bool> = measure(dry).unwrap().iter().map(Result::is_ok).collect();
+        assert_eq!(values, [true, false, true], "neither 0 nor 100 %");
+        let mut vacuum = RECORDINGS[0].data;
+        vacuum[..3].fill(byte);
+        assert!(measure(vacuum).unwrap()[2].is_err());
+        let mut cold = RECORDINGS[0].data;
+        cold[3..6].fill(byte);
+        assert!(measure(cold).is_err());
     }
 }
 

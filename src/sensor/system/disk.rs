@@ -21,7 +21,6 @@ impl Disk {
 
     /// As df(1) shows it: of what programs have and can have, the kernel's reserve aside.
     pub(super) fn used_percent(&self) -> f64 {
-        // A file system without any blocks, such as /proc, is not full.
         self.used / (self.used + self.free).max(1.0) * 100.0
     }
 }
@@ -31,6 +30,9 @@ impl Disk {
 pub(super) fn space(path: &Path) -> Result<Disk, Fault> {
     let space =
         rustix::fs::statvfs(path).map_err(|error| Fault::Bus(format!("space at {}: {error}", path.display())))?;
+    if space.f_blocks == 0 {
+        return Err(Fault::Garbled(format!("the file system at {} says that it has no space at all", path.display())));
+    }
     #[expect(clippy::cast_precision_loss, reason = "exact up to 9 PB, and shown in GiB")]
     let bytes = |blocks: u64| blocks as f64 * space.f_frsize as f64;
     Ok(Disk { used: bytes(space.f_blocks.saturating_sub(space.f_bfree)), free: bytes(space.f_bavail) })

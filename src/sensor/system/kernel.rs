@@ -47,8 +47,11 @@ fn says(files: &dyn Files, path: &Path, what: impl Fn(&str) -> bool) -> bool {
 pub(super) fn temperature(files: &dyn Files, thermometer: Option<&Path>) -> Result<f64, Fault> {
     let path = thermometer.ok_or_else(|| Fault::Unsupported("this machine has no CPU thermometer".to_owned()))?;
     let degrees = number::parse(&read(files, path)?)? / 1000.0;
-    // A zone that is switched off says 0 or -274 °C; what is beyond these limits is no silicon at work.
-    if (-60.0..=150.0).contains(&degrees) {
+    // A zone that is switched off says 0 or -274 °C; what is beyond these limits is no silicon at work. A Pi's own zone knows
+    // no 0: its steps of about half a degree pass it by.
+    if degrees == 0.0 {
+        Err(Fault::Garbled(format!("{}: 0 °C is what a zone says that is switched off", path.display())))
+    } else if (-60.0..=150.0).contains(&degrees) {
         Ok(degrees)
     } else {
         Err(Fault::OutOfRange(format!("{degrees} °C is not the temperature of a CPU")))

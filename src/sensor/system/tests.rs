@@ -75,8 +75,10 @@ fn without_zones_the_processors_hwmon_chip_is_read() {
 #[test]
 fn a_missing_thermometer_is_not_possible_here_and_a_zone_that_is_off_is_out_of_range() {
     assert!(matches!(kernel::temperature(&with(&[]), None), Err(Fault::Unsupported(_))));
-    let off = with(&[("/t", "-274000\n")]);
+    let off = with(&[("/t", "-274000\n"), ("/0", "0\n"), ("/1", "1\n")]);
     assert!(matches!(kernel::temperature(&off, Some(Path::new("/t"))), Err(Fault::OutOfRange(_))));
+    assert!(matches!(kernel::temperature(&off, Some(Path::new("/0"))), Err(Fault::Garbled(_))));
+    assert_eq!(kernel::temperature(&off, Some(Path::new("/1"))), Ok(0.001));
 }
 
 /// A machine whose files change between two reads.
@@ -153,7 +155,7 @@ fn space_is_that_of_df() {
     let disk = Disk { used: 3.0 * 2_f64.powi(30), free: 2_f64.powi(30) };
     assert!((disk.free_gib() - 1.0).abs() < 1e-12);
     assert!((disk.used_percent() - 75.0).abs() < 1e-12);
-    assert!(Disk { used: 0.0, free: 0.0 }.used_percent().abs() < 1e-12);
+    assert!(Disk { used: 0.0, free: 0.0 }.used_percent().is_finite());
 }
 
 #[test]
@@ -191,4 +193,5 @@ fn the_root_file_system_has_a_size() {
     let disk = disk::space(Path::new("/")).unwrap();
     assert!(disk.used > 0.0 && (0.0..=100.0).contains(&disk.used_percent()), "{disk:?}");
     assert!(matches!(disk::space(Path::new("/no/such/path")), Err(Fault::Bus(_))));
+    assert!(matches!(disk::space(Path::new("/proc")), Err(Fault::Garbled(_))), "it is neither full nor empty");
 }

@@ -1,0 +1,233 @@
+//! Wakes the runtime when a read lasts too long, and costs no wake-up while none does.
+//!
+//! A thread that hangs in the kernel cannot say so, and the runtime sleeps until the next slot ends: with every sensor hanging
+//! from the start there is none. So each lane says until when its reads may go on, before it reads. On Linux that sets a
+//! timer of the kernel's (timerfd_create(2)): the thread that reads starts and stops it with a system call, and wakes nobody.
+//! Elsewhere the runtime is notified of each change and sleeps until then.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::hal::Clock;
+use crate::time::Mono;
+
+/// The alarm of all lanes.
+pub(super) struct Alarm {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    timer: Option<Timer>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// By the lanes' numbers: when somebody has to look at the lane.
+    wanted: Vec<Option<Mono>>,
+    /// When it will ring: at the first of them or before.
+    set_for: Option<Mono>,
+}
+
+impl Alarm {
+    /// An alarm that nobody has set.
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default(), timer: Timer::new(), changed: Notify::new() }
+    }
+
+    /// Says when somebody has to look at the lane of this number; `None` while none of its reads goes on.
+    pub(super) fn set(&self, lane: usize, at: Option<Mono>) {
+        let mut state = self.lock();
+        if state.wanted.len() <= lane {
+            state.wanted.resize(lane + 1, None);
+        }
+        state.wanted[lane] = at;
+        let first = state.wanted.iter().flatten().min().copied();
+        // One that is set too early stays so: most reads end soon, and then it is stopped altogether.
+        let stays = match (state.set_for, first) {
+            (Some(set_for), Some(first)) => set_for <= first,
+            (None, None) => true,
+            _ => false,
+        };
+        if stays {
+            return;
+        }
+        state.set_for = first;
+        match &self.timer {
+            Some(timer) => timer.set(first.map(|first| first.since(self.clock.now().mono))),
+            None => self.changed.notify_one(),
+        }
+    }
+
+    /// Ready when somebody has to look, and now and then though nobody has. Every lane must then be asked and set again.
+    pub(super) async fn ring(&self) {
+        match &self.timer {
+            Some(timer) => timer.expired().await,
+            None => self.wait().await,
+        }
+        self.lock().set_for = None;
+    }
+
+    async fn wait(&self) {
+        loop {
+            let set_for = self.lock().set_for;
+            let due = async {
+                match set_for {
+                    Some(at) => sleep(at.since(self.clock.now().mono)).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => return,
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(target_os = "linux")]
+use linux::Timer;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::future::pending;
+    use std::io::ErrorKind;
+    use std::os::fd::OwnedFd;
+    use std::sync::OnceLock;
+    use std::time::Duration;
+
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    };
+    use tokio::net::unix::pipe::Receiver;
+
+    /// A timer of the kernel's that the runtime waits on.
+    pub(super) struct Timer {
+        fd: OwnedFd,
+        /// The same, known to the runtime that waited on it first, which reads it as it would a pipe.
+        watched: OnceLock<Option<Receiver>>,
+    }
+
+    impl Timer {
+        pub(super) fn new() -> Option<Self> {
+            // The boot clock, as everywhere: a read that hangs hangs on while the machine sleeps.
+            let made = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC);
+            let fd = made.inspect_err(|error| log::warn!("no timer of the kernel's can be had: {error}")).ok()?;
+            Some(Self { fd, watched: OnceLock::new() })
+        }
+
+        /// Rings after this time; `None` stops it.
+        pub(super) fn set(&self, after: Option<Duration>) {
+            // Zero would stop it.
+            let after = after.map_or(Duration::ZERO, |after| after.max(Duration::from_nanos(1)));
+            let never_again = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let it_value = Timespec::try_from(after).unwrap_or(Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 });
+            let time = Itimerspec { it_interval: never_again, it_value };
+            timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &time).expect("a timer and a time within its range");
+        }
+
+        pub(super) async fn expired(&self) {
+            let watched = self.watched.get_or_init(|| {
+                let watched = self.fd.try_clone().and_then(Receiver::from_owned_fd_unchecked);
+                watched.inspect_err(|error| log::warn!("reads that hang are found late: {error}")).ok()
+            });
+            let Some(watched) = watched else { return pending().await };
+            while watched.readable().await.is_ok() {
+                match watched.try_read(&mut [0; 8]) {
+                    Ok(_) => return,
+                    // It was stopped or set again in the meantime.
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(_) => break,
+                }
+            }
+            // The runtime ends.
+            pending::<()>().await;
+        }
+    }
+}
+
+/// Other systems have none that a thread could set without waking the runtime.
+#[cfg(not(target_os = "linux"))]
+enum Timer {}
+
+#[cfg(not(target_os = "linux"))]
+impl Timer {
+    const fn new() -> Option<Self> {
+        None
+    }
+
+    fn set(&self, _after: Option<std::time::Duration>) {
+        match *self {}
+    }
+
+    async fn expired(&self) {
+        match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::hal::SystemClock;
+
+    /// What a busy machine may take.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// The alarm of this system, and that of one without timers.
+    fn both() -> [Alarm; 2] {
+        let alarm = || Alarm::new(Arc::new(SystemClock));
+        [alarm(), Alarm { timer: None, ..alarm() }]
+    }
+
+    fn after(millis: u64) -> Mono {
+        SystemClock.now().mono + Duration::from_millis(millis)
+    }
+
+    async fn rings(alarm: &Alarm, within: Duration) -> bool {
+        timeout(within, alarm.ring()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn alarm_rings_for_the_first_of_the_lanes_and_for_a_time_that_is_over() {
+        for alarm in both() {
+            alarm.set(1, Some(after(3_600_000)));
+            alarm.set(0, Some(after(20)));
+            assert!(rings(&alarm, PATIENCE).await);
+            alarm.set(0, None);
+            alarm.set(2, Some(Mono::default()));
+            assert!(rings(&alarm, PATIENCE).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn alarm_that_is_stopped_in_time_wakes_nobody() {
+        for alarm in both() {
+            for _ in 0..3 {
+                alarm.set(0, Some(after(300)));
+                alarm.set(0, Some(after(200)));
+                alarm.set(0, None);
+            }
+            assert!(!rings(&alarm, Duration::from_millis(600)).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn alarm_that_is_set_while_it_is_waited_for_rings() {
+        for alarm in both() {
+            let (rung, ()) = tokio::join!(rings(&alarm, PATIENCE), async {
+                tokio::task::yield_now().await;
+                alarm.set(0, Some(after(20)));
+            });
+            assert!(rung);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The threads of one lane: the worker, those whose reads last, and those of slow sensors.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::alarm::Alarm;
+use super::pace::Change;
+use super::polled::Polled;
+use super::queue::{Back, Next, Queue};
+use crate::daemon::event::Slow;
+use crate::daemon::gate::Gate;
+use crate::hal::Hal;
+use crate::reading::{Fault, SensorId};
+use crate::sensor::Lane;
+use crate::time::Now;
+
+/// How long a lane reads on before the open slots are kept: sensors that answer at once cost one write together, slow ones
+/// one each.
+pub(super) const ONE_GO: Duration = Duration::from_millis(100);
+
+/// When the system had no thread left, one is asked for again after this.
+const NEXT_TRY: Duration = Duration::from_secs(10);
+
+/// What all lanes share.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub(super) hal: Hal,
+    pub(super) gate: Gate,
+    pub(super) alarm: Arc<Alarm>,
+    /// Notified when a thread of a lane panicked outside a driver.
+    pub(super) died: Arc<Notify>,
+}
+
+/// A lane.
+pub(super) struct Threads {
+    name: String,
+    /// Its number for the alarm.
+    number: usize,
+    is_bus: bool,
+    queue: Mutex<Queue>,
+    /// Wakes the worker, to look at the queue again.
+    bell: Condvar,
+    common: Common,
+}
+
+impl Threads {
+    /// The lane of this number, without a thread.
+    pub(super) fn new(lane: &Lane, number: usize, common: &Common) -> Self {
+        Self {
+            name: name(lane),
+            number,
+            is_bus: lane.is_bus(),
+            queue: Mutex::new(Queue::new(lane.is_bus())),
+            bell: Condvar::new(),
+            common: common.clone(),
+        }
+    }
+
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads these too, from now on.
+    pub(super) fn add(&self, sensors: Vec<Polled>) {
+        let mut queue = self.queue();
+        for polled in sensors {
+            queue.add(Box::new(polled));
+        }
+        // A read that nobody waited behind may be in the way now.
+        self.set_alarm(&queue);
+        self.bell.notify_one();
+    }
+
+    /// Starts the first worker.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub(super) fn begin(self: &Arc<Self>) -> io::Result<()> {
+        self.start(|threads| threads.work(0))
+    }
+
+    /// Reads these no more, and takes their last words.
+    pub(super) fn remove(&self, gone: &[SensorId]) {
+        let ended = self.queue().remove(gone);
+        for mut polled in ended {
+            polled.say_last(&self.common.hal, &self.common.gate);
+        }
+    }
+
+    /// Looks after reads that last: tells of those that have become a fault, and replaces a worker that others wait for.
+    pub(super) fn look(self: &Arc<Self>, now: Now) {
+        let (overdue, lasting) = {
+            let mut queue = self.queue();
+            let found = (queue.overdue(now.mono), queue.lasting(now.mono));
+            self.set_alarm(&queue);
+            found
+        };
+        for (id, timeout) in &overdue {
+            self.common.gate.fail(now, *id, &Fault::NoAnswer(*timeout));
+        }
+        if !overdue.is_empty() {
+            self.common.gate.keep();
+        }
+        let Some(id) = lasting else { return };
+        if let Err(error) = self.replace(id) {
+            log::error!("sensors wait behind one that does not answer, and no thread can be had: {error}");
+            let mut queue = self.queue();
+            queue.replace_at(id, Some(now.mono + NEXT_TRY));
+            self.set_alarm(&queue);
+        }
+    }
+
+    /// Ends the lane, with the last words of its sensors; those behind a read that hangs have theirs said by a new worker.
+    pub(super) fn stop(self: &Arc<Self>) {
+        let in_the_way = {
+            let mut queue = self.queue();
+            queue.is_stopped = true;
+            self.bell.notify_all();
+            queue.in_the_way()
+        };
+        if let Some(id) = in_the_way {
+            // Without a thread the one that reads says them, if it comes back.
+            let _ = self.replace(id);
+        }
+    }
+
+    /// Starts a worker in place of the one with this read, unless that has ended by then.
+    fn replace(self: &Arc<Self>, id: SensorId) -> io::Result<()> {
+        self.start(move |threads| {
+            let worker = threads.queue().replace(id);
+            if let Some(worker) = worker {
+                // The read that lasts may have come in the midst of a go.
+                threads.common.gate.keep();
+                threads.work(worker);
+            }
+        })
+    }
+
+    fn start(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) + Send + 'static) -> io::Result<()> {
+        self.queue().threads += 1;
+        let threads = Arc::clone(self);
+        let started = thread::Builder::new().name(self.name.clone()).spawn(move || {
+            if catch_unwind(AssertUnwindSafe(|| work(&threads))).is_err() {
+                threads.common.died.notify_one();
+            }
+            threads.queue().threads -= 1;
+        });
+        if started.is_err() {
+            self.queue().threads -= 1;
+        }
+        started.map(drop)
+    }
+
+    fn work(self: &Arc<Self>, worker: u32) {
+        let Common { hal, gate, .. } = &self.common;
+        // When the first of the reads began that are not kept yet.
+        let mut began = None;
+        loop {
+            let now = hal.clock.now().mono;
+            if began.is_some_and(|began| now.since(began) >= ONE_GO) {
+                began = None;
+                gate.keep();
+            }
+            let mut queue = self.queue();
+            if !queue.is_served_by(worker) {
+                self.set_alarm(&queue);
+                drop(queue);
+                return gate.keep();
+            }
+            if queue.is_stopped {
+                let rest = queue.take_all();
+                drop(queue);
+                for mut polled in rest {
+                    polled.say_last(hal, gate);
+                }
+                return gate.keep();
+            }
+            let until = match queue.next(now) {
+                Next::Read(polled) => {
+                    self.set_alarm(&queue);
+                    drop(queue);
+                    began.get_or_insert(now);
+                    self.read(polled);
+                    continue;
+                }
+                Next::Aside(id) => {
+                    self.set_alarm(&queue);
+                    drop(queue);
+                    self.read_aside(id);
+                    continue;
+                }
+                Next::At(at) => Some(at),
+                Next::Nothing => None,
+            };
+            if began.take().is_some() {
+                drop(queue);
+                gate.keep();
+                continue;
+            }
+            self.set_alarm(&queue);
+            let wait = until.map_or(Duration::MAX, |at| at.since(hal.clock.now().mono));
+            drop(self.bell.wait_timeout(queue, wait));
+        }
+    }
+
+    /// Reads a sensor that is slow by a thread of its own.
+    fn read_aside(self: &Arc<Self>, id: SensorId) {
+        let started = self.start(move |threads| {
+            let polled = threads.queue().take_aside(id);
+            if let Some(polled) = polled {
+                threads.read(polled);
+                threads.common.gate.keep();
+                threads.set_alarm(&threads.queue());
+            }
+        });
+        let Err(error) = started else { return };
+        let polled = self.queue().take_aside(id);
+        if let Some(mut polled) = polled {
+            let fault = Fault::Bus(format!("no thread to read it on: {error}"));
+            polled.not_read(self.common.hal.clock.now(), &self.common.gate, &fault);
+            self.give_back(polled);
+        }
+    }
+
+    fn read(&self, mut polled: Box<Polled>) {
+        let Common { hal, gate, .. } = &self.common;
+        let outcome = polled.read(hal, gate);
+        let took = outcome.took();
+        let (was_told, is_slow) = {
+            let mut queue = self.queue();
+            (queue.answered(polled.id), queue.is_slow(took, polled.timeout()))
+        };
+        match polled.finish(outcome, was_told, is_slow, gate) {
+            Some(Change::Slow) => gate.slow(polled.id, Some(Slow { took, delays_bus: self.is_bus })),
+            Some(Change::QuickAgain) => gate.slow(polled.id, None),
+            None => {}
+        }
+        self.give_back(polled);
+    }
+
+    fn give_back(&self, polled: Box<Polled>) {
+        let back = {
+            let mut queue = self.queue();
+            let back = queue.give_back(polled);
+            // Another thread may be the worker by now, and sleep until another sensor is due.
+            self.bell.notify_one();
+            back
+        };
+        match back {
+            Back::Waits => {}
+            // Its last words have no place any more, but it has pins to give back.
+            Back::Gone(polled) => drop(polled),
+            Back::Stopped(mut polled) => polled.say_last(&self.common.hal, &self.common.gate),
+        }
+    }
+
+    fn set_alarm(&self, queue: &Queue) {
+        self.common.alarm.set(self.number, queue.look_at());
+    }
+}
+
+/// A thread's name has at most 15 bytes.
+fn name(lane: &Lane) -> String {
+    match lane {
+        Lane::Kernel => "kernel".to_owned(),
+        Lane::Files => "files".to_owned(),
+        Lane::OneWire => "one-wire".to_owned(),
+        Lane::I2c(bus) => bus.chars().take(15).collect(),
+        Lane::Serial => "serial".to_owned(),
+    }
+}
