@@ -336,6 +336,39 @@ fn page_on_the_card_that_cannot_be_read_is_not_written_over() {
 }
 
 #[test]
+fn what_is_remembered_of_channels_goes_along_with_a_page_and_is_no_reason_to_write_one() {
+    let disks = Disks::default();
+    let house = ChannelId(7);
+    let open = |disks: &Disks, now| {
+        let names = names().into_iter().chain([Key::Channel(house)]).collect();
+        Keeper::open(now, names, Some(Arc::new(disks.runtime.clone())), Some(&disks.state))
+    };
+    let keeper = open(&disks, at(0));
+    let along = |keeper: &Keeper, now, memory: &[u8]| {
+        keeper.set_channels(now, vec![(house, memory.to_vec()), (ChannelId(8), vec![9])], Reason::Along);
+    };
+    along(&keeper, at(0), &[1]);
+    assert_eq!((keeper.deadline(), keeper.last()), (None, None));
+    total(&keeper).keep(at(1), 5);
+    assert_eq!(keeper.deadline(), Some(at(61)), "the total is a reason");
+    along(&keeper, at(61), &[2]);
+    assert!(disks.write(&keeper, at(61)));
+    assert_eq!(open(&disks.without_power(), at(0)).channels(), [(house, vec![2])]);
+
+    along(&keeper, at(62), &[3]);
+    let killed = open(&disks.killed(), at(63));
+    assert_eq!(killed.deadline(), None, "a newer line in the runtime directory is none");
+    keeper.set_channels(at(64), vec![(house, vec![4])], Reason::Learned);
+    assert_eq!(keeper.deadline(), Some(at(124)), "what was learned is");
+    assert!(disks.write(&keeper, at(124)));
+    keeper.set_channels(at(125), vec![(house, vec![4])], Reason::Stop);
+    assert_eq!(keeper.last(), None, "the card has it");
+    keeper.set_channels(at(125), vec![(house, vec![5])], Reason::Stop);
+    disks.stop(&keeper, at(125));
+    assert_eq!(open(&disks.without_power(), at(0)).channels(), [(house, vec![5])]);
+}
+
+#[test]
 fn without_directories_it_lives_in_memory() {
     let keeper = Keeper::open(at(0), names(), None, None);
     total(&keeper).keep(at(0), 5);

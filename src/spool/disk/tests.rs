@@ -324,6 +324,70 @@ fn clock_that_was_set_ahead_before_does_not_make_times_collide() {
 }
 
 #[test]
+fn an_earlier_boots_entries_are_old_by_a_clock_that_was_not_set_for_a_day() {
+    const DAY: u64 = 86_400;
+    let mut machine = Machine::new();
+    machine.push(20);
+    machine.pass(200);
+    machine.pump();
+    machine.cut_power(0);
+    machine.now = at(0);
+    machine.pump();
+    let years = Duration::from_secs(DAY * 400);
+    let expire = |machine: &mut Machine, second: u64, ahead: Duration| {
+        let now = at(second);
+        machine.spool.expire(Now { utc: now.utc + ahead, ..now }, CHANNEL)
+    };
+    machine.spool.synchronised(at(0));
+    assert_eq!(expire(&mut machine, 10, years), 0, "years ahead for a moment");
+    assert_eq!(expire(&mut machine, 20, Duration::ZERO), 0);
+    for hour in 1..24 {
+        assert_eq!(expire(&mut machine, hour * 3600, years), 0, "and for hours");
+    }
+    assert_eq!(expire(&mut machine, 3600 + DAY, years), 1);
+}
+
+#[test]
+fn seconds_that_an_older_version_told_of_are_not_given_again() {
+    let mut log = Vec::new();
+    Note::Boot(BootId(1)).append(&mut log);
+    Note::Latest(CHANNEL, Some(at(40).utc), Some(at(40).mono)).append(&mut log);
+    let (fast, card) = (Faulty::default(), Faulty::default());
+    fast.replace(fast::FILE, &log, false).expect("a good disk");
+    let (mut spool, _) = open(&fast, &card, BootId(1), Policy::default(), Backlog::default());
+    spool.synchronised(at(50));
+    let pushed = spool.push(at(40), draft(CHANNEL, 40)).created_at.expect("the clock is right");
+    assert_eq!(pushed.seconds() - EIGHT, 41);
+}
+
+#[test]
+fn what_was_learned_of_a_channel_and_given_in_it_is_known_after_a_boot() {
+    let mut machine = Machine::new();
+    machine.push(20);
+    machine.spool.set_echoes(CHANNEL, true);
+    machine.spool.set_columns(CHANNEL, ColumnSet::from_bits(5));
+    assert!(machine.spool.has_learned() && !machine.spool.has_learned());
+    for is_last in [true, false] {
+        let memory = machine.spool.memory(is_last);
+        assert!(memory.iter().all(|(_, bytes)| bytes.len() <= MEMORY));
+        let (mut spool, _) =
+            open(&Faulty::default(), &Faulty::default(), BootId(2), Policy::default(), Backlog::default());
+        spool.was_used_before();
+        spool.recall(memory);
+        assert!(spool.echoes(CHANNEL) && spool.columns(CHANNEL) == ColumnSet::from_bits(5));
+        assert_eq!(spool.may_collide(CHANNEL), !is_last, "an orderly stop tells of all seconds");
+        assert_eq!(spool.has_learned(), is_last, "the card is told that it no longer does");
+        spool.synchronised(at(30));
+        let pushed = spool.push(at(20), draft(CHANNEL, 20)).created_at.expect("the clock is right");
+        assert_eq!(pushed.seconds() - EIGHT, 21);
+    }
+    machine.kill();
+    assert!(machine.spool.echoes(CHANNEL) && machine.spool.columns(CHANNEL) == ColumnSet::from_bits(5));
+    assert!(!machine.spool.may_collide(CHANNEL), "a run of this boot knows all");
+    machine.spool.recall(vec![(CHANNEL, vec![]), (CHANNEL, vec![1, 0xff]), (OTHER, vec![7; 300])]);
+}
+
+#[test]
 fn doubtful_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
     let mut machine = Machine::new();
     machine.push(20);
