@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::diagnostic::Findings;
 use super::sensors::check_name;
 use super::table::{Named, Node, Table};
-use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Key, Problem, Source};
+use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Key, Source};
 use crate::uplink::Device;
 
 /// Where the files are that a map speaks of.
@@ -140,6 +140,8 @@ fn source(
     if let Some(password) = &keys.password {
         fits &= written(password, "password", Key::Password, findings);
     }
+    let client_id_span = client_id.span();
+    let username_span = keys.username.as_ref().map_or_else(|| client_id.span(), Spanned::span);
     // They are equal in every known example (thingspeak.md, connection).
     let username = keys.username.map_or_else(|| client_id.get_ref().clone(), Spanned::into_inner);
     let client_id = client_id.into_inner();
@@ -151,9 +153,13 @@ fn source(
             if let Some((remark, help)) = credentials.remark() {
                 findings.warning(&span, remark, help);
             }
-            if credentials.are_mixed_up() {
-                let problem = Problem::SwappedLines;
-                findings.fault(&span, problem.what(), problem.remedy());
+            if let Some((problem, key)) = credentials.misfit() {
+                let span = match key {
+                    Key::ClientId => &client_id_span,
+                    Key::Username => &username_span,
+                    Key::Password => &span,
+                };
+                findings.fault(span, format!("{key}: {}", problem.what()), problem.remedy());
                 fits = false;
             }
             fits.then_some(Source::Inline(credentials))

@@ -11,6 +11,7 @@
 
 mod comments;
 mod file;
+mod key;
 mod placeholder;
 mod problem;
 mod text;
@@ -21,8 +22,8 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub use key::Key;
 pub use problem::{CredentialsError, Place, Problem};
-pub use text::Key;
 
 /// Largest secret file that is read. The downloaded ones have some hundred bytes.
 pub const MAX_BYTES: usize = 16 * 1024;
@@ -68,10 +69,11 @@ impl Source {
             Self::PasswordFile { client_id, username, password_file: path } => {
                 let password = text::parse_password(path, &file::read(path)?)?;
                 let credentials = Credentials { client_id: client_id.clone(), username: username.clone(), password };
-                if credentials.are_mixed_up() {
-                    return Err(CredentialsError::at(path, vec![1], vec![Key::Password], Problem::SwappedLines));
+                match credentials.misfit() {
+                    // What is wrong with a name is in the map.
+                    Some((problem, key)) => Err(CredentialsError::at(path, vec![1], vec![key], problem)),
+                    None => Ok(credentials),
                 }
-                Ok(credentials)
             }
             Self::Inline(credentials) => Ok(credentials.clone()),
         }
@@ -135,12 +137,27 @@ pub fn check_written(key: Key, value: &str) -> Option<Problem> {
 }
 
 impl Credentials {
-    /// Whether the password is what ThingSpeak gives as a client ID, and the rest shows that it was not made up so: it is one
-    /// of the other two once more, or one of those is what ThingSpeak gives as a password.
-    pub fn are_mixed_up(&self) -> bool {
-        let password = self.password.expose_secret();
+    /// What shows only when the three are seen together, with the key that it is about: values of ThingSpeak's form that have
+    /// changed places, or of which one is damaged. Values of other brokers have other forms, and are taken as they are.
+    pub fn misfit(&self) -> Option<(Problem, Key)> {
+        let Self { client_id, username, password } = self;
+        let password = password.expose_secret();
         let is_odd = |name: &String| name == password || value::is_password_of_thingspeak(name);
-        value::is_id_of_thingspeak(password) && [&self.client_id, &self.username].into_iter().any(is_odd)
+        if value::is_id_of_thingspeak(password) && [client_id, username].into_iter().any(is_odd) {
+            return Some((Problem::SwappedLines, Key::Password));
+        }
+        let damaged = match () {
+            () if value::is_damaged_id(client_id, username) => Key::ClientId,
+            () if value::is_damaged_id(username, client_id) => Key::Username,
+            () if client_id == username
+                && value::is_id_of_thingspeak(client_id)
+                && value::is_damaged_password(password) =>
+            {
+                Key::Password
+            }
+            () => return None,
+        };
+        Some((Problem::Damaged, damaged))
     }
 
     /// What is odd about them, though some broker may want them so; with what to do.

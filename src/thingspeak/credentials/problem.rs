@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::text::Key;
+use super::key::Key;
 
 /// Why a device has no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,6 +113,7 @@ pub enum Problem {
     // Several lines.
     TwoValues,
     SwappedLines,
+    Damaged,
     Continued,
     Unclosed,
     QuotedPrintable,
@@ -191,6 +192,10 @@ impl Problem {
             Self::SwappedLines => (
                 "the password looks like a client ID, so the values may have changed places",
                 "compare them with ThingSpeak's: a client ID has 23 letters and digits, a password 24 characters",
+            ),
+            Self::Damaged => (
+                "the value is nearly what ThingSpeak gives: characters were added, changed or cut off",
+                "copy it from ThingSpeak again, or download the file again",
             ),
             Self::Continued => (
                 "the value seems to go on in the next line",

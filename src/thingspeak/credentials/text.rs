@@ -3,91 +3,15 @@
 //! Each line stands for itself: `name = value`, `name: value`, `#define NAME "value"`, also as a member of JSON or TOML or as
 //! a variable of a program. Lines of other names are passed over.
 
-use std::fmt;
 use std::path::Path;
 
 use secrecy::SecretString;
 
 use super::Credentials;
 use super::comments::{self, Stripped};
+use super::key::Key;
 use super::problem::{CredentialsError, Problem};
 use super::value::{self, QUOTES, Taken};
-
-/// What a credential file may say, under the name the download uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// `username`
-    Username,
-    /// `clientId`
-    ClientId,
-    /// `password`
-    Password,
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Username => "username",
-            Self::ClientId => "clientId",
-            Self::Password => "password",
-        })
-    }
-}
-
-/// What may stand before a name: prefixes, and the types and keywords of programs. A word that is the begin of another one
-/// comes behind it. Any other word makes another name: a `WIFI_PASSWORD` is none of ours.
-const PREFIXES: &[&str] = &[
-    "secret",
-    "mqtt",
-    "thingspeak",
-    "ts",
-    "my",
-    "your",
-    "the",
-    "device",
-    "broker",
-    "client",
-    "config",
-    "credentials",
-    "constexpr",
-    "const",
-    "char",
-    "string",
-    "str",
-    "static",
-    "final",
-    "public",
-    "private",
-    "export",
-    "let",
-    "var",
-    "val",
-    "auto",
-    "set",
-    "self",
-    "this",
-    "pub",
-];
-
-impl Key {
-    const ALL: [Self; 3] = [Self::Username, Self::ClientId, Self::Password];
-
-    /// `clientId`, `"client_id"`, `Client ID`, `SECRET_MQTT_CLIENT_ID` and `const char clientId[]` are one key.
-    fn parse(written: &str) -> Option<Self> {
-        let written = match written.split_once('[') {
-            Some((name, _)) if name.contains(|letter: char| letter.is_ascii_alphanumeric()) => name,
-            _ => written,
-        };
-        let letters = written.chars().filter(char::is_ascii_alphanumeric);
-        let letters: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
-        let names = [("username", Self::Username), ("clientid", Self::ClientId), ("password", Self::Password)];
-        let (mut before, key) = names.iter().find_map(|(name, key)| Some((letters.strip_suffix(name)?, *key)))?;
-        while !before.is_empty() {
-            before = PREFIXES.iter().find_map(|word| before.strip_prefix(word))?;
-        }
-        Some(key)
-    }
-}
 
 /// A name that was found, with its value.
 struct Found<'a> {
@@ -126,9 +50,10 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Credentials, CredentialsE
         client_id: value(Key::ClientId).to_owned(),
         password: SecretString::from(value(Key::Password)),
     };
-    if credentials.are_mixed_up() {
-        let lines = scan.found.iter().map(|found| found.line).collect();
-        return Err(CredentialsError::at(path, lines, Vec::new(), Problem::SwappedLines));
+    if let Some((problem, key)) = credentials.misfit() {
+        let lines = scan.found.iter().filter(|found| found.key == key || problem == Problem::SwappedLines);
+        let keys = if problem == Problem::SwappedLines { Vec::new() } else { vec![key] };
+        return Err(CredentialsError::at(path, lines.map(|found| found.line).collect(), keys, problem));
     }
     Ok(credentials)
 }
@@ -194,7 +119,7 @@ impl<'a> Scan<'a> {
     fn statements(&mut self, line: usize, text: &'a str) {
         let mut rest = text;
         let is_one = !rest.contains(['=', ':']);
-        if is_one && let Some(key) = leading_key(rest) {
+        if is_one && let Some(key) = Key::leading(rest) {
             self.loose.push((line, key));
         }
         while let Some(at) = rest.find(['=', ':']) {
@@ -310,13 +235,6 @@ fn behind_other<'a>(left: &str, right: &'a str) -> Option<&'a str> {
     behind?.split_once(',').map(|(_, next)| next)
 }
 
-/// The name that begins a line.
-fn leading_key(line: &str) -> Option<Key> {
-    let is_end = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
-    let ends = line.match_indices(is_end).map(|(at, _)| at).chain([line.len()]);
-    ends.take(4).find_map(|end| Key::parse(&line[..end]))
-}
-
 /// Whether a line is nothing but the rest of a value: a word, or another text in quotes as C joins them. Where it is not the
 /// very `next` line, only what no word of a note looks like.
 fn is_rest(line: &str, is_quoted: bool, next: bool) -> bool {
@@ -328,7 +246,7 @@ fn is_rest(line: &str, is_quoted: bool, next: bool) -> bool {
     let padding = line.len() - letters.len();
     let is_word = letters.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
     let is_mark = ["eof", "end"].iter().any(|mark| line.eq_ignore_ascii_case(mark));
-    let is_note = is_mark || leading_key(line).is_some() || (padding == 0 && value::is_comment(line));
+    let is_note = is_mark || Key::leading(line).is_some() || (padding == 0 && value::is_comment(line));
     is_word && padding <= 2 && !is_note && (next || padding > 0)
 }
 

@@ -207,6 +207,23 @@ pub(super) fn is_id_of_thingspeak(value: &str) -> bool {
     value.len() == 23 && value.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
+/// Whether a name is another one of ThingSpeak's form with signs put in between, cut off, or in one case.
+pub(super) fn is_damaged_id(name: &str, other: &str) -> bool {
+    let letters = || name.chars().filter(char::is_ascii_alphanumeric);
+    let is_cut = name.len() >= 4 && (other.starts_with(name) || other.ends_with(name));
+    let is_one_case = name == name.to_ascii_lowercase() || name == name.to_ascii_uppercase();
+    let is_other_case = is_one_case && name.eq_ignore_ascii_case(other);
+    is_id_of_thingspeak(other) && name != other && (is_cut || is_other_case || letters().eq(other.chars()))
+}
+
+/// Whether this is a password of ThingSpeak's form with signs put in between: ones that base64 has not, or its padding.
+pub(super) fn is_damaged_password(password: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/');
+    let letters = password.chars().filter(|letter| is_letter(*letter)).count();
+    let has_sign = password.trim_end_matches('=').contains(|letter| !is_letter(letter));
+    has_sign && (22..=24).contains(&letters)
+}
+
 /// Characters without width, and those that turn the direction of writing (Unicode, general category Cf).
 fn is_invisible(letter: char) -> bool {
     matches!(u32::from(letter), 0xad | 0x34f | 0x61c | 0x180e | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfe00..=0xfe0f | 0xfeff | 0xfff9..=0xfffb)

@@ -343,10 +343,35 @@ fn what_differs_from_thingspeaks_own_form_is_remarked_and_taken() {
     let remark = |text: &str| parse_text(text).expect("it is taken").remark().map(|(remark, _)| remark);
     assert_eq!(remark(&download()), None);
     assert_eq!(remark("username = mqtt\nclientId = pi\npassword = hunter2"), None);
-    let cut = with_line("clientId", "clientId = ABcDEfGhijKLmnOPqrS123");
+    let other = with_line("clientId", "clientId = pi");
+    assert_eq!(remark(&other), Some("client ID and user name differ, and ThingSpeak's are the same"));
+    let cut = with_line("clientId", "clientId = ABcDEfGhijKLmnOPqrS1243");
     assert_eq!(remark(&cut), Some("client ID and user name differ, and ThingSpeak's are the same"));
     let cut = with_line("password", "password = aB+cD/eF0123456789gh");
     assert_eq!(remark(&cut), Some("the client ID has the form of ThingSpeak's, and the password has not"));
     let key = with_line("password", "password = AB12CD34EF56GH78");
     assert_eq!(remark(&key), Some("the password has 16 capitals and digits, as ThingSpeak's API keys have"));
+}
+
+#[test]
+fn a_value_of_thingspeaks_form_with_a_sign_too_many_or_cut_off_is_refused() {
+    for (key, value) in [
+        ("clientId", "ABcDEfGhij'KLmnOPqrS1234"),
+        ("clientId", "ABcDEfGhijKLmnOPqrS"),
+        ("username", "GhijKLmnOPqrS1234"),
+        ("username", "abcdefghijklmnopqrs1234"),
+        ("username", "~ABcDEfGhijKLmnOPqrS1234"),
+        ("password", "aB+cD/eF01\"23456789ghIJ=="),
+        ("password", "aB+cD/e=F0123456789ghIJ=="),
+        ("password", "aB+cD/eF0123456789ghIJ==~"),
+    ] {
+        let shown = refusal(&with_line(key, &format!("{key} = {value}")));
+        assert!(shown.contains(&format!(" ({key}): the value is nearly what ThingSpeak gives: ")), "{value}: {shown}");
+    }
+    for other in [
+        "username = raspberrypi-living-room-01\nclientId = raspberrypi-living-room-01\npassword = a!b",
+        "username = pi\nclientId = p\npassword = aB+cD/eF0!123456789ghIJ==",
+    ] {
+        assert!(parse_text(other).is_ok(), "another broker's");
+    }
 }
