@@ -100,6 +100,65 @@ fn maps_are_told_about_in_these_words() {
     assert!(differing.is_empty(), "{}", differing.join("\n\n"));
 }
 
+/// Exit code and everything that `check` says to a map whose file of credentials holds these bytes.
+fn check_credentials(content: &[u8]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let map = "version = 1\n[device.pi]\ncredentials = \"mqtt.txt\"\n[channel.house]\nid = 7\n[[sensor]]\nname = \"gps\"\n\
+               use = \"nmea\"\nport = \"/dev/serial0\"\nto.latitude = \"house.lat\"\n";
+    fs::write(folder.path().join("map.toml"), map).expect("a file");
+    fs::write(folder.path().join("mqtt.txt"), content).expect("a file");
+    set_mode(&folder.path().join("mqtt.txt"), 0o600);
+    let output = Command::new(env!("CARGO_BIN_EXE_gatepost"))
+        .args(["check", "map.toml"])
+        .current_dir(folder.path())
+        .env_remove("CREDENTIALS_DIRECTORY")
+        .output()
+        .expect("the binary runs");
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+    (output.status.code(), text)
+}
+
+#[test]
+fn credentials_are_taken_as_meant_or_refused_with_line_and_remedy() {
+    let good = "username = A\nclientId = 'A'\npassword = \"sesame+open\" // shown once\n";
+    let header = "/* #define SECRET_MQTT_PASSWORD \"old\" */\n#define SECRET_MQTT_USERNAME \"A\"\n#define SECRET_MQTT_CLIENT_ID \
+                  \"A\"\n#define SECRET_MQTT_PASSWORD \"sesame+open\"\n";
+    for text in [good, header, &good.replace('\n', "\r")] {
+        let (code, told) = check_credentials(text.as_bytes());
+        assert!(code == Some(0) && told.contains("the map is good"), "{told}");
+    }
+    let utf16: Vec<u8> = format!("\u{feff}{good}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let two = format!("{good}\n{}", good.replace('A', "B"));
+    for (content, place, remedy) in [
+        (good.replace("\"sesame+open\"", "<your password>"), "line 3 (password): this is a placeholder", "replace it"),
+        (good.replace('\'', "’"), "line 2 (clientId): the value is in typographic quotes", "write it without quotes"),
+        (
+            good.replace("'A'", "'A"),
+            "line 2 (clientId): the value has a quote at one end only",
+            "put quotes at both ends",
+        ),
+        (good.replace("'A'", ""), "line 2 (clientId): there is no value", "write it behind the name"),
+        (
+            format!("/*\n{good}*/"),
+            " holds no username, no clientId and no password",
+            "what is in a comment does not count",
+        ),
+        (two, "lines 1 and 5 (username): there are two different values", "two MQTT devices need two files"),
+    ]
+    .map(|(content, place, remedy)| (content.into_bytes(), place, remedy))
+    .into_iter()
+    .chain([(utf16, "line 1: the file is saved as UTF-16", "save it as UTF-8")])
+    {
+        let (code, told) = check_credentials(&content);
+        let help = told.lines().find_map(|line| line.strip_prefix("  help: ")).unwrap_or_default();
+        assert!(
+            code == Some(78) && told.contains(place) && help.contains(remedy),
+            "no {place:?} and {remedy:?} in\n{told}"
+        );
+        assert!(told.contains("map.toml:3:15: fault: mqtt.txt") && !told.contains("sesame"), "{told}");
+    }
+}
+
 #[test]
 fn a_quiet_check_prints_warnings_and_faults_and_no_plan() {
     let quietly = |map: &str| check_with(&["--quiet"], &root().join("tests/maps").join(map));

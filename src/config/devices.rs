@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::diagnostic::Findings;
 use super::sensors::check_name;
 use super::table::{Named, Node, Table};
-use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Source};
+use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Key, Source};
 use crate::uplink::Device;
 
 /// Where the files are that a map speaks of.
@@ -133,18 +133,41 @@ fn source(
         }
         return None;
     };
+    let mut fits = written(&client_id, "client_id", Key::ClientId, findings);
+    if let Some(username) = &keys.username {
+        fits &= written(username, "username", Key::Username, findings);
+    }
+    if let Some(password) = &keys.password {
+        fits &= written(password, "password", Key::Password, findings);
+    }
+    let client_id_span = client_id.span();
+    let username_span = keys.username.as_ref().map_or_else(|| client_id.span(), Spanned::span);
     // They are equal in every known example (thingspeak.md, connection).
     let username = keys.username.map_or_else(|| client_id.get_ref().clone(), Spanned::into_inner);
     let client_id = client_id.into_inner();
     match (keys.password, keys.password_file) {
         (Some(password), None) => {
             map_is_private(&around.map, &password.span(), findings);
-            let password = password.into_inner().into();
-            Some(Source::Inline(Credentials { client_id, username, password }))
+            let span = password.span();
+            let credentials = Credentials { client_id, username, password: password.into_inner().into() };
+            if let Some((remark, help)) = credentials.remark() {
+                findings.warning(&span, remark, help);
+            }
+            if let Some((problem, key)) = credentials.misfit() {
+                let span = match key {
+                    Key::ClientId => &client_id_span,
+                    Key::Username => &username_span,
+                    Key::Password => &span,
+                };
+                findings.fault(span, format!("{key}: {}", problem.what()), problem.remedy());
+                fits = false;
+            }
+            fits.then_some(Source::Inline(credentials))
         }
         (None, Some(file)) => {
             let password_file = around.resolve(file.get_ref());
-            usable(Source::PasswordFile { client_id, username, password_file }, &file.span(), around, findings)
+            let source = Source::PasswordFile { client_id, username, password_file };
+            usable(source, &file.span(), around, findings).filter(|_| fits)
         }
         (Some(_), Some(file)) => {
             findings.fault(&file.span(), "there is both a `password` and a `password_file`", "leave one of both out");
@@ -170,6 +193,15 @@ impl Surroundings {
     }
 }
 
+/// Whether a value that the map holds can be logged in with.
+fn written(value: &Spanned<String>, name: &str, key: Key, findings: &mut Findings) -> bool {
+    let problem = credentials::check_written(key, value.get_ref());
+    if let Some(problem) = problem {
+        findings.fault(&value.span(), format!("`{name}`: {}", problem.what()), problem.remedy());
+    }
+    problem.is_none()
+}
+
 /// Tells whether the credentials in a file will do: it is there, others may not read it, and it holds what it should.
 fn usable(source: Source, span: &Range<usize>, around: &Surroundings, findings: &mut Findings) -> Option<Source> {
     let is_promised = match &around.promised {
@@ -180,34 +212,37 @@ fn usable(source: Source, span: &Range<usize>, around: &Surroundings, findings: 
     if is_promised {
         return Some(source);
     }
-    // A pipe would be waited for without end.
-    if let Some(path) = source.file().filter(|path| std::fs::metadata(path).is_ok_and(|meta| !meta.is_file())) {
-        findings.fault(span, format!("{} is no regular file", path.display()), "name the file with the credentials");
-        return None;
+    let faults_before = findings.faults.len();
+    // What is no file, or not there, has no mode to speak of.
+    let exposed = source.file().filter(|path| path.is_file()).and_then(|path| credentials::check_mode(path).err());
+    if let Some(exposed) = exposed {
+        findings.fault(span, exposed.to_string(), "a secret that others have seen should be replaced on ThingSpeak");
     }
-    let modes = source.file().map_or(Ok(()), credentials::check_mode);
-    let error = modes.err().or_else(|| source.read().err());
-    let Some(error) = error else { return Some(source) };
-    let missing = source.file().is_some_and(|path| !path.exists());
-    let help = match &error {
-        CredentialsError::Unreadable { .. } if missing && matches!(source, Source::File(_)) => {
+    match source.read() {
+        Ok(read) => {
+            if let Some((remark, help)) = read.remark() {
+                findings.warning(span, remark, help);
+            }
+        }
+        Err(CredentialsError::Unfit { place }) => findings.fault(span, place.to_string(), place.problem.remedy()),
+        Err(error) => unreadable(&source, &error, span, findings),
+    }
+    (findings.faults.len() == faults_before).then_some(source)
+}
+
+/// Tells why a file cannot be read.
+fn unreadable(source: &Source, error: &CredentialsError, span: &Range<usize>, findings: &mut Findings) {
+    let Some(path) = source.file().filter(|path| !path.exists()) else {
+        return findings.fault(span, error.to_string(), "check its owner and mode");
+    };
+    let help = match source {
+        Source::File(_) => {
             "on ThingSpeak: Devices, MQTT, your device, \"Download Credentials\" (the password is shown only once); \
              put the file there and `chmod 640` it"
         }
-        CredentialsError::Unreadable { .. } if missing => {
-            "put the password there, and nothing else, and `chmod 640` it"
-        }
-        CredentialsError::Unreadable { .. } => "check its owner and mode",
-        CredentialsError::Exposed { .. } => "a secret that others have seen should be replaced on ThingSpeak",
-        _ => "take the file as ThingSpeak offers it for download",
+        _ => "put the password there, and nothing else, and `chmod 640` it",
     };
-    let message = if missing {
-        format!("there is no file {}", source.file().unwrap_or(Path::new("")).display())
-    } else {
-        error.to_string()
-    };
-    findings.fault(span, message, help);
-    None
+    findings.fault(span, format!("there is no file {}", path.display()), help);
 }
 
 /// Refuses a password in a map that others than its owner may read.

@@ -178,6 +178,49 @@ fn credentials_must_be_there() {
     assert!(faults_where("credentials = \"garden.txt\"", &file).is_empty());
 }
 
+#[test]
+fn credentials_that_cannot_be_logged_in_with_are_faults_with_their_line() {
+    let folder = folder();
+    let path = folder.path().join("garden.txt");
+    let told = |text: &str| {
+        std::fs::write(&path, text).expect("a file");
+        match parse(SMALL, &folder.path().join("map.toml")) {
+            Ok(checked) => checked.render_warnings(),
+            Err(error) => error.to_string(),
+        }
+    };
+    let shown = told("username = a\nclientId = <the same>\npassword = 'sesame'");
+    let fault =
+        "garden.txt, line 2 (clientId): this is a placeholder and not a value\n  4 | credentials = \"garden.txt\"\n";
+    assert!(shown.contains(fault) && shown.contains("\n  help: replace it"), "{shown}");
+    assert!(!shown.contains("the same") && !shown.contains("sesame"), "{shown}");
+    assert_eq!(told("username = 'a'\nclientId = \"a\"\npassword = `sesame`"), "");
+    let shown = told("username = a\nclientId = a\npassword = AB12CD34EF56GH78");
+    assert!(
+        shown.contains("warning: the password has 16 capitals and digits, as ThingSpeak's API keys have"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn placeholders_and_quotes_in_the_values_of_the_map_are_faults() {
+    let where_written = |keys: &str| faults_where("credentials = \"garden.txt\"", keys);
+    let file = "password_file = \"password\"";
+    assert_eq!(
+        where_written(&format!("client_id = \"<your client id>\"\nusername = \"'a'\"\n{file}")),
+        ["`client_id`: this is a placeholder and not a value", "`username`: the value is in two pairs of quotes",]
+    );
+    assert_eq!(where_written(&format!("client_id = \"\"\n{file}")), ["`client_id`: there is no value"]);
+    for (password, fault) in [
+        ("changeme", Some("`password`: this is a placeholder and not a value")),
+        ("“a”", Some("`password`: the value is in typographic quotes, which word processors and web pages make")),
+        ("correct horse", None),
+    ] {
+        let told = where_written(&format!("client_id = \"a\"\npassword = \"{password}\""));
+        assert_eq!(told, Vec::from_iter(fault), "{password}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_secret_that_others_may_read_is_a_fault() {

@@ -85,17 +85,23 @@ fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
         return (Line::wrong(STEP, found, advice), Some(read));
     }
     match (device.credentials.read(), exposed) {
-        (Ok(read), None) => (
-            Line::ok(
-                STEP,
-                format!("{name}: {place} holds user name, client ID and password, and is hidden from others"),
-            ),
-            Some(read),
-        ),
+        (Ok(read), None) => {
+            let line = match read.remark() {
+                Some((remark, advice)) => Line::warning(STEP, format!("{name}: {place}: {remark}"), advice),
+                None => Line::ok(
+                    STEP,
+                    format!("{name}: {place} holds user name, client ID and password, and is hidden from others"),
+                ),
+            };
+            (line, Some(read))
+        }
         (Ok(read), Some(exposed)) => {
             let advice = "the daemon takes no file that others may read; reset the password on ThingSpeak's web page too if \
                           others use this machine";
             (Line::wrong(STEP, format!("{name}: {exposed}"), advice), Some(read))
+        }
+        (Err(CredentialsError::Unfit { place }), _) => {
+            (Line::wrong(STEP, format!("{name}: {place}"), place.problem.remedy()), None)
         }
         (Err(error), _) => {
             let is_kept_back = device.credentials.file().is_some_and(|path| path.try_exists().unwrap_or(true))
@@ -247,6 +253,14 @@ mod tests {
         assert!(
             incomplete.found.ends_with("holds no clientId") && !incomplete.to_string().contains("sesame"),
             "{incomplete}"
+        );
+        fs::write(&path, "username = a\nclientId = a\npassword = <sesame>\n").expect("written");
+        let placeholder = told(0o600, &owner);
+        assert!(
+            placeholder.found.ends_with("line 3 (password): this is a placeholder and not a value")
+                && placeholder.advice.starts_with("replace it")
+                && !placeholder.to_string().contains("sesame"),
+            "{placeholder}"
         );
     }
 }

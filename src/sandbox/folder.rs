@@ -13,6 +13,7 @@
 //!
 //! What is secret is readable by its owner alone, where the system knows such a thing.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use secrecy::ExposeSecret;
 use super::authority::{Authority, AuthorityError};
 use super::device::Device;
 use super::handle::Sandbox;
-use crate::thingspeak::credentials::Credentials;
+use crate::thingspeak::credentials::{Credentials, CredentialsError, Source};
 use crate::uplink::Transport;
 
 /// A sandbox's folder.
@@ -52,6 +53,9 @@ pub enum FolderError {
         /// What is missing.
         what: String,
     },
+    /// A device's file does not hold its credentials: mend it, or delete it for a new device.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The key does not make an authority: delete `ca_key.pem`.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -110,10 +114,7 @@ impl Folder {
     /// Files that cannot be read or written, or that hold something else.
     pub fn device(&self, name: &str) -> Result<Device, FolderError> {
         let path = self.credentials_file(name);
-        let device = match read_if_there(&path)? {
-            Some(_) => self.known_device(name)?,
-            None => Device::generate(),
-        };
+        let device = if path.exists() { self.known_device(name)? } else { Device::generate() };
         write_secret(&path, &device.credentials_text())?;
         Ok(device)
     }
@@ -124,10 +125,8 @@ impl Folder {
     /// A file that is missing, or that holds something else.
     pub fn known_device(&self, name: &str) -> Result<Device, FolderError> {
         let path = self.credentials_file(name);
-        let text = fs::read_to_string(&path).map_err(|error| FolderError::File { path: path.clone(), error })?;
-        let mut device = Device::new(&value_of(&text, "clientId", &path)?, &value_of(&text, "password", &path)?);
-        device.credentials.username = value_of(&text, "username", &path)?;
-        Ok(device)
+        let credentials = Source::File(path).read()?;
+        Ok(Device { credentials, rights: BTreeMap::new() })
     }
 
     /// Writes a device's options for Mosquitto's clients and says in which folder.
@@ -175,7 +174,7 @@ impl Folder {
     }
 }
 
-/// The value of `key = value`; the line itself is never shown, it may be the password's.
+/// The value of `key = value`.
 fn value_of(text: &str, key: &str, path: &Path) -> Result<String, FolderError> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let mut values = pairs.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim());

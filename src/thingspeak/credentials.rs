@@ -1,18 +1,29 @@
 //! The credentials of an MQTT device: where they come from, and the two files ThingSpeak offers for download.
 //!
 //! `mqtt_credentials.txt` has lines `username = …`, `clientId = …`, `password = …`; `mqtt_secrets.h` has lines
-//! `#define SECRET_MQTT_USERNAME "…"` and so on. People reorder lines, add their own and edit them on Windows, so both
-//! are read by key from the same text: other lines are passed over, and what is missing or doubtful is named.
+//! `#define SECRET_MQTT_USERNAME "…"` and so on. People reorder lines, add their own, edit them with word processors and paste
+//! them into mails and programs. Both are read by key from the same text: a value that can be read in one way only is taken,
+//! and everything else is refused with its line and what to do (`Problem`). Nothing is tried as a login that is not a
+//! credential.
 //!
 //! Reading blocks (these are files). No error and no `Debug` output holds anything of a file's content; the text of a
 //! file is wiped from memory after reading.
 
-use std::fs::File;
-use std::io::{self, Read};
+mod comments;
+mod file;
+mod key;
+mod placeholder;
+mod problem;
+mod text;
+mod value;
+
+use std::io;
 use std::path::{Path, PathBuf};
 
-use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
+
+pub use key::Key;
+pub use problem::{CredentialsError, Place, Problem};
 
 /// Largest secret file that is read. The downloaded ones have some hundred bytes.
 pub const MAX_BYTES: usize = 16 * 1024;
@@ -47,74 +58,22 @@ pub enum Source {
     Inline(Credentials),
 }
 
-/// Why a device has no credentials.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CredentialsError {
-    /// The file is not there, or its owner and mode keep it from this user.
-    #[error("{}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        error: String,
-    },
-    /// Larger than [`MAX_BYTES`], or not UTF-8 (an editor may have saved it as "Unicode", which is UTF-16): save it as
-    /// plain text.
-    #[error("{} is not a plain text file with credentials", path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A key is missing or has no value: download the file again, or add the line.
-    #[error("{} holds no {key}", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// `username`, `clientId` or `password`.
-        key: &'static str,
-    },
-    /// A key stands there twice with different values: keep one device a file.
-    #[error("{} holds two different values for {key}", path.display())]
-    Ambiguous {
-        /// The file.
-        path: PathBuf,
-        /// As in [`CredentialsError::Missing`].
-        key: &'static str,
-    },
-    /// A value holds blanks or bytes that are not printable ASCII: it was damaged when copied.
-    #[error("the {key} in {} holds characters that ThingSpeak does not use", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// As in [`CredentialsError::Missing`].
-        key: &'static str,
-    },
-    /// Everyone on this machine can get at the secret: `chmod o= FILE`.
-    #[error("other users of this machine may read or change {} (mode {mode:03o}): run chmod o= on it", path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-}
-
 impl Source {
     /// Reads the credentials as they are now.
     ///
     /// # Errors
-    /// When the file cannot be read or does not hold all three.
+    /// When the file cannot be read, or when what is in it cannot be logged in with.
     pub fn read(&self) -> Result<Credentials, CredentialsError> {
         match self {
-            Self::File(path) => parse(path, &read(path)?),
+            Self::File(path) => text::parse(path, &file::read(path)?),
             Self::PasswordFile { client_id, username, password_file: path } => {
-                let text = read(path)?;
-                let password = value(path, Key::Password, text.trim())?;
-                Ok(Credentials {
-                    client_id: client_id.clone(),
-                    username: username.clone(),
-                    password: SecretString::from(password),
-                })
+                let password = text::parse_password(path, &file::read(path)?)?;
+                let credentials = Credentials { client_id: client_id.clone(), username: username.clone(), password };
+                match credentials.misfit() {
+                    // What is wrong with a name is in the map.
+                    Some((problem, key)) => Err(CredentialsError::at(path, vec![1], vec![key], problem)),
+                    None => Ok(credentials),
+                }
             }
             Self::Inline(credentials) => Ok(credentials.clone()),
         }
@@ -172,95 +131,55 @@ fn unreadable(path: &Path, error: &io::Error) -> CredentialsError {
     CredentialsError::Unreadable { path: path.to_owned(), error: error.to_string() }
 }
 
-/// A small text file, without a byte order mark.
-fn read(path: &Path) -> Result<Zeroizing<String>, CredentialsError> {
-    // A pipe would be waited for without end.
-    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(CredentialsError::NotText { path: path.to_owned() });
+/// What is wrong with a value that the map itself holds.
+pub fn check_written(key: Key, value: &str) -> Option<Problem> {
+    value::check_written(value, key == Key::Password)
+}
+
+impl Credentials {
+    /// What shows only when the three are seen together, with the key that it is about: values of ThingSpeak's form that have
+    /// changed places, or of which one is damaged. Values of other brokers have other forms, and are taken as they are.
+    pub fn misfit(&self) -> Option<(Problem, Key)> {
+        let Self { client_id, username, password } = self;
+        let password = password.expose_secret();
+        let is_odd = |name: &String| name == password || value::is_password_of_thingspeak(name);
+        if value::is_id_of_thingspeak(password) && [client_id, username].into_iter().any(is_odd) {
+            return Some((Problem::SwappedLines, Key::Password));
+        }
+        let damaged = match () {
+            () if value::is_damaged_id(client_id, username) => Key::ClientId,
+            () if value::is_damaged_id(username, client_id) => Key::Username,
+            () if client_id == username
+                && value::is_id_of_thingspeak(client_id)
+                && value::is_damaged_password(password) =>
+            {
+                Key::Password
+            }
+            () => return None,
+        };
+        Some((Problem::Damaged, damaged))
     }
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    // The buffer has its full size from the start: one that grows would leave copies of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
-    let limit = u64::try_from(MAX_BYTES + 1).expect("a small constant");
-    file.take(limit).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
-    let text = std::str::from_utf8(&bytes).ok().filter(|_| bytes.len() <= MAX_BYTES);
-    let text = text.ok_or_else(|| CredentialsError::NotText { path: path.to_owned() })?;
-    Ok(Zeroizing::new(text.trim_start_matches('\u{feff}').to_owned()))
-}
 
-/// What a credential file may say, under the name the download uses.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Key {
-    Username,
-    ClientId,
-    Password,
-}
-
-impl Key {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Username => "username",
-            Self::ClientId => "clientId",
-            Self::Password => "password",
+    /// What is odd about them, though some broker may want them so; with what to do.
+    pub fn remark(&self) -> Option<(&'static str, &'static str)> {
+        let password = self.password.expose_secret();
+        let is_id = [&self.client_id, &self.username].map(|name| value::is_id_of_thingspeak(name));
+        match () {
+            () if text::is_api_key(password) => Some((
+                "the password has 16 capitals and digits, as ThingSpeak's API keys have",
+                "a login takes the password of the MQTT device, which has 24 characters",
+            )),
+            () if is_id != [false; 2] && self.client_id != self.username => Some((
+                "client ID and user name differ, and ThingSpeak's are the same",
+                "compare both with ThingSpeak's page: one may have been cut or changed when it was copied",
+            )),
+            () if is_id == [true; 2] && !value::is_password_of_thingspeak(password) => Some((
+                "the client ID has the form of ThingSpeak's, and the password has not",
+                "compare it with what was downloaded: ThingSpeak's passwords have 24 characters",
+            )),
+            () => None,
         }
     }
-
-    /// `clientId`, `client_id` and `SECRET_MQTT_CLIENT_ID` are one key.
-    fn parse(written: &str) -> Option<Self> {
-        let letters = written.chars().filter(|letter| !matches!(letter, '_' | '-') && !letter.is_whitespace());
-        let letters: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
-        match letters.strip_prefix("secretmqtt").unwrap_or(&letters) {
-            "username" => Some(Self::Username),
-            "clientid" => Some(Self::ClientId),
-            "password" => Some(Self::Password),
-            _ => None,
-        }
-    }
-}
-
-/// Reads either form of a downloaded file. `path` is for the errors.
-fn parse(path: &Path, text: &str) -> Result<Credentials, CredentialsError> {
-    let pairs = || text.lines().filter_map(pair);
-    let find = |key: Key| {
-        let mut values = pairs().filter(|(it, _)| *it == key).map(|(_, value)| value);
-        let first = values.next().unwrap_or_default();
-        if values.any(|other| other != first) {
-            return Err(CredentialsError::Ambiguous { path: path.to_owned(), key: key.name() });
-        }
-        value(path, key, first)
-    };
-    Ok(Credentials {
-        username: find(Key::Username)?,
-        client_id: find(Key::ClientId)?,
-        password: SecretString::from(find(Key::Password)?),
-    })
-}
-
-/// Key and value of a line of either form; none for comments and everything else.
-fn pair(line: &str) -> Option<(Key, &str)> {
-    let line = line.trim();
-    let (key, value) = match line.strip_prefix('#') {
-        Some(directive) => {
-            let define = directive.trim_start().strip_prefix("define")?;
-            let (key, value) = define.trim_start().split_once(char::is_whitespace)?;
-            (key, value.trim_start().strip_prefix('"')?.split_once('"')?.0)
-        }
-        None => line.split_once('=')?,
-    };
-    let value = value.trim();
-    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    Some((Key::parse(key)?, quoted.unwrap_or(value)))
-}
-
-/// A value that can be sent to a broker. Those of ThingSpeak are letters, digits and base64.
-fn value(path: &Path, key: Key, text: &str) -> Result<String, CredentialsError> {
-    if text.is_empty() {
-        return Err(CredentialsError::Missing { path: path.to_owned(), key: key.name() });
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(CredentialsError::Damaged { path: path.to_owned(), key: key.name() });
-    }
-    Ok(text.to_owned())
 }
 
 impl PartialEq for Credentials {

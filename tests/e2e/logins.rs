@@ -83,11 +83,20 @@ async fn a_missing_or_damaged_credentials_file_is_told_and_heals() {
         stage.start_with(settings)
     };
     playing.diary.wait(0, "there is no login", |told| told.is_down_by(Kind::Login)).await;
+    let mark = playing.diary.end();
+    stage.damage_credentials(&text.replace("password = ", "password = “"));
+    playing.diary.wait(mark, "the next mistake", |told| told.is_down_by(Kind::Login)).await;
+    assert!(stage.sandbox.connects().is_empty(), "nothing is tried that is not a credential");
     stage.write_credentials(&stage.device);
-    playing.diary.wait(0, "the link is up", Told::is_up).await;
+    playing.diary.wait(mark, "the link is up", Told::is_up).await;
     let diary = stage.end(playing).await;
-    let words = only_failure(&diary);
-    assert!(words.contains("mqtt_credentials.txt holds no password"), "{words}");
+    let words: Vec<_> = diary.all().iter().filter_map(Told::down).map(|down| down.words.clone()).collect();
+    assert_eq!(words.len(), 2, "{words:?}");
+    assert!(words[0].contains("mqtt_credentials.txt holds no password"), "{words:?}");
+    assert!(
+        words[1].contains("mqtt_credentials.txt, line 3 (password): the value is in typographic quotes"),
+        "{words:?}"
+    );
 }
 
 async fn a_broker_that_nobody_vouches_for_gets_no_password_until_the_right_root_is_there() {

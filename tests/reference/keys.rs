@@ -88,6 +88,8 @@ fn values(key: &str, schema: &Value) -> Vec<Value> {
         "link_loss" => return vec![serde_json::json!({ "after": "1m", "set": "on" })],
         "filter" => return vec![serde_json::json!([{ "round": 1 }, { "change": 1, "heartbeat": "1h" }])],
         "to" => return vec![serde_json::json!({})],
+        // Their examples are placeholders, so that nobody logs in with what stands in the page on the map.
+        "client_id" | "username" | "password" => return vec![serde_json::json!("c")],
         _ => {}
     }
     let choices = schema["oneOf"].as_array().into_iter().flatten().filter_map(|choice| choice.get("const"));

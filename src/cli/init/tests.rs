@@ -77,7 +77,7 @@ fn wrong_answers_are_explained_and_asked_again() {
     assert_eq!(chosen.answers.places, [gatepost::first_map::Place::Channel(1)]);
     assert_eq!(chosen.credentials, Path::new(&file));
     for words in [
-        "is a folder",
+        "is a directory",
         "nowhere.txt",
         "\"\" is no channel's number",
         "\"room\" is no channel's number",

@@ -30,7 +30,8 @@ pub(super) enum State {
 pub(super) struct Down {
     since: Mono,
     tries: u32,
-    told: Vec<Kind>,
+    /// What was told in this spell.
+    told: Vec<(Kind, String)>,
 }
 
 impl Session {
@@ -95,10 +96,14 @@ impl Session {
         let down = self.down.get_or_insert(Down { since: at, tries: 0, told: Vec::new() });
         down.tries += 1;
         let failure = failure.clone();
-        actions.push(Action::Notice(if down.told.contains(&failure.kind) {
+        // Whoever mends a file of credentials and makes another mistake is told of that too. The network's words differ from try
+        // to try.
+        let words = if failure.kind == Kind::Login { failure.words.clone() } else { String::new() };
+        let news = (failure.kind, words);
+        actions.push(Action::Notice(if down.told.contains(&news) {
             Notice::StillDown { failure, retry_in }
         } else {
-            down.told.push(failure.kind);
+            down.told.push(news);
             Notice::Down { failure, retry_in }
         }));
     }

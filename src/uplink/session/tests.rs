@@ -254,6 +254,22 @@ fn an_outage_is_told_once_and_its_end_with_its_length() {
 }
 
 #[test]
+fn each_mistake_in_a_file_of_credentials_is_told_once_in_an_outage() {
+    let mut script = Script::online(Confirm::Auto);
+    script.event(lost(Kind::Closed));
+    let mut told = Vec::new();
+    for words in ["a quote", "a quote", "a blank", "a quote"] {
+        assert_eq!(script.pass(), [Action::Connect]);
+        for action in script.event(Event::Lost(Failure::new(Kind::Login, words))) {
+            if let Action::Notice(Notice::Down { failure, .. }) = action {
+                told.push(failure.words);
+            }
+        }
+    }
+    assert_eq!(told, ["a quote", "a blank"]);
+}
+
+#[test]
 fn the_session_is_renewed_before_the_hour_even_if_only_pings_flow_and_without_losing_an_entry() {
     let mut script = Script::online(Confirm::Received);
     let since = script.at;
