@@ -10,6 +10,7 @@ mod gap;
 mod held;
 mod job;
 mod jobs;
+mod known;
 mod queue;
 mod recovery;
 mod segment;
@@ -21,10 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::{ChannelId, ColumnSet, Draft};
-use crate::record::{Reader, Writer};
 use crate::spool::note::{Kept, Note, Time};
 use crate::spool::storage::Storage;
-use crate::spool::taken::{SECOND, Taken};
+use crate::spool::taken::SECOND;
 use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, Standing, Tell, Waiting};
 use crate::time::{BootId, Mono, Now, Utc};
 
@@ -34,14 +34,9 @@ use queue::Queue;
 
 pub use discard::{DiscardError, Discarded, Which, discard};
 pub use job::{Job, Outcome};
+pub use known::MEMORY;
 pub use recovery::Found;
 pub use survey::{Listed, State, survey};
-
-/// What is remembered of a channel over a reboot takes at most so many bytes: on the card, and with every total.
-pub const MEMORY: usize = 256;
-
-/// The flag of a memory that knows all seconds that were given.
-const COMPLETE: u8 = 2;
 
 /// How many of a channel's doubtful entries a late echo may settle: the session remembers as many.
 const DOUBTFUL: usize = 64;
@@ -153,9 +148,9 @@ impl DiskSpool {
         }
         for (id, queue) in &self.queues {
             notes.push((self.boot, Note::Latest(*id, None, queue.last_end)));
-            notes.push((self.boot, Note::Given(*id, queue.taken.clone())));
-            notes.push((self.boot, Note::Columns(*id, queue.columns)));
-            notes.extend(queue.echoes.then_some((self.boot, Note::Echoes(*id, true))));
+            notes.push((self.boot, Note::Given(*id, queue.known.taken.clone())));
+            notes.push((self.boot, Note::Columns(*id, queue.known.columns)));
+            notes.extend(queue.known.echoes.then_some((self.boot, Note::Echoes(*id, true))));
             notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, Note::Began(*id, *boot, *began))));
             notes.extend(queue.sent.iter().map(|key| (self.boot, Note::Sent(*key))));
             let taken = queue.held.iter().filter(|(_, held)| held.taken);
@@ -244,7 +239,7 @@ impl Spool for DiskSpool {
         let (boot, believed, channel) = (self.boot, self.believed, draft.channel);
         let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
         queue.last_end = queue.last_end.max(Some(draft.end));
-        let created_at = believed.then(|| queue.taken.give_end(now, draft.end));
+        let created_at = believed.then(|| queue.known.taken.give_end(now, draft.end));
         let time = created_at.map_or_else(|| Time::Claimed(now.utc_at(draft.end)), Time::Known);
         if created_at.is_none() {
             queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
@@ -273,7 +268,7 @@ impl Spool for DiskSpool {
         }
         if !notes.is_empty() {
             // The boots' seconds.
-            notes.extend(self.queues.iter().map(|(id, queue)| Note::Given(*id, queue.taken.clone())));
+            notes.extend(self.queues.iter().map(|(id, queue)| Note::Given(*id, queue.known.taken.clone())));
         }
         // Last: should the log be torn here, the clock is asked again.
         notes.extend((!was_believed).then_some(Note::Believed));
@@ -307,31 +302,31 @@ impl Spool for DiskSpool {
     }
 
     fn echoes(&self, channel: ChannelId) -> bool {
-        self.queues.get(&channel).is_some_and(|queue| queue.echoes)
+        self.queues.get(&channel).is_some_and(|queue| queue.known.echoes)
     }
 
     fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
         let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
-        if std::mem::replace(&mut queue.echoes, echoes) != echoes {
-            queue.has_learned = true;
+        if std::mem::replace(&mut queue.known.echoes, echoes) != echoes {
+            queue.known.is_news = true;
             self.note(self.boot, &[Note::Echoes(channel, echoes)]);
         }
     }
 
     fn columns(&self, channel: ChannelId) -> ColumnSet {
-        self.queues.get(&channel).map_or_else(ColumnSet::default, |queue| queue.columns)
+        self.queues.get(&channel).map_or_else(ColumnSet::default, |queue| queue.known.columns)
     }
 
     fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet) {
         let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
-        if std::mem::replace(&mut queue.columns, columns) != columns {
-            queue.has_learned = true;
+        if std::mem::replace(&mut queue.known.columns, columns) != columns {
+            queue.known.is_news = true;
             self.note(self.boot, &[Note::Columns(channel, columns)]);
         }
     }
 
     fn may_collide(&self, channel: ChannelId) -> bool {
-        self.is_first_run && self.queues.get(&channel).is_some_and(|queue| queue.has_past)
+        self.is_first_run && self.queues.get(&channel).is_some_and(|queue| queue.known.has_past)
     }
 
     fn last_end(&self, channel: ChannelId) -> Option<Mono> {
@@ -406,7 +401,7 @@ impl Spool for DiskSpool {
         let (now, boot) = (self.seen, self.boot);
         let (_, queue) = self.held(key)?;
         let from = queue.time_of(queue.held.get(&key)?)?;
-        let at = queue.taken.free_from(from + SECOND, taken);
+        let at = queue.known.taken.free_from(from + SECOND, taken);
         let note = queue.move_to(now, boot, key, at);
         self.note(boot, &[note]);
         Some(at)
@@ -495,40 +490,21 @@ impl DiskSpool {
         }
     }
 
-    /// What is remembered of a channel over a reboot: whether and in which columns its entries come back, and the seconds that
-    /// they were given, in at most [`MEMORY`] bytes. `is_last` says that no more seconds will be given in this boot.
+    /// What is to be remembered of channels over a reboot. `is_last` says that no more seconds will be given in this boot.
     pub fn memory(&self, is_last: bool) -> Vec<(ChannelId, Vec<u8>)> {
-        let bytes = |queue: &Queue| {
-            let mut to = Writer::new();
-            to.byte(u8::from(queue.echoes) | if is_last { COMPLETE } else { 0 });
-            to.number(queue.columns.bits().into());
-            queue.taken.write(MEMORY - 4, &mut to);
-            to.finish()
-        };
-        self.queues.iter().map(|(id, queue)| (*id, bytes(queue))).collect()
+        self.queues.iter().map(|(id, queue)| (*id, queue.known.memory(is_last))).collect()
     }
 
     /// An earlier run has used the state directory, whatever it left there.
     pub fn was_used_before(&mut self) {
-        self.queues.values_mut().for_each(|queue| queue.has_past = true);
+        self.queues.values_mut().for_each(|queue| queue.known.has_past = true);
     }
 
     /// Takes up what [`DiskSpool::memory`] gave to an earlier run. What cannot be read is left out.
     pub fn recall(&mut self, memories: Vec<(ChannelId, Vec<u8>)>) {
         for (channel, memory) in memories {
-            let mut from = Reader::new(&memory);
-            let read = (from.byte(), from.number().and_then(|bits| u16::try_from(bits).ok()), Taken::read(&mut from));
-            let (Some(flags), Some(columns), Some(taken)) = read else { continue };
             let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
-            if self.is_first_run {
-                // A run of this boot has learned more since.
-                queue.echoes |= flags & 1 == 1;
-                queue.columns = queue.columns.union(ColumnSet::from_bits(columns));
-                queue.has_past = flags & COMPLETE == 0;
-                // From now on seconds are given that the card does not know.
-                queue.has_learned |= !queue.has_past;
-            }
-            queue.taken.learn(&taken);
+            let _ = queue.known.recall(&memory, self.is_first_run);
         }
         self.move_off_taken();
         self.write_anew();
@@ -536,7 +512,7 @@ impl DiskSpool {
 
     /// Whether something was learned of a channel since this was last asked that is worth a write to the card.
     pub fn has_learned(&mut self) -> bool {
-        let learned = self.queues.values_mut().map(|queue| std::mem::take(&mut queue.has_learned));
+        let learned = self.queues.values_mut().map(|queue| std::mem::take(&mut queue.known.is_news));
         learned.fold(false, |any, one| any | one)
     }
 

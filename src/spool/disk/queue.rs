@@ -11,12 +11,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::entry::{ChannelId, ColumnSet, Entry, Form};
+use crate::entry::{ChannelId, Entry, Form};
 use crate::spool::disk::held::{Entries, Held};
 use crate::spool::disk::job::Group;
+use crate::spool::disk::known::Known;
 use crate::spool::disk::segment::{self, Segment};
 use crate::spool::note::{Began, Note, Time};
-use crate::spool::taken::Taken;
 use crate::spool::{Backlog, Key, Standing};
 use crate::time::{BootId, Mono, Utc};
 
@@ -62,20 +62,10 @@ pub(super) struct Queue {
     pub(super) attempted: Key,
     /// Entries that were sent in an earlier run, or by a session that is gone: they are not merged.
     pub(super) sent: BTreeSet<Key>,
-    /// The seconds that were given.
-    pub(super) taken: Taken,
-    /// Those that the card's log tells of, while it is read.
-    pub(super) given_on_card: Taken,
+    /// What is known of the channel beyond its entries.
+    pub(super) known: Known,
     /// The end of the last draft of this boot.
     pub(super) last_end: Option<Mono>,
-    /// Entries were seen to come back.
-    pub(super) echoes: bool,
-    /// The columns in which they did.
-    pub(super) columns: ColumnSet,
-    /// An earlier boot gave seconds.
-    pub(super) has_past: bool,
-    /// One of the two changed since the card was to be told.
-    pub(super) has_learned: bool,
     /// Files that hold nothing any more: dropped for size.
     pub(super) removals: Vec<String>,
     /// Doubtful entries on their way to the card, or late receipts of such.
@@ -102,13 +92,8 @@ impl Queue {
             hushed: false,
             attempted: Key(0),
             sent: BTreeSet::new(),
-            taken: Taken::default(),
-            given_on_card: Taken::default(),
+            known: Known::default(),
             last_end: None,
-            echoes: false,
-            columns: ColumnSet::default(),
-            has_past: false,
-            has_learned: false,
             removals: Vec::new(),
             aside: Vec::new(),
             doubtful: BTreeSet::new(),
@@ -241,7 +226,7 @@ impl Queue {
 
     /// Gives an entry another second. Returns what the runtime directory is to be told.
     pub(super) fn move_to(&mut self, now: Mono, boot: BootId, key: Key, at: Utc) -> Note {
-        self.taken.give(at);
+        self.known.taken.give(at);
         self.held.restamp(key, at);
         let note = Note::Restamped(key, at);
         if self.held.get(&key).is_some_and(|held| self.may_be_on_card(held)) {

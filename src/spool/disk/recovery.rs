@@ -134,15 +134,15 @@ impl Reading<'_> {
             if let Some(at) = segment::time_in(&note)
                 && let Some(channel) = told.channel_of_note(&note)
             {
-                queue_of(queues, channel).taken.give(at);
+                queue_of(queues, channel).known.taken.give(at);
             }
             match note {
-                Note::Echoes(channel, echoes) if boot == self.boot => queue_of(queues, channel).echoes = echoes,
+                Note::Echoes(channel, echoes) if boot == self.boot => queue_of(queues, channel).known.echoes = echoes,
                 Note::Columns(channel, columns) => {
                     let queue = queue_of(queues, channel);
-                    queue.columns = columns;
+                    queue.known.columns = columns;
                 }
-                Note::Given(channel, taken) => queue_of(queues, channel).taken.learn(&taken),
+                Note::Given(channel, taken) => queue_of(queues, channel).known.taken.learn(&taken),
                 Note::Entry(kept) => {
                     let channel = kept.draft.channel;
                     let queue = queue_of(queues, channel);
@@ -168,7 +168,9 @@ impl Reading<'_> {
                 Note::Sent(key) => _ = told.sent.insert(key),
                 Note::Latest(channel, at, end) => {
                     let queue = queue_of(queues, channel);
-                    at.into_iter().for_each(|at| queue.taken.give(at));
+                    if let Some(at) = at {
+                        queue.known.taken.give(at);
+                    }
                     if boot == self.boot {
                         queue.last_end = queue.last_end.max(end);
                     }
@@ -259,7 +261,7 @@ impl Reading<'_> {
         for (key, at) in &told.restamped {
             if let Some(queue) = told.channel_of(*key).and_then(|channel| queues.get_mut(&channel)) {
                 queue.restamped.insert(*key, *at);
-                queue.taken.give(*at);
+                queue.known.taken.give(*at);
                 if told.restamped_on_card.get(key) != Some(at) {
                     queue.unnoted.push((BootId::default(), Note::Restamped(*key, *at)));
                 }
@@ -286,7 +288,7 @@ impl Reading<'_> {
         let bytes = self.card.read(name).unwrap_or_default();
         for (_, note) in note::read(&bytes).notes {
             if let (Note::Aside(Kept { time: Time::Known(at), .. }), Some(queue)) = (&note, queues.get_mut(&channel)) {
-                queue.given_on_card.give(*at);
+                queue.known.given_on_card.give(*at);
             }
             if let Note::Aside(Kept { key, .. }) | Note::Settled(key) = note {
                 self.use_up(key);
@@ -326,7 +328,9 @@ impl Reading<'_> {
         for (boot, note) in read.notes {
             let queue = queues.get_mut(&channel).expect("made by the caller");
             // What the card tells is older than what the runtime directory does.
-            segment::time_in(&note).into_iter().for_each(|at| queue.given_on_card.give(at));
+            if let Some(at) = segment::time_in(&note) {
+                queue.known.given_on_card.give(at);
+            }
             match note {
                 Note::Entry(kept) => {
                     self.use_up(kept.key);
@@ -415,9 +419,11 @@ fn finish(queue: &mut Queue) {
         }
         None => true,
     });
-    queue.has_past = queue.given_on_card != Taken::default();
-    queue.taken.learn(&std::mem::take(&mut queue.given_on_card));
-    spans.into_iter().for_each(|(first, last)| queue.taken.give_span(first, last));
+    queue.known.has_past = queue.known.given_on_card != Taken::default();
+    queue.known.taken.learn(&std::mem::take(&mut queue.known.given_on_card));
+    for (first, last) in spans {
+        queue.known.taken.give_span(first, last);
+    }
     queue.began = began;
     if queue.segments.iter().any(|segment| segment.waiting > 0) {
         queue.head = Some(Key(0));

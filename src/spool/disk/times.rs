@@ -24,9 +24,9 @@ pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now) -> Vec<(BootId,
         let began = if run.boot == boot {
             Began { at: this_boot, estimated: None }
         } else {
-            estimate(&run, &queue.taken, this_boot)
+            estimate(&run, &queue.known.taken, this_boot)
         };
-        queue.taken.give_span(began.time_of(run.first), began.time_of(run.last));
+        queue.known.taken.give_span(began.time_of(run.first), began.time_of(run.last));
         queue.began.push((run.boot, began));
         let may_be_on_card = queue.held.values().any(|held| held.boot == run.boot && queue.may_be_on_card(held));
         if may_be_on_card || queue.gap() > 0 {
@@ -67,16 +67,18 @@ pub(super) fn boots_in_memory(queue: &Queue) -> Vec<BootId> {
 pub(super) fn move_off_taken(queue: &mut Queue, now: Mono, boot: BootId, here: &[BootId]) -> Vec<Note> {
     let clash = queue.held.iter().filter_map(|(key, held)| match held.kept.time {
         Time::Known(_) => None,
-        Time::Claimed(_) => queue.time_of(held).filter(|at| queue.taken.has_entry(*at)).map(|at| (*key, held.boot, at)),
+        Time::Claimed(_) => {
+            queue.time_of(held).filter(|at| queue.known.taken.has_entry(*at)).map(|at| (*key, held.boot, at))
+        }
     });
     let clash: Vec<(Key, BootId, Utc)> = clash.collect();
     let mut notes = Vec::new();
     for (key, of, from) in clash {
         let at = if here.contains(&of) {
             let is_ours = |at: Utc| queue.held.values().any(|held| queue.time_of(held) == Some(at));
-            queue.taken.free_between(from + SECOND, &is_ours)
+            queue.known.taken.free_between(from + SECOND, &is_ours)
         } else {
-            queue.taken.free_from(from + SECOND, &|_| false)
+            queue.known.taken.free_from(from + SECOND, &|_| false)
         };
         notes.push(queue.move_to(now, boot, key, at));
     }

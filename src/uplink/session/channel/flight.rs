@@ -9,6 +9,7 @@ use crate::time::{Mono, Utc};
 
 /// An entry that was sent and has no receipt yet.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact about what became of it")]
 pub(super) struct Flight {
     pub(super) key: Key,
     pub(super) entry: Entry,

@@ -181,8 +181,8 @@ impl House {
         let own = now.utc.seconds();
         assert!(self.given.insert(given) || !self.cuts.is_empty(), "{given} is given twice");
         if self.cuts.is_empty() {
-            let free = (own..).find(|second| *second == given || !self.given.contains(second));
-            assert_eq!(free, Some(given), "its own end, or the next second that is free");
+            let is_next = (own..given).all(|second| self.given.contains(&second)) && given >= own;
+            assert!(is_next, "{given}: its own end, or the next second that is free behind {own}");
         }
         self.due.push((number, own, given, self.at));
         self.event(Event::Tick);
