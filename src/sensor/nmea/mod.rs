@@ -59,11 +59,12 @@ const SPEED: usize = 4;
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
         vec![
-            Quantity::new("latitude", "°").reduced_by(Reduce::Last),
-            Quantity::new("longitude", "°").reduced_by(Reduce::Last),
-            Quantity::new("elevation", "m").reduced_by(Reduce::Last),
-            Quantity::new("satellites", ""),
-            Quantity::new("speed", "km/h"),
+            // Receivers write four to seven digits of a minute, the best of which are centimetres.
+            Quantity::new("latitude", "°").reduced_by(Reduce::Last).resolving(1e-7),
+            Quantity::new("longitude", "°").reduced_by(Reduce::Last).resolving(1e-7),
+            Quantity::new("elevation", "m").reduced_by(Reduce::Last).resolving(0.01),
+            Quantity::new("satellites", "").resolving(1.0),
+            Quantity::new("speed", "km/h").resolving(0.01),
         ]
     }
 
