@@ -7,6 +7,7 @@ mod broker;
 mod channels;
 mod devices;
 mod diagnostic;
+mod directions;
 mod kept;
 mod license;
 mod metrics;
