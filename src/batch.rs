@@ -23,7 +23,7 @@ pub use bytes::Restored;
 
 use crate::batch::slot::OpenSlot;
 use crate::batch::sums::Sums;
-use crate::entry::{Cells, ChannelId, Column, Draft, Form, Reduce, STATUS, cut};
+use crate::entry::{Cells, ChannelId, Column, Decimals, Draft, Form, Reduce, STATUS, cut};
 use crate::time::{Mono, Now};
 
 /// When a route's value is published.
@@ -78,8 +78,8 @@ pub struct Route {
     pub reduce: Reduce,
     /// When it goes out.
     pub publish: Publish,
-    /// Digits after the point.
-    pub decimals: Option<u8>,
+    /// Digits after the point of what is published.
+    pub decimals: Option<Decimals>,
 }
 
 /// Open slots of all channels.
@@ -132,7 +132,7 @@ impl Batch {
         let state = &mut self.routes[route];
         match &mut state.sums {
             Some(sums) => sums.add(value),
-            none => *none = Some(Sums::of(value)),
+            none => *none = Some(Sums::of(value, state.route.reduce)),
         }
         // The first value after the start is no change: it would close a slot that holds hardly anything.
         #[expect(clippy::float_cmp, reason = "any difference is a change; tolerance is the filter's business")]

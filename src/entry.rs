@@ -1,6 +1,12 @@
 //! An entry: the row that will appear in a ThingSpeak channel, and the draft that it was before it had its time.
 
 mod bytes;
+mod decimals;
+mod direction;
+
+pub(crate) use decimals::denoised;
+pub use decimals::{Decimals, rounded, text};
+pub(crate) use direction::Vector;
 
 use crate::time::{Mono, Utc};
 
@@ -154,9 +160,11 @@ pub enum Reduce {
     Sum,
     /// How many there were.
     Count,
+    /// For degrees of a compass, such as a wind's: the direction of their vectors' sum, from 0 to under 360. The mean of 350 and 10
+    /// is 0. Directions that cancel out, as north and south do, have none.
+    Direction,
 }
 
-#[cfg(feature = "docs")]
 impl Reduce {
     /// Its name in the map.
     pub const fn name(self) -> &'static str {
@@ -168,6 +176,7 @@ impl Reduce {
             Self::First => "first",
             Self::Sum => "sum",
             Self::Count => "count",
+            Self::Direction => "direction",
         }
     }
 }
@@ -175,15 +184,44 @@ impl Reduce {
 /// A value with what is needed to merge it with a neighbour: a mean stays a mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cell {
-    /// The reduced value. Finite.
+    /// The reduced value, with all of its digits. Finite.
     pub value: f64,
-    /// How many readings it stands for.
-    pub count: u32,
+    /// What it weighs beside its neighbour: the number of readings that it stands for; of a direction the length of the sum of
+    /// their vectors, each of which has the length 1, so that readings that disagree weigh less.
+    pub weight: f32,
     /// How it was reduced.
     pub reduce: Reduce,
-    /// Digits after the point, where the map rounds; all that are needed otherwise.
-    pub decimals: Option<u8>,
+    /// Digits after the point; all that are needed where neither the map nor the part says how many.
+    pub decimals: Option<Decimals>,
 }
+
+impl Cell {
+    /// One of so many readings, which agree if they are directions, that shows all of its digits.
+    #[expect(clippy::cast_precision_loss, reason = "nobody counts 16 million readings of a slot to the last one")]
+    pub const fn new(value: f64, readings: u32, reduce: Reduce) -> Self {
+        Self { value, weight: readings as f32, reduce, decimals: None }
+    }
+
+    /// How many readings it stands for; of directions that disagree, how many would weigh the same if they did not.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float becomes the nearest number it can"
+    )]
+    pub fn readings(&self) -> u32 {
+        self.weight.round() as u32
+    }
+
+    /// The value as it is published, shown and exported. `None` for what is not finite.
+    pub fn text(&self) -> Option<String> {
+        // 359.97 is north, not 360.0.
+        let is_round = self.reduce == Reduce::Direction && decimals::shown(self.value, self.decimals) >= FULL_CIRCLE;
+        text(if is_round { 0.0 } else { self.value }, self.decimals)
+    }
+}
+
+/// Degrees.
+pub(crate) const FULL_CIRCLE: f64 = 360.0;
 
 /// The numbers of an entry, at [`Column::index`].
 pub type Cells = [Option<Cell>; Column::COUNT];

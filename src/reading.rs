@@ -9,8 +9,35 @@ use std::time::Duration;
 use crate::entry::Reduce;
 use crate::time::Mono;
 
+/// How finely a part tells two values of a quantity apart, in the quantity's unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Resolution {
+    /// The smallest difference it shows; what is behind that is noise, and the arithmetic of its driver.
+    Measured(f64),
+    /// What one counted thing stands for: every value is a whole number of these.
+    Counted(f64),
+}
+
+impl Resolution {
+    /// The step.
+    pub const fn step(self) -> f64 {
+        match self {
+            Self::Measured(step) | Self::Counted(step) => step,
+        }
+    }
+
+    /// That of values times `factor`.
+    #[must_use]
+    pub const fn scaled(self, factor: f64) -> Self {
+        match self {
+            Self::Measured(step) => Self::Measured(step * factor.abs()),
+            Self::Counted(step) => Self::Counted(step * factor.abs()),
+        }
+    }
+}
+
 /// A physical quantity a sensor measures, with the unit in which it is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Quantity {
     /// The name used after `to.` in the map: `temperature`.
     pub name: Cow<'static, str>,
@@ -19,12 +46,14 @@ pub struct Quantity {
     /// How a slot's readings of it become one value unless the map says otherwise: a temperature is a mean, a
     /// door's level the last one, pulses a sum.
     pub reduce: Reduce,
+    /// How fine its values are. `None` where only who wrote the map knows: they are published as they come.
+    pub resolution: Option<Resolution>,
 }
 
 impl Quantity {
     /// A quantity of a part that always measures the same ones.
     pub const fn new(name: &'static str, unit: &'static str) -> Self {
-        Self { name: Cow::Borrowed(name), unit, reduce: Reduce::Mean }
+        Self { name: Cow::Borrowed(name), unit, reduce: Reduce::Mean, resolution: None }
     }
 
     /// The same quantity, reduced in another way than by its mean.
@@ -34,9 +63,23 @@ impl Quantity {
         self
     }
 
+    /// The same quantity of a part that shows no smaller difference than `step`, in the quantity's unit.
+    #[must_use]
+    pub const fn resolving(mut self, step: f64) -> Self {
+        self.resolution = Some(Resolution::Measured(step));
+        self
+    }
+
+    /// The same quantity, counted: each of its values is so many times `step`.
+    #[must_use]
+    pub const fn counting(mut self, step: f64) -> Self {
+        self.resolution = Some(Resolution::Counted(step.abs()));
+        self
+    }
+
     /// A quantity that the map names, such as a group of a regular expression.
     pub fn named(name: &str, unit: &'static str) -> Self {
-        Self { name: Cow::Owned(name.to_owned()), unit, reduce: Reduce::Mean }
+        Self { name: Cow::Owned(name.to_owned()), unit, reduce: Reduce::Mean, resolution: None }
     }
 }
 

@@ -60,8 +60,7 @@ fn hundred_thousand_waiting_entries_take_no_memory_while_they_gather_at_the_star
 
     let mut spool = open(&runtime, &state);
     for second in 1..=ENTRIES {
-        let cells: Cells =
-            std::array::from_fn(|_| Some(Cell { value: 21.5, count: 4, reduce: Reduce::Mean, decimals: None }));
+        let cells: Cells = std::array::from_fn(|_| Some(Cell::new(21.5, 4, Reduce::Mean)));
         let draft = Draft { channel: CHANNEL, end: at(second).mono, cells, status: None, form: Form::Feed };
         spool.push(at(second), draft);
         pump(&mut spool, at(second), &state);

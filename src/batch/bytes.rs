@@ -28,13 +28,15 @@
 use std::time::Duration;
 
 use crate::batch::sums::Sums;
-use crate::batch::{Batch, Publish, StatusText};
+use crate::batch::{Batch, Publish, RouteState, StatusText};
 use crate::entry::{ChannelId, Column, Draft, Form};
 use crate::record::{self, Reader, Records, Writer};
 use crate::time::{BootId, Mono, Now};
 
-/// Changes whenever the bytes mean something else.
-const VERSION: u8 = 1;
+/// Changes whenever the bytes mean something else: 2 has drafts with a supplement, and sums of directions. A state without either
+/// is written as 1, which older versions of gatepost read.
+const VERSION: u8 = 2;
+const PLAIN: u8 = 1;
 
 /// What [`Batch::restore`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,7 @@ const EARLY: u8 = 8;
 const SUMS: u8 = 1;
 const LAST: u8 = 2;
 const FIELD: u8 = 4;
+const VECTOR: u8 = 8;
 
 struct SavedChannel {
     id: ChannelId,
@@ -83,7 +86,9 @@ impl Batch {
     /// The state as bytes, in the boot with this id.
     pub fn save(&self, boot: BootId) -> Vec<u8> {
         let mut to = Writer::new();
-        to.byte(VERSION);
+        let has_vector = |state: &RouteState| state.sums.as_ref().is_some_and(Sums::has_vector);
+        let is_plain = self.closed.is_empty() && self.handed.is_empty() && !self.routes.iter().any(has_vector);
+        to.byte(if is_plain { PLAIN } else { VERSION });
         to.wide(boot.0);
         to.number(self.channels.len() as u64);
         for channel in 0..self.channels.len() {
@@ -149,10 +154,12 @@ impl Batch {
             to.byte(u8::try_from(state.route.column.index()).expect("a few columns"));
             // Where there are sums, the last value is one of theirs.
             let last = state.last.filter(|_| state.sums.is_none());
+            let has_vector = state.sums.as_ref().is_some_and(Sums::has_vector);
             to.byte(
                 mark(SUMS, state.sums.is_some())
                     | mark(LAST, last.is_some())
-                    | mark(FIELD, form(state.route.publish) == Form::Field),
+                    | mark(FIELD, form(state.route.publish) == Form::Field)
+                    | mark(VECTOR, has_vector),
             );
             if let Some(sums) = &state.sums {
                 sums.write(to);
@@ -187,7 +194,8 @@ impl Batch {
                 known.channel == place && known.column == route.column && form(known.publish) == route.form
             };
             let Some(index) = self.routes.iter().position(|state| same(&state.route)) else { continue };
-            self.routes[index].sums = route.sums;
+            let reduce = self.routes[index].route.reduce;
+            self.routes[index].sums = route.sums.map(|sums| sums.reduced_by(reduce));
             self.routes[index].last = route.last;
             if let (true, Some(words)) = (told, route.standing) {
                 self.standing.insert((place, index), words);
@@ -234,11 +242,16 @@ fn read(bytes: &[u8]) -> Option<(BootId, Vec<SavedChannel>)> {
     let mut records = Records::new(bytes);
     let state: Vec<u8> = records.by_ref().flatten().copied().collect();
     let mut from = Reader::new(&state);
-    if !records.is_whole() || from.byte()? != VERSION {
+    let read_draft = match from.byte()? {
+        PLAIN => Draft::read_bare,
+        VERSION => Draft::read_whole,
+        _ => return None,
+    };
+    if !records.is_whole() {
         return None;
     }
     let boot = BootId(from.wide()?);
-    let channels = read_many(&mut from, read_channel)?;
+    let channels = read_many(&mut from, |from| read_channel(from, read_draft))?;
     from.is_empty().then_some((boot, channels))
 }
 
@@ -251,7 +264,7 @@ fn read_many<T>(from: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Option<
     Some(many)
 }
 
-fn read_channel(from: &mut Reader<'_>) -> Option<SavedChannel> {
+fn read_channel(from: &mut Reader<'_>, read_draft: impl Fn(&mut Reader<'_>) -> Option<Draft>) -> Option<SavedChannel> {
     let id = ChannelId(from.number()?);
     let marks = from.byte().filter(|marks| *marks <= END | LAST_END | LAST_DRAFT | EARLY)?;
     let channel = SavedChannel {
@@ -262,7 +275,7 @@ fn read_channel(from: &mut Reader<'_>) -> Option<SavedChannel> {
         last_draft: if marks & LAST_DRAFT == 0 { None } else { Some(read_time(from)?) },
         trouble: read_many(from, |from| from.text().map(str::to_owned))?,
         routes: read_many(from, read_route)?,
-        drafts: read_many(from, Draft::read)?,
+        drafts: read_many(from, read_draft)?,
     };
     channel.drafts.iter().all(|draft| draft.channel == id).then_some(channel)
 }
@@ -274,8 +287,8 @@ fn read_time(from: &mut Reader<'_>) -> Option<Mono> {
 fn read_route(from: &mut Reader<'_>) -> Option<SavedRoute> {
     let column = usize::from(from.byte()?);
     let column = (column < Column::COUNT).then(|| Column::at(column))?;
-    let marks = from.byte().filter(|marks| *marks <= SUMS | LAST | FIELD)?;
-    let sums = if marks & SUMS == 0 { None } else { Some(Sums::read(from)?) };
+    let marks = from.byte().filter(|marks| *marks <= SUMS | LAST | FIELD | VECTOR)?;
+    let sums = if marks & SUMS == 0 { None } else { Some(Sums::read(from, marks & VECTOR != 0)?) };
     let last = if marks & LAST == 0 { sums.as_ref().map(Sums::last) } else { Some(from.float()?) };
     let form = if marks & FIELD == 0 { Form::Feed } else { Form::Field };
     let standing = Some(from.text()?.to_owned()).filter(|words| !words.is_empty());

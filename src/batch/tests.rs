@@ -1,5 +1,7 @@
 //! The batch on a virtual clock. Time 0 of the boot clock is 08:00:00 UTC unless a test says otherwise.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::time::Utc;
 
@@ -44,12 +46,13 @@ fn a_slot_ends_on_the_wall_clocks_grid_and_its_draft_ends_with_it() {
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].end, at(20.0));
     assert_eq!(value(&entries[0], 1), Some(2.0));
-    assert_eq!(entries[0].cells[0].expect("field1").count, 2);
+    assert_eq!(entries[0].cells[0].expect("field1").readings(), 2);
 }
 
 #[test]
 fn every_reduce_gives_its_own_value() {
-    let reduces = [Reduce::Mean, Reduce::Min, Reduce::Max, Reduce::Last, Reduce::First, Reduce::Sum, Reduce::Count];
+    use Reduce::{Count, Direction, First, Last, Max, Mean, Min, Sum};
+    let reduces = [Mean, Min, Max, Last, First, Sum, Count, Direction];
     let routes: Vec<Route> = (1..).zip(reduces).map(|(field, reduce)| route(field, reduce, Publish::Slot)).collect();
     let mut batch = Batch::new(&[channel()], &routes);
     for (second, sample) in [(1.0, 4.0), (2.0, -2.0), (3.0, 7.0), (4.0, 3.0)] {
@@ -58,8 +61,100 @@ fn every_reduce_gives_its_own_value() {
         }
     }
     let entry = batch.close_due(now(20.0)).remove(0);
-    let got: Vec<f64> = (1..=7).filter_map(|field| value(&entry, field)).collect();
-    assert_eq!(got, [3.0, -2.0, 7.0, 3.0, 4.0, 12.0, 4.0]);
+    let got: Vec<f64> = (1..=8).filter_map(|field| value(&entry, field)).collect();
+    assert_eq!(got[..7], [3.0, -2.0, 7.0, 3.0, 4.0, 12.0, 4.0]);
+    assert!((got[7] - 3.0).abs() < 0.01, "directions that are close have nearly their mean: {}", got[7]);
+}
+
+/// The text that is published of a slot with these readings.
+fn published(reduce: Reduce, samples: &[f64]) -> Option<String> {
+    let mut batch = Batch::new(&[channel()], &[route(1, reduce, Publish::Slot)]);
+    for (second, sample) in (1_u8..).zip(samples) {
+        let second = f64::from(second) / 100.0;
+        batch.value(now(second), 0, at(second), *sample);
+    }
+    batch.close_due(now(20.0)).first()?.cells[0]?.text()
+}
+
+/// weewx, issue 798: a mean of degrees turned north winds into south winds.
+#[test]
+fn wind_of_350_and_10_degrees_in_one_slot_comes_from_north() {
+    assert_eq!(published(Reduce::Mean, &[350.0, 10.0]).as_deref(), Some("180"));
+    for (samples, direction) in [
+        (&[350.0, 10.0][..], "0"),
+        (&[10.0, 350.0], "0"),
+        (&[360.0, 0.0], "0"),
+        (&[359.0, 359.0, 1.0, 1.0], "0"),
+        (&[340.0, 350.0], "345"),
+        (&[337.5], "337.5"),
+        (&[0.0, 90.0], "45"),
+        (&[170.0, 190.0], "180"),
+        (&[-10.0, -20.0], "345"),
+    ] {
+        assert_eq!(published(Reduce::Direction, samples).as_deref(), Some(direction), "{samples:?}");
+    }
+}
+
+#[test]
+fn directions_that_cancel_out_are_left_out() {
+    assert_eq!(published(Reduce::Direction, &[90.0, 270.0]), None);
+    assert_eq!(published(Reduce::Direction, &[0.0, 180.0]), None);
+}
+
+#[test]
+fn a_direction_is_never_rounded_to_360() {
+    for decimals in [Decimals::Exactly(0), Decimals::UpTo(1)] {
+        let route = Route { decimals: Some(decimals), ..route(1, Reduce::Direction, Publish::Slot) };
+        let mut batch = Batch::new(&[channel()], &[route]);
+        batch.value(now(1.0), 0, at(1.0), 359.97);
+        assert_eq!(batch.close_due(now(20.0))[0].cells[0].and_then(|cell| cell.text()).as_deref(), Some("0"));
+    }
+}
+
+#[test]
+fn means_and_sums_of_decimals_are_the_decimals_that_they_are_on_paper() {
+    for (reduce, samples, text) in [
+        (Reduce::Mean, &[67.01, 67.01][..], "67.01"),
+        (Reduce::Mean, &[67.01; 150], "67.01"),
+        (Reduce::Mean, &[0.1, 0.2], "0.15"),
+        (Reduce::Mean, &[0.1, 0.2, -0.3], "0"),
+        (Reduce::Mean, &[-0.1, 0.1], "0"),
+        (Reduce::Mean, &[1e15, 1e15 + 2.0], "1000000000000001"),
+        (Reduce::Mean, &[1e-9, 2e-9], "0.0000000015"),
+        (Reduce::Sum, &[0.1, 0.2], "0.3"),
+        (Reduce::Sum, &[0.2794; 10], "2.794"),
+        (Reduce::Sum, &[0.1; 200], "20"),
+        (Reduce::Last, &[0.1 + 0.2], "0.3"),
+        (Reduce::Min, &[-0.0, 1.0], "0"),
+        (Reduce::Count, &[0.1; 7], "7"),
+    ] {
+        assert_eq!(published(reduce, samples).as_deref(), Some(text), "{reduce:?} of {samples:?}");
+    }
+}
+
+proptest! {
+    /// Readings with up to nine digits, of which as many are taken as make a mean with a few digits more.
+    #[test]
+    fn mean_of_decimals_has_no_binary_noise(
+        readings in prop::collection::vec(-999_999_999..=999_999_999_i64, 8),
+        times in prop::sample::select(vec![1, 2, 5, 10, 25]),
+        digits in 0..=9_u32,
+    ) {
+        let written = |number: i128, digits: u32| {
+            let unit = 10_i128.pow(digits);
+            let (sign, number) = (if number < 0 { "-" } else { "" }, number.abs());
+            let text = format!("{sign}{}.{:02$}", number / unit, number % unit, digits as usize);
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        };
+        let samples: Vec<f64> =
+            readings.iter().map(|one| written((*one).into(), digits.max(1)).parse().expect("a number")).collect();
+        let sum: i128 = readings.iter().map(|one| i128::from(*one)).sum();
+        let mean = published(Reduce::Mean, &samples.repeat(times));
+        // An eighth has three digits.
+        prop_assert_eq!(mean, Some(written(sum * 125, digits.max(1) + 3)));
+        let total = i128::try_from(times).expect("small") * sum;
+        prop_assert_eq!(published(Reduce::Sum, &samples.repeat(times)), Some(written(total, digits.max(1))));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod broker;
 mod channels;
 mod devices;
 mod diagnostic;
+mod directions;
 mod kept;
 mod license;
 mod metrics;
@@ -40,10 +41,11 @@ use self::diagnostic::Findings;
 use self::rules::Drafts;
 use self::table::Table;
 use crate::batch::{Publish, StatusText};
-use crate::entry::{ChannelId, Column, Reduce};
-use crate::filter::Step;
+use crate::entry::{ChannelId, Column, Decimals, Reduce};
+use crate::filter::{self, Step};
 use crate::hal::{ClockTrust, GpioBackend};
 use crate::output;
+use crate::reading::Quantity;
 use crate::sensor::Kind;
 use crate::spool::{Backlog, Policy};
 use crate::thingspeak::credentials;
@@ -129,6 +131,13 @@ pub struct Route {
     pub publish: Publish,
     /// What happens to each reading before.
     pub filter: Vec<Step>,
+}
+
+impl Route {
+    /// Digits after the point that a value of its quantity is published with; `None`: all there are.
+    pub fn decimals(&self, quantity: &Quantity) -> Option<Decimals> {
+        filter::decimals(&self.filter, quantity.resolution, self.reduce)
+    }
 }
 
 /// A good map with what is doubtful about it.

@@ -13,7 +13,7 @@ use self::columns::Columns;
 use super::license::{self, Drain, Load};
 use super::{Channel, Settings};
 use crate::batch::Publish;
-use crate::entry::{ChannelId, Reduce};
+use crate::entry::{ChannelId, Decimals};
 use crate::hal::{Active, ClockTrust, GpioBackend};
 use crate::output::{self, Target};
 use crate::thingspeak::license::License;
@@ -62,15 +62,15 @@ fn published(settings: &Settings) -> String {
         let quantities = sensor.kind.device().quantities();
         for route in &sensor.routes {
             let channel = &settings.channels[route.channel].name;
-            let (name, unit) =
-                quantities.get(route.quantity).map_or(("", ""), |known| (known.name.as_ref(), known.unit));
+            let Some(quantity) = quantities.get(route.quantity) else { continue };
             let row = [
                 channel,
                 &route.column.to_string(),
                 &sensor.name,
-                name,
-                unit,
-                reduce(route.reduce),
+                quantity.name.as_ref(),
+                quantity.unit,
+                route.reduce.name(),
+                &digits(route.decimals(quantity)),
                 publish(route.publish),
             ];
             rows.push(((route.channel, route.column.index()), row.map(str::to_owned)));
@@ -80,11 +80,20 @@ fn published(settings: &Settings) -> String {
         let Some((id, column)) = output.report else { continue };
         let Some(channel) = settings.channels.iter().position(|channel| channel.id == id) else { continue };
         let name = settings.channels[channel].name.as_str();
-        let row = [name, &column.to_string(), &output.name, "what it does", "", "last", publish(license::REPORT)];
+        let row = [
+            name,
+            &column.to_string(),
+            &output.name,
+            "what it does",
+            "",
+            "last",
+            &digits(None),
+            publish(license::REPORT),
+        ];
         rows.push(((channel, column.index()), row.map(str::to_owned)));
     }
     rows.sort_by_key(|(place, _)| *place);
-    let mut table = Columns::new(["channel", "field", "from", "quantity", "unit", "reduce", "goes out"]);
+    let mut table = Columns::new(["channel", "field", "from", "quantity", "unit", "reduce", "digits", "goes out"]);
     for (_, row) in rows {
         table.row(row);
     }
@@ -290,15 +299,13 @@ fn name_of(id: ChannelId, settings: &Settings) -> &str {
     settings.channels.iter().find(|channel| channel.id == id).map_or("", |channel| &channel.name)
 }
 
-const fn reduce(reduce: Reduce) -> &'static str {
-    match reduce {
-        Reduce::Mean => "mean",
-        Reduce::Min => "min",
-        Reduce::Max => "max",
-        Reduce::Last => "last",
-        Reduce::First => "first",
-        Reduce::Sum => "sum",
-        Reduce::Count => "count",
+/// How many digits after the point are published.
+fn digits(decimals: Option<Decimals>) -> String {
+    match decimals {
+        Some(Decimals::Exactly(digits)) => digits.to_string(),
+        Some(Decimals::UpTo(0)) => "0".to_owned(),
+        Some(Decimals::UpTo(digits)) => format!("up to {digits}"),
+        None => "as they come".to_owned(),
     }
 }
 

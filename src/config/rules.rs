@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::diagnostic::{Findings, Source};
-use super::{channels, devices, license, outputs, resources, sensors};
+use super::{channels, devices, directions, license, outputs, resources, sensors};
 use crate::batch::Publish;
 use crate::entry::Column;
 
@@ -48,6 +48,7 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
     if findings.faults.is_empty() {
         license::quotas(&drafts.channels, &published, findings);
         unused(drafts, &published, findings);
+        directions::check(drafts, findings);
     }
 }
 

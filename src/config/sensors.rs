@@ -30,7 +30,8 @@ const LEAST_TIMEOUT: Duration = Duration::from_millis(100);
 pub(super) struct Draft {
     /// Its name, at its place.
     pub(super) name: Spanned<String>,
-    kind: Option<Kind>,
+    /// What it is.
+    pub(super) kind: Option<Kind>,
     /// How often it is read, if the map says so and it is asked at all.
     pub(super) every: Option<Spanned<Duration>>,
     timeout: Option<Duration>,

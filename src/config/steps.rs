@@ -44,7 +44,8 @@ pub(super) struct Keys {
     /// The median of this many values, the last ones: an odd number. It takes single spikes out.
     #[cfg_attr(feature = "docs", schemars(with = "Option<usize>", range(min = *MEDIANS.start(), max = *MEDIANS.end()), extend("examples" = [5])))]
     median: Option<Spanned<usize>>,
-    /// Rounds to this many digits after the point.
+    /// Rounds to this many digits after the point. Where no step behind it changes the number they are all published, zeros
+    /// included.
     #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", range(max = MOST_DIGITS), extend("examples" = [2])))]
     round: Option<Spanned<u8>>,
     /// Lets a value pass only when it differs from the last one that passed by at least this much; 0: by anything.

@@ -75,6 +75,7 @@ impl Intake {
         let mut plan = Vec::new();
         let mut routes = Vec::new();
         for (&id, sensor) in ids.iter().zip(&settings.sensors) {
+            let quantities = sensor.kind.device().quantities();
             for route in &sensor.routes {
                 let chain = Chain::new(&route.filter);
                 plan.push(batch::Route {
@@ -82,7 +83,7 @@ impl Intake {
                     column: route.column,
                     reduce: route.reduce,
                     publish: route.publish,
-                    decimals: chain.decimals(),
+                    decimals: quantities.get(route.quantity).and_then(|quantity| route.decimals(quantity)),
                 });
                 let filter = route.filter.clone();
                 routes.push(Route { sensor: id, quantity: route.quantity, filter, chain, refused: false });

@@ -9,6 +9,8 @@
 pub mod board;
 pub mod changes;
 mod closer;
+#[cfg(test)]
+mod digits;
 mod disk;
 pub mod event;
 mod gate;

@@ -4,6 +4,9 @@
 //! (a value that is held back: not yet changed enough), or a fault (a value that must not be published). It knows no
 //! clock: `at` is the reading's own time.
 //!
+//! Only `round` rounds. How many digits a route's values are worth is told by [`decimals`], and they are cut where a value becomes
+//! text: neither a mean nor a total is made of rounded values.
+//!
 //! What comes out is finite, whatever went in. A value that `valid` or `reject` refuses never enters the steps behind
 //! them, so a spike does not stay in a median's window. A fault, of the chain or of the sensor ([`Chain::fault`]), makes
 //! `change` forget what it passed last: the first good value after it always passes.
@@ -11,18 +14,20 @@
 mod calibrate;
 mod change;
 mod median;
-mod round;
+mod resolution;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+use crate::entry::{denoised, rounded};
 use crate::reading::Fault;
 use crate::time::Mono;
 
 use change::Change;
 use median::Median;
+pub use resolution::decimals;
 
 /// One step of a route's filter, as checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,16 +108,6 @@ impl Chain {
         }
     }
 
-    /// Digits after the point of what comes out, where the last step that matters rounds.
-    pub fn decimals(&self) -> Option<u8> {
-        let digits = |stage: &Stage| match stage {
-            Stage::Round(digits) => Some(Some(*digits)),
-            Stage::Calibrate(_) | Stage::Scale(_) | Stage::Offset(_) => Some(None),
-            Stage::Valid { .. } | Stage::Reject(_) | Stage::Median(_) | Stage::Change(_) => None,
-        };
-        self.stages.iter().rev().find_map(digits).flatten()
-    }
-
     fn pass(&mut self, at: Mono, value: f64) -> Result<Option<f64>, Fault> {
         let mut value = finite(value)?;
         for stage in &mut self.stages {
@@ -142,8 +137,8 @@ impl Stage {
     fn pass(&mut self, at: Mono, value: f64) -> Result<Option<f64>, Fault> {
         match self {
             Self::Calibrate(points) => Ok(Some(calibrate::calibrate(points, value))),
-            Self::Scale(factor) => Ok(Some(value * *factor)),
-            Self::Offset(summand) => Ok(Some(value + *summand)),
+            Self::Scale(factor) => Ok(Some(exact(value * *factor, value * *factor))),
+            Self::Offset(summand) => Ok(Some(exact(value + *summand, value.abs().max(summand.abs())))),
             Self::Valid { min, max } if (*min..=*max).contains(&value) => Ok(Some(value)),
             Self::Valid { min, max } => Err(Fault::OutOfRange(format!("{value} is not within {min} to {max}"))),
             Self::Reject(values) if values.iter().any(|rejected| same(*rejected, value)) => {
@@ -151,10 +146,16 @@ impl Stage {
             }
             Self::Reject(_) => Ok(Some(value)),
             Self::Median(median) => Ok(Some(median.push(value))),
-            Self::Round(digits) => Ok(Some(round::round(value, *digits))),
+            Self::Round(digits) => Ok(Some(rounded(value, *digits))),
             Self::Change(change) => Ok(change.passes(at, value).then_some(value)),
         }
     }
+}
+
+/// The result of a step without the noise of binary fractions: what comes of decimals is the decimal that it would be on paper.
+/// `largest` is the largest number in it.
+fn exact(result: f64, largest: f64) -> f64 {
+    denoised(result, 4.0 * f64::EPSILON * largest.abs())
 }
 
 /// The largest relative difference at which two numbers are the same number, written or computed in another way.

@@ -26,6 +26,33 @@ fn steps_act_in_the_order_of_the_map() {
 }
 
 #[test]
+fn steps_leave_no_binary_noise_behind() {
+    let calibrate = || Step::Calibrate(vec![[0.0, 0.4], [50.0, 50.9]]);
+    for (steps, value, result) in [
+        (vec![Step::Scale(0.001)], -2800.0, -2.8),
+        (vec![Step::Scale(3.0)], 0.1, 0.3),
+        (vec![Step::Offset(0.2)], 0.1, 0.3),
+        (vec![Step::Offset(-20.0)], 20.1, 0.1),
+        (vec![Step::Offset(-1000.0)], 1000.1, 0.1),
+        (vec![Step::Scale(3.0), Step::Offset(-0.3)], 0.1, 0.0),
+        (vec![Step::Scale(1.8), Step::Offset(32.0)], 21.437, 70.5866),
+        (vec![calibrate()], 21.5, 22.115),
+        (vec![calibrate()], 0.1, 0.501),
+        (vec![Step::Scale(0.1)], 1e-8, 1e-9),
+        (vec![Step::Scale(1e9)], 1_234_567.0, 1.234_567e15),
+    ] {
+        assert_eq!(once(&steps, value), Ok(Some(result)), "{steps:?}");
+    }
+}
+
+#[test]
+fn a_value_that_no_step_touches_keeps_every_bit() {
+    for value in [0.1 + 0.2, 1.0 / 3.0, 67.009_999_999_999_99, f64::MIN_POSITIVE] {
+        assert_eq!(once(&[Step::Median(3), Step::Valid { min: 0.0, max: 1e9 }], value), Ok(Some(value)));
+    }
+}
+
+#[test]
 fn values_outside_the_valid_range_are_faults_and_its_ends_are_not() {
     let valid = [Step::Valid { min: -20.0, max: 60.0 }];
     assert_eq!(once(&valid, -20.0), Ok(Some(-20.0)));
@@ -122,16 +149,6 @@ fn what_is_not_finite_never_comes_out() {
     assert!(matches!(once(&[Step::Scale(1e300)], 1e300), Err(Fault::Garbled(_))));
 }
 
-#[test]
-fn decimals_are_those_of_the_last_step_that_changes_the_number() {
-    let change = Step::Change { delta: 1.0, heartbeat: None };
-    assert_eq!(Chain::new(&[]).decimals(), None);
-    assert_eq!(Chain::new(&[Step::Round(2)]).decimals(), Some(2));
-    assert_eq!(Chain::new(&[Step::Round(2), Step::Median(3), change]).decimals(), Some(2));
-    assert_eq!(Chain::new(&[Step::Round(2), Step::Round(1)]).decimals(), Some(1));
-    assert_eq!(Chain::new(&[Step::Round(2), Step::Scale(0.3)]).decimals(), None);
-}
-
 /// Calibration points as a map may have them: sorted, apart, two to six.
 fn points() -> impl Strategy<Value = Vec<[f64; 2]>> {
     prop::collection::vec((0.01..1e3_f64, -1e3..1e3_f64), 2..6).prop_map(|steps| {
@@ -191,6 +208,16 @@ proptest! {
             let above = window.iter().filter(|value| **value > median).count();
             prop_assert!(below <= window.len() / 2 && above <= window.len() / 2);
         }
+    }
+
+    #[test]
+    fn scaled_decimals_are_decimals(number in -999_999..=999_999_i64, factor in 1..=9_999_i64, places in [0..5_u32, 0..5_u32]) {
+        let decimal = |number: i64, places: u32| format!("{number}e-{places}").parse::<f64>().expect("a number");
+        let product = once(&[Step::Scale(decimal(factor, places[1]))], decimal(number, places[0])).unwrap().unwrap();
+        let expected = decimal(number * factor, places[0] + places[1]);
+        prop_assert_eq!(product.to_bits(), expected.to_bits());
+        let shifted = once(&[Step::Offset(decimal(factor, places[0]))], decimal(number, places[0])).unwrap().unwrap();
+        prop_assert_eq!(shifted.to_bits(), decimal(number + factor, places[0]).to_bits());
     }
 
     #[test]

@@ -69,9 +69,10 @@ impl Device for Settings {
     /// read. All in the unit of `scale`.
     fn quantities(&self) -> Vec<Quantity> {
         vec![
-            Quantity::new("sum", "").reduced_by(Reduce::Sum),
-            Quantity::new("total", "").reduced_by(Reduce::Last),
-            Quantity::new("rate", "/min"),
+            Quantity::new("sum", "").reduced_by(Reduce::Sum).counting(self.scale),
+            Quantity::new("total", "").reduced_by(Reduce::Last).counting(self.scale),
+            // A thousandth of a pulse a minute is less than two of them a day.
+            Quantity::new("rate", "/min").resolving(self.scale.abs() / 1000.0),
         ]
     }
 

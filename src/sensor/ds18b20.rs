@@ -46,7 +46,8 @@ impl Settings {
 
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::new("temperature", "°C")]
+        // With twelve bits, as it comes (data sheet, table 2); with fewer it shows less.
+        vec![Quantity::new("temperature", "°C").resolving(0.0625)]
     }
 
     fn lane(&self) -> Lane {

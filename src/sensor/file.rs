@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Device, Lane, Measured, Outlet, Sensor, Source, number};
+use crate::entry::denoised;
 use crate::hal::sim::Sim;
 use crate::hal::{Files, Hal};
 use crate::reading::{Fault, Quantity};
@@ -89,8 +90,9 @@ impl Sensor for File {
         })?;
         // The first word and no part of one: "12,5" must not become 12.
         let number = number::parse(text.split_whitespace().next().unwrap_or_default());
-        let value =
-            number.map_err(|_| Fault::Garbled(format!("{} is not a number", number::quoted(&text))))? * scale + offset;
+        let scaled = number.map_err(|_| Fault::Garbled(format!("{} is not a number", number::quoted(&text))))? * scale;
+        // Nobody knows how fine the number is: only what binary fractions add to it goes.
+        let value = denoised(scaled + offset, 4.0 * f64::EPSILON * scaled.abs().max(offset.abs()));
         if value.is_finite() {
             Ok(vec![Ok(value)])
         } else {
@@ -129,6 +131,13 @@ mod tests {
         assert_eq!(measure(json!({ "path": PATH }), &holding(" 21437 \n")), Ok(21437.0));
         assert_eq!(measure(json!({ "path": PATH }), &holding("0.52 0.58 0.59 1/467 2011\n")), Ok(0.52));
         assert_eq!(measure(json!({ "path": PATH, "scale": 0.5, "offset": -1 }), &holding("5")), Ok(1.5));
+    }
+
+    #[test]
+    fn scale_and_offset_add_no_binary_noise() {
+        assert_eq!(measure(json!({ "path": PATH, "scale": 0.001 }), &holding("-2800")), Ok(-2.8));
+        assert_eq!(measure(json!({ "path": PATH, "offset": -20 }), &holding("20.1")), Ok(0.1));
+        assert_eq!(measure(json!({ "path": PATH }), &holding("1795334400.123456")), Ok(1_795_334_400.123_456));
     }
 
     #[test]

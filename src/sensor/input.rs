@@ -40,7 +40,8 @@ pub struct Settings {
 impl Device for Settings {
     /// `level`: 0 or 1.
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::new("level", "").reduced_by(Reduce::Last)]
+        // A mean of it is the share of the time that the level was 1, of which hundredths matter.
+        vec![Quantity::new("level", "").reduced_by(Reduce::Last).resolving(0.01)]
     }
 
     fn lane(&self) -> Lane {

@@ -14,7 +14,7 @@ fn entry(second: u64, value: f64) -> Draft {
 
 fn counted(second: u64, value: f64, count: u32, reduce: Reduce) -> Draft {
     let mut cells = Cells::default();
-    cells[0] = Some(Cell { value, count, reduce, decimals: None });
+    cells[0] = Some(Cell::new(value, count, reduce));
     Draft { channel: CHANNEL, end: Mono::new(Duration::from_secs(second)), cells, status: None, form: Form::Feed }
 }
 
@@ -207,8 +207,57 @@ fn a_full_backlog_is_thinned_before_anything_is_dropped_and_a_mean_stays_a_mean(
     }
     let cell = first(&*spool).entry.cells[Column::Field(1).index()].expect("field1");
     assert_eq!(seconds(&mut *spool), [60, 90], "a stretch's merged entry has the time of its last");
-    assert_eq!(cell.count, 10);
+    assert_eq!(cell.readings(), 10);
     assert!((cell.value - 5.7).abs() < 1e-12, "(1·1 + 4·3 + 2·2 + 10·4) / 10, got {}", cell.value);
+}
+
+#[test]
+fn wind_across_north_stays_north_when_it_is_thinned() {
+    let one = size_of::<(Key, memory::Held)>() as u64;
+    let backlog = Backlog { max_size: one * 5, thin: Some(Duration::from_secs(60)), ..Backlog::default() };
+    let mut spool = spool(in_memory_spool, backlog);
+    let values = [(15, 350.0, 1), (30, 10.0, 1), (45, 20.0, 2), (60, 340.0, 2), (75, 8.0, 1), (90, 6.0, 1)];
+    for (second, value, count) in values {
+        push(&mut *spool, counted(second, value, count, Reduce::Direction));
+    }
+    let cell = first(&*spool).entry.cells[0].expect("field1");
+    assert_eq!((cell.text().as_deref(), cell.reduce), (Some("0"), Reduce::Direction));
+    // 2 cos 10° + 4 cos 20°, of six.
+    assert!((cell.weight - 5.728_39).abs() < 1e-4, "{cell:?}");
+}
+
+#[test]
+fn readings_that_disagree_weigh_less_when_a_direction_is_thinned() {
+    let one = size_of::<(Key, memory::Held)>() as u64;
+    let backlog = Backlog { max_size: one * 5, thin: Some(Duration::from_secs(60)), ..Backlog::default() };
+    let mut spool = spool(in_memory_spool, backlog);
+    // A calm of 100 readings from everywhere, and three of a wind.
+    for (second, value, weight) in
+        [(15, 200.0, 0.01), (30, 350.0, 1.0), (45, 10.0, 1.0), (60, 20.0, 1.0), (75, 0.0, 1.0), (90, 0.0, 1.0)]
+    {
+        let mut draft = counted(second, value, 1, Reduce::Direction);
+        draft.cells[0].as_mut().expect("field1").weight = weight;
+        push(&mut *spool, draft);
+    }
+    let value = first(&*spool).entry.cells[0].expect("field1").value;
+    assert!((value - 6.7).abs() < 0.1, "{value}");
+}
+
+#[test]
+fn merged_means_and_sums_have_no_binary_noise() {
+    for (reduce, values, text) in [
+        (Reduce::Mean, [67.01, 67.01, 67.01], "67.01"),
+        (Reduce::Mean, [0.1, 0.2, 0.6], "0.3"),
+        (Reduce::Sum, [0.1, 0.2, 0.2794], "0.5794"),
+    ] {
+        let one = size_of::<(Key, memory::Held)>() as u64;
+        let backlog = Backlog { max_size: one * 3, thin: Some(Duration::from_secs(60)), ..Backlog::default() };
+        let mut spool = spool(in_memory_spool, backlog);
+        for (second, value) in [20, 40, 60, 80].into_iter().zip(values.into_iter().chain([1.0])) {
+            push(&mut *spool, counted(second, value, 1, reduce));
+        }
+        assert_eq!(first(&*spool).entry.cells[0].and_then(|cell| cell.text()).as_deref(), Some(text));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Cell, Draft, Form, Reduce};
+use crate::entry::{Cell, Draft, Form, Reduce, Vector, denoised};
 use crate::time::BootId;
 
 /// An entry of a backlog, as thinning sees it.
@@ -54,18 +54,30 @@ fn merge_into(newer: &mut Draft, older: &Draft) {
 }
 
 fn merge_cells(older: Cell, newer: Cell) -> Cell {
-    let count = older.count.saturating_add(newer.count);
+    let weight = older.weight + newer.weight;
+    let weights = [older, newer].map(|cell| f64::from(cell.weight));
+    let noise = 4.0 * f64::EPSILON * older.value.abs().max(newer.value.abs());
     let value = match newer.reduce {
         Reduce::Mean => {
-            let weight = f64::from(older.count) + f64::from(newer.count);
-            (older.value * f64::from(older.count) + newer.value * f64::from(newer.count)) / weight
+            let sum = older.value * weights[0] + newer.value * weights[1];
+            denoised(sum / (weights[0] + weights[1]), noise)
         }
         Reduce::Min => older.value.min(newer.value),
         Reduce::Max => older.value.max(newer.value),
         Reduce::Last => newer.value,
         Reduce::First => older.value,
-        Reduce::Sum | Reduce::Count => older.value + newer.value,
+        Reduce::Sum | Reduce::Count => denoised(older.value + newer.value, noise),
+        Reduce::Direction => return merge_directions(older, newer),
     };
     // A sum beyond all numbers is none.
-    if value.is_finite() { Cell { value, count, ..newer } } else { newer }
+    if value.is_finite() { Cell { value, weight, ..newer } } else { newer }
+}
+
+/// The direction of all readings that the two stand for: a cell knows the length of its readings' sum.
+fn merge_directions(older: Cell, newer: Cell) -> Cell {
+    let [one, other] = [older, newer].map(|cell| Vector::new(cell.value, f64::from(cell.weight)));
+    let sum = one.plus(other);
+    // Where they cancel out, one of the two is as good as the other; it weighs nothing in what comes.
+    let value = sum.direction((older.weight + newer.weight).into(), f32::EPSILON.into()).unwrap_or(newer.value);
+    Cell { value, weight: sum.weight(), ..newer }
 }

@@ -274,8 +274,10 @@ pub struct Quantity {
     pub name: String,
     /// `°C`; empty for bare numbers.
     pub unit: String,
-    /// The last value, as read.
+    /// The last value, as read, with the digits that are published of it.
     pub value: Option<f64>,
+    /// The same as text.
+    pub text: Option<String>,
     /// How old it is.
     pub age_s: Option<f64>,
     /// Values since the start.

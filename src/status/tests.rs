@@ -62,6 +62,7 @@ pub(super) fn busy() -> Report {
         name: name.to_owned(),
         unit: unit.to_owned(),
         value,
+        text: value.map(|value| value.to_string()),
         age_s: value.map(|_| 4.0),
         values: 800,
         faults: 0,

@@ -169,7 +169,9 @@ fn entry(what: &str, entry: &Entry) -> String {
 
 fn sensor(page: &mut Page, sensor: &Sensor) {
     let quantities = sensor.quantities.iter().filter_map(|it| {
-        let (number, age) = (value(it.value?), lasting(it.age_s?));
+        // A daemon of an older version gives the number alone.
+        let number = it.text.clone().or_else(|| it.value.map(value))?;
+        let age = lasting(it.age_s?);
         let gap = if it.unit.is_empty() { "" } else { " " };
         Some(format!("{} {number}{gap}{} ({age} ago)", it.name, it.unit))
     });

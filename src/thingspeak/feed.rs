@@ -199,7 +199,7 @@ mod tests {
     fn entry(values: &[(Column, f64)], status: Option<&str>) -> Entry {
         let mut cells = Cells::default();
         for &(column, value) in values {
-            cells[column.index()] = Some(Cell { value, count: 1, reduce: Reduce::Mean, decimals: None });
+            cells[column.index()] = Some(Cell::new(value, 1, Reduce::Mean));
         }
         let created_at = Utc::from_seconds(1_639_200_931);
         Entry { channel: CHANNEL, created_at, cells, status: status.map(str::to_owned), form: Form::Feed }

@@ -37,13 +37,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entry::{Cell, Cells, ChannelId, Form, Reduce};
+    use crate::entry::{Cell, Cells, ChannelId, Decimals, Form, Reduce};
     use crate::time::Utc;
+
+    fn cell(value: f64, decimals: Option<u8>) -> Cell {
+        Cell { decimals: decimals.map(Decimals::Exactly), ..Cell::new(value, 3, Reduce::Mean) }
+    }
 
     fn entry(values: &[(Column, f64, Option<u8>)], status: Option<&str>) -> Entry {
         let mut cells = Cells::default();
         for (column, value, decimals) in values {
-            cells[column.index()] = Some(Cell { value: *value, count: 3, reduce: Reduce::Mean, decimals: *decimals });
+            cells[column.index()] = Some(cell(*value, *decimals));
         }
         let created_at = Utc::from_seconds(1_795_334_400);
         Entry { channel: ChannelId(1), created_at, cells, status: status.map(str::to_owned), form: Form::Feed }
@@ -63,7 +67,7 @@ mod tests {
             None,
         );
         let row = row(&entry);
-        assert_eq!(row, "2026-11-22T08:00:00Z,0.30000000000000004,21.00,,,,,,0.00,30.61,-40.35,1000,\r\n");
+        assert_eq!(row, "2026-11-22T08:00:00Z,0.3,21.00,,,,,,0.00,30.61,-40.35,1000,\r\n");
         let titled: Vec<_> = TITLES.trim_end().split(',').zip(row.trim_end().split(',')).collect();
         assert!(titled.contains(&("created_at", "2026-11-22T08:00:00Z")) && titled.contains(&("field8", "0.00")));
         assert!(titled.contains(&("longitude", "-40.35")) && titled.contains(&("elevation", "1000")));
@@ -98,8 +102,7 @@ mod tests {
             millis in any::<i64>(),
         ) {
             let mut entry = entry(&[], status.as_deref());
-            entry.cells =
-                cells.map(|it| it.map(|(value, decimals)| Cell { value, count: 1, reduce: Reduce::Last, decimals }));
+            entry.cells = cells.map(|it| it.map(|(value, decimals)| cell(value, decimals)));
             entry.created_at = Utc::from_millis(millis);
             let row = row(&entry);
             let line = row.strip_suffix("\r\n").expect("an end");

@@ -67,20 +67,14 @@ fn feed(entry: &Entry) -> String {
     pairs
 }
 
-/// The cell's value in plain decimals: with the digits the map asks for, or with as many as are needed to read the same
-/// number back. `None` for what has no such text.
+/// The cell's text (see [`Cell::text`]), as far as the service takes it. `None` for what has no such text.
 pub fn number(cell: &Cell) -> Option<String> {
-    if !cell.value.is_finite() {
-        return None;
+    let text = cell.text()?;
+    if text.len() <= MAX_VALUE {
+        return Some(text);
     }
-    // Adding zero turns -0 into 0, which is what a reader of the channel expects to see.
-    let value = cell.value + 0.0;
-    let text = match cell.decimals {
-        Some(decimals) => format!("{value:.*}", usize::from(decimals)),
-        None => value.to_string(),
-    };
-    let text = if text.len() > MAX_VALUE { shorten(&text)? } else { text };
-    // A small negative number that was rounded to nothing still has its sign.
+    let text = shorten(&text)?;
+    // A small negative number of which nothing is left still has its sign.
     let is_zero = text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.'));
     Some(if is_zero { text.trim_start_matches('-').to_owned() } else { text })
 }
@@ -134,11 +128,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entry::{Cells, ChannelId, Reduce};
+    use crate::entry::{Cells, ChannelId, Decimals, Reduce};
     use crate::time::Utc;
 
     fn cell(value: f64, decimals: Option<u8>) -> Cell {
-        Cell { value, count: 1, reduce: Reduce::Mean, decimals }
+        Cell { decimals: decimals.map(Decimals::Exactly), ..Cell::new(value, 1, Reduce::Mean) }
     }
 
     fn entry(values: &[(Column, Cell)], status: Option<&str>) -> Entry {
@@ -195,7 +189,7 @@ mod tests {
 
     #[test]
     fn numbers_are_plain_decimals_with_the_digits_the_map_asks_for() {
-        assert_eq!(text(0.1 + 0.2).as_deref(), Some("0.30000000000000004"));
+        assert_eq!(text(0.1 + 0.2).as_deref(), Some("0.3"));
         assert_eq!(text(1e21).as_deref(), Some("1000000000000000000000"));
         assert_eq!(text(1e-7).as_deref(), Some("0.0000001"));
         assert_eq!(number(&cell(100_942.695_3, Some(1))).as_deref(), Some("100942.7"));

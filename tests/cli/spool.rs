@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::entry::{Cell, Cells, ChannelId, Column, Draft, Form, Reduce};
+use gatepost::entry::{Cell, Cells, ChannelId, Column, Decimals, Draft, Form, Reduce};
 use gatepost::spool::storage::Folder;
 use gatepost::spool::{Backlog, DiskSpool, Durability, Policy, Spool as _};
 use gatepost::time::{BootId, Mono, Now, Utc};
@@ -93,9 +93,9 @@ fn at(second: u32) -> Now {
 
 fn draft(channel: u64, second: u32) -> Draft {
     let mut cells = Cells::default();
-    let cell = Cell { value: f64::from(second) / 8.0, count: 4, reduce: Reduce::Mean, decimals: None };
+    let cell = Cell::new(f64::from(second) / 8.0, 4, Reduce::Mean);
     cells[Column::Field(1).index()] = Some(cell);
-    cells[Column::Latitude.index()] = Some(Cell { value: 48.5, decimals: Some(4), ..cell });
+    cells[Column::Latitude.index()] = Some(Cell { value: 48.5, decimals: Some(Decimals::Exactly(4)), ..cell });
     let status = (second == 40).then(|| "air: no answer, tank: \"85\"".to_owned());
     Draft { channel: ChannelId(channel), end: at(second).mono, cells, status, form: Form::Feed }
 }

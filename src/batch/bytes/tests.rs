@@ -42,6 +42,7 @@ fn map() -> (Vec<Channel>, Vec<Route>) {
         route(0, 4, Reduce::Min, Publish::Field),
         route(1, 1, Reduce::Sum, Publish::OnChange),
         route(1, 1, Reduce::Count, Publish::Field),
+        route(0, 5, Reduce::Direction, Publish::Slot),
     ];
     (channels, routes)
 }
@@ -181,6 +182,9 @@ fn script() -> Vec<(f64, Step)> {
         (3.0, Value(5, 1.0)),
         (4.0, Trouble(3)),
         (5.1, Close),
+        (5.5, Value(6, 350.0)),
+        (5.6, Value(6, 10.0)),
+        (5.7, Value(6, 20.0)),
         (6.0, Value(0, 21.5)),
         // A change closes early, and carries the two fields with it.
         (7.0, Value(1, 1.0)),
@@ -283,6 +287,72 @@ fn state_goes_to_what_the_map_says_now() {
 }
 
 #[test]
+fn wind_across_north_survives_a_kill_in_the_middle_of_its_slot() {
+    let mut batch = empty();
+    for (second, degrees) in [(1.0, 350.0), (2.0, 10.0), (3.0, 20.0)] {
+        batch.value(now(second), 6, at(second), degrees);
+        let bytes = batch.save(BOOT);
+        batch = empty();
+        assert_eq!(batch.restore(now(second), BOOT, &bytes, |_| None), Restored::State);
+    }
+    let cell = batch.close_all(now(20.0))[0].cells[4].expect("the wind");
+    // The direction of (sin 350° + sin 10° + sin 20°, cos 350° + cos 10° + cos 20°).
+    assert!((cell.value - 6.704_95).abs() < 1e-4, "{cell:?}");
+}
+
+/// The state that a gatepost of version 0.1 wrote before there were directions.
+fn as_of_old(state: &[u8], drafts: &[u8]) -> Vec<u8> {
+    let mut old = vec![1];
+    old.extend_from_slice(&state[1..]);
+    old.truncate(old.len() - drafts.len());
+    assert_eq!(&state[old.len()..], drafts);
+    let mut bytes = Vec::new();
+    record::append(&mut bytes, &old);
+    bytes
+}
+
+fn state_of(batch: &Batch) -> Vec<u8> {
+    Records::new(&batch.save(BOOT)).flatten().copied().collect()
+}
+
+#[test]
+fn state_of_an_older_version_is_taken() {
+    let channels = [channel(HOUSE, 20, 15, 3, StatusText::Off)];
+    let mean = [route(0, 1, Reduce::Mean, Publish::Slot)];
+    let mut batch = Batch::new(&channels, &mean);
+    batch.value(now(1.0), 0, at(1.0), 20.0);
+    batch.value(now(2.0), 0, at(2.0), 22.0);
+    assert_eq!(state_of(&batch)[0], 1, "what an older version knows is written as it knows it");
+    // An ended slot waits; an empty supplement is all that its draft has more.
+    batch.value(now(21.0), 0, at(21.0), 30.0);
+    let state = state_of(&batch);
+    assert_eq!(state[0], 2);
+    let old = as_of_old(&state, &[0, 0]);
+    let mut restored = Batch::new(&channels, &mean);
+    assert_eq!(restored.restore(now(22.0), BOOT, &old, |_| None), Restored::State);
+    let drafts = restored.close_all(now(40.0));
+    let values: Vec<_> = drafts.iter().map(|draft| draft.cells[0].map(|cell| cell.value)).collect();
+    assert_eq!(values, [Some(21.0), Some(30.0)]);
+}
+
+#[test]
+fn slot_that_was_opened_before_the_map_asked_for_a_direction_gives_one() {
+    // The first, the last and what comes are known.
+    for (before, after) in [(&[350.0][..], 10.0), (&[350.0, 10.0], 0.0), (&[340.0, 200.0, 0.0], 20.0)] {
+        let channels = [channel(HOUSE, 20, 15, 3, StatusText::Off)];
+        let mut batch = Batch::new(&channels, &[route(0, 1, Reduce::Mean, Publish::Slot)]);
+        for degrees in before {
+            batch.value(now(1.0), 0, at(1.0), *degrees);
+        }
+        let bytes = batch.save(BOOT);
+        let mut batch = Batch::new(&channels, &[route(0, 1, Reduce::Direction, Publish::Slot)]);
+        assert_eq!(batch.restore(now(2.0), BOOT, &bytes, |_| None), Restored::State);
+        batch.value(now(3.0), 0, at(3.0), after);
+        assert_eq!(batch.close_all(now(20.0))[0].cells[0].map(|cell| cell.value), Some(0.0));
+    }
+}
+
+#[test]
 fn state_of_another_boot_is_of_no_use_and_what_the_spool_has_counts_without_any() {
     let mut batch = empty();
     batch.value(now(1.0), 0, at(1.0), 1.0);
@@ -348,7 +418,7 @@ fn ten_sensors_in_two_channels_take_less_than_two_kilobytes() {
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..6_usize, -1..2_i8).prop_map(|(route, value)| Step::Value(route, value.into())),
+        6 => (0..7_usize, -1..2_i8).prop_map(|(route, value)| Step::Value(route, value.into())),
         1 => (0..6_usize).prop_map(Step::Trouble),
         1 => (0..6_usize).prop_map(Step::Recovered),
         3 => Just(Step::Close),
@@ -398,7 +468,7 @@ proptest! {
         let mut batch = empty();
         batch.restore(now(41.0), BOOT, &bytes, |_| None);
         for second in [41.0, 42.0, 60.0, 80.0] {
-            for route in 0..6 {
+            for route in 0..7 {
                 batch.value(now(second), route, at(second), second);
             }
             batch.close_due(now(second));

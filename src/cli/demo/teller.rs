@@ -8,8 +8,10 @@ use std::time::Instant;
 use gatepost::config::Settings;
 use gatepost::daemon::event::{Event, Observer};
 use gatepost::daemon::intake::Edge;
-use gatepost::entry::{Column, Entry};
+use gatepost::entry::{self, Entry};
+use gatepost::filter;
 use gatepost::reading::Quantity;
+use gatepost::thingspeak::update;
 use gatepost::uplink::session::Notice;
 
 /// Where the reader looks.
@@ -130,13 +132,14 @@ impl Teller {
         for ((sensor, quantity), value) in &read {
             let sensor_settings = &self.settings.sensors[Self::place(*sensor)];
             let quantities = sensor_settings.kind.device().quantities();
-            let Quantity { name, unit, .. } = &quantities[*quantity];
+            let Quantity { name, unit, resolution, reduce } = &quantities[*quantity];
+            let number = entry::text(*value, filter::decimals(&[], *resolution, *reduce))?;
             if last != Some(*sensor) {
                 let gap = if last.is_some() { " · " } else { " " };
                 write!(text, "{gap}{}", sensor_settings.name).ok()?;
                 last = Some(*sensor);
             }
-            write!(text, " {name} {}{unit}", short(*value)).ok()?;
+            write!(text, " {name} {number}{unit}").ok()?;
         }
         (!read.is_empty()).then_some(text)
     }
@@ -184,18 +187,8 @@ impl Teller {
 }
 
 fn pairs(entry: &Entry) -> String {
-    let mut pairs: Vec<String> = entry.values().map(|(column, cell)| pair(column, cell.value)).collect();
+    let values = entry.values().filter_map(|(column, cell)| Some(format!("{column}={}", update::number(cell)?)));
+    let mut pairs: Vec<String> = values.collect();
     pairs.extend(entry.status.iter().map(|status| format!("status={status}")));
     pairs.join(" ")
-}
-
-fn pair(column: Column, value: f64) -> String {
-    format!("{column}={}", short(value))
-}
-
-/// A number for the eye.
-fn short(value: f64) -> String {
-    let text = format!("{value:.2}");
-    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
-    trimmed.to_owned()
 }

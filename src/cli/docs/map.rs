@@ -61,8 +61,9 @@ fn quantities(quantities: &[Quantity]) -> String {
     }
     let row = |quantity: &Quantity| {
         let unit = if quantity.unit.is_empty() { "–" } else { quantity.unit };
-        format!("| `{}` | {unit} | {} |\n", quantity.name, quantity.reduce.name())
+        let resolution = quantity.resolution.map_or_else(|| "–".to_owned(), |it| it.step().to_string());
+        format!("| `{}` | {unit} | {resolution} | {} |\n", quantity.name, quantity.reduce.name())
     };
     let rows: String = quantities.iter().map(row).collect();
-    format!("| quantity | unit | of a slot, unless `reduce` says otherwise |\n|---|---|---|\n{rows}")
+    format!("| quantity | unit | resolution | of a slot, unless `reduce` says otherwise |\n|---|---|---|---|\n{rows}")
 }

@@ -9,7 +9,7 @@ use super::columns::Columns;
 use super::load_of;
 use crate::batch::Publish;
 use crate::config::{Channel, Settings, license};
-use crate::entry::{Cell, Cells, Column, Draft, Form, Reduce};
+use crate::entry::{Cell, Cells, Column, Decimals, Draft, Form, Reduce};
 use crate::ledger;
 use crate::sensor::Kind;
 use crate::spool::size_in_words;
@@ -138,10 +138,10 @@ pub(super) fn wear(settings: &Settings) -> String {
 /// What an entry of a channel takes in the log: the mean over those of a slot, with all values there and no status.
 fn bytes_an_entry(channel: &Channel, settings: &Settings) -> u64 {
     let (mut together, mut entries) = (Cells::default(), Vec::new());
-    let cell = |every: Duration| {
+    let cell = |every: Duration, reduce: Reduce| {
         let readings = channel.every.as_secs().checked_div(every.as_secs()).unwrap_or(1);
         let count = u32::try_from(readings).unwrap_or(u32::MAX).max(1);
-        Some(Cell { value: 1.0, count, reduce: Reduce::Mean, decimals: Some(2) })
+        Some(Cell { decimals: Some(Decimals::UpTo(2)), ..Cell::new(1.0, count, reduce) })
     };
     let mut add = |column: Column, publish: Publish, cell: Option<Cell>| match publish {
         Publish::Field => {
@@ -153,11 +153,11 @@ fn bytes_an_entry(channel: &Channel, settings: &Settings) -> u64 {
     };
     for sensor in &settings.sensors {
         for route in sensor.routes.iter().filter(|route| settings.channels[route.channel].id == channel.id) {
-            add(route.column, route.publish, cell(sensor.every));
+            add(route.column, route.publish, cell(sensor.every, route.reduce));
         }
     }
     for (_, column) in settings.outputs.iter().filter_map(|output| output.report).filter(|(id, _)| *id == channel.id) {
-        add(column, license::REPORT, cell(channel.every));
+        add(column, license::REPORT, cell(channel.every, Reduce::Last));
     }
     if together.iter().any(Option::is_some) {
         entries.push((together, Form::Feed));

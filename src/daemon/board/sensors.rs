@@ -3,7 +3,9 @@
 use super::{Since, seconds};
 use crate::config;
 use crate::daemon::event::Slow;
-use crate::reading::{Fault, Reading, SensorId};
+use crate::entry::{self, Decimals};
+use crate::filter::{self, Step};
+use crate::reading::{self, Fault, Reading, SensorId};
 use crate::status;
 use crate::time::Mono;
 
@@ -26,6 +28,7 @@ struct Quantity {
     place: usize,
     name: String,
     unit: &'static str,
+    decimals: Option<Decimals>,
     last: Option<(f64, Mono)>,
     values: u64,
     faults: u64,
@@ -35,8 +38,9 @@ impl Sensor {
     pub(super) fn new(id: SensorId, sensor: &config::Sensor) -> Self {
         let quantities = sensor.kind.device().quantities();
         let asked_for = |place: &usize| sensor.routes.iter().any(|route| route.quantity == *place);
-        let quantity = |(place, it): (usize, crate::reading::Quantity)| Quantity {
+        let quantity = |(place, it): (usize, reading::Quantity)| Quantity {
             place,
+            decimals: decimals(&it, sensor.routes.iter().filter(|route| route.quantity == place)),
             name: it.name.into_owned(),
             unit: it.unit,
             last: None,
@@ -99,13 +103,17 @@ impl Sensor {
     }
 
     pub(super) fn report(&self, now: Mono) -> status::Sensor {
-        let quantity = |it: &Quantity| status::Quantity {
-            name: it.name.clone(),
-            unit: it.unit.to_owned(),
-            value: it.last.map(|(value, _)| value),
-            age_s: it.last.map(|(_, at)| seconds(now.since(at))),
-            values: it.values,
-            faults: it.faults,
+        let quantity = |it: &Quantity| {
+            let text = it.last.and_then(|(value, _)| entry::text(value, it.decimals));
+            status::Quantity {
+                name: it.name.clone(),
+                unit: it.unit.to_owned(),
+                value: text.as_ref().and_then(|text| text.parse().ok()),
+                text,
+                age_s: it.last.map(|(_, at)| seconds(now.since(at))),
+                values: it.values,
+                faults: it.faults,
+            }
         };
         status::Sensor {
             name: self.name.clone(),
@@ -115,4 +123,13 @@ impl Sensor {
             quantities: self.quantities.iter().map(quantity).collect(),
         }
     }
+}
+
+/// The digits of a reading: those of the routes that publish it as it was read, in the finest of them; otherwise those that the part
+/// is good for.
+fn decimals<'a>(quantity: &reading::Quantity, routes: impl Iterator<Item = &'a config::Route>) -> Option<Decimals> {
+    let changes = |step: &Step| matches!(step, Step::Calibrate(_) | Step::Scale(_) | Step::Offset(_));
+    let as_read = routes.filter(|route| !route.filter.iter().any(changes));
+    let finest = as_read.filter_map(|route| route.decimals(quantity)).max_by_key(|decimals| decimals.digits());
+    finest.or_else(|| filter::decimals(&[], quantity.resolution, quantity.reduce))
 }

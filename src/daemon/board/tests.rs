@@ -114,7 +114,7 @@ fn draft() -> Draft {
 
 fn sent(second: i64, again: u32) -> Notice {
     let mut cells = Cells::default();
-    cells[0] = Some(Cell { value: 1.0, count: 1, reduce: Reduce::Mean, decimals: None });
+    cells[0] = Some(Cell::new(1.0, 1, Reduce::Mean));
     let entry = Entry { channel: HOUSE, created_at: Utc::from_seconds(second), cells, status: None, form: Form::Feed };
     Notice::Sent { entry: Box::new(entry), again, live: true }
 }

@@ -204,7 +204,8 @@ fn a_new_map_that_leaves_a_channel_as_it_is_leaves_its_open_slot_and_what_its_fi
     put(&mut intake, 5.0, TANK, 0, Ok(90.0));
     let (entries, _) = close(&mut intake, 30.0);
     // Medians: 10, then the lower of 10 and 12, then 12.
-    assert_eq!(entries.iter().map(|entry| field(entry, 1)).collect::<Vec<_>>(), [Some(32.0 / 3.0)]);
+    let mean = field(&entries[0], 1).expect("a mean");
+    assert!(entries.len() == 1 && (mean - 32.0 / 3.0).abs() < 1e-12, "{mean}");
 }
 
 #[test]

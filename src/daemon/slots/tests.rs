@@ -71,7 +71,7 @@ fn put(gate: &Gate, second: u64, value: f64) {
 
 fn sums(drafts: &[Draft]) -> Vec<(f64, u32)> {
     let cell = |draft: &Draft| draft.cells[Column::Field(1).index()].expect("a value");
-    drafts.iter().map(|draft| (cell(draft).value, cell(draft).count)).collect()
+    drafts.iter().map(|draft| (cell(draft).value, cell(draft).readings())).collect()
 }
 
 /// What the next process would make of a disk.

@@ -45,7 +45,13 @@ fn address_0x76() -> u8 {
 
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::new("temperature", "°C"), Quantity::new("humidity", "%"), Quantity::new("pressure", "hPa")]
+        // The formula's hundredths (DS 4.2.3); DS 1.2, table 2; and the 16 bits that one sample without a filter has (DS 3.4.2),
+        // which are 2.6 Pa.
+        vec![
+            Quantity::new("temperature", "°C").resolving(0.01),
+            Quantity::new("humidity", "%").resolving(0.008),
+            Quantity::new("pressure", "hPa").resolving(0.026),
+        ]
     }
 
     fn lane(&self) -> Lane {

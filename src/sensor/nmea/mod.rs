@@ -1,4 +1,4 @@
-//! A GNSS receiver on a serial port: position, height, satellites and speed from NMEA 0183 sentences.
+//! A GNSS receiver on a serial port: position, height, satellites, speed and course from NMEA 0183 sentences.
 //!
 //! Only GGA and RMC of any talker (GP, GN, GL, IN …) are used; the rest is checked and passed over. A sentence counts
 //! only with a right checksum: positions with a flipped digit look like any other. Without a fix there is no position,
@@ -55,15 +55,19 @@ const LONGITUDE: usize = 1;
 const ELEVATION: usize = 2;
 const SATELLITES: usize = 3;
 const SPEED: usize = 4;
+const COURSE: usize = 5;
 
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
         vec![
-            Quantity::new("latitude", "°").reduced_by(Reduce::Last),
-            Quantity::new("longitude", "°").reduced_by(Reduce::Last),
-            Quantity::new("elevation", "m").reduced_by(Reduce::Last),
-            Quantity::new("satellites", ""),
-            Quantity::new("speed", "km/h"),
+            // Receivers write four to seven digits of a minute, the best of which are centimetres.
+            Quantity::new("latitude", "°").reduced_by(Reduce::Last).resolving(1e-7),
+            Quantity::new("longitude", "°").reduced_by(Reduce::Last).resolving(1e-7),
+            Quantity::new("elevation", "m").reduced_by(Reduce::Last).resolving(0.01),
+            Quantity::new("satellites", "").resolving(1.0),
+            Quantity::new("speed", "km/h").resolving(0.01),
+            // Over ground, from true north. Most receivers leave it out while they stand still.
+            Quantity::new("course", "°").reduced_by(Reduce::Direction).resolving(0.1),
         ]
     }
 
@@ -125,7 +129,7 @@ fn take(sentence: &Sentence<'_>, at: Mono, outlet: &Outlet, bad_checksums: &mut 
     };
     let missing: &[usize] = match sentence.formatter() {
         Some("GGA") => &[LATITUDE, LONGITUDE, ELEVATION, SATELLITES],
-        Some("RMC") => &[LATITUDE, LONGITUDE, SPEED],
+        Some("RMC") => &[LATITUDE, LONGITUDE, SPEED, COURSE],
         _ => &[],
     };
     for quantity in missing {
@@ -172,6 +176,9 @@ fn take_rmc(fix: &RmcData, at: Mono, outlet: &Outlet) {
     put_position(fix.lat, fix.lon, at, outlet);
     if let Some(knots) = fix.speed_over_ground {
         outlet.put(SPEED, at, shortest(knots).map(|knots| knots * KM_PER_NAUTICAL_MILE));
+    }
+    if let Some(course) = fix.true_course {
+        outlet.put(COURSE, at, shortest(course));
     }
 }
 

@@ -27,13 +27,14 @@ const GARMIN_48: &[u8] = b"$GPRMC,225308,A,4527.458,S,16709.165,E,000.0,094.5,06
                            $GPGGA,225308,4527.458,S,16709.165,E,1,05,2.1,14.7,M,1.1,M,,*53\r\n";
 
 #[test]
-fn a_fix_gives_position_elevation_satellites_and_speed() {
+fn a_fix_gives_position_elevation_satellites_speed_and_course() {
     let puts = hear([GARMIN_48]);
     assert!(close(&puts, LATITUDE, -45.457_633), "{puts:?}");
     assert!(close(&puts, LONGITUDE, 167.152_75), "{puts:?}");
     assert!(puts.contains(&(ELEVATION, Ok(14.7))), "{puts:?}");
     assert!(puts.contains(&(SATELLITES, Ok(5.0))), "{puts:?}");
     assert!(puts.contains(&(SPEED, Ok(0.0))), "{puts:?}");
+    assert!(puts.contains(&(COURSE, Ok(94.5))), "{puts:?}");
 }
 
 /// The sentence in the documentation of the gpsd project, "NMEA Revealed", with its checksum computed.
@@ -104,7 +105,7 @@ fn an_rmc_of_status_a_that_was_not_measured_is_passed_over() {
         assert_eq!(puts(mode), 0, "{mode}");
     }
     for mode in ["", ",", ",A", ",D", ",F", ",P", ",R"] {
-        assert_eq!(puts(mode), 3, "{mode}");
+        assert_eq!(puts(mode), 4, "{mode}");
     }
 }
 
@@ -122,7 +123,7 @@ fn the_simulated_receiver_is_understood_and_moves() {
     let hour = |hour: u64| Mono::new(Duration::from_secs(hour * 3600 + 17));
     for at in (0..48).map(hour) {
         let puts = hear([&sim::talk(at)[..]]);
-        assert_eq!(puts.len(), 7, "{puts:?}");
+        assert_eq!(puts.len(), 8, "{puts:?}");
         assert!(puts.iter().all(|(_, value)| value.is_ok()), "{puts:?}");
     }
     assert_ne!(hear([&sim::talk(hour(0))[..]]), hear([&sim::talk(Mono::default())[..]]));

@@ -52,14 +52,16 @@ fn root() -> PathBuf {
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
         vec![
-            Quantity::new("cpu_temperature", "°C"),
-            Quantity::new("load1", ""),
-            Quantity::new("load5", ""),
-            Quantity::new("memory_available", "MiB"),
-            Quantity::new("memory_used", "%"),
-            Quantity::new("disk_free", "GiB"),
-            Quantity::new("disk_used", "%"),
-            Quantity::new("uptime", "s").reduced_by(Reduce::Last),
+            // The kernel writes thousandths of a degree, of which no processor means the last.
+            Quantity::new("cpu_temperature", "°C").resolving(0.01),
+            Quantity::new("load1", "").resolving(0.01),
+            Quantity::new("load5", "").resolving(0.01),
+            // A few pages of memory and blocks of a disk are no news.
+            Quantity::new("memory_available", "MiB").resolving(0.1),
+            Quantity::new("memory_used", "%").resolving(0.01),
+            Quantity::new("disk_free", "GiB").resolving(0.001),
+            Quantity::new("disk_used", "%").resolving(0.01),
+            Quantity::new("uptime", "s").reduced_by(Reduce::Last).resolving(0.01),
         ]
     }
 

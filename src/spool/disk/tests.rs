@@ -27,7 +27,7 @@ fn at(second: u64) -> Now {
 #[expect(clippy::cast_precision_loss, reason = "tests count small numbers")]
 fn draft(channel: ChannelId, second: u64) -> Draft {
     let mut cells = Cells::default();
-    cells[0] = Some(Cell { value: second as f64 / 4.0, count: 4, reduce: Reduce::Mean, decimals: None });
+    cells[0] = Some(Cell::new(second as f64 / 4.0, 4, Reduce::Mean));
     Draft { channel, end: at(second).mono, cells, status: None, form: Form::Feed }
 }
 
@@ -455,7 +455,7 @@ fn backlog_that_would_never_drain_is_thinned_on_the_card() {
         let mut sum = 0;
         machine.pump();
         while let Some(waiting) = machine.spool.oldest(CHANNEL) {
-            sum += u64::from(waiting.entry.cells[0].expect("field1").count);
+            sum += u64::from(waiting.entry.cells[0].expect("field1").readings());
             machine.spool.take(waiting.key);
             machine.spool.confirm(waiting.key);
             machine.pump();

@@ -126,7 +126,7 @@ impl Script {
 
     fn push(&mut self, second: i64, value: f64) -> Entry {
         let mut cells = Cells::default();
-        cells[0] = Some(Cell { value, count: 1, reduce: Reduce::Mean, decimals: None });
+        cells[0] = Some(Cell::new(value, 1, Reduce::Mean));
         let now = Now { utc: Utc::from_seconds(second), ..self.now() };
         let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
         let created_at = self.spool.push(now, draft.clone()).created_at.expect("the clock is right");

@@ -419,7 +419,7 @@ fn thinning_leaves_out_what_was_confirmed_in_the_meantime() {
     let mut samples = 0_u64;
     machine.pump();
     while let Some(w) = machine.spool.oldest(CHANNEL) {
-        samples += u64::from(w.entry.cells[0].expect("there").count);
+        samples += u64::from(w.entry.cells[0].expect("there").readings());
         machine.spool.take(w.key);
         machine.spool.confirm(w.key);
         machine.pump();

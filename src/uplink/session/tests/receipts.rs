@@ -260,7 +260,7 @@ fn row(script: &mut Script, second: i64, id: u64, fields: &str) -> Vec<Action> {
 fn sent_pair(script: &mut Script, second: i64) -> Entry {
     let mut cells = Cells::default();
     for (index, value) in [(0, 1.0), (1, 2.0)] {
-        cells[index] = Some(Cell { value, count: 1, reduce: Reduce::Last, decimals: None });
+        cells[index] = Some(Cell::new(value, 1, Reduce::Last));
     }
     let now = script.now();
     let utc = Utc::from_seconds(second);
@@ -435,7 +435,7 @@ fn echoes_that_are_late_by_a_minute_do_not_have_everything_sent_twice_for_ever()
 fn an_entry_whose_second_the_service_gave_to_a_bare_value_of_ours_moves_too() {
     let mut script = Script::online(Confirm::Auto);
     let mut cells = Cells::default();
-    cells[1] = Some(Cell { value: 7.0, count: 1, reduce: Reduce::Last, decimals: None });
+    cells[1] = Some(Cell::new(7.0, 1, Reduce::Last));
     let now = script.now();
     let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Field };
     script.spool.push(now, draft);

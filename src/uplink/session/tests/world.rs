@@ -184,7 +184,7 @@ impl World {
         let mut cells = Cells::default();
         #[expect(clippy::cast_precision_loss, reason = "a week has thousands of slots")]
         let value = number as f64;
-        cells[0] = Some(Cell { value, count: 1, reduce: Reduce::Mean, decimals: None });
+        cells[0] = Some(Cell::new(value, 1, Reduce::Mean));
         let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
         let created_at = self.spool.push(now, draft).created_at.expect("the clock is right");
         self.due.push((created_at.seconds(), number, self.at));
