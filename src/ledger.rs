@@ -71,6 +71,8 @@ pub struct Ledger {
     change: u64,
     /// Since when the card is behind.
     behind_since: Option<Mono>,
+    /// The card is to be written as soon as it can.
+    hasty: bool,
     /// After a failed write: not before this.
     retry_at: Option<Mono>,
 }
@@ -134,6 +136,7 @@ impl Ledger {
             change: lines.values().map(|line| line.change).max().unwrap_or(0),
             lines,
             behind_since: behind.then(|| runtime.behind_since.map_or(now, |since| since.min(now))),
+            hasty: false,
             retry_at: None,
         }
     }
@@ -171,6 +174,12 @@ impl Ledger {
         changed
     }
 
+    /// The card is to get what was set as soon as it can.
+    pub fn hasten(&mut self, now: Mono) {
+        self.behind_since.get_or_insert(now);
+        self.hasty = true;
+    }
+
     /// Takes the names of a new map.
     pub fn adopt(&mut self, names: &[Key]) {
         for (key, line) in &mut self.lines {
@@ -199,7 +208,8 @@ impl Ledger {
 
     /// When the card is to be written; `None` while it has everything, or is being written.
     pub fn deadline(&self) -> Option<Mono> {
-        let due = self.behind_since? + TOTALS_EVERY;
+        let since = self.behind_since?;
+        let due = if self.hasty { since } else { since + TOTALS_EVERY };
         Some(self.retry_at.map_or(due, |retry| due.max(retry)))
     }
 
@@ -211,6 +221,7 @@ impl Ledger {
     /// The page for the card at the stop, unless it has everything.
     pub fn last(&mut self) -> Option<Job> {
         let behind_since = self.behind_since.take()?;
+        self.hasty = false;
         Some(Job { page: self.page(), behind_since })
     }
 

@@ -116,6 +116,8 @@ fn folders(args: &Args) -> anyhow::Result<Option<(Folders, PathBuf)>> {
         return Ok(None);
     };
     let socket = runtime.join(SOCKET);
+    // Before this run leaves anything there.
+    let was_used = std::fs::read_dir(&state).is_ok_and(|mut files| files.next().is_some());
     let runtime = Folder::new(runtime);
     if let Err(error) = runtime.lock() {
         if error.kind() == std::io::ErrorKind::WouldBlock {
@@ -123,7 +125,7 @@ fn folders(args: &Args) -> anyhow::Result<Option<(Folders, PathBuf)>> {
         }
         log::warn!(directory:% = runtime.path().display(), reason:% = error; "the runtime directory cannot be used: {error}");
     }
-    Ok(Some((Folders { runtime: Arc::new(runtime), state: Arc::new(Folder::new(state)) }, socket)))
+    Ok(Some((Folders { runtime: Arc::new(runtime), state: Arc::new(Folder::new(state)), was_used }, socket)))
 }
 
 /// Tells both.

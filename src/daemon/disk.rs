@@ -35,6 +35,8 @@ pub struct Folders {
     pub runtime: Arc<dyn Storage>,
     /// On the card.
     pub state: Arc<dyn Storage>,
+    /// An earlier run has used the state directory.
+    pub was_used: bool,
 }
 
 /// The spool with its thread.
@@ -62,7 +64,7 @@ struct OnDisk {
 /// The totals and switch times that outlive the process: two small files, which the outputs need before anything else.
 pub(super) async fn keeper(settings: &Settings, hal: &Hal, folders: Option<&Folders>) -> Keeper {
     let (start, kept) = (hal.clock.now().mono, settings.kept());
-    let Some(Folders { runtime, state }) = folders.cloned() else { return Keeper::open(start, kept, None, None) };
+    let Some(Folders { runtime, state, .. }) = folders.cloned() else { return Keeper::open(start, kept, None, None) };
     let open = move || Keeper::open(start, kept, Some(runtime), Some(&*state));
     tokio::task::spawn_blocking(open).await.expect("reading does not panic")
 }
@@ -84,11 +86,14 @@ impl Store {
         let (ring, heard) = sync_channel(1);
         let (policy, bell) = (settings.spool, ring.clone());
         let start_of = (hal.clock.boot(), hal.clock.now());
-        let Folders { runtime, state } = folders.clone();
+        let Folders { runtime, state, was_used } = folders.clone();
         let bell = Box::new(move || strike(&bell));
         let open = move || DiskSpool::open(backlogs, policy, start_of, runtime, &*state, bell);
         let (mut spool, found) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
-        spool.recall(keeper.channels());
+        spool.recall(keeper.channels(), was_used);
+        if spool.outdates_card() {
+            keeper.set_channels(hal.clock.now().mono, spool.memory(false), Reason::Outdated);
+        }
         observer(&Event::Found(&found));
         let spool = Arc::new(Mutex::new(spool));
         let seen = Arc::clone(&spool) as Arc<Mutex<dyn Spool>>;

@@ -333,11 +333,16 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
             debug!(channel, created_at:%, entry_id, took_ms; "channel {channel}: entry of {created_at} stored as {entry_id}");
             end_of_drops(*id, channel, dropped);
         }
-        Notice::Restamped { channel, from, to } => {
+        Notice::Restamped { channel, from, to, seen } => {
             let channel = names.channel(*channel);
+            let why = if *seen {
+                "another entry has the time"
+            } else {
+                "the service seems to have another entry of the time"
+            };
             warn!(
                 channel, from:%, to:%;
-                "channel {channel}: another entry has the time {from}, and the service takes no second one: ours is sent as of {to}"
+                "channel {channel}: {why} {from}, and the service takes no second one: ours is sent as of {to}"
             );
         }
         Notice::Doubtful { channel, created_at } => {

@@ -40,6 +40,8 @@ pub enum Reason {
     Along,
     /// Something was learned that rarely changes: the card gets it within [`TOTALS_EVERY`](super::TOTALS_EVERY).
     Learned,
+    /// The card says that it knows all seconds, and no longer does: it gets the page as soon as it can.
+    Outdated,
     /// The daemon stops.
     Stop,
 }
@@ -107,11 +109,14 @@ impl Keeper {
             if shared.names.contains(&key) {
                 changed |= match reason {
                     Reason::Along => shared.ledger.set_along(&key, memory),
-                    Reason::Learned | Reason::Stop => shared.ledger.set(now, &key, memory),
+                    Reason::Learned | Reason::Outdated | Reason::Stop => shared.ledger.set(now, &key, memory),
                 };
             }
         }
-        if changed && reason == Reason::Learned {
+        if changed && reason == Reason::Outdated {
+            shared.ledger.hasten(now);
+        }
+        if changed && matches!(reason, Reason::Learned | Reason::Outdated) {
             shared.write_runtime();
         }
     }

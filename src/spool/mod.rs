@@ -28,14 +28,15 @@
 //!   offered the entry. When the log is written anew the seconds of entries that have left stay in it, as runs of equal steps: a
 //!   channel with an entry in each slot needs one run of some 12 bytes for all of its past, and 512 runs are kept. So `kill -9` and
 //!   a clock that goes back give none twice.
-//! - **Entries that had no time at first** get theirs by their boot's beginning, all at once and whether in memory or not. Their
-//!   seconds are remembered as a span from the first to the last, in which no other entry gets one.
+//! - **Entries that had no time at first** get theirs when the clock is believed: each its own second where all of them are in
+//!   memory. Where some are on the card alone, they get theirs by their boot's beginning, and the seconds from the first to the last are
+//!   a span in which no other entry gets one.
 //! - **Over a reboot** the runtime directory is gone. The newest runs go along whenever the card's page of totals is written
-//!   (hourly where totals change, and at each stop: [`MEMORY`] bytes a channel), so that a healthy daemon writes nothing for them.
-//!   Entries on the card tell of theirs. After an orderly stop all is known. After a power cut what was given since the last such
-//!   write is not; that matters where the clock is believed though it went back behind it. Then the service refuses the
-//!   entry without a word; the uplink sees its echo missing while later ones come without a gap in their numbers, and moves it
-//!   ([`Spool::may_collide`]).
+//!   (within an hour after totals changed, and at each stop: [`MEMORY`] bytes a channel), so that a healthy daemon writes nothing for them.
+//!   Entries on the card tell of theirs. A page of an orderly stop may say that it is complete; the next start takes that back
+//!   at once. After anything else there is a past that is not known ([`Spool::may_collide`]), which the runtime directory
+//!   remembers for the boot. It matters where the clock is believed though it went back behind it. Then the service refuses an
+//!   entry without a word; the uplink sees its echo missing twice while the numbers of the rows have no gap, and moves it.
 //! - **Age.** What an earlier boot left is dropped for its age by the wall clock only when that was not set for a day:
 //!   one that is wrong by years for some hours must not empty a backlog.
 //!

@@ -28,8 +28,8 @@ pub(super) enum Note {
     /// The end of a channel's last draft on the boot clock. The time is the latest that its entries were given, which an older
     /// version told in the place of [`Note::Given`].
     Latest(ChannelId, Option<Utc>, Option<Mono>),
-    /// The seconds that a channel has given so far.
-    Given(ChannelId, Taken),
+    /// The seconds that a channel has given so far, and whether an earlier boot may have given others.
+    Given(ChannelId, Taken, bool),
     /// The columns that the service was seen to store.
     Columns(ChannelId, ColumnSet),
     /// The wall clock of this boot was found right.
@@ -163,9 +163,10 @@ impl Note {
                 write_time(*at, &mut to);
                 to.number(end.map_or(0, nanos));
             }
-            Self::Given(channel, taken) => {
+            Self::Given(channel, taken, has_past) => {
                 to.byte(GIVEN);
                 to.number(channel.0);
+                to.byte(u8::from(*has_past));
                 taken.write(LONGEST_GIVEN, &mut to);
             }
             Self::Columns(channel, columns) => {
@@ -207,7 +208,10 @@ impl Note {
                 let (channel, at) = (ChannelId(from.number()?), read_time(&mut from)?);
                 Self::Latest(channel, at, Some(from.number()?).filter(|nanos| *nanos > 0).map(mono))
             }
-            GIVEN => Self::Given(ChannelId(from.number()?), Taken::read(&mut from)?),
+            GIVEN => {
+                let (channel, has_past) = (ChannelId(from.number()?), from.byte()? == 1);
+                Self::Given(channel, Taken::read(&mut from)?, has_past)
+            }
             COLUMNS => {
                 let (channel, bits) = (ChannelId(from.number()?), u16::try_from(from.number()?).ok()?);
                 Self::Columns(channel, ColumnSet::from_bits(bits))

@@ -22,12 +22,9 @@ const MOST: usize = 512;
 const OPEN: usize = 8;
 /// Two seconds that lie further apart are no series.
 const LONGEST_STEP: i64 = 86_400;
-/// A free second is looked for one by one so often; then the first one behind all runs is taken. Runs that interlock for so long
+/// A free second is looked for one by one so often; then the first one behind the runs that were met is taken. Runs that interlock for so long
 /// are rubbish with a good checksum.
 const PATIENCE: usize = 100_000;
-
-/// No runs.
-static NONE: VecDeque<Run> = VecDeque::new();
 
 /// Seconds in equal steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +60,8 @@ pub(super) struct Taken {
     entries: VecDeque<Run>,
     /// Those of boots whose entries had no time at first.
     spans: VecDeque<Run>,
+    /// Some were forgotten, since they were too many.
+    forgot: bool,
 }
 
 impl Taken {
@@ -92,8 +91,13 @@ impl Taken {
             Some(single) if single.count == 1 && (1..=LONGEST_STEP).contains(&(second - single.first)) => {
                 (single.step, single.count) = (second - single.first, 2);
             }
-            _ => push(&mut self.entries, Run { first: second, step: 1, count: 1 }),
+            _ => self.forgot |= push(&mut self.entries, Run { first: second, step: 1, count: 1 }),
         }
+    }
+
+    /// Whether some were forgotten, since they were too many.
+    pub(super) const fn has_forgotten(&self) -> bool {
+        self.forgot
     }
 
     /// Gives a draft that ended at `end` a second: that end by the wall clock, or the next one that is free.
@@ -108,24 +112,18 @@ impl Taken {
     pub(super) fn give_span(&mut self, first: Utc, last: Utc) {
         let run = Run { first: first.seconds(), step: 1, count: (last.seconds() - first.seconds()).max(0) + 1 };
         if !is_within(&run, &self.spans) {
-            push(&mut self.spans, run);
+            self.forgot |= push(&mut self.spans, run);
         }
     }
 
     /// The first second from this one on that was not given, and that is not `taken` by somebody else's row.
     pub(super) fn free_from(&self, at: Utc, taken: &dyn Fn(Utc) -> bool) -> Utc {
-        self.free(at, &|| self.entries.iter().chain(&self.spans), taken)
-    }
-
-    /// The same for one of a boot's own entries: where all of these are in `taken`, the seconds between them are free.
-    pub(super) fn free_between(&self, at: Utc, taken: &dyn Fn(Utc) -> bool) -> Utc {
-        self.free(at, &|| self.entries.iter().chain(&NONE), taken)
-    }
-
-    fn free<'a, R: Iterator<Item = &'a Run>>(&self, at: Utc, runs: &dyn Fn() -> R, taken: &dyn Fn(Utc) -> bool) -> Utc {
         let mut second = at.seconds();
+        let mut met = second;
         for _ in 0..PATIENCE {
-            match runs().find(|run| run.has(second)) {
+            let run = self.entries.iter().chain(&self.spans).find(|run| run.has(second));
+            met = met.max(run.map_or(second, Run::last));
+            match run {
                 // Nothing is free between the seconds of such a run.
                 Some(run) if run.step == 1 => second = run.last() + 1,
                 Some(_) => second += 1,
@@ -133,8 +131,7 @@ impl Taken {
                 None => return Utc::from_seconds(second),
             }
         }
-        let last = self.entries.iter().chain(&self.spans).map(Run::last).max().unwrap_or(second);
-        Utc::from_seconds(last.max(second) + 1)
+        Utc::from_seconds(met + 1)
     }
 
     /// Where a span that would begin at `first` can begin, so that it holds no second that was given.
@@ -162,13 +159,16 @@ impl Taken {
             for run in theirs.iter().rev().filter(|run| !is_within(run, mine)).copied().collect::<Vec<_>>() {
                 if mine.len() < MOST {
                     mine.push_front(run);
+                } else {
+                    self.forgot = true;
                 }
             }
         }
     }
 
-    /// Writes them in at most so many bytes, by leaving out the oldest.
-    pub(super) fn write(&self, most: usize, to: &mut Writer) {
+    /// Writes them in at most so many bytes, by leaving out the oldest. Returns whether none had to be.
+    pub(super) fn write(&self, most: usize, to: &mut Writer) -> bool {
+        let mut is_complete = !self.forgot;
         // Spans are few: a boot without a clock makes one.
         let mut room = most;
         for runs in [&self.spans, &self.entries] {
@@ -186,6 +186,7 @@ impl Taken {
                 room -= bytes.len();
                 chosen.push(bytes);
             }
+            is_complete &= chosen.len() == runs.len();
             room = room.saturating_sub(2);
             to.number(chosen.len() as u64);
             for bytes in chosen.into_iter().rev() {
@@ -194,33 +195,43 @@ impl Taken {
                 }
             }
         }
+        is_complete
     }
 
     /// Reads what [`Taken::write`] wrote; `None` for anything else.
     pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
         let mut runs = || {
             let count = usize::try_from(from.number()?).ok().filter(|count| *count <= MOST)?;
-            (0..count).map(|_| read_run(from)).collect::<Option<VecDeque<Run>>>()
+            let mut runs = VecDeque::with_capacity(count);
+            for _ in 0..count {
+                runs.extend(read_run(from)?);
+            }
+            Some(runs)
         };
         let spans = runs()?;
-        Some(Self { entries: runs()?, spans })
+        Some(Self { entries: runs()?, spans, forgot: false })
     }
 }
 
-fn read_run(from: &mut Reader<'_>) -> Option<Run> {
+/// A run; an empty one where it lies beyond the times that are kept, as those of a clock that is centuries ahead.
+fn read_run(from: &mut Reader<'_>) -> Option<Option<Run>> {
     let number = |number: u64| i64::try_from(number).ok();
     let (first, step, count) = (from.signed()?, number(from.number()?)?, number(from.number()?)?);
     // From 1900 to 2200, as all times that are kept.
     let is_time = |second: i64| (-2_208_988_800..7_258_118_400).contains(&second);
     let last = step.checked_mul(count - 1)?.checked_add(first)?;
-    (step >= 1 && count >= 1 && is_time(first) && is_time(last)).then_some(Run { first, step, count })
+    let is_run = step >= 1 && count >= 1 && is_time(first) && is_time(last);
+    Some(is_run.then_some(Run { first, step, count }))
 }
 
-fn push(runs: &mut VecDeque<Run>, run: Run) {
-    if runs.len() >= MOST {
+/// Adds the newest run. Returns whether the oldest had to go for it.
+fn push(runs: &mut VecDeque<Run>, run: Run) -> bool {
+    let is_full = runs.len() >= MOST;
+    if is_full {
         runs.pop_front();
     }
     runs.push_back(run);
+    is_full
 }
 
 /// Whether another run has all of its seconds.
@@ -326,7 +337,8 @@ mod tests {
             let copy = copied(&taken, most);
             assert_eq!(copy.has(at(second)), most >= 16, "{most}");
         }
-        assert_eq!(copied(&taken, 8000), taken);
+        assert!(taken.has_forgotten());
+        assert_eq!(copied(&taken, 8000).entries, taken.entries);
     }
 
     #[test]

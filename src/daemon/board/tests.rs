@@ -242,7 +242,8 @@ fn newest_entry_is_the_one_made_last_also_when_its_time_is_not_the_greatest() {
     told.notice(&stored(7200));
     let channel = told.report().channels.remove(0);
     assert_eq!(channel.newest.expect("made").created_at, "1970-01-01T00:00:20Z");
-    let moved = Notice::Restamped { channel: HOUSE, from: Utc::from_seconds(20), to: Utc::from_seconds(21) };
+    let moved =
+        Notice::Restamped { channel: HOUSE, from: Utc::from_seconds(20), to: Utc::from_seconds(21), seen: true };
     told.notice(&moved);
     told.notice(&stored(21));
     let newest = told.report().channels.remove(0).newest.expect("stored");

@@ -8,7 +8,7 @@
 //! note calls settled. So a segment that is written anew says which keys were used, and only the oldest segments are removed, as the
 //! daemon itself removes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::entry::ChannelId;
@@ -19,7 +19,6 @@ use crate::spool::disk::segment::{self, Segment, told_in};
 use crate::spool::disk::{fast, survey};
 use crate::spool::note::{self, Kept, Note, Time};
 use crate::spool::storage::Storage;
-use crate::spool::taken::Taken;
 use crate::time::{BootId, Utc};
 
 /// Which entries are to go.
@@ -90,7 +89,7 @@ fn drop_waiting(
         known.is_some_and(|at| at < before)
     };
     let is_of_channel = |kept: &Kept| kept.draft.channel == which.channel;
-    rewrite_fast(fast, discarded, |boot, note| match note {
+    rewrite_fast(queue, fast, discarded, |boot, note| match note {
         Note::Entry(kept) => !(is_of_channel(kept) && goes(kept, boot)),
         _ => true,
     })?;
@@ -159,7 +158,7 @@ fn drop_doubtful(
         Note::Aside(kept) => kept.draft.channel == which.channel && gone.contains(&kept.key),
         _ => false,
     };
-    rewrite_fast(fast, discarded, |_, note| !is_dropped(note))?;
+    rewrite_fast(queue, fast, discarded, |_, note| !is_dropped(note))?;
     let file = segment::doubtful(which.channel);
     let refused = |error| DiscardError::Disk { file: file.clone(), entries: 0, error };
     let bytes = match card.read(&file) {
@@ -180,6 +179,7 @@ fn drop_doubtful(
 
 /// Writes the runtime directory's log anew with the notes that stay, where some do not.
 fn rewrite_fast(
+    queue: &Queue,
     fast: &dyn Storage,
     discarded: &Discarded,
     stays: impl Fn(BootId, &Note) -> bool,
@@ -190,22 +190,18 @@ fn rewrite_fast(
         read => read.map_err(refused)?,
     };
     let mut notes = note::read(&bytes).notes;
-    let (before, next) = (notes.len(), notes.iter().filter_map(|(_, note)| used(note)).max());
-    let mut gone: BTreeMap<ChannelId, Taken> = BTreeMap::new();
-    notes.retain(|(boot, note)| {
-        let stays = stays(*boot, note);
-        if let (false, Note::Entry(Kept { time: Time::Known(at), draft, .. })) = (stays, note) {
-            gone.entry(draft.channel).or_default().give(*at);
-        }
-        stays
+    let next = notes.iter().filter_map(|(_, note)| used(note)).max();
+    notes.retain(|(boot, note)| stays(*boot, note));
+    // The seconds of what is gone stay used, on the card too: some of it may be stored.
+    let (channel, known) = (queue.id, &queue.known);
+    let told = notes.iter().rev().find_map(|(boot, note)| match note {
+        Note::Given(of, _, has_past) if *of == channel => Some((*boot, *has_past)),
+        _ => None,
     });
-    if notes.len() == before {
-        return Ok(());
-    }
+    let (boot, has_past) = told.unwrap_or((BootId::default(), known.has_past));
+    notes.push((boot, Note::Given(channel, known.taken.clone(), has_past)));
     // The keys of what is gone stay used: the log may call some of them settled.
     notes.extend(next.map(|next| (BootId::default(), Note::Next(next))));
-    // So do their seconds: some of them may be stored.
-    notes.extend(gone.into_iter().map(|(channel, taken)| (BootId::default(), Note::Given(channel, taken))));
     fast.replace(fast::FILE, &told_in(notes), false).map_err(refused)
 }
 

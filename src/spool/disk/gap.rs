@@ -30,7 +30,9 @@ impl Queue {
     /// Whether the next entries must be read from the card.
     pub(super) fn is_low(&self) -> bool {
         let Some(head) = self.head else { return false };
-        let ready = self.held.range(..=head).filter(|(_, held)| !held.taken).count();
+        // What was sent before waits for spare time: it must not keep those from memory that were never sent.
+        let is_ready = |(key, held): &(&Key, &Held)| !held.taken && !self.sent.contains(key);
+        let ready = self.held.range(..=head).filter(is_ready).count();
         ready < LOW && self.gap() > 0
     }
 

@@ -16,6 +16,7 @@ const COMPLETE: u8 = 2;
 
 /// What is known of a channel.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact about the channel")]
 pub(super) struct Known {
     /// The seconds that were given.
     pub(super) taken: Taken,
@@ -29,17 +30,28 @@ pub(super) struct Known {
     pub(super) has_past: bool,
     /// Something changed that is worth a write to the card.
     pub(super) is_news: bool,
+    /// The card says that it knows all seconds, and from now on it does not.
+    pub(super) is_outdated: bool,
 }
 
 impl Known {
+    /// Whether rows may be in the way of entries that this boot does not know of.
+    pub(super) const fn may_collide(&self) -> bool {
+        self.has_past || self.taken.has_forgotten()
+    }
+
     /// The bytes to remember. `is_last` says that no more seconds will be given in this boot.
     pub(super) fn memory(&self, is_last: bool) -> Vec<u8> {
         let flag = |is_so: bool, flag: u8| if is_so { flag } else { 0 };
-        let mut to = Writer::new();
-        to.byte(flag(self.echoes, ECHOES) | flag(is_last, COMPLETE));
-        to.number(self.columns.bits().into());
+        let mut taken = Writer::new();
         // A flag and three bytes of columns at most.
-        self.taken.write(MEMORY - 4, &mut to);
+        let is_complete = self.taken.write(MEMORY - 4, &mut taken) && is_last && !self.may_collide();
+        let mut to = Writer::new();
+        to.byte(flag(self.echoes, ECHOES) | flag(is_complete, COMPLETE));
+        to.number(self.columns.bits().into());
+        for byte in taken.finish() {
+            to.byte(byte);
+        }
         to.finish()
     }
 
@@ -49,13 +61,14 @@ impl Known {
         let mut from = Reader::new(memory);
         let (flags, columns) = (from.byte()?, u16::try_from(from.number()?).ok()?);
         let taken = Taken::read(&mut from)?;
+        let is_complete = flags & COMPLETE != 0;
         if is_first {
             self.echoes |= flags & ECHOES != 0;
             self.columns = self.columns.union(ColumnSet::from_bits(columns));
-            self.has_past = flags & COMPLETE == 0;
-            // From now on seconds are given that the card does not know.
-            self.is_news |= !self.has_past;
+            self.has_past = !is_complete;
         }
+        // From now on seconds are given that the card does not know.
+        self.is_outdated |= is_complete;
         self.taken.learn(&taken);
         Some(())
     }

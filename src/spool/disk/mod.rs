@@ -148,7 +148,7 @@ impl DiskSpool {
         }
         for (id, queue) in &self.queues {
             notes.push((self.boot, Note::Latest(*id, None, queue.last_end)));
-            notes.push((self.boot, Note::Given(*id, queue.known.taken.clone())));
+            notes.push((self.boot, Note::Given(*id, queue.known.taken.clone(), queue.known.has_past)));
             notes.push((self.boot, Note::Columns(*id, queue.known.columns)));
             notes.extend(queue.known.echoes.then_some((self.boot, Note::Echoes(*id, true))));
             notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, Note::Began(*id, *boot, *began))));
@@ -260,15 +260,20 @@ impl Spool for DiskSpool {
         let boot = self.boot;
         let mut notes = Vec::new();
         for (id, queue) in &mut self.queues {
-            let here = times::boots_in_memory(queue);
-            for (of, began) in times::resolve(queue, boot, now) {
+            let is_here = times::is_in_memory(queue, boot);
+            for (of, began) in times::resolve(queue, boot, now, is_here) {
                 notes.push(Note::Began(*id, of, began));
             }
-            notes.extend(times::move_off_taken(queue, now.mono, boot, &here));
+            if is_here {
+                notes.extend(times::give_each(queue, now.mono, boot));
+            }
+            notes.extend(times::move_off_taken(queue, now.mono, boot));
         }
         if !notes.is_empty() {
             // The boots' seconds.
-            notes.extend(self.queues.iter().map(|(id, queue)| Note::Given(*id, queue.known.taken.clone())));
+            notes.extend(
+                self.queues.iter().map(|(id, queue)| Note::Given(*id, queue.known.taken.clone(), queue.known.has_past)),
+            );
         }
         // Last: should the log be torn here, the clock is asked again.
         notes.extend((!was_believed).then_some(Note::Believed));
@@ -326,7 +331,7 @@ impl Spool for DiskSpool {
     }
 
     fn may_collide(&self, channel: ChannelId) -> bool {
-        self.is_first_run && self.queues.get(&channel).is_some_and(|queue| queue.known.has_past)
+        self.queues.get(&channel).is_some_and(|queue| queue.known.may_collide())
     }
 
     fn last_end(&self, channel: ChannelId) -> Option<Mono> {
@@ -484,7 +489,7 @@ impl DiskSpool {
     fn move_off_taken(&mut self) {
         let (now, boot) = (self.seen, self.boot);
         let queues = self.queues.values_mut();
-        let notes: Vec<Note> = queues.flat_map(|queue| times::move_off_taken(queue, now, boot, &[])).collect();
+        let notes: Vec<Note> = queues.flat_map(|queue| times::move_off_taken(queue, now, boot)).collect();
         if !notes.is_empty() {
             self.note(boot, &notes);
         }
@@ -495,13 +500,12 @@ impl DiskSpool {
         self.queues.iter().map(|(id, queue)| (*id, queue.known.memory(is_last))).collect()
     }
 
-    /// An earlier run has used the state directory, whatever it left there.
-    pub fn was_used_before(&mut self) {
-        self.queues.values_mut().for_each(|queue| queue.known.has_past = true);
-    }
-
-    /// Takes up what [`DiskSpool::memory`] gave to an earlier run. What cannot be read is left out.
-    pub fn recall(&mut self, memories: Vec<(ChannelId, Vec<u8>)>) {
+    /// Takes up what [`DiskSpool::memory`] gave to an earlier run. What cannot be read is left out. `was_used` says whether an
+    /// earlier run has used the state directory, whatever it left there.
+    pub fn recall(&mut self, memories: Vec<(ChannelId, Vec<u8>)>, was_used: bool) {
+        if self.is_first_run {
+            self.queues.values_mut().for_each(|queue| queue.known.has_past = was_used);
+        }
         for (channel, memory) in memories {
             let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
             let _ = queue.known.recall(&memory, self.is_first_run);
@@ -514,6 +518,12 @@ impl DiskSpool {
     pub fn has_learned(&mut self) -> bool {
         let learned = self.queues.values_mut().map(|queue| std::mem::take(&mut queue.known.is_news));
         learned.fold(false, |any, one| any | one)
+    }
+
+    /// Whether the card says that it knows all seconds that were given, and no longer does, since this was last asked.
+    pub fn outdates_card(&mut self) -> bool {
+        let outdated = self.queues.values_mut().map(|queue| std::mem::take(&mut queue.known.is_outdated));
+        outdated.fold(false, |any, one| any | one)
     }
 
     /// When an entry was pushed, on the clock of this boot.

@@ -161,7 +161,8 @@ impl Queue {
     /// The entry as it is sent; `None` while it has no time.
     pub(super) fn entry(&self, held: &Held) -> Option<Entry> {
         let began = self.began_of(held.boot);
-        if matches!(held.kept.time, Time::Claimed(_)) && self.hushed && self.may_be_on_card(held) {
+        let is_new = matches!(held.kept.time, Time::Claimed(_)) || self.restamped.contains_key(&held.kept.key);
+        if is_new && self.hushed && self.may_be_on_card(held) {
             return None;
         }
         let mut entry = held.kept.entry(began)?;

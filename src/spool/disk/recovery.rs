@@ -14,7 +14,6 @@ use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::{self, BAD, Segment, told_in};
 use crate::spool::note::{self, Began, Kept, Note, Time};
 use crate::spool::storage::{Storage, UNFINISHED};
-use crate::spool::taken::Taken;
 use crate::spool::{Backlog, Key};
 use crate::time::{BootId, Mono, Utc};
 
@@ -142,7 +141,11 @@ impl Reading<'_> {
                     let queue = queue_of(queues, channel);
                     queue.known.columns = columns;
                 }
-                Note::Given(channel, taken) => queue_of(queues, channel).known.taken.learn(&taken),
+                Note::Given(channel, taken, has_past) => {
+                    let known = &mut queue_of(queues, channel).known;
+                    known.taken.learn(&taken);
+                    known.has_past = has_past && boot == self.boot;
+                }
                 Note::Entry(kept) => {
                     let channel = kept.draft.channel;
                     let queue = queue_of(queues, channel);
@@ -419,7 +422,6 @@ fn finish(queue: &mut Queue) {
         }
         None => true,
     });
-    queue.known.has_past = queue.known.given_on_card != Taken::default();
     queue.known.taken.learn(&std::mem::take(&mut queue.known.given_on_card));
     for (first, last) in spans {
         queue.known.taken.give_span(first, last);

@@ -372,19 +372,41 @@ fn what_was_learned_of_a_channel_and_given_in_it_is_known_after_a_boot() {
         assert!(memory.iter().all(|(_, bytes)| bytes.len() <= MEMORY));
         let (mut spool, _) =
             open(&Faulty::default(), &Faulty::default(), BootId(2), Policy::default(), Backlog::default());
-        spool.was_used_before();
-        spool.recall(memory);
+        spool.recall(memory, true);
         assert!(spool.echoes(CHANNEL) && spool.columns(CHANNEL) == ColumnSet::from_bits(5));
         assert_eq!(spool.may_collide(CHANNEL), !is_last, "an orderly stop tells of all seconds");
-        assert_eq!(spool.has_learned(), is_last, "the card is told that it no longer does");
+        assert_eq!(spool.outdates_card(), is_last, "the card is told that it no longer does");
         spool.synchronised(at(30));
         let pushed = spool.push(at(20), draft(CHANNEL, 20)).created_at.expect("the clock is right");
         assert_eq!(pushed.seconds() - EIGHT, 21);
     }
     machine.kill();
     assert!(machine.spool.echoes(CHANNEL) && machine.spool.columns(CHANNEL) == ColumnSet::from_bits(5));
-    assert!(!machine.spool.may_collide(CHANNEL), "a run of this boot knows all");
-    machine.spool.recall(vec![(CHANNEL, vec![]), (CHANNEL, vec![1, 0xff]), (OTHER, vec![7; 300])]);
+    assert!(!machine.spool.may_collide(CHANNEL), "this boot knows all");
+    machine.spool.recall(vec![(CHANNEL, vec![]), (CHANNEL, vec![1, 0xff]), (OTHER, vec![7; 300])], true);
+    machine.cut_power(0);
+    machine.spool.recall(Vec::new(), true);
+    assert!(machine.spool.may_collide(CHANNEL), "nothing tells what the run before has given");
+    machine.kill();
+    assert!(machine.spool.may_collide(CHANNEL), "and a kill does not change that");
+}
+
+#[test]
+fn entries_that_were_sent_before_do_not_keep_those_from_memory_that_were_never_sent() {
+    let mut machine = Machine::new();
+    for second in (20..4000).step_by(20) {
+        machine.push(second);
+        machine.pump();
+    }
+    for _ in 0..60 {
+        machine.pump();
+        let waiting = machine.spool.oldest(CHANNEL).expect("200 wait");
+        machine.spool.take(waiting.key);
+    }
+    machine.kill();
+    machine.pump();
+    let oldest = machine.spool.oldest(CHANNEL).expect("those that were never sent are read from the card");
+    assert_eq!(oldest.entry.created_at.seconds() - EIGHT, 61 * 20);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! Such an entry is kept with its slot's end on the boot clock. When the wall clock is believed, each boot gets its beginning
 //! in UTC, and with it every entry of that boot its time: the same for one read from the card a week later, and for one
-//! that was read before a crash. The seconds from the first to the last of them are the boot's ([`Taken::give_span`]). An entry
-//! whose second was given to another one before, when a clock was ahead, is moved to the next free one.
+//! that was read before a crash. Where all of them are in memory, each is given its second. Where some are on the card alone, the
+//! seconds from the first to the last are the boot's ([`Taken::give_span`]), and an entry whose second was given to another one
+//! before, when a clock was ahead, is moved behind them.
 //!
 //! [`Taken::give_span`]: crate::spool::taken::Taken::give_span
 
@@ -13,8 +14,9 @@ use crate::spool::note::{Began, Note, Time};
 use crate::spool::taken::{SECOND, Taken};
 use crate::time::{BootId, Mono, Now, Utc};
 
-/// Gives the boots of a channel's untimed entries their beginnings. `boot` is the one that goes on.
-pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now) -> Vec<(BootId, Began)> {
+/// Gives the boots of a channel's untimed entries their beginnings. `boot` is the one that goes on, and `is_here` says that all of
+/// its entries are in memory, so that each can have a second of its own.
+pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now, is_here: bool) -> Vec<(BootId, Began)> {
     let mut runs = std::mem::take(&mut queue.untimed);
     // What is known goes before what is estimated.
     runs.sort_by_key(|run| run.boot != boot);
@@ -26,7 +28,9 @@ pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now) -> Vec<(BootId,
         } else {
             estimate(&run, &queue.known.taken, this_boot)
         };
-        queue.known.taken.give_span(began.time_of(run.first), began.time_of(run.last));
+        if run.boot != boot || !is_here {
+            queue.known.taken.give_span(began.time_of(run.first), began.time_of(run.last));
+        }
         queue.began.push((run.boot, began));
         let may_be_on_card = queue.held.values().any(|held| held.boot == run.boot && queue.may_be_on_card(held));
         if may_be_on_card || queue.gap() > 0 {
@@ -52,34 +56,38 @@ fn estimate(run: &Untimed, taken: &Taken, next_boot: Utc) -> Began {
     Began { at: began.at + moved, ..began }
 }
 
-/// The boots of which all untimed entries are in memory.
-pub(super) fn boots_in_memory(queue: &Queue) -> Vec<BootId> {
-    let is_here = |run: &&Untimed| {
-        let held = queue.held.values().filter(|held| held.boot == run.boot);
-        held.filter(|held| matches!(held.kept.time, Time::Claimed(_))).count() == run.count
-    };
-    queue.untimed.iter().filter(is_here).map(|run| run.boot).collect()
+/// Whether all untimed entries of a boot are in memory.
+pub(super) fn is_in_memory(queue: &Queue, boot: BootId) -> bool {
+    let held = queue.held.values().filter(|held| held.boot == boot && matches!(held.kept.time, Time::Claimed(_)));
+    let run = queue.untimed.iter().find(|run| run.boot == boot);
+    run.is_some_and(|run| held.count() == run.count)
 }
 
-/// Moves entries that have their time by their boot's beginning off seconds that were given to others. Those of boots that are
-/// all `here`, in memory, get a free second between them, others one behind them. Returns what the runtime directory is to be
+/// Gives each untimed entry of this boot its own second, or the next one that is free. Returns what the runtime directory is to be
 /// told.
-pub(super) fn move_off_taken(queue: &mut Queue, now: Mono, boot: BootId, here: &[BootId]) -> Vec<Note> {
+pub(super) fn give_each(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<Note> {
+    let of_boot = queue.held.iter().filter(|(_, held)| held.boot == boot);
+    let untimed = of_boot.filter(|(_, held)| matches!(held.kept.time, Time::Claimed(_)));
+    let own: Vec<(Key, Utc)> = untimed.filter_map(|(key, held)| Some((*key, queue.time_of(held)?))).collect();
+    let mut notes = Vec::with_capacity(own.len());
+    for (key, own) in own {
+        let at = queue.known.taken.free_from(own, &|_| false);
+        notes.push(queue.move_to(now, boot, key, at));
+    }
+    notes
+}
+
+/// Moves entries that have their time by their boot's beginning off seconds that were given to others, behind all of their
+/// boot's: some of these may be on the card alone. Returns what the runtime directory is to be told.
+pub(super) fn move_off_taken(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<Note> {
     let clash = queue.held.iter().filter_map(|(key, held)| match held.kept.time {
         Time::Known(_) => None,
-        Time::Claimed(_) => {
-            queue.time_of(held).filter(|at| queue.known.taken.has_entry(*at)).map(|at| (*key, held.boot, at))
-        }
+        Time::Claimed(_) => queue.time_of(held).filter(|at| queue.known.taken.has_entry(*at)).map(|at| (*key, at)),
     });
-    let clash: Vec<(Key, BootId, Utc)> = clash.collect();
-    let mut notes = Vec::new();
-    for (key, of, from) in clash {
-        let at = if here.contains(&of) {
-            let is_ours = |at: Utc| queue.held.values().any(|held| queue.time_of(held) == Some(at));
-            queue.known.taken.free_between(from + SECOND, &is_ours)
-        } else {
-            queue.known.taken.free_from(from + SECOND, &|_| false)
-        };
+    let clash: Vec<(Key, Utc)> = clash.collect();
+    let mut notes = Vec::with_capacity(clash.len());
+    for (key, from) in clash {
+        let at = queue.known.taken.free_from(from + SECOND, &|_| false);
         notes.push(queue.move_to(now, boot, key, at));
     }
     notes

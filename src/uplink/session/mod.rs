@@ -5,7 +5,7 @@
 //! Invariants:
 //! - nothing is published before every subscription was answered (or its time ran out);
 //! - at most one update of a channel is on its way; the next waits for its receipt and the license's interval. What was
-//!   measured in the last slot goes first, then what has to be sent again, then the backlog;
+//!   measured in the last slot goes first, then the backlog, then what has to be sent again;
 //! - an entry leaves the spool on a receipt only: the answer to a ping sent after it (*received*), or its echo on the
 //!   channel's own feed (*stored*), whichever the channel asks for;
 //! - an entry whose receipt did not come is sent again with its own `created_at`, unless a row of somebody else is known to

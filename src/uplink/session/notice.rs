@@ -74,7 +74,7 @@ pub enum Notice {
         /// From sending to echo.
         took: Duration,
     },
-    /// A row of somebody else has an entry's second: it goes out with the next free one.
+    /// Another row has an entry's second: it goes out with the next free one.
     Restamped {
         /// Whose.
         channel: ChannelId,
@@ -82,6 +82,8 @@ pub enum Notice {
         from: Utc,
         /// The second it has now.
         to: Utc,
+        /// That row was seen; otherwise the entry's missing echo says that there is one.
+        seen: bool,
     },
     /// An entry was set aside: sent again and again without an echo. Should that come later, it is [`Notice::Stored`].
     Doubtful {

@@ -21,6 +21,8 @@ pub(super) struct Flight {
     pub(super) publish: u64,
     /// How often it was sent; those of an earlier run count as one.
     pub(super) sends: u32,
+    /// How often it was sent with its present second.
+    pub(super) sends_here: u32,
     /// Times that it was read by the broker and no echo came, or that its second was another's. A send that a lost connection
     /// cut off proves nothing.
     pub(super) unechoed: u32,
@@ -31,6 +33,8 @@ pub(super) struct Flight {
     pub(super) perhaps_stored: bool,
     /// A row with its second was another's, and yet had something of it.
     pub(super) doubted: bool,
+    /// It was moved without a row that was seen in its way: its echo tells whether such rows are in the way of others.
+    pub(super) is_probe: bool,
     /// The second it had before its present one.
     pub(super) former: Option<Utc>,
     /// What is on its way still has that former second: it was refused, whatever the broker says to have read.
@@ -59,10 +63,12 @@ impl Flight {
             sent_at: at,
             publish: 0,
             sends: 0,
+            sends_here: 0,
             unechoed: 0,
             cut: false,
             perhaps_stored: false,
             doubted: false,
+            is_probe: false,
             former: None,
             stale: false,
             state: FlightState::Again,
@@ -80,6 +86,16 @@ impl Flight {
         self.entry.form == Form::Feed
             && row.created_at == Some(self.entry.created_at)
             && is_strange(row, &self.entry, known)
+    }
+
+    /// Whether it was cut off and sent again so often that it has to be set aside.
+    pub(super) fn is_spent(&self, resends: u32) -> bool {
+        self.is_again() && self.cut && self.unechoed >= resends
+    }
+
+    /// Whether the service has not got it: what was sent was refused for its second.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_again() && self.sends_here == 0
     }
 
     pub(super) fn is_again(&self) -> bool {

@@ -34,8 +34,9 @@ const WINDOW: usize = 4;
 const LIVE_WINDOW: usize = 64;
 /// Entries to be sent again that are kept in memory. More of them wait in the spool.
 const AGAIN: usize = 64;
-/// Entries that are in memory at a time, which those that a lost connection cut off may exceed for a moment.
-const MOST: usize = LIVE_WINDOW + 2 * WINDOW + AGAIN;
+/// As many where rows that are not known may be in the way: what is learned of each is needed until it is moved. Those of half an
+/// hour at one each 4 s.
+const AGAIN_UNSURE: usize = 512;
 /// Entries that left as received or were set aside, and whose echo may still come.
 const REMEMBERED: usize = 64;
 
@@ -68,6 +69,8 @@ pub(super) struct Channel {
     last_id: Option<u64>,
     /// Columns that came back empty, each told once.
     missing: [bool; Column::COUNT],
+    /// What rows with our seconds contradict since the last echo, and how many did so in the same way.
+    contradicted: (ColumnSet, u32),
 }
 
 /// Whether entries come back: only then that one does not means something.
@@ -108,6 +111,7 @@ impl Channel {
             crowded: false,
             last_id: None,
             missing: [false; Column::COUNT],
+            contradicted: (ColumnSet::default(), 0),
         }
     }
 
@@ -146,13 +150,15 @@ impl Channel {
                     place
                 }
                 Turn::First(waiting, live) => {
-                    let Waiting { key, mut entry, sent, .. } = *waiting;
+                    let Waiting { key, mut entry, since, sent } = *waiting;
                     spool.take(key);
                     if !live {
                         entry.form = Form::Feed;
                     }
                     let flight = Flight::new(key, entry, live, at);
-                    self.flights.push_back(Flight { cut: sent, sends: u32::from(sent), ..flight });
+                    // An earlier boot has given it its second, and may have sent it: nobody but itself has that.
+                    let perhaps_stored = since == Mono::default();
+                    self.flights.push_back(Flight { cut: sent, sends: u32::from(sent), perhaps_stored, ..flight });
                     self.flights.len() - 1
                 }
             };
@@ -176,13 +182,20 @@ impl Channel {
             return None;
         }
         let awaited = |again| self.flights.iter().filter(|flight| !flight.live && flight.is_awaited(again)).count();
-        let has_room = self.flights.len() < MOST;
-        if has_room && awaited(false) < WINDOW {
-            // One that is not late though it was not offered as live: the bound on those is reached.
-            let is_late = |waiting: &Waiting| at.since(waiting.since) > self.settings.slot;
-            if let Some(waiting) = spool.oldest(self.id()).filter(is_late) {
-                return Some(Turn::First(Box::new(waiting), false));
+        let has_room = self.flights.len() < LIVE_WINDOW + 2 * WINDOW + self.most_again(spool);
+        // What was refused for its second is as if it was never sent.
+        let refused = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_refused());
+        let refused = refused.map(|(place, flight)| (flight.key, place)).min();
+        // One that is not late though it was not offered as live: the bound on those is reached.
+        let is_late = |waiting: &Waiting| at.since(waiting.since) > self.settings.slot;
+        let may_go = has_room && awaited(false) < WINDOW;
+        let backlog = may_go.then(|| spool.oldest(self.id()).filter(is_late)).flatten();
+        match (refused, backlog) {
+            (Some((key, place)), backlog) if backlog.as_ref().is_none_or(|waiting| key < waiting.key) => {
+                return Some(Turn::Again(place));
             }
+            (_, Some(waiting)) => return Some(Turn::First(Box::new(waiting), false)),
+            (_, None) => {}
         }
         if awaited(true) >= WINDOW {
             return None;
@@ -205,9 +218,9 @@ impl Channel {
         if flight.entry.form == Form::Field {
             return true;
         }
-        let Some(row) = self.rows.in_the_way_of(&flight.entry) else { return true };
+        let Some(row) = self.rows.at(flight.entry.created_at) else { return true };
         if is_strange(row, &flight.entry, self.known) {
-            self.restamp(place, spool, actions);
+            self.restamp(place, true, spool, actions);
         } else if row.same_values(&flight.entry, self.known) {
             let (channel, entry_id) = (self.id(), row.entry_id);
             let flight = self.flights.remove(place).expect("it is sent now");
@@ -219,8 +232,8 @@ impl Channel {
         true
     }
 
-    /// Moves an entry off a second that another row has: the service refuses it without a word.
-    fn restamp(&mut self, place: usize, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    /// Moves an entry off a second that another row has, `seen` or inferred: the service refuses it without a word.
+    fn restamp(&mut self, place: usize, seen: bool, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let channel = self.id();
         let (rows, flights, past) = (&self.rows, &self.flights, &self.past);
         let taken = |at: Utc| {
@@ -230,11 +243,12 @@ impl Channel {
         let Some(to) = spool.restamp(self.flights[place].key, &taken) else { return };
         let flight = &mut self.flights[place];
         let from = std::mem::replace(&mut flight.entry.created_at, to);
+        flight.sends_here = 0;
         if flight.sends > 0 {
             flight.former = Some(from);
             flight.stale = flight.state == FlightState::Sent;
         }
-        actions.push(Action::Notice(Notice::Restamped { channel, from, to }));
+        actions.push(Action::Notice(Notice::Restamped { channel, from, to, seen }));
     }
 
     fn send(&mut self, at: Mono, place: usize, publish: u64, actions: &mut Vec<Action>) {
@@ -245,6 +259,7 @@ impl Channel {
         flight.publish = publish;
         let again = flight.sends;
         flight.sends += 1;
+        flight.sends_here += 1;
         let (entry, live) = (flight.entry.clone(), flight.live && again == 0);
         self.pacer.sent();
         self.published = publish;
@@ -260,6 +275,8 @@ impl Channel {
     pub(super) fn connection_ended(&mut self, at: Mono) {
         self.pacer.arrived(at);
         for flight in self.flights.iter_mut().filter(|flight| !flight.is_again()) {
+            // One that may be stored already is not sent again and again over a link that breaks before its echo is late.
+            flight.unechoed += u32::from(flight.cut && flight.late_at().is_some());
             flight.cut |= self.echoed.is_none_or(|echoed| echoed <= flight.sent_at);
             flight.state = FlightState::Again;
         }
@@ -290,6 +307,11 @@ impl Channel {
         let paced = self.pacer.ready_at()?.max(at);
         let paid = self.budget.map_or(paced, |budget| budget.ready_at(paced));
         [paced, paid].into_iter().find(|then| self.turn(*then, spool).is_some())
+    }
+
+    /// How many entries to be sent again are kept in memory.
+    fn most_again(&self, spool: &dyn Spool) -> usize {
+        if spool.may_collide(self.id()) { AGAIN_UNSURE } else { AGAIN }
     }
 
     fn waits_for_echo(&self) -> bool {

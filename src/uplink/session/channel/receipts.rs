@@ -11,13 +11,15 @@ use crate::uplink::Confirm;
 
 use super::super::{Action, Notice, Tuning};
 use super::flight::{Flight, FlightState, Past, is_echo};
-use super::{AGAIN, Channel, Echoes, REMEMBERED, remember};
+use super::{Channel, Echoes, REMEMBERED, remember};
 
 /// Updates of others in a row that ours stand back for. Whoever writes at the license's full rate would leave us no turn.
 const YIELDS: u32 = 3;
 /// Sendings in a row that were read and did not lead to a row, as the rows' numbers prove, until an entry's second is taken for
 /// another's: one alone may have been dropped on the way.
 const PROOFS: u32 = 2;
+/// Rows of our seconds in a row that contradict the same columns: from then on the channel no longer stores those.
+const IN_A_ROW: u32 = 8;
 
 impl Channel {
     /// The broker has read every publish up to the number `covered`.
@@ -63,7 +65,7 @@ impl Channel {
     ) {
         self.rows.stored(row);
         let grown = row.entry_id.zip(self.last_id).is_some_and(|(id, last)| id > last);
-        self.unlearn(row, spool);
+        self.unlearn(now.mono, row, spool, actions);
         let ours = self.settle(now.mono, row, spool);
         self.count(row, spool);
         let stranger = ours.is_none();
@@ -71,6 +73,7 @@ impl Channel {
             self.echoes = Echoes::Come;
             spool.set_echoes(self.id(), true);
             if entry.form == Form::Feed {
+                self.contradicted = (ColumnSet::default(), 0);
                 self.known = self.known.union(row.columns_of(&entry));
                 spool.set_columns(self.id(), self.known);
             }
@@ -101,12 +104,14 @@ impl Channel {
     /// be among them.
     fn count(&mut self, row: &FeedMessage, spool: &dyn Spool) {
         let follows = match (row.entry_id, self.last_id) {
-            (Some(id), Some(last)) => last.checked_add(1) == Some(id),
+            // The last one may come again when the channel is subscribed to.
+            (Some(id), Some(last)) => id == last || last.checked_add(1) == Some(id),
             // Where earlier rows are not known, an entry that did not come back is taken for one that their second belongs to.
             (Some(_), None) => spool.may_collide(self.id()),
             (None, _) => false,
         };
-        self.last_id = self.last_id.max(row.entry_id);
+        // A channel that was cleared begins at 1 again.
+        self.last_id = row.entry_id.or(self.last_id);
         if !follows {
             self.flights.iter_mut().for_each(|flight| flight.perhaps_stored = true);
         }
@@ -122,7 +127,10 @@ impl Channel {
             if flight.state == FlightState::Sent && flight.sends == 1 {
                 self.pacer.arrived(at);
             }
-            return Some((flight.entry, flight.sent_at, flight.sends == 1));
+            // One that was moved has a name of its own since.
+            let is_here = flight.entry.form == Form::Field || row.created_at == Some(flight.entry.created_at);
+            let once = flight.sends == 1 || (flight.former.is_some() && flight.sends_here == 1 && is_here);
+            return Some((flight.entry, flight.sent_at, once));
         }
         let place = self.past.iter().position(|past| is_echo(row, &past.entry, self.known))?;
         let past = self.past.remove(place).expect("found above");
@@ -137,7 +145,7 @@ impl Channel {
     fn collide(&mut self, row: &FeedMessage, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let known = self.known;
         let Some(place) = self.flights.iter().position(|flight| flight.collides_with(row, known)) else { return };
-        self.restamp(place, spool, actions);
+        self.restamp(place, true, spool, actions);
         let flight = &mut self.flights[place];
         flight.unechoed += 1;
         // One that was not read yet is still on its way, and the pace waits for it.
@@ -151,16 +159,34 @@ impl Channel {
     }
 
     /// A row with an entry's second that has some of its numbers and contradicts what the channel is known to store is another's.
-    /// When the same happens again to the entry at its new second, it is ours: the channel no longer stores what it did.
-    fn unlearn(&mut self, row: &FeedMessage, spool: &mut dyn Spool) {
+    /// When the same happens again to the entry at its new second, it is ours: the channel no longer stores what it did. So it is
+    /// where many entries in a row have the same fate and none comes back.
+    fn unlearn(&mut self, at: Mono, row: &FeedMessage, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let known = self.known;
         let has_some_of_it = |flight: &&mut Flight| {
             flight.collides_with(row, known) && row.columns_of(&flight.entry) != ColumnSet::default()
         };
         let Some(flight) = self.flights.iter_mut().find(has_some_of_it) else { return };
-        if std::mem::replace(&mut flight.doubted, true) {
-            self.known = self.known.without(row.contradictions(&flight.entry, known));
-            spool.set_columns(self.id(), self.known);
+        let contradicted = row.contradictions(&flight.entry, known);
+        let (before, times) = self.contradicted;
+        self.contradicted = (contradicted, if before == contradicted { times + 1 } else { 1 });
+        if !std::mem::replace(&mut flight.doubted, true) && self.contradicted.1 < IN_A_ROW {
+            return;
+        }
+        self.known = known.without(contradicted);
+        spool.set_columns(self.id(), self.known);
+        // Others' rows that were taken for another's were theirs.
+        let was_stored = |flight: &Flight| {
+            let row = flight.former.filter(|_| flight.is_refused()).and_then(|former| self.rows.at(former));
+            row.filter(|row| row.same_values(&flight.entry, self.known)).map(|row| row.entry_id)
+        };
+        let stored: Vec<_> = self.flights.iter().filter_map(|flight| Some((flight.key, was_stored(flight)?))).collect();
+        for (key, entry_id) in stored {
+            let Some(place) = self.flights.iter().position(|flight| flight.key == key) else { continue };
+            let Some(flight) = self.flights.remove(place) else { continue };
+            spool.confirm(key);
+            let (created_at, took) = (flight.former.unwrap_or(flight.entry.created_at), at.since(flight.first_sent));
+            actions.push(Action::Notice(Notice::Stored { channel: self.id(), created_at, entry_id, took }));
         }
     }
 
@@ -187,6 +213,9 @@ impl Channel {
 
     /// Looks for echoes that should have come.
     pub(crate) fn expire(&mut self, at: Mono, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+        while let Some(place) = self.flights.iter().position(|flight| flight.is_spent(tuning.resends_unsure)) {
+            self.give_up(place, spool, actions);
+        }
         let mut place = 0;
         while let Some(flight) = self.flights.get_mut(place) {
             let FlightState::Received { since, within } = flight.state else {
@@ -202,9 +231,23 @@ impl Channel {
             if !cut {
                 self.echo_delay.missed(within);
             }
+            let may_collide = spool.may_collide(self.id());
+            let limit = if cut { tuning.resends_unsure } else { tuning.resends + 1 };
+            if may_collide
+                && !cut
+                && !perhaps_stored
+                && (PROOFS..limit).contains(&unechoed)
+                && self.may_move(flight_sent)
+            {
+                self.flights[place].is_probe = true;
+                self.restamp(place, false, spool, actions);
+                self.flights[place].state = FlightState::Again;
+                place += 1;
+                continue;
+            }
             if self.echoes == Echoes::Unknown && self.settings.confirm == Confirm::Auto {
                 // Where rows of an earlier run may be in the way, the service may have refused it, and those behind it.
-                let patience = if spool.may_collide(self.id()) { tuning.resends_unsure + 1 } else { 1 };
+                let patience = if may_collide { tuning.resends_unsure + 1 } else { 1 };
                 if unechoed < patience {
                     self.flights[place].state = FlightState::Again;
                     place += 1;
@@ -219,12 +262,7 @@ impl Channel {
                 self.remember(flight, false);
                 continue;
             }
-            let others_came = self.echoed.is_some_and(|echoed| echoed > flight_sent);
-            let limit = if cut { tuning.resends_unsure } else { tuning.resends + 1 };
             if unechoed < limit {
-                if others_came && !cut && !perhaps_stored && unechoed >= PROOFS && spool.may_collide(self.id()) {
-                    self.restamp(place, spool, actions);
-                }
                 self.flights[place].state = FlightState::Again;
                 place += 1;
                 continue;
@@ -239,6 +277,12 @@ impl Channel {
         self.bound(spool, actions);
     }
 
+    /// Whether an entry that was sent then and did not come back can be moved off a second that an unknown row seems to have: one
+    /// that was sent later came back, or none is tried in this way yet.
+    fn may_move(&self, sent: Mono) -> bool {
+        self.echoed.is_some_and(|echoed| echoed > sent) || !self.flights.iter().any(|flight| flight.is_probe)
+    }
+
     /// Perhaps the service tells nothing any more. Until the next echo its absence means nothing (to `auto`): the entries that
     /// follow must not all be sent again and again, slower than they are made. What the broker has read is free then. A person has
     /// to know.
@@ -251,7 +295,11 @@ impl Channel {
         if came {
             actions.push(Action::Notice(Notice::EchoesEnded(self.id())));
         }
-        let was_read = |flight: &Flight| flight.is_again() && flight.unechoed > 0 && !flight.cut && !flight.stale;
+        // Where unknown rows may be in the way, what was read may have been refused: it is sent again.
+        let may_collide = spool.may_collide(self.id());
+        let was_read = |flight: &Flight| {
+            !may_collide && flight.is_again() && flight.unechoed > 0 && !flight.cut && !flight.is_refused()
+        };
         while let Some(place) = self.flights.iter().position(was_read) {
             let flight = self.flights.remove(place).expect("found above");
             spool.confirm(flight.key);
@@ -263,14 +311,15 @@ impl Channel {
     /// where some do, the newest wait in the spool.
     fn bound(&mut self, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let again = |flights: &VecDeque<Flight>| flights.iter().filter(|flight| flight.is_again()).count();
-        if again(&self.flights) <= AGAIN {
+        let most = self.most_again(spool);
+        if again(&self.flights) <= most {
             return;
         }
         let since = self.flights.iter().filter(|flight| flight.is_again()).map(|flight| flight.first_sent).min();
         if self.echoed.is_none_or(|echoed| since.is_some_and(|since| echoed < since)) && self.granted {
             self.end_echoes(spool, actions);
         }
-        while again(&self.flights) > AGAIN {
+        while again(&self.flights) > most {
             let newest = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_again());
             let Some((place, _)) = newest.max_by_key(|(_, flight)| flight.key) else { return };
             let flight = self.flights.remove(place).expect("found above");

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::entry::Entry;
 use crate::thingspeak::feed::FeedMessage;
 use crate::time::Utc;
 
@@ -39,9 +38,9 @@ impl Rows {
         self.taken.contains(&at)
     }
 
-    /// The strange row that has the entry's second.
-    pub(super) fn in_the_way_of(&self, entry: &Entry) -> Option<&FeedMessage> {
-        self.strange.iter().rev().find(|row| row.created_at == Some(entry.created_at))
+    /// The newest strange row of this second.
+    pub(super) fn at(&self, second: Utc) -> Option<&FeedMessage> {
+        self.strange.iter().rev().find(|row| row.created_at == Some(second))
     }
 }
 
