@@ -39,7 +39,7 @@ impl Vector {
     pub(crate) fn direction(self, added: f64, noise: f64) -> Option<f64> {
         let resultant = self.length() / added;
         // A NaN is no direction either.
-        if resultant.is_nan() || resultant < SHORTEST {
+        if resultant.is_nan() || resultant < SHORTEST.max(2.0 * noise) {
             return None;
         }
         let noise = FULL_CIRCLE * noise / resultant;
