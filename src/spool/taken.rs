@@ -214,6 +214,7 @@ impl Taken {
 }
 
 /// A run; an empty one where it lies beyond the times that are kept, as those of a clock that is centuries ahead.
+#[expect(clippy::option_option, reason = "the outer one is for bytes that are wrong")]
 fn read_run(from: &mut Reader<'_>) -> Option<Option<Run>> {
     let number = |number: u64| i64::try_from(number).ok();
     let (first, step, count) = (from.signed()?, number(from.number()?)?, number(from.number()?)?);
