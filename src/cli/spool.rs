@@ -16,7 +16,7 @@ use gatepost::spool::storage::{Folder, Storage as _};
 use gatepost::spool::{Found, Listed, State, survey};
 use gatepost::time::Utc;
 
-use super::directories::{Directories, SERVICE};
+use super::directories::{self, Directories, SERVICE};
 use super::unless_closed;
 
 /// The map that a service has.
@@ -41,6 +41,7 @@ enum Command {
 
 /// Exit code 0 when it was done, 1 when not.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    directories::keep_files_private();
     match &args.command {
         Command::List(args) => list::run(args),
         Command::Export(args) => export::run(args),
@@ -70,7 +71,9 @@ impl Where {
         let Directories { runtime, state } = directories
             .context("no directory is known where entries wait: name them with --runtime-dir and --state-dir")?;
         let names = Names::read(self.config.as_deref())?;
-        Ok(Place { runtime: Folder::new(runtime).for_its_owner(), state: Folder::new(state).for_its_owner(), names })
+        // Root works in the service's directories here: nothing that the service's user put there leads out of them.
+        let open = |folder| directories::of_its_owner(folder);
+        Ok(Place { runtime: open(Folder::new(runtime).shown())?, state: open(Folder::new(state))?, names })
     }
 }
 

@@ -176,4 +176,16 @@ impl Storage for Faulty {
         disk.kept.remove(name);
         Ok(())
     }
+
+    fn rename(&self, name: &str, to: &str) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.usable()?;
+        let file = disk.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
+        disk.files.insert(to.to_owned(), file);
+        match disk.kept.remove(name) {
+            Some(kept) => disk.kept.insert(to.to_owned(), kept),
+            None => disk.kept.remove(to),
+        };
+        Ok(())
+    }
 }
