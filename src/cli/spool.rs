@@ -13,7 +13,7 @@ use clap::Subcommand;
 use gatepost::config;
 use gatepost::entry::ChannelId;
 use gatepost::spool::storage::{Folder, Storage as _};
-use gatepost::spool::{Found, Listed, State, survey};
+use gatepost::spool::{Damaged, Found, Listed, State, survey};
 use gatepost::time::Utc;
 
 use super::directories::{self, Directories, SERVICE};
@@ -114,15 +114,20 @@ impl Place {
     /// What is wrong with the files, each in a line.
     fn remarks(&self, found: &Found) -> Vec<String> {
         let mut remarks = Vec::new();
-        if found.torn > 0 {
+        for file in &found.torn {
             remarks.push(format!(
-                "{} in half a record: a daemon is just writing it, or a crash tore it (the next start mends it)",
-                counted(found.torn, "file ends", "files end")
+                "{file} ends in half a record: a daemon is just writing it, or a crash tore it (the next start mends it)"
             ));
         }
-        for file in &found.bad {
+        for Damaged { file, lost } in &found.bad {
+            let lost = counted(*lost, "entry at most is", "entries at most are");
             remarks.push(format!(
-                "{file} is damaged: what is whole in it counts, the next start goes on with that and keeps a copy to look at"
+                "{file} is damaged: {lost} lost, what is whole in it counts, the next start goes on with that and keeps a copy to look at"
+            ));
+        }
+        for file in &found.sorted {
+            remarks.push(format!(
+                "{file} was renamed, copied or mixed up: each of its entries counts once, the next start sorts them in"
             ));
         }
         for (file, why) in &found.unreadable {

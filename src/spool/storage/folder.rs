@@ -356,8 +356,13 @@ impl Storage for Folder {
 
     fn still_ours(&self) -> io::Result<bool> {
         let mut held = self.held();
-        self.hold(&mut held)?;
-        Ok(std::mem::take(&mut held.is_new))
+        let was_held = matches!(held.lock, Lock::Held(_) | Lock::Lost);
+        match self.hold(&mut held) {
+            // It never was: each write says why.
+            Err(error) if !was_held && error.kind() != ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+            Ok(()) => Ok(std::mem::take(&mut held.is_new)),
+        }
     }
 }
 
