@@ -123,7 +123,9 @@ impl Running {
         report.notify_one();
         let (spool, bell) = (store.spool(), watch::Sender::new(()));
         let (asked, told) = (board.clone(), Arc::clone(observer));
-        let serving = tokio::spawn(Server { socket, board: asked, spool: Arc::clone(&spool), observer: told }.run());
+        let look = Arc::default();
+        let server = Server { socket, board: asked, spool: Arc::clone(&spool), observer: told, look };
+        let serving = tokio::spawn(server.run());
         let mut uplinks = Uplinks::new(Common {
             spool: Arc::clone(&spool),
             bell: bell.clone(),
