@@ -236,6 +236,10 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         Event::Slots { error: None } => info!("open slots are kept again"),
         Event::Found(found) => tell_found(found, names),
         Event::Spool(told) => tell_spool(told, names),
+        Event::Regained { directory } => warn!(
+            directory = *directory;
+            "somebody removed the {directory} or its lock: it is made again, with what belongs there"
+        ),
         Event::Clock(Waiting::Begins) => {
             info!("nothing has set the clock of this machine yet: entries wait for their time");
         }

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -320,8 +320,13 @@ impl Polled {
     fn read(&mut self, hal: &Hal, gate: &Gate) {
         let began = hal.clock.now();
         self.pulse.due(began.mono + self.settings.timeout);
-        let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, gate)))
-            .unwrap_or_else(|panic| Err(Fault::Panicked(words(&*panic))));
+        let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, gate))).unwrap_or_else(|panic| {
+            if gate.is_poisoned() {
+                // Not the driver's own.
+                resume_unwind(panic);
+            }
+            Err(Fault::Panicked(words(&*panic)))
+        });
         let now = hal.clock.now();
         if measured.is_err() {
             self.sensor = None;

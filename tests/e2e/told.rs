@@ -67,6 +67,7 @@ impl Told {
             | Event::Stays { .. }
             | Event::Found(_)
             | Event::Spool(_)
+            | Event::Regained { .. }
             | Event::Clock(_)
             | Event::Served { .. } => Self::Kept,
             Event::Reloading => Self::Reloading,

@@ -92,6 +92,7 @@ impl Teller {
             | Event::Slots { .. }
             | Event::Found(_)
             | Event::Spool(_)
+            | Event::Regained { .. }
             | Event::Clock(_)
             | Event::Reloading
             | Event::MapRefused(_)

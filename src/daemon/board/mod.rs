@@ -200,7 +200,11 @@ impl Board {
                     output.stays(now, *drive, *reason, *limit);
                 }
             }
-            Event::Reloading | Event::Slots { .. } | Event::Restored(_) | Event::Stopped { .. } => {}
+            Event::Reloading
+            | Event::Regained { .. }
+            | Event::Slots { .. }
+            | Event::Restored(_)
+            | Event::Stopped { .. } => {}
         }
     }
 
@@ -356,7 +360,7 @@ impl Noticeboard {
     /// How things stand now. The two locks are never held together.
     pub(super) fn report(&self, spool: &Mutex<dyn Spool>) -> Report {
         let channels = self.lock().channel_ids();
-        let asked = Asked::of(&*super::disk::locked(spool), &channels);
+        let asked = Asked::of(&*super::alarm::locked(spool), &channels);
         let now: Now = self.clock.now();
         self.lock().report(now, &asked)
     }
