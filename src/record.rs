@@ -3,8 +3,8 @@
 //! A record is `"gp"`, the payload's length (16 bits), the CRC-32 (IEEE) of length and payload (32 bits), and the payload.
 //! Numbers are little-endian; those that are mostly small are written in seven bits a byte (LEB128).
 //!
-//! [`Records`] reads what may be torn or flipped: it returns every record whose checksum holds and says whether anything
-//! stood between them. It never panics, whatever the bytes are.
+//! [`Records`] reads what may be torn or flipped: it returns every record whose checksum holds, says how many bytes belong to
+//! none, and whether they look like a write that was cut off. It never panics, whatever the bytes are.
 
 /// The longest payload: an update has 3000 bytes at most (thingspeak.md, payload), a status text 255.
 pub const LONGEST: usize = 8192;
@@ -46,12 +46,45 @@ pub struct Records<'a> {
     damage: Option<usize>,
     /// Where the last record ends.
     end: usize,
+    /// Bytes so far that belong to no record.
+    skipped: usize,
+    /// Where the last of them begin and end.
+    gap: (usize, usize),
 }
 
 impl<'a> Records<'a> {
     /// Reads a log from its beginning.
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, damage: None, end: 0 }
+        Self { bytes, at: 0, damage: None, end: 0, skipped: 0, gap: (0, 0) }
+    }
+
+    /// How many bytes that belong to no record were passed over so far.
+    pub const fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// The bytes that belong to no record and were passed over last.
+    pub fn gap(&self) -> &'a [u8] {
+        &self.bytes[self.gap.0..self.gap.1]
+    }
+
+    /// Whether what stands behind the last record looks like the rest of a write that was cut off: the beginning of a record,
+    /// or zeros, as a file system leaves them that knew the new length and did not get the bytes in time. To be asked
+    /// when all records were returned.
+    pub fn is_torn(&self) -> bool {
+        let rest = &self.bytes[self.end..];
+        let written = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let zeros = rest.len() - written;
+        let whole = match rest {
+            [m0, m1, l0, l1, ..] if [*m0, *m1] == MAGIC => size(usize::from(u16::from_le_bytes([*l0, *l1]))),
+            _ => HEADER,
+        };
+        let begins = written.min(MAGIC.len());
+        // A record that is there to its last byte and has a wrong checksum was not cut off. Its own last bytes may be zeros.
+        let has_room = rest.len() > whole || zeros >= HEADER || written < HEADER;
+        let is_filled = zeros > 0 && written <= whole && has_room;
+        let is_short = rest.len() < whole || is_filled;
+        !rest.is_empty() && !self.is_damaged() && rest[..begins] == MAGIC[..begins] && is_short
     }
 
     /// Where the last record that was returned ends.
@@ -81,10 +114,24 @@ impl<'a> Iterator for Records<'a> {
                 return Some(payload);
             }
             self.damage.get_or_insert(self.at);
+            if self.gap.1 != self.at {
+                self.gap.0 = self.at;
+            }
             self.at += 1;
+            self.gap.1 = self.at;
+            self.skipped += 1;
         }
         None
     }
+}
+
+/// The first bytes of the payloads of records that begin in these bytes, as far as their headers can be read.
+pub fn beginnings(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    let headers = bytes.windows(HEADER + 1).filter(|window| {
+        let length = usize::from(u16::from_le_bytes([window[2], window[3]]));
+        window[..2] == MAGIC && (1..=LONGEST).contains(&length)
+    });
+    headers.map(|window| window[HEADER])
 }
 
 /// The payload of the record that begins here, if one does.
@@ -252,6 +299,52 @@ mod tests {
     }
 
     #[test]
+    fn end_of_a_write_that_was_cut_off_is_told_from_bytes_that_rotted() {
+        let bytes = log(&[b"one", b"two gp", b"three"]);
+        let whole = size(3) + size(6);
+        let is_torn = |bytes: &[u8]| {
+            let mut records = Records::new(bytes);
+            records.by_ref().for_each(drop);
+            records.is_torn()
+        };
+        // Behind a header.
+        let is_rest = |cut: usize| {
+            let begins = [0, size(3), whole].into_iter().rfind(|begin| *begin <= cut);
+            begins.is_some_and(|begins| cut >= begins + HEADER)
+        };
+        for cut in 0..=bytes.len() {
+            let is_cut = ![0, size(3), whole, bytes.len()].contains(&cut);
+            assert_eq!(is_torn(&bytes[..cut]), is_cut, "cut at {cut}");
+            // The length reached the disk, and the bytes behind the cut did not.
+            for zeros in [1, 7, 8, 512] {
+                let is_full = is_rest(cut) && [size(3), whole, bytes.len()].contains(&(cut + zeros)) && zeros < 8;
+                let mut bytes = bytes[..cut].to_vec();
+                bytes.extend(vec![0; zeros]);
+                assert_eq!(is_torn(&bytes), !is_full, "cut at {cut}, then {zeros} zeros");
+            }
+        }
+        for bit in whole * 8..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            // A length that points behind the end cannot be told from a write that was cut off.
+            let is_length = (whole + 2..whole + 4).contains(&(bit / 8));
+            assert!(is_length || !is_torn(&flipped), "bit {bit} of the last record");
+        }
+        let rubbish = [&bytes[..whole], b"rubbish"].concat();
+        assert!(!is_torn(&rubbish) && !is_torn(b"rubbish") && !is_torn(&bytes[3..]));
+    }
+
+    #[test]
+    fn headers_in_a_stretch_that_rotted_say_what_was_there() {
+        let mut bytes = log(&[b"\x02one", b"\x03two", b"\x02three"]);
+        bytes[9] ^= 1;
+        assert_eq!(beginnings(&bytes).collect::<Vec<_>>(), [2, 3, 2]);
+        bytes[..20].fill(0);
+        assert_eq!(beginnings(&bytes).collect::<Vec<_>>(), [2]);
+        assert_eq!(beginnings(b"gp").count(), 0);
+    }
+
+    #[test]
     fn flipped_bit_costs_one_record_and_is_seen() {
         let payloads: [&[u8]; 3] = [b"one", b"two", b"three"];
         let bytes = log(&payloads);
@@ -263,6 +356,8 @@ mod tests {
             assert_eq!(left.len(), 2, "bit {bit}: {left:?}");
             assert!(left.iter().all(|payload| payloads.contains(payload)), "bit {bit}");
             assert!(!records.is_whole(), "bit {bit}");
+            let lost = payloads.iter().find(|payload| !left.contains(*payload)).expect("one is gone");
+            assert_eq!((records.skipped(), records.gap().len()), (size(lost.len()), size(lost.len())), "bit {bit}");
         }
     }
 

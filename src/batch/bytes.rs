@@ -102,7 +102,8 @@ impl Batch {
     }
 
     /// Puts a saved state in the place of this one, which has no values yet, as far as the map still has its channels and
-    /// routes. A slot keeps its end; drafts are due at once. `last_end` is the end of the last draft of a channel that
+    /// routes. A slot keeps its end, and so does a draft, as far as they lie where one that is made now could; drafts are due
+    /// at once. `last_end` is the end of the last draft of a channel that
     /// the spool has of this boot: what it has does not come again, whatever the bytes are.
     pub fn restore(
         &mut self,
@@ -187,7 +188,9 @@ impl Batch {
         slot.early = saved.early;
         // A slot that ended in the future would hold back the ends of those to come.
         slot.last_end = saved.last_end.map(|end| end.min(now.mono));
-        slot.last_draft = saved.last_draft;
+        // Drafts of one slot run ahead of it, a second each. One that is further ahead would date all that follow.
+        let ahead = latest + Duration::from_secs(Column::COUNT as u64);
+        slot.last_draft = saved.last_draft.map(|end| end.min(ahead));
         slot.trouble = if told { saved.trouble } else { Vec::new() };
         for route in saved.routes {
             let same = |known: &crate::batch::Route| {
@@ -201,7 +204,8 @@ impl Batch {
                 self.standing.insert((place, index), words);
             }
         }
-        self.closed.extend(saved.drafts.into_iter().map(|draft| (now.mono, draft)));
+        let drafts = saved.drafts.into_iter().map(|draft| Draft { end: draft.end.min(ahead), ..draft });
+        self.closed.extend(drafts.map(|draft| (now.mono, draft)));
     }
 
     /// Drops what the spool has already. The module's text says why nothing else is dropped.

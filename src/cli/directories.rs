@@ -1,7 +1,11 @@
 //! Where entries are kept: the directories that systemd gives a service, or those of a user's session.
 
 use std::env;
+use std::io::ErrorKind;
 use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use gatepost::spool::storage::Folder;
 
 /// The two directories.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,6 +47,48 @@ impl Directories {
             .or_else(|| own(first("XDG_STATE_HOME").or_else(home)))?;
         Some(Self { runtime, state: state.join("spool") })
     }
+}
+
+/// What this process makes is for its user and group alone, whatever mask it was started with.
+pub(super) fn keep_files_private() {
+    #[cfg(target_os = "linux")]
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
+}
+
+/// Locks a directory for the rest of this process. Returns why it cannot be used, where that is no reason to give up.
+///
+/// # Errors
+/// When another gatepost has it.
+pub(super) fn lock(folder: &Folder, advice: &str) -> anyhow::Result<Option<std::io::Error>> {
+    match folder.lock() {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            bail!(
+                "another gatepost keeps its entries in {} already{}: {advice}",
+                folder.path().display(),
+                holder(folder)
+            )
+        }
+        Err(error) => Ok(Some(error)),
+    }
+}
+
+/// The process that has a directory, where the kernel says so.
+#[cfg(target_os = "linux")]
+fn holder(folder: &Folder) -> String {
+    let running = gatepost::doctor::daemon::Running::find([folder.path()]);
+    running.map(|running| format!(" (process {})", running.pid)).unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn holder(_: &Folder) -> String {
+    String::new()
+}
+
+/// The service's directory, or one that was named, to work in as its owner would.
+pub(super) fn of_its_owner(folder: Folder) -> anyhow::Result<Folder> {
+    let path = folder.path().display().to_string();
+    folder.for_its_owner().with_context(|| format!("{path} is not used"))
 }
 
 #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@ use gatepost::hal::Hal;
 use gatepost::output::levels::{self, Level, Wire};
 use gatepost::spool::storage::{Folder, Storage as _};
 
-use super::directories::Directories;
+use super::directories::{self, Directories};
 
 /// Options of `outputs`.
 #[derive(clap::Args)]
@@ -31,7 +31,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(Directories { runtime, .. }) = Directories::of(args.runtime_dir.clone(), Some(PathBuf::new())) else {
         anyhow::bail!("no runtime directory: name the one of the daemon with --runtime-dir");
     };
-    let folder = Folder::new(&runtime);
+    directories::keep_files_private();
+    let folder = directories::of_its_owner(Folder::new(&runtime).shown())?;
     let bytes = match folder.read(levels::FILE) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

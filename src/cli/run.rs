@@ -15,7 +15,7 @@ use gatepost::status::SOCKET;
 use gatepost::uplink::session::Tuning;
 use tokio::sync::Notify;
 
-use super::directories::Directories;
+use super::directories::{self, Directories};
 
 /// Options of `run`.
 #[derive(clap::Args)]
@@ -49,6 +49,7 @@ pub(crate) struct Args {
 /// Exit code 0 after a stop, 78 for a map with faults, 1 for everything else.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     keep_to_itself();
+    directories::keep_files_private();
     journal::start(if args.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info });
     let checked = match config::load(&args.config) {
         Ok(checked) => checked,
@@ -118,14 +119,14 @@ fn folders(args: &Args) -> anyhow::Result<Option<(Folders, PathBuf)>> {
     let socket = runtime.join(SOCKET);
     // Before this run leaves anything there.
     let was_used = std::fs::read_dir(&state).is_ok_and(|mut files| files.next().is_some());
-    let runtime = Folder::new(runtime);
-    if let Err(error) = runtime.lock() {
-        if error.kind() == std::io::ErrorKind::WouldBlock {
-            anyhow::bail!("another gatepost keeps its entries in {} already", runtime.path().display());
+    let (runtime, state) = (Folder::new(runtime).shown(), Folder::new(state));
+    for (name, folder) in [("runtime", &runtime), ("state", &state)] {
+        let advice = "stop that one, or give this one directories of its own with --runtime-dir and --state-dir";
+        if let Some(error) = directories::lock(folder, advice)? {
+            log::warn!(directory:% = folder.path().display(), reason:% = error; "the {name} directory cannot be used: {error}");
         }
-        log::warn!(directory:% = runtime.path().display(), reason:% = error; "the runtime directory cannot be used: {error}");
     }
-    Ok(Some((Folders { runtime: Arc::new(runtime), state: Arc::new(Folder::new(state)), was_used }, socket)))
+    Ok(Some((Folders { runtime: Arc::new(runtime), state: Arc::new(state), was_used }, socket)))
 }
 
 /// Tells both.

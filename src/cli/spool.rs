@@ -13,10 +13,10 @@ use clap::Subcommand;
 use gatepost::config;
 use gatepost::entry::ChannelId;
 use gatepost::spool::storage::{Folder, Storage as _};
-use gatepost::spool::{Found, Listed, State, survey};
+use gatepost::spool::{Damaged, Found, Listed, State, survey};
 use gatepost::time::Utc;
 
-use super::directories::{Directories, SERVICE};
+use super::directories::{self, Directories, SERVICE};
 use super::unless_closed;
 
 /// The map that a service has.
@@ -41,6 +41,7 @@ enum Command {
 
 /// Exit code 0 when it was done, 1 when not.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    directories::keep_files_private();
     match &args.command {
         Command::List(args) => list::run(args),
         Command::Export(args) => export::run(args),
@@ -70,7 +71,9 @@ impl Where {
         let Directories { runtime, state } = directories
             .context("no directory is known where entries wait: name them with --runtime-dir and --state-dir")?;
         let names = Names::read(self.config.as_deref())?;
-        Ok(Place { runtime: Folder::new(runtime).for_its_owner(), state: Folder::new(state).for_its_owner(), names })
+        // Root works in the service's directories here: nothing that the service's user put there leads out of them.
+        let open = |folder| directories::of_its_owner(folder);
+        Ok(Place { runtime: open(Folder::new(runtime).shown())?, state: open(Folder::new(state))?, names })
     }
 }
 
@@ -111,15 +114,20 @@ impl Place {
     /// What is wrong with the files, each in a line.
     fn remarks(&self, found: &Found) -> Vec<String> {
         let mut remarks = Vec::new();
-        if found.torn > 0 {
+        for file in &found.torn {
             remarks.push(format!(
-                "{} in half a record: a daemon is just writing it, or a crash tore it (the next start mends it)",
-                counted(found.torn, "file ends", "files end")
+                "{file} ends in half a record: a daemon is just writing it, or a crash tore it (the next start mends it)"
             ));
         }
-        for file in &found.bad {
+        for Damaged { file, lost } in &found.bad {
+            let lost = counted(*lost, "entry at most is", "entries at most are");
             remarks.push(format!(
-                "{file} is damaged: what is whole in it counts, the next start goes on with that and keeps a copy to look at"
+                "{file} is damaged: {lost} lost, what is whole in it counts, the next start goes on with that and keeps a copy to look at"
+            ));
+        }
+        for file in &found.sorted {
+            remarks.push(format!(
+                "{file} was renamed, copied or mixed up: each of its entries counts once, the next start sorts them in"
             ));
         }
         for (file, why) in &found.unreadable {

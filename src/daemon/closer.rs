@@ -9,9 +9,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use crate::config::Settings;
-use crate::daemon::disk::{Disk, locked};
+use crate::daemon::alarm::locked;
+use crate::daemon::disk::Disk;
 use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::gate::Gate;
+use crate::daemon::guard::Guard;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::watchdog::Watchdog;
 use crate::entry::Draft;
@@ -43,6 +45,7 @@ pub(super) struct Closer {
     /// Rung when entries wait for the uplinks.
     pub(super) bell: watch::Sender<()>,
     pub(super) report: Arc<Notify>,
+    pub(super) guard: Arc<Guard>,
     pub(super) hal: Hal,
     pub(super) trust: Mutex<ClockTrust>,
     /// Notices when the clock is set.
@@ -75,6 +78,7 @@ impl Closer {
                     if let Some(disk) = &self.disk {
                         disk.look(now.mono, &self.observer);
                     }
+                    self.guard.look(&self.gate, self.disk.as_ref());
                     watchdog.look(now.mono, &self.observer);
                 }
                 () = self.gate.sooner().notified() => {}

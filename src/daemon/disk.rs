@@ -5,13 +5,14 @@
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use crate::config::Settings;
+use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::gate::Gate;
 use crate::daemon::liveness::{Liveness, Pulse};
@@ -128,6 +129,7 @@ impl Store {
         fed: &watch::Sender<()>,
         observer: &Observer,
         liveness: &Liveness,
+        alarm: &Alarm,
     ) -> io::Result<Option<Disk>> {
         let Some(OnDisk { spool, folders, ring, heard }) = self.on_disk else { return Ok(None) };
         let keeper = self.keeper;
@@ -142,7 +144,11 @@ impl Store {
             // Entries wait in memory meanwhile; and a process that hangs in the card's driver does not even end.
             pulse: liveness.watch_only("the card"),
         };
-        let thread = thread::Builder::new().name("disk".to_owned()).spawn(move || worker.run())?;
+        let alarm = alarm.clone();
+        let thread = thread::Builder::new().name("disk".to_owned()).spawn(move || {
+            let _watched = alarm.watch("the disk's thread");
+            worker.run();
+        })?;
         Ok(Some(Disk { spool, keeper, bell: ring, thread }))
     }
 }
@@ -221,6 +227,12 @@ impl Disk {
         }
     }
 
+    /// Writes anew what the runtime directory had: it was removed.
+    pub(super) fn keep_anew(&self) {
+        locked(&self.spool).keep_anew();
+        self.keeper.keep_anew();
+    }
+
     /// Writes what waits, for as long as the patience lasts. Returns whether everything is on the card.
     pub(super) fn stop(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
@@ -246,9 +258,4 @@ fn tell(told: &[Tell], observer: &Observer) {
 /// How much of an outage is kept, by channel.
 pub(super) fn backlogs(settings: &Settings) -> Vec<(ChannelId, Backlog)> {
     settings.channels.iter().map(|channel| (channel.id, channel.backlog)).collect()
-}
-
-/// The spool. Its holders do not panic, and if one did, the half of what it did must not go on.
-pub(super) fn locked<S: ?Sized>(spool: &Mutex<S>) -> MutexGuard<'_, S> {
-    spool.lock().expect("no holder of the spool panics")
 }

@@ -144,6 +144,11 @@ pub enum Event<'a> {
     Found(&'a Found),
     /// The spool's directories cannot be written, or can again.
     Spool(&'a Tell),
+    /// A directory was removed, or its lock: it was made again, with all that belongs there.
+    Regained {
+        /// Which of the two.
+        directory: &'a str,
+    },
     /// The wall clock, on which entries may have to wait.
     Clock(Waiting),
     /// The wall clock was set, by more than some slots.

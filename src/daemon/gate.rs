@@ -4,11 +4,12 @@
 //! Whoever has put what it measured calls [`Gate::keep`], before it sleeps again: the wake-up is there already.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use tokio::sync::Notify;
 
 use crate::config::Settings;
+use crate::daemon::alarm::Alarm;
 use crate::daemon::event::{Event, Observer, Slow};
 use crate::daemon::intake::{Edge, Intake};
 use crate::daemon::slots::Slots;
@@ -28,6 +29,7 @@ pub(super) struct Gate {
     sooner: Arc<Notify>,
     keeper: Keeper,
     observer: Observer,
+    alarm: Alarm,
 }
 
 impl Gate {
@@ -38,6 +40,7 @@ impl Gate {
             sooner: Arc::new(Notify::new()),
             keeper: Keeper::default(),
             observer,
+            alarm: Alarm::default(),
         }
     }
 
@@ -46,9 +49,19 @@ impl Gate {
         Self { keeper, ..self }
     }
 
+    /// Lets this alarm know of panics on the threads that put values in.
+    pub(super) fn with_alarm(self, alarm: Alarm) -> Self {
+        Self { alarm, ..self }
+    }
+
     /// The intake. It is never held across a wait or a call that can block.
     pub(super) fn intake(&self) -> MutexGuard<'_, Intake> {
-        self.intake.lock().expect("the intake's core does not panic")
+        self.alarm.lock(&self.intake, "the intake")
+    }
+
+    /// Whether somebody panicked in here: that is no driver's fault.
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.intake.is_poisoned() || self.keeper.is_poisoned() || self.slots.get().is_some_and(Mutex::is_poisoned)
     }
 
     /// Rung when the next close moved forward.
@@ -58,6 +71,7 @@ impl Gate {
 
     /// Takes a value of a sensor's quantity. It is safe from a kill with the next [`Gate::keep`].
     pub(super) fn put(&self, now: Now, sensor: SensorId, quantity: usize, at: Mono, value: Result<f64, Fault>) {
+        let _watched = self.alarm.watch("who takes the readings");
         let reading = Reading { sensor, quantity, at, value };
         let put = self.intake().put(now, &reading);
         (self.observer)(&Event::Reading(&reading));
@@ -93,14 +107,23 @@ impl Gate {
     /// Writes the open slots, if they changed.
     pub(super) fn keep(&self) {
         let Some(slots) = self.slots.get() else { return };
+        let _watched = self.alarm.watch("who keeps the open slots");
         let edge = {
             // Held from the state to the file: otherwise the older of two states could be the one that stays.
-            let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.alarm.lock(slots, "the open slots' file");
             slots.keep(|boot| self.intake().save(boot))
         };
         if let Some(edge) = edge {
             (self.observer)(&Event::Slots { error: edge.as_ref().err() });
         }
+    }
+
+    /// Writes them whether they changed or not: somebody has removed the file.
+    pub(super) fn keep_anew(&self) {
+        if let Some(slots) = self.slots.get() {
+            self.alarm.lock(slots, "the open slots' file").forget();
+        }
+        self.keep();
     }
 
     /// An outlet through which a device puts values that come by themselves, each on a wake-up of its own, and its total.

@@ -17,7 +17,7 @@ use crate::daemon::intake::Edge;
 use crate::daemon::liveness::Stuck;
 use crate::entry::ChannelId;
 use crate::hal::{Clock as _, SystemClock};
-use crate::spool::{self, Found, Tell};
+use crate::spool::{self, Damaged, Found, Tell};
 use crate::uplink::failure::Kind;
 use crate::uplink::session::{Notice, Tally};
 
@@ -139,11 +139,25 @@ fn tell_found(found: &Found, names: &Names) {
             ),
         }
     }
-    if found.torn > 0 {
-        info!(files = found.torn; "a write was cut off when the last run ended; what was whole is kept");
+    for file in &found.torn {
+        info!(file = file.as_str(); "{file}: the last write was cut off when the last run ended; what was whole is kept");
     }
-    for file in &found.bad {
-        error!(file = file.as_str(); "{file} is damaged: what is whole in it goes on, a copy of it stays as {file}.bad");
+    for Damaged { file, lost } in &found.bad {
+        let entries = match lost {
+            0 => "no entry is known to be lost".to_owned(),
+            1 => "1 entry at most is lost".to_owned(),
+            more => format!("{more} entries at most are lost"),
+        };
+        error!(
+            file = file.as_str(), lost;
+            "{file} is damaged: {entries}; what is whole in it goes on, and the file as it was stays as {file}.bad"
+        );
+    }
+    for file in &found.sorted {
+        warn!(
+            file = file.as_str();
+            "{file} was renamed, copied or mixed up: each of its entries goes on once, and the file as it was stays as {file}.bad"
+        );
     }
     for (file, why) in &found.unreadable {
         error!(file = file.as_str(), reason = why.as_str(); "{file} cannot be read: {why}");
@@ -227,6 +241,10 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         Event::ClockStep(step) => warn!(
             step:%;
             "the clock of this machine was set {step}: entries from now on carry their times by it, and those of before keep theirs"
+        ),
+        Event::Regained { directory } => warn!(
+            directory = *directory;
+            "somebody removed the {directory} or its lock: it is made again, with what belongs there"
         ),
         Event::Clock(Waiting::Begins) => {
             info!("nothing has set the clock of this machine yet: entries wait for their time");

@@ -6,6 +6,7 @@
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
 //! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
+mod alarm;
 pub mod board;
 pub mod changes;
 mod closer;
@@ -14,6 +15,7 @@ mod digits;
 mod disk;
 pub mod event;
 mod gate;
+mod guard;
 pub mod intake;
 pub mod journal;
 mod lanes;
@@ -33,13 +35,15 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
 
 use crate::config::{self, LoadError, Settings};
+use crate::daemon::alarm::caught;
 use crate::daemon::board::Noticeboard;
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::running::{Parts, Running};
+use crate::daemon::running::{OUTPUTS_PATIENCE, Parts, Running, put_to_stop_levels};
 use crate::hal::Hal;
 use crate::uplink::session::Tuning;
 
@@ -82,7 +86,8 @@ pub struct Reload {
 pub struct DaemonError(String);
 
 impl Daemon {
-    /// Runs until `stop` is ready, then stops in order.
+    /// Runs until `stop` is ready, then stops in order. So it does when something panics, whatever it is: outputs to their stop
+    /// levels first, then the rest with what still works.
     ///
     /// # Errors
     /// When it cannot start, or when a task died; the outputs are at their stop level then too.
@@ -90,8 +95,19 @@ impl Daemon {
         let Self { settings, hal, folders, socket, observer, tuning, reload } = self;
         let board = Noticeboard::new(Arc::clone(&hal.clock));
         let observer = board.beside(observer);
-        let parts = Parts { settings, hal, folders, socket, board, observer: Arc::clone(&observer), tuning };
-        let mut running = Running::start(parts).await;
+        let (gpio, pins) = (settings.gpio, (hal.clone(), settings.outputs.clone()));
+        let (ending, mut ended) = mpsc::channel(1);
+        let parts = Parts { settings, hal, folders, socket, board, observer: Arc::clone(&observer), tuning, ending };
+        let mut running = match caught(Running::start(parts)).await {
+            Ok(running) => running,
+            Err(why) => {
+                // The outputs' task, if there is one, stops since nobody holds it any more.
+                let _ = timeout(OUTPUTS_PATIENCE, ended.recv()).await;
+                put_to_stop_levels(&pins.0, gpio, &pins.1).await;
+                return Err(DaemonError(format!("the start {why}")));
+            }
+        };
+        drop(ended);
         let mut stop = std::pin::pin!(stop);
         let failed = loop {
             let asked = async {
@@ -107,21 +123,32 @@ impl Daemon {
                 () = asked => {}
             }
             let Some(reload) = &reload else { continue };
-            observer(&Event::Reloading);
+            let reading = caught(async {
+                observer(&Event::Reloading);
+                read_again(reload).await
+            });
             let read = tokio::select! {
                 () = &mut stop => break None,
                 why = running.died() => break Some(why),
-                read = read_again(reload) => read,
+                read = reading => read,
             };
-            match read {
-                Ok(settings) => {
-                    let changes = running.reload(settings).await;
-                    observer(&Event::Reloaded(&changes));
+            let taken = match read {
+                Ok(Ok(settings)) => {
+                    let reloading = async {
+                        let changes = running.reload(settings).await;
+                        observer(&Event::Reloaded(&changes));
+                    };
+                    caught(reloading).await
                 }
-                Err(refused) => observer(&Event::MapRefused(&refused)),
+                Ok(Err(refused)) => caught(async { observer(&Event::MapRefused(&refused)) }).await,
+                Err(why) => Err(why),
+            };
+            if let Err(why) = taken {
+                break Some(format!("the taking of the new map {why}"));
             }
         };
-        running.stop().await;
+        let stopped = running.stop().await;
+        let failed = failed.or_else(|| stopped.err().map(|why| format!("the stop {why}")));
         failed.map_or(Ok(()), |failed| Err(DaemonError(failed)))
     }
 }
@@ -153,3 +180,6 @@ fn words(who: &str, ended: Result<(), JoinError>) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod panics;

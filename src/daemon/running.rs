@@ -13,12 +13,14 @@ use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 use tokio::time::timeout;
 
 use crate::config::Settings;
+use crate::daemon::alarm::{Alarm, caught, locked};
 use crate::daemon::board::Noticeboard;
 use crate::daemon::changes::Changes;
 use crate::daemon::closer::Closer;
-use crate::daemon::disk::{self, Folders, Store, locked};
+use crate::daemon::disk::{self, Folders, Store};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::gate::Gate;
+use crate::daemon::guard::Guard;
 use crate::daemon::intake::Intake;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::liveness::Liveness;
@@ -31,14 +33,14 @@ use crate::daemon::watchdog::Watchdog;
 use crate::daemon::words;
 use crate::hal::{GpioBackend, Hal};
 use crate::ledger::Keeper;
-use crate::output::{self, levels};
-use crate::spool::storage::Storage;
+use crate::output::levels::Levels;
+use crate::output::{self, Settings as OutputSettings};
 use crate::uplink::session::Tuning;
 
 /// Messages for the outputs that may wait: a person presses a button a few times, the service allows one update a second.
 const DELIVERIES: usize = 32;
 /// How long the outputs may take to reach their stop level, or to take a new map.
-const OUTPUTS_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const OUTPUTS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the card may take at the stop: systemd waits 90 s before it kills.
 const CARD_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a bus thread is waited for at the stop.
@@ -58,6 +60,8 @@ pub(super) struct Parts {
     /// It tells the board too.
     pub(super) observer: Observer,
     pub(super) tuning: Tuning,
+    /// Dropped when the outputs' task has ended, however it did.
+    pub(super) ending: mpsc::Sender<()>,
 }
 
 /// All parts of a daemon.
@@ -67,7 +71,8 @@ pub(super) struct Running {
     gpio: GpioBackend,
     hal: Hal,
     observer: Observer,
-    runtime: Option<Arc<dyn Storage>>,
+    guard: Arc<Guard>,
+    alarm: Alarm,
     gate: Gate,
     keeper: Keeper,
     roster: Roster,
@@ -93,8 +98,9 @@ struct OutputsTask {
 impl Running {
     /// Starts all parts. One that could not says so in [`Running::died`].
     pub(super) async fn start(parts: Parts) -> Self {
-        let Parts { settings, hal, folders, socket, board, observer, tuning } = parts;
+        let Parts { settings, hal, folders, socket, board, observer, tuning, ending } = parts;
         let observer = &observer;
+        let alarm = Alarm::default();
         let liveness = Liveness::default();
         let mut roster = Roster::new();
         let sensors = roster.take(&settings.sensors).come;
@@ -102,10 +108,11 @@ impl Running {
         let keeper = disk::keeper(&settings, &hal, folders.as_ref()).await;
         let intake = Intake::new(&settings, &roster.ids(), hal.clock.now().mono);
         let gate = Gate::new(intake, Arc::clone(observer)).with_totals(keeper.clone());
+        let gate = gate.with_alarm(alarm.clone());
 
-        let runtime = folders.as_ref().map(|folders| Arc::clone(&folders.runtime));
-        let runtime = runtime.filter(|_| !hal.is_simulated);
-        keep_levels(runtime.as_deref(), settings.gpio, &settings.outputs);
+        let guard = Guard::new(folders.clone(), !hal.is_simulated, alarm.clone(), Arc::clone(observer));
+        let guard = Arc::new(guard);
+        guard.levels().keep(settings.gpio, &settings.outputs);
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let report = Arc::new(Notify::new());
         let outputs = {
@@ -114,7 +121,11 @@ impl Running {
             let ((reload, reloads), stop) = (mpsc::channel(1), watch::Sender::new(false));
             let (report, pulse) = (Arc::clone(&report), liveness.watch("the outputs' task"));
             let ears = Ears { deliveries, reloads, report, stop: stop.subscribe(), pulse };
-            OutputsTask { task: tokio::spawn(outputs.run(ears)), reloads: reload, stop }
+            let run = async move {
+                let _ending = ending;
+                outputs.run(ears).await;
+            };
+            OutputsTask { task: tokio::spawn(run), reloads: reload, stop }
         };
 
         // After the outputs: a card may take its time, and pins do not wait for it.
@@ -123,7 +134,9 @@ impl Running {
         report.notify_one();
         let (spool, bell) = (store.spool(), watch::Sender::new(()));
         let (asked, told) = (board.clone(), Arc::clone(observer));
-        let serving = tokio::spawn(Server { socket, board: asked, spool: Arc::clone(&spool), observer: told }.run());
+        let look = guard.door();
+        let server = Server { socket, board: asked, spool: Arc::clone(&spool), observer: told, look };
+        let serving = tokio::spawn(server.run());
         let mut uplinks = Uplinks::new(Common {
             spool: Arc::clone(&spool),
             bell: bell.clone(),
@@ -138,7 +151,7 @@ impl Running {
         let mut streams = Streams::new(&hal, &gate, &liveness);
         streams.add(&sensors);
         let lanes = Arc::new(Lanes::new(&hal, &gate, &liveness));
-        let (disk, started) = match store.start(&hal, &bell, observer, &liveness) {
+        let (disk, started) = match store.start(&hal, &bell, observer, &liveness, &alarm) {
             Ok(disk) => (disk, lanes.add(&sensors)),
             Err(error) => (None, Err(error)),
         };
@@ -148,6 +161,7 @@ impl Running {
             disk,
             bell,
             report,
+            guard: Arc::clone(&guard),
             hal: hal.clone(),
             trust: settings.clock.into(),
             steps: Mutex::default(),
@@ -166,7 +180,8 @@ impl Running {
             settings,
             hal,
             observer,
-            runtime,
+            guard,
+            alarm,
             gate,
             keeper,
             roster,
@@ -195,6 +210,7 @@ impl Running {
             why = self.uplinks.died() => why,
             why = self.streams.died() => why,
             () = self.lanes.died() => "a bus thread panicked".to_owned(),
+            why = self.alarm.rung() => why,
         }
     }
 
@@ -222,12 +238,12 @@ impl Running {
 
         // What begins.
         let both: Vec<output::Settings> = settings.outputs.iter().chain(&before.outputs).cloned().collect();
-        keep_levels(self.runtime.as_deref(), self.gpio, &both);
+        self.guard.levels().keep(self.gpio, &both);
         let (taken, done) = oneshot::channel();
         if self.outputs.reloads.send((settings.outputs.clone(), taken)).await.is_ok() {
             let _ = timeout(OUTPUTS_PATIENCE, done).await;
         }
-        keep_levels(self.runtime.as_deref(), self.gpio, &settings.outputs);
+        self.guard.levels().keep(self.gpio, &settings.outputs);
         self.keeper.adopt(settings.kept());
         // A slot that was closed had the levels; the next one begins with them.
         self.closer.report.notify_one();
@@ -248,40 +264,66 @@ impl Running {
         }
     }
 
-    /// Stops all parts in order.
-    pub(super) async fn stop(self) {
-        (self.observer)(&Event::Stopping);
+    /// Stops all parts in order. A part that panics keeps no other from being stopped: returns what it said.
+    pub(super) async fn stop(self) -> Result<(), String> {
+        let observer = &self.observer;
+        let mut steps = vec![caught(async { observer(&Event::Stopping) }).await];
         // Outputs first: whatever else goes wrong from here on, the pins are safe.
-        self.outputs.stop.send_replace(true);
-        // One that has ended before has died, and left its pins as they were.
-        let is_alive = !self.outputs.task.is_finished();
-        let is_done = is_alive && matches!(timeout(OUTPUTS_PATIENCE, self.outputs.task).await, Ok(Ok(())));
-        if let Some(runtime) = self.runtime.filter(|_| is_done) {
-            // They are where they are to be: whatever fails from here on must not move pins by a map that is gone.
-            let _ = runtime.remove(levels::FILE);
-        }
+        let outputs = self.outputs.stop(&self.hal, self.gpio, &self.settings.outputs, &self.guard);
+        steps.push(caught(outputs).await.and_then(|stopped| stopped));
         self.closing.abort();
         let lanes = self.lanes;
         let _ = spawn_blocking(move || lanes.stop(LANE_PATIENCE)).await;
-        self.streams.stop().await;
-        self.closer.close_all();
-        self.uplinks.stop().await;
-        let writing = Arc::clone(&self.closer);
+        steps.push(caught(self.streams.stop()).await);
+        let closer = &self.closer;
+        steps.push(caught(async { closer.close_all() }).await);
+        steps.push(caught(self.uplinks.stop()).await);
+        let writing = Arc::clone(closer);
         let kept = spawn_blocking(move || writing.keep(CARD_PATIENCE)).await;
-        self.closer.say_goodbye(&self.settings, kept.ok().flatten(), self.board.tally());
+        let (settings, board) = (&self.settings, &self.board);
+        steps.push(caught(async { closer.say_goodbye(settings, kept.ok().flatten(), board.tally()) }).await);
         self.serving.abort();
         while !self.serving.is_finished() {
             yield_now().await;
         }
+        // Also of the threads that nobody waits for.
+        steps.push(self.alarm.why().map_or(Ok(()), Err));
+        steps.into_iter().collect()
     }
 }
 
-/// Writes down where the outputs are to be if this process ends without a word: `gatepost outputs --stop` reads it.
-fn keep_levels(runtime: Option<&dyn Storage>, gpio: GpioBackend, outputs: &[output::Settings]) {
-    let Some(runtime) = runtime else { return };
-    if let Err(error) = runtime.replace(levels::FILE, &levels::write(gpio, outputs), false) {
-        log::warn!("the stop levels of the outputs cannot be kept: a crash would leave them as they are: {error}");
-        // Those of an older map are worse than none.
-        let _ = runtime.remove(levels::FILE);
+impl OutputsTask {
+    /// Puts the outputs to their stop levels, by their task or without it. Says what kept it from doing so.
+    async fn stop(self, hal: &Hal, gpio: GpioBackend, outputs: &[OutputSettings], guard: &Guard) -> Result<(), String> {
+        self.stop.send_replace(true);
+        // One that has ended before has died, and left its pins as they were; why was told.
+        let has_died = self.task.is_finished();
+        let ended = if has_died { Ok(Ok(())) } else { timeout(OUTPUTS_PATIENCE, self.task).await };
+        let ended = match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(panicked) => Err(words("the outputs' task", panicked)),
+            // It has the pins.
+            Err(_) => return Err("the outputs' task hangs".to_owned()),
+        };
+        let is_done = !has_died && ended.is_ok();
+        if is_done || put_to_stop_levels(hal, gpio, outputs).await {
+            guard.levels().remove();
+        }
+        ended
     }
+}
+
+/// Puts outputs to their stop levels whose task has died. Returns whether all of them are.
+pub(super) async fn put_to_stop_levels(hal: &Hal, gpio: GpioBackend, outputs: &[OutputSettings]) -> bool {
+    let (levels, hal) = (Levels::of(gpio, outputs), hal.clone());
+    let drive = move || {
+        let driven = levels.drive(&*hal.gpio, &*hal.pwm);
+        for (level, done) in &driven {
+            if let Err(error) = done {
+                log::error!(output = level.name.as_str(), reason:% = error; "output {} stays as it is: {error}", level.name);
+            }
+        }
+        driven.iter().all(|(_, done)| done.is_ok())
+    };
+    spawn_blocking(drive).await.unwrap_or(false)
 }

@@ -57,6 +57,11 @@ impl Slots {
         failed.map_or(Ok(restored), Err)
     }
 
+    /// The file is gone: what was written last does not count.
+    pub fn forget(&mut self) {
+        self.written.clear();
+    }
+
     /// Writes the intake's state, if it is another than the one written last. Returns an edge: that it cannot be written
     /// from now on, or that it can again.
     pub fn keep(&mut self, intake: impl FnOnce(BootId) -> Vec<u8>) -> Option<io::Result<()>> {

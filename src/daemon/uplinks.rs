@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{self, Settings};
-use crate::daemon::disk::locked;
+use crate::daemon::alarm::locked;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::liveness::Liveness;
 use crate::daemon::words;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::page::Page;
 use super::{FILE, Job, Key, Ledger, Outcome};
@@ -133,6 +133,16 @@ impl Keeper {
         wanted.then(|| Arc::new(KeptTotal { keeper: self.clone(), key }) as Arc<dyn Total>)
     }
 
+    /// Writes the runtime directory's page again: somebody has removed it.
+    pub fn keep_anew(&self) {
+        self.shared().write_runtime();
+    }
+
+    /// Whether somebody panicked while changing it.
+    pub fn is_poisoned(&self) -> bool {
+        self.0.is_poisoned()
+    }
+
     /// When [`Keeper::due`] has something.
     pub fn deadline(&self) -> Option<Mono> {
         let shared = self.shared();
@@ -160,7 +170,8 @@ impl Keeper {
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().expect("no holder of the ledger panics")
+        // After a panic the daemon stops, and what is there is kept once more.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

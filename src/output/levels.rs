@@ -63,16 +63,7 @@ pub enum Wire {
 /// # Panics
 /// Never: names and numbers can be written.
 pub fn write(gpio: GpioBackend, outputs: &[Settings]) -> Vec<u8> {
-    let level = |output: &Settings| Level {
-        name: output.name.clone(),
-        target: match output.target {
-            Target::Line { pin, active } => Wire::Line { pin, active },
-            Target::Pwm { channel, frequency } => Wire::Pwm { pwm: channel, frequency },
-        },
-        stop: output.stop.fraction(),
-    };
-    let levels = Levels { gpio, outputs: outputs.iter().map(level).collect() };
-    serde_json::to_vec(&levels).expect("names and finite numbers")
+    serde_json::to_vec(&Levels::of(gpio, outputs)).expect("names and finite numbers")
 }
 
 /// What the file says; none for bytes that are no such file.
@@ -81,6 +72,19 @@ pub fn read(bytes: &[u8]) -> Option<Levels> {
 }
 
 impl Levels {
+    /// Those of a map.
+    pub fn of(gpio: GpioBackend, outputs: &[Settings]) -> Self {
+        let level = |output: &Settings| Level {
+            name: output.name.clone(),
+            target: match output.target {
+                Target::Line { pin, active } => Wire::Line { pin, active },
+                Target::Pwm { channel, frequency } => Wire::Pwm { pwm: channel, frequency },
+            },
+            stop: output.stop.fraction(),
+        };
+        Self { gpio, outputs: outputs.iter().map(level).collect() }
+    }
+
     /// Drives every output to its stop level: those that go off first. Returns for each, in that order, how it went.
     pub fn drive(&self, gpio: &dyn Gpio, pwm: &dyn PwmOutputs) -> Vec<(&Level, Result<(), HalError>)> {
         let mut levels: Vec<&Level> = self.outputs.iter().collect();

@@ -55,7 +55,8 @@
 //! 1234567-00000000000002a1.log        channel and key of the first entry: names sort as the entries do
 //! 1234567-0000000000000501.log        the last one is appended to
 //! 1234567-doubtful.log                entries set aside, at most 256 KiB
-//! 1234567-00000000000002a1.log.bad    a copy of a segment that was damaged, for people to look at
+//! 1234567-00000000000002a1.log.bad    a file that was damaged, as it was, for people to look at
+//! lock                                one process at a time writes here; the runtime directory has one, too
 //! ```
 //!
 //! # Records
@@ -67,14 +68,25 @@
 //! entries come back), *next* (key) and *believed* (the wall clock). An unknown kind is passed over, so
 //! that an older gatepost reads what a newer one wrote, without what it does not know.
 //!
-//! Keys count up over all channels and are never given twice while a record of either log names them.
+//! Keys count up over all channels and are never given twice while a record of either log names them. No key is 2^53 or more:
+//! a record that says so is rubbish with a good checksum, and uses up no keys.
 //!
 //! # Recovery
 //!
 //! The runtime directory's log is read, then each channel's segments in their order. An entry waits when its record is there
-//! and no *settled* of its key, in whichever log. A file that ends within a record was cut off by a crash: the rest is cut
-//! away. Damage between whole records is rot: a copy is kept as `*.bad`, the file is written anew from the whole records, and
-//! that is told. A file that cannot be read at all is left alone, and told. The daemon starts in every case.
+//! and no *settled* of its key, in whichever log. The daemon starts in every case.
+//!
+//! - *Records count, names do not.* Every `*.log` in the state directory is looked at. A file under a name that is not its
+//!   entries', a copy of another one, one whose keys are in no order or overlap with another's, or with records of
+//!   another channel: its entries are sorted in, each once, and written anew. As it was it stays as `*.bad`, and that is told.
+//! - *Torn or rotten.* Only the file that was written to last can have been torn by a crash: each channel's last segment, the file of
+//!   doubtful entries, the runtime directory's log. It ends with the beginning of a record, or with zeros (a file
+//!   system that knew the new length and did not get the bytes in time): that is cut away, and told as INFO. All else is rot, in
+//!   whichever file: what is whole is written anew, the file stays as `*.bad`, and an ERROR says how many entries are lost at
+//!   most, by the keys and the bytes that are missing.
+//! - *Plain files only.* A pipe, a link, a directory, or a file beyond 64 MiB is not read: it is set aside as `*.bad`, and told. A file
+//!   that cannot be read for another reason is left alone, and told.
+//! - Where the card cannot be written the files stay, and what is in them waits in memory.
 //!
 //! # What a crash can do
 //!
@@ -87,10 +99,12 @@
 //! | between receipt and the card's *settled* | the runtime directory knows | it is sent again with its own time, which the service refuses as a duplicate |
 //! | while a segment is removed or thinned | it is there or not; a thinned one replaces it whole | the same |
 //! | while `spool.log` is written anew | the old one is there | it is gone in any case |
+//! | while files are sorted at the start | the new files are there before the old ones get other names, under names that the next start reads too; the key makes it one | the same |
 //!
 //! A sync that fails may have written nothing (Linux forgets the pages): the group is cut off and written again. While the card
 //! fails, entries stay in memory and in the runtime directory, up to 4 MiB a channel. While the runtime directory fails, memory
-//! is all there is; its log is written anew as soon as it works. Both are told once, when they begin and when they end.
+//! is all there is; its log is written anew as soon as it works. Both are told once, when they begin and when they end. A
+//! directory that somebody removes is made again within a minute, or the daemon stops (`daemon::guard`).
 //!
 //! # Memory
 //!
@@ -111,7 +125,7 @@ use crate::record;
 use crate::time::{Mono, Now, Utc};
 
 pub use disk::{
-    DiscardError, Discarded, DiskSpool, Found, Job, Listed, MEMORY, Outcome, State, Which, discard, survey,
+    Damaged, DiscardError, Discarded, DiskSpool, Found, Job, Listed, MEMORY, Outcome, State, Which, discard, survey,
 };
 pub use memory::MemorySpool;
 

@@ -117,6 +117,8 @@ const COLUMNS: u8 = 13;
 
 /// What the seconds of a channel may take in a record.
 const LONGEST_GIVEN: usize = record::LONGEST - 32;
+/// The last kind that this version knows: a record of another one is a later version's, and passed over.
+const NEWEST: u8 = COLUMNS;
 
 impl Note {
     /// Appends it to a log.
@@ -254,9 +256,14 @@ impl Kept {
     }
 }
 
-/// A key that counting up can reach. Others are rubbish with a good checksum.
+/// No key is as high: a million entries a second reach it in three hundred years, and the highest key that is not counted
+/// but taken from the clock ([`crate::spool::DiskSpool::open`]) lies below until the year 2200.
+pub(super) const KEYS: u64 = 1 << 53;
+
+/// A key that can have been given. Any other is rubbish with a good checksum: were it believed, the keys above it would be
+/// used up.
 fn read_key(from: &mut Reader<'_>) -> Option<Key> {
-    from.number().filter(|key| *key < 1 << 62).map(Key)
+    from.number().filter(|key| (1..KEYS).contains(key)).map(Key)
 }
 
 /// A time that a clock can show, wrong ones included: from 1900 to 2200.
@@ -284,30 +291,73 @@ fn read_time(from: &mut Reader<'_>) -> Option<Option<Utc>> {
     Some(there.then_some(at))
 }
 
+/// How many entries' records begin in these bytes, as far as their headers can be read.
+pub(super) fn entries_begun(bytes: &[u8]) -> usize {
+    record::beginnings(bytes).filter(|kind| *kind == ENTRY).count()
+}
+
 /// What was read of a log.
 #[derive(Debug, Default)]
 pub(super) struct Read {
     /// Its notes, each with the boot that it was told in. A log that begins without a boot belongs to nobody's.
     pub(super) notes: Vec<(BootId, Note)>,
-    /// Where the last whole record ends.
-    pub(super) end: u64,
-    /// Bytes of no record stand between two records.
-    pub(super) is_damaged: bool,
     /// There is nothing but records.
     pub(super) is_whole: bool,
 }
 
 /// Reads a log, whatever its bytes are.
 pub(super) fn read(bytes: &[u8]) -> Read {
-    let mut records = Records::new(bytes);
-    let mut boot = BootId::default();
-    let mut notes = Vec::new();
-    for payload in records.by_ref() {
-        match Note::read(payload) {
-            Some(Note::Boot(now)) => boot = now,
-            Some(note) => notes.push((boot, note)),
-            None => {}
+    let mut all = Notes::new(bytes);
+    let notes = all.by_ref().collect();
+    Read { notes, is_whole: all.records().is_whole() }
+}
+
+/// The notes of a log one by one, each with the boot that it was told in: a long log need not be in memory as notes.
+#[derive(Clone, Debug)]
+pub(super) struct Notes<'a> {
+    records: Records<'a>,
+    boot: BootId,
+    strange: usize,
+    strange_entries: usize,
+}
+
+impl<'a> Notes<'a> {
+    /// Reads a log from its beginning.
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { records: Records::new(bytes), boot: BootId(0), strange: 0, strange_entries: 0 }
+    }
+
+    /// The records, as far as they were read.
+    pub(super) const fn records(&self) -> &Records<'a> {
+        &self.records
+    }
+
+    /// Records so far that are whole, of a kind that is known, and say what cannot be: a key or a time out of bounds.
+    pub(super) const fn strange(&self) -> usize {
+        self.strange
+    }
+
+    /// Those of them that were to be entries.
+    pub(super) const fn strange_entries(&self) -> usize {
+        self.strange_entries
+    }
+}
+
+impl Iterator for Notes<'_> {
+    type Item = (BootId, Note);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let payload = self.records.next()?;
+            match Note::read(payload) {
+                Some(Note::Boot(now)) => self.boot = now,
+                Some(note) => return Some((self.boot, note)),
+                None if payload.first().is_some_and(|kind| (BOOT..=NEWEST).contains(kind)) => {
+                    self.strange += 1;
+                    self.strange_entries += usize::from(payload[0] == ENTRY);
+                }
+                None => {}
+            }
         }
     }
-    Read { notes, end: records.end() as u64, is_damaged: records.is_damaged(), is_whole: records.is_whole() }
 }

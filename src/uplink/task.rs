@@ -2,7 +2,7 @@
 //!
 //! It waits on the link, the session's deadline, new entries and the stop; on nothing else.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -48,9 +48,6 @@ pub struct Uplink {
 
 impl Uplink {
     /// Runs until the session has ended after a stop.
-    ///
-    /// # Panics
-    /// When another holder of the spool panicked: a half-dead daemon is worse than a restarted one.
     pub async fn run(mut self) {
         let mut link = None;
         let mut tls = None;
@@ -58,7 +55,8 @@ impl Uplink {
         loop {
             let now = self.clock.now();
             let actions = {
-                let mut spool = self.spool.lock().expect("no holder of the spool panics");
+                // After a panic of another holder the daemon stops, and sends what it can.
+                let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
                 self.session.event(now, event, &mut *spool)
             };
             (self.alive)(Some(now.mono + PERFORM_WITHIN));

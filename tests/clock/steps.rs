@@ -88,7 +88,12 @@ fn seconds_are_not_given_again_after_a_kill_and_a_clock_that_goes_back() {
     let mut second = gateway.start();
     service.wait_for_rows(7);
     assert!(second.end_by(Signal::SIGTERM).0.success());
-    assert!(service.dropped().is_empty(), "{:?}", service.dropped());
+    // What was on its way when the first one was killed is sent again, and refused as a double of itself.
+    for (id, name) in CHANNELS {
+        let rows: BTreeSet<String> = service.rows(id).iter().map(|row| row.created_at.to_string()).collect();
+        let refused = closed(&second, name).difference(&rows).count();
+        assert!(refused <= 1, "{name}: {refused} entries of the second run have no row of their second");
+    }
     assert_each_is_one_row(&service, &[&first, &second]);
 }
 

@@ -68,6 +68,7 @@ impl Told {
             | Event::Stays { .. }
             | Event::Found(_)
             | Event::Spool(_)
+            | Event::Regained { .. }
             | Event::Clock(_)
             | Event::ClockStep(_)
             | Event::Served { .. } => Self::Kept,

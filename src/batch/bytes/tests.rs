@@ -466,13 +466,88 @@ proptest! {
         let mut bytes = Vec::new();
         record::append(&mut bytes, &state);
         let mut batch = empty();
-        batch.restore(now(41.0), BOOT, &bytes, |_| None);
+        let restored = batch.restore(now(41.0), BOOT, &bytes, |_| None);
+        match read(&bytes) {
+            // Nothing of it is taken.
+            None => prop_assert_eq!((restored, batch.save(BOOT)), (Restored::Damaged, empty().save(BOOT))),
+            Some((boot, _)) if boot != BOOT => {
+                prop_assert_eq!((restored, batch.save(BOOT)), (Restored::OtherBoot, empty().save(BOOT)));
+            }
+            Some((_, saved)) => {
+                prop_assert_eq!(restored, Restored::State);
+                assert_restored(&batch, &saved);
+            }
+        }
+        // It works: what comes now is in the drafts, with what was restored, and their ends grow from where they can be.
+        let mut drafts = Vec::new();
         for second in [41.0, 42.0, 60.0, 80.0] {
             for route in 0..7 {
                 batch.value(now(second), route, at(second), second);
             }
-            batch.close_due(now(second));
+            drafts.extend(batch.close_due(now(second)));
         }
-        batch.close_all(now(90.0));
+        drafts.extend(batch.close_all(now(90.0)));
+        for id in [HOUSE, GATE] {
+            let fresh: Vec<&Draft> = drafts.iter().filter(|draft| draft.channel == id).collect();
+            prop_assert!(!fresh.is_empty(), "a channel is silent");
+            prop_assert!(fresh.iter().all(|draft| draft.end <= at(90.0 + 35.0 + 2.0 * 11.0)), "{:?}", fresh);
+            let cells = || fresh.iter().flat_map(|draft| draft.cells.iter().flatten());
+            prop_assert!(cells().all(|cell| cell.value.is_finite() && cell.weight > 0.0));
+            prop_assert!(cells().any(|cell| cell.weight >= 1.0), "what came now is there");
+        }
     }
+}
+
+/// The batch holds what was saved of each channel and route of the map, or the part of it that the rules leave: a time that
+/// cannot be is moved, the words of a channel without a status column go, and so does what the map no longer has.
+fn assert_restored(batch: &Batch, saved: &[SavedChannel]) {
+    let (_, kept) = read(&batch.save(BOOT)).expect("what was just saved");
+    let sums_of = |route: &SavedRoute| {
+        let mut to = Writer::new();
+        if let Some(sums) = &route.sums {
+            sums.write(&mut to);
+        }
+        (to.finish(), route.last.map(f64::to_bits))
+    };
+    for (slot, kept) in batch.channels.iter().zip(&kept) {
+        let its: Vec<&SavedChannel> = saved.iter().filter(|channel| channel.id == kept.id).collect();
+        let latest = at(41.0) + slot.channel.every + slot.channel.interval;
+        let ahead = latest + Duration::from_secs(Column::COUNT as u64);
+        let Some(last) = its.last() else {
+            assert!(kept.end.is_none() && kept.drafts.is_empty() && kept.trouble.is_empty(), "out of nothing");
+            continue;
+        };
+        assert_eq!((kept.end, kept.early), (last.end.map(|end| end.min(latest)), last.early));
+        assert_eq!(kept.last_end, last.last_end.map(|end| end.min(at(41.0))));
+        assert_eq!(kept.last_draft, last.last_draft.map(|end| end.min(ahead)));
+        assert!(kept.trouble == last.trouble || (slot.channel.status == StatusText::Off && kept.trouble.is_empty()));
+        let drafts = its.iter().flat_map(|channel| &channel.drafts);
+        let drafts: Vec<Draft> = drafts.map(|draft| Draft { end: draft.end.min(ahead), ..draft.clone() }).collect();
+        assert_eq!(kept.drafts, drafts, "each once, in their order");
+        for route in &kept.routes {
+            let same = |other: &&SavedRoute| other.column == route.column && other.form == route.form;
+            let source = its.iter().flat_map(|channel| &channel.routes).rfind(same);
+            let expected = source.map(|source| (sums_of(source), source.standing.clone()));
+            let (sums, standing) = expected.unwrap_or_default();
+            assert_eq!(sums_of(route), sums, "{:?}", route.column);
+            assert!(route.standing == standing || route.standing.is_none(), "{:?}", route.standing);
+        }
+    }
+}
+
+#[test]
+fn time_that_cannot_be_dates_nothing_that_follows() {
+    let mut killed = Killed::at(BTreeSet::new());
+    killed.step(now(1.0), Step::Value(0, 20.0));
+    killed.step(now(1.0), Step::Value(1, 0.0));
+    killed.step(now(5.0), Step::Value(1, 1.0));
+    killed.batch.close_due(now(5.0));
+    killed.batch.channels[0].last_draft = Some(at(1e9));
+    killed.batch.handed[0].end = at(1e9);
+    let bytes = killed.batch.save(BOOT);
+    let mut batch = empty();
+    assert_eq!(batch.restore(now(6.0), BOOT, &bytes, |_| None), Restored::State);
+    batch.value(now(30.0), 0, at(30.0), 21.0);
+    let ends: Vec<Mono> = batch.close_all(now(40.0)).iter().map(|draft| draft.end).collect();
+    assert_eq!(ends, [at(6.0 + 35.0 + 11.0), at(6.0 + 35.0 + 12.0)]);
 }

@@ -95,6 +95,7 @@ impl Teller {
             | Event::Slots { .. }
             | Event::Found(_)
             | Event::Spool(_)
+            | Event::Regained { .. }
             | Event::Clock(_)
             | Event::ClockStep(_)
             | Event::Reloading

@@ -8,7 +8,7 @@ use gatepost::hal::{Clock as _, SystemClock};
 use gatepost::spool::{Listed, State, Which, discard};
 use gatepost::time::{Utc, parse_duration};
 
-use super::{Place, Where, entries};
+use super::{Place, Where, directories, entries};
 
 /// Options of `spool drop`.
 #[derive(clap::Args)]
@@ -61,14 +61,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps daemons away for the rest of this process.
+/// Keeps daemons away from both directories for the rest of this process.
 fn hold(place: &Place) -> anyhow::Result<()> {
-    match place.runtime.lock() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            bail!("a gatepost keeps its entries there now; stop it first: systemctl stop gatepost")
+    // One that is not there has nothing to drop, and is not root's to make.
+    for folder in [&place.runtime, &place.state].into_iter().filter(|folder| folder.path().exists()) {
+        if let Some(error) = directories::lock(folder, "stop it first: systemctl stop gatepost")? {
+            return Err(error).with_context(|| format!("cannot use {}", folder.path().display()));
         }
-        locked => locked.with_context(|| format!("cannot use {}", place.runtime.path().display())),
     }
+    Ok(())
 }
 
 /// The time before which entries are older than this.

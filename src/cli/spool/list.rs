@@ -49,7 +49,8 @@ struct Channel<'a> {
 struct Report<'a> {
     channels: Vec<Channel<'a>>,
     torn: usize,
-    damaged: &'a [String],
+    damaged: Vec<&'a str>,
+    mixed_up: &'a [String],
     unreadable: Vec<File<'a>>,
     copies: Vec<String>,
 }
@@ -147,8 +148,9 @@ fn report(place: &Place, summaries: &BTreeMap<ChannelId, Summary>, found: &Found
     });
     let report = Report {
         channels: channels.collect(),
-        torn: found.torn,
-        damaged: &found.bad,
+        torn: found.torn.len(),
+        damaged: found.bad.iter().map(|damaged| damaged.file.as_str()).collect(),
+        mixed_up: &found.sorted,
         unreadable: found.unreadable.iter().map(|(file, reason)| File { file, reason }).collect(),
         copies: place.copies(),
     };

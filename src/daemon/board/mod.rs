@@ -152,24 +152,7 @@ impl Board {
                     channel.dropped(*count, *aged);
                 }
             }
-            Event::Uplink(device, notice) => {
-                self.tally.count(notice);
-                if let Some(line) = self.lines.iter_mut().find(|line| line.name == *device) {
-                    line.notice(now, notice);
-                }
-                if let Notice::Up { .. } | Notice::Down { .. } = notice {
-                    let is_up = matches!(notice, Notice::Up { .. });
-                    let channels = self.channels.iter_mut().filter(|channel| channel.is_of(device));
-                    channels.for_each(|channel| channel.link_changed(is_up));
-                }
-                if let Notice::NotSubscribed(topic) = notice {
-                    self.channels.iter_mut().for_each(|channel| channel.not_subscribed(*topic));
-                    self.outputs.iter_mut().for_each(|output| output.not_subscribed(*topic));
-                }
-                if let Some(channel) = notice.channel().and_then(|id| self.channel(id)) {
-                    channel.notice(now, notice);
-                }
-            }
+            Event::Uplink(device, notice) => self.uplink(now, device, notice),
             Event::Driven { output, drive, reason, limit } => {
                 if let Some(output) = self.output(output) {
                     output.driven(now, *drive, *reason, *limit);
@@ -218,7 +201,30 @@ impl Board {
                     output.stays(now, *drive, *reason, *limit);
                 }
             }
-            Event::Reloading | Event::Slots { .. } | Event::Restored(_) | Event::Stopped { .. } => {}
+            Event::Reloading
+            | Event::Regained { .. }
+            | Event::Slots { .. }
+            | Event::Restored(_)
+            | Event::Stopped { .. } => {}
+        }
+    }
+
+    fn uplink(&mut self, now: Mono, device: &str, notice: &Notice) {
+        self.tally.count(notice);
+        if let Some(line) = self.lines.iter_mut().find(|line| line.name == device) {
+            line.notice(now, notice);
+        }
+        if let Notice::Up { .. } | Notice::Down { .. } = notice {
+            let is_up = matches!(notice, Notice::Up { .. });
+            let channels = self.channels.iter_mut().filter(|channel| channel.is_of(device));
+            channels.for_each(|channel| channel.link_changed(is_up));
+        }
+        if let Notice::NotSubscribed(topic) = notice {
+            self.channels.iter_mut().for_each(|channel| channel.not_subscribed(*topic));
+            self.outputs.iter_mut().for_each(|output| output.not_subscribed(*topic));
+        }
+        if let Some(channel) = notice.channel().and_then(|id| self.channel(id)) {
+            channel.notice(now, notice);
         }
     }
 
@@ -374,7 +380,7 @@ impl Noticeboard {
     /// How things stand now. The two locks are never held together.
     pub(super) fn report(&self, spool: &Mutex<dyn Spool>) -> Report {
         let channels = self.lock().channel_ids();
-        let asked = Asked::of(&*super::disk::locked(spool), &channels);
+        let asked = Asked::of(&*super::alarm::locked(spool), &channels);
         let now: Now = self.clock.now();
         self.lock().report(now, &asked)
     }

@@ -1,6 +1,6 @@
 //! One sensor of a lane: opened, read, and its values or its fault handed on.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::pace::{Change, Pace};
@@ -66,8 +66,13 @@ impl Polled {
     pub(super) fn read(&mut self, hal: &Hal, gate: &Gate) -> Outcome {
         let began = hal.clock.now();
         self.pulse.due(began.mono + self.settings.timeout);
-        let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, gate)))
-            .unwrap_or_else(|panic| Err(Fault::Panicked(words(&*panic))));
+        let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, gate))).unwrap_or_else(|panic| {
+            if gate.is_poisoned() {
+                // Not the driver's own.
+                resume_unwind(panic);
+            }
+            Err(Fault::Panicked(words(&*panic)))
+        });
         if measured.is_err() {
             self.sensor = None;
         }

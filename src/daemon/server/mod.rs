@@ -6,9 +6,11 @@
 //! - On loopback it answers who asks for an IP address or `localhost`, and no name that a web page could have made up
 //!   ([`http::Way`]).
 //! - It sleeps until somebody asks. There is a timer only while a connection is open, or a port is busy.
-//! - A client can hold nothing: a connection ends after [`PATIENCE`], and where [`MOST`] are open the oldest goes.
+//! - A client can hold nothing: a connection ends after [`PATIENCE`], and each user of the machine has [`A_USER`] of them, so
+//!   that others are served while one floods the socket. Over TCP nobody knows who asks, and there are [`OVER_TCP`] for all.
+//!   Where there are too many, the oldest goes that has not asked yet.
 //! - What cannot be had (a directory that cannot be written, a busy port) is told once, and nothing else fails. A port is tried
-//!   again; so is the socket with each map that is taken.
+//!   again; so is the socket with each map that is taken, and when the guard of the directories has looked.
 
 mod http;
 #[cfg(unix)]
@@ -18,11 +20,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -37,8 +41,12 @@ use socket::Socket;
 
 /// How long a connection may take: the answer is there in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Connections that may be open at a time.
-const MOST: usize = 16;
+/// Connections that a user of the machine may have open at a time.
+const A_USER: usize = 8;
+/// Those over TCP, of whomever.
+const OVER_TCP: usize = 16;
+/// Those of all: enough for more users than ask at a time, and far fewer than a process may have files.
+const MOST: usize = 64;
 /// How often a busy port is tried again.
 const RETRY: Duration = Duration::from_secs(30);
 /// After an error of accepting: the process has no file left, and will have one again.
@@ -56,6 +64,8 @@ pub(super) struct Server {
     pub(super) spool: Arc<Mutex<dyn Spool>>,
     /// Who is told of what cannot be had.
     pub(super) observer: Observer,
+    /// Rung when the socket is to be looked after.
+    pub(super) look: Arc<Notify>,
 }
 
 impl Server {
@@ -69,11 +79,13 @@ impl Server {
         let mut clients = Clients::default();
         loop {
             tokio::select! {
-                stream = door.next() => clients.serve(self.serve(stream, Way::Open)),
+                (stream, whose) = door.next() => clients.serve(whose, |asked| self.serve(stream, Way::Open, asked)),
                 stream = network.next() => {
                     let is_loopback = stream.local_addr().is_ok_and(|here| here.ip().to_canonical().is_loopback());
-                    clients.serve(self.serve(stream, if is_loopback { Way::Loopback } else { Way::Open }));
+                    let way = if is_loopback { Way::Loopback } else { Way::Open };
+                    clients.serve(Whose::Network, |asked| self.serve(stream, way, asked));
                 }
+                () = self.look.notified() => door.open(),
                 changed = maps.changed() => {
                     // The board lives as long as this holds it.
                     if changed.is_ok() {
@@ -86,13 +98,14 @@ impl Server {
         }
     }
 
-    /// Answers one client.
-    fn serve<S>(&self, mut stream: S, way: Way) -> impl Future<Output = ()> + Send + use<S>
+    /// Answers one client. `asked` is set when its request is here.
+    fn serve<S>(&self, mut stream: S, way: Way, asked: Arc<AtomicBool>) -> impl Future<Output = ()> + Send + use<S>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (board, spool) = (self.board.clone(), Arc::clone(&self.spool));
         let render = move |page| {
+            asked.store(true, Ordering::Relaxed);
             let report = board.report(&spool);
             match page {
                 Page::Metrics => metrics::render(&report),
@@ -130,22 +143,72 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// A user's of this machine, as the kernel says (SO_PEERCRED in unix(7)).
+    #[cfg(unix)]
+    User(u32),
+    /// Somebody's over TCP.
+    Network,
+}
+
+impl Whose {
+    const fn most(self) -> usize {
+        match self {
+            #[cfg(unix)]
+            Self::User(_) => A_USER,
+            Self::Network => OVER_TCP,
+        }
+    }
+}
+
 /// The connections that are open.
 #[derive(Default)]
 struct Clients {
     tasks: JoinSet<()>,
     /// Oldest first.
-    handles: VecDeque<AbortHandle>,
+    open: VecDeque<Client>,
+}
+
+struct Client {
+    whose: Whose,
+    /// It has asked, and is being answered.
+    asked: Arc<AtomicBool>,
+    handle: AbortHandle,
 }
 
 impl Clients {
-    /// Serves one more; the oldest of too many has to go.
-    fn serve(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        self.handles.retain(|handle| !handle.is_finished());
-        while self.handles.len() >= MOST {
-            self.handles.pop_front().inspect(AbortHandle::abort);
+    /// Serves one more. Where there are too many one has to go: of those of the same user, or else of whoever has most.
+    fn serve<W>(&mut self, whose: Whose, work: impl FnOnce(Arc<AtomicBool>) -> W)
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        self.open.retain(|client| !client.handle.is_finished());
+        while self.count(whose) >= whose.most() {
+            self.end_one(whose);
         }
-        self.handles.push_back(self.tasks.spawn(work));
+        while self.open.len() >= MOST {
+            let most = self.open.iter().map(|client| client.whose).max_by_key(|whose| self.count(*whose));
+            self.end_one(most.unwrap_or(whose));
+        }
+        let asked = Arc::new(AtomicBool::new(false));
+        let handle = self.tasks.spawn(work(Arc::clone(&asked)));
+        self.open.push_back(Client { whose, asked, handle });
+    }
+
+    fn count(&self, whose: Whose) -> usize {
+        self.open.iter().filter(|client| client.whose == whose).count()
+    }
+
+    /// Ends the oldest that has not asked yet, or else the oldest.
+    fn end_one(&mut self, whose: Whose) {
+        let its = |client: &Client| client.whose == whose;
+        let idle = |client: &Client| its(client) && !client.asked.load(Ordering::Relaxed);
+        let place = self.open.iter().position(idle).or_else(|| self.open.iter().position(its));
+        if let Some(client) = place.and_then(|place| self.open.remove(place)) {
+            client.handle.abort();
+        }
     }
 
     /// Waits for the end of one. A panic goes on here, as everywhere but in a driver.
@@ -229,6 +292,9 @@ struct Door {
     path: Option<PathBuf>,
     #[cfg(unix)]
     socket: Option<Socket>,
+    /// That it cannot be had was told.
+    #[cfg(unix)]
+    told: bool,
     #[cfg(unix)]
     observer: Observer,
 }
@@ -236,10 +302,11 @@ struct Door {
 #[cfg(unix)]
 impl Door {
     const fn new(path: Option<PathBuf>, observer: Observer) -> Self {
-        Self { path, socket: None, observer }
+        Self { path, socket: None, told: false, observer }
     }
 
-    /// Opens it, where it is not there: for the first time, or since somebody has emptied the directory.
+    /// Opens it, where it is not there: for the first time, or since somebody has emptied the directory or put something else
+    /// in its place.
     fn open(&mut self) {
         let Some(path) = &self.path else { return };
         if self.socket.as_ref().is_some_and(Socket::is_there) {
@@ -249,20 +316,28 @@ impl Door {
         match Socket::open(path) {
             Ok(socket) => {
                 self.socket = Some(socket);
-                if again {
+                if std::mem::take(&mut self.told) || again {
                     (self.observer)(&Event::Served { at: &at, error: None });
                 }
             }
-            Err(error) => (self.observer)(&Event::Served { at: &at, error: Some(&error) }),
+            Err(error) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    (self.observer)(&Event::Served { at: &at, error: Some(&error) });
+                }
+            }
         }
     }
 
-    /// The next client; never where there is no socket.
-    async fn next(&self) -> tokio::net::UnixStream {
+    /// The next client, and whose it is; never where there is no socket.
+    async fn next(&self) -> (tokio::net::UnixStream, Whose) {
         let Some(socket) = &self.socket else { return std::future::pending().await };
         loop {
             match socket.accept().await {
-                Ok(stream) => return stream,
+                // One that is gone already counts with nobody's.
+                Ok(stream) => {
+                    let user = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+                    return (stream, Whose::User(user));
+                }
                 Err(_) => sleep(ACCEPT_AGAIN).await,
             }
         }
@@ -280,7 +355,7 @@ impl Door {
         self.path = None;
     }
 
-    async fn next(&self) -> TcpStream {
+    async fn next(&self) -> (TcpStream, Whose) {
         std::future::pending().await
     }
 }

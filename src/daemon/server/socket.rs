@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
@@ -14,6 +14,8 @@ const MODE: u32 = 0o666;
 pub(super) struct Socket {
     path: PathBuf,
     listener: UnixListener,
+    /// Device and inode of the name that leads to it.
+    place: (u64, u64),
 }
 
 impl Socket {
@@ -34,13 +36,14 @@ impl Socket {
         }
         let listener = UnixListener::bind(&beside)?;
         fs::set_permissions(&beside, Permissions::from_mode(MODE))?;
+        let made = fs::symlink_metadata(&beside)?;
         fs::rename(&beside, path)?;
-        Ok(Self { path: path.to_owned(), listener })
+        Ok(Self { path: path.to_owned(), listener, place: (made.dev(), made.ino()) })
     }
 
-    /// Whether clients can still find it.
+    /// Whether clients can still find it, and no other one in its place.
     pub(super) fn is_there(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|known| known.file_type().is_socket())
+        fs::symlink_metadata(&self.path).is_ok_and(|known| (known.dev(), known.ino()) == self.place)
     }
 
     /// The next client.
@@ -51,7 +54,9 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // One that is gone already, with its folder, needs no removing.
-        let _ = fs::remove_file(&self.path);
+        // One that is gone already needs no removing, and another one is somebody else's.
+        if self.is_there() {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }

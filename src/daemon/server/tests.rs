@@ -34,6 +34,7 @@ struct Stage {
     /// A permit for each event of serving, by whether it went well.
     good: Arc<Semaphore>,
     bad: Arc<Semaphore>,
+    look: Arc<Notify>,
     tasks: JoinSet<()>,
 }
 
@@ -48,7 +49,7 @@ impl Stage {
             _ => {}
         }));
         let spool = Arc::new(Mutex::new(MemorySpool::new([])));
-        let stage = Self { board, observer, spool, good, bad, tasks: JoinSet::new() };
+        let stage = Self { board, observer, spool, good, bad, look: Arc::default(), tasks: JoinSet::new() };
         stage.map(map);
         stage
     }
@@ -62,7 +63,8 @@ impl Stage {
 
     fn start(&mut self, socket: Option<PathBuf>) {
         let (board, spool, observer) = (self.board.clone(), Arc::clone(&self.spool), Arc::clone(&self.observer));
-        self.tasks.spawn(Server { socket, board, spool, observer }.run());
+        let look = Arc::clone(&self.look);
+        self.tasks.spawn(Server { socket, board, spool, observer, look }.run());
     }
 }
 
@@ -187,14 +189,62 @@ async fn client_that_says_nothing_is_let_go() {
         board: stage.board.clone(),
         spool: Arc::clone(&stage.spool),
         observer: Arc::clone(&stage.observer),
+        look: Arc::default(),
     };
     let began = Instant::now();
     let mut answer = Vec::new();
-    tokio::join!(server.serve(theirs, Way::Loopback), async {
+    tokio::join!(server.serve(theirs, Way::Loopback, Arc::default()), async {
         ours.write_all(b"GET /sta").await.expect("it listens");
         ours.read_to_end(&mut answer).await.expect("it ends");
     });
     assert!(began.elapsed() >= PATIENCE && answer.is_empty(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn user_who_floods_the_socket_takes_nobodys_place_but_his_own() {
+    let mut clients = Clients::default();
+    let (done, never) = (Arc::new(Mutex::new(Vec::new())), std::future::pending::<()>);
+    let others: Vec<_> = (0..20).map(|user| Whose::User(1000 + user)).collect();
+    let has_asked = |clients: &mut Clients, whose: Whose| {
+        clients.serve(whose, |asked| {
+            asked.store(true, Ordering::Relaxed);
+            never()
+        });
+    };
+    for round in 0..1000 {
+        clients.serve(Whose::User(1), |_| never());
+        if round % 50 == 0 {
+            let (done, other) = (Arc::clone(&done), others[round / 50]);
+            clients.serve(other, |_| async move {
+                // It takes its time.
+                sleep(Duration::from_millis(20)).await;
+                done.lock().expect("no panic").push(other);
+            });
+        }
+        assert!(clients.count(Whose::User(1)) <= A_USER && clients.open.len() <= MOST);
+        tokio::task::yield_now().await;
+    }
+    let all = async {
+        while done.lock().expect("no panic").len() < others.len() {
+            clients.reap().await;
+        }
+    };
+    timeout(SOON, all).await.expect("each of the others is answered");
+
+    // One that has asked is answered before one that has not.
+    let mut clients = Clients::default();
+    has_asked(&mut clients, Whose::Network);
+    for _ in 0..OVER_TCP * 2 {
+        clients.serve(Whose::Network, |_| never());
+    }
+    assert_eq!(clients.open.len(), OVER_TCP);
+    assert!(clients.open[0].asked.load(Ordering::Relaxed), "it came first, and is there");
+    // As many users as there are: whoever has most gives way.
+    for user in 0..100 {
+        clients.serve(Whose::User(user), |_| never());
+    }
+    assert_eq!((clients.open.len(), clients.count(Whose::User(99))), (MOST, 1));
+    assert!(clients.count(Whose::Network) < OVER_TCP);
 }
 
 #[cfg(unix)]
@@ -237,6 +287,38 @@ mod on_a_socket {
         exchange(connected(&path).await, STATUS).await;
         stage.tasks.shutdown().await;
         assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0, "nothing is left");
+    }
+
+    #[tokio::test]
+    async fn socket_that_is_removed_or_replaced_is_there_again_when_somebody_has_looked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("gatepost.sock");
+        let mut stage = Stage::set(MAP);
+        stage.start(Some(path.clone()));
+        exchange(connected(&path).await, STATUS).await;
+        std::fs::remove_file(&path).expect("it was there");
+        stage.look.notify_one();
+        happened(&stage.good).await;
+        exchange(connected(&path).await, STATUS).await;
+        // Another socket of the same name is not ours.
+        std::fs::remove_file(&path).expect("it was there");
+        let other = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+        stage.look.notify_one();
+        happened(&stage.good).await;
+        let answer = exchange(connected(&path).await, STATUS).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        drop(other);
+        // Something that is not a socket is told once, and left alone.
+        std::fs::remove_file(&path).expect("it was there");
+        std::fs::write(&path, "mine").expect("a file");
+        for _ in 0..3 {
+            stage.look.notify_one();
+            tokio::task::yield_now().await;
+        }
+        happened(&stage.bad).await;
+        stage.tasks.shutdown().await;
+        assert_eq!(stage.bad.available_permits(), 0, "told once");
+        assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "mine");
     }
 
     #[tokio::test]

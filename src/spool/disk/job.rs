@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::entry::ChannelId;
@@ -24,8 +25,8 @@ pub struct Job {
 pub(super) enum Task {
     /// Append a group behind the segment's `whole` bytes.
     Append(Group),
-    /// Read the entries behind a key.
-    Read { after: Key, left: BTreeSet<Key> },
+    /// Read the entries behind a key. The segment holds keys from the first to the last of `within`.
+    Read { after: Key, within: RangeInclusive<Key>, left: BTreeSet<Key> },
     /// Remove a file whose entries have all left.
     Remove,
     /// Write a segment anew with its neighbours merged, but for those that were sent in an earlier run.
@@ -84,10 +85,12 @@ impl Job {
         let file = self.file.as_str();
         match &self.task {
             Task::Append(group) => card.extend(file, group.whole, &group.bytes).map(|()| Done::Written),
-            Task::Read { after, left } => {
+            Task::Read { after, within, left } => {
                 let bytes = card.read(file)?;
                 let (mut read, mut keys) = (Vec::new(), Vec::new());
-                for (boot, kept) in segment::entries(&bytes) {
+                for (boot, kept) in
+                    segment::entries(self.channel, &bytes).filter(|(_, kept)| within.contains(&kept.key))
+                {
                     keys.push(kept.key);
                     if kept.key > *after && read.len() < AHEAD && !left.contains(&kept.key) {
                         read.push((boot, kept));
@@ -98,7 +101,10 @@ impl Job {
             Task::Remove => card.remove(file).map(|()| Done::Written),
             Task::Thin { within, left, sent } => {
                 let before = card.read(file)?;
-                let (bytes, waiting, merged) = segment::thinned(&before, *within, left, sent);
+                let Some((bytes, waiting, merged)) = segment::thinned(&before, *within, left, sent) else {
+                    // It has rotted meanwhile: what is lost is counted when it is read.
+                    return Ok(Done::Written);
+                };
                 if merged > 0 {
                     card.replace(file, &bytes, true)?;
                 }

@@ -211,6 +211,10 @@ impl DiskSpool {
                 self.counts.merged += merged as u64;
                 Ok(false)
             }
+            (Task::Thin { .. }, Ok(_)) => {
+                queue.segment(&job.file).thinned = true;
+                Ok(false)
+            }
             (Task::Thin { .. }, Err(error)) => {
                 // It stays as it is, or is thin already: the next read says.
                 let segment = queue.segment(&job.file);
@@ -253,8 +257,9 @@ fn beginnings(channel: ChannelId, queue: &Queue, group: &[(&Key, &Held)]) -> imp
 fn read(channel: ChannelId, queue: &Queue) -> Option<Job> {
     let segment = queue.is_low().then(|| queue.next_to_read()).flatten()?;
     let after = queue.head.expect("a gap begins somewhere");
-    let left = queue.left.range(segment.first..=segment.last).copied().collect();
-    Some(Job { channel, file: segment.file.clone(), task: Task::Read { after, left } })
+    let within = segment.first..=segment.last;
+    let left = queue.left.range(within.clone()).copied().collect();
+    Some(Job { channel, file: segment.file.clone(), task: Task::Read { after, within, left } })
 }
 
 fn remove(channel: ChannelId, queue: &Queue) -> Option<Job> {

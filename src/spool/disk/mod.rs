@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::{ChannelId, ColumnSet, Draft};
-use crate::spool::note::{Kept, Note, Time};
+use crate::spool::note::{self, Kept, Note, Time};
 use crate::spool::storage::Storage;
 use crate::spool::taken::SECOND;
 use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, Standing, Tell, Waiting};
@@ -35,7 +35,7 @@ use queue::Queue;
 pub use discard::{DiscardError, Discarded, Which, discard};
 pub use job::{Job, Outcome};
 pub use known::MEMORY;
-pub use recovery::Found;
+pub use recovery::{Damaged, Found};
 pub use survey::{Listed, State, survey};
 
 /// How many of a channel's doubtful entries a late echo may settle: the session remembers as many.
@@ -92,8 +92,10 @@ impl DiskSpool {
         let mut recovered = recovery::recover(boot, &*fast, card, true);
         if !recovered.found.unreadable.is_empty() {
             // Nobody knows which keys are used there: what comes now must not get the same ones.
-            recovered.next = recovered.next.max(Key(now.utc.seconds().max(1).unsigned_abs() << 20));
+            let by_clock = now.utc.seconds().max(1).unsigned_abs().min(note::KEYS >> 21) << 20;
+            recovered.next = recovered.next.max(Key(by_clock));
         }
+        let lost = recovered.found.bad.iter().map(|damaged| damaged.lost as u64).sum();
         for (id, backlog) in channels {
             recovered.queues.entry(id).or_insert_with(|| Queue::new(id, backlog)).backlog = backlog;
         }
@@ -109,13 +111,18 @@ impl DiskSpool {
             stopping: false,
             seen: now.mono,
             wall: WallClock::default(),
-            counts: Counts::default(),
+            counts: Counts { unreadable: lost, ..Counts::default() },
             told: Vec::new(),
             bell,
         };
         spool.move_off_taken();
         spool.write_anew();
         (spool, recovered.found)
+    }
+
+    /// Writes the runtime directory's log anew: somebody has removed it.
+    pub fn keep_anew(&mut self) {
+        self.write_anew();
     }
 
     /// From now on everything is written to the card as fast as it goes.

@@ -1,21 +1,28 @@
 //! Start-up: what an earlier run left becomes the spool's state again.
 //!
-//! The runtime directory's log is read first: it knows of receipts that the card was not told yet. Then each channel's
-//! segments, oldest first. A torn end is cut. A segment with damage inside is copied aside as `*.bad`, for people to look
-//! at, and written anew with the records that are whole; one that cannot be read at all is left alone.
+//! The runtime directory's log is read first: it knows of receipts that the card was not told yet. Then the state
+//! directory's files are put in order ([`order`]), and each channel's segments are read, oldest first. A torn end is cut. What
+//! is damaged stays as `*.bad`, for people to look at, and what is whole in it is written anew; a file that cannot be read at
+//! all is left alone.
+
+mod order;
+mod scan;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::io;
+use std::io::ErrorKind;
 
 use crate::entry::ChannelId;
 use crate::spool::disk::fast;
 use crate::spool::disk::held::Held;
 use crate::spool::disk::queue::Queue;
-use crate::spool::disk::segment::{self, BAD, Segment, told_in};
-use crate::spool::note::{self, Began, Kept, Note, Time};
-use crate::spool::storage::{Storage, UNFINISHED};
+use crate::spool::disk::segment::{self, BAD, Segment};
+use crate::spool::note::{Began, Kept, Note, Notes, Time};
+use crate::spool::storage::Storage;
 use crate::spool::{Backlog, Key};
 use crate::time::{BootId, Mono, Utc};
+
+use order::{Damage, Order, put_in_order};
+use scan::{Condition, Scan};
 
 /// What was found at the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,11 +30,22 @@ pub struct Found {
     /// Entries that wait, by channel.
     pub waiting: BTreeMap<ChannelId, usize>,
     /// Files whose end was torn by a crash, and was cut off.
-    pub torn: usize,
-    /// Files with damage inside, which were copied aside; what was whole in them goes on.
-    pub bad: Vec<String>,
+    pub torn: Vec<String>,
+    /// Files that are damaged; what was whole in them goes on.
+    pub bad: Vec<Damaged>,
+    /// Files that were renamed, copied or mixed up by somebody; their entries were sorted in.
+    pub sorted: Vec<String>,
     /// Files or directories that could not be read or mended, with the reason.
     pub unreadable: Vec<(String, String)>,
+}
+
+/// A file that is damaged. As it was it stays beside, with `.bad` at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// Its name.
+    pub file: String,
+    /// How many entries are lost with it, at most: by the keys and the bytes that are missing.
+    pub lost: usize,
 }
 
 /// The state that was read.
@@ -47,8 +65,9 @@ pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repa
         Reading { boot, card, repair, found: Found::default(), next: Key(1), believed: false, is_first_run: true };
     let mut queues: BTreeMap<ChannelId, Queue> = BTreeMap::new();
     let mut told = Told::default();
-    reading.read_fast(fast, &mut told, &mut queues);
-    reading.read_card(&mut told, &mut queues);
+    let rotten = reading.read_fast(fast, &mut told, &mut queues);
+    let order = put_in_order(card, repair, &mut reading.found);
+    reading.read_card(order, rotten, &mut told, &mut queues);
     for (held, channel) in told.waiting.into_values() {
         let queue = queue_of(&mut queues, channel);
         queue.held.insert(held);
@@ -81,6 +100,15 @@ struct Told {
 }
 
 impl Told {
+    /// Every key that some log names, sorted: those of entries on the card, and what the runtime directory tells of.
+    fn named<'a>(&'a self, on_card: impl Iterator<Item = &'a Key>) -> Vec<Key> {
+        let mut named: Vec<Key> =
+            on_card.chain(self.waiting.keys()).chain(&self.settled).chain(&self.sent).copied().collect();
+        named.sort_unstable();
+        named.dedup();
+        named
+    }
+
     /// Whose an entry is that waits.
     fn channel_of(&self, key: Key) -> Option<ChannelId> {
         self.on_card.get(&key).copied().or_else(|| self.waiting.get(&key).map(|(_, channel)| *channel))
@@ -107,28 +135,16 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn read_fast(&mut self, fast: &dyn Storage, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
-        let bytes = match fast.read(fast::FILE) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
-                    self.found.unreadable.push((fast::FILE.to_owned(), error.to_string()));
-                }
-                return;
-            }
-        };
-        let read = note::read(&bytes);
-        if read.is_damaged {
-            self.found.bad.push(fast::FILE.to_owned());
-            if self.repair
-                && let Err(error) = fast.replace(&format!("{}{BAD}", fast::FILE), &bytes, false)
-            {
-                self.found.unreadable.push((fast::FILE.to_owned(), error.to_string()));
-            }
-        } else if !read.is_whole {
-            self.found.torn += 1;
-        }
-        for (boot, note) in read.notes {
+    /// Returns what is wrong with the file, if it is rotten.
+    fn read_fast(
+        &mut self,
+        fast: &dyn Storage,
+        told: &mut Told,
+        queues: &mut BTreeMap<ChannelId, Queue>,
+    ) -> Option<Damage> {
+        let bytes = read_file(fast, fast::FILE, self.repair, &mut self.found)?;
+        let mut scan = Scan::new(&bytes, Key(0));
+        for (boot, note) in scan.by_ref() {
             self.is_first_run &= boot != self.boot;
             if let Some(at) = segment::time_in(&note)
                 && let Some(channel) = told.channel_of_note(&note)
@@ -182,6 +198,21 @@ impl Reading<'_> {
                 note => self.common(&note, told, queues),
             }
         }
+        match scan.condition() {
+            Condition::Whole => return None,
+            Condition::Torn => {
+                self.found.torn.push(fast::FILE.to_owned());
+                return None;
+            }
+            Condition::Rotten => {}
+        }
+        if self.repair
+            && let Err(error) = fast.replace(&format!("{}{BAD}", fast::FILE), &bytes, false)
+        {
+            self.found.unreadable.push((fast::FILE.to_owned(), error.to_string()));
+        }
+        let lost = scan.strange_entries();
+        Some(Damage { file: fast::FILE.to_owned(), holes: scan.holes(), lost, until: None })
     }
 
     /// A key that any record names is not given again: its receipt would settle somebody else.
@@ -209,27 +240,19 @@ impl Reading<'_> {
         }
     }
 
-    fn read_card(&mut self, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
-        let names = match self.card.list() {
-            Ok(names) => names,
-            Err(error) => {
-                self.found.unreadable.push(("the state directory".to_owned(), error.to_string()));
-                return;
-            }
-        };
-        let mut segments: Vec<(ChannelId, Key, String)> = Vec::new();
-        for name in names {
-            if let Some((channel, first)) = segment::parse(&name) {
-                segments.push((channel, first, name));
-            } else if let Some(channel) = segment::parse_doubtful(&name) {
-                queue_of(queues, channel);
-                self.use_up_doubtful(channel, &name, queues);
-            } else if self.repair && name.ends_with(UNFINISHED) {
-                // A replacement that was cut off; what it was to replace is there.
-                let _ = self.card.remove(&name);
-            }
+    fn read_card(
+        &mut self,
+        order: Order,
+        rotten: Option<Damage>,
+        told: &mut Told,
+        queues: &mut BTreeMap<ChannelId, Queue>,
+    ) {
+        let Order { segments, doubtful, loose, damaged } = order;
+        let is_damaged = rotten.is_some() || !damaged.is_empty();
+        for (channel, name) in doubtful {
+            queue_of(queues, channel);
+            self.use_up_doubtful(channel, &name, queues);
         }
-        segments.sort();
         let mut on_card: HashMap<ChannelId, Vec<(Segment, Vec<Key>)>> = HashMap::new();
         for (channel, first, name) in segments {
             queue_of(queues, channel);
@@ -237,6 +260,11 @@ impl Reading<'_> {
             if let Some(read) = self.read_segment(channel, first, name, told, queues) {
                 on_card.entry(channel).or_default().push(read);
             }
+        }
+        self.take_loose(loose, told, queues);
+        if is_damaged {
+            let keys = on_card.values().flatten().flat_map(|(_, keys)| keys);
+            self.count_lost(rotten.into_iter().chain(damaged), &told.named(keys));
         }
         for (channel, segments) in on_card {
             let queue = queues.get_mut(&channel).expect("made above");
@@ -289,7 +317,7 @@ impl Reading<'_> {
     /// The keys of unconfirmed entries are used, too, and so are their seconds.
     fn use_up_doubtful(&mut self, channel: ChannelId, name: &str, queues: &mut BTreeMap<ChannelId, Queue>) {
         let bytes = self.card.read(name).unwrap_or_default();
-        for (_, note) in note::read(&bytes).notes {
+        for (_, note) in Notes::new(&bytes) {
             if let (Note::Aside(Kept { time: Time::Known(at), .. }), Some(queue)) = (&note, queues.get_mut(&channel)) {
                 queue.known.given_on_card.give(*at);
             }
@@ -307,28 +335,11 @@ impl Reading<'_> {
         told: &mut Told,
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) -> Option<(Segment, Vec<Key>)> {
-        let bytes = match self.card.read(&file) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.found.unreadable.push((file, error.to_string()));
-                return None;
-            }
-        };
-        let read = note::read(&bytes);
-        let mut segment = Segment { bytes: read.end, ..Segment::new(channel, first) };
-        if read.is_damaged {
-            let notes: Vec<_> = read.notes.clone();
-            self.mend_damage(&file, &bytes, &mut segment, notes);
-        } else if !read.is_whole {
-            self.found.torn += 1;
-            if self.repair {
-                // Where that fails, the next group is written over it.
-                let _ = self.card.truncate(&file, read.end);
-            }
-        }
-        segment.file = file;
+        let bytes = read_file(self.card, &file, false, &mut self.found)?;
+        let mut segment = Segment { file, ..Segment::new(channel, first) };
         let mut keys = Vec::new();
-        for (boot, note) in read.notes {
+        let mut scan = Scan::new(&bytes, first);
+        for (boot, note) in scan.by_ref() {
             let queue = queues.get_mut(&channel).expect("made by the caller");
             // What the card tells is older than what the runtime directory does.
             if let Some(at) = segment::time_in(&note) {
@@ -362,22 +373,75 @@ impl Reading<'_> {
                 }
             }
         }
+        segment.bytes = scan.end();
         Some((segment, keys))
     }
 
-    /// Keeps a copy of a damaged segment for people, and goes on with what is whole.
-    fn mend_damage(&mut self, file: &str, bytes: &[u8], segment: &mut Segment, notes: Vec<(BootId, Note)>) {
-        self.found.bad.push(file.to_owned());
-        if !self.repair {
-            return;
+    /// Takes what is in files that cannot be gone on with. Their entries are in memory alone.
+    fn take_loose(&mut self, loose: Vec<(BootId, Note)>, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
+        let mut entries = Vec::new();
+        for (boot, note) in loose {
+            match note {
+                Note::Entry(kept) => entries.push((boot, kept)),
+                Note::Settled(key) => {
+                    self.use_up(key);
+                    told.settled.insert(key);
+                    told.waiting.remove(&key);
+                    settle_aside(queues, boot, key);
+                }
+                Note::Aside(kept) => {
+                    self.use_up(kept.key);
+                    queue_of(queues, kept.draft.channel).aside.push((boot, Note::Aside(kept)));
+                }
+                note => self.common(&note, told, queues),
+            }
         }
-        let mended = told_in(notes);
-        let copied = self.card.replace(&format!("{file}{BAD}"), bytes, true);
-        match copied.and_then(|()| self.card.replace(file, &mended, true)) {
-            Ok(()) => segment.bytes = mended.len() as u64,
-            Err(error) => self.found.unreadable.push((file.to_owned(), error.to_string())),
+        for (boot, mut kept) in entries {
+            self.use_up(kept.key);
+            let queue = queue_of(queues, kept.draft.channel);
+            if let Time::Known(at) = kept.time {
+                queue.known.given_on_card.give(at);
+            }
+            // The file is still there: its receipt has to be told there too.
+            queue.attempted = queue.attempted.max(kept.key);
+            if told.settled.contains(&kept.key) {
+                continue;
+            }
+            if let Some(at) = told.restamped.get(&kept.key) {
+                kept.time = Time::Known(*at);
+            }
+            let channel = kept.draft.channel;
+            let held = Held { kept, boot, taken: false, on_card: false };
+            told.waiting.entry(held.kept.key).or_insert((held, channel));
         }
     }
+
+    /// Counts what is lost with damaged files, now that it is known what is there.
+    fn count_lost(&mut self, damaged: impl Iterator<Item = Damage>, named: &[Key]) {
+        for Damage { file, holes, lost, until } in damaged {
+            let in_holes: usize = holes.iter().map(|hole| hole.lost(until, self.next, named)).sum();
+            self.found.bad.push(Damaged { file, lost: lost + in_holes });
+        }
+    }
+}
+
+/// Reads a file. Something that is not a plain file of a sane size is set aside, so that it is in the way of nothing.
+fn read_file(storage: &dyn Storage, name: &str, repair: bool, found: &mut Found) -> Option<Vec<u8>> {
+    let error = match storage.read(name) {
+        Ok(bytes) => return Some(bytes),
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => error,
+    };
+    let mut why = error.to_string();
+    if repair && matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge) {
+        let aside = format!("{name}{BAD}");
+        why = match storage.rename(name, &aside) {
+            Ok(()) => format!("{why}; it is called {aside} now"),
+            Err(error) => format!("{why}; and it cannot be set aside: {error}"),
+        };
+    }
+    found.unreadable.push((name.to_owned(), why));
+    None
 }
 
 fn queue_of(queues: &mut BTreeMap<ChannelId, Queue>, channel: ChannelId) -> &mut Queue {

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::entry::ChannelId;
-use crate::spool::note::{Kept, Note};
+use crate::spool::note::{Kept, Note, Notes};
 use crate::spool::thin::{self, Neighbour};
 use crate::spool::{Backlog, Key, note};
 use crate::time::{BootId, Utc};
 
 /// A segment is closed when it has so many bytes: small enough to be read at once, large enough that a week's outage takes
 /// a few dozen files.
-const LARGEST: u64 = 64 << 10;
+pub(super) const LARGEST: u64 = 64 << 10;
 /// Where the map keeps little, a quarter of it: the oldest segment is dropped as a whole.
 const SHARE: u64 = 4;
 
@@ -61,7 +61,8 @@ pub(super) fn largest(backlog: &Backlog) -> u64 {
     LARGEST.min(backlog.max_size / SHARE)
 }
 
-const SUFFIX: &str = ".log";
+/// The end of every log's name.
+pub(super) const SUFFIX: &str = ".log";
 /// A segment that could not be read as a whole, for people to look at.
 pub(super) const BAD: &str = ".bad";
 
@@ -87,24 +88,33 @@ pub(super) fn parse_doubtful(name: &str) -> Option<ChannelId> {
     name.strip_suffix(SUFFIX)?.strip_suffix("-doubtful")?.parse().ok().map(ChannelId)
 }
 
-/// The entries of a segment, oldest first, with the boots that they were pushed in.
-pub(super) fn entries(bytes: &[u8]) -> impl Iterator<Item = (BootId, Kept)> {
-    note::read(bytes).notes.into_iter().filter_map(|(boot, note)| match note {
-        Note::Entry(kept) => Some((boot, kept)),
+/// The entries of a channel's segment, oldest first, with the boots that they were pushed in. One that does not belong there
+/// is left out: somebody may have put another file in its place.
+pub(super) fn entries(channel: ChannelId, bytes: &[u8]) -> impl Iterator<Item = (BootId, Kept)> {
+    let mut last = Key(0);
+    Notes::new(bytes).filter_map(move |(boot, note)| match note {
+        Note::Entry(kept) if kept.draft.channel == channel && kept.key > last => {
+            last = kept.key;
+            Some((boot, kept))
+        }
         _ => None,
     })
 }
 
 /// A segment with its neighbours merged: its bytes, how many entries it holds, and how many went away. What is not an entry
-/// stays. Entries that have `left` go; those that were `sent` once keep what they were sent with.
+/// stays. Entries that have `left` go; those that were `sent` once keep what they were sent with. `None` for one that is damaged.
 pub(super) fn thinned(
     bytes: &[u8],
     within: Duration,
     left: &BTreeSet<Key>,
     sent: &BTreeSet<Key>,
-) -> (Vec<u8>, usize, usize) {
+) -> Option<(Vec<u8>, usize, usize)> {
     let (mut entries, mut others) = (Vec::new(), Vec::new());
-    for (boot, note) in note::read(bytes).notes {
+    let read = note::read(bytes);
+    if !read.is_whole {
+        return None;
+    }
+    for (boot, note) in read.notes {
         match note {
             Note::Entry(kept) if left.contains(&kept.key) => {}
             Note::Entry(kept) => entries.push((boot, kept)),
@@ -124,7 +134,7 @@ pub(super) fn thinned(
     let merged = thin.into_iter().map(|Neighbour { key: (boot, key, since, time), draft, .. }| {
         (boot, Note::Entry(Kept { key, since, time, draft }))
     });
-    (told_in(others.into_iter().chain(merged)), kept, before - kept)
+    Some((told_in(others.into_iter().chain(merged)), kept, before - kept))
 }
 
 /// Notes as bytes, each in its boot.

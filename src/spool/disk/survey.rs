@@ -85,7 +85,7 @@ fn waiting<E>(queue: &Queue, card: &dyn Storage, visit: &mut impl FnMut(Listed) 
     let mut before = Key(0);
     for segment in &queue.segments {
         let bytes = card.read(&segment.file).unwrap_or_default();
-        let read = segment::entries(&bytes).filter(|(_, kept)| !queue.left.contains(&kept.key));
+        let read = segment::entries(queue.id, &bytes).filter(|(_, kept)| !queue.left.contains(&kept.key));
         let mut entries: BTreeMap<_, _> = read.map(|(boot, kept)| (kept.key, (boot, kept))).collect();
         // An entry whose own segment is gone is in memory alone, and has its place in the order.
         entries.extend(held(before, segment.last.max(before)));

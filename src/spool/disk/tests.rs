@@ -1,5 +1,6 @@
 //! The spool on disks that are torn, flipped, filled, taken away, and left alone.
 
+mod damage;
 mod discarding;
 mod faults;
 mod model;

@@ -17,6 +17,8 @@ struct Disk {
     kept: BTreeMap<String, Vec<u8>>,
     /// Every write fails with this.
     broken: Option<io::ErrorKind>,
+    /// So many changes work yet, and none after them.
+    left: Option<usize>,
     /// Nothing can be read.
     blind: bool,
     /// Bytes that fit; more is refused after a part was written.
@@ -38,6 +40,11 @@ impl Faulty {
     /// From now on every change fails, or works again.
     pub(crate) fn break_with(&self, kind: Option<io::ErrorKind>) {
         self.disk().broken = kind;
+    }
+
+    /// From now on so many changes work, and none after them.
+    pub(crate) fn break_after(&self, changes: Option<usize>) {
+        self.disk().left = changes;
     }
 
     /// From now on nothing can be read, or everything again.
@@ -88,7 +95,11 @@ impl Faulty {
 }
 
 impl Disk {
-    fn usable(&self) -> io::Result<()> {
+    /// To be asked at each change.
+    fn usable(&mut self) -> io::Result<()> {
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+        }
         self.broken.map_or(Ok(()), |kind| Err(kind.into()))
     }
 
@@ -174,6 +185,18 @@ impl Storage for Faulty {
         disk.usable()?;
         disk.files.remove(name);
         disk.kept.remove(name);
+        Ok(())
+    }
+
+    fn rename(&self, name: &str, to: &str) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.usable()?;
+        let file = disk.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
+        disk.files.insert(to.to_owned(), file);
+        match disk.kept.remove(name) {
+            Some(kept) => disk.kept.insert(to.to_owned(), kept),
+            None => disk.kept.remove(to),
+        };
         Ok(())
     }
 }

@@ -225,6 +225,9 @@ impl Storage for Blind {
     fn remove(&self, _: &str) -> io::Result<()> {
         Err(ErrorKind::PermissionDenied.into())
     }
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        Err(ErrorKind::PermissionDenied.into())
+    }
 }
 
 #[test]
@@ -379,6 +382,9 @@ impl Storage for LateError {
     }
     fn remove(&self, n: &str) -> io::Result<()> {
         self.0.remove(n)
+    }
+    fn rename(&self, n: &str, to: &str) -> io::Result<()> {
+        self.0.rename(n, to)
     }
 }
 

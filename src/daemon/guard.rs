@@ -1,0 +1,125 @@
+//! The guard of the daemon's directories: while the closer is awake it looks whether they are still this process's alone, and whether
+//! what others find there is there.
+//!
+//! A runtime directory that was removed, or whose lock was, is made again with all that belongs there: lock, socket, stop levels,
+//! log of the spool, open slots, totals. Where that cannot be done, or another process has taken a directory
+//! meanwhile, the daemon stops. What is lost of the state directory the spool finds out by itself; its lock is looked at here.
+//!
+//! Between two looks nothing is written where somebody else may write: the folder looks at its lock before each change
+//! ([`crate::spool::storage::Storage`]).
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Notify;
+
+use crate::daemon::alarm::{Alarm, locked};
+use crate::daemon::disk::{Disk, Folders};
+use crate::daemon::event::{Event, Observer};
+use crate::daemon::gate::Gate;
+use crate::hal::GpioBackend;
+use crate::output::{self, levels};
+use crate::spool::storage::Storage;
+
+/// Looks after the directories.
+pub(super) struct Guard {
+    folders: Option<Folders>,
+    levels: StopLevels,
+    /// Rung to let the server look after its socket.
+    door: Arc<Notify>,
+    alarm: Alarm,
+    observer: Observer,
+}
+
+impl Guard {
+    /// `keeps_levels` is false where the pins are simulated: nobody is to drive real ones by them.
+    pub(super) fn new(folders: Option<Folders>, keeps_levels: bool, alarm: Alarm, observer: Observer) -> Self {
+        let runtime = folders.as_ref().filter(|_| keeps_levels).map(|folders| Arc::clone(&folders.runtime));
+        let levels = StopLevels { runtime, bytes: Mutex::default() };
+        Self { folders, levels, door: Arc::default(), alarm, observer }
+    }
+
+    /// Where the outputs are to be if this process ends without a word.
+    pub(super) const fn levels(&self) -> &StopLevels {
+        &self.levels
+    }
+
+    /// Rung when the socket is to be looked after.
+    pub(super) fn door(&self) -> Arc<Notify> {
+        Arc::clone(&self.door)
+    }
+
+    /// Looks, and makes good what can be.
+    pub(super) fn look(&self, gate: &Gate, disk: Option<&Disk>) {
+        let Some(folders) = &self.folders else { return };
+        let is_lost = |error: &std::io::Error| error.kind() == ErrorKind::WouldBlock;
+        match folders.state.still_ours() {
+            Ok(true) => (self.observer)(&Event::Regained { directory: "state directory" }),
+            Err(error) if is_lost(&error) => return self.alarm.ring(taken("state directory")),
+            // Of a card that is away the writing tells, and entries wait in memory.
+            Ok(false) | Err(_) => {}
+        }
+        match folders.runtime.still_ours() {
+            Ok(false) => self.levels.look(),
+            Ok(true) => {
+                self.levels.write();
+                gate.keep_anew();
+                if let Some(disk) = disk {
+                    disk.keep_anew();
+                }
+                (self.observer)(&Event::Regained { directory: "runtime directory" });
+            }
+            Err(error) if is_lost(&error) => return self.alarm.ring(taken("runtime directory")),
+            Err(error) => {
+                let why = format!("the runtime directory was removed, and cannot be made again: {error}");
+                return self.alarm.ring(why);
+            }
+        }
+        self.door.notify_one();
+    }
+}
+
+fn taken(directory: &str) -> String {
+    format!("the {directory} was removed, and another gatepost has taken its place")
+}
+
+/// The file of the stop levels, which `gatepost outputs --stop` reads.
+pub(super) struct StopLevels {
+    runtime: Option<Arc<dyn Storage>>,
+    /// What it is to hold; nothing before the start and after the stop.
+    bytes: Mutex<Option<Vec<u8>>>,
+}
+
+impl StopLevels {
+    /// Writes down those of a map.
+    pub(super) fn keep(&self, gpio: GpioBackend, outputs: &[output::Settings]) {
+        *locked(&self.bytes) = Some(levels::write(gpio, outputs));
+        self.write();
+    }
+
+    /// They are where they are to be: whatever fails from here on must not move pins by a map that is gone.
+    pub(super) fn remove(&self) {
+        *locked(&self.bytes) = None;
+        if let Some(runtime) = &self.runtime {
+            let _ = runtime.remove(levels::FILE);
+        }
+    }
+
+    fn write(&self) {
+        let Some(runtime) = &self.runtime else { return };
+        let Some(bytes) = locked(&self.bytes).clone() else { return };
+        if let Err(error) = runtime.replace(levels::FILE, &bytes, false) {
+            log::warn!("the stop levels of the outputs cannot be kept: a crash would leave them as they are: {error}");
+            // Those of an older map are worse than none.
+            let _ = runtime.remove(levels::FILE);
+        }
+    }
+
+    /// Writes them again where somebody has removed the file.
+    fn look(&self) {
+        let Some(runtime) = &self.runtime else { return };
+        if runtime.read(levels::FILE).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            self.write();
+        }
+    }
+}

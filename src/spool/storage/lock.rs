@@ -1,0 +1,72 @@
+//! The lock of a folder: one process at a time writes there.
+//!
+//! It is a file with a lock of the kernel's (flock(2)), which ends with the process, however it ends. The lock is the open
+//! file's and not the name's: where the file was removed, or another one has its name, the process that comes next could
+//! lock that one too. So the name is looked at before each write, and once a minute in any case; a lock that has vanished is
+//! taken again. When another process was quicker, nothing is written there any more.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use super::plain;
+
+/// The file's name.
+pub(super) const FILE: &str = "lock";
+
+/// How a folder's lock stands.
+#[derive(Debug, Default)]
+pub(super) enum Lock {
+    /// Nobody asked for it: the folder is only looked at, or a test's.
+    #[default]
+    Free,
+    /// It was asked for, and could not be had so far: the folder cannot be written.
+    Wanted,
+    /// This process has it.
+    Held(File),
+    /// It was lost to another process.
+    Lost,
+}
+
+/// Takes the lock of a folder that is there.
+///
+/// # Errors
+/// [`ErrorKind::WouldBlock`] when another process has it; else when the file cannot be opened.
+pub(super) fn take(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let file = match plain::open(path, options) {
+        // The lock of a folder that is write-protected, or of another user, can be held all the same.
+        Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+            plain::open(path, OpenOptions::new().read(true)).map_err(|_| error)
+        }
+        opened => opened,
+    }?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+    // Between opening and locking somebody may have put another file in its place.
+    if is_at(&file, path) { Ok(file) } else { Err(ErrorKind::Interrupted.into()) }
+}
+
+/// Whether a file still has its name. What cannot be looked at counts as being there: writing will say what is wrong.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(there)) => is_same(&ours, &there),
+        (_, Err(error)) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        (Err(_), _) => true,
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
+}
+
+/// What is said where another process has the folder.
+pub(super) fn lost() -> io::Error {
+    io::Error::new(ErrorKind::WouldBlock, "another process has locked it meanwhile")
+}
