@@ -268,7 +268,10 @@ proptest! {
         };
         let checked = check(&map.text, &answers.credentials);
         prop_assert!(checked.is_ok(), "{}\n{}", map.text, checked.expect_err("faults"));
-        prop_assert_eq!(checked.expect("good").render_warnings(), "");
+        // A name made of letters at random may be one that directions have.
+        let warnings = checked.expect("good").render_warnings();
+        let others = warnings.lines().filter(|line| line.contains(": warning: ") && !line.contains("looks like a direction"));
+        prop_assert_eq!(others.count(), 0, "{}", warnings);
         let text = uncommented(&map.text);
         let checked = check(&text, &answers.credentials);
         prop_assert!(checked.is_ok(), "{}\n{}", text, checked.expect_err("faults"));
