@@ -20,7 +20,7 @@
 //! slot as the clock has it, and no second is given twice.
 //!
 //! - **Why not "times only grow".** After a clock that was two hours ahead for ten seconds, such a rule dates all entries of
-//!   the next two hours wrong. Instead the seconds that were given are remembered ([`taken`]), and an entry gets its own
+//!   the next two hours wrong. Instead the seconds that were given are remembered (`spool::taken`), and an entry gets its own
 //!   end wherever that is free. Where it is not, the clock has gone back over slots that had entries, and the entry gets the
 //!   next second that is free: mostly one later. A channel with an entry each second has none free in between; there the
 //!   entries come behind those seconds until the clock is past them.

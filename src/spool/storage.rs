@@ -3,8 +3,8 @@
 //! Only what a log needs: files are appended to, replaced as a whole, renamed and removed. No file is held open in between but
 //! the lock, so that a folder that vanishes and comes back is noticed at the next write.
 //!
-//! [`Folder`] is the one that is not a test's. It opens plain files of a sane size and nothing else ([`plain`]), and what is
-//! locked is written by the process that has the lock and by no other ([`lock`]).
+//! [`Folder`] is the one that is not a test's. It opens plain files of a sane size and nothing else (`plain`), and what is
+//! locked is written by the process that has the lock and by no other (`lock`).
 
 #[cfg(test)]
 pub(crate) mod faulty;

@@ -91,7 +91,10 @@ pub fn fits(value: f64) -> Result<(), usize> {
 
 /// Cuts the digits that stand some 250 places behind the point. `None` when those before it are too many.
 fn shorten(text: &str) -> Option<String> {
-    let point = text.find('.').filter(|&point| point < MAX_VALUE)?;
+    let point = text.find('.').filter(|&point| point <= MAX_VALUE)?;
+    if point == MAX_VALUE {
+        return Some(text[..point].to_owned());
+    }
     let digits = text.get(..MAX_VALUE)?.trim_end_matches('0');
     Some(if digits.len() == point + 1 { digits.trim_end_matches('.').to_owned() } else { digits.to_owned() })
 }
@@ -208,6 +211,8 @@ mod tests {
         assert_eq!(text(f64::INFINITY), None);
         assert_eq!(text(f64::MIN_POSITIVE).as_deref(), Some("0"));
         assert_eq!(number(&cell(1.5, Some(255))).as_deref(), Some("1.5"));
+        let full = number(&cell(1e254, Some(2))).expect("it just fits");
+        assert_eq!((full.len(), fits(1e254), fits(1e256)), (MAX_VALUE, Ok(()), Err(257)));
         let tiny = text(1.234_567_890_123e-250).expect("has room for the first digits");
         assert!(tiny.len() <= MAX_VALUE && tiny.ends_with("0001234"), "{tiny}");
     }
