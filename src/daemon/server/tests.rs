@@ -68,10 +68,11 @@ impl Stage {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that the kernel gives to no connection meanwhile.
 fn free() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it has one")
+    let ports = std::iter::repeat_with(|| fastrand::u16(20_000..30_000));
+    let free = ports.take(1000).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
+    free.expect("one of them is free").local_addr().expect("it has one")
 }
 
 fn listening(address: SocketAddr) -> String {
