@@ -76,8 +76,8 @@ pub(super) fn lock(folder: &Folder, advice: &str) -> anyhow::Result<Option<std::
 /// The process that has a directory, where the kernel says so.
 #[cfg(target_os = "linux")]
 fn holder(folder: &Folder) -> String {
-    let running = gatepost::doctor::daemon::Running::find([folder.path()]);
-    running.map(|running| format!(" (process {})", running.pid)).unwrap_or_default()
+    let holder = gatepost::doctor::daemon::holder_of(&folder.lock_path());
+    holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 
 #[cfg(not(target_os = "linux"))]

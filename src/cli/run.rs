@@ -119,7 +119,7 @@ fn folders(args: &Args) -> anyhow::Result<Option<(Folders, PathBuf)>> {
     let socket = runtime.join(SOCKET);
     // Before this run leaves anything there.
     let was_used = std::fs::read_dir(&state).is_ok_and(|mut files| files.next().is_some());
-    let (runtime, state) = (Folder::new(runtime).shown(), Folder::new(state));
+    let (runtime, state) = (Folder::new(runtime).shown(), Folder::new(state).locked_with_its_parent());
     for (name, folder) in [("runtime", &runtime), ("state", &state)] {
         let advice = "stop that one, or give this one directories of its own with --runtime-dir and --state-dir";
         if let Some(error) = directories::lock(folder, advice)? {

@@ -73,7 +73,11 @@ impl Where {
         let names = Names::read(self.config.as_deref())?;
         // Root works in the service's directories here: nothing that the service's user put there leads out of them.
         let open = |folder| directories::of_its_owner(folder);
-        Ok(Place { runtime: open(Folder::new(runtime).shown())?, state: open(Folder::new(state))?, names })
+        Ok(Place {
+            runtime: open(Folder::new(runtime).shown())?,
+            state: open(Folder::new(state).locked_with_its_parent())?,
+            names,
+        })
     }
 }
 

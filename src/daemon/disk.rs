@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::gate::Gate;
+use crate::daemon::guard;
 use crate::daemon::liveness::{Liveness, Pulse};
 use crate::daemon::slots::Slots;
 use crate::entry::ChannelId;
@@ -26,6 +27,9 @@ use crate::time::Mono;
 
 /// How long a card may take for one piece of work: a bad one takes seconds, a dead one for ever.
 const WORK_WITHIN: Duration = Duration::from_secs(60);
+/// The state directory's lock is looked at so often at most. The closer comes by every 40 s at least, so that what happened to it
+/// is noticed within a minute.
+const LOCK_LOOKED_AT: Duration = Duration::from_secs(20);
 /// How often a thread that is to end is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -46,6 +50,8 @@ pub(super) struct Disk {
     keeper: Keeper,
     bell: SyncSender<()>,
     thread: JoinHandle<()>,
+    /// When the thread was last rung to look at its lock.
+    looked: Mutex<Mono>,
 }
 
 /// The spool of a run, and what its thread will be made of.
@@ -143,13 +149,14 @@ impl Store {
             observer: Arc::clone(observer),
             // Entries wait in memory meanwhile; and a process that hangs in the card's driver does not even end.
             pulse: liveness.watch_only("the card"),
+            alarm: alarm.clone(),
         };
         let alarm = alarm.clone();
         let thread = thread::Builder::new().name("disk".to_owned()).spawn(move || {
             let _watched = alarm.watch("the disk's thread");
             worker.run();
         })?;
-        Ok(Some(Disk { spool, keeper, bell: ring, thread }))
+        Ok(Some(Disk { spool, keeper, bell: ring, thread, looked: Mutex::default() }))
     }
 }
 
@@ -162,6 +169,7 @@ struct Worker {
     fed: watch::Sender<()>,
     observer: Observer,
     pulse: Pulse,
+    alarm: Alarm,
 }
 
 impl Worker {
@@ -178,6 +186,9 @@ impl Worker {
             let job = locked(&self.spool).job(self.clock.now());
             let Some(job) = job else {
                 if !locked(&self.spool).is_stopping() && self.heard.recv().is_ok() {
+                    self.pulse.due(self.clock.now().mono + WORK_WITHIN);
+                    guard::look_at_state(&*self.card, &self.alarm, &self.observer);
+                    self.pulse.rest();
                     continue;
                 }
                 self.keeper.set_channels(self.clock.now().mono, locked(&self.spool).memory(true), Reason::Stop);
@@ -222,7 +233,15 @@ impl Disk {
         tell(&told, observer);
         // A panic there would leave the card alone for ever: it ends the process, as any other.
         assert!(!self.thread.is_finished(), "the disk's thread lives as long as the daemon");
-        if due.is_some_and(|due| due <= now) {
+        let is_look_due = {
+            let mut looked = locked(&self.looked);
+            let is_due = now.since(*looked) >= LOCK_LOOKED_AT;
+            if is_due {
+                *looked = now;
+            }
+            is_due
+        };
+        if is_look_due || due.is_some_and(|due| due <= now) {
             strike(&self.bell);
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! A runtime directory that was removed, or whose lock was, is made again with all that belongs there: lock, socket, stop levels,
 //! log of the spool, open slots, totals. Where that cannot be done, or another process has taken a directory
-//! meanwhile, the daemon stops. What is lost of the state directory the spool finds out by itself; its lock is looked at here.
+//! meanwhile, the daemon stops. What is lost of the state directory the spool finds out by itself; its lock is looked at on
+//! the disk's thread, since a card may take its time.
 //!
 //! Between two looks nothing is written where somebody else may write: the folder looks at its lock before each change
 //! ([`crate::spool::storage::Storage`]).
@@ -52,13 +53,6 @@ impl Guard {
     /// Looks, and makes good what can be.
     pub(super) fn look(&self, gate: &Gate, disk: Option<&Disk>) {
         let Some(folders) = &self.folders else { return };
-        let is_lost = |error: &std::io::Error| error.kind() == ErrorKind::WouldBlock;
-        match folders.state.still_ours() {
-            Ok(true) => (self.observer)(&Event::Regained { directory: "state directory" }),
-            Err(error) if is_lost(&error) => return self.alarm.ring(taken("state directory")),
-            // Of a card that is away the writing tells, and entries wait in memory.
-            Ok(false) | Err(_) => {}
-        }
         match folders.runtime.still_ours() {
             Ok(false) => self.levels.look(),
             Ok(true) => {
@@ -69,13 +63,23 @@ impl Guard {
                 }
                 (self.observer)(&Event::Regained { directory: "runtime directory" });
             }
-            Err(error) if is_lost(&error) => return self.alarm.ring(taken("runtime directory")),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return self.alarm.ring(taken("runtime directory")),
             Err(error) => {
                 let why = format!("the runtime directory was removed, and cannot be made again: {error}");
                 return self.alarm.ring(why);
             }
         }
         self.door.notify_one();
+    }
+}
+
+/// Looks whether the state directory is still this process's alone. To be called on the disk's thread.
+pub(super) fn look_at_state(state: &dyn Storage, alarm: &Alarm, observer: &Observer) {
+    match state.still_ours() {
+        Ok(true) => observer(&Event::Regained { directory: "state directory" }),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => alarm.ring(taken("state directory")),
+        // Of a card that is away the writing tells, and entries wait in memory.
+        Ok(false) | Err(_) => {}
     }
 }
 

@@ -24,11 +24,8 @@ pub struct Running {
 impl Running {
     /// The daemon that holds one of these runtime directories.
     pub fn find<'a>(directories: impl IntoIterator<Item = &'a Path>) -> Option<Self> {
-        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
         directories.into_iter().find_map(|directory| {
-            let file = fs::metadata(directory.join("lock")).ok()?;
-            let device = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
-            let pid = holder(&locks, device, file.ino())?;
+            let pid = holder_of(&directory.join("lock"))?;
             Some(Self { pid, directory: directory.to_owned() })
         })
     }
@@ -66,6 +63,14 @@ impl Running {
         );
         Line::ok("daemon", found)
     }
+}
+
+/// The process that has locked a file or a directory.
+pub fn holder_of(path: &Path) -> Option<i32> {
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let file = fs::metadata(path).ok()?;
+    let device = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
+    holder(&locks, device, file.ino())
 }
 
 /// The process that holds a whole-file lock, from the kernel's list (proc(5), `/proc/locks`).

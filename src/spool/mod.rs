@@ -56,8 +56,10 @@
 //! 1234567-0000000000000501.log        the last one is appended to
 //! 1234567-doubtful.log                entries set aside, at most 256 KiB
 //! 1234567-00000000000002a1.log.bad    a file that was damaged, as it was, for people to look at
-//! lock                                one process at a time writes here; the runtime directory has one, too
 //! ```
+//!
+//! One process at a time writes in either: the runtime directory has a file `lock`, the directory around the state directory's
+//! is locked itself.
 //!
 //! # Records
 //!

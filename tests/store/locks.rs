@@ -52,7 +52,7 @@ fn runtime_directory_that_is_removed_is_made_again_with_all_that_belongs_there()
     fs::remove_file(runtime.join("lock")).expect("it is there");
     fs::write(runtime.join("lock"), "").expect("written");
     daemon.wait_for("somebody removed the runtime directory or its lock");
-    fs::remove_file(house.card().join("lock")).expect("it is there");
+    until("it is removed", || fs::remove_dir_all(house.path("state")).is_ok());
     daemon.wait_for("somebody removed the state directory or its lock");
     let mut second = Program::start(house.command_in(&house.path("other"), &house.path("state")));
     assert_eq!(second.wait_for_end().code(), Some(1), "it is locked again");

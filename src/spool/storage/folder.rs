@@ -23,6 +23,8 @@ pub struct Folder {
     path: PathBuf,
     mode: u32,
     lock: Arc<Mutex<Held>>,
+    /// The directory whose lock is the folder's; it has a file for that where there is none.
+    locked_with: Option<PathBuf>,
     /// The folder itself where it is another user's, who could put a link in its place.
     pinned: Option<Arc<Pinned>>,
 }
@@ -46,7 +48,19 @@ struct Pinned {
 impl Folder {
     /// The folder at a path, which need not exist yet. One that has to be made is for its owner and the group.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), mode: PRIVATE, lock: Arc::default(), pinned: None }
+        Self { path: path.into(), mode: PRIVATE, lock: Arc::default(), locked_with: None, pinned: None }
+    }
+
+    /// The same folder, whose lock is that of the directory around it: nothing is written for it.
+    #[must_use]
+    pub fn locked_with_its_parent(self) -> Self {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Self { locked_with: Some(parent.unwrap_or(Path::new(".")).to_owned()), ..self }
+    }
+
+    /// What is locked.
+    pub fn lock_path(&self) -> PathBuf {
+        self.locked_with.clone().unwrap_or_else(|| self.path.join(lock::FILE))
     }
 
     /// The same folder, which everybody may enter where it has to be made: there is a socket in it.
@@ -109,7 +123,7 @@ impl Folder {
 
     /// Has the lock, if somebody asked for it.
     fn hold(&self, held: &mut Held) -> io::Result<()> {
-        let path = self.at(lock::FILE);
+        let path = self.locked_with.clone().unwrap_or_else(|| self.at(lock::FILE));
         let had = match &held.lock {
             Lock::Free => return Ok(()),
             Lock::Lost => return Err(lock::lost()),
@@ -119,7 +133,10 @@ impl Folder {
         };
         let mut options = OpenOptions::new();
         private(options.read(true).write(true).create(true).truncate(false));
-        let taken = self.make_and(|| lock::take(&path, &mut options)).and_then(|file| self.give(file));
+        let taken = match &self.locked_with {
+            Some(directory) => make_and(directory, self.mode, || lock::take_directory(directory)),
+            None => self.make_and(|| lock::take(&path, &mut options)).and_then(|file| self.give(file)),
+        };
         match taken {
             Ok(file) => {
                 held.lock = Lock::Held(file);
@@ -163,47 +180,21 @@ impl Folder {
 
     /// Does something in the folder. Where that finds it missing, it is made first.
     fn make_and<T>(&self, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-        match attempt() {
-            Err(error) if error.kind() == ErrorKind::NotFound && self.pinned.is_none() => {
-                self.make()?;
-                attempt()
-            }
-            done => done,
-        }
-    }
-
-    fn make(&self) -> io::Result<()> {
-        if self.path.is_dir() {
-            return Ok(());
-        }
-        let mut folders = DirBuilder::new();
-        folders.recursive(true);
-        #[cfg(unix)]
-        folders.mode(self.mode);
-        folders.create(&self.path)?;
-        #[cfg(unix)]
-        {
-            // Whatever the process's mask is.
-            fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode))?;
-            if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                File::open(parent)?.sync_all()?;
-            }
-        }
-        Ok(())
+        if self.pinned.is_some() { attempt() } else { make_and(&self.path, self.mode, attempt) }
     }
 
     /// A folder of ours that everybody may write, as an earlier version made it without a mask, is theirs no more.
     fn close_to_others(&self) {
         #[cfg(target_os = "linux")]
-        if let Ok(found) = fs::symlink_metadata(&self.path)
-            && found.is_dir()
-            && found.uid() == rustix::process::geteuid().as_raw()
-            && found.mode() & 0o1002 == 0o002
-        {
-            let path = self.path.display();
-            log::warn!(path:%; "{path} could be written by every user; from now on it cannot");
-            if let Err(error) = fs::set_permissions(&self.path, fs::Permissions::from_mode(self.mode)) {
-                log::warn!(path:%, reason:% = error; "{path} can still be written by every user: {error}");
+        for folder in [Some(&self.path), self.locked_with.as_ref()].into_iter().flatten() {
+            let Ok(found) = fs::symlink_metadata(folder) else { continue };
+            let is_ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+            if is_ours && found.mode() & 0o1002 == 0o002 {
+                let path = folder.display();
+                log::warn!(path:%; "{path} could be written by every user; from now on it cannot");
+                if let Err(error) = fs::set_permissions(folder, fs::Permissions::from_mode(self.mode)) {
+                    log::warn!(path:%, reason:% = error; "{path} can still be written by every user: {error}");
+                }
             }
         }
     }
@@ -247,6 +238,39 @@ impl Folder {
             opened => opened,
         }
     }
+}
+
+/// Does something in a folder. Where that finds it missing, it is made first.
+fn make_and<T>(path: &Path, mode: u32, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    match attempt() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make(path, mode)?;
+            attempt()
+        }
+        done => done,
+    }
+}
+
+fn make(path: &Path, mode: u32) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut folders = DirBuilder::new();
+    folders.recursive(true);
+    #[cfg(unix)]
+    folders.mode(mode);
+    folders.create(path)?;
+    #[cfg(unix)]
+    {
+        // Whatever the process's mask is.
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            File::open(parent)?.sync_all()?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    Ok(())
 }
 
 /// A folder itself. A link to one may be root's or this user's: whoever else made it could lead anywhere.
@@ -520,6 +544,31 @@ mod tests {
             assert_eq!(done.expect_err("theirs").kind(), ErrorKind::WouldBlock);
         }
         assert_eq!(theirs.read("log").expect("there"), b"theirs");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn directory_around_a_folder_is_locked_without_writing_anything_there() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let state = parent.path().join("state");
+        fs::create_dir(&state).expect("made");
+        let folder = || Folder::new(state.join("spool")).locked_with_its_parent();
+        let ours = folder();
+        ours.lock().expect("nobody has it");
+        assert_eq!(fs::read_dir(&state).expect("there").count(), 0);
+        assert_eq!(folder().lock().expect_err("we have it").kind(), ErrorKind::WouldBlock);
+        ours.append("log", b"x").expect("written");
+        assert!(!ours.still_ours().expect("ours"));
+        fs::remove_dir_all(&state).expect("removed");
+        assert!(ours.still_ours().expect("made again"));
+        assert_eq!(folder().lock().expect_err("we have it").kind(), ErrorKind::WouldBlock);
+        // Somebody else is quicker.
+        fs::rename(&state, parent.path().join("away")).expect("renamed");
+        fs::create_dir(&state).expect("made");
+        let theirs = folder();
+        theirs.lock().expect("nobody has that one");
+        assert_eq!(ours.append("log", b"x").expect_err("theirs").kind(), ErrorKind::WouldBlock);
+        assert!(!state.join("spool").exists());
     }
 
     #[cfg(target_os = "linux")]

@@ -1,9 +1,10 @@
 //! The lock of a folder: one process at a time writes there.
 //!
-//! It is a file with a lock of the kernel's (flock(2)), which ends with the process, however it ends. The lock is the open
-//! file's and not the name's: where the file was removed, or another one has its name, the process that comes next could
-//! lock that one too. So the name is looked at before each write, and once a minute in any case; a lock that has vanished is
-//! taken again. When another process was quicker, nothing is written there any more.
+//! It is a lock of the kernel's (flock(2)), which ends with the process, however it ends: on a file of its own in the folder, or on
+//! the directory around it, for which nothing need be written there. The lock is the open file's and not the name's: where
+//! that was removed, or another one has its name, the process that comes next could lock that one too. So the name
+//! is looked at before each write, and once a minute in any case; a lock that has vanished is taken again. When another
+//! process was quicker, nothing is written there any more.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -46,9 +47,32 @@ pub(super) fn take(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if is_at(&file, path) { Ok(file) } else { Err(ErrorKind::Interrupted.into()) }
 }
 
-/// Whether a file still has its name. What cannot be looked at counts as being there: writing will say what is wrong.
+/// Takes the lock of a directory that is there.
+///
+/// # Errors
+/// As [`take`].
+pub(super) fn take_directory(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_dir() {
+        return Err(ErrorKind::NotADirectory.into());
+    }
+    let directory = File::open(path)?;
+    #[cfg(target_os = "linux")]
+    match rustix::fs::flock(&directory, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        // Some file systems lock no directories (NFS). There is nothing better for them than to go on.
+        Err(error) if error != rustix::io::Errno::WOULDBLOCK => {
+            log::debug!(path:% = path.display(), reason:% = error; "{} cannot be locked: {error}", path.display());
+        }
+        locked => locked?,
+    }
+    if is_at(&directory, path) { Ok(directory) } else { Err(ErrorKind::Interrupted.into()) }
+}
+
+/// Whether a file or a directory still has its name. What cannot be looked at counts as being there: writing will say what is
+/// wrong.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::symlink_metadata(path)) {
+    let found = fs::symlink_metadata(path);
+    let found = if found.as_ref().is_ok_and(Metadata::is_symlink) { fs::metadata(path) } else { found };
+    match (file.metadata(), found) {
         (Ok(ours), Ok(there)) => is_same(&ours, &there),
         (_, Err(error)) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
         (Err(_), _) => true,

@@ -34,16 +34,17 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     }
 }
 
-/// Reads a file as long as it is now.
+/// Reads a file, if it is not too large.
 pub(super) fn read(file: &File) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len();
-    if length > LARGEST {
-        let words = format!("it has {} MiB; more than {} MiB is not read", length >> 20, LARGEST >> 20);
-        return Err(io::Error::new(ErrorKind::FileTooLarge, words));
-    }
+    let check = |length: u64| {
+        let words = || format!("it has {} MiB; more than {} MiB is not read", length >> 20, LARGEST >> 20);
+        if length > LARGEST { Err(io::Error::new(ErrorKind::FileTooLarge, words())) } else { Ok(length) }
+    };
+    let length = check(file.metadata()?.len())?;
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.take(length).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    // It may grow meanwhile.
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    check(bytes.len() as u64).map(|_| bytes)
 }
 
 fn check(found: FileType) -> io::Result<()> {
