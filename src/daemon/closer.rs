@@ -23,7 +23,7 @@ use crate::time::{Mono, Now, StepWatch};
 use crate::uplink::session::Tally;
 
 /// Without slots the disk and the clock are looked after this often in any case.
-const LOOK_AROUND: Duration = Duration::from_secs(40);
+const LOOK_AROUND: Duration = Duration::from_secs(30);
 /// A clock that is not right yet is asked this often.
 const CLOCK_ASKED: Duration = Duration::from_secs(5);
 /// A clock that is not right after this long is told of.
