@@ -89,9 +89,8 @@ fn entries_of_an_outage_arrive_afterwards_in_order_with_their_own_times() {
     let all: Vec<Utc> = closed(&program).into_iter().filter(|at| *at > first).collect();
     assert!(all.len() >= 4, "{all:?}");
     let mut arrived = Vec::new();
-    // The first may have reached the broker just before it was killed, unseen by the watcher that the broker took with it. It, or the
-    // one before whose acknowledgement was lost, is
-    // sent again then, and what is sent again has its place behind what was never sent.
+    // The first may have reached the broker just before it was killed, unseen by the watcher that the broker took with it. It is sent
+    // again then, as is the one before it where its acknowledgement was lost; what is sent again has its place behind what never was.
     while !all[1..].iter().all(|at| arrived.contains(at)) {
         arrived.push(next_heard(&mut watcher));
     }
