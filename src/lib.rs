@@ -15,6 +15,7 @@ pub mod record;
 pub mod time;
 
 pub mod hal;
+pub mod net;
 pub mod sensor;
 
 pub mod scan;

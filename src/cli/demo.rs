@@ -16,11 +16,11 @@ use gatepost::config::{self, Settings};
 use gatepost::daemon::Daemon;
 use gatepost::entry::ChannelId;
 use gatepost::hal::sim::Sim;
+use gatepost::net::{Broker, Transport};
 use gatepost::output::Target;
 use gatepost::sandbox::{Channel, Folder, Options, Rights, Sandbox};
 use gatepost::thingspeak::credentials::Source;
 use gatepost::uplink::session::Tuning;
-use gatepost::uplink::{Broker, Transport};
 
 use self::teller::{Screen, Teller};
 

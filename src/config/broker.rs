@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::diagnostic::Findings;
 use super::table::{Node, Table};
 use super::values::Lasting;
-use crate::uplink::{Broker, Transport};
+use crate::net::{Broker, Transport};
 
 /// The broker for MQTT devices (thingspeak.md, connection).
 const HOST: &str = "mqtt3.thingspeak.com";

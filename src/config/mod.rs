@@ -44,13 +44,14 @@ use crate::batch::{Publish, StatusText};
 use crate::entry::{ChannelId, Column, Decimals, Reduce};
 use crate::filter::{self, Step};
 use crate::hal::{ClockTrust, GpioBackend};
+use crate::net::Broker;
 use crate::output;
 use crate::reading::Quantity;
 use crate::sensor::Kind;
 use crate::spool::{Backlog, Policy};
 use crate::thingspeak::credentials;
 use crate::thingspeak::license::License;
-use crate::uplink::{Broker, Confirm, Device};
+use crate::uplink::{Confirm, Device};
 
 pub use diagnostic::{Diagnostic, Source};
 pub use license::Drain;

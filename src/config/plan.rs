@@ -15,9 +15,10 @@ use super::{Channel, Settings};
 use crate::batch::Publish;
 use crate::entry::{ChannelId, Decimals};
 use crate::hal::{Active, ClockTrust, GpioBackend};
+use crate::net::Transport;
 use crate::output::{self, Target};
 use crate::thingspeak::license::License;
-use crate::uplink::{Confirm, Transport};
+use crate::uplink::Confirm;
 
 /// The plan of one map.
 #[derive(Clone, Copy, Debug)]

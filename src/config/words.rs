@@ -113,7 +113,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::uplink::Transport;
+    use crate::net::Transport;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -17,8 +17,8 @@ use crate::daemon::intake::Edge;
 use crate::daemon::liveness::Stuck;
 use crate::entry::ChannelId;
 use crate::hal::{Clock as _, SystemClock};
+use crate::net::failure::Kind;
 use crate::spool::{self, Damaged, Found, Tell};
-use crate::uplink::failure::Kind;
 use crate::uplink::session::{Notice, Tally};
 
 /// Starts logging: where, and from which level on. Of the libraries only warnings are told: what they say of each packet

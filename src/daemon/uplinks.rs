@@ -22,13 +22,14 @@ use crate::daemon::liveness::Liveness;
 use crate::daemon::words;
 use crate::entry::ChannelId;
 use crate::hal::Clock;
+use crate::net::Broker;
 use crate::spool::Spool;
 use crate::thingspeak::credentials;
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
+use crate::uplink::Device;
 use crate::uplink::session::{self, ChannelSettings, Delivery, Notice, Session, Tuning};
 use crate::uplink::task::Uplink;
-use crate::uplink::{Broker, Device};
 
 /// How long sessions may drain, at the stop or when they are replaced.
 pub(super) const DRAIN: Duration = Duration::from_millis(900);

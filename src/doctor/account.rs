@@ -4,11 +4,11 @@ use super::Line;
 use super::daemon::Running;
 use crate::config::{Channel, Settings};
 use crate::hal::Clock;
+use crate::net::failure::{Failure, Kind};
 use crate::thingspeak::credentials::Credentials;
 use crate::thingspeak::topic::Topic;
 use crate::uplink::Confirm;
-use crate::uplink::failure::{Failure, Kind};
-use crate::uplink::steps::{Echo, Granted, Login};
+use crate::uplink::login::{Echo, Granted, Login};
 
 /// What the test entry's status says.
 const STATUS: &str = "gatepost doctor";

@@ -7,10 +7,11 @@ use super::user::{Rights, User};
 use super::{Line, Verdict, account};
 use crate::config::{Channel, Settings};
 use crate::hal::Clock;
+use crate::net::Broker;
+use crate::net::steps::{self, Secured};
 use crate::thingspeak::credentials::{Credentials, CredentialsError, check_mode};
 use crate::time::Utc;
-use crate::uplink::steps::{self, Secured};
-use crate::uplink::{Broker, Device};
+use crate::uplink::Device;
 
 /// A certificate that ends within this time is worth a word.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);

@@ -25,8 +25,8 @@ use secrecy::ExposeSecret;
 use super::authority::{Authority, AuthorityError};
 use super::device::Device;
 use super::handle::Sandbox;
+use crate::net::Transport;
 use crate::thingspeak::credentials::{Credentials, CredentialsError, Source};
-use crate::uplink::Transport;
 
 /// A sandbox's folder.
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ use super::shared::Shared;
 use super::switches::Switches;
 use crate::entry::ChannelId;
 use crate::hal::{Clock, SystemClock};
-use crate::uplink::Transport;
+use crate::net::Transport;
 
 /// What a sandbox is made of.
 #[derive(Clone)]

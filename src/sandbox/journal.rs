@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::record::Record;
 use super::service::ConnectionId;
+use crate::net::Transport;
 use crate::time::Now;
-use crate::uplink::Transport;
 
 /// How many of each kind are kept: a day of a busy sandbox, in tens of megabytes at the very worst.
 pub(super) const KEPT: usize = 20_000;

@@ -220,8 +220,8 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Transport;
     use crate::sandbox::{Channel, Device, Options, Rights, Sandbox, Switches};
-    use crate::uplink::Transport;
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::row::Row;
 use super::service::ConnectionId;
 use crate::entry::ChannelId;
+use crate::net::Transport;
 use crate::time::Now;
-use crate::uplink::Transport;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::session;
 use super::shared::Shared;
-use crate::uplink::Transport;
+use crate::net::Transport;
 
 /// Connections of one listener; who comes beyond waits in the kernel's backlog.
 const CONNECTIONS: usize = 256;

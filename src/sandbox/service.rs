@@ -24,8 +24,8 @@ use super::store::Store;
 use super::switches::Switches;
 use super::update::Update;
 use crate::entry::ChannelId;
+use crate::net::Transport;
 use crate::time::{Mono, Now};
-use crate::uplink::Transport;
 use connection::Connection;
 
 /// How long a connection may be open without a CONNECT, TLS and WebSocket included.

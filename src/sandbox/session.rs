@@ -18,7 +18,7 @@ use ws_stream_tungstenite::WsStream;
 
 use super::service::{CONNECT_LIMIT, ConnectionId, Event};
 use super::shared::{Inbox, Outgoing, Shared};
-use crate::uplink::Transport;
+use crate::net::Transport;
 
 /// Largest packet in either direction.
 const PACKET_LIMIT: usize = 256 * 1024;

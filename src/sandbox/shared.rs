@@ -17,8 +17,8 @@ use super::journal::Mark;
 use super::service::{Action, ConnectionId, Event, Service};
 use super::switches::Switches;
 use crate::hal::Clock;
+use crate::net::Transport;
 use crate::time::Now;
-use crate::uplink::Transport;
 
 /// Packets that wait for a connection's socket. Twelve entries with all their topics; who is further behind is cut.
 const QUEUE: usize = 256;

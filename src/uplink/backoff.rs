@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::net::failure::Kind;
 use crate::time::Mono;
-use crate::uplink::failure::Kind;
 
 /// The longest wait after a network failure.
 const CAP: Duration = Duration::from_secs(300);

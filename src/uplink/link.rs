@@ -22,14 +22,14 @@ use secrecy::ExposeSecret;
 use tokio_rustls::rustls;
 
 use crate::hal::Clock;
+use crate::net::explain::{closed, connect_failure, lost};
+use crate::net::failure::{Failure, Kind};
+use crate::net::{Broker, Transport};
 use crate::thingspeak::credentials::Credentials;
 use crate::thingspeak::topic::Topic;
-use crate::uplink::explain::{closed, connect_failure, lost};
-use crate::uplink::failure::{Failure, Kind};
-use crate::uplink::{Broker, Transport};
 
 /// DNS, TCP, TLS, WebSocket and CONNACK together: a Pi Zero on a bad line takes more than the library's 5 s.
-pub(super) const CONNECT_WITHIN_SECONDS: u64 = 25;
+pub(crate) const CONNECT_WITHIN_SECONDS: u64 = 25;
 /// A packet that cannot be handed to the kernel for this long means a dead link.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// Told to the broker, which cuts a line that was quiet for one and a half times this. The session pings sooner.
@@ -192,7 +192,7 @@ fn options(broker: &Broker, credentials: &Credentials, tls: Option<Arc<rustls::C
 }
 
 /// Where the WebSocket is.
-pub(super) fn url(broker: &Broker) -> String {
+pub(crate) fn url(broker: &Broker) -> String {
     let scheme = if broker.transport.is_encrypted() { "wss" } else { "ws" };
     format!("{scheme}://{}:{}/mqtt", bracketed(&broker.host), broker.port)
 }

@@ -6,14 +6,14 @@ use tokio::time::timeout;
 
 use crate::entry::{Cells, ChannelId, Entry, Form};
 use crate::hal::Clock;
+use crate::net::failure::Failure;
+use crate::net::{Broker, tls};
 use crate::thingspeak::credentials::Credentials;
 use crate::thingspeak::feed::FeedMessage;
 use crate::thingspeak::topic::Topic;
 use crate::thingspeak::update;
 use crate::time::{Mono, Utc};
-use crate::uplink::failure::Failure;
 use crate::uplink::link::{Incoming, Link};
-use crate::uplink::{Broker, tls};
 
 /// How long a subscription may be without an answer, as in the daemon's session.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

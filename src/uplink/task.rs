@@ -10,14 +10,14 @@ use tokio::time::sleep;
 use tokio_rustls::rustls;
 
 use crate::hal::Clock;
+use crate::net::failure::{Failure, Kind};
+use crate::net::{Broker, tls};
 use crate::spool::Spool;
 use crate::thingspeak::credentials::{self, Credentials};
 use crate::thingspeak::update;
 use crate::time::Mono;
-use crate::uplink::failure::{Failure, Kind};
 use crate::uplink::link::{Incoming, Link};
 use crate::uplink::session::{Action, Delivery, Event, Notice, Session};
-use crate::uplink::{Broker, tls};
 
 /// What the session asks for is done by then, or has failed: a connection within 25 s, a packet within 10 s.
 const PERFORM_WITHIN: Duration = Duration::from_secs(60);

@@ -15,9 +15,9 @@ use std::path::PathBuf;
 
 use gatepost::entry::ChannelId;
 use gatepost::hal::{Clock as _, SystemClock};
+use gatepost::net::Transport;
 use gatepost::sandbox::Row;
 use gatepost::time::Utc;
-use gatepost::uplink::Transport;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 

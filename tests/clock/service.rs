@@ -5,8 +5,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use gatepost::entry::ChannelId;
+use gatepost::net::Transport;
 use gatepost::sandbox::{Channel, Device, Options, Record, Rights, Row, Sandbox, What};
-use gatepost::uplink::Transport;
 use secrecy::ExposeSecret as _;
 use tokio::sync::oneshot;
 

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use gatepost::entry::ChannelId;
+use gatepost::net::Transport;
 use gatepost::sandbox::{DropReason, What};
-use gatepost::uplink::Transport;
 use nix::sys::signal::Signal;
 
 use crate::program::{Program, SOON, gatepost};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use gatepost::net::Transport;
 use gatepost::sandbox::{Loss, Switches};
 use gatepost::time::Utc;
-use gatepost::uplink::Transport;
 use nix::sys::signal::Signal;
 
 use crate::Scenario;

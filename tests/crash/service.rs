@@ -6,9 +6,9 @@ use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 
 use gatepost::entry::ChannelId;
+use gatepost::net::Transport;
 use gatepost::sandbox::{Channel, Device, Options, Rights, Row, Sandbox};
 use gatepost::time::Utc;
-use gatepost::uplink::Transport;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use gatepost::net::Transport;
 use gatepost::sandbox::{Channel, Device, Options, Rights, Sandbox, Switches};
-use gatepost::uplink::Transport;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 

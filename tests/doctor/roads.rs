@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use gatepost::net::Transport;
 use gatepost::sandbox::{Authority, Options, Rights};
-use gatepost::uplink::Transport;
 use rcgen::{CertificateParams, DnType, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

@@ -12,6 +12,8 @@ use std::time::Duration;
 use gatepost::daemon::intake::Edge;
 use gatepost::entry::Entry;
 use gatepost::hal::Pin;
+use gatepost::net::Transport;
+use gatepost::net::failure::Kind;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::sandbox::{
@@ -19,8 +21,6 @@ use gatepost::sandbox::{
     SubscribeRefusal, Switches, TooLong, What, Wills,
 };
 use gatepost::thingspeak::topic::Topic;
-use gatepost::uplink::Transport;
-use gatepost::uplink::failure::Kind;
 use gatepost::uplink::session::Notice;
 
 use crate::stage::{Plan, Playing, Stage, is_row_of, together, until};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use gatepost::net::failure::Kind;
 use gatepost::sandbox::{Closing, Refusal, SecondConnection, Switches, What};
-use gatepost::uplink::failure::Kind;
 use gatepost::uplink::session::{Notice, Tuning};
 
 use crate::SOON;

@@ -1,7 +1,7 @@
 //! Who may in, and whom we trust: passwords, certificates and names.
 
+use gatepost::net::failure::Kind;
 use gatepost::sandbox::{Authority, Device, What};
-use gatepost::uplink::failure::Kind;
 use secrecy::ExposeSecret;
 
 use crate::stage::{Plan, Stage, play, until};

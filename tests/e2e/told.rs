@@ -8,11 +8,11 @@ use gatepost::daemon::event::{Event, Observer};
 use gatepost::daemon::intake::Edge;
 use gatepost::daemon::journal;
 use gatepost::entry::Entry;
+use gatepost::net::failure::{Failure, Kind};
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::reading::Reading;
 use gatepost::time::Utc;
-use gatepost::uplink::failure::{Failure, Kind};
 use gatepost::uplink::session::Notice;
 use tokio::sync::watch;
 

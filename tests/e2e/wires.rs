@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use gatepost::uplink::Transport;
-use gatepost::uplink::failure::{Failure, Kind};
+use gatepost::net::Transport;
+use gatepost::net::failure::{Failure, Kind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

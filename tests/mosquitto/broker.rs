@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gatepost::uplink::Transport;
+use gatepost::net::Transport;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 

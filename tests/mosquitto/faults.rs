@@ -1,6 +1,6 @@
 //! What keeps the gateway out: each is told once, in words that say what to do, and heals without a restart.
 
-use gatepost::uplink::Transport;
+use gatepost::net::Transport;
 use nix::sys::signal::Signal;
 
 use crate::broker::{AUTHORITY, Broker, GATEWAY, PASSWORD};

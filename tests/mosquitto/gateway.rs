@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gatepost::uplink::Transport;
+use gatepost::net::Transport;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, GATEWAY, PASSWORD};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use gatepost::net::Transport;
 use gatepost::time::Utc;
-use gatepost::uplink::Transport;
 use nix::sys::signal::Signal;
 
 use crate::broker::{Broker, GATEWAY};

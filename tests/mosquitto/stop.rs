@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost::uplink::Transport;
+use gatepost::net::Transport;
 use nix::sys::signal::Signal;
 
 use crate::broker::{Broker, GATEWAY};

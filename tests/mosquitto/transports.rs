@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
+use gatepost::net::Transport;
 use gatepost::time::Utc;
-use gatepost::uplink::Transport;
 use nix::sys::signal::Signal;
 
 use crate::broker::{Broker, GATEWAY, PASSWORD};

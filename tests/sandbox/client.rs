@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatepost::net::Transport;
 use gatepost::sandbox::Sandbox;
-use gatepost::uplink::Transport;
 use rumqttc::{
     ConnectionError, Event, EventLoop, MqttOptions, Packet, PingReq, Publish, QoS, Request, Subscribe,
     SubscribeReasonCode, TlsConfiguration,

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
+use gatepost::net::Transport;
 use gatepost::sandbox::{Closing, Options, Sandbox, Switches, What};
-use gatepost::uplink::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use gatepost::net::Transport;
 use gatepost::sandbox::{Closing, Mark, Switches, What};
-use gatepost::uplink::Transport;
 
 use crate::client::{Client, options as client_options};
 use crate::{ONE, SOON, TWO, options, sandbox};

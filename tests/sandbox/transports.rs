@@ -1,8 +1,8 @@
 //! The same conversation over all four transports, and what keeps clients out.
 
+use gatepost::net::Transport;
 use gatepost::sandbox::publish::{Outcome, PublishError, publish};
 use gatepost::sandbox::{Closing, Options, Refusal, What};
-use gatepost::uplink::Transport;
 use rumqttc::{ConnectReturnCode, ConnectionError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

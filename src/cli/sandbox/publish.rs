@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use gatepost::entry::ChannelId;
+use gatepost::net::Transport;
 use gatepost::sandbox::Folder;
 use gatepost::sandbox::publish::{Outcome, publish};
-use gatepost::uplink::Transport;
 
 use crate::cli::block_on;
 

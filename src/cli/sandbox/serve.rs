@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use gatepost::entry::ChannelId;
+use gatepost::net::Transport;
 use gatepost::sandbox::{self, Channel, Device, Folder, Mark, Options, Rights, Sandbox};
-use gatepost::uplink::Transport;
 use tokio::time::sleep;
 
 use super::switches::Switches;

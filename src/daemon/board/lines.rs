@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::seconds;
+use crate::net::failure::Failure;
 use crate::status::{Device, Link};
 use crate::time::Mono;
-use crate::uplink::failure::Failure;
 use crate::uplink::session::Notice;
 
 /// The link of one device.

@@ -8,13 +8,13 @@ use crate::daemon::event::Slow;
 use crate::daemon::roster::Roster;
 use crate::entry::{Cell, Cells, Column, Draft, Entry, Form, Reduce};
 use crate::hal::HalError;
+use crate::net::failure::{Failure, Kind};
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
 use crate::reading::{Fault, Reading, SensorId};
 use crate::status::{Drain, Limit, Link, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
 use crate::time::Utc;
-use crate::uplink::failure::{Failure, Kind};
 use crate::uplink::session::Notice;
 
 const HOUSE: ChannelId = ChannelId(7);

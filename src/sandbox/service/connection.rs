@@ -11,12 +11,12 @@ use rumqttc::mqttbytes::v4::{
 use secrecy::ExposeSecret;
 
 use super::{Action, CONNECT_LIMIT, ConnectionId, Service};
+use crate::net::Transport;
 use crate::sandbox::journal::ConnectSeen;
 use crate::sandbox::record::{Closing, Refusal, SubscribeFault, What};
 use crate::sandbox::switches::{RefusedBy, SecondConnection, SubscribeRefusal, Switches, Wills};
 use crate::sandbox::topic::Filter;
 use crate::time::{Mono, Now};
-use crate::uplink::Transport;
 
 /// What is known of a connection.
 #[derive(Debug)]

@@ -13,13 +13,13 @@ use rumqttc::mqttbytes::v4::{Connect, Packet, Publish, Subscribe};
 
 use super::{Action, ConnectionId, Event, Service};
 use crate::entry::ChannelId;
+use crate::net::Transport;
 use crate::sandbox::device::{Channel, Device, Rights};
 use crate::sandbox::journal::Mark;
 use crate::sandbox::record::What;
 use crate::sandbox::row::Row;
 use crate::sandbox::switches::Switches;
 use crate::time::{Mono, Now, Utc};
-use crate::uplink::Transport;
 
 const FREE: ChannelId = ChannelId(1);
 const PAID: ChannelId = ChannelId(2);

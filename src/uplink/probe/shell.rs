@@ -8,10 +8,10 @@ use tokio_rustls::rustls;
 
 use super::{Action, Event, Findings, Probe, Refusal, Settings};
 use crate::hal::Clock;
+use crate::net::failure::{Failure, Kind};
+use crate::net::{Broker, tls};
 use crate::thingspeak::credentials::Credentials;
-use crate::uplink::failure::{Failure, Kind};
 use crate::uplink::link::{Incoming, Link};
-use crate::uplink::{Broker, tls};
 
 /// What is sent instead of the device's password.
 const WRONG: &str = "this-is-not-the-password";
@@ -179,7 +179,7 @@ fn without_host(words: &str, Broker { host, port, .. }: &Broker) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::uplink::Transport;
+    use crate::net::Transport;
 
     #[test]
     fn refusal_is_told_without_the_broker_s_name() {

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::entry::ChannelId;
+use crate::net::Transport;
 use crate::sandbox::service::{self, ConnectionId, Service};
 use crate::sandbox::{
     Channel, Device, Duplicates, Loss, RefusedBy, Rights, SecondConnection, SubscribeRefusal, Switches,
 };
 use crate::thingspeak::license::License;
 use crate::time::{Mono, Utc};
-use crate::uplink::Transport;
 
 const HOUSE: ChannelId = ChannelId(7);
 const CLIENT: &str = "AbC123";

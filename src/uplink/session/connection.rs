@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::net::failure::{Failure, Kind};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
-use crate::uplink::failure::{Failure, Kind};
 
 use super::{Action, Delivery, Notice, Session};
 

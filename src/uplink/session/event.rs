@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use crate::entry::{ChannelId, Entry};
+use crate::net::failure::Failure;
 use crate::thingspeak::feed::{FeedError, FeedMessage};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
-use crate::uplink::failure::Failure;
 
 use super::Notice;
 

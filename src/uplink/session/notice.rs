@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::entry::{ChannelId, Column, Entry};
+use crate::net::failure::Failure;
 use crate::thingspeak::topic::Topic;
 use crate::time::Utc;
-use crate::uplink::failure::Failure;
 
 /// What is worth telling.
 #[derive(Clone, Debug, PartialEq)]

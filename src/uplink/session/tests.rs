@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::entry::{Cell, Cells, ChannelId, Draft, Entry, Form, Reduce};
+use crate::net::failure::{Failure, Kind};
 use crate::spool::storage::faulty::Faulty;
 use crate::spool::{Backlog, DiskSpool, MemorySpool, Policy};
 use crate::time::{BootId, Utc};
-use crate::uplink::failure::{Failure, Kind};
 
 const CHANNEL: ChannelId = ChannelId(7);
 const FEED: Topic = Topic::Subscribe(CHANNEL);

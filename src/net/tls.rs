@@ -7,11 +7,11 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use crate::uplink::failure::{Failure, Kind};
+use crate::net::failure::{Failure, Kind};
 
 /// A client configuration that trusts the roots in `ca_file`, or else the system's, or else (an image without
 /// ca-certificates) Mozilla's as of this build.
-pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Failure> {
+pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Failure> {
     let (roots, _) = roots(ca_file)?;
     let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -22,7 +22,7 @@ pub(super) fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>,
 }
 
 /// The roots that count, and in words whose they are.
-pub(super) fn roots(ca_file: Option<&Path>) -> Result<(RootCertStore, String), Failure> {
+pub(crate) fn roots(ca_file: Option<&Path>) -> Result<(RootCertStore, String), Failure> {
     match ca_file {
         Some(path) => Ok((roots_of(path)?, format!("the roots in {}", path.display()))),
         None => Ok(system_roots()),

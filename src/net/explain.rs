@@ -7,20 +7,20 @@ use rumqttc::{ConnectReturnCode, ConnectionError, StateError, TlsError};
 use tokio_rustls::rustls;
 
 use crate::hal::Clock;
-use crate::uplink::certificate::tls_failure;
-use crate::uplink::failure::{Failure, Kind};
+use crate::net::certificate::tls_failure;
+use crate::net::failure::{Failure, Kind};
+use crate::net::{Broker, Transport};
 use crate::uplink::link::CONNECT_WITHIN_SECONDS;
-use crate::uplink::{Broker, Transport};
 
 /// The other side closed the connection.
-pub(super) fn closed() -> Failure {
+pub(crate) fn closed() -> Failure {
     let words =
         "the broker closed the connection; if it does so again and again, another program may use the same MQTT device";
     Failure::new(Kind::Closed, words)
 }
 
 /// A connection that was up has ended.
-pub(super) fn lost(error: &ConnectionError) -> Failure {
+pub(crate) fn lost(error: &ConnectionError) -> Failure {
     let was_closed = matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted));
     if was_closed || io_within(error).is_some_and(is_close) {
         closed()
@@ -47,7 +47,7 @@ fn is_close(error: &std::io::Error) -> bool {
 }
 
 /// A connection could not be made, in words that say what to do.
-pub(super) fn connect_failure(error: &ConnectionError, broker: &Broker, clock: &dyn Clock) -> Failure {
+pub(crate) fn connect_failure(error: &ConnectionError, broker: &Broker, clock: &dyn Clock) -> Failure {
     let Broker { host, port, transport, .. } = broker;
     let at = format!("{host}:{port}");
     if let (ConnectionError::MqttState(_), Some(error)) = (error, io_within(error)) {
@@ -134,7 +134,7 @@ fn http(response: &Response<Option<Vec<u8>>>, at: &str) -> Failure {
     Failure::new(Kind::Protocol, format!("{at} answered HTTP {code} to /mqtt: {what}"))
 }
 
-pub(super) fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
+pub(crate) fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
     use tungstenite::Error;
     use tungstenite::error::ProtocolError;
     match error {
@@ -156,7 +156,7 @@ pub(super) fn websocket(error: &tungstenite::Error, at: &str, transport: Transpo
     }
 }
 
-pub(super) fn io(error: &std::io::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
+pub(crate) fn io(error: &std::io::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
     let host = at.rsplit_once(':').map_or(at, |(host, _)| host);
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return tls_failure(tls, host, clock);
@@ -184,7 +184,7 @@ pub(super) fn io(error: &std::io::Error, at: &str, transport: Transport, clock: 
 
 /// Why a name has no address. Names below `.local` are asked for with mDNS, by a library that a static program (the package for
 /// 32-bit Pis) cannot load.
-pub(super) fn cause_of_no_address(host: &str) -> &'static str {
+pub(crate) fn cause_of_no_address(host: &str) -> &'static str {
     let is_local = host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("local"));
     if cfg!(target_feature = "crt-static") && is_local {
         "this build for 32-bit Pis cannot look up names that end in .local, so write the address instead"

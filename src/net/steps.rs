@@ -1,7 +1,7 @@
 //! The way to the broker, one step at a time, so that the first one that fails can be told: DNS, TCP, TLS, WebSocket. The
 //! login that follows is the uplink's own.
 //!
-//! Each step takes what the one before gave. Nothing is sent to the broker that could hold a secret before [`Login`].
+//! Each step takes what the one before gave. Nothing is sent to the broker that could hold a secret before the login that follows.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,13 +15,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::hal::Clock;
-use crate::uplink::explain;
-use crate::uplink::failure::{Failure, Kind};
-use crate::uplink::peer::Witness;
-use crate::uplink::{Broker, Transport, tls};
+use crate::net::explain;
+use crate::net::failure::{Failure, Kind};
+use crate::net::peer::Witness;
+use crate::net::{Broker, Transport, tls};
 
-pub use crate::uplink::login::{Echo, Granted, Login};
-pub use crate::uplink::peer::Peer;
+pub use crate::net::peer::Peer;
 
 /// How long each step may take.
 const STEP_WITHIN: Duration = Duration::from_secs(15);
@@ -133,7 +132,7 @@ pub async fn upgrade(broker: &Broker, line: Box<dyn Line>, clock: &dyn Clock) ->
     let Broker { port, transport, .. } = broker;
     let at = format!("{}:{port}", broker.host);
     let fail = |words: String| Failure::new(Kind::Protocol, words);
-    let mut request = super::link::url(broker)
+    let mut request = crate::uplink::link::url(broker)
         .into_client_request()
         .map_err(|error| fail(format!("{at} is no address of a WebSocket: {error}")))?;
     request.headers_mut().insert(PROTOCOL, HeaderValue::from_static("mqtt"));

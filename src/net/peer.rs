@@ -7,8 +7,8 @@ use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVe
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, crypto};
 
+use crate::net::x509;
 use crate::time::Utc;
-use crate::uplink::x509;
 
 /// A server's certificate in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ const fn turns(letter: char) -> bool {
 
 /// Verifies as everywhere else, and remembers what was shown.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(crate) struct Witness {
     verifier: Arc<WebPkiServerVerifier>,
     seen: Mutex<Option<Peer>>,
 }
@@ -62,7 +62,7 @@ impl Witness {
     ///
     /// # Errors
     /// When there are no roots.
-    pub(super) fn config(roots: RootCertStore) -> Result<(Arc<ClientConfig>, Arc<Self>), String> {
+    pub(crate) fn config(roots: RootCertStore) -> Result<(Arc<ClientConfig>, Arc<Self>), String> {
         let provider = Arc::new(crypto::ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let verifier = verifier.build().map_err(|error| error.to_string())?;
@@ -77,7 +77,7 @@ impl Witness {
     }
 
     /// What was shown.
-    pub(super) fn seen(&self) -> Option<Peer> {
+    pub(crate) fn seen(&self) -> Option<Peer> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -8,15 +8,15 @@ use rustls::pki_types::UnixTime;
 use tokio_rustls::rustls;
 
 use crate::hal::{Clock, ClockState};
+use crate::net::failure::{Failure, Kind};
 use crate::time::Utc;
-use crate::uplink::failure::{Failure, Kind};
 
 /// What to do about a wrong clock.
 const SET_IT: &str =
     "let a time server set it (`timedatectl` shows whether one does, `sudo timedatectl set-ntp true` asks for it)";
 
 /// TLS with `host` failed.
-pub(super) fn tls_failure(error: &rustls::Error, host: &str, clock: &dyn Clock) -> Failure {
+pub(crate) fn tls_failure(error: &rustls::Error, host: &str, clock: &dyn Clock) -> Failure {
     let words = match error {
         rustls::Error::InvalidCertificate(bad) => refused(bad, host, clock),
         rustls::Error::InvalidMessage(_) => {
