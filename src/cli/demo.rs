@@ -113,11 +113,9 @@ async fn prepare(folder: &Folder) -> anyhow::Result<(Sandbox, Settings)> {
     folder.write_endpoints(&sandbox)?;
     folder.write_mosquitto_options("remote", &remote, sandbox.addr(Transport::Tcp))?;
     settings.broker = Broker {
-        host: "localhost".to_owned(),
-        port: sandbox.addr(Transport::Wss).port(),
-        transport: Transport::Wss,
         ca_file: Some(folder.ca_file()),
         renew: settings.broker.renew,
+        ..Broker::at("localhost", sandbox.addr(Transport::Wss).port(), Transport::Wss)
     };
     for device in &mut settings.devices {
         device.credentials = Source::File(folder.credentials_file("demo"));

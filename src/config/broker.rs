@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::diagnostic::Findings;
 use super::table::{Node, Table};
 use super::values::Lasting;
-use crate::net::{Broker, Transport};
+use crate::net::{Broker, MQTT_PATH, Transport, proxy};
 
 /// The broker for MQTT devices (thingspeak.md, connection).
 const HOST: &str = "mqtt3.thingspeak.com";
@@ -34,6 +34,9 @@ pub(super) struct Keys {
     /// Name or address of the broker. With `wss` and `tls` its certificate must hold for it.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("default" = HOST)))]
     host: Option<Spanned<String>>,
+    /// Names or addresses of a cluster's nodes, in place of `host`: a try that came to nothing begins the next one at another.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<String>>", extend("examples" = [["a.example", "b.example"]])))]
+    hosts: Option<Spanned<Vec<Spanned<String>>>>,
     /// How the broker is reached. `ws` and `tcp` send the password and every reading in the clear, so they are refused
     /// without `allow_plaintext = true`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Transport>", extend("default" = Transport::default())))]
@@ -42,6 +45,16 @@ pub(super) struct Keys {
     /// `tcp`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<u16>", range(min = 1), extend("default" = Transport::default().default_port())))]
     port: Option<Spanned<u16>>,
+    /// Where the WebSocket is on the server, for a broker of your own.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("default" = MQTT_PATH)))]
+    path: Option<Spanned<String>>,
+    /// The HTTP proxy that leads out of the network, which must allow CONNECT to the broker's port. `"none"` for none at all.
+    /// Unless it is written, `wss` and `tls` follow `https_proxy` and `no_proxy` of the environment.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["http://proxy.example:3128"])))]
+    proxy: Option<Spanned<String>>,
+    /// A file with `username = …` and `password = …` for that proxy. Nobody but its owner and group may read it.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["credentials/proxy.txt"])))]
+    proxy_credentials: Option<Spanned<PathBuf>>,
     /// A PEM file with the roots to trust instead of the system's, for a broker of your own.
     #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["ca.pem"])))]
     ca_file: Option<Spanned<PathBuf>>,
@@ -74,7 +87,7 @@ pub(super) fn read(node: Option<Node<'_>>, folder: &Path, findings: &mut Finding
         );
     }
     Broker {
-        host: host(keys.host, findings),
+        hosts: hosts(keys.host, keys.hosts, findings),
         port: match keys.port {
             Some(written) if *written.get_ref() == 0 => {
                 findings.fault(
@@ -88,32 +101,141 @@ pub(super) fn read(node: Option<Node<'_>>, folder: &Path, findings: &mut Finding
             None => transport.default_port(),
         },
         transport,
+        path: keys.path.map_or_else(|| MQTT_PATH.to_owned(), |written| path(written, transport, findings)),
+        proxy: proxy(keys.proxy, keys.proxy_credentials, folder, findings),
         ca_file: keys.ca_file.map(|written| ca_file(&written, folder, findings)),
         renew: keys.renew.map_or(RENEW, |written| renew(written.span(), written.into_inner().0, findings)),
     }
 }
 
-fn host(written: Option<Spanned<String>>, findings: &mut Findings) -> String {
-    let Some(written) = written else { return HOST.to_owned() };
-    let span = written.span();
-    let host = written.into_inner();
+/// The hosts, of either key.
+fn hosts(
+    one: Option<Spanned<String>>,
+    several: Option<Spanned<Vec<Spanned<String>>>>,
+    findings: &mut Findings,
+) -> Vec<String> {
+    let Some(several) = several else {
+        return vec![one.map_or_else(|| HOST.to_owned(), |written| host(&written, findings))];
+    };
+    if let Some(one) = one {
+        findings.fault(&one.span(), "`host` and `hosts` say the same", "keep one of them");
+    }
+    let span = several.span();
+    let written = several.into_inner();
+    if written.is_empty() {
+        findings.fault(&span, "`hosts` is empty", format!("leave it out for {HOST}"));
+    }
+    let mut hosts: Vec<String> = Vec::new();
+    for name in &written {
+        let host = host(name, findings);
+        if hosts.contains(&host) {
+            findings.fault(&name.span(), format!("`{host}` is there twice"), "drop one of them");
+        }
+        hosts.push(host);
+    }
+    hosts
+}
+
+fn host(written: &Spanned<String>, findings: &mut Findings) -> String {
+    let (span, host) = (written.span(), written.get_ref());
+    let several = || host.split([',', ';', ' ']).map(str::trim).filter(|name| !name.is_empty());
     if host.contains("://") || host.contains('/') {
         findings.fault(
             &span,
             "`host` is a name, not an address with a scheme or path",
-            "use `transport` for the scheme",
+            "use `transport` for the scheme, and `path` for a path",
         );
-    } else if host.contains(':') && !is_ipv6(&host) {
+    } else if several().count() > 1 {
+        let quoted: Vec<_> = several().map(|name| format!("\"{name}\"")).collect();
+        let help = format!("write `hosts = [{}]` in place of `host`", quoted.join(", "));
+        findings.fault(&span, "these are several hosts, and `host` is one", help);
+    } else if host.contains(':') && !is_ipv6(host) {
         let (name, port) = host.split_once(':').unwrap_or_default();
         let help = match port.parse::<u16>() {
             Ok(port) => format!("write `host = \"{name}\"` and `port = {port}`"),
             Err(_) => "write the host alone".to_owned(),
         };
         findings.fault(&span, "a port does not belong to the host, but into `port`", help);
-    } else if host.is_empty() || host.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+    } else if !host.is_ascii() {
+        findings.fault(&span, "a host name has no such letters", "write it as the name server knows it (`xn--…`)");
+    } else if host.is_empty() || !host.chars().all(is_of_host) {
         findings.fault(&span, "this is no host name", format!("leave it out for {HOST}"));
     }
-    host
+    host.clone()
+}
+
+/// Whether a name or address of a host may have this letter. The sign of per cent begins an IPv6 address's zone.
+fn is_of_host(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | ':' | '[' | ']' | '%')
+}
+
+fn path(written: Spanned<String>, transport: Transport, findings: &mut Findings) -> String {
+    let span = written.span();
+    let path = written.into_inner();
+    if !transport.is_websocket() {
+        findings.warning(
+            &span,
+            format!("`{transport}` has no WebSocket: `path` does nothing"),
+            "leave it out, or write `transport = \"wss\"`",
+        );
+    } else if !path.starts_with('/') {
+        let help = format!("write `path = \"/{}\"`", path.trim().trim_start_matches('/'));
+        findings.fault(&span, "a path begins with `/`", help);
+    } else if path.contains('#') || !path.chars().all(|letter| letter.is_ascii_graphic()) {
+        findings.fault(&span, "a path has neither blanks nor `#`", "write it as it stands in the broker's settings");
+    }
+    path
+}
+
+fn proxy(
+    written: Option<Spanned<String>>,
+    credentials: Option<Spanned<PathBuf>>,
+    folder: &Path,
+    findings: &mut Findings,
+) -> proxy::Choice {
+    let Some(written) = written else {
+        if let Some(credentials) = credentials {
+            findings.fault(
+                &credentials.span(),
+                "`proxy_credentials` is for the proxy that `proxy` names, and there is none",
+                "add `proxy`, or leave this out",
+            );
+        }
+        return proxy::Choice::Environment;
+    };
+    let (span, text) = (written.span(), written.into_inner());
+    if text.trim().eq_ignore_ascii_case("none") {
+        if let Some(credentials) = credentials {
+            findings.fault(&credentials.span(), "there is no proxy to log in to", "leave it out");
+        }
+        return proxy::Choice::Direct;
+    }
+    let credentials = credentials.map(|written| {
+        let path = folder.join(written.get_ref());
+        if !path.is_file() {
+            let message = format!("there is no file {}", path.display());
+            findings.fault(&written.span(), message, "write `username = …` and `password = …` into it");
+        }
+        path
+    });
+    match proxy::parse(text.trim()) {
+        Ok(proxy::Parsed { userinfo: Some(_), .. }) => findings.fault(
+            &span,
+            "a user name or password does not belong into the map",
+            "write it into a file of its own, and name that in `proxy_credentials`",
+        ),
+        Ok(proxy::Parsed { port: None, host, .. }) => {
+            let help = format!("add it, such as `http://{host}:3128`");
+            findings.fault(&span, "the proxy's port is missing", help);
+        }
+        Ok(proxy::Parsed { port: Some(port), host, .. }) => {
+            return proxy::Choice::Configured(proxy::Configured { host, port, credentials });
+        }
+        Err(error) => {
+            findings.fault(&span, error.to_string(), "write it as `http://proxy.example:3128`, or `none`");
+        }
+    }
+    proxy::Choice::Direct
 }
 
 /// Whether this is an IPv6 address, in brackets or without.

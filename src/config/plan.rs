@@ -15,7 +15,7 @@ use super::{Channel, Settings};
 use crate::batch::Publish;
 use crate::entry::{ChannelId, Decimals};
 use crate::hal::{Active, ClockTrust, GpioBackend};
-use crate::net::Transport;
+use crate::net::proxy;
 use crate::output::{self, Target};
 use crate::thingspeak::license::License;
 use crate::uplink::Confirm;
@@ -240,12 +240,18 @@ fn pins(settings: &Settings) -> String {
 
 fn sessions(settings: &Settings) -> String {
     let broker = &settings.broker;
-    let path = if matches!(broker.transport, Transport::Wss | Transport::Ws) { "/mqtt" } else { "" };
+    let path = if broker.transport.is_websocket() { broker.path.as_str() } else { "" };
     let mut text = String::new();
     for (index, device) in settings.devices.iter().enumerate() {
-        let (transport, host, port) = (broker.transport, &broker.host, broker.port);
+        let (transport, port) = (broker.transport, broker.port);
         let renew = format_duration(broker.renew);
-        let _ = writeln!(text, "{} on {transport}://{host}:{port}{path}, renewed every {renew}", device.name);
+        let places = broker.hosts.iter().map(|host| format!("{transport}://{host}:{port}{path}"));
+        let places = places.collect::<Vec<_>>().join(" or ");
+        let way = match &broker.proxy {
+            proxy::Choice::Configured(proxy) => format!(", through the proxy {}:{}", proxy.host, proxy.port),
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "{} on {places}{way}, renewed every {renew}", device.name);
         let mut table = Columns::new(["channel", "id", "is", "rights to tick", "an entry is kept until it is"]);
         for channel in settings.channels.iter().filter(|channel| channel.device == index) {
             let [is, rights, kept] = role(channel, settings).map(str::to_owned);

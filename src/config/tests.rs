@@ -87,7 +87,7 @@ fn the_smallest_map_is_good_and_has_the_documented_defaults() {
     let checked = parse_small(str::to_owned).expect("a good map");
     let settings = checked.settings;
     assert!(checked.warnings.is_empty(), "{:?}", checked.warnings);
-    assert_eq!(settings.broker.host, "mqtt3.thingspeak.com");
+    assert_eq!(settings.broker.hosts, ["mqtt3.thingspeak.com"]);
     assert_eq!((settings.broker.port, settings.broker.renew), (443, Duration::from_secs(3000)));
     let channel = &settings.channels[0];
     assert_eq!((channel.name.as_str(), channel.id, channel.device), ("house", ChannelId(1), 0));

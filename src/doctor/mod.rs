@@ -2,7 +2,7 @@
 //!
 //! The steps look; what they conclude from what they found is in functions that are given it. [`machine`] is the board and
 //! its rights, [`daemon`] whether one runs, [`sensors`] one reading of each, [`places`] clock and directories,
-//! [`network`] the way to the broker.
+//! [`network`] credentials, the way to the broker and each account.
 //!
 //! Nothing is changed on the machine, and nothing is published but what was asked for.
 
@@ -13,6 +13,7 @@ pub mod network;
 pub mod places;
 pub mod sensors;
 pub mod user;
+mod way;
 
 use std::fmt;
 

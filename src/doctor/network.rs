@@ -1,20 +1,12 @@
 //! The way to the broker, step by step: credentials, DNS, TCP, TLS, WebSocket; then each device's account.
 
-use std::time::Duration;
-
 use super::daemon::Running;
 use super::user::{Rights, User};
-use super::{Line, Verdict, account};
+use super::{Line, Verdict, account, way};
 use crate::config::{Channel, Settings};
 use crate::hal::Clock;
-use crate::net::Broker;
-use crate::net::steps::{self, Secured};
 use crate::thingspeak::credentials::{Credentials, CredentialsError, check_mode};
-use crate::time::Utc;
 use crate::uplink::Device;
-
-/// A certificate that ends within this time is worth a word.
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Who is asked for, whether to log in, and what to publish.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +29,7 @@ pub async fn examine(settings: &Settings, wish: Wish<'_>, clock: &dyn Clock, tel
         tell(line);
         credentials.push(read);
     }
-    let reached = way(&settings.broker, clock, tell).await;
+    let reached = way::look(&settings.broker, clock, tell).await;
     for (index, (device, credentials)) in settings.devices.iter().zip(credentials).enumerate() {
         let why_not = match (&credentials, reached, wish.no_login) {
             (_, false, _) => Some("a step before failed".to_owned()),
@@ -119,91 +111,6 @@ fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
             };
             (Line::wrong(STEP, format!("{name}: {error}"), advice), None)
         }
-    }
-}
-
-/// DNS, TCP, TLS and WebSocket. Whether the broker can be logged in to.
-async fn way(broker: &Broker, clock: &dyn Clock, tell: &mut impl FnMut(Line)) -> bool {
-    let Broker { host, port, transport, .. } = broker;
-    let mut todo = vec!["TCP"];
-    todo.extend(transport.is_encrypted().then_some("TLS"));
-    todo.extend(transport.is_websocket().then_some("WebSocket"));
-    let mut skip = |tell: &mut dyn FnMut(Line), after: usize| {
-        for step in todo.drain(..).skip(after) {
-            tell(Line::skipped(step, "a step before failed"));
-        }
-        false
-    };
-    let addresses = match steps::resolve(broker).await {
-        Ok(addresses) => addresses,
-        Err(failure) => {
-            tell(Line::wrong("DNS", failure.words, ""));
-            return skip(tell, 0);
-        }
-    };
-    let words: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
-    tell(Line::ok("DNS", format!("{host} is {}", words.join(", "))));
-
-    let reached = steps::reach(broker, &addresses, clock).await;
-    let failed: Vec<_> = reached.failed.iter().map(|(_, failure)| failure.words.as_str()).collect();
-    let Some((line, address, took)) = reached.line else {
-        let advice =
-            format!("check broker.port ({port}), the network, and whether a firewall lets this machine out there");
-        tell(Line::wrong("TCP", failed.join("; "), advice));
-        return skip(tell, 1);
-    };
-    let found = format!("{address} answered after {} ms", took.as_millis());
-    tell(if failed.is_empty() {
-        Line::ok("TCP", found)
-    } else {
-        Line::warning("TCP", found, format!("but before: {}", failed.join("; ")))
-    });
-
-    let line: Box<dyn steps::Line> = if transport.is_encrypted() {
-        let secured = steps::secure(broker, line, clock).await;
-        tell(tls_line(&secured, clock.now().utc));
-        match secured.line {
-            Ok(line) => line,
-            Err(_) => return skip(tell, 2),
-        }
-    } else {
-        tell(Line::warning("TLS", format!("none over {transport}"), "passwords and readings go in the clear"));
-        Box::new(line)
-    };
-    if !transport.is_websocket() {
-        return true;
-    }
-    match steps::upgrade(broker, line, clock).await {
-        Ok((status, protocol)) => {
-            tell(Line::ok("WebSocket", format!("{host}/mqtt answered {status} with the sub-protocol {protocol}")));
-            true
-        }
-        Err(failure) => {
-            tell(Line::wrong("WebSocket", failure.words, ""));
-            false
-        }
-    }
-}
-
-fn tls_line(secured: &Secured, now: Utc) -> Line {
-    let peer = secured.peer.as_ref();
-    let whose = peer.map_or_else(String::new, |peer| format!("the certificate is of {peer}"));
-    match (&secured.line, peer) {
-        (Ok(_), Some(peer)) => {
-            let found = format!("{whose}, held against {}", secured.roots);
-            let left = peer.until.since(now);
-            if left < SOON {
-                let days = left.as_secs() / 86_400;
-                Line::warning("TLS", found, format!("it ends in {days} days: whoever runs the broker must renew it"))
-            } else {
-                Line::ok("TLS", found)
-            }
-        }
-        (Ok(_), None) => Line::ok("TLS", format!("held against {}", secured.roots)),
-        (Err(failure), Some(_)) => {
-            Line::wrong("TLS", failure.words.clone(), format!("{whose}, held against {}", secured.roots))
-        }
-        (Err(failure), None) => Line::wrong("TLS", failure.words.clone(), ""),
     }
 }
 

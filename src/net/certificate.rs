@@ -3,46 +3,121 @@
 //! Whether a certificate's dates are to blame or the clock that they were compared with, is told by what is known of the
 //! clock. One thing is certain without it: a certificate that ended before this program's release has expired.
 
-use rustls::CertificateError as Bad;
 use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError as Bad};
 use tokio_rustls::rustls;
 
+use super::failure::{Failure, Kind};
+use super::peer::{Peer, printable};
 use crate::hal::{Clock, ClockState};
-use crate::net::failure::{Failure, Kind};
 use crate::time::Utc;
 
 /// What to do about a wrong clock.
 const SET_IT: &str =
     "let a time server set it (`timedatectl` shows whether one does, `sudo timedatectl set-ntp true` asks for it)";
 
-/// TLS with `host` failed.
-pub(crate) fn tls_failure(error: &rustls::Error, host: &str, clock: &dyn Clock) -> Failure {
+/// TLS with `host` failed; `peer` is whose certificate was shown.
+pub(super) fn tls_failure(error: &rustls::Error, host: &str, peer: Option<&Peer>, clock: &dyn Clock) -> Failure {
     let words = match error {
-        rustls::Error::InvalidCertificate(bad) => refused(bad, host, clock),
+        rustls::Error::InvalidCertificate(bad) => refused(bad, host, peer, clock),
         rustls::Error::InvalidMessage(_) => {
             return Failure::new(Kind::Protocol, format!("{host} does not speak TLS on this port"));
+        }
+        rustls::Error::AlertReceived(alert) => alerted(*alert, host),
+        rustls::Error::PeerIncompatible(why) => {
+            format!(
+                "{host} speaks no TLS that is still safe ({why:?}): whoever runs the broker must allow TLS 1.2 or 1.3"
+            )
         }
         other => format!("TLS with {host} failed: {other}"),
     };
     Failure::new(Kind::Tls, words)
 }
 
-fn refused(bad: &Bad, host: &str, clock: &dyn Clock) -> String {
+/// The other side broke off with a reason (RFC 8446, section 6.2).
+fn alerted(alert: AlertDescription, host: &str) -> String {
+    match alert {
+        AlertDescription::CertificateRequired | AlertDescription::BadCertificate => {
+            format!(
+                "{host} wants a certificate of this device, and gatepost logs in with a password: use another listener"
+            )
+        }
+        AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure => {
+            format!("{host} speaks no TLS that is still safe: whoever runs the broker must allow TLS 1.2 or 1.3")
+        }
+        AlertDescription::UnrecognisedName => format!("{host} knows no host of this name: check broker.host"),
+        other => format!("{host} broke off TLS ({other:?})"),
+    }
+}
+
+fn refused(bad: &Bad, host: &str, peer: Option<&Peer>, clock: &dyn Clock) -> String {
     match bad {
         Bad::Expired => expired(None, host, clock),
         Bad::ExpiredContext { not_after, .. } => expired(Some(utc(*not_after)), host, clock),
         Bad::NotValidYet => not_valid_yet(None, host, clock),
         Bad::NotValidYetContext { not_before, .. } => not_valid_yet(Some(utc(*not_before)), host, clock),
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+        Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => format!(
+            "the certificate of {host} names no host: it needs a subjectAltName, for the name in CN alone does not count; \
+             whoever runs the broker must make it anew (openssl: -addext subjectAltName=DNS:{host})"
+        ),
+        Bad::NotValidForNameContext { presented, .. } => {
+            let names: Vec<_> = presented.iter().take(4).map(|name| printable(bare(name))).collect();
+            format!(
+                "the certificate was not made for {host}: check broker.host; it is for {}; somebody may sit in between",
+                names.join(", ")
+            )
+        }
+        Bad::NotValidForName => {
             format!("the certificate was not made for {host}: check broker.host; somebody may sit in between")
         }
+        Bad::UnknownIssuer if peer.is_some_and(Peer::is_self_signed) => format!(
+            "the certificate of {host} is self-signed, and this machine does not trust it: if it is a broker of your own, \
+             copy its certificate here and name it as ca_file; otherwise somebody sits in between, such as this network's \
+             login page"
+        ),
         // The latter is an issuer of the right name with another key, such as a CA that was made anew.
         Bad::UnknownIssuer | Bad::BadSignature => format!(
             "the certificate of {host} was signed by nobody this machine trusts: update ca-certificates, or name the \
-             right ca_file; somebody may sit in between"
+             right ca_file; somebody may sit in between, such as this network's login page"
         ),
+        Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
+            format!(
+                "the certificate of {host} was not made for a server: whoever runs the broker must make another one"
+            )
+        }
+        Bad::UnsupportedSignatureAlgorithmContext { .. } => {
+            format!(
+                "the certificate of {host} is signed in a way that is not safe any more: whoever runs the broker must make it anew"
+            )
+        }
+        Bad::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
+            Some(webpki::Error::CaUsedAsEndEntity) => format!(
+                "the certificate of {host} is that of a CA{}, and a server must not show one: whoever runs the broker must make \
+                 a certificate for the server (openssl req -x509: -addext basicConstraints=critical,CA:FALSE -addext \
+                 subjectAltName=DNS:{host}), which may be its own ca_file",
+                if peer.is_some_and(Peer::is_self_signed) { ", signed by itself" } else { "" }
+            ),
+            Some(webpki::Error::UnsupportedCertVersion) => format!(
+                "the certificate of {host} has the old form of version 1, which names no hosts: whoever runs the broker must \
+                 make one of version 3 (openssl: -addext subjectAltName=DNS:{host})"
+            ),
+            Some(webpki::Error::PathLenConstraintViolated | webpki::Error::NameConstraintViolation) => format!(
+                "the certificate of {host} goes beyond what its issuer may sign: whoever runs the broker must make another one"
+            ),
+            Some(webpki::Error::EndEntityUsedAsCa) => format!(
+                "the certificate of {host} was signed by one that is no CA: whoever runs the broker must make it anew, with a CA \
+                 of its own (openssl: basicConstraints=critical,CA:TRUE)"
+            ),
+            _ => format!("the certificate of {host} is not accepted: {other}"),
+        },
         other => format!("the certificate of {host} is not accepted: {other:?}"),
     }
+}
+
+/// A name without the kind that the library writes around it: `DnsName("a.example")`.
+fn bare(name: &str) -> &str {
+    let within = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    within.unwrap_or(name).trim_matches('"')
 }
 
 /// The clock is behind the certificate's first second.

@@ -1,75 +1,46 @@
-//! The library's errors in words for people: what happened, and what to do.
+//! What the system and the libraries say, in words for people: what happened, and what to do.
 
-use async_tungstenite::tungstenite;
-use async_tungstenite::tungstenite::http::Response;
-use async_tungstenite::tungstenite::http::header::{CONTENT_TYPE, LOCATION};
-use rumqttc::{ConnectReturnCode, ConnectionError, StateError, TlsError};
-use tokio_rustls::rustls;
+use std::io;
 
-use crate::hal::Clock;
-use crate::net::certificate::tls_failure;
-use crate::net::failure::{Failure, Kind};
-use crate::net::{Broker, Transport};
-use crate::uplink::link::CONNECT_WITHIN_SECONDS;
+use rumqttc::mqttbytes::v4::ConnectReturnCode;
+
+use super::broker::Transport;
+use super::failure::{Failure, Kind};
+use super::road::Road;
+use super::violation::Violation;
 
 /// The other side closed the connection.
-pub(crate) fn closed() -> Failure {
+pub(super) fn closed() -> Failure {
     let words =
         "the broker closed the connection; if it does so again and again, another program may use the same MQTT device";
     Failure::new(Kind::Closed, words)
 }
 
 /// A connection that was up has ended.
-pub(crate) fn lost(error: &ConnectionError) -> Failure {
-    let was_closed = matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted));
-    if was_closed || io_within(error).is_some_and(is_close) {
-        closed()
-    } else {
-        Failure::new(Kind::Network, format!("the connection broke: {}", plain(error)))
+pub(super) fn lost(error: &io::Error) -> Failure {
+    if let Some(violation) = Violation::within(error) {
+        let words = format!("the connection was ended, for whoever answers as the broker broke the rules: {violation}");
+        return Failure::new(Kind::Protocol, words);
     }
+    if is_close(error) { closed() } else { Failure::new(Kind::Network, format!("the connection broke: {error}")) }
 }
 
-/// The socket's own error. What fails while a packet is read comes as one of the packet's form.
-fn io_within(error: &ConnectionError) -> Option<&std::io::Error> {
-    match error {
-        ConnectionError::MqttState(
-            StateError::Io(io) | StateError::Deserialization(rumqttc::mqttbytes::Error::Io(io)),
-        )
-        | ConnectionError::Tls(TlsError::Io(io))
-        | ConnectionError::Io(io) => Some(io),
-        _ => None,
-    }
-}
-
-fn is_close(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+fn is_close(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
-/// A connection could not be made, in words that say what to do.
-pub(crate) fn connect_failure(error: &ConnectionError, broker: &Broker, clock: &dyn Clock) -> Failure {
-    let Broker { host, port, transport, .. } = broker;
-    let at = format!("{host}:{port}");
-    if let (ConnectionError::MqttState(_), Some(error)) = (error, io_within(error)) {
-        // The connection stood, and ended before the login was answered.
-        return if is_close(error) { unanswered(&at, *transport) } else { io(error, &at, *transport, clock) };
-    }
-    match error {
-        ConnectionError::ConnectionRefused(code) => refused(*code),
-        ConnectionError::NetworkTimeout | ConnectionError::FlushTimeout => {
-            Failure::new(Kind::Network, format!("{at} did not answer within {CONNECT_WITHIN_SECONDS} s"))
-        }
-        ConnectionError::Websocket(error) => websocket(error, &at, *transport, clock),
-        ConnectionError::Tls(TlsError::TLS(error)) => tls_failure(error, host, clock),
-        ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error) => io(error, &at, *transport, clock),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => unanswered(&at, *transport),
-        ConnectionError::NotConnAck(_) | ConnectionError::MqttState(StateError::Deserialization(_)) => {
-            Failure::new(Kind::Protocol, format!("{at} does not speak MQTT over {transport}: check transport and port"))
-        }
-        ConnectionError::ResponseValidation(_) => {
-            Failure::new(Kind::Protocol, format!("{at} answered, but not as an MQTT WebSocket: check host and port"))
-        }
-        other => Failure::new(Kind::Network, format!("{at}: {}", plain(other))),
+/// The connection stood, and ended before the login was answered.
+pub(super) fn before_login(error: &io::Error, road: &Road) -> Failure {
+    let (at, transport) = (road.at(), road.transport);
+    match Violation::within(error) {
+        Some(violation @ (Violation::NoPacket(_) | Violation::PacketTooLong(..))) => Failure::new(
+            Kind::Protocol,
+            format!("{at} does not speak MQTT over {transport} ({violation}): check transport and port"),
+        ),
+        Some(violation) => Failure::new(Kind::Protocol, format!("{at} broke the rules before the login: {violation}")),
+        None if is_close(error) => unanswered(&at, transport),
+        None => io(error, road),
     }
 }
 
@@ -83,7 +54,8 @@ fn unanswered(at: &str, transport: Transport) -> Failure {
     )
 }
 
-fn refused(code: ConnectReturnCode) -> Failure {
+/// The broker refused the login with this code of a CONNACK.
+pub(super) fn refused(code: ConnectReturnCode) -> Failure {
     in_words(code).by_connack(code as u8)
 }
 
@@ -108,92 +80,48 @@ fn in_words(code: ConnectReturnCode) -> Failure {
     Failure::new(Kind::Login, words)
 }
 
-/// An answer of the web to a WebSocket's request. What stands in between gives itself away: a login page redirects or is a
-/// page itself.
-fn http(response: &Response<Option<Vec<u8>>>, at: &str) -> Failure {
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let code = response.status().as_u16();
-    let what = match code {
-        300..=399 => {
-            // Where to, without what a login page puts behind it.
-            let to = header(LOCATION).split(['?', '#']).next().unwrap_or_default();
-            format!(
-                "this network sends the connection on to {to:.100}: perhaps its login page (a captive portal), so log in \
-                 there with a browser; or this is not ThingSpeak's MQTT port"
-            )
-        }
-        200..=299 if header(CONTENT_TYPE).starts_with("text/html") => {
-            "a web page instead of a WebSocket: perhaps this network's login page (a captive portal), so log in there with a \
-             browser; or a proxy in between, or this is not ThingSpeak's MQTT port"
-                .to_owned()
-        }
-        407 | 511 => "this network lets nobody out before a login: ask who runs it, or log in with a browser".to_owned(),
-        500..=599 => "whoever answers there has trouble of his own, or stands in between: try again later".to_owned(),
-        _ => "this is not ThingSpeak's MQTT port".to_owned(),
-    };
-    Failure::new(Kind::Protocol, format!("{at} answered HTTP {code} to /mqtt: {what}"))
+/// A line was closed before it was of any use.
+pub(super) fn closed_at_once(road: &Road) -> Failure {
+    let words =
+        format!("{} closed the connection at once: perhaps this is not the port for {}", road.at(), road.transport);
+    Failure::new(Kind::Closed, words)
 }
 
-pub(crate) fn websocket(error: &tungstenite::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
-    use tungstenite::Error;
-    use tungstenite::error::ProtocolError;
-    match error {
-        Error::Http(response) => http(response, at),
-        Error::Io(error) => io(error, at, transport, clock),
-        // A page as servers of old give it, or one that agrees to a WebSocket without changing over to it.
-        Error::Protocol(
-            ProtocolError::WrongHttpVersion
-            | ProtocolError::MissingConnectionUpgradeHeader
-            | ProtocolError::MissingUpgradeWebSocketHeader,
-        ) => Failure::new(
-            Kind::Protocol,
-            format!(
-                "{at} answered as a web server and not as a WebSocket: perhaps this network's login page (a captive portal), so \
-                 log in there with a browser; or a proxy in between, or this is not ThingSpeak's MQTT port"
-            ),
-        ),
-        other => Failure::new(Kind::Protocol, format!("{at} is no MQTT WebSocket ({other}): check transport and port")),
-    }
+/// A line could not be made, or broke before the login.
+pub(super) fn io(error: &io::Error, road: &Road) -> Failure {
+    at(error, &road.at(), road)
 }
 
-pub(crate) fn io(error: &std::io::Error, at: &str, transport: Transport, clock: &dyn Clock) -> Failure {
-    let host = at.rsplit_once(':').map_or(at, |(host, _)| host);
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return tls_failure(tls, host, clock);
+/// The same, at this address.
+pub(super) fn at(error: &io::Error, at: &str, road: &Road) -> Failure {
+    if let Some(violation) = Violation::within(error) {
+        return Failure::new(Kind::Protocol, format!("{at} broke the rules: {violation}"));
     }
     let words = match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => format!("nothing listens at {at}"),
-        std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof => {
-            return Failure::new(
-                Kind::Closed,
-                format!("{at} closed the connection at once: perhaps this is not the port for {transport}"),
-            );
-        }
-        std::io::ErrorKind::NetworkUnreachable | std::io::ErrorKind::HostUnreachable => format!("no route to {at}"),
-        _ => {
-            let text = error.to_string();
-            if text.contains("lookup") || text.contains("resolve") || text.contains("Name or service") {
-                format!("the name {host} cannot be resolved: {} ({text})", cause_of_no_address(host))
-            } else {
-                format!("{at}: {text}")
-            }
-        }
+        io::ErrorKind::ConnectionRefused => format!("nothing listens at {at}"),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => return closed_at_once(road),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => format!("no route to {at}"),
+        _ => format!("{at}: {error}"),
     };
+    Failure::new(Kind::Network, words)
+}
+
+/// A name has no address.
+pub(super) fn no_address(host: &str, why: &str) -> Failure {
+    let words = format!(
+        "the name {host} cannot be resolved ({why}): {}; `getent hosts {host}` asks the system",
+        cause_of_no_address(host)
+    );
     Failure::new(Kind::Network, words)
 }
 
 /// Why a name has no address. Names below `.local` are asked for with mDNS, by a library that a static program (the package for
 /// 32-bit Pis) cannot load.
-pub(crate) fn cause_of_no_address(host: &str) -> &'static str {
+fn cause_of_no_address(host: &str) -> &'static str {
     let is_local = host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("local"));
     if cfg!(target_feature = "crt-static") && is_local {
         "this build for 32-bit Pis cannot look up names that end in .local, so write the address instead"
     } else {
         "no network, no name server, or a wrong host name"
     }
-}
-
-/// The library's words without its nesting; none of its errors carries a password.
-fn plain(error: &ConnectionError) -> String {
-    io_within(error).map_or_else(|| error.to_string(), ToString::to_string)
 }

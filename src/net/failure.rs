@@ -35,6 +35,12 @@ impl Failure {
         Self { kind, words: words.into(), code: None }
     }
 
+    /// The same, of a proxy on the way.
+    #[must_use]
+    pub(super) fn about_proxy(self, named_by: &str) -> Self {
+        Self { words: format!("the proxy of {named_by}: {}", self.words), ..self }
+    }
+
     /// The same with the code of the CONNACK that told it.
     #[must_use]
     pub(super) fn by_connack(self, code: u8) -> Self {

@@ -7,7 +7,7 @@ use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVe
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, crypto};
 
-use crate::net::x509;
+use super::x509;
 use crate::time::Utc;
 
 /// A server's certificate in words.
@@ -28,6 +28,11 @@ impl Peer {
     fn read(der: &[u8]) -> Option<Self> {
         x509::read(der)
     }
+
+    /// Whether it was signed by whom it is of.
+    pub(super) fn is_self_signed(&self) -> bool {
+        self.subject == self.issuer
+    }
 }
 
 impl std::fmt::Display for Peer {
@@ -38,7 +43,7 @@ impl std::fmt::Display for Peer {
 }
 
 /// A name as it may go to a terminal: whoever answers there has chosen it.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     if name.is_empty() {
         return "a certificate without a name".to_owned();
     }
@@ -52,7 +57,7 @@ const fn turns(letter: char) -> bool {
 
 /// Verifies as everywhere else, and remembers what was shown.
 #[derive(Debug)]
-pub(crate) struct Witness {
+pub(super) struct Witness {
     verifier: Arc<WebPkiServerVerifier>,
     seen: Mutex<Option<Peer>>,
 }
@@ -62,7 +67,7 @@ impl Witness {
     ///
     /// # Errors
     /// When there are no roots.
-    pub(crate) fn config(roots: RootCertStore) -> Result<(Arc<ClientConfig>, Arc<Self>), String> {
+    pub(super) fn config(roots: RootCertStore) -> Result<(Arc<ClientConfig>, Arc<Self>), String> {
         let provider = Arc::new(crypto::ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let verifier = verifier.build().map_err(|error| error.to_string())?;
@@ -76,8 +81,13 @@ impl Witness {
         Ok((Arc::new(config), witness))
     }
 
+    /// Takes what was shown before for nothing.
+    pub(super) fn forget(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// What was shown.
-    pub(crate) fn seen(&self) -> Option<Peer> {
+    pub(super) fn seen(&self) -> Option<Peer> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

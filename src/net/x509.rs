@@ -4,7 +4,7 @@
 //! the program for these, which is why they are read here. Bytes come from whoever answers: what is no certificate is
 //! `None`, and nothing is read beyond its end.
 
-use crate::net::peer::Peer;
+use super::peer::Peer;
 use crate::time::Utc;
 
 const SEQUENCE: u8 = 0x30;
@@ -17,7 +17,7 @@ const VERSION: u8 = 0xa0;
 const PARTS: [(u8, &str); 6] = [(3, "CN"), (6, "C"), (7, "L"), (8, "ST"), (10, "O"), (11, "OU")];
 
 /// Reads a certificate in DER.
-pub(crate) fn read(der: &[u8]) -> Option<Peer> {
+pub(super) fn read(der: &[u8]) -> Option<Peer> {
     let certificate = Der(der).take(SEQUENCE)?;
     let mut fields = Der(Der(certificate).take(SEQUENCE)?);
     if fields.0.first() == Some(&VERSION) {

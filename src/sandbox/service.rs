@@ -14,7 +14,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rumqttc::mqttbytes::v4::Packet;
+use crate::net::mqttbytes::v4::Packet;
 
 use super::device::{CHANNELS_OF_A_DEVICE, Channel, Device, Rights};
 use super::journal::Journal;

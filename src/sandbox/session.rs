@@ -3,36 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_tungstenite::tokio::accept_hdr_async_with_config;
-use async_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use async_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
-use async_tungstenite::tungstenite::protocol::WebSocketConfig;
+use crate::net::mqttbytes::v4::{Connect, Packet};
+use crate::net::mqttbytes::{Error as PacketError, Protocol};
 use bytes::BytesMut;
-use rumqttc::mqttbytes::v4::{Connect, Packet};
-use rumqttc::mqttbytes::{Error as PacketError, Protocol};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
-use ws_stream_tungstenite::WsStream;
 
 use super::service::{CONNECT_LIMIT, ConnectionId, Event};
 use super::shared::{Inbox, Outgoing, Shared};
-use crate::net::Transport;
+use crate::net::mqtt::PACKET_LIMIT;
+use crate::net::{MQTT_PATH, Transport, websocket};
 
-/// Largest packet in either direction.
-const PACKET_LIMIT: usize = 256 * 1024;
 /// Room for one read.
 const READ: usize = 4096;
 /// How long a peer may leave its side of the socket full.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a peer may take to answer the end of TLS and WebSocket before its socket is closed all the same.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
-/// The WebSocket path of the real service (thingspeak.md, connection).
-const PATH: &str = "/mqtt";
-/// The WebSocket sub-protocol of MQTT (MQTT 3.1.1 section 6).
-const SUBPROTOCOL: &str = "mqtt";
-
 /// A byte stream, whatever carries it.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -90,36 +79,10 @@ async fn dress(stream: TcpStream, transport: Transport, tls: Option<TlsAcceptor>
     match transport {
         Transport::Tcp | Transport::Tls => Ok(stream),
         Transport::Ws | Transport::Wss => {
-            let limits = WebSocketConfig::default()
-                .max_message_size(Some(PACKET_LIMIT + 16))
-                .max_frame_size(Some(PACKET_LIMIT + 16))
-                .max_write_buffer_size(4 * PACKET_LIMIT);
-            let socket = accept_hdr_async_with_config(stream, check_request, Some(limits))
-                .await
-                .map_err(|error| format!("no WebSocket: {error}"))?;
-            Ok(Box::new(WsStream::new(socket)))
+            let socket = websocket::accept(stream, MQTT_PATH).await.map_err(|error| error.to_string())?;
+            Ok(Box::new(socket))
         }
     }
-}
-
-/// Lets a WebSocket request pass that asks for MQTT at the right path.
-#[expect(clippy::result_large_err, reason = "the type is tungstenite's")]
-fn check_request(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    let refuse = |status: StatusCode, words: String| {
-        let mut refusal = ErrorResponse::new(Some(words));
-        *refusal.status_mut() = status;
-        Err(refusal)
-    };
-    if request.uri().path() != PATH {
-        return refuse(StatusCode::NOT_FOUND, format!("there is nothing here; MQTT is at {PATH}\n"));
-    }
-    let asked = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-    let names = asked.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    if !names.map(str::trim).any(|name| name == SUBPROTOCOL) {
-        return refuse(StatusCode::BAD_REQUEST, format!("the WebSocket sub-protocol must be {SUBPROTOCOL}\n"));
-    }
-    response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-    Ok(response)
 }
 
 /// Reads packets until the stream ends; the result says how it did.

@@ -6,8 +6,9 @@ use tokio::time::timeout;
 
 use crate::entry::{Cells, ChannelId, Entry, Form};
 use crate::hal::Clock;
+use crate::net::dial::Memory;
 use crate::net::failure::Failure;
-use crate::net::{Broker, tls};
+use crate::net::{Broker, Trust};
 use crate::thingspeak::credentials::Credentials;
 use crate::thingspeak::feed::FeedMessage;
 use crate::thingspeak::topic::Topic;
@@ -62,9 +63,10 @@ impl Login {
     /// # Errors
     /// The step that failed, in words.
     pub async fn new(broker: &Broker, credentials: &Credentials, clock: &dyn Clock) -> Result<Self, Failure> {
-        let roots =
-            broker.transport.is_encrypted().then(|| tls::client_config(broker.ca_file.as_deref())).transpose()?;
-        Ok(Self { link: Link::connect(broker, credentials, roots, clock).await? })
+        let ca_file = broker.ca_file.clone();
+        let trust = broker.transport.is_encrypted().then(|| Trust::read(ca_file.as_deref())).transpose()?;
+        let mut memory = Memory::default();
+        Ok(Self { link: Link::connect(broker, credentials, trust.as_ref(), &mut memory, clock).await? })
     }
 
     /// Subscribes to a topic.
@@ -72,7 +74,7 @@ impl Login {
     /// # Errors
     /// When the connection ends over it.
     pub async fn subscribe(&mut self, topic: Topic) -> Result<Granted, Failure> {
-        self.link.subscribe(topic).await?;
+        self.link.subscribe(topic)?;
         self.link.flush().await?;
         let answered = async {
             loop {
@@ -108,8 +110,8 @@ impl Login {
         }
         let created_at = Utc::from_seconds(clock.now().utc.seconds());
         let sent = clock.now().mono;
-        self.link.publish(Topic::Publish(channel), encode(channel, created_at, status)).await?;
-        self.link.ping().await?;
+        self.link.publish(Topic::Publish(channel), encode(channel, created_at, status))?;
+        self.link.ping()?;
         self.link.flush().await?;
         let mut is_read = false;
         let echo = self.hear(ECHO_WITHIN, clock, |heard, at| match heard {

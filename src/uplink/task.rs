@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
-use tokio_rustls::rustls;
 
 use crate::hal::Clock;
+use crate::net::dial::Memory;
 use crate::net::failure::{Failure, Kind};
-use crate::net::{Broker, tls};
+use crate::net::{Broker, Trust};
 use crate::spool::Spool;
 use crate::thingspeak::credentials::{self, Credentials};
 use crate::thingspeak::update;
@@ -19,8 +19,8 @@ use crate::time::Mono;
 use crate::uplink::link::{Incoming, Link};
 use crate::uplink::session::{Action, Delivery, Event, Notice, Session};
 
-/// What the session asks for is done by then, or has failed: a connection within 25 s, a packet within 10 s.
-const PERFORM_WITHIN: Duration = Duration::from_secs(60);
+/// What the session asks for is done by then, or has failed: the steps of a connection have 10 s each, and a packet has.
+const PERFORM_WITHIN: Duration = Duration::from_secs(120);
 
 /// What a device's task works with.
 pub struct Uplink {
@@ -50,7 +50,7 @@ impl Uplink {
     /// Runs until the session has ended after a stop.
     pub async fn run(mut self) {
         let mut link = None;
-        let mut tls = None;
+        let mut way = Way::default();
         let mut event = Event::Tick;
         loop {
             let now = self.clock.now();
@@ -60,7 +60,7 @@ impl Uplink {
                 self.session.event(now, event, &mut *spool)
             };
             (self.alive)(Some(now.mono + PERFORM_WITHIN));
-            event = match self.perform(actions, &mut link, &mut tls).await {
+            event = match self.perform(actions, &mut link, &mut way).await {
                 Some(Outcome::Done) => return,
                 Some(Outcome::Event(event)) => event,
                 None => self.wait(&mut link).await,
@@ -69,12 +69,7 @@ impl Uplink {
     }
 
     /// Does what the session asked for. What fails becomes the next event.
-    async fn perform(
-        &mut self,
-        actions: Vec<Action>,
-        link: &mut Option<Link>,
-        tls: &mut Option<Arc<rustls::ClientConfig>>,
-    ) -> Option<Outcome> {
+    async fn perform(&mut self, actions: Vec<Action>, link: &mut Option<Link>, way: &mut Way) -> Option<Outcome> {
         let mut written = false;
         let mut failed = None;
         for action in actions {
@@ -84,7 +79,7 @@ impl Uplink {
                 continue;
             }
             let wrote = match action {
-                Action::Connect => return Some(Outcome::Event(self.connect(link, tls).await)),
+                Action::Connect => return Some(Outcome::Event(self.connect(link, way).await)),
                 Action::Disconnect => {
                     if let Some(link) = link.take() {
                         link.disconnect().await;
@@ -92,6 +87,8 @@ impl Uplink {
                     return Some(Outcome::Event(Event::Disconnected));
                 }
                 Action::Abandon => {
+                    // It does not answer: perhaps another address does.
+                    way.memory.failed();
                     *link = None;
                     continue;
                 }
@@ -107,15 +104,15 @@ impl Uplink {
                 }
                 Action::Done => return Some(Outcome::Done),
                 Action::Subscribe(topic) => match link {
-                    Some(link) => link.subscribe(topic).await,
+                    Some(link) => link.subscribe(topic),
                     None => continue,
                 },
                 Action::Publish(entry) => match (link.as_mut(), update::topic(&entry)) {
-                    (Some(link), Some(topic)) => link.publish(topic, update::encode(&entry)).await,
+                    (Some(link), Some(topic)) => link.publish(topic, update::encode(&entry)),
                     _ => continue,
                 },
                 Action::Ping => match link {
-                    Some(link) => link.ping().await,
+                    Some(link) => link.ping(),
                     None => continue,
                 },
             };
@@ -133,10 +130,10 @@ impl Uplink {
         })
     }
 
-    async fn connect(&mut self, link: &mut Option<Link>, tls: &mut Option<Arc<rustls::ClientConfig>>) -> Event {
+    async fn connect(&mut self, link: &mut Option<Link>, way: &mut Way) -> Event {
         let connecting = async {
-            let credentials = read_secrets(&self.credentials, &self.broker, tls).await?;
-            Link::connect(&self.broker, &credentials, tls.clone(), &*self.clock).await
+            let credentials = read_secrets(&self.credentials, &self.broker, &mut way.trust).await?;
+            Link::connect(&self.broker, &credentials, way.trust.as_ref(), &mut way.memory, &*self.clock).await
         };
         let connected = tokio::select! {
             connected = connecting => connected,
@@ -150,7 +147,7 @@ impl Uplink {
             Err(failure) => {
                 if failure.kind == Kind::Tls {
                     // Perhaps the roots are being mended right now: read them again at the next try.
-                    *tls = None;
+                    way.trust = None;
                 }
                 Event::Lost(failure)
             }
@@ -189,6 +186,14 @@ impl Uplink {
     }
 }
 
+/// What is kept from one connection to the next.
+#[derive(Default)]
+struct Way {
+    /// Once it was read.
+    trust: Option<Trust>,
+    memory: Memory,
+}
+
 enum Outcome {
     Event(Event),
     Done,
@@ -198,18 +203,18 @@ enum Outcome {
 async fn read_secrets(
     source: &credentials::Source,
     broker: &Broker,
-    tls: &mut Option<Arc<rustls::ClientConfig>>,
+    trust: &mut Option<Trust>,
 ) -> Result<Credentials, Failure> {
     let source = source.clone();
-    let roots = (broker.transport.is_encrypted() && tls.is_none()).then(|| broker.ca_file.clone());
+    let roots = (broker.transport.is_encrypted() && trust.is_none()).then(|| broker.ca_file.clone());
     let read = tokio::task::spawn_blocking(move || {
         let credentials = source.read().map_err(|error| Failure::new(Kind::Login, error.to_string()))?;
-        let config = roots.map(|ca_file| tls::client_config(ca_file.as_deref())).transpose()?;
-        Ok((credentials, config))
+        let trust = roots.map(|ca_file| Trust::read(ca_file.as_deref())).transpose()?;
+        Ok((credentials, trust))
     });
-    let (credentials, config) = read.await.expect("reading files does not panic")?;
-    if config.is_some() {
-        *tls = config;
+    let (credentials, found) = read.await.expect("reading files does not panic")?;
+    if found.is_some() {
+        *trust = found;
     }
     Ok(credentials)
 }

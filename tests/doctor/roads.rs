@@ -38,7 +38,7 @@ async fn a_port_where_nobody_listens_is_told() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
     house.port = free.port();
     let said = house.doctor(&[]).await;
-    let line = said.line("WRONG", "TCP", &format!("nothing listens at 127.0.0.1:{}", free.port()));
+    let line = said.line("WRONG", "TCP", &format!("nothing listens at localhost:{}", free.port()));
     assert!(line.contains("check broker.port"), "{line}");
     assert_skipped(&said, &["TLS", "WebSocket", "CONNACK", "SUBACK"]);
 }
@@ -139,7 +139,11 @@ async fn to_web_server(answer: &'static str) -> Said {
 #[tokio::test]
 async fn something_else_than_a_websocket_is_told_as_what_it_is() {
     let said = to_web_server("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
-    said.line("WRONG", "WebSocket", "answered HTTP 404 to /mqtt: this is not ThingSpeak's MQTT port");
+    said.line(
+        "WRONG",
+        "WebSocket",
+        "answered HTTP 404 to /mqtt: there is no /mqtt here: is it a broker with another WebSocket path",
+    );
     let said = to_web_server(
         "HTTP/1.1 302 Found\r\nLocation: http://login.hotel.example/?token=secret\r\nContent-Length: 0\r\n\r\n",
     )
@@ -159,8 +163,10 @@ async fn something_else_than_a_websocket_is_told_as_what_it_is() {
         "WebSocket",
         "a web page instead of a WebSocket: perhaps this network's login page (a captive portal)",
     );
+    let said = to_web_server("HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<html></html>").await;
+    said.line("WRONG", "WebSocket", "a web page instead of a WebSocket");
     for answer in [
-        "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<html></html>",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: close\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
     ] {
         let said = to_web_server(answer).await;

@@ -69,7 +69,10 @@ async fn a_server_without_mqtt_at_its_path_is_told_as_such() {
     let failure = failure(Transport::Ws, |_| port).await;
     server.abort();
     assert_eq!(failure.kind, Kind::Protocol);
-    assert!(failure.words.contains("404") && failure.words.contains("not ThingSpeak's MQTT port"), "{failure}");
+    assert!(
+        failure.words.contains("404") && failure.words.contains("is it a broker with another WebSocket path"),
+        "{failure}"
+    );
 }
 
 async fn a_port_where_nobody_listens_is_told_as_such() {

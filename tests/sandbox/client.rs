@@ -1,67 +1,74 @@
-//! rumqttc, step by step.
+//! A client, packet by packet.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use gatepost::net::Transport;
-use gatepost::sandbox::Sandbox;
-use rumqttc::{
-    ConnectionError, Event, EventLoop, MqttOptions, Packet, PingReq, Publish, QoS, Request, Subscribe,
-    SubscribeReasonCode, TlsConfiguration,
+use bytes::BytesMut;
+use gatepost::hal::SystemClock;
+use gatepost::net::dial::{Line, Memory};
+use gatepost::net::mqttbytes::v4::{
+    Connect, ConnectReturnCode, Login, Packet, Publish, Subscribe, SubscribeReasonCode,
 };
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use gatepost::net::mqttbytes::{Error as PacketError, QoS};
+use gatepost::net::{Broker, Transport, Trust, dial};
+use gatepost::sandbox::Sandbox;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::SOON;
 
-/// A client that is polled by the test alone.
+/// The longest packet.
+const LIMIT: usize = 256 * 1024;
+
+/// A client that is driven by the test alone.
 pub(crate) struct Client {
-    broker: EventLoop,
+    line: Box<dyn Line>,
+    inbox: BytesMut,
+    outbox: BytesMut,
     /// Messages that came while something else was waited for.
     messages: Vec<(String, String)>,
+    packet_id: u16,
+}
+
+/// How to get to a sandbox, and who says to come.
+pub(crate) struct Options {
+    broker: Broker,
+    ca_pem: String,
+    pub(crate) password: &'static str,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoEntry {
+    /// The way ended, for this reason.
+    #[error("{0}")]
+    Way(String),
+    /// The login was refused.
+    #[error("{0:?}")]
+    Refused(ConnectReturnCode),
 }
 
 /// How to get to a sandbox: by transport, with these roots.
-pub(crate) fn options(sandbox: &Sandbox, transport: Transport, ca_pem: &str) -> MqttOptions {
-    let port = sandbox.addr(transport).port();
-    let host = match transport {
-        Transport::Ws => format!("ws://localhost:{port}/mqtt"),
-        Transport::Wss => format!("wss://localhost:{port}/mqtt"),
-        Transport::Tcp | Transport::Tls => "localhost".to_owned(),
-    };
-    let mut options = MqttOptions::new("device", host, port);
-    options.set_credentials("device", "password");
-    options.set_keep_alive(Duration::from_secs(300));
-    options.set_max_packet_size(256 * 1024, 256 * 1024);
-    options.set_transport(match transport {
-        Transport::Tcp => rumqttc::Transport::Tcp,
-        Transport::Ws => rumqttc::Transport::Ws,
-        Transport::Tls => rumqttc::Transport::Tls(TlsConfiguration::Rustls(tls(ca_pem))),
-        Transport::Wss => rumqttc::Transport::Wss(TlsConfiguration::Rustls(tls(ca_pem))),
-    });
-    options
-}
-
-fn tls(ca_pem: &str) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).expect("a certificate")).expect("a root");
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring has them")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Arc::new(config)
+pub(crate) fn options(sandbox: &Sandbox, transport: Transport, ca_pem: &str) -> Options {
+    let broker = Broker::at("localhost", sandbox.addr(transport).port(), transport);
+    Options { broker, ca_pem: ca_pem.to_owned(), password: "password" }
 }
 
 impl Client {
     /// Connects with these options and waits for CONNACK.
-    pub(crate) async fn connect(options: MqttOptions) -> Result<Self, ConnectionError> {
-        let mut broker = EventLoop::new(options, 10);
-        broker.network_options.set_connection_timeout(SOON.as_secs());
-        match broker.poll().await? {
-            Event::Incoming(Packet::ConnAck(_)) => Ok(Self { broker, messages: Vec::new() }),
+    pub(crate) async fn connect(options: Options) -> Result<Self, NoEntry> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ca_file = folder.path().join("ca.pem");
+        std::fs::write(&ca_file, &options.ca_pem).expect("written");
+        let trust = options.broker.transport.is_encrypted().then(|| Trust::read(Some(&ca_file)).expect("a root"));
+        let dialled = dial(&options.broker, trust.as_ref(), &mut Memory::default(), &SystemClock, |_| ()).await;
+        let line = dialled.map_err(|obstacle| NoEntry::Way(obstacle.failure.words))?;
+        let (inbox, outbox) = (BytesMut::new(), BytesMut::new());
+        let mut client = Self { line, inbox, outbox, messages: Vec::new(), packet_id: 0 };
+        let mut connect = Connect::new("device");
+        connect.keep_alive = 300;
+        connect.clean_session = true;
+        connect.login = Some(Login::new("device", options.password));
+        client.put(&Packet::Connect(connect));
+        match client.incoming().await.map_err(|error| NoEntry::Way(error.to_string()))? {
+            Packet::ConnAck(answer) if answer.code == ConnectReturnCode::Success => Ok(client),
+            Packet::ConnAck(answer) => Err(NoEntry::Refused(answer.code)),
             other => panic!("expected CONNACK, got {other:?}"),
         }
     }
@@ -71,12 +78,21 @@ impl Client {
         Self::connect(options(sandbox, transport, &sandbox.ca_pem())).await.expect("let in")
     }
 
-    /// The next thing that comes from the broker.
-    pub(crate) async fn incoming(&mut self) -> Result<Packet, ConnectionError> {
+    /// Sends what waits, and returns the next thing that comes from the broker.
+    pub(crate) async fn incoming(&mut self) -> std::io::Result<Packet> {
+        while !self.outbox.is_empty() {
+            self.line.write_buf(&mut self.outbox).await?;
+        }
+        self.line.flush().await?;
         loop {
-            let event = tokio::time::timeout(SOON, self.broker.poll()).await.expect("something comes");
-            if let Event::Incoming(packet) = event? {
-                return Ok(packet);
+            match Packet::read(&mut self.inbox, LIMIT) {
+                Ok(packet) => return Ok(packet),
+                Err(PacketError::InsufficientBytes(_)) => {}
+                Err(error) => panic!("the broker sends rubbish: {error}"),
+            }
+            let read = self.line.read_buf(&mut self.inbox);
+            if tokio::time::timeout(SOON, read).await.expect("something comes")? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
         }
     }
@@ -98,9 +114,16 @@ impl Client {
         self.messages.push((message.topic, String::from_utf8(message.payload.to_vec()).expect("text")));
     }
 
+    fn put(&mut self, packet: &Packet) {
+        packet.write(&mut self.outbox, LIMIT).expect("short");
+    }
+
     /// Subscribes and waits for SUBACK; says whether it was granted.
     pub(crate) async fn subscribe(&mut self, filter: &str) -> bool {
-        self.broker.pending.push_back(Request::Subscribe(Subscribe::new(filter, QoS::AtMostOnce)));
+        self.packet_id += 1;
+        let mut subscribe = Subscribe::new(filter, QoS::AtMostOnce);
+        subscribe.pkid = self.packet_id;
+        self.put(&Packet::Subscribe(subscribe));
         let answer = |packet: &Packet| match packet {
             Packet::SubAck(ack) => Some(!ack.return_codes.contains(&SubscribeReasonCode::Failure)),
             _ => None,
@@ -110,7 +133,7 @@ impl Client {
 
     /// Publishes and waits until the broker has read it, by a ping.
     pub(crate) async fn publish(&mut self, topic: &str, payload: &str) {
-        self.broker.pending.push_back(Request::Publish(Publish::new(topic, QoS::AtMostOnce, payload)));
+        self.put(&Packet::Publish(Publish::new(topic, QoS::AtMostOnce, payload)));
         self.ping().await;
     }
 
@@ -120,9 +143,9 @@ impl Client {
         self.until(|packet| matches!(packet, Packet::PingResp).then_some(())).await;
     }
 
-    /// Sends a ping at the next poll.
+    /// Sends a ping with whatever is waited for next.
     pub(crate) fn send_ping(&mut self) {
-        self.broker.pending.push_back(Request::PingReq(PingReq));
+        self.put(&Packet::PingReq);
     }
 
     /// The next message: topic and payload.

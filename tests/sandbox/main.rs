@@ -1,4 +1,4 @@
-//! The look-alike over real sockets: rumqttc as the client, and raw bytes where no client would say such a thing.
+//! The look-alike over real sockets: a client that says one packet after the other, and raw bytes where no client would say such a thing.
 //!
 //! Nothing here depends on how fast the machine is: everything waits for an event, with a deadline that only a defect
 //! reaches. The rules themselves are tested in the core, on a virtual clock.

@@ -64,7 +64,7 @@ pub(super) fn run(
          - logs in up to seven times with the device {}, at most twice at a time, and once with a wrong password;\n\
          - takes {} where the line is quick, and up to {} where it is not.\n\
          Nothing else may use the device or write to the channel meanwhile.\n",
-        settings.broker.host,
+        settings.broker.hosts.join(", "),
         channel.name,
         channel.id,
         device.name,

@@ -33,7 +33,7 @@ fn told(from: &str, to: &str, clock_says: &str, state: ClockState) -> String {
     let clock = Arc::new(ManualClock::new(Now { mono: Mono::default(), utc: at(clock_says) }));
     clock.set_state(state);
     let error = handshake(from, to, &clock);
-    let failure = tls_failure(&error, "localhost", &*clock);
+    let failure = tls_failure(&error, "localhost", None, &*clock);
     assert_eq!(failure.kind, Kind::Tls);
     failure.words
 }
@@ -148,7 +148,7 @@ fn certificate_that_ended_before_the_release_has_expired_whatever_the_clock_is()
 #[test]
 fn failures_without_their_dates_have_words_too() {
     let clock = ManualClock::new(Now { mono: Mono::default(), utc: at("2027-02-01T00:00:00Z") });
-    let words = |bad| tls_failure(&rustls::Error::InvalidCertificate(bad), "localhost", &clock).words;
+    let words = |bad| tls_failure(&rustls::Error::InvalidCertificate(bad), "localhost", None, &clock).words;
     assert_eq!(words(Bad::Expired), "the certificate of localhost has expired: whoever runs the broker must renew it");
     assert!(words(Bad::NotValidYet).starts_with("the certificate of localhost is not valid yet, and the clock"));
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rumqttc::mqttbytes::Protocol;
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{
+use crate::net::mqttbytes::Protocol;
+use crate::net::mqttbytes::QoS;
+use crate::net::mqttbytes::v4::{
     ConnAck, Connect, ConnectReturnCode, Packet, SubAck, Subscribe, SubscribeFilter, SubscribeReasonCode, UnsubAck,
     Unsubscribe,
 };

@@ -1,6 +1,6 @@
 //! From a PUBLISH to a row, and from a row to its subscribers.
 
-use rumqttc::mqttbytes::v4::{Packet, Publish};
+use crate::net::mqttbytes::v4::{Packet, Publish};
 
 use super::connection::{Connection, Phase};
 use super::{Action, ConnectionId, Service};

@@ -1,15 +1,14 @@
 //! Does what the probe asks for, on real connections.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use tokio_rustls::rustls;
 
 use super::{Action, Event, Findings, Probe, Refusal, Settings};
 use crate::hal::Clock;
+use crate::net::dial::Memory;
 use crate::net::failure::{Failure, Kind};
-use crate::net::{Broker, tls};
+use crate::net::{Broker, Trust};
 use crate::thingspeak::credentials::Credentials;
 use crate::uplink::link::{Incoming, Link};
 
@@ -27,9 +26,10 @@ pub async fn run(
     clock: &dyn Clock,
     mut say: impl FnMut(&str),
 ) -> Result<Findings, Failure> {
-    let tls = broker.transport.is_encrypted().then(|| tls::client_config(broker.ca_file.as_deref())).transpose()?;
+    let trust = broker.transport.is_encrypted().then(|| Trust::read(broker.ca_file.as_deref())).transpose()?;
     let within = settings.answer_within * 2;
-    let mut shell = Shell { broker, credentials, clock, tls, within, link: None, second: None };
+    let mut shell =
+        Shell { broker, credentials, clock, trust, within, memory: Memory::default(), link: None, second: None };
     let mut probe = Probe::new(settings);
     let mut event = Event::Tick;
     loop {
@@ -55,9 +55,10 @@ struct Shell<'a> {
     broker: &'a Broker,
     credentials: &'a Credentials,
     clock: &'a dyn Clock,
-    tls: Option<Arc<rustls::ClientConfig>>,
+    trust: Option<Trust>,
     /// How long a login may take.
     within: Duration,
+    memory: Memory,
     link: Option<Link>,
     second: Option<Link>,
 }
@@ -96,15 +97,15 @@ impl Shell<'_> {
             }
             Action::Say(_) | Action::Done => return None,
             Action::Subscribe(topic) => match &mut self.link {
-                Some(link) => link.subscribe(topic).await,
+                Some(link) => link.subscribe(topic),
                 None => return None,
             },
             Action::Publish(topic, payload) => match &mut self.link {
-                Some(link) => link.publish(topic, payload).await,
+                Some(link) => link.publish(topic, payload),
                 None => return None,
             },
             Action::Ping => match &mut self.link {
-                Some(link) => link.ping().await,
+                Some(link) => link.ping(),
                 None => return None,
             },
         };
@@ -123,8 +124,8 @@ impl Shell<'_> {
     }
 
     /// The inner error is a login that nobody answered.
-    async fn login(&self, credentials: &Credentials) -> Result<Link, Result<Failure, ()>> {
-        let login = Link::connect(self.broker, credentials, self.tls.clone(), self.clock);
+    async fn login(&mut self, credentials: &Credentials) -> Result<Link, Result<Failure, ()>> {
+        let login = Link::connect(self.broker, credentials, self.trust.as_ref(), &mut self.memory, self.clock);
         timeout(self.within, login).await.map_err(|_| Err(()))?.map_err(Ok)
     }
 
@@ -172,8 +173,11 @@ fn refusal(failure: Result<Failure, ()>, broker: &Broker) -> Refusal {
 }
 
 /// The report is for everybody, and the name of a broker may be that of somebody's house.
-fn without_host(words: &str, Broker { host, port, .. }: &Broker) -> String {
-    words.replace(&format!("{host}:{port}"), "the broker").replace(host.as_str(), "the broker")
+fn without_host(words: &str, Broker { hosts, port, .. }: &Broker) -> String {
+    let unnamed = |words: String, host: &String| {
+        words.replace(&format!("{host}:{port}"), "the broker").replace(host.as_str(), "the broker")
+    };
+    hosts.iter().fold(words.to_owned(), unnamed)
 }
 
 #[cfg(test)]
@@ -183,8 +187,7 @@ mod tests {
 
     #[test]
     fn refusal_is_told_without_the_broker_s_name() {
-        let (host, transport) = ("garden.example".to_owned(), Transport::Wss);
-        let broker = Broker { host, port: 8443, transport, ca_file: None, renew: Duration::from_secs(3000) };
+        let broker = Broker::at("garden.example", 8443, Transport::Wss);
         let told = |words: &str| refusal(Ok(Failure::new(Kind::Network, words)), &broker);
         let expected = |words: &str| Refusal::Other(words.to_owned());
         assert_eq!(told("nothing listens at garden.example:8443"), expected("nothing listens at the broker"));

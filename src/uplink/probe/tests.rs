@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
+use crate::net::mqttbytes::v4::{Connect, ConnectReturnCode, Packet, Publish, Subscribe};
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet, Publish, Subscribe};
 
 use std::time::Duration;
 
@@ -183,7 +183,7 @@ impl World {
             let event = match action {
                 service::Action::Send(id, packet) if Some(id) == self.link => match packet {
                     Packet::SubAck(ack) => {
-                        use rumqttc::mqttbytes::v4::SubscribeReasonCode::Success;
+                        use crate::net::mqttbytes::v4::SubscribeReasonCode::Success;
                         let topic = self.asked.expect("something was asked for");
                         Event::SubAck(topic, matches!(ack.return_codes.first(), Some(Success(_))))
                     }

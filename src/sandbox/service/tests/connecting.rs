@@ -1,7 +1,7 @@
 //! CONNECT: who is let in, and how the others are told.
 
-use rumqttc::mqttbytes::Protocol;
-use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, LastWill, PubAck};
+use crate::net::mqttbytes::Protocol;
+use crate::net::mqttbytes::v4::{ConnAck, ConnectReturnCode, LastWill, PubAck};
 
 use super::*;
 use crate::sandbox::record::{Closing, Refusal};

@@ -1,6 +1,6 @@
 //! SUBSCRIBE, and what subscribers hear.
 
-use rumqttc::mqttbytes::v4::{SubAck, SubscribeFilter, SubscribeReasonCode, UnsubAck, Unsubscribe};
+use crate::net::mqttbytes::v4::{SubAck, SubscribeFilter, SubscribeReasonCode, UnsubAck, Unsubscribe};
 
 use super::*;
 use crate::sandbox::record::SubscribeFault;

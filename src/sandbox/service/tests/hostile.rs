@@ -1,8 +1,8 @@
 //! Bytes from outside, whatever they are, must not bring the service down.
 
+use crate::net::mqttbytes::v4::Unsubscribe;
 use bytes::BytesMut;
 use proptest::prelude::*;
-use rumqttc::mqttbytes::v4::Unsubscribe;
 
 use super::*;
 

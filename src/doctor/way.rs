@@ -1,0 +1,162 @@
+//! The way to the broker's hosts, step by step: DNS, TCP, a proxy, TLS, WebSocket. It is the way that the daemon goes.
+
+use std::time::Duration;
+
+use super::{Line, Verdict};
+use crate::hal::Clock;
+use crate::net::dial::{Memory, Obstacle, Passed, Step};
+use crate::net::{Broker, Peer, Trust, dial};
+use crate::time::Utc;
+
+/// A certificate that ends within this time is worth a word.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Looks at the way to each host. Whether one of them can be logged in to.
+pub(super) async fn look(broker: &Broker, clock: &dyn Clock, tell: &mut impl FnMut(Line)) -> bool {
+    let trust = match trust(broker).await {
+        Ok(trust) => trust,
+        Err(line) => {
+            tell(line);
+            let steps = todo(broker).into_iter().filter(|step| *step > Step::Tls);
+            steps.for_each(|step| tell(Line::skipped(name(step), "a step before failed")));
+            return false;
+        }
+    };
+    let mut ways = Vec::new();
+    for host in &broker.hosts {
+        ways.push(host_lines(&broker.only(host), trust.as_ref(), clock).await);
+    }
+    let reached = ways.iter().any(|way| way.reached);
+    for (host, way) in broker.hosts.iter().zip(ways) {
+        for mut line in way.lines {
+            if broker.hosts.len() > 1 {
+                line.found = format!("{host}: {}", line.found);
+            }
+            // One host of several that is away is why there are several.
+            if reached && line.verdict == Verdict::Wrong {
+                line.verdict = Verdict::Warning;
+            }
+            tell(line);
+        }
+    }
+    reached
+}
+
+/// What certificates are held against; nothing for a transport in the clear.
+async fn trust(broker: &Broker) -> Result<Option<Trust>, Line> {
+    if !broker.transport.is_encrypted() {
+        return Ok(None);
+    }
+    let ca_file = broker.ca_file.clone();
+    let read = tokio::task::spawn_blocking(move || Trust::read(ca_file.as_deref())).await;
+    read.expect("reading files does not panic").map(Some).map_err(|failure| Line::wrong("TLS", failure.words, ""))
+}
+
+/// The way to one host.
+struct HostLines {
+    lines: Vec<Line>,
+    reached: bool,
+}
+
+async fn host_lines(broker: &Broker, trust: Option<&Trust>, clock: &dyn Clock) -> HostLines {
+    let mut lines = Vec::new();
+    if trust.is_none() {
+        let found = format!("none over {}", broker.transport);
+        lines.push(Line::warning("TLS", found, "passwords and readings go in the clear"));
+    }
+    let roots = trust.map_or("", Trust::roots);
+    let mut memory = Memory::default();
+    let dialled =
+        dial(broker, trust, &mut memory, clock, |passed| lines.push(made(&passed, broker, roots, clock.now().utc)));
+    match dialled.await {
+        Ok(_) => HostLines { lines, reached: true },
+        Err(obstacle) => {
+            let failed = obstacle.step;
+            lines.push(stopped(obstacle, broker, roots));
+            let rest = todo(broker).into_iter().filter(|step| *step > failed);
+            lines.extend(rest.map(|step| Line::skipped(name(step), "a step before failed")));
+            HostLines { lines, reached: false }
+        }
+    }
+}
+
+/// The steps behind the name, as far as this broker has them.
+fn todo(broker: &Broker) -> Vec<Step> {
+    let tls = broker.transport.is_encrypted().then_some(Step::Tls);
+    let websocket = broker.transport.is_websocket().then_some(Step::WebSocket);
+    [Some(Step::Tcp), tls, websocket].into_iter().flatten().collect()
+}
+
+fn name(step: Step) -> &'static str {
+    match step {
+        Step::Dns => "DNS",
+        Step::Tcp => "TCP",
+        Step::Proxy => "proxy",
+        Step::Tls => "TLS",
+        Step::WebSocket => "WebSocket",
+    }
+}
+
+/// A step that was made.
+fn made(passed: &Passed, broker: &Broker, roots: &str, now: Utc) -> Line {
+    match passed {
+        Passed::Resolved { host, addresses } => {
+            let words: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+            Line::ok("DNS", format!("{host} is {}", words.join(", ")))
+        }
+        Passed::Reached { address, took, failed } => {
+            let found = format!("{address} answered after {} ms", took.as_millis());
+            if failed.is_empty() {
+                return Line::ok("TCP", found);
+            }
+            let failed: Vec<_> = failed.iter().map(|failure| failure.words.as_str()).collect();
+            Line::warning("TCP", found, format!("but before: {}", failed.join("; ")))
+        }
+        Passed::Tunnelled { proxy, named_by } => {
+            Line::ok("proxy", format!("{proxy} ({named_by}) leads to {}:{}", broker.hosts.join(", "), broker.port))
+        }
+        Passed::Secured { peer, small_segments } => {
+            let whose = peer.as_ref().map_or_else(String::new, |peer| format!("{}, ", whose(peer)));
+            let found = format!("{whose}held against {roots}");
+            let left = peer.as_ref().map(|peer| peer.until.since(now));
+            match left {
+                _ if *small_segments => Line::warning(
+                    "TLS",
+                    found,
+                    "packets of the usual size are lost on the way (an MTU hole), and only small ones come through: set a smaller \
+                     MTU on this machine or its router (`sudo ip link set dev … mtu 1400`)",
+                ),
+                Some(left) if left < SOON => {
+                    let days = left.as_secs() / 86_400;
+                    Line::warning(
+                        "TLS",
+                        found,
+                        format!("it ends in {days} days: whoever runs the broker must renew it"),
+                    )
+                }
+                _ => Line::ok("TLS", found),
+            }
+        }
+        Passed::Upgraded => {
+            let found = format!("{}{} answered 101 with the sub-protocol mqtt", broker.hosts.join(", "), broker.path);
+            Line::ok("WebSocket", found)
+        }
+    }
+}
+
+/// The step that failed.
+fn stopped(obstacle: Obstacle, broker: &Broker, roots: &str) -> Line {
+    let advice = match (obstacle.step, obstacle.peer) {
+        (Step::Tcp, _) => format!(
+            "check broker.port ({}), the network, and whether a firewall lets this machine out there",
+            broker.port
+        ),
+        (_, Some(peer)) => format!("{}, held against {roots}", whose(&peer)),
+        _ => String::new(),
+    };
+    Line::wrong(name(obstacle.step), obstacle.failure.words, advice)
+}
+
+fn whose(peer: &Peer) -> String {
+    format!("the certificate is of {peer}")
+}

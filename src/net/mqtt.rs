@@ -1,0 +1,271 @@
+//! MQTT 3.1.1 on a stream of bytes: rumqttc's packets and state, without its way of dialling.
+//!
+//! [`Mqtt::next`] may be dropped at any await: what was read and what is on its way out stays in the buffers.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use rumqttc::mqttbytes::v4::{
+    Connect, ConnectReturnCode, Login as V4Login, Packet, PingReq, Publish, Subscribe, SubscribeReasonCode,
+};
+use rumqttc::mqttbytes::{Error as PacketError, QoS};
+use rumqttc::{MqttState, Request};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use super::dial::Line;
+use super::explain;
+use super::failure::{Failure, Kind};
+use super::meter::Packets;
+use super::road::Road;
+use super::violation::Violation;
+
+/// The longest packet in either direction. A feed message of eight long fields is 3 kB.
+pub const PACKET_LIMIT: usize = 256 * 1024;
+/// How long the login may be without an answer.
+const LOGIN_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes that cannot be handed to the kernel for this long mean a dead link.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// How long saying goodbye may take.
+const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
+/// Packet ids go up to this and start again. Each open subscription needs its own; ten channels with eight field feeds and a
+/// receipt each are ninety.
+const PACKET_IDS: u16 = 100;
+/// Room for one read.
+const READ: usize = 4096;
+
+/// Who logs in.
+pub struct Login<'a> {
+    /// The client ID.
+    pub client_id: &'a str,
+    /// The user name.
+    pub username: &'a str,
+    /// The password.
+    pub password: &'a SecretString,
+    /// Told to the broker, which cuts a line that was quiet for one and a half times this.
+    pub keep_alive: Duration,
+}
+
+/// A session on a line, logged in.
+pub struct Mqtt {
+    line: Box<dyn Line>,
+    state: MqttState,
+    packets: Packets,
+    inbox: BytesMut,
+    outbox: BytesMut,
+}
+
+/// What came.
+#[derive(Debug)]
+pub enum Incoming {
+    /// The subscription with this packet id was answered: granted or not.
+    SubAck(u16, bool),
+    /// The ping was answered.
+    Pong,
+    /// A message.
+    Message {
+        /// On which topic.
+        topic: String,
+        /// What it says.
+        payload: Bytes,
+        /// The broker had kept it: it is an old one (MQTT 3.1.1, section 3.3.1.3).
+        retained: bool,
+    },
+}
+
+impl Mqtt {
+    /// Logs in, with a clean session and without a will.
+    ///
+    /// # Errors
+    /// When the login is refused or not answered, or something else than MQTT answers.
+    pub async fn login(line: Box<dyn Line>, login: &Login<'_>, road: &Road) -> Result<Self, Failure> {
+        let state = MqttState::new(PACKET_IDS, false);
+        let mut this =
+            Self { line, state, packets: Packets::default(), inbox: BytesMut::new(), outbox: BytesMut::new() };
+        let mut connect = Connect::new(login.client_id);
+        connect.keep_alive = u16::try_from(login.keep_alive.as_secs()).unwrap_or(u16::MAX);
+        connect.clean_session = true;
+        connect.login = Some(V4Login::new(login.username, login.password.expose_secret()));
+        let answered = async {
+            this.put(&Packet::Connect(connect))?;
+            this.flush_all().await?;
+            while this.inbox.is_empty() {
+                this.fill().await?;
+            }
+            check_first(&this.inbox)?;
+            this.packet().await
+        };
+        let silent = || {
+            let words = format!("{} did not answer the login within {} s", road.at(), LOGIN_WITHIN.as_secs());
+            Failure::new(Kind::Network, words)
+        };
+        let answer = timeout(LOGIN_WITHIN, answered).await.map_err(|_| silent())?;
+        match answer.map_err(|error| explain::before_login(&error, road))? {
+            Packet::ConnAck(answer) if answer.code == ConnectReturnCode::Success => Ok(this),
+            Packet::ConnAck(answer) => Err(explain::refused(answer.code)),
+            _ => {
+                let error = Violation::NoPacket("another packet than CONNACK".to_owned()).into();
+                Err(explain::before_login(&error, road))
+            }
+        }
+    }
+
+    /// Waits for what comes next.
+    ///
+    /// # Errors
+    /// When the connection has ended, or is ended for what came.
+    pub async fn next(&mut self) -> Result<Incoming, Failure> {
+        loop {
+            // Acknowledgements that nobody should have asked for; no more is read before they are gone.
+            self.write_out().await.map_err(|error| explain::lost(&error))?;
+            let packet = self.packet().await.map_err(|error| explain::lost(&error))?;
+            if let Some(incoming) = self.take(packet)? {
+                return Ok(incoming);
+            }
+        }
+    }
+
+    /// Lets the state see a packet. What it answers goes out later.
+    fn take(&mut self, packet: Packet) -> Result<Option<Incoming>, Failure> {
+        let refused = |error: rumqttc::StateError| explain::lost(&Violation::NoPacket(error.to_string()).into());
+        // Nothing of it is asked for, and it would be kept.
+        let answer = self.state.handle_incoming_packet(packet.clone()).map_err(refused);
+        self.state.events.clear();
+        if let Some(answer) = answer? {
+            self.put(&answer).map_err(|error| explain::lost(&error))?;
+        }
+        Ok(match packet {
+            Packet::PingResp => Some(Incoming::Pong),
+            Packet::SubAck(ack) => {
+                let granted = matches!(ack.return_codes.first(), Some(SubscribeReasonCode::Success(_)));
+                Some(Incoming::SubAck(ack.pkid, granted))
+            }
+            Packet::Publish(Publish { topic, payload, retain, .. }) => {
+                Some(Incoming::Message { topic, payload, retained: retain })
+            }
+            _ => None,
+        })
+    }
+
+    /// Writes a publish (QoS 0, not retained) into the buffer.
+    ///
+    /// # Errors
+    /// When it is too long for a packet.
+    pub fn publish(&mut self, topic: String, payload: String) -> Result<(), Failure> {
+        self.request(Request::Publish(Publish::new(topic, QoS::AtMostOnce, payload))).map(drop)
+    }
+
+    /// Writes a ping into the buffer.
+    ///
+    /// # Errors
+    /// When the one before has no answer yet.
+    pub fn ping(&mut self) -> Result<(), Failure> {
+        self.request(Request::PingReq(PingReq)).map(drop)
+    }
+
+    /// Writes a subscription (QoS 0) into the buffer. Returns its packet id.
+    ///
+    /// # Errors
+    /// When it is too long for a packet.
+    pub fn subscribe(&mut self, topic: String) -> Result<u16, Failure> {
+        let packet = self.request(Request::Subscribe(Subscribe::new(topic, QoS::AtMostOnce)))?;
+        Ok(if let Some(Packet::Subscribe(subscribe)) = packet { subscribe.pkid } else { 0 })
+    }
+
+    /// Hands the buffer to the network, in one go.
+    ///
+    /// # Errors
+    /// When the connection has ended, or takes nothing.
+    pub async fn flush(&mut self) -> Result<(), Failure> {
+        match timeout(WRITE_WITHIN, self.flush_all()).await {
+            Ok(done) => done.map_err(|error| explain::lost(&error)),
+            Err(_) => {
+                Err(Failure::new(Kind::Silent, format!("nothing could be sent for {} s", WRITE_WITHIN.as_secs())))
+            }
+        }
+    }
+
+    /// Says DISCONNECT and closes.
+    pub async fn disconnect(mut self) {
+        let said = async {
+            self.put(&Packet::Disconnect)?;
+            self.flush_all().await?;
+            self.line.shutdown().await
+        };
+        // The line is closed in any case; a broker that does not take the word finds out by itself.
+        let _ = timeout(GOODBYE_WITHIN, said).await;
+    }
+
+    fn request(&mut self, request: Request) -> Result<Option<Packet>, Failure> {
+        let asked = self.state.handle_outgoing_packet(request);
+        self.state.events.clear();
+        let packet = asked.map_err(|error| Failure::new(Kind::Network, format!("MQTT: {error}")))?;
+        if let Some(packet) = &packet {
+            self.put(packet).map_err(|error| explain::lost(&error))?;
+        }
+        Ok(packet)
+    }
+
+    fn put(&mut self, packet: &Packet) -> std::io::Result<()> {
+        packet.write(&mut self.outbox, PACKET_LIMIT).map(drop).map_err(std::io::Error::other)
+    }
+
+    /// Hands what waits to the stream.
+    async fn write_out(&mut self) -> std::io::Result<()> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        self.flush_all().await
+    }
+
+    async fn flush_all(&mut self) -> std::io::Result<()> {
+        while self.outbox.has_remaining() {
+            self.line.write_buf(&mut self.outbox).await?;
+        }
+        self.line.flush().await
+    }
+
+    /// The next packet that comes.
+    async fn packet(&mut self) -> std::io::Result<Packet> {
+        loop {
+            match Packet::read(&mut self.inbox, PACKET_LIMIT) {
+                Ok(packet) => {
+                    self.packets.count(Instant::now())?;
+                    return Ok(packet);
+                }
+                Err(PacketError::InsufficientBytes(_)) => {}
+                Err(PacketError::PayloadSizeLimitExceeded(length)) => {
+                    return Err(Violation::PacketTooLong(length, PACKET_LIMIT).into());
+                }
+                Err(error) => return Err(Violation::NoPacket(error.to_string()).into()),
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Reads what is there. Room grows with what came, not with what was announced.
+    async fn fill(&mut self) -> std::io::Result<()> {
+        self.inbox.reserve(READ);
+        match self.line.read_buf(&mut self.inbox).await? {
+            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether this may begin a CONNACK, which comes before anything else. What does not is not waited for: a length that is none may
+/// announce more than ever comes.
+fn check_first(bytes: &[u8]) -> Result<(), Violation> {
+    const CONNACK: u8 = 0x20;
+    match bytes {
+        [] | [CONNACK, ..] => Ok(()),
+        [b'H', b'T', ..] | [b'H'] => Err(Violation::NoPacket("a web server seems to answer".to_owned())),
+        [first, ..] => {
+            Err(Violation::NoPacket(format!("the first byte is 0x{first:02x}, and a CONNACK begins with 0x20")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! An HTTP proxy that leads out of a network: which one counts, and the tunnel through it (CONNECT, RFC 9110, section 9.3.6).
+
+mod choice;
+mod login;
+
+use data_encoding::BASE64;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+
+use super::failure::{Failure, Kind};
+use super::http::{Answer, HeadError};
+use super::road::Road;
+
+pub use choice::{Choice, Configured, Parsed, UrlError, parse};
+
+/// A proxy, and who asks it.
+#[derive(Clone, Debug)]
+pub(super) struct Proxy {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) login: Option<Login>,
+    /// What named it: `broker.proxy` or a variable of the environment.
+    pub(super) named_by: &'static str,
+}
+
+/// User and password for a proxy.
+#[derive(Clone, Debug)]
+pub(super) struct Login {
+    pub(super) user: String,
+    pub(super) password: SecretString,
+}
+
+impl Proxy {
+    /// Host and port.
+    pub(super) fn at(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Asks a proxy for a tunnel to the end of a road.
+pub(super) async fn tunnel<S>(line: &mut S, proxy: &Proxy, road: &Road) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (at, to) = (proxy.at(), road.at());
+    let login = proxy.login.as_ref().map_or_else(String::new, |Login { user, password }| {
+        let pair = BASE64.encode(format!("{user}:{}", password.expose_secret()).as_bytes());
+        format!("Proxy-Authorization: Basic {pair}\r\n")
+    });
+    let request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{login}\r\n");
+    let asked = async {
+        line.write_all(request.as_bytes()).await?;
+        line.flush().await?;
+        Answer::read(line).await
+    };
+    match asked.await {
+        Ok(answer) if (200..300).contains(&answer.code) => Ok(()),
+        Ok(answer) => Err(refused(&answer, proxy, &to)),
+        Err(HeadError::Io(error)) => {
+            Err(Failure::new(Kind::Network, format!("the proxy {at} ({}) broke off: {error}", proxy.named_by)))
+        }
+        Err(error) => {
+            Err(Failure::new(Kind::Protocol, format!("{at} is no HTTP proxy ({error}): check {}", proxy.named_by)))
+        }
+    }
+}
+
+fn refused(answer: &Answer, proxy: &Proxy, to: &str) -> Failure {
+    let (at, named_by, code) = (proxy.at(), proxy.named_by, answer.code);
+    let what = match code {
+        407 if proxy.login.is_some() => {
+            "it does not accept this user name and password: mend them in the file that `proxy_credentials` names"
+                .to_owned()
+        }
+        407 => {
+            let scheme = answer.header("proxy-authenticate").split_whitespace().next().unwrap_or_default();
+            if scheme.is_empty() || answer.offers("proxy-authenticate", "basic") {
+                "it asks for a password: write user name and password into a file of their own, and name it in \
+                 `proxy_credentials`"
+                    .to_owned()
+            } else {
+                format!("it asks for a login by {scheme:.20}, and gatepost knows only Basic")
+            }
+        }
+        403 | 405 => format!(
+            "it does not let this machine out to {to}: whoever runs it must allow CONNECT to that port (many allow 443 alone)"
+        ),
+        502..=504 => format!("it cannot reach {to} itself"),
+        400..=499 => "it refuses".to_owned(),
+        _ => "it has trouble of its own: try again later".to_owned(),
+    };
+    let kind = if matches!(code, 500..=599) { Kind::Network } else { Kind::Protocol };
+    Failure::new(kind, format!("the proxy {at} ({named_by}) answered HTTP {code}: {what}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! A WebSocket as a stream of bytes (RFC 6455): MQTT does not care where frames begin and end.
+//!
+//! What is written in one go is one binary message. Pings are answered, a burst of them with the last one's bytes (section
+//! 5.5.3), so that nothing piles up.
+
+mod frames;
+mod handshake;
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::rustls::crypto::{SecureRandom, ring};
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use frames::{Frames, Part, Role, unmask};
+
+pub(super) use handshake::upgrade;
+#[cfg(feature = "sandbox")]
+pub use handshake::{Refusal, accept};
+
+/// Room for one read.
+const READ: usize = 4096;
+/// The longest payload that is written as one frame.
+const FRAME: usize = 64 * 1024;
+
+/// A WebSocket over a stream.
+pub struct WebSocket<S> {
+    inner: S,
+    role: Role,
+    random: &'static dyn SecureRandom,
+    frames: Frames,
+    /// Came, not read yet.
+    raw: BytesMut,
+    /// Whole frames on their way out.
+    out: BytesMut,
+    /// The ping to be answered next.
+    ping: Option<Bytes>,
+    /// The other side has closed it.
+    closed: bool,
+    /// We have said so.
+    said_close: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    /// One that was agreed on; `raw` came behind the agreement.
+    fn new(inner: S, role: Role, raw: BytesMut) -> Self {
+        Self {
+            inner,
+            role,
+            random: ring::default_provider().secure_random,
+            frames: Frames::new(role),
+            raw,
+            out: BytesMut::new(),
+            ping: None,
+            closed: false,
+            said_close: false,
+        }
+    }
+
+    /// Puts a frame into what goes out.
+    fn frame(&mut self, opcode: OpCode, payload: &[u8]) -> io::Result<()> {
+        let mask = match self.role {
+            Role::Client => {
+                let mut mask = [0; 4];
+                self.random.fill(&mut mask).map_err(|_| io::Error::other("no random numbers"))?;
+                Some(mask)
+            }
+            Role::Server => None,
+        };
+        let header = FrameHeader { opcode, mask, ..FrameHeader::default() };
+        let mut out = std::mem::take(&mut self.out).writer();
+        header.format(payload.len() as u64, &mut out).map_err(io::Error::other)?;
+        self.out = out.into_inner();
+        let begin = self.out.len();
+        self.out.extend_from_slice(payload);
+        unmask(&mut self.out[begin..], mask, 0);
+        Ok(())
+    }
+
+    /// Writes what is on its way out.
+    fn poll_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            while self.out.has_remaining() {
+                let count = ready!(Pin::new(&mut self.inner).poll_write(context, &self.out))?;
+                if count == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                self.out.advance(count);
+            }
+            match self.ping.take() {
+                Some(ping) => self.frame(OpCode::Control(Control::Pong), &ping)?,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    fn say_close(&mut self) -> io::Result<()> {
+        const NORMAL: [u8; 2] = 1000_u16.to_be_bytes();
+        if std::mem::replace(&mut self.said_close, true) {
+            return Ok(());
+        }
+        self.frame(OpCode::Control(Control::Close), &NORMAL)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocket<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if room.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        while !this.closed {
+            match this.frames.next(&mut this.raw, room.initialize_unfilled())? {
+                Part::Payload(count) => {
+                    room.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Part::Ping(ping) => {
+                    this.ping = Some(ping);
+                    // What cannot go out now goes out with the next write; reading does not wait for it.
+                    let _ = this.poll_out(context)?;
+                }
+                Part::Close => {
+                    this.closed = true;
+                    this.say_close()?;
+                    let _ = this.poll_out(context)?;
+                }
+                Part::Nothing => {
+                    this.raw.reserve(READ);
+                    let mut buffer = [0; READ];
+                    let mut read = ReadBuf::new(&mut buffer);
+                    ready!(Pin::new(&mut this.inner).poll_read(context, &mut read))?;
+                    if read.filled().is_empty() {
+                        this.closed = true;
+                    }
+                    this.raw.extend_from_slice(read.filled());
+                }
+            }
+        }
+        // The end of the stream.
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // One frame at a time: what the socket does not take, the caller keeps.
+        ready!(self.poll_out(context))?;
+        let count = bytes.len().min(FRAME);
+        if count > 0 {
+            self.frame(OpCode::Data(Data::Binary), &bytes[..count])?;
+            let _ = self.poll_out(context)?;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_out(context))?;
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.say_close()?;
+        ready!(self.poll_out(context))?;
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests;
