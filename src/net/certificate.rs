@@ -70,7 +70,7 @@ fn refused(bad: &Bad, host: &str, peer: Option<&Peer>, clock: &dyn Clock) -> Str
         Bad::NotValidForName => {
             format!("the certificate was not made for {host}: check broker.host; somebody may sit in between")
         }
-        Bad::UnknownIssuer if peer.is_some_and(Peer::is_self_signed) => format!(
+        Bad::UnknownIssuer | Bad::BadSignature if peer.is_some_and(Peer::is_self_signed) => format!(
             "the certificate of {host} is self-signed, and this machine does not trust it: if it is a broker of your own, \
              copy its certificate here and name it as ca_file; otherwise somebody sits in between, such as this network's \
              login page"
@@ -92,10 +92,10 @@ fn refused(bad: &Bad, host: &str, peer: Option<&Peer>, clock: &dyn Clock) -> Str
         }
         Bad::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
             Some(webpki::Error::CaUsedAsEndEntity) => format!(
-                "the certificate of {host} is that of a CA{}, and a server must not show one: whoever runs the broker must make \
-                 a certificate for the server (openssl req -x509: -addext basicConstraints=critical,CA:FALSE -addext \
-                 subjectAltName=DNS:{host}), which may be its own ca_file",
-                if peer.is_some_and(Peer::is_self_signed) { ", signed by itself" } else { "" }
+                "the certificate of {host} is {}that of a CA, and no server may show one: on a broker of your own make one for the \
+                 server (openssl req -x509: -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:{host}), which \
+                 may be its own ca_file; otherwise somebody sits in between, such as this network's login page",
+                if peer.is_some_and(Peer::is_self_signed) { "self-signed and " } else { "" }
             ),
             Some(webpki::Error::UnsupportedCertVersion) => format!(
                 "the certificate of {host} has the old form of version 1, which names no hosts: whoever runs the broker must \

@@ -45,6 +45,11 @@ fn handshake(from: &str, to: &str, clock: &Arc<ManualClock>) -> rustls::Error {
     };
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
     (params.not_before, params.not_after) = (day(from), day(to));
+    refusal(params, true, clock)
+}
+
+/// What a client says of a server whose certificate is made so and signed by itself; whether it is its own root.
+fn refusal(params: CertificateParams, is_root: bool, clock: &Arc<ManualClock>) -> rustls::Error {
     let key = KeyPair::generate().expect("random numbers");
     let leaf = params.self_signed(&key).expect("a certificate");
 
@@ -56,7 +61,9 @@ fn handshake(from: &str, to: &str, clock: &Arc<ManualClock>) -> rustls::Error {
         .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
         .expect("a pair");
     let mut roots = RootCertStore::empty();
-    roots.add(leaf.der().clone()).expect("a root");
+    let other = CertificateParams::new(Vec::new()).and_then(|params| params.self_signed(&KeyPair::generate()?));
+    let root = if is_root { leaf.der().clone() } else { other.expect("a certificate").der().clone() };
+    roots.add(root).expect("a root");
     let client = ClientConfig::builder_with_details(provider, Arc::new(Told(Arc::clone(clock))))
         .with_safe_default_protocol_versions()
         .expect("versions")
@@ -151,4 +158,57 @@ fn failures_without_their_dates_have_words_too() {
     let words = |bad| tls_failure(&rustls::Error::InvalidCertificate(bad), "localhost", None, &clock).words;
     assert_eq!(words(Bad::Expired), "the certificate of localhost has expired: whoever runs the broker must renew it");
     assert!(words(Bad::NotValidYet).starts_with("the certificate of localhost is not valid yet, and the clock"));
+}
+
+/// What is told of a certificate that is made so, is in force, and signed by itself.
+fn told_of(params: CertificateParams, is_root: bool) -> String {
+    let clock = Arc::new(ManualClock::new(Now { mono: Mono::default(), utc: at("2027-02-01T00:00:00Z") }));
+    let error = refusal(params, is_root, &clock);
+    let (from, until) = (at(VALID.0), at(VALID.1));
+    let peer = Peer { subject: "CN=it".to_owned(), issuer: "CN=it".to_owned(), from, until };
+    tls_failure(&error, "localhost", Some(&peer), &*clock).words
+}
+
+fn for_names(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("names")
+}
+
+#[test]
+fn what_signed_itself_is_told_as_such_with_what_to_do() {
+    let words = told_of(for_names(&["localhost"]), false);
+    assert!(
+        words.contains("is self-signed, and this machine does not trust it") && words.contains("ca_file"),
+        "{words}"
+    );
+    assert!(words.contains("login page"), "{words}");
+    let mut ca = for_names(&["localhost"]);
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let words = told_of(ca, true);
+    assert!(words.starts_with("the certificate of localhost is self-signed and that of a CA"), "{words}");
+    assert!(words.contains("CA:FALSE") && words.contains("subjectAltName=DNS:localhost"), "{words}");
+}
+
+#[test]
+fn certificates_for_other_names_or_for_none_are_told_apart() {
+    let words = told_of(for_names(&["other.example", "192.0.2.1"]), true);
+    assert!(
+        words.starts_with("the certificate was not made for localhost: check broker.host; it is for other.example, "),
+        "{words}"
+    );
+    let words = told_of(for_names(&[]), true);
+    assert!(words.contains("names no host: it needs a subjectAltName"), "{words}");
+}
+
+#[test]
+fn forms_of_old_and_alerts_are_told_in_words() {
+    let clock = ManualClock::new(Now { mono: Mono::default(), utc: at("2027-02-01T00:00:00Z") });
+    let words = |error: rustls::Error| tls_failure(&error, "localhost", None, &clock).words;
+    // So rustls wraps what it has no name for.
+    let of = |error: webpki::Error| rustls::Error::InvalidCertificate(Bad::Other(rustls::OtherError(Arc::new(error))));
+    assert!(words(of(webpki::Error::UnsupportedCertVersion)).contains("the old form of version 1"));
+    assert!(words(of(webpki::Error::EndEntityUsedAsCa)).contains("signed by one that is no CA"));
+    assert!(!words(of(webpki::Error::CaUsedAsEndEntity)).contains("self-signed"));
+    let alert = |alert| words(rustls::Error::AlertReceived(alert));
+    assert!(alert(AlertDescription::CertificateRequired).contains("wants a certificate of this device"));
+    assert!(alert(AlertDescription::ProtocolVersion).contains("must allow TLS 1.2 or 1.3"));
 }
