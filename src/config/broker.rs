@@ -53,7 +53,7 @@ pub(super) struct Keys {
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["http://proxy.example:3128"])))]
     proxy: Option<Spanned<String>>,
     /// A file with `username = …` and `password = …` for that proxy. Nobody but its owner and group may read it.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["credentials/proxy.txt"])))]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["proxy.txt"])))]
     proxy_credentials: Option<Spanned<PathBuf>>,
     /// A PEM file with the roots to trust instead of the system's, for a broker of your own.
     #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["ca.pem"])))]

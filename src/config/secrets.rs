@@ -59,6 +59,9 @@ fn section(line: &str) -> Option<&str> {
 
 /// Where in a line its secret begins: behind the key and the equals sign.
 fn start_of_secret(line: &str, is_device: bool) -> Option<Start> {
+    if let Some(at) = userinfo(line) {
+        return Some(Start { at, may_follow: false });
+    }
     let is_comment = line.trim_start().starts_with('#');
     let mut first = true;
     for word in words(line) {
@@ -75,6 +78,19 @@ fn start_of_secret(line: &str, is_device: bool) -> Option<Start> {
         }
     }
     None
+}
+
+/// Where the user name and password of an address begin (`http://me:password@proxy`), with its scheme or without.
+fn userinfo(line: &str) -> Option<usize> {
+    let before = &line[..line.find('@')?];
+    let begin = before
+        .rfind(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '='))
+        .map_or(0, |at| at + 1);
+    let address = &before[begin..];
+    match address.find("://") {
+        Some(at) => Some(begin + at + 3),
+        None => address.contains(':').then_some(begin),
+    }
 }
 
 /// The words of a line: keys, dotted ones whole, paths, and the words of texts.
@@ -212,5 +228,14 @@ mod tests {
             hidden("password_file = \"mqtt_password.txt\"\nname = \"compass\"\nid = 3\n[channel.bypass]\nid = 4")
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn user_and_password_of_an_address_are_hidden_with_what_follows() {
+        assert_eq!(hidden("[broker]\nproxy = \"http://me:sesame@p:1\"\n"), ["me:sesame@p:1\""]);
+        assert_eq!(hidden("proxy='me:sesame@p:1'"), ["me:sesame@p:1'"]);
+        assert_eq!(hidden("# proxy = \"http://me:sesame@p:1\""), ["me:sesame@p:1\""]);
+        assert_eq!(hidden("proxy = \"http://proxy.lan:3128\""), Vec::<&str>::new());
+        assert_eq!(hidden("name = \"me@home\""), Vec::<&str>::new());
     }
 }

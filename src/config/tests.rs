@@ -157,6 +157,59 @@ fn a_host_is_a_host_alone() {
 }
 
 #[test]
+fn several_hosts_are_a_list_and_not_a_text() {
+    let help = |host: &str| {
+        let folder = folder();
+        let map = format!("{SMALL}\n[broker]\nhost = \"{host}\"");
+        let report = parse(&map, &folder.path().join("map.toml")).expect_err("a fault").to_string();
+        assert!(report.contains("these are several hosts, and `host` is one"), "{report}");
+        report
+    };
+    for host in ["a.test,b.test", "a.test b.test", "a.test; b.test"] {
+        assert!(help(host).contains("write `hosts = [\"a.test\", \"b.test\"]` in place of `host`"), "{host}");
+    }
+    assert!(faults_with("\n[broker]\nhosts = [\"a.test\", \"2001:db8::1\"]").is_empty());
+    assert_eq!(faults_with("\n[broker]\nhosts = []"), ["`hosts` is empty"]);
+    assert_eq!(faults_with("\n[broker]\nhosts = [\"a\", \"a\"]"), ["`a` is there twice"]);
+    assert_eq!(faults_with("\n[broker]\nhost = \"a\"\nhosts = [\"b\"]"), ["`host` and `hosts` say the same"]);
+    assert_eq!(
+        faults_with("\n[broker]\nhosts = [\"a:1883\"]"),
+        ["a port does not belong to the host, but into `port`"]
+    );
+    for wrong in ["a_b!", "a\\tb", "", "@a"] {
+        assert_eq!(faults_with(&format!("\n[broker]\nhost = \"{wrong}\"")).len(), 1, "{wrong}");
+    }
+    assert_eq!(faults_with("\n[broker]\nhost = \"bröker.example\""), ["a host name has no such letters"]);
+}
+
+#[test]
+fn a_path_is_that_of_a_websocket() {
+    let told = |path: &str| faults_with(&format!("\n[broker]\npath = \"{path}\""));
+    for path in ["/", "/ws", "/mqtt?x=1"] {
+        assert!(told(path).is_empty(), "{path}");
+    }
+    assert_eq!(told("ws"), ["a path begins with `/`"]);
+    assert_eq!(told("/a b"), ["a path has neither blanks nor `#`"]);
+    let told = warnings_with("\n[broker]\ntransport = \"tls\"\npath = \"/ws\"");
+    assert_eq!(told, ["`tls` has no WebSocket: `path` does nothing"]);
+}
+
+#[test]
+fn a_proxy_is_an_address_with_its_password_elsewhere() {
+    let told = |lines: &str| faults_with(&format!("\n[broker]\n{lines}"));
+    for fine in ["http://proxy.example:3128", "proxy.example:3128", "none", "http://[fd00::1]:3128/"] {
+        assert!(told(&format!("proxy = \"{fine}\"")).is_empty(), "{fine}");
+    }
+    assert!(told("proxy = \"http://p:1\"\nproxy_credentials = \"garden.txt\"").is_empty());
+    assert_eq!(told("proxy = \"http://p\""), ["the proxy's port is missing"]);
+    assert_eq!(told("proxy = \"https://p:1\""), ["a proxy is asked over plain HTTP: `https` cannot be used"]);
+    assert_eq!(told("proxy = \"http://me:sesame@p:1\""), ["a user name or password does not belong into the map"]);
+    assert_eq!(told("proxy = \"http://p:1\"\nproxy_credentials = \"x\""), ["there is no file x"]);
+    assert_eq!(told("proxy = \"none\"\nproxy_credentials = \"garden.txt\""), ["there is no proxy to log in to"]);
+    assert_eq!(told("proxy_credentials = \"garden.txt\"").len(), 1);
+}
+
+#[test]
 fn a_ca_file_is_there_and_holds_a_certificate() {
     assert_eq!(faults_with("\n[broker]\nca_file = \"ca.pem\""), ["there is no file ca.pem"]);
     let told = faults_with("\n[broker]\nca_file = \"garden.txt\"");

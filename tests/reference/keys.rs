@@ -23,6 +23,7 @@ struct Table<'a> {
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let files = [
+        ("proxy.txt", "username = u\npassword = sesame"),
         ("mqtt_credentials.txt", "username = u\nclientId = c\npassword = sesame"),
         ("mqtt_password", "sesame"),
         ("ca.pem", "-----BEGIN CERTIFICATE-----\n"),
@@ -119,7 +120,7 @@ fn tables(schema: &Value) -> Vec<Table<'_>> {
         Table { section, prefix, schema, ways }
     };
     let mut tables = vec![
-        table("broker", "", of("broker"), &["", "allow_plaintext = true"]),
+        table("broker", "", of("broker"), &["", "allow_plaintext = true", "proxy = 'http://proxy.example:3128'"]),
         table("spool", "", of("spool"), &[""]),
         table("metrics", "", of("metrics"), &[""]),
         table(
