@@ -45,11 +45,11 @@ fn handshake(from: &str, to: &str, clock: &Arc<ManualClock>) -> rustls::Error {
     };
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
     (params.not_before, params.not_after) = (day(from), day(to));
-    refusal(params, true, clock)
+    refusal(&params, true, clock)
 }
 
 /// What a client says of a server whose certificate is made so and signed by itself; whether it is its own root.
-fn refusal(params: CertificateParams, is_root: bool, clock: &Arc<ManualClock>) -> rustls::Error {
+fn refusal(params: &CertificateParams, is_root: bool, clock: &Arc<ManualClock>) -> rustls::Error {
     let key = KeyPair::generate().expect("random numbers");
     let leaf = params.self_signed(&key).expect("a certificate");
 
@@ -161,7 +161,7 @@ fn failures_without_their_dates_have_words_too() {
 }
 
 /// What is told of a certificate that is made so, is in force, and signed by itself.
-fn told_of(params: CertificateParams, is_root: bool) -> String {
+fn told_of(params: &CertificateParams, is_root: bool) -> String {
     let clock = Arc::new(ManualClock::new(Now { mono: Mono::default(), utc: at("2027-02-01T00:00:00Z") }));
     let error = refusal(params, is_root, &clock);
     let (from, until) = (at(VALID.0), at(VALID.1));
@@ -175,7 +175,7 @@ fn for_names(names: &[&str]) -> CertificateParams {
 
 #[test]
 fn what_signed_itself_is_told_as_such_with_what_to_do() {
-    let words = told_of(for_names(&["localhost"]), false);
+    let words = told_of(&for_names(&["localhost"]), false);
     assert!(
         words.contains("is self-signed, and this machine does not trust it") && words.contains("ca_file"),
         "{words}"
@@ -183,19 +183,19 @@ fn what_signed_itself_is_told_as_such_with_what_to_do() {
     assert!(words.contains("login page"), "{words}");
     let mut ca = for_names(&["localhost"]);
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let words = told_of(ca, true);
+    let words = told_of(&ca, true);
     assert!(words.starts_with("the certificate of localhost is self-signed and that of a CA"), "{words}");
     assert!(words.contains("CA:FALSE") && words.contains("subjectAltName=DNS:localhost"), "{words}");
 }
 
 #[test]
 fn certificates_for_other_names_or_for_none_are_told_apart() {
-    let words = told_of(for_names(&["other.example", "192.0.2.1"]), true);
+    let words = told_of(&for_names(&["other.example", "192.0.2.1"]), true);
     assert!(
         words.starts_with("the certificate was not made for localhost: check broker.host; it is for other.example, "),
         "{words}"
     );
-    let words = told_of(for_names(&[]), true);
+    let words = told_of(&for_names(&[]), true);
     assert!(words.contains("names no host: it needs a subjectAltName"), "{words}");
 }
 
