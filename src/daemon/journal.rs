@@ -14,7 +14,7 @@ use log::{debug, error, info, warn};
 
 use crate::batch::Restored;
 use crate::config::Settings;
-use crate::daemon::event::{Event, Observer, Waiting};
+use crate::daemon::event::{Event, Observer, Wait, Waiting};
 use crate::daemon::intake::Edge;
 use crate::daemon::liveness::Stuck;
 use crate::entry::ChannelId;
@@ -151,6 +151,17 @@ fn tell_spool(told: &Tell, names: &Names) {
     }
 }
 
+/// A command that waits. Parts of a second are not worth a line: the switch follows at once.
+fn tell_wait(output: &str, wait: Option<&Wait>) {
+    let Some(Wait { drive, left, .. }) = wait.filter(|wait| wait.left.as_secs() > 0) else { return };
+    let dwell = if drive.is_on() { "off" } else { "on" };
+    let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
+    info!(
+        output, level:% = drive;
+        "output {output} is commanded {drive}: that waits for {left}, until its least time {dwell} is over"
+    );
+}
+
 fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
     match event {
         Event::Started => info!("running"),
@@ -232,6 +243,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         Event::Driven { output, drive, reason, .. } => {
             info!(output = *output, level:% = drive, reason:% = reason; "output {output} is {drive}: {reason}");
         }
+        Event::Waits { output, wait } => tell_wait(output, wait.as_ref()),
         Event::Refused { output, refusal } => {
             warn!(output = *output, reason:% = refusal; "a command for output {output} was refused: {refusal}");
         }
