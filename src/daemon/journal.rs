@@ -151,9 +151,9 @@ fn tell_spool(told: &Tell, names: &Names) {
     }
 }
 
-/// A command that waits. Parts of a second are not worth a line: the switch follows at once.
+/// A command that waits. A second is not worth a line: the switch follows at once.
 fn tell_wait(output: &str, wait: Option<&Wait>) {
-    let Some(Wait { drive, left, .. }) = wait.filter(|wait| wait.left.as_secs() > 0) else { return };
+    let Some(Wait { drive, left, .. }) = wait.filter(|wait| wait.left > Duration::from_secs(1)) else { return };
     let dwell = if drive.is_on() { "off" } else { "on" };
     let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
     info!(
