@@ -50,7 +50,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     keep_to_itself();
     directories::keep_files_private();
-    journal::start(if args.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info });
+    let _end = journal::start(if args.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info });
     let checked = match config::load(&args.config) {
         Ok(checked) => checked,
         Err(LoadError::Faults(text)) => {

@@ -19,6 +19,10 @@ use crate::output::{CommandFeed, CommandSource, Drive, LinkLoss, Settings, Targe
 /// Commands older than this are refused unless the map says otherwise.
 const ACCEPT_AGE: Duration = Duration::from_secs(120);
 
+/// A pin stays on, and stays off, for this long unless the map says otherwise: a sender at full speed would wear out a relay in a
+/// day, and nobody who presses buttons notices.
+const DWELL: Duration = Duration::from_millis(500);
+
 /// The last PWM channel of a Pi 5; those before it have two.
 const LAST_PWM: u8 = 3;
 
@@ -42,6 +46,7 @@ pub(super) struct Draft {
     stop: Drive,
     link_loss: Option<LinkLoss>,
     max_on: Option<Duration>,
+    min_on: Option<Duration>,
     min_off: Option<Duration>,
     accept_age: Option<Duration>,
 }
@@ -83,8 +88,14 @@ pub(super) struct Keys {
     /// It goes off after being on for this long, also over a restart. No limit unless this is said.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(1800))])))]
     max_on: Option<Spanned<Lasting>>,
-    /// It stays off for this long before it may go on again, also over a restart. No limit unless this is said.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(180))])))]
+    /// It stays on for this long before a command may switch it off: one that comes earlier waits, and the newest wins. `max_on`,
+    /// link loss, a start or stop level and an interlocked output that is to go on do not wait. With `pwm` no limit unless
+    /// this is said; a change of duty is no switch.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(DWELL))))]
+    min_on: Option<Spanned<Lasting>>,
+    /// It stays off for this long before it may go on again, also over a restart. A command that comes earlier waits, and the
+    /// newest wins; one that would be older than `accept_age` by then is refused. With `pwm` no limit unless this is said.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(DWELL))))]
     min_off: Option<Spanned<Lasting>>,
     /// Names of outputs that are never on together with this one.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<String>>", extend("examples" = [["heater"]])))]
@@ -123,6 +134,7 @@ impl Draft {
             stop: self.stop,
             link_loss: self.link_loss,
             max_on: self.max_on,
+            min_on: self.min_on,
             min_off: self.min_off,
             interlock: interlock.collect(),
             accept_age: self.accept_age,
@@ -161,9 +173,21 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
              leave `feed` out",
         );
     }
+    if let (Some(min_on), Some(max_on)) = (&keys.min_on, &keys.max_on)
+        && min_on.get_ref().0 > max_on.get_ref().0
+    {
+        findings.fault(
+            &min_on.span(),
+            "`min_on` is longer than `max_on`",
+            "it goes off after `max_on` in any case: make one of them fit",
+        );
+    }
     if !has_from {
         findings.fault(&header, "nobody commands this output", "add `from = \"channel.field1\"`");
     }
+    let max_on = keys.max_on.and_then(|written| positive("max_on", &written, findings));
+    // A pulse is on for as long as it is to be.
+    let least_on = DWELL.min(max_on.unwrap_or(DWELL));
     Draft {
         name,
         target: target(keys.pin, keys.active, keys.pwm, keys.frequency, has_target, &header, findings),
@@ -179,8 +203,15 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
             let set = drive(Some(keys.set), findings);
             Some(LinkLoss { after: positive("after", &keys.after, findings)?, set })
         }),
-        max_on: keys.max_on.and_then(|written| positive("max_on", &written, findings)),
-        min_off: keys.min_off.and_then(|written| positive("min_off", &written, findings)),
+        max_on,
+        min_on: match keys.min_on {
+            Some(written) => positive("min_on", &written, findings),
+            None => (!is_pwm).then_some(least_on),
+        },
+        min_off: match keys.min_off {
+            Some(written) => positive("min_off", &written, findings),
+            None => (!is_pwm).then_some(DWELL),
+        },
         accept_age: accept_age(keys.accept_age, feed, findings),
     }
 }

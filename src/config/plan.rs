@@ -156,7 +156,16 @@ const fn time(clock: ClockTrust) -> &'static str {
 fn limits(output: &output::Settings, settings: &Settings) -> String {
     let mut limits = Vec::new();
     limits.extend(output.max_on.map(|most| format!("on for at most {}", format_duration(most))));
-    limits.extend(output.min_off.map(|least| format!("off for at least {}", format_duration(least))));
+    let min_on = output.min_on.filter(|least| output.max_on.is_none_or(|most| *least < most));
+    limits.extend(match (min_on, output.min_off) {
+        (Some(on), Some(off)) if on == off => Some(format!("on and off for at least {}", format_duration(on))),
+        (Some(on), Some(off)) => {
+            Some(format!("on for at least {} and off for {}", format_duration(on), format_duration(off)))
+        }
+        (Some(on), None) => Some(format!("on for at least {}", format_duration(on))),
+        (None, Some(off)) => Some(format!("off for at least {}", format_duration(off))),
+        (None, None) => None,
+    });
     let own = settings.outputs.iter().position(|other| other.name == output.name);
     // Either side may have said it.
     let excludes = |(index, other): (usize, &output::Settings)| {

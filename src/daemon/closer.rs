@@ -1,5 +1,5 @@
 //! The closer: the task that turns ended slots into waiting entries. While it is awake it also looks after the disk and the
-//! clock, so that none of them needs a timer. A read that lasts too long wakes it too.
+//! clock, and tells what the log has counted, so that none of them needs a timer. A read that lasts too long wakes it too.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use crate::daemon::disk::Disk;
 use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::gate::Gate;
 use crate::daemon::guard::Guard;
+use crate::daemon::journal;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::watchdog::Watchdog;
 use crate::entry::Draft;
@@ -80,6 +81,7 @@ impl Closer {
                     }
                     self.guard.look(&self.gate, self.disk.as_ref());
                     watchdog.look(now.mono, &self.observer);
+                    journal::look();
                 }
                 () = self.gate.sooner().notified() => {}
                 () = lanes.look_when_due() => {}

@@ -47,6 +47,17 @@ impl fmt::Display for Slow {
     }
 }
 
+/// A command that waits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wait {
+    /// What its output goes to.
+    pub drive: Drive,
+    /// For how long it waits.
+    pub left: Duration,
+    /// Until then.
+    pub until: Mono,
+}
+
 /// Something that happened. Sensors, devices and outputs are named as the map does.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -107,6 +118,13 @@ pub enum Event<'a> {
         reason: Reason,
         /// When `max_on` will switch it off; while it is off, when `min_off` lets it go on.
         limit: Option<Mono>,
+    },
+    /// A command waits until the output's dwell is over, or no longer does though the output did not switch.
+    Waits {
+        /// Which output.
+        output: &'a str,
+        /// What it goes to; `None` when nothing waits any more.
+        wait: Option<Wait>,
     },
     /// An output goes on over a new map as it was.
     Stays {

@@ -1,69 +1,29 @@
 //! The log: to the journal under systemd, to the terminal elsewhere. Edges only, each in one sentence.
 //!
 //! The sentence says all by itself, since `systemctl status` and a terminal show nothing else; the journal keeps the
-//! fields too, for `journalctl SENSOR=tank` and the like.
+//! fields too, for `journalctl SENSOR=tank` and the like. How much each cause may write is bounded ([`causes`]).
+
+mod causes;
+mod logger;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use log::{LevelFilter, debug, error, info, warn};
+use log::{debug, error, info, warn};
 
 use crate::batch::Restored;
 use crate::config::Settings;
-use crate::daemon::event::{Event, Observer, Waiting};
+use crate::daemon::event::{Event, Observer, Wait, Waiting};
 use crate::daemon::intake::Edge;
 use crate::daemon::liveness::Stuck;
 use crate::entry::ChannelId;
-use crate::hal::{Clock as _, SystemClock};
 use crate::net::failure::Kind;
 use crate::spool::{self, Damaged, Found, Tell};
 use crate::uplink::session::{Notice, Tally};
 
-/// Starts logging: where, and from which level on. Of the libraries only warnings are told: what they say of each packet
-/// would bury the rest. `RUST_LOG` narrows or widens both on a terminal.
-pub fn start(level: LevelFilter) {
-    #[cfg(target_os = "linux")]
-    if systemd_journal_logger::connected_to_journal()
-        && let Ok(journal) = systemd_journal_logger::JournalLog::new()
-        && log::set_boxed_logger(Box::new(Journal(journal))).is_ok()
-    {
-        log::set_max_level(level);
-        return;
-    }
-    let environment = env_logger::Env::default().default_filter_or(format!("warn,gatepost={level}"));
-    // A second start in one process (tests) keeps the first logger.
-    let _ = env_logger::Builder::from_env(environment).format(line).try_init();
-}
-
-/// A line on a terminal: `[2026-11-22T08:00:00Z WARN ] sensor tank has nothing to say: …`.
-fn line(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
-    let (time, level) = (SystemClock.now().utc, record.level());
-    let style = out.default_level_style(level);
-    writeln!(out, "[{time} {style}{level:<5}{style:#}] {}", record.args())
-}
-
-/// The journal, without what libraries say below a warning.
-#[cfg(target_os = "linux")]
-struct Journal(systemd_journal_logger::JournalLog);
-
-#[cfg(target_os = "linux")]
-impl log::Log for Journal {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() <= log::Level::Warn || metadata.target().starts_with("gatepost")
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.log(record);
-        }
-    }
-
-    fn flush(&self) {
-        self.0.flush();
-    }
-}
+pub(in crate::daemon) use logger::look;
+pub use logger::{End, start};
 
 /// An observer that writes the log.
 pub fn observer() -> Observer {
@@ -191,6 +151,17 @@ fn tell_spool(told: &Tell, names: &Names) {
     }
 }
 
+/// A command that waits. A second is not worth a line: the switch follows at once.
+fn tell_wait(output: &str, wait: Option<&Wait>) {
+    let Some(Wait { drive, left, .. }) = wait.filter(|wait| wait.left > Duration::from_secs(1)) else { return };
+    let dwell = if drive.is_on() { "off" } else { "on" };
+    let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
+    info!(
+        output, level:% = drive;
+        "output {output} is commanded {drive}: that waits for {left}, until its least time {dwell} is over"
+    );
+}
+
 fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
     match event {
         Event::Started => info!("running"),
@@ -272,6 +243,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         Event::Driven { output, drive, reason, .. } => {
             info!(output = *output, level:% = drive, reason:% = reason; "output {output} is {drive}: {reason}");
         }
+        Event::Waits { output, wait } => tell_wait(output, wait.as_ref()),
         Event::Refused { output, refusal } => {
             warn!(output = *output, reason:% = refusal; "a command for output {output} was refused: {refusal}");
         }

@@ -3,15 +3,17 @@
 //! It waits on deliveries, the rules' deadline, the call to report, new maps, and the stop. The rules decide, also when a
 //! driver that failed is tried again; a driver is opened at the level the rules say, so that a pin is never at another one.
 //! What the rules have to know after a restart is kept: before an output goes on and after it went off, so that a crash
-//! between the two can only make it seem to be on for longer than it was.
+//! between the two can only make it seem to be on for longer than it was. What else changes, such as the newest entry heard, is
+//! kept within a second, so that a flood of commands is no flood of writes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use crate::command::Command;
-use crate::daemon::event::{Event, Observer};
+use crate::daemon::event::{Event, Observer, Wait};
 use crate::daemon::gate::Gate;
 use crate::daemon::liveness::Pulse;
 use crate::hal::Hal;
@@ -20,7 +22,11 @@ use crate::output::driver::Driver;
 use crate::output::rules::{self, Action, Past, Rules};
 use crate::output::{Drive, Settings, Target};
 use crate::thingspeak::topic::Topic;
+use crate::time::Mono;
 use crate::uplink::session::Delivery;
+
+/// What is no switch is kept this often at most.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// The outputs of a new map, and whom to tell that they are taken.
 pub(super) type Reload = (Vec<Settings>, oneshot::Sender<()>);
@@ -45,6 +51,10 @@ pub(super) struct Outputs {
     rules: Rules,
     drivers: Vec<Pin>,
     memory: Memory,
+    /// When everything was kept last.
+    kept: Option<Mono>,
+    /// Something has changed since.
+    is_unkept: bool,
     hal: Hal,
     gate: Gate,
     observer: Observer,
@@ -78,6 +88,8 @@ impl Outputs {
             settings,
             drivers,
             memory,
+            kept: None,
+            is_unkept: false,
             hal: hal.clone(),
             gate: gate.clone(),
             observer: Arc::clone(observer),
@@ -90,7 +102,7 @@ impl Outputs {
     pub(super) async fn run(mut self, ears: Ears) {
         let Ears { mut deliveries, mut reloads, report, mut stop, pulse } = ears;
         loop {
-            let deadline = self.rules.deadline();
+            let deadline = self.deadline();
             match deadline {
                 Some(deadline) => pulse.due(deadline),
                 None => pulse.rest(),
@@ -114,6 +126,13 @@ impl Outputs {
             }
         }
         self.event(rules::Event::Stop);
+        self.keep_all();
+    }
+
+    /// When [`rules::Event::Tick`] is wanted.
+    fn deadline(&self) -> Option<Mono> {
+        let keeping = self.kept.filter(|_| self.is_unkept).map(|kept| kept + KEEP_EVERY);
+        [self.rules.deadline(), keeping].into_iter().flatten().min()
     }
 
     fn deliver(&mut self, delivery: &Delivery) {
@@ -163,6 +182,7 @@ impl Outputs {
 
     /// Takes the outputs of a new map. One that drives what an old one did keeps its driver, so that its pin does not move.
     fn reload(&mut self, settings: Vec<Settings>) {
+        self.keep_all();
         let same = |new: &Settings| self.settings.iter().position(|old| old.target == new.target);
         let before: Vec<Option<usize>> = settings.iter().map(same).collect();
         let gone: Vec<usize> = (0..self.settings.len()).filter(|place| !before.contains(&Some(*place))).collect();
@@ -180,13 +200,22 @@ impl Outputs {
             let (drive, reason, limit) =
                 (self.rules.drive(output), self.rules.reason(output), self.rules.limit(output));
             (self.observer)(&Event::Stays { output: &self.settings[output].name, drive, reason, limit });
+            if let Some((drive, until)) = self.rules.next(output) {
+                self.waits(output, Some((drive, until)));
+            }
         }
         self.perform(actions);
+        self.keep_all();
     }
 
     fn event(&mut self, event: rules::Event) {
         let actions = self.rules.event(self.hal.clock.now(), event);
+        self.is_unkept |= !actions.is_empty() || matches!(event, rules::Event::Command { .. });
         self.perform(actions);
+        let now = self.hal.clock.now().mono;
+        if self.is_unkept && self.kept.is_none_or(|kept| kept + KEEP_EVERY <= now) {
+            self.keep_all();
+        }
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
@@ -198,6 +227,7 @@ impl Outputs {
                 self.keep(*output);
             }
         }
+        let mut driven = Vec::new();
         for action in actions {
             match action {
                 // Behind an output that could not be driven nothing goes on: the two may be interlocked.
@@ -207,21 +237,39 @@ impl Outputs {
                         let limit = self.rules.limit(output);
                         (self.observer)(&Event::Driven { output: &self.settings[output].name, drive, reason, limit });
                         self.report(output, real);
+                        driven.push(output);
                     }
                     Err(()) => failed.push(output),
                 },
+                Action::Wait { output, drive, until } => self.waits(output, Some((drive, until))),
+                Action::Stay { output } => self.waits(output, None),
                 Action::Refuse { output, reason } => {
                     (self.observer)(&Event::Refused { output: &self.settings[output].name, refusal: &reason });
                 }
             }
         }
-        self.gate.keep();
+        for output in driven {
+            self.keep(output);
+        }
         for output in failed {
             self.event(rules::Event::Failed { output });
+            self.keep(output);
         }
+    }
+
+    fn waits(&self, output: usize, next: Option<(Drive, Mono)>) {
+        let now = self.hal.clock.now().mono;
+        let wait = next.map(|(drive, until)| Wait { drive, left: until.since(now), until });
+        (self.observer)(&Event::Waits { output: &self.settings[output].name, wait });
+    }
+
+    /// Keeps every output's past and the level that its channel is told, as far as they have changed.
+    fn keep_all(&mut self) {
+        self.gate.keep();
         for output in 0..self.settings.len() {
             self.keep(output);
         }
+        (self.kept, self.is_unkept) = (Some(self.hal.clock.now().mono), false);
     }
 
     /// Keeps an output's past, if it has changed.

@@ -151,6 +151,7 @@ mod tests {
             stop: Drive::OFF,
             link_loss: Some(LinkLoss { after: Duration::from_secs(1), set: Drive::OFF }),
             max_on: None,
+            min_on: None,
             min_off: None,
             interlock: Vec::new(),
             accept_age: None,

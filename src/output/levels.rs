@@ -136,6 +136,7 @@ mod tests {
             stop,
             link_loss: None,
             max_on: None,
+            min_on: None,
             min_off: None,
             interlock: Vec::new(),
             accept_age: None,

@@ -128,6 +128,8 @@ pub struct Settings {
     pub link_loss: Option<LinkLoss>,
     /// Longest time on; then it goes off.
     pub max_on: Option<Duration>,
+    /// Least time on before a command may switch it off.
+    pub min_on: Option<Duration>,
     /// Least time off before it may go on again.
     pub min_off: Option<Duration>,
     /// Outputs that may not be on together with this one, by their place in the map.

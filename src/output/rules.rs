@@ -3,7 +3,7 @@
 //! Pure: [`Rules::event`] takes what happened and returns what is to be done, in that order; [`Rules::deadline`] says
 //! when it wants to be asked again. It drives no pin and reads no clock.
 //!
-//! - **Start** gives every output its start level, **stop** its stop level. In between, commands do, one by one.
+//! - **Start** gives every output its start level, **stop** its stop level. In between, commands do: the newest wins.
 //! - A command older than `accept_age`, or as far in the future, is refused: the clock of the sender or ours is wrong. On
 //!   a field feed a command has no time, so that none is asked for.
 //! - An entry is obeyed once. The service may send the last one again after each subscription, and then it must not
@@ -11,10 +11,15 @@
 //!   later: clearing a channel makes it count from 1 again.
 //! - `max_on` counts from the moment an output went on, whatever commands come while it is on. After it the output is
 //!   off until a new command.
-//! - `min_off` counts from the moment it went off. A command that comes too early is refused, not kept: nobody
-//!   wants a pump that starts by itself minutes later.
+//! - `min_on` counts from the moment an output went on, `min_off` from the moment it went off. A command that comes too early
+//!   **waits** for the end, and a newer one takes its place: one level waits, not a queue. So a sender at full speed switches a
+//!   relay once a dwell, and what it wrote last holds. An "on" waits for as long as `accept_age` lets it (two minutes where
+//!   there is none), and is refused otherwise: nobody wants a pump that starts by itself an hour later. An "off" always waits.
+//!   `max_on`, link loss, start, stop and an interlocked output that is to go on override `min_on`; nothing but the stop overrides
+//!   `min_off`. A change of duty is no switch. What waits ends with the process.
 //! - A **restart** changes none of this, as far as the past is known ([`Rules::remember`]):
-//!   - `min_off` goes on counting from when the output went off. A start level that is on waits for it.
+//!   - `min_off` goes on counting from when the output went off. A start level that is on waits for it. `min_on` goes on
+//!     counting where an output that was on starts on; a start level that is off does not wait for it.
 //!   - What `max_on` switched off is off until a new command, whatever the start level is.
 //!   - A restart does not end a stretch of being on. An output that was on and starts on has been on all the time; one
 //!     that went off with the restart, or by link loss before a start level that is on, goes on with the time it was on before
@@ -26,16 +31,19 @@
 //!   Times mean something within one boot only. Where the past is not known, an output that starts off counts as just
 //!   switched off, so that the rest of a compressor is never shortened, and one that starts on as just switched on.
 //! - An **interlock** holds in both directions if one side names it. A command that would switch on the second of two
-//!   outputs is refused; the first is never switched off to make room.
+//!   outputs is refused; the first is never switched off to make room. One whose "off" waits for `min_on` was commanded off
+//!   already: it goes off at that moment.
 //! - **Link loss** counts from the moment the output's feed was last heard, or from start. It sets its level once; what
 //!   comes later is obeyed again. Where it is to switch on, it waits for `min_off` and for interlocked outputs.
-//! - An output that **could not be driven** ([`Event::Failed`]) may be on or off: it is driven again every second, and
-//!   counts as on for those it is interlocked with.
+//! - An output that **could not be driven** ([`Event::Failed`]) may be on or off: it is driven again every second, to what was
+//!   commanded last, and counts as on for those it is interlocked with.
 //!
 //! Two invariants stand above all others: actions carried out in their order never have two interlocked outputs on at
 //! once, and nothing is set to what it is already (but for the start, which says where everything begins). A map whose
 //! interlocked outputs both start or stop `on` contradicts itself: the first of them wins.
 
+mod due;
+mod dwell;
 mod past;
 mod reason;
 mod reload;
@@ -95,6 +103,20 @@ pub enum Action {
         drive: Drive,
         /// Because of this.
         reason: Reason,
+    },
+    /// Say that a command waits.
+    Wait {
+        /// Its output's place in the map.
+        output: usize,
+        /// What it goes to.
+        drive: Drive,
+        /// When it may.
+        until: Mono,
+    },
+    /// Say that what waited is dropped without a switch: a newer command wants the level as it is, or what waited is refused.
+    Stay {
+        /// Its place in the map.
+        output: usize,
     },
     /// Say that an output was not driven.
     Refuse {
@@ -187,21 +209,6 @@ impl Rules {
         self.outputs.iter().enumerate().flat_map(|(place, output)| self.deadlines(place, output)).flatten().min()
     }
 
-    /// When something becomes due for an output. What waits for an interlocked output is left out: it is looked at again
-    /// when that one goes off, which is an event of its own.
-    fn deadlines(&self, place: usize, output: &Output) -> [Option<Mono>; 4] {
-        let free = self.interlock(place).is_none();
-        let link_loss = match output.link_loss() {
-            Some((due, set)) if output.switches_on(set) => {
-                Some(output.off_until().map_or(due, |until| due.max(until))).filter(|_| free)
-            }
-            other => other.map(|(due, _)| due),
-        };
-        let retry = output.retry_at().filter(|_| free || !output.drive.is_on());
-        let start = output.start_at().filter(|_| free);
-        [output.on_until(), link_loss, retry, start]
-    }
-
     /// What an output is driven with.
     ///
     /// # Panics
@@ -216,6 +223,15 @@ impl Rules {
     /// For an output the map does not have.
     pub fn reason(&self, output: usize) -> Reason {
         self.outputs[output].reason
+    }
+
+    /// What waits for the end of a dwell, and when that is.
+    ///
+    /// # Panics
+    /// For an output the map does not have.
+    pub fn next(&self, output: usize) -> Option<(Drive, Mono)> {
+        let output = &self.outputs[output];
+        output.next.zip(output.next_at())
     }
 
     /// When `max_on` switches an output off; while it is off, when `min_off` lets it go on. None where the map sets no limit.
@@ -272,94 +288,28 @@ impl Rules {
         }
     }
 
-    fn command(&mut self, now: Now, place: usize, command: Command, actions: &mut Vec<Action>) {
-        if self.outputs[place].hears_again(&command) {
-            return;
-        }
-        let running = self.phase == Phase::Running;
-        let refusal = if running { self.refusal(now, place, &command) } else { Some(Refusal::Stopped) };
-        match refusal {
-            Some(reason) => actions.push(Action::Refuse { output: place, reason }),
-            None => self.set(now.mono, place, command.drive, Reason::Command, actions),
-        }
-    }
-
-    fn refusal(&self, now: Now, place: usize, command: &Command) -> Option<Refusal> {
-        let output = &self.outputs[place];
-        if let Some(refusal) = output.age_refusal(now.utc, command) {
-            return Some(refusal);
-        }
-        if !output.switches_on(command.drive) {
-            return None;
-        }
-        let rest = output.off_until().map(|until| until.since(now.mono)).filter(|left| !left.is_zero());
-        rest.map(Refusal::MinOff).or_else(|| self.interlock(place))
-    }
-
     fn link(&mut self, topic: Topic, change: impl Fn(Link) -> Link) {
         for output in self.outputs.iter_mut().filter(|output| output.settings.from.topic() == topic) {
             output.link = change(output.link);
         }
     }
 
-    /// Does what time has made due. Everything that goes off does so before anything goes on; and a link loss that finds
-    /// its output on is done before `max_on` switches that off, so that it does not switch it on again.
-    fn due(&mut self, now: Mono, actions: &mut Vec<Action>) {
-        if self.phase != Phase::Running {
-            return;
-        }
-        let places = 0..self.outputs.len();
-        let link_loss = |output: &Output| output.link_loss().filter(|&(due, _)| due <= now).map(|(_, set)| set);
-        for place in places.clone() {
-            if let Some(set) = link_loss(&self.outputs[place]).filter(|&set| !self.outputs[place].switches_on(set)) {
-                self.lose_link(now, place, set, actions);
-            }
-        }
-        for place in places.clone() {
-            if self.outputs[place].on_until().is_some_and(|until| until <= now) {
-                self.set(now, place, Drive::OFF, Reason::MaxOn, actions);
-            }
-        }
-        self.retry(now, false, actions);
-        for place in places {
-            let output = &self.outputs[place];
-            let rested = output.off_until().is_none_or(|until| until <= now);
-            if let Some(set) = link_loss(output).filter(|_| rested && self.interlock(place).is_none()) {
-                self.lose_link(now, place, set, actions);
-            }
-        }
-        for place in 0..self.outputs.len() {
-            let output = &self.outputs[place];
-            if output.start_at().is_some_and(|at| at <= now) && self.interlock(place).is_none() {
-                self.set(now, place, output.settings.start, Reason::Start, actions);
-            }
-        }
-        self.retry(now, true, actions);
-    }
-
-    /// Drives again what failed and is to be on, or what failed and is to be off.
-    fn retry(&mut self, now: Mono, on: bool, actions: &mut Vec<Action>) {
-        for place in 0..self.outputs.len() {
-            let output = &self.outputs[place];
-            let due = output.drive.is_on() == on && output.retry_at().is_some_and(|at| at <= now);
-            if due && !(on && self.interlock(place).is_some()) {
-                self.set(now, place, output.drive, output.reason, actions);
-            }
-        }
-    }
-
-    fn lose_link(&mut self, now: Mono, place: usize, set: Drive, actions: &mut Vec<Action>) {
-        if let Link::Away { handled, .. } = &mut self.outputs[place].link {
-            *handled = true;
-        }
-        self.set(now, place, set, Reason::LinkLoss, actions);
-    }
-
-    /// The one place where a level changes after the start.
+    /// Sets a level; what waited is over.
     fn set(&mut self, now: Mono, place: usize, drive: Drive, reason: Reason, actions: &mut Vec<Action>) {
-        if self.outputs[place].take(now, drive, reason) {
+        let waited = self.outputs[place].next.take().is_some();
+        let changes = self.drive_to(now, place, drive, reason, actions);
+        if waited && !changes {
+            actions.push(Action::Stay { output: place });
+        }
+    }
+
+    /// The one place where a level changes after the start. Whether it did.
+    fn drive_to(&mut self, now: Mono, place: usize, drive: Drive, reason: Reason, actions: &mut Vec<Action>) -> bool {
+        let changes = self.outputs[place].take(now, drive, reason);
+        if changes {
             actions.push(Action::Set { output: place, drive, reason });
         }
+        changes
     }
 
     /// The level, or off with a refusal where an interlocked output is on.

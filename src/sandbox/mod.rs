@@ -44,5 +44,6 @@ pub use journal::{ConnectSeen, Mark, NotSeen, PublishSeen};
 pub use record::{Closing, DropReason, Record, Refusal, SubscribeFault, What};
 pub use row::Row;
 pub use switches::{
-    Duplicates, EchoValues, Loss, OtherEntries, RefusedBy, SecondConnection, SubscribeRefusal, Switches, TooLong, Wills,
+    Duplicates, EchoValues, Loss, OtherEntries, PublishRefusal, RefusedBy, SecondConnection, StoredSessions,
+    SubscribeQos, SubscribeRefusal, Switches, TooLong, Wills,
 };

@@ -103,7 +103,7 @@ pub enum Refusal {
     /// CONNECT carries a Last Will, and [`Wills::Refuse`](super::Wills::Refuse) holds.
     #[error("it brought a Last Will")]
     Will,
-    /// CONNECT asks for a stored session.
+    /// CONNECT asks for a stored session, and [`StoredSessions::Refuse`](super::StoredSessions::Refuse) holds.
     #[error("it asked for a session that outlives the connection (clean session = 0)")]
     StoredSession,
     /// The client id is empty.
@@ -126,7 +126,7 @@ pub enum SubscribeFault {
     /// Not a topic to which one can subscribe.
     #[error("there is no such topic")]
     BadTopic,
-    /// QoS 1 or 2.
+    /// QoS 1 or 2, and [`SubscribeQos::Refuse`](super::SubscribeQos::Refuse) holds.
     #[error("QoS {0} was asked for; there is only QoS 0")]
     QoS(u8),
     /// The connection holds as many as [`subscription_limit`](super::Switches::subscription_limit) allows.
@@ -203,6 +203,9 @@ pub enum Closing {
     /// The client was refused.
     #[error("it was refused")]
     Refused,
+    /// An update to a channel without right came, and [`PublishRefusal::Close`](super::PublishRefusal::Close) holds.
+    #[error("it published to a channel without the right to")]
+    PublishRefused,
     /// A subscription was refused, and [`SubscribeRefusal::Disconnect`](super::SubscribeRefusal::Disconnect) holds.
     #[error("its subscription was refused")]
     SubscribeRefused,

@@ -19,8 +19,14 @@ pub struct Switches {
     pub refusal: RefusedBy,
     /// What a CONNECT with a Last Will meets.
     pub will: Wills,
+    /// What a CONNECT meets that asks for a session which outlives the connection.
+    pub stored_session: StoredSessions,
+    /// What an update to a channel without right meets.
+    pub publish_refusal: PublishRefusal,
     /// How a subscription without right is answered.
     pub subscribe_refusal: SubscribeRefusal,
+    /// What a subscription at QoS 1 or 2 meets.
+    pub subscribe_qos: SubscribeQos,
     /// How many subscriptions a connection may hold; those beyond are refused in the way of `subscribe_refusal`.
     pub subscription_limit: Option<usize>,
     /// What happens to an update with a message above 3000 bytes or a value above 255.
@@ -55,7 +61,10 @@ impl Default for Switches {
             pings_count_as_activity: true,
             refusal: RefusedBy::Connack5,
             will: Wills::Refuse,
+            stored_session: StoredSessions::Refuse,
+            publish_refusal: PublishRefusal::Ignore,
             subscribe_refusal: SubscribeRefusal::Code80,
+            subscribe_qos: SubscribeQos::Refuse,
             subscription_limit: None,
             too_long: TooLong::Drop,
             duplicate: Duplicates::Refuse,
@@ -106,6 +115,36 @@ pub enum Wills {
     Refuse,
     /// It is let in, and its will is never carried out.
     Ignore,
+}
+
+/// What a CONNECT with clean session = 0 meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoredSessions {
+    /// CONNACK 5.
+    #[default]
+    Refuse,
+    /// It is let in as if it had asked for a clean session: session present is 0, and nothing is kept of it.
+    Clean,
+}
+
+/// What an update to a channel without right meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublishRefusal {
+    /// It is dropped without a word.
+    #[default]
+    Ignore,
+    /// It is dropped, and the connection it came on is closed: MQTT 3.1.1 section 3.3.5.2 allows both.
+    Close,
+}
+
+/// What a subscription at QoS 1 or 2 meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SubscribeQos {
+    /// It is refused, in the way of [`Switches::subscribe_refusal`].
+    #[default]
+    Refuse,
+    /// It is granted at QoS 0, as MQTT 3.1.1 section 3.8.4 allows.
+    Grant0,
 }
 
 /// What happens to an update that is too long.

@@ -314,6 +314,10 @@ pub struct Output {
     pub limit: Option<Limit>,
     /// For how long.
     pub limit_s: Option<f64>,
+    /// The commanded level that waits for the end of `min_on` or `min_off`.
+    pub next: Option<String>,
+    /// For how long it still waits.
+    pub next_s: Option<f64>,
     /// Why it cannot be driven.
     pub fault: Option<Trouble>,
     /// The last command that was not obeyed, and how long ago that was.

@@ -122,6 +122,8 @@ pub(super) fn busy() -> Report {
             reason: Some("commanded".to_owned()),
             limit: Some(Limit::MaxOn),
             limit_s: Some(1735.0),
+            next: None,
+            next_s: None,
             fault: None,
             refused: trouble("heater is on, and the two are interlocked", 900.0),
             driven: 7,

@@ -209,7 +209,18 @@ fn output(page: &mut Page, output: &Output) {
     } else {
         page.item(Mark::Well, &output.name, &words);
     }
-    if let (Some(limit), Some(left)) = (output.limit, output.limit_s) {
+    let waits = output.next.as_ref().zip(output.next_s);
+    if let Some((next, left)) = waits {
+        page.more(&format!(
+            "commanded {next}: waits for {} ({})",
+            lasting(left),
+            if next == "off" { "min_on" } else { "min_off" }
+        ));
+    }
+    // Parts of a second are over before they are read.
+    if let (Some(limit), Some(left @ 1.0..)) = (output.limit, output.limit_s)
+        && !(limit == Limit::MinOff && waits.is_some())
+    {
         let left = lasting(left);
         page.more(&match limit {
             Limit::MaxOn => format!("goes off in {left} (max_on)"),

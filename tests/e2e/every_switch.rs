@@ -17,8 +17,8 @@ use gatepost::net::failure::Kind;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::sandbox::{
-    Closing, Duplicates, EchoValues, Loss, OtherEntries, Refusal, RefusedBy, Rights, SecondConnection,
-    SubscribeRefusal, Switches, TooLong, What, Wills,
+    Closing, Duplicates, EchoValues, Loss, OtherEntries, PublishRefusal, Refusal, RefusedBy, Rights, SecondConnection,
+    StoredSessions, SubscribeQos, SubscribeRefusal, Switches, TooLong, What, Wills,
 };
 use gatepost::thingspeak::topic::Topic;
 use gatepost::uplink::session::Notice;
@@ -169,6 +169,13 @@ fn cases() -> Vec<Case> {
         Case::unheard("subscription refused by 0x80", SubscribeRefusal::Code80),
         Case::unheard("subscription refused by silence", SubscribeRefusal::Silence),
         Case::unheard("subscription refused by closing", SubscribeRefusal::Disconnect),
+        // The daemon publishes to a channel that it may publish to, at QoS 0, and asks for a clean session: none of these matters.
+        Case::of(
+            "an update without right ends the connection",
+            Switches { publish_refusal: PublishRefusal::Close, ..plain() },
+        ),
+        Case::of("higher qos is granted at 0", Switches { subscribe_qos: SubscribeQos::Grant0, ..plain() }),
+        Case::of("stored sessions are let in", Switches { stored_session: StoredSessions::Clean, ..plain() }),
         Case::of("duplicates become rows", Switches { duplicate: Duplicates::Accept, ..plain() }),
         {
             let switches = Switches { dropped_restarts_window: true, ..plain() };

@@ -66,6 +66,7 @@ impl Told {
             Event::Map(..)
             | Event::Slow { .. }
             | Event::Stays { .. }
+            | Event::Waits { .. }
             | Event::Found(_)
             | Event::Spool(_)
             | Event::Regained { .. }

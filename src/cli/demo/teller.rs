@@ -91,6 +91,7 @@ impl Teller {
             Event::Map(..)
             | Event::Slow { .. }
             | Event::Stays { .. }
+            | Event::Waits { .. }
             | Event::Restored(_)
             | Event::Slots { .. }
             | Event::Found(_)

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use gatepost::sandbox::{self, Loss, OtherEntries, RefusedBy, SecondConnection, SubscribeRefusal, TooLong, Wills};
+use gatepost::sandbox::{
+    self, Loss, OtherEntries, PublishRefusal, RefusedBy, SecondConnection, StoredSessions, SubscribeQos,
+    SubscribeRefusal, TooLong, Wills,
+};
 
 /// What nobody knows about the service, and faults to play.
 #[derive(clap::Args)]
@@ -25,9 +28,18 @@ pub(super) struct Switches {
     /// What a CONNECT with a Last Will meets
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     will: Will,
+    /// What a CONNECT with clean session = 0 meets
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    stored_session: StoredSession,
+    /// What an update to a channel without right meets
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    publish_refusal: Unpublished,
     /// How a subscription without right is answered
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     subscribe_refusal: Subscription,
+    /// What a subscription at QoS 1 or 2 meets
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    subscribe_qos: HigherQos,
     /// How many subscriptions a connection may hold; without it, as many as it likes
     #[arg(long, value_name = "N")]
     subscription_limit: Option<usize>,
@@ -86,6 +98,18 @@ impl Switches {
             will: match self.will {
                 Will::Refuse => Wills::Refuse,
                 Will::Ignore => Wills::Ignore,
+            },
+            stored_session: match self.stored_session {
+                StoredSession::Refuse => StoredSessions::Refuse,
+                StoredSession::Clean => StoredSessions::Clean,
+            },
+            publish_refusal: match self.publish_refusal {
+                Unpublished::Ignore => PublishRefusal::Ignore,
+                Unpublished::Close => PublishRefusal::Close,
+            },
+            subscribe_qos: match self.subscribe_qos {
+                HigherQos::Refuse => SubscribeQos::Refuse,
+                HigherQos::Grant0 => SubscribeQos::Grant0,
             },
             subscription_limit: self.subscription_limit,
             too_long: match self.too_long {
@@ -160,6 +184,36 @@ enum Subscription {
     Silence,
     /// The connection is closed
     Disconnect,
+}
+
+/// What becomes of a CONNECT that asks for a stored session.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum StoredSession {
+    /// CONNACK 5, not authorised
+    #[default]
+    Refuse,
+    /// It is let in, and nothing is kept of its session
+    Clean,
+}
+
+/// What becomes of an update without right.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Unpublished {
+    /// It vanishes without a word
+    #[default]
+    Ignore,
+    /// It vanishes, and its connection is closed
+    Close,
+}
+
+/// What becomes of a subscription at QoS 1 or 2.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum HigherQos {
+    /// It is refused, as one without right
+    #[default]
+    Refuse,
+    /// It is granted at QoS 0
+    Grant0,
 }
 
 /// What a Last Will meets.
@@ -239,7 +293,10 @@ mod tests {
             "--field-feed-hears-other-entries=empty",
             "--pings-count-as-activity=false",
             "--refusal=connack4",
+            "--stored-session=clean",
+            "--publish-refusal=close",
             "--subscribe-refusal=disconnect",
+            "--subscribe-qos=grant0",
             "--will=ignore",
             "--subscription-limit=3",
             "--too-long=truncate",
@@ -258,7 +315,10 @@ mod tests {
             field_feed_hears_other_entries: OtherEntries::Empty,
             pings_count_as_activity: false,
             refusal: RefusedBy::Connack4,
+            stored_session: StoredSessions::Clean,
+            publish_refusal: PublishRefusal::Close,
             subscribe_refusal: SubscribeRefusal::Disconnect,
+            subscribe_qos: SubscribeQos::Grant0,
             will: Wills::Ignore,
             subscription_limit: Some(3),
             too_long: TooLong::Truncate,

@@ -201,6 +201,11 @@ impl Board {
                     output.stays(now, *drive, *reason, *limit);
                 }
             }
+            Event::Waits { output, wait } => {
+                if let Some(output) = self.output(output) {
+                    output.wait = *wait;
+                }
+            }
             Event::Reloading
             | Event::Regained { .. }
             | Event::Slots { .. }

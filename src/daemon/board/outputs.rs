@@ -1,6 +1,7 @@
 //! The outputs: what they are driven with, and why.
 
 use super::{Since, seconds};
+use crate::daemon::event::Wait;
 use crate::output::Drive;
 use crate::output::rules::Reason;
 use crate::status::{self, Limit};
@@ -15,6 +16,8 @@ pub(super) struct Output {
     /// The broker does not let us hear its commands.
     unheard: bool,
     level: Option<Level>,
+    /// What it goes to when its dwell is over.
+    pub(super) wait: Option<Wait>,
     pub(super) fault: Option<Since>,
     refused: Option<Since>,
     driven: u64,
@@ -36,6 +39,7 @@ impl Output {
             topic,
             unheard: false,
             level: None,
+            wait: None,
             fault: None,
             refused: None,
             driven: 0,
@@ -54,12 +58,14 @@ impl Output {
 
     pub(super) fn driven(&mut self, now: Mono, drive: Drive, reason: Reason, limit: Option<Mono>) {
         self.driven += 1;
+        self.wait = None;
         self.unheard &= reason != Reason::Command;
         self.level = Some(Level { drive, reason, since: now, limit });
     }
 
     /// It goes on over a new map as it was.
     pub(super) fn stays(&mut self, now: Mono, drive: Drive, reason: Reason, limit: Option<Mono>) {
+        self.wait = None;
         let since = self.level.filter(|level| level.drive == drive).map_or(now, |level| level.since);
         self.level = Some(Level { drive, reason, since, limit });
     }
@@ -94,6 +100,8 @@ impl Output {
             reason: level.map(|level| level.reason.to_string()),
             limit: limit.map(|(limit, _)| limit),
             limit_s: limit.map(|(_, left)| left),
+            next: self.wait.map(|wait| wait.drive.to_string()),
+            next_s: self.wait.map(|wait| seconds(wait.until.since(now))),
             fault: self.fault.as_ref().map(|fault| fault.report(now)),
             refused: self.refused.as_ref().map(|refused| refused.report(now)),
             driven: self.driven,

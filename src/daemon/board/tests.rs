@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config;
-use crate::daemon::event::Slow;
+use crate::daemon::event::{Slow, Wait};
 use crate::daemon::roster::Roster;
 use crate::entry::{Cell, Cells, Column, Draft, Entry, Form, Reduce};
 use crate::hal::HalError;
@@ -363,6 +363,13 @@ fn output_is_told_with_its_reason_its_limit_and_the_last_refusal() {
     assert_eq!((output.limit, output.limit_s), (Some(Limit::MaxOn), Some(980.0)));
     let refused = output.refused.expect("one");
     assert_eq!((refused.words.as_str(), refused.since_s), ("off for too short a time, 6s to go", 16.0));
+    let until = Mono::new(Duration::from_secs_f64(told.at + 4.0));
+    let wait = Wait { drive: Drive::OFF, left: Duration::from_secs(4), until };
+    told.tell(&Event::Waits { output: "pump", wait: Some(wait) });
+    let output = told.after(1.0).report().outputs.remove(0);
+    assert_eq!((output.next.as_deref(), output.next_s), (Some("off"), Some(3.0)));
+    told.tell(&Event::Waits { output: "pump", wait: None });
+    assert_eq!(told.report().outputs[0].next, None);
     assert_eq!(told.after(2000.0).report().outputs[0].limit, None, "a limit that is over");
 
     let error = HalError::Unsupported("no such line".to_owned());

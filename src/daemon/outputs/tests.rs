@@ -43,15 +43,18 @@ impl Machine {
     }
 
     fn start(&self, boot: u128) -> (Outputs, Sim) {
+        self.start_with(boot, MAP, &nobody())
+    }
+
+    fn start_with(&self, boot: u128, map: &str, observer: &Observer) -> (Outputs, Sim) {
         let sim = Sim::with_clock(None, Arc::clone(&self.clock) as Arc<dyn Clock>).expect("no folder");
         let hal = sim.hal();
         let folder = tempfile::tempdir().expect("a folder");
-        let map = config::parse(MAP, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+        let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
         let now = hal.clock.now().mono;
         let keeper = Keeper::open(now, map.settings.kept(), Some(Arc::new(self.runtime.clone())), None);
-        let observer: Observer = Arc::new(|_| ());
-        let gate = Gate::new(Intake::new(&map.settings, &[], now), Arc::clone(&observer));
-        let outputs = Outputs::open(map.settings.outputs, Memory { keeper, boot }, &hal, &gate, &observer);
+        let gate = Gate::new(Intake::new(&map.settings, &[], now), Arc::clone(observer));
+        let outputs = Outputs::open(map.settings.outputs, Memory { keeper, boot }, &hal, &gate, observer);
         (outputs, sim)
     }
 
@@ -60,6 +63,10 @@ impl Machine {
         let text = format!(r#"{{"created_at":"{written}","entry_id":{id},"field1":"{value}"}}"#);
         Delivery::Feed(Box::new(FeedMessage::decode(ChannelId(9), text.as_bytes()).expect("a feed message")))
     }
+}
+
+fn nobody() -> Observer {
+    Arc::new(|_| ())
 }
 
 fn is_on(sim: &Sim) -> bool {
@@ -184,4 +191,82 @@ fn an_output_that_a_new_map_drops_is_left_at_its_stop_level_and_its_pin_given_ba
     assert_eq!((is_on(&sim), sim.pin(Number(23))), (false, Some(false)));
     let line = sim.hal().gpio.output(Number(17), crate::hal::Active::High, crate::hal::Level::Off);
     assert!(line.is_ok(), "nobody holds it");
+}
+
+/// A map without limits of its own: the defaults hold.
+const PLAIN: &str = r#"
+version = 1
+[device.d]
+client_id = "c"
+username = "c"
+password = "p"
+[channel.switches]
+id = 9
+[[output]]
+name = "lamp"
+pin = 17
+from = "switches.field1"
+"#;
+
+/// Lets time pass as the task's loop would.
+fn wait(machine: &Machine, outputs: &mut Outputs, time: Duration) {
+    let until = machine.clock.now().mono + time;
+    while let Some(due) = outputs.deadline().filter(|due| *due <= until) {
+        machine.clock.advance(due.since(machine.clock.now().mono));
+        outputs.event(rules::Event::Tick);
+    }
+    machine.clock.advance(until.since(machine.clock.now().mono));
+}
+
+#[test]
+fn flood_of_commands_is_no_flood_of_switches_nor_of_writes_and_the_last_one_holds() {
+    let machine = Machine::new();
+    let switches = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = Arc::clone(&switches);
+    let observer: Observer = Arc::new(move |event| {
+        if let Event::Driven { .. } = event {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let (mut outputs, sim) = machine.start_with(1, PLAIN, &observer);
+    wait(&machine, &mut outputs, Duration::from_secs(60));
+    let (before, _) = machine.runtime.cost();
+    for id in 1..=3001 {
+        outputs.deliver(&machine.entry(id, u8::from(id % 2 == 1)));
+        wait(&machine, &mut outputs, Duration::from_millis(3));
+    }
+    wait(&machine, &mut outputs, Duration::from_secs(2));
+    let switches = switches.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((10..=20).contains(&switches), "{switches} switches in nine seconds");
+    let bytes = machine.runtime.cost().0 - before;
+    // A page before a switch on and after each switch, and one a second for what was heard.
+    assert!(bytes <= 100 * (2 * switches + 12), "{bytes} bytes");
+    assert!(is_on(&sim), "the last command");
+    assert_eq!(outputs.deadline(), None, "nothing is left to do");
+
+    let (outputs, _sim) = machine.start(1);
+    assert_eq!(outputs.rules.past(0).seen.map(|seen| seen.id), None, "another output");
+    let (outputs, _sim) = machine.start_with(1, PLAIN, &nobody());
+    assert_eq!(outputs.rules.past(0).seen.map(|seen| seen.id), Some(3001), "it knows the last entry it heard");
+}
+
+#[test]
+fn command_that_waits_is_told_and_so_is_that_it_no_longer_does() {
+    let machine = Machine::new();
+    let waits = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::clone(&waits);
+    let observer: Observer = Arc::new(move |event| {
+        if let Event::Waits { wait, .. } = event {
+            seen.lock().expect("no panic").push(wait.map(|wait| (wait.drive, wait.left.as_secs())));
+        }
+    });
+    let (mut outputs, sim) = machine.start_with(1, MAP, &observer);
+    machine.after(2);
+    outputs.deliver(&machine.entry(1, 1));
+    outputs.deliver(&machine.entry(2, 0));
+    outputs.deliver(&machine.entry(3, 1));
+    assert!(!is_on(&sim));
+    wait(&machine, &mut outputs, Duration::from_secs(60));
+    assert!(is_on(&sim), "its three minutes are over");
+    assert_eq!(*waits.lock().expect("no panic"), [Some((Drive::ON, 60)), None, Some((Drive::ON, 60))]);
 }

@@ -48,12 +48,16 @@ pub enum Refusal {
     /// It came without a time, on a feed that has them.
     #[error("the age of the command is not known")]
     AgeUnknown,
-    /// The output went off too short a time ago: send it again after this.
+    /// The output went off too short a time ago, and the command would be too old when that is over: send it again after this, or
+    /// give the output a longer `accept_age`.
     #[error("off for too short a time, {} to go", words(*.0))]
     MinOff(Duration),
     /// An output that may not be on at the same time is on: switch that one off first.
     #[error("{0} is on, and the two are interlocked")]
     Interlock(String),
+    /// An output that may not be on at the same time was commanded on before, and waits for its `min_off`.
+    #[error("{0} is about to go on, and the two are interlocked")]
+    InterlockNext(String),
     /// An output that may not be on at the same time could not be driven, so that nobody knows whether it is on.
     #[error("{0} could not be driven and may be on, and the two are interlocked")]
     InterlockUnknown(String),

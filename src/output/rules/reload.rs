@@ -105,6 +105,7 @@ mod tests {
             stop: Drive::OFF,
             link_loss: None,
             max_on: None,
+            min_on: None,
             min_off: None,
             interlock: Vec::new(),
             accept_age: None,

@@ -32,8 +32,8 @@ fn min_off_goes_on_counting_from_when_the_output_went_off() {
     rules.event(at(300), Event::Stop);
     let (mut rules, _) = restarted(&rules, &pump, at(310));
     let early = rules.event(at(379), bare(0, Drive::ON));
-    assert_eq!(early, [refuse(0, Refusal::MinOff(seconds(1)))]);
-    assert_eq!(rules.event(at(380), bare(0, Drive::ON)), [set(0, Drive::ON, Reason::Command)]);
+    assert_eq!(early, [Action::Wait { output: 0, drive: Drive::ON, until: at(380).mono }]);
+    assert_eq!(rules.event(at(380), Event::Tick), [set(0, Drive::ON, Reason::Command)]);
 }
 
 #[test]
@@ -43,7 +43,8 @@ fn output_that_was_on_at_the_crash_rests_from_the_restart() {
     rules.event(at(180), bare(0, Drive::ON));
     let (mut rules, begin) = restarted(&rules, &pump, at(300));
     assert_eq!(begin, [set(0, Drive::OFF, Reason::Start)]);
-    assert_eq!(rules.event(at(479), bare(0, Drive::ON)), [refuse(0, Refusal::MinOff(seconds(1)))]);
+    let early = rules.event(at(479), bare(0, Drive::ON));
+    assert_eq!(early, [Action::Wait { output: 0, drive: Drive::ON, until: at(480).mono }]);
 }
 
 #[test]

@@ -12,6 +12,11 @@ use crate::time::{Mono, Utc};
 /// How long after a failure an output is driven again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long an "on" waits at most where its feed tells no age.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// The times of entries are whole seconds, so that one counts as up to so much older than it is.
+const WHOLE_SECOND: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     pub(super) settings: Settings,
@@ -30,6 +35,8 @@ pub(super) struct Output {
     pub(super) link: Link,
     /// The newest entry that held a command for it.
     pub(super) seen: Option<Seen>,
+    /// The commanded level that waits for the end of a dwell, or for the next try of an output that could not be driven.
+    pub(super) next: Option<Drive>,
 }
 
 /// The feed its commands come on.
@@ -55,6 +62,7 @@ impl Output {
             failed: None,
             link: Link::Away { since: Mono::default(), handled: false },
             seen: None,
+            next: None,
         }
     }
 
@@ -65,7 +73,8 @@ impl Output {
         self.start_waits = start_waits && self.settings.start.is_on();
         let (was, is) = (old.settings.from, self.settings.from);
         self.link = if was.topic() == is.topic() { old.link } else { Link::Away { since: now, handled: false } };
-        self.seen = old.seen.filter(|_| (was.channel, was.field) == (is.channel, is.field));
+        let same_field = (was.channel, was.field) == (is.channel, is.field);
+        (self.seen, self.next) = (old.seen.filter(|_| same_field), old.next.filter(|_| same_field));
     }
 
     /// What was known of it before the start.
@@ -173,6 +182,36 @@ impl Output {
     /// When `min_off` is over. None while it is on.
     pub(super) fn off_until(&self) -> Option<Mono> {
         self.settings.min_off.filter(|_| !self.switch.on).map(|min_off| self.switch.at + min_off)
+    }
+
+    /// When `min_on` is over. None while it is off, and where it could not be driven: that it is on is not known then.
+    fn held_until(&self) -> Option<Mono> {
+        let held = self.switch.on && self.failed.is_none();
+        self.settings.min_on.filter(|_| held).map(|min_on| self.switch.at + min_on)
+    }
+
+    /// When a command may set it to this level: after its dwell, and not before one that could not be driven is tried again.
+    pub(super) fn ready_at(&self, drive: Drive) -> Option<Mono> {
+        let dwell = if drive.is_on() { self.off_until() } else { self.held_until() };
+        dwell.max(self.retry_at())
+    }
+
+    /// When what waits is to be set. None where nothing waits, and where nothing keeps it from being set now.
+    pub(super) fn next_at(&self) -> Option<Mono> {
+        self.next.and_then(|next| self.ready_at(next))
+    }
+
+    /// What it is, or goes to once its dwell is over.
+    pub(super) fn target(&self) -> Drive {
+        self.next.unwrap_or(self.drive)
+    }
+
+    /// Whether a command may wait for so long: it must not be too old by then.
+    pub(super) fn lets_wait(&self, utc: Utc, command: &Command, wait: Duration) -> bool {
+        let age = command.written.map_or(Duration::ZERO, |written| utc.since(written));
+        !command.drive.is_on()
+            || wait.is_zero()
+            || age + wait <= self.settings.accept_age.unwrap_or(LONGEST_WAIT) + WHOLE_SECOND
     }
 
     /// When it is to be driven again after a failure.

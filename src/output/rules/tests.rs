@@ -33,6 +33,7 @@ pub(super) fn output(name: &str) -> Settings {
         stop: Drive::OFF,
         link_loss: None,
         max_on: None,
+        min_on: None,
         min_off: None,
         interlock: Vec::new(),
         accept_age: None,
@@ -142,7 +143,8 @@ fn an_entry_is_obeyed_once_however_often_it_comes() {
 
 #[test]
 fn a_refused_entry_is_not_tried_again_when_it_comes_again() {
-    let mut rules = started(&[Settings { min_off: Some(seconds(60)), ..output("pump") }]);
+    let (min_off, accept_age) = (Some(seconds(60)), Some(seconds(5)));
+    let mut rules = started(&[Settings { min_off, accept_age, ..output("pump") }]);
     assert_eq!(rules.event(at(50), entry(PUMP, Drive::ON, 50, 5)), [refuse(PUMP, Refusal::MinOff(seconds(10)))]);
     assert_eq!(rules.event(at(70), entry(PUMP, Drive::ON, 50, 5)), []);
 }
@@ -183,19 +185,6 @@ fn what_was_due_is_done_before_a_late_event() {
     let late = rules.event(at(35), bare(PUMP, Drive::ON));
     assert_eq!(late, [set(PUMP, Drive::OFF, Reason::MaxOn), set(PUMP, Drive::ON, Reason::Command)]);
     assert_eq!(rules.deadline(), Some(at(65).mono));
-}
-
-#[test]
-fn on_within_min_off_is_refused_with_the_time_left_and_not_kept() {
-    let mut rules = started(&[Settings { min_off: Some(seconds(180)), ..output("pump") }]);
-    rules.event(at(180), bare(PUMP, Drive::ON));
-    rules.event(at(200), bare(PUMP, Drive::OFF));
-    let early = rules.event(at(290), bare(PUMP, Drive::ON));
-    assert_eq!(early, [refuse(PUMP, Refusal::MinOff(seconds(90)))]);
-    assert_eq!(Refusal::MinOff(seconds(90)).to_string(), "off for too short a time, 1m 30s to go");
-    assert_eq!(rules.deadline(), None);
-    assert_eq!(rules.event(at(380), Event::Tick), []);
-    assert_eq!(rules.event(at(380), bare(PUMP, Drive::ON)), [set(PUMP, Drive::ON, Reason::Command)]);
 }
 
 #[test]
@@ -327,11 +316,19 @@ fn an_output_that_could_not_be_driven_is_driven_again_every_second() {
 }
 
 #[test]
-fn a_command_drives_an_output_that_failed_even_to_the_level_it_should_have() {
+fn an_output_that_failed_is_driven_to_the_newest_command_and_no_sooner_for_it() {
     let mut rules = started(&[output("pump")]);
     rules.event(at(1), bare(PUMP, Drive::ON));
     rules.event(at(1), Event::Failed { output: PUMP });
-    assert_eq!(rules.event(at(1), bare(PUMP, Drive::ON)), [set(PUMP, Drive::ON, Reason::Command)]);
+    let until = at(2).mono;
+    let off = rules.event(at(1), bare(PUMP, Drive::OFF));
+    assert_eq!(off, [Action::Wait { output: PUMP, drive: Drive::OFF, until }]);
+    let on = rules.event(at(1), bare(PUMP, Drive::ON));
+    assert_eq!(on, [Action::Wait { output: PUMP, drive: Drive::ON, until }]);
+    assert_eq!(rules.event(at(1), bare(PUMP, Drive::ON)), []);
+    assert_eq!(rules.deadline(), Some(until));
+    assert_eq!(rules.event(at(2), Event::Tick), [set(PUMP, Drive::ON, Reason::Command)]);
+    assert_eq!(rules.deadline(), None);
 }
 
 #[test]
@@ -385,12 +382,13 @@ fn any_output() -> impl Strategy<Value = Settings> {
     let drive = || prop_oneof![3 => Just(Drive::OFF), 1 => Just(Drive::ON)];
     let link_loss = prop::option::of((0..20_u64, drive()));
     let interlock = prop::collection::vec(0..4_usize, 0..3);
-    (drive(), drive(), link_loss, duration(), duration(), interlock, duration()).prop_map(
-        |(start, stop, link_loss, max_on, min_off, interlock, accept_age)| Settings {
+    (drive(), drive(), link_loss, duration(), (duration(), duration()), interlock, duration()).prop_map(
+        |(start, stop, link_loss, max_on, (min_on, min_off), interlock, accept_age)| Settings {
             start,
             stop,
             link_loss: link_loss.map(|(after, set)| LinkLoss { after: seconds(after), set }),
             max_on,
+            min_on,
             min_off,
             interlock,
             accept_age,
@@ -434,10 +432,21 @@ impl Bench {
     }
 
     fn event(&mut self, event: Event) {
+        let mut early = Vec::new();
         for action in self.rules.event(self.now, event) {
             if let Action::Set { output, drive, reason } = action {
+                let min_on = self.settings[output].min_on.filter(|_| reason == Reason::Command);
+                let held = self.now.mono.since(self.since[output]);
+                if self.drives[output].is_on() && !drive.is_on() && min_on.is_some_and(|min_on| held < min_on) {
+                    early.push(output);
+                }
                 self.carry_out(output, drive, reason);
             }
+        }
+        for place in early {
+            let made_room =
+                (0..self.drives.len()).any(|other| self.interlocked(place, other) && self.drives[other].is_on());
+            assert!(made_room, "{place} was on for too short a time, and for nothing");
         }
         for (place, &drive) in self.drives.iter().enumerate() {
             assert_eq!(self.rules.drive(place), drive, "what was reported is what is");
@@ -464,17 +473,21 @@ impl Bench {
         if switched {
             self.since[place] = self.now.mono;
         }
-        for (other, its) in self.settings.iter().enumerate().filter(|&(other, _)| other != place) {
-            let interlocked = its.interlock.contains(&place) || self.settings[place].interlock.contains(&other);
+        for other in 0..self.settings.len() {
             let both = drive.is_on() && self.drives[other].is_on();
-            assert!(!(interlocked && both), "{place} and {other} are both on");
+            assert!(!(self.interlocked(place, other) && both), "{place} and {other} are both on");
         }
+    }
+
+    fn interlocked(&self, one: usize, other: usize) -> bool {
+        let names = |one: usize, other: usize| self.settings[one].interlock.contains(&other);
+        one != other && (names(one, other) || names(other, one))
     }
 }
 
 proptest! {
     #[test]
-    fn no_history_breaks_interlock_max_on_min_off_or_the_stop_level(
+    fn no_history_breaks_interlock_max_on_a_dwell_or_the_stop_level(
         outputs in prop::collection::vec(any_output(), 3),
         steps in prop::collection::vec((0..9000_u64, any_step()), 0..60),
         late in 0..300_u64,

@@ -14,7 +14,9 @@ use super::{Action, CONNECT_LIMIT, ConnectionId, Service};
 use crate::net::Transport;
 use crate::sandbox::journal::ConnectSeen;
 use crate::sandbox::record::{Closing, Refusal, SubscribeFault, What};
-use crate::sandbox::switches::{RefusedBy, SecondConnection, SubscribeRefusal, Switches, Wills};
+use crate::sandbox::switches::{
+    RefusedBy, SecondConnection, StoredSessions, SubscribeQos, SubscribeRefusal, Switches, Wills,
+};
 use crate::sandbox::topic::Filter;
 use crate::time::{Mono, Now};
 
@@ -155,7 +157,7 @@ impl Service {
         if connect.last_will.is_some() && self.switches.will == Wills::Refuse {
             return Err(Refusal::Will);
         }
-        if !connect.clean_session {
+        if !connect.clean_session && self.switches.stored_session == StoredSessions::Refuse {
             return Err(Refusal::StoredSession);
         }
         let known = &self.devices.get(&connect.client_id).ok_or(Refusal::UnknownClientId)?.credentials;
@@ -235,7 +237,7 @@ impl Service {
         asked: &SubscribeFilter,
     ) -> Result<(String, Filter), (String, SubscribeFault)> {
         let filter = Filter::parse(&asked.path);
-        let limit = self.switches.subscription_limit;
+        let (limit, qos) = (self.switches.subscription_limit, self.switches.subscribe_qos);
         let client = self.connections.get(&id).and_then(Connection::client).unwrap_or_default().to_owned();
         let right = filter.is_some_and(|filter| self.rights(&client, filter.channel()).subscribe);
         let Some(Phase::Online { filters: held, .. }) =
@@ -245,7 +247,9 @@ impl Service {
         };
         match filter {
             None => Err((client, SubscribeFault::BadTopic)),
-            Some(_) if asked.qos != QoS::AtMostOnce => Err((client, SubscribeFault::QoS(asked.qos as u8))),
+            Some(_) if asked.qos != QoS::AtMostOnce && qos == SubscribeQos::Refuse => {
+                Err((client, SubscribeFault::QoS(asked.qos as u8)))
+            }
             Some(_) if !right => Err((client, SubscribeFault::NoRight)),
             Some(filter) if held.contains(&filter) => Ok((client, filter)),
             Some(filter) => match limit {

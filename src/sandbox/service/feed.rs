@@ -9,7 +9,7 @@ use crate::sandbox::device::Rights;
 use crate::sandbox::journal::PublishSeen;
 use crate::sandbox::record::{Closing, DropReason, What};
 use crate::sandbox::row::Row;
-use crate::sandbox::switches::{OtherEntries, TooLong};
+use crate::sandbox::switches::{OtherEntries, PublishRefusal, TooLong};
 use crate::sandbox::topic::{Filter, Target};
 use crate::sandbox::update::Update;
 use crate::time::Now;
@@ -47,14 +47,17 @@ impl Service {
         let stored = self.judge(now, &client, &publish);
         let fatal = match &stored {
             Err(why @ DropReason::TooLong { .. }) if self.switches.too_long == TooLong::Disconnect => {
-                Some(format!("a PUBLISH was refused: {why}"))
+                Some(Closing::Violation(format!("a PUBLISH was refused: {why}")))
+            }
+            Err(DropReason::NoRight) if self.switches.publish_refusal == PublishRefusal::Close => {
+                Some(Closing::PublishRefused)
             }
             _ => None,
         };
         let mut actions = Vec::new();
         self.settle(now, Some(id), client, publish.topic, stored, &mut actions);
-        if let Some(words) = fatal {
-            actions.extend(self.close(now, id, Closing::Violation(words)));
+        if let Some(why) = fatal {
+            actions.extend(self.close(now, id, why));
         }
         actions
     }

@@ -53,6 +53,21 @@ fn what_was_not_sent_yet_says_nothing_of_echoes() {
 }
 
 #[test]
+fn command_that_waits_is_shown_and_the_last_part_of_a_second_is_not() {
+    let mut report = busy();
+    let output = &mut report.outputs[0];
+    (output.level, output.limit, output.limit_s) = (Some("off".to_owned()), Some(Limit::MinOff), Some(130.0));
+    assert!(render(&report, false).contains("may go on in 2 min 10 s (min_off)"));
+    let output = &mut report.outputs[0];
+    (output.next, output.next_s) = (Some("on".to_owned()), Some(130.0));
+    let shown = render(&report, false);
+    assert!(shown.contains("commanded on: waits for 2 min 10 s (min_off)") && !shown.contains("may go on"), "{shown}");
+    let output = &mut report.outputs[0];
+    (output.next, output.next_s, output.limit_s) = (None, None, Some(0.4));
+    assert!(!render(&report, false).contains("min_off"));
+}
+
+#[test]
 fn what_is_down_stands_first_and_is_marked() {
     let shown = render(&busy(), false);
     let place = |words: &str| shown.find(words).unwrap_or_else(|| panic!("no {words:?} in\n{shown}"));

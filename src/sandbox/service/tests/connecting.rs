@@ -6,7 +6,7 @@ use crate::net::mqttbytes::v4::{ConnAck, ConnectReturnCode, LastWill, PubAck};
 use super::*;
 use crate::sandbox::record::{Closing, Refusal};
 use crate::sandbox::service::SetupError;
-use crate::sandbox::switches::{RefusedBy, SecondConnection, Wills};
+use crate::sandbox::switches::{RefusedBy, SecondConnection, StoredSessions, Wills};
 
 fn connack(id: ConnectionId, code: ConnectReturnCode) -> Action {
     Action::Send(id, Packet::ConnAck(ConnAck::new(code, false)))
@@ -219,4 +219,26 @@ fn a_last_will_can_be_ignored() {
     assert_eq!(bench.packet(id, Packet::Connect(connect())), [connack(id, ConnectReturnCode::Success)]);
     assert!(bench.service.event(bench.now, id, Event::Gone).is_empty());
     assert!(bench.rows(FREE).is_empty(), "a will that is not carried out");
+}
+
+#[test]
+fn a_stored_session_can_be_taken_for_a_clean_one() {
+    let connect = || Connect { clean_session: false, ..good_connect("writer") };
+    assert_eq!(refused(Switches::default(), connect()).2, Refusal::StoredSession);
+
+    let mut bench = Bench::new(Switches { stored_session: StoredSessions::Clean, ..Switches::default() });
+    let let_in = |bench: &mut Bench| {
+        let id = bench.open();
+        // Session present is 0 both times.
+        assert_eq!(bench.packet(id, Packet::Connect(connect())), [connack(id, ConnectReturnCode::Success)]);
+        id
+    };
+    let id = let_in(&mut bench);
+    bench.subscribe(id, "channels/1/subscribe");
+    assert!(bench.service.event(bench.now, id, Event::Gone).is_empty());
+    let (row, _) = bench.service.publish(bench.now, FREE, &[("field1", "1")]);
+    assert!(row.is_ok());
+    let id = let_in(&mut bench);
+    bench.seconds_later(15);
+    assert_eq!(messages(&bench.publish(id, "channels/1/publish", "field1=2")), [], "its subscription is gone");
 }

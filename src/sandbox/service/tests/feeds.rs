@@ -5,7 +5,7 @@ use crate::net::mqttbytes::v4::{SubAck, SubscribeFilter, SubscribeReasonCode, Un
 use super::*;
 use crate::sandbox::record::SubscribeFault;
 use crate::sandbox::service::feed::ECHOES;
-use crate::sandbox::switches::{EchoValues, OtherEntries, SubscribeRefusal};
+use crate::sandbox::switches::{EchoValues, OtherEntries, SubscribeQos, SubscribeRefusal};
 
 const GRANTED: SubscribeReasonCode = SubscribeReasonCode::Success(QoS::AtMostOnce);
 const REFUSED: SubscribeReasonCode = SubscribeReasonCode::Failure;
@@ -122,6 +122,23 @@ fn subscriptions_need_a_right_a_topic_and_qos_0() {
     let loud = Subscribe { pkid: 7, ..Subscribe::new("channels/1/subscribe", QoS::ExactlyOnce) };
     assert_eq!(bench.packet(id, Packet::Subscribe(loud)), [suback(id, &[REFUSED])]);
     assert!(matches!(bench.last_record(), What::SubscribeRefused { why: SubscribeFault::QoS(2), .. }));
+}
+
+#[test]
+fn a_subscription_at_a_higher_qos_can_be_granted_at_0() {
+    let mut bench = Bench::new(Switches { subscribe_qos: SubscribeQos::Grant0, ..Switches::default() });
+    let id = bench.online("reader");
+    for (qos, filter, code) in [
+        (QoS::AtLeastOnce, "channels/1/subscribe", GRANTED),
+        (QoS::ExactlyOnce, "channels/1/subscribe/fields/field1", GRANTED),
+        (QoS::AtLeastOnce, "channels/2/subscribe", REFUSED),
+    ] {
+        let subscribe = Subscribe { pkid: 7, ..Subscribe::new(filter, qos) };
+        assert_eq!(bench.packet(id, Packet::Subscribe(subscribe)), [suback(id, &[code])], "{filter}");
+    }
+    let (_, actions) = bench.service.publish(bench.now, FREE, &[("field1", "1")]);
+    let at_0 = |action: &Action| matches!(action, Action::Send(_, Packet::Publish(it)) if it.qos == QoS::AtMostOnce);
+    assert!(actions.len() == 2 && actions.iter().all(at_0), "{actions:?}");
 }
 
 #[test]

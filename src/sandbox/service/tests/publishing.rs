@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sandbox::record::{Closing, DropReason};
-use crate::sandbox::switches::{Duplicates, Loss, TooLong};
+use crate::sandbox::switches::{Duplicates, Loss, PublishRefusal, TooLong};
 
 impl Bench {
     /// Publishes to channel 1 and says why it was dropped, if it was.
@@ -166,6 +166,24 @@ fn without_the_right_to_publish_an_update_vanishes() {
     assert_eq!(bench.rows(FREE).len(), 1);
     assert!(!bench.service.set_rights("reader", ChannelId(77), Rights::ALL));
     assert!(!bench.service.set_rights("stranger", FREE, Rights::ALL));
+}
+
+#[test]
+fn an_update_without_the_right_to_publish_can_end_its_connection() {
+    let switches = || Switches { publish_refusal: PublishRefusal::Close, ..Switches::default() };
+    for topic in ["channels/1/publish", "channels/1/publish/fields/field1", "channels/77/publish"] {
+        let mut bench = Bench::new(switches());
+        let id = bench.online("reader");
+        assert_eq!(bench.publish(id, topic, "field1=1"), [Action::Close(id)], "{topic}");
+        assert_eq!(bench.last_record(), What::Closed { client: "reader".to_owned(), why: Closing::PublishRefused });
+        assert!(bench.rows(FREE).is_empty());
+    }
+    let mut bench = Bench::new(switches());
+    let id = bench.online("writer");
+    assert_eq!(bench.update(id, "field1=1"), None, "who may publish is served");
+    assert!(matches!(bench.update(id, "field1=2"), Some(DropReason::RateLimited { .. })));
+    bench.publish(id, "somewhere", "else");
+    assert!(bench.is_online(id), "it is about rights alone");
 }
 
 #[test]
