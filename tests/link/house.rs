@@ -38,7 +38,7 @@ impl House {
 
     /// Starts the daemon, with every entry in its log.
     pub(crate) fn run(&self) -> Program {
-        let mut command = self.command("run");
+        let mut command = command("run");
         command.arg("--config").arg(self.folder.path().join("gatepost.toml"));
         command.args(["--simulate", "--verbose"]).arg("--pins").arg(self.folder.path().join("pins"));
         Program::start(command)
@@ -46,19 +46,20 @@ impl House {
 
     /// What `doctor` says.
     pub(crate) fn doctor(&self) -> String {
-        let mut command = self.command("doctor");
+        let mut command = command("doctor");
         let output = command.arg(self.folder.path().join("gatepost.toml")).output().expect("it starts");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
+}
 
-    fn command(&self, what: &str) -> Command {
-        let mut command = gatepost();
-        for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
-            command.env_remove(name);
-        }
-        command.arg(what);
-        command
+/// gatepost, in an environment without a proxy.
+fn command(what: &str) -> Command {
+    let mut command = gatepost();
+    for name in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"] {
+        command.env_remove(name);
     }
+    command.arg(what);
+    command
 }
 
 /// Memory of a process that is its own, in kB.

@@ -148,6 +148,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocket<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.said_close {
+            // Nothing goes behind a close (RFC 6455, section 5.5.1).
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         // One frame at a time: what the socket does not take, the caller keeps.
         ready!(self.poll_out(context))?;
         let count = bytes.len().min(FRAME);
