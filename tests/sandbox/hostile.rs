@@ -58,6 +58,31 @@ async fn rubbish_ends_its_own_connection_and_no_other() {
 }
 
 #[tokio::test]
+async fn floods_of_frames_end_their_own_connection_and_no_other() {
+    const REQUEST: &[u8] = b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
+    let sandbox = sandbox(options()).await;
+    let mut good = Client::online(&sandbox, Transport::Wss).await;
+    let pings = b"\x89\x80\0\0\0\0".repeat(20_000);
+    let texts = b"\x81\x81\0\0\0\0a".repeat(20_000);
+    let fragments = [&b"\x02\xfe\x40\0\0\0\0\0"[..], &[0xc0; 0x4000]].concat();
+    let fragments = [fragments, [&b"\0\xfe\x40\0\0\0\0\0"[..], &[0xc0; 0x4000]].concat().repeat(40)].concat();
+    for flood in [pings, texts, fragments] {
+        let mut stream = TcpStream::connect(sandbox.addr(Transport::Ws)).await.expect("it listens");
+        stream.write_all(REQUEST).await.expect("it reads");
+        let (mut reader, mut writer) = stream.into_split();
+        // It is cut off before it has said all.
+        let flood = async { drop(writer.write_all(&flood).await) };
+        let mut heard = Vec::new();
+        let (end, ()) = tokio::join!(tokio::time::timeout(SOON, reader.read_to_end(&mut heard)), flood);
+        let _ = end.expect("it closes");
+        assert!(heard.starts_with(b"HTTP/1.1 101 "), "{}", heard.escape_ascii());
+    }
+    good.ping().await;
+    assert_eq!(sandbox.connected(), ["device"]);
+}
+
+#[tokio::test]
 async fn a_packet_above_the_limit_ends_a_connection_that_is_logged_in() {
     let sandbox = sandbox(options()).await;
     let bytes = [CONNECT, b"\x30\xe0\xa7\x12\0\x01a"].concat();
