@@ -19,6 +19,7 @@ make_system() {
     run_foreign "$1"
     mirror=$(mirror_of bookworm)
     echo "proof: making a Debian for $1" >&2
+    mkdir -p "$cache/$1"
     "${sudo[@]}" rm -rf "$folder.part"
     # shellcheck disable=SC2016 # The root's path is given to the hook.
     "${sudo[@]}" mmdebstrap --quiet --mode=root --architectures="$1" --variant=minbase --include="$system_packages" \
