@@ -5,6 +5,8 @@ pub(crate) mod certificate;
 pub(crate) mod explain;
 pub mod failure;
 pub(crate) mod peer;
+#[cfg(target_os = "linux")]
+pub(crate) mod routes;
 pub mod steps;
 pub(crate) mod tls;
 mod x509;

@@ -69,6 +69,7 @@ impl Told {
             | Event::Found(_)
             | Event::Spool(_)
             | Event::Regained { .. }
+            | Event::Routes { .. }
             | Event::Clock(_)
             | Event::ClockStep(_)
             | Event::Served { .. } => Self::Kept,

@@ -96,6 +96,7 @@ impl Teller {
             | Event::Found(_)
             | Event::Spool(_)
             | Event::Regained { .. }
+            | Event::Routes { .. }
             | Event::Clock(_)
             | Event::ClockStep(_)
             | Event::Reloading

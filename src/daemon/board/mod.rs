@@ -203,6 +203,7 @@ impl Board {
             }
             Event::Reloading
             | Event::Regained { .. }
+            | Event::Routes { .. }
             | Event::Slots { .. }
             | Event::Restored(_)
             | Event::Stopped { .. } => {}
