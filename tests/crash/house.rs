@@ -30,7 +30,7 @@ const MAP: &str = r#"
 version = 1
 
 [broker]
-host = "localhost"
+host = "{host}"
 port = {port}
 transport = "tcp"
 allow_plaintext = true
@@ -68,6 +68,8 @@ pub(crate) struct Plan {
     /// An entry that is unconfirmed for so long goes to the card.
     pub(crate) write_after: &'static str,
     pub(crate) max_size: &'static str,
+    /// The broker's name or address.
+    pub(crate) host: &'static str,
     /// The slot, in seconds.
     pub(crate) every: u32,
     /// Sensors that have nothing to say, so that entries have a long status text.
@@ -76,7 +78,7 @@ pub(crate) struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { write_after: "1s", max_size: "1MiB", every: 2, broken: false }
+        Self { write_after: "1s", max_size: "1MiB", host: "localhost", every: 2, broken: false }
     }
 }
 
@@ -96,6 +98,7 @@ impl House {
     pub(crate) fn at(port: u16, credentials: &str, plan: &Plan) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut map = MAP
+            .replace("{host}", plan.host)
             .replace("{port}", &port.to_string())
             .replace("{write_after}", plan.write_after)
             .replace("{max_size}", plan.max_size)

@@ -33,7 +33,7 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
 ];
 
 /// The daemon's own default: entries go to the card after a minute.
-fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     Plan { write_after: "60s", ..Plan::default() }
 }
 
@@ -148,10 +148,10 @@ fn the_daemon_is_killed_within_a_slot() {
 }
 
 /// The port of the sandbox in a network of its own.
-const PORT: u16 = 18_830;
+pub(crate) const PORT: u16 = 18_830;
 
 /// Rows that a sandbox of its own process tells of.
-fn told(sandbox: &Program) -> Vec<Stored> {
+pub(crate) fn told(sandbox: &Program) -> Vec<Stored> {
     let said = sandbox.said();
     let rows = said.lines().filter_map(|line| {
         let (at, columns) = line.split_once("channel 1 stored entry ")?.1.split_once(" of ")?.1.split_once(" from ")?;
@@ -187,7 +187,7 @@ fn a_half_open_link() {
     println!("a half-open link: {}", house.close(program, &|| told(&sandbox)));
 }
 
-fn serve(folder: &Path) -> std::process::Command {
+pub(crate) fn serve(folder: &Path) -> std::process::Command {
     let mut command = gatepost();
     command.args(["sandbox", "serve", "--channel", "1:paid", "--tls=0", "--ws=0", "--wss=0"]);
     command.arg("--tcp").arg(PORT.to_string()).arg("--dir").arg(folder);
