@@ -12,9 +12,9 @@ use nix::sys::signal::Signal;
 use crate::Scenario;
 use crate::books::WAITS;
 use crate::broker::{Broker, GATEWAY, PASSWORD};
-use crate::house::{DRAINED, House, Plan};
+use crate::house::{House, Plan};
 use crate::namespace::{Namespace, Own};
-use crate::program::{Program, gatepost};
+use crate::program::{Program, SOON, gatepost};
 use crate::service::{Service, Stored};
 
 /// Seconds of a slot.
@@ -31,6 +31,9 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
     ("a wrong password", || a_wrong_password_for(40)),
     ("3 of 10 dropped", three_of_ten_are_dropped),
 ];
+
+/// A login that was refused for a minute is tried again after three to four and a half more (`uplink::backoff`).
+const REFUSED_WAITS: Duration = Duration::from_secs(270);
 
 /// The daemon's own default: entries go to the card after a minute.
 pub(crate) fn plan() -> Plan {
@@ -212,7 +215,7 @@ fn a_wrong_password_for(seconds: u64) {
     measure_for(&mut program, seconds);
     let client = &service.device.credentials.client_id;
     house.give_credentials(&format!("username = {client}\nclientId = {client}\npassword = {renewed}"));
-    program.hear("link up again after", DRAINED).expect("the login is tried again");
+    program.hear("link up again after", REFUSED_WAITS + SOON).expect("the login is tried again");
     println!("a wrong password for {seconds} s: {}", house.close(program, &|| service.rows()));
 }
 
