@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::Scenario;
-use crate::house::House;
+use crate::house::{House, Plan};
 use crate::namespace::{Namespace, Own};
 use crate::outages::{PORT, plan, serve, told};
 use crate::program::{Program, gatepost};
@@ -22,7 +22,7 @@ pub(crate) const SCENARIOS: [Scenario; 2] = [
 ];
 
 /// Tries are rare when the next one is so far away.
-const RARE: Duration = Duration::from_secs(30);
+const RARE: Duration = Duration::from_secs(25);
 /// And until then the network is back for good, with some of it to spare for a busy machine.
 const SOON_AFTER: Duration = Duration::from_secs(15);
 /// So long it may take until tries are rare.
@@ -42,7 +42,8 @@ fn network_is_away(what: &str, take: &str, give: &str) {
     far.sh(&format!("{path}\nip addr add 192.0.2.2/24 dev far\nip link set far up"));
     near.sh(&format!("{path}\nip route add default via 192.0.2.2"));
 
-    let mut house = House::at(PORT, "", &crate::house::Plan { host: BROKER, ..plan() });
+    // Slots with room for three entries of the backlog, so that it drains soon.
+    let mut house = House::at(PORT, "", &Plan { host: BROKER, every: 4, ..plan() });
     let folder = house.path("sandbox");
     let mut serve = serve(&folder);
     serve.args(["--bind", BROKER]);
