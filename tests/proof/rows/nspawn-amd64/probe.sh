@@ -95,8 +95,10 @@ mark
 ip route del default
 wait_for 60 "the link is down" told 'link down'
 wait_for 600 "the next try is half a minute away" tries_are_rare
+waiting >/tmp/waited
 ip route add default via 192.0.2.2
 wait_for 15 "the link is up again" told 'link up again'
+wait_for 300 "each of the $(wc -l </tmp/waited) entries that waited is stored" arrived /tmp/waited
 ! journalctl --quiet --output=cat --unit=gatepost | grep 'cannot watch' || fail "the kernel's word on routes does not reach the service"
 kill_sandbox
 ip link del near
