@@ -181,6 +181,11 @@ pub enum Event<'a> {
     Stuck(&'a Stuck),
     /// This one is back.
     Unstuck(&'a str),
+    /// New links, addresses and routes are heard of, or are not.
+    Routes {
+        /// Why not; `None` when they are.
+        error: Option<&'a io::Error>,
+    },
     /// How things stand cannot be asked here, or can be now.
     Served {
         /// Where: a path, or an address.

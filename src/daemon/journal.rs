@@ -239,6 +239,10 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             "how things stand cannot be asked on {at}: {problem}"
         ),
         Event::Served { at, error: None } => info!(at = *at; "how things stand can be asked on {at}"),
+        Event::Routes { error: None } => debug!("new links, addresses and routes are watched for"),
+        Event::Routes { error: Some(problem) } => info!(
+            reason:% = problem; "cannot watch for new routes: {problem}. A network that comes back may be noticed a minute later"
+        ),
         Event::Uplink(device, notice) => uplink(device, notice, names, dropped),
         Event::Driven { output, drive, reason, .. } => {
             info!(output = *output, level:% = drive, reason:% = reason; "output {output} is {drive}: {reason}");

@@ -22,6 +22,7 @@ mod lanes;
 pub mod liveness;
 mod outputs;
 mod roster;
+mod routes;
 mod running;
 mod server;
 pub mod slots;

@@ -26,6 +26,7 @@ use crate::daemon::lanes::Lanes;
 use crate::daemon::liveness::Liveness;
 use crate::daemon::outputs::{self, Ears, Memory, Outputs};
 use crate::daemon::roster::Roster;
+use crate::daemon::routes;
 use crate::daemon::server::Server;
 use crate::daemon::streams::Streams;
 use crate::daemon::uplinks::{Common, Uplinks};
@@ -78,6 +79,7 @@ pub(super) struct Running {
     roster: Roster,
     outputs: OutputsTask,
     uplinks: Uplinks,
+    watching: JoinHandle<()>,
     streams: Streams,
     lanes: Arc<Lanes>,
     closer: Arc<Closer>,
@@ -137,9 +139,12 @@ impl Running {
         let look = guard.door();
         let server = Server { socket, board: asked, spool: Arc::clone(&spool), observer: told, look };
         let serving = tokio::spawn(server.run());
+        let network = watch::Sender::new(());
+        let watching = tokio::spawn(routes::watch(network.clone(), Arc::clone(observer)));
         let mut uplinks = Uplinks::new(Common {
             spool: Arc::clone(&spool),
             bell: bell.clone(),
+            network,
             clock: Arc::clone(&hal.clock),
             deliveries: deliver,
             observer: Arc::clone(observer),
@@ -187,6 +192,7 @@ impl Running {
             roster,
             outputs,
             uplinks,
+            watching,
             streams,
             lanes,
             closer,
@@ -208,6 +214,7 @@ impl Running {
             ended = &mut self.closing => words("the closer", ended),
             ended = &mut self.serving => words("the server of the status", ended),
             why = self.uplinks.died() => why,
+            ended = &mut self.watching => words("the watcher of routes", ended),
             why = self.streams.died() => why,
             () = self.lanes.died() => "a bus thread panicked".to_owned(),
             why = self.alarm.rung() => why,
@@ -272,6 +279,7 @@ impl Running {
         let outputs = self.outputs.stop(&self.hal, self.gpio, &self.settings.outputs, &self.guard);
         steps.push(caught(outputs).await.and_then(|stopped| stopped));
         self.closing.abort();
+        self.watching.abort();
         let lanes = self.lanes;
         let _ = spawn_blocking(move || lanes.stop(LANE_PATIENCE)).await;
         steps.push(caught(self.streams.stop()).await);

@@ -28,6 +28,7 @@ use crate::thingspeak::credentials;
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 use crate::uplink::Device;
+use crate::uplink::network::Changes;
 use crate::uplink::session::{self, ChannelSettings, Delivery, Notice, Session, Tuning};
 use crate::uplink::task::Uplink;
 
@@ -39,6 +40,8 @@ pub(super) struct Common {
     pub(super) spool: Arc<Mutex<dyn Spool>>,
     /// Rung when entries wait.
     pub(super) bell: watch::Sender<()>,
+    /// Rung when the machine got a link, an address or a route.
+    pub(super) network: watch::Sender<()>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) deliveries: mpsc::Sender<Delivery>,
     pub(super) observer: Observer,
@@ -180,6 +183,7 @@ impl Uplinks {
             session: Session::new(wanted.session.clone(), fastrand::u64(..)),
             spool: Arc::clone(&self.common.spool),
             pushed: self.common.bell.subscribe(),
+            network: Changes::new(self.common.network.subscribe()),
             clock: Arc::clone(&self.common.clock),
             stop: stop.subscribe(),
             deliveries: self.common.deliveries.clone(),

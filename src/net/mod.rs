@@ -20,6 +20,8 @@ mod peer;
 pub mod proxy;
 mod race;
 mod road;
+#[cfg(target_os = "linux")]
+pub(crate) mod routes;
 mod tls;
 mod violation;
 pub mod websocket;

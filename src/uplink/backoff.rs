@@ -51,11 +51,16 @@ impl Backoff {
                 self.between(REFUSED_LATER, REFUSED_LATER + REFUSED_LATER / 2)
             };
         }
-        self.last = if self.last.is_zero() {
-            self.between(BASE / 5, BASE)
-        } else {
-            self.between(BASE, (self.last * 3).max(BASE * 2)).min(CAP)
-        };
+        if self.last.is_zero() {
+            return self.restart();
+        }
+        self.last = self.between(BASE, (self.last * 3).max(BASE * 2)).min(CAP);
+        self.last
+    }
+
+    /// The network has changed, so that the waits begin anew; returns how long to wait, half a second at most.
+    pub fn restart(&mut self) -> Duration {
+        self.last = self.between(BASE / 5, BASE);
         self.last
     }
 

@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod budget;
 pub(crate) mod link;
 pub mod login;
+pub mod network;
 pub mod pacer;
 pub mod probe;
 pub mod session;

@@ -1,6 +1,6 @@
 //! The task of one device: performs the session's actions on a link, and tells the session what happened.
 //!
-//! It waits on the link, the session's deadline, new entries and the stop; on nothing else.
+//! It waits on the link, the session's deadline, new entries, a change of the network and the stop; on nothing else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use crate::thingspeak::credentials::{self, Credentials};
 use crate::thingspeak::update;
 use crate::time::Mono;
 use crate::uplink::link::{Incoming, Link};
+use crate::uplink::network::Changes;
 use crate::uplink::session::{Action, Delivery, Event, Notice, Session};
 
 /// What the session asks for is done by then, or has failed: the steps of a connection have 10 s each, and a packet has.
@@ -34,6 +35,8 @@ pub struct Uplink {
     pub spool: Arc<Mutex<dyn Spool>>,
     /// Rung when entries were pushed.
     pub pushed: watch::Receiver<()>,
+    /// Changes of the machine's network.
+    pub network: Changes,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
     /// Set to the last moment at which the session may go on.
@@ -138,6 +141,7 @@ impl Uplink {
         let connected = tokio::select! {
             connected = connecting => connected,
             until = stopped(&mut self.stop) => return Event::Stop(until),
+            () = self.network.strand() => return Event::NetworkChanged,
         };
         match connected {
             Ok(connected) => {
@@ -181,6 +185,7 @@ impl Uplink {
             },
             until = stopped(&mut self.stop) => Event::Stop(until),
             Ok(()) = self.pushed.changed() => Event::Tick,
+            () = self.network.next() => Event::NetworkChanged,
             () = tick => Event::Tick,
         }
     }

@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::Scenario;
 use crate::books::{WAITS, count};
-use crate::house::{DRAINED, House, Plan};
+use crate::house::{House, Plan};
 use crate::namespace::{Namespace, Own};
-use crate::program::Program;
+use crate::program::{Program, SOON};
 use crate::service::Service;
 use crate::trap::Trap;
 
@@ -19,6 +20,9 @@ const MEMORY_WORKS: &str = "the runtime directory can be written again";
 const SLOTS_FAIL: &str = "open slots cannot be kept";
 const SLOTS_WORK: &str = "open slots are kept again";
 const EVERYTHING: [&str; 6] = [CARD_FAILS, CARD_WORKS, MEMORY_FAILS, MEMORY_WORKS, SLOTS_FAIL, SLOTS_WORK];
+
+/// After a failure the card is left alone for so long.
+const CARD_RESTS: Duration = Duration::from_secs(30);
 
 pub(crate) const SCENARIOS: [Scenario; 7] = [
     ("a card that cannot flush", a_card_that_cannot_flush),
@@ -72,8 +76,7 @@ fn a_card_that_cannot_flush() {
     let mut program = house.run_in(&trap);
     program.wait_for(CARD_FAILS);
     wait_for_entries(&mut program, 2);
-    // After each failure the card is left alone for half a minute.
-    program.hear(CARD_WORKS, DRAINED).expect("it recovers");
+    program.hear(CARD_WORKS, CARD_RESTS * 2 + SOON).expect("it recovers");
     assert_told_once(&program, &[CARD_FAILS, CARD_WORKS]);
     assert_eq!(house.seen().matches("EIO").count(), 2, "both were met");
     end("EIO on the card", &service, house, program);

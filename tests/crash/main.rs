@@ -16,6 +16,7 @@ mod disks;
 mod house;
 mod kills;
 mod namespace;
+mod networks;
 mod outages;
 #[path = "../program/mod.rs"]
 #[expect(dead_code, reason = "other suites need the rest")]
@@ -32,7 +33,7 @@ type Scenario = (&'static str, fn());
 
 #[test]
 fn bad_disks_and_bad_links_lose_nothing_and_are_told_once() {
-    together(disks::SCENARIOS.into_iter().chain(outages::SCENARIOS).collect());
+    together(disks::SCENARIOS.into_iter().chain(outages::SCENARIOS).chain(networks::SCENARIOS).collect());
 }
 
 /// Plays scenarios at once. All are played to their ends; then a failed one fails the test.

@@ -28,8 +28,19 @@ impl Namespace {
         if !is_root() {
             command.arg("--map-root-user");
         }
-        command.arg(own.option()).args(["sh", "-ec", &format!("{setup}\necho ready; exec sleep infinity")]);
-        let mut keeper = Program::start(command);
+        command.arg(own.option()).args(kept(setup));
+        Self::kept_by(command, own)
+    }
+
+    /// A further one of its kind, whose owner this one's is: things can be moved between the two.
+    pub(crate) fn further(&self, setup: &str) -> Self {
+        let mut command = tool("unshare", "util-linux");
+        command.arg(self.own.option()).args(kept(setup));
+        Self::kept_by(self.enter(&command), self.own)
+    }
+
+    fn kept_by(keeper: Command, own: Own) -> Self {
+        let mut keeper = Program::start(keeper);
         let is_ready = keeper.hear("ready", SOON).is_some();
         assert!(
             is_ready,
@@ -79,6 +90,11 @@ impl Own {
             Self::Network => "--net",
         }
     }
+}
+
+/// A shell that carries out these lines and then keeps what it is in.
+fn kept(setup: &str) -> [String; 3] {
+    ["sh".to_owned(), "-ec".to_owned(), format!("{setup}\necho ready; exec sleep infinity")]
 }
 
 fn is_root() -> bool {

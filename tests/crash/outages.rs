@@ -12,9 +12,9 @@ use nix::sys::signal::Signal;
 use crate::Scenario;
 use crate::books::WAITS;
 use crate::broker::{Broker, GATEWAY, PASSWORD};
-use crate::house::{DRAINED, House, Plan};
+use crate::house::{House, Plan};
 use crate::namespace::{Namespace, Own};
-use crate::program::{Program, gatepost};
+use crate::program::{Program, SOON, gatepost};
 use crate::service::{Service, Stored};
 
 /// Seconds of a slot.
@@ -32,8 +32,11 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
     ("3 of 10 dropped", three_of_ten_are_dropped),
 ];
 
+/// A login that was refused for a minute is tried again after three to four and a half more (`uplink::backoff`).
+const REFUSED_WAITS: Duration = Duration::from_secs(270);
+
 /// The daemon's own default: entries go to the card after a minute.
-fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     Plan { write_after: "60s", ..Plan::default() }
 }
 
@@ -148,10 +151,10 @@ fn the_daemon_is_killed_within_a_slot() {
 }
 
 /// The port of the sandbox in a network of its own.
-const PORT: u16 = 18_830;
+pub(crate) const PORT: u16 = 18_830;
 
 /// Rows that a sandbox of its own process tells of.
-fn told(sandbox: &Program) -> Vec<Stored> {
+pub(crate) fn told(sandbox: &Program) -> Vec<Stored> {
     let said = sandbox.said();
     let rows = said.lines().filter_map(|line| {
         let (at, columns) = line.split_once("channel 1 stored entry ")?.1.split_once(" of ")?.1.split_once(" from ")?;
@@ -187,7 +190,7 @@ fn a_half_open_link() {
     println!("a half-open link: {}", house.close(program, &|| told(&sandbox)));
 }
 
-fn serve(folder: &Path) -> std::process::Command {
+pub(crate) fn serve(folder: &Path) -> std::process::Command {
     let mut command = gatepost();
     command.args(["sandbox", "serve", "--channel", "1:paid", "--tls=0", "--ws=0", "--wss=0"]);
     command.arg("--tcp").arg(PORT.to_string()).arg("--dir").arg(folder);
@@ -212,7 +215,7 @@ fn a_wrong_password_for(seconds: u64) {
     measure_for(&mut program, seconds);
     let client = &service.device.credentials.client_id;
     house.give_credentials(&format!("username = {client}\nclientId = {client}\npassword = {renewed}"));
-    program.hear("link up again after", DRAINED).expect("the login is tried again");
+    program.hear("link up again after", REFUSED_WAITS + SOON).expect("the login is tried again");
     println!("a wrong password for {seconds} s: {}", house.close(program, &|| service.rows()));
 }
 

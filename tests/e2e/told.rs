@@ -70,6 +70,7 @@ impl Told {
             | Event::Found(_)
             | Event::Spool(_)
             | Event::Regained { .. }
+            | Event::Routes { .. }
             | Event::Clock(_)
             | Event::ClockStep(_)
             | Event::Served { .. } => Self::Kept,

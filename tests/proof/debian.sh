@@ -2,7 +2,7 @@
 # What the emulated machines need of the machine that they run on.
 
 # Tools from bookworm itself. gcc-12 is what Debian's kernel headers ask for.
-host_packages=(cpio e2fsprogs gcc gcc-12 kmod libelf1 make xz-utils)
+host_packages=(cpio e2fsprogs gcc gcc-12 iproute2 kmod libc6-dev libelf1 make util-linux xz-utils)
 # QEMU 10 from backports: the Pi 3 of bookworm's 7.2 is not complete enough.
 backport_packages=(qemu-system-arm qemu-system-x86)
 

@@ -4,7 +4,7 @@
 # a machine's to a snapshot of the disk.
 
 # What a Pi has before gatepost is installed, as far as gatepost meets it.
-system_packages=systemd,systemd-sysv,systemd-timesyncd,dbus,udev,kmod,procps
+system_packages=systemd,systemd-sysv,systemd-timesyncd,dbus,udev,kmod,procps,iproute2
 # SD cards have a power of two as their size.
 system_image_size=1024M
 # How an emulated machine has that disk, as QEMU and as its kernel name it, and what the kernel needs for it.
@@ -14,11 +14,14 @@ declare -A system_modules=([amd64]="virtio_blk ext4" [arm64]="bcm2835 sdhci-ipro
 # make_system ARCHITECTURE: the root, as a folder. It is without apt's lists: nothing can be downloaded into it.
 make_system() {
     local folder=$cache/$1/system mirror
-    [[ ! -d $folder ]] || return 0
+    # What was made with other packages is made again.
+    [[ ! -d $folder || $(cat "$folder.packages" 2>/dev/null) != "$system_packages" ]] || return 0
+    "${sudo[@]}" rm -rf "$folder" "$cache/$1/system.img"
     install_packages "" arch-test mmdebstrap
     run_foreign "$1"
     mirror=$(mirror_of bookworm)
     echo "proof: making a Debian for $1" >&2
+    mkdir -p "$cache/$1"
     "${sudo[@]}" rm -rf "$folder.part"
     # shellcheck disable=SC2016 # The root's path is given to the hook.
     "${sudo[@]}" mmdebstrap --quiet --mode=root --architectures="$1" --variant=minbase --include="$system_packages" \
@@ -28,13 +31,14 @@ make_system() {
         bookworm "$folder.part" "deb [signed-by=$archive_key] $mirror bookworm main" >&2 ||
         stop "there is no Debian for $1."
     "${sudo[@]}" mv "$folder.part" "$folder"
+    echo "$system_packages" >"$folder.packages"
 }
 
 # make_system_image ARCHITECTURE: the same on an ext4, with the kernel's modules.
 make_system_image() {
     local folder=$cache/$1 work
-    [[ ! -f $folder/system.img ]] || return 0
     make_system "$1"
+    [[ ! -f $folder/system.img ]] || return 0
     work=$(mktemp -d -p "$cache")
     "${sudo[@]}" cp -a --reflink=auto "$folder/system" "$work/root"
     "${sudo[@]}" cp -R "$folder/root/lib/modules" "$work/root/usr/lib/"

@@ -97,6 +97,7 @@ impl Teller {
             | Event::Found(_)
             | Event::Spool(_)
             | Event::Regained { .. }
+            | Event::Routes { .. }
             | Event::Clock(_)
             | Event::ClockStep(_)
             | Event::Reloading

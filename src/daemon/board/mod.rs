@@ -208,6 +208,7 @@ impl Board {
             }
             Event::Reloading
             | Event::Regained { .. }
+            | Event::Routes { .. }
             | Event::Slots { .. }
             | Event::Restored(_)
             | Event::Stopped { .. } => {}

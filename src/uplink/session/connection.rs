@@ -30,6 +30,8 @@ pub(super) enum State {
 pub(super) struct Down {
     since: Mono,
     tries: u32,
+    /// What the last failure counts as.
+    last: Kind,
     /// What was told in this spell.
     told: Vec<(Kind, String)>,
 }
@@ -91,10 +93,12 @@ impl Session {
         if self.stop.is_some() {
             return self.finish(actions);
         }
-        let retry_in = self.backoff.failed(at, if refused { Kind::Login } else { failure.kind });
+        let kind = if refused { Kind::Login } else { failure.kind };
+        let retry_in = self.backoff.failed(at, kind);
         self.state = State::Waiting(at + retry_in);
-        let down = self.down.get_or_insert(Down { since: at, tries: 0, told: Vec::new() });
+        let down = self.down.get_or_insert(Down { since: at, tries: 0, last: kind, told: Vec::new() });
         down.tries += 1;
+        down.last = kind;
         let failure = failure.clone();
         // Whoever mends a file of credentials and makes another mistake is told of that too. The network's words differ from try
         // to try.
@@ -106,6 +110,19 @@ impl Session {
             down.told.push(news);
             Notice::Down { failure, retry_in }
         }));
+    }
+
+    /// What failed for want of a network is tried again at once, and as often as at the beginning. A refused login is not: a
+    /// network does not mend it.
+    pub(super) fn network_changed(&mut self, at: Mono) {
+        match self.state {
+            State::Waiting(until) if self.down.as_ref().is_some_and(|down| down.last != Kind::Login) => {
+                self.state = State::Waiting(until.min(at + self.backoff.restart()));
+            }
+            // It was given up.
+            State::Connecting => self.state = State::Waiting(at + self.backoff.restart()),
+            _ => {}
+        }
     }
 
     pub(super) fn disconnected(&mut self, at: Mono, actions: &mut Vec<Action>) {

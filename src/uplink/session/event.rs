@@ -27,6 +27,8 @@ pub enum Event {
     Message(Topic, Bytes),
     /// The connection was closed as asked by [`Action::Disconnect`].
     Disconnected,
+    /// The machine has a new link, address or route. While a connection is being made it was given up for that.
+    NetworkChanged,
     /// The daemon stops: send what may be sent until then.
     Stop(Mono),
 }

@@ -119,6 +119,7 @@ impl Session {
                 self.message(now, topic, payload, spool, &mut actions);
             }
             Event::Disconnected => self.disconnected(at, &mut actions),
+            Event::NetworkChanged => self.network_changed(at),
             Event::Stop(until) => self.stop = Some(until),
         }
         self.advance(now, spool, &mut actions);

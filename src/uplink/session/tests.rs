@@ -270,6 +270,37 @@ fn each_mistake_in_a_file_of_credentials_is_told_once_in_an_outage() {
 }
 
 #[test]
+fn a_changed_network_is_tried_within_seconds_however_long_the_wait_was() {
+    let mut script = Script::online(Confirm::Auto);
+    script.event(lost(Kind::Network));
+    let wait = |script: &Script| script.session.deadline().expect("a deadline").since(script.now().mono);
+    while wait(&script) < Duration::from_secs(20) {
+        script.pass();
+        script.event(lost(Kind::Network));
+    }
+    script.event(Event::NetworkChanged);
+    assert!(wait(&script) <= Duration::from_secs(2), "{:?}", wait(&script));
+    assert_eq!(script.pass(), [Action::Connect]);
+    script.event(Event::NetworkChanged);
+    assert!(wait(&script) <= Duration::from_secs(2), "an attempt that was given up is made again");
+    assert_eq!(script.pass(), [Action::Connect]);
+}
+
+#[test]
+fn a_changed_network_is_nothing_to_a_session_that_is_online_or_whose_login_was_refused() {
+    let mut script = Script::online(Confirm::Auto);
+    let before = script.session.deadline();
+    assert_eq!(script.event(Event::NetworkChanged), []);
+    assert_eq!(script.session.deadline(), before);
+    script.event(lost(Kind::Closed));
+    script.pass();
+    script.event(lost(Kind::Login));
+    let before = script.session.deadline();
+    assert_eq!(script.event(Event::NetworkChanged), []);
+    assert_eq!(script.session.deadline(), before);
+}
+
+#[test]
 fn the_session_is_renewed_before_the_hour_even_if_only_pings_flow_and_without_losing_an_entry() {
     let mut script = Script::online(Confirm::Received);
     let since = script.at;

@@ -40,11 +40,11 @@ prints() {
     [ "$("$@")" = "$expected" ]
 }
 
-# Starts the ThingSpeak look-alike: channel 1 for entries, 2 for commands or entries, 3 for more; an update every second. It
-# may be started again, and then adds to its log.
+# start_sandbox [OPTION...]: starts the ThingSpeak look-alike: channel 1 for entries, 2 for commands or entries, 3 for more; an
+# update every second. It may be started again, and then adds to its log.
 start_sandbox() {
     rm -f "$sandbox/endpoints"
-    "$lookalike" sandbox serve --dir "$sandbox" --channel 1:paid --channel 2:paid --channel 3:paid >>/tmp/sandbox.log 2>&1 &
+    "$lookalike" sandbox serve --dir "$sandbox" --channel 1:paid --channel 2:paid --channel 3:paid "$@" >>/tmp/sandbox.log 2>&1 &
     sandbox_process=$!
     wait_for 30 "the sandbox listens" test -s "$sandbox/endpoints"
 }

@@ -30,6 +30,11 @@ answer() {
     umount --lazy /run/sensor
 }
 
+# Whether the daemon leaves its next try to connect for later than half a minute.
+tries_are_rare() {
+    gatepost status --json | grep -q '"next_try_s": *\([3-9][0-9]\|[0-9]\{3,\}\)[.,]'
+}
+
 list_root >/tmp/before
 clock_is_right
 mkdir /run/sensor
@@ -66,6 +71,43 @@ write_map map.toml
 echo 9 >/run/sensor/level
 systemctl reload gatepost || fail "the first map is not taken again"
 wait_for 20 "the first map is in force" stored field2=9
+
+say "== the network is away"
+# The broker is on another machine, behind a router.
+ip netns add far
+ip link add near type veth peer name far netns far
+ip addr add 192.0.2.1/24 dev near
+ip link set near up
+ip route add default via 192.0.2.2
+ip -n far link set lo up
+ip -n far addr add 198.51.100.2/32 dev lo
+ip -n far addr add 192.0.2.2/24 dev far
+ip -n far link set far up
+kill_sandbox
+printf '#!/bin/sh\nexec ip netns exec far lookalike "$@"\n' >/tmp/lookalike
+chmod 755 /tmp/lookalike
+lookalike=/tmp/lookalike
+start_sandbox --bind 198.51.100.2
+write_map map.toml 's/^host = .*/host = "198.51.100.2"/'
+systemctl reload gatepost || fail "the map with the other broker is not taken"
+entries_arrive "the broker behind the router is reached"
+mark
+ip route del default
+wait_for 60 "the link is down" told 'link down'
+wait_for 600 "the next try is half a minute away" tries_are_rare
+waiting >/tmp/waited
+ip route add default via 192.0.2.2
+wait_for 15 "the link is up again" told 'link up again'
+wait_for 300 "each of the $(wc -l </tmp/waited) entries that waited is stored" arrived /tmp/waited
+! journalctl --quiet --output=cat --unit=gatepost | grep 'cannot watch' || fail "the kernel's word on routes does not reach the service"
+kill_sandbox
+ip link del near
+ip netns del far
+lookalike=lookalike
+start_sandbox
+write_map map.toml
+systemctl reload gatepost || fail "the first map is not taken again"
+entries_arrive "the first broker is reached again"
 
 say "== kill -9"
 kill_sandbox

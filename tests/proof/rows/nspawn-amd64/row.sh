@@ -1,4 +1,4 @@
 # shellcheck shell=bash disable=SC2034
-proves="the package under systemd: install, entry, reload, kill -9, watchdog, bad map, upgrade, remove, purge; nothing left"
+proves="the package under systemd: install, entry, reload, network gone and back, kill -9, watchdog, bad map, upgrade, remove, purge; nothing left"
 machine=container-amd64
-seconds=600
+seconds=900

@@ -18,7 +18,6 @@ cache=$(realpath -m "${GATEPOST_PROOF_CACHE:-$target/proof}")
 mkdir -p "$cache"
 # shellcheck source=packaging/debian.sh
 source packaging/debian.sh
-install_packages "" dnsmasq-base iproute2 lintian qemu-user-static util-linux
 
 # The 64-bit binary needs the C library of its architecture, which is only unpacked.
 arm64_root() {

@@ -14,7 +14,10 @@ expects=('channel 1 stored entry [0-9]+ of .* field1=21\.5( |$)' 'channel 1 stor
 prepare() {
     local folder=$1/sandbox
     "$lookalike" sandbox serve --dir "$folder" --name broker.test >/dev/null &
-    until [[ -s $folder/endpoints ]]; do sleep 0.1; done
+    until [[ -s $folder/endpoints ]]; do
+        kill -0 $! || stop "the sandbox does not start."
+        sleep 0.1
+    done
     kill $!
     wait $! || true
     rm -rf "$cache/pi-broker"
