@@ -4,16 +4,15 @@
 //! The broker reads in order, so its answer to a ping proves that the update before it was read; and where the sandbox tells
 //! its subscribers at once, the echo has come before that answer. This is a tool for people at a sandbox, not the uplink.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use rumqttc::{
-    ConnectReturnCode, ConnectionError, Disconnect, Event, EventLoop, MqttOptions, Outgoing, Packet, PingReq, Publish,
-    QoS, Request, StateError, Subscribe, SubscribeReasonCode,
-};
-use secrecy::ExposeSecret;
-
 use crate::entry::ChannelId;
+use crate::hal::SystemClock;
+use crate::net::dial::Memory;
+use crate::net::failure::{Failure, Kind};
+use crate::net::mqtt::{Incoming, Login, Mqtt};
+use crate::net::{Broker, Road, Transport, dial};
 use crate::thingspeak::credentials::Credentials;
 
 /// How long the whole errand may take.
@@ -46,20 +45,15 @@ pub enum PublishError {
         addr: SocketAddr,
     },
     /// Is the sandbox running?
-    #[error("{addr} cannot be reached ({error}); is the sandbox running?")]
-    Unreachable {
-        /// The broker.
-        addr: SocketAddr,
-        /// The system's words.
-        error: std::io::Error,
-    },
+    #[error("{0}; is the sandbox running?")]
+    Unreachable(Failure),
     /// The connection ended on the way.
-    #[error("the connection to {addr} ended before the update was known to be read: {error}")]
+    #[error("the connection to {addr} ended before the update was known to be read: {failure}")]
     Lost {
         /// The broker.
         addr: SocketAddr,
         /// What happened.
-        error: Box<ConnectionError>,
+        failure: Failure,
     },
     /// Nothing came.
     #[error("{addr} did not answer within {} s", LIMIT.as_secs())]
@@ -79,36 +73,28 @@ pub async fn publish(
     channel: ChannelId,
     pairs: &[(String, String)],
 ) -> Result<Outcome, PublishError> {
-    let host = match addr.ip() {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
+    let errand = async {
+        let mqtt = log_in(addr, credentials).await?;
+        let run = Errand::new(channel, pairs).run(mqtt).await;
+        run.map_err(|failure| PublishError::Lost { addr, failure })
     };
-    let mut options = MqttOptions::new(&credentials.client_id, host, addr.port());
-    options.set_credentials(&credentials.username, credentials.password.expose_secret());
-    match tokio::time::timeout(LIMIT, converse(options, channel, pairs)).await {
-        Ok(Ok(outcome)) => Ok(outcome),
-        Ok(Err(error)) => Err(explained(addr, error)),
-        Err(_) => Err(PublishError::Silent { addr }),
-    }
+    tokio::time::timeout(LIMIT, errand).await.unwrap_or(Err(PublishError::Silent { addr }))
 }
 
-async fn converse(
-    options: MqttOptions,
-    channel: ChannelId,
-    pairs: &[(String, String)],
-) -> Result<Outcome, ConnectionError> {
-    let mut broker = EventLoop::new(options, 8);
-    let mut errand = Errand::new(channel, pairs);
-    loop {
-        let event = broker.poll().await?;
-        if event == Event::Outgoing(Outgoing::Disconnect) {
-            return Ok(errand.outcome);
-        }
-        broker.pending.extend(errand.event(&event));
-    }
+async fn log_in(addr: SocketAddr, credentials: &Credentials) -> Result<Mqtt, PublishError> {
+    let host = addr.ip().to_string();
+    let broker = Broker::at(&host, addr.port(), Transport::Tcp);
+    let dialled = dial(&broker, None, &mut Memory::default(), &SystemClock, |_| ()).await;
+    let line = dialled.map_err(|obstacle| PublishError::Unreachable(obstacle.failure))?;
+    let Credentials { client_id, username, password, .. } = credentials;
+    let login = Login { client_id, username, password, keep_alive: LIMIT };
+    Mqtt::login(line, &login, &Road::to(&broker, &host)).await.map_err(|failure| match failure.kind {
+        Kind::Login => PublishError::Refused { addr },
+        _ => PublishError::Lost { addr, failure },
+    })
 }
 
-/// The course of an errand. Pure.
+/// The course of an errand.
 ///
 /// The channel's last entry may be pushed after SUBSCRIBE, and may hold the very values that are to be sent. So the first
 /// ping goes out before the update: its answer comes after what was pushed. Then only an entry that is newer than all seen
@@ -129,33 +115,34 @@ impl<'a> Errand<'a> {
         Self { channel, feed, pairs, sent: false, newest: None, outcome: Outcome::Read }
     }
 
-    /// Takes what happened and says what is to be sent.
-    fn event(&mut self, event: &Event) -> Vec<Request> {
-        match event {
-            Event::Incoming(Packet::ConnAck(_)) => {
-                vec![Request::Subscribe(Subscribe::new(&self.feed, QoS::AtMostOnce))]
-            }
-            Event::Incoming(Packet::SubAck(answer)) => {
-                if !answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    self.outcome = Outcome::NotSeen;
+    async fn run(mut self, mut mqtt: Mqtt) -> Result<Outcome, Failure> {
+        mqtt.subscribe(self.feed.clone())?;
+        mqtt.flush().await?;
+        loop {
+            match mqtt.next().await? {
+                Incoming::SubAck(_, granted) => {
+                    if granted {
+                        self.outcome = Outcome::NotSeen;
+                    }
+                    mqtt.ping()?;
+                    mqtt.flush().await?;
                 }
-                vec![Request::PingReq(PingReq)]
+                Incoming::Pong if !self.sent => {
+                    mqtt.publish(format!("channels/{}/publish", self.channel), form(self.pairs))?;
+                    mqtt.ping()?;
+                    mqtt.flush().await?;
+                    self.sent = true;
+                }
+                Incoming::Pong => {
+                    mqtt.disconnect().await;
+                    return Ok(self.outcome);
+                }
+                Incoming::Message { topic, payload, .. } => {
+                    if topic == self.feed {
+                        self.hear(&payload);
+                    }
+                }
             }
-            Event::Incoming(Packet::PingResp) if !self.sent => {
-                let topic = format!("channels/{}/publish", self.channel);
-                let update = Publish::new(topic, QoS::AtMostOnce, form(self.pairs));
-                vec![Request::Publish(update), Request::PingReq(PingReq)]
-            }
-            Event::Outgoing(Outgoing::Publish(_)) => {
-                self.sent = true;
-                Vec::new()
-            }
-            Event::Incoming(Packet::Publish(message)) if message.topic == self.feed => {
-                self.hear(&message.payload);
-                Vec::new()
-            }
-            Event::Incoming(Packet::PingResp) => vec![Request::Disconnect(Disconnect)],
-            _ => Vec::new(),
         }
     }
 
@@ -169,18 +156,6 @@ impl<'a> Errand<'a> {
         if self.sent && !matches!(self.outcome, Outcome::Stored(_)) && holds(&feed, self.pairs) {
             self.outcome = Outcome::Stored(entry_id);
         }
-    }
-}
-
-fn explained(addr: SocketAddr, error: ConnectionError) -> PublishError {
-    match error {
-        ConnectionError::ConnectionRefused(
-            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized | ConnectReturnCode::BadClientId,
-        ) => PublishError::Refused { addr },
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => {
-            PublishError::Unreachable { addr, error }
-        }
-        error => PublishError::Lost { addr, error: Box::new(error) },
     }
 }
 
@@ -220,7 +195,6 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Transport;
     use crate::sandbox::{Channel, Device, Options, Rights, Sandbox, Switches};
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -240,32 +214,32 @@ mod tests {
         assert!(!holds(&feed, &pairs(&[("field3", "")])));
     }
 
-    /// What the feed says of an entry with this id and field 1 on.
-    fn entry(id: u64) -> Event {
-        let payload = format!(r#"{{"channel_id":3,"entry_id":{id},"field1":"on"}}"#);
-        Event::Incoming(Packet::Publish(Publish::new("channels/3/subscribe", QoS::AtMostOnce, payload)))
-    }
-
-    fn outcome_of(events: &[Event]) -> Outcome {
+    /// What becomes of an update of field 1 that is sent, or a message that comes, in this order.
+    fn outcome_of(course: &[Option<&str>]) -> Outcome {
         let update = pairs(&[("field1", "on")]);
         let mut errand = Errand::new(ChannelId(3), &update);
         errand.outcome = Outcome::NotSeen;
-        for event in events {
-            errand.event(event);
+        for heard in course {
+            match heard {
+                Some(message) => errand.hear(message.as_bytes()),
+                None => errand.sent = true,
+            }
         }
         errand.outcome
     }
 
     #[test]
     fn an_entry_from_before_the_update_is_not_its_echo_whenever_it_comes() {
-        let sent = Event::Outgoing(Outgoing::Publish(0));
+        const SENT: Option<&str> = None;
+        let text = |id: u64| format!(r#"{{"channel_id":3,"entry_id":{id},"field1":"on"}}"#);
+        let texts: Vec<String> = (0..10).map(text).collect();
+        let entry = |id: usize| Some(texts[id].as_str());
         assert_eq!(outcome_of(&[entry(7)]), Outcome::NotSeen);
-        assert_eq!(outcome_of(&[entry(7), sent.clone()]), Outcome::NotSeen);
-        assert_eq!(outcome_of(&[entry(7), sent.clone(), entry(7), entry(6)]), Outcome::NotSeen);
-        assert_eq!(outcome_of(&[entry(7), sent.clone(), entry(8), entry(9)]), Outcome::Stored(8));
-        assert_eq!(outcome_of(&[sent.clone(), entry(1)]), Outcome::Stored(1));
-        let noise = Event::Incoming(Packet::Publish(Publish::new("channels/3/subscribe", QoS::AtMostOnce, *b"\xff {")));
-        assert_eq!(outcome_of(&[sent, noise]), Outcome::NotSeen);
+        assert_eq!(outcome_of(&[entry(7), SENT]), Outcome::NotSeen);
+        assert_eq!(outcome_of(&[entry(7), SENT, entry(7), entry(6)]), Outcome::NotSeen);
+        assert_eq!(outcome_of(&[entry(7), SENT, entry(8), entry(9)]), Outcome::Stored(8));
+        assert_eq!(outcome_of(&[SENT, entry(1)]), Outcome::Stored(1));
+        assert_eq!(outcome_of(&[SENT, Some("? {")]), Outcome::NotSeen);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! From a PUBLISH to a row, and from a row to its subscribers.
 
+use crate::net::mqttbytes::QoS;
 use crate::net::mqttbytes::v4::{Packet, Publish};
 
 use super::connection::{Connection, Phase};
@@ -123,7 +124,7 @@ impl Service {
             return;
         }
         let mut send = |filter: Filter, payload: String| {
-            let publish = Publish::new(filter.to_string(), rumqttc::QoS::AtMostOnce, payload);
+            let publish = Publish::new(filter.to_string(), QoS::AtMostOnce, payload);
             actions.push(Action::Send(id, Packet::Publish(publish)));
         };
         let feed = Filter::Feed(row.channel);

@@ -8,8 +8,8 @@ mod time_passing;
 
 use std::time::Duration;
 
+use crate::net::mqttbytes::QoS;
 use crate::net::mqttbytes::v4::{Connect, Packet, Publish, Subscribe};
-use rumqttc::QoS;
 
 use super::{Action, ConnectionId, Event, Service};
 use crate::entry::ChannelId;

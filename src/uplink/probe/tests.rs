@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
+use crate::net::mqttbytes::QoS;
 use crate::net::mqttbytes::v4::{Connect, ConnectReturnCode, Packet, Publish, Subscribe};
-use rumqttc::QoS;
 
 use std::time::Duration;
 
