@@ -15,12 +15,17 @@ mod certificates;
 mod disks;
 mod house;
 mod kills;
+#[path = "../program/namespace.rs"]
+#[expect(dead_code, reason = "another suite needs the rest")]
 mod namespace;
 mod outages;
 #[path = "../program/mod.rs"]
 #[expect(dead_code, reason = "other suites need the rest")]
 mod program;
 mod quiet;
+#[path = "../program/reads.rs"]
+#[expect(dead_code, reason = "another suite needs the rest")]
+mod reads;
 mod service;
 mod trap;
 
