@@ -54,6 +54,12 @@ measure minutes="3":
     cargo build --release --locked
     tests/measure/run {{ minutes }}
 
+# The release binary through every kind of fault, as root: prints a table (minutes, a seed and `--only FAULT,...` may be given)
+soak *args:
+    cargo build --release --locked
+    GATEPOST_SOAK="{{ args }}" GATEPOST_SOAK_PROGRAM="${CARGO_TARGET_DIR:-target}/release/gatepost" \
+        cargo test --locked --test soak -- --ignored --nocapture
+
 # What an entry costs in the spool: bytes, flushes, memory with 100,000 waiting, and time (benches may be named)
 bench *names:
     cargo bench --locked --bench spool -- {{ names }}

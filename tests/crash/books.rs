@@ -2,16 +2,14 @@
 //! the end.
 
 use std::collections::BTreeSet;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
 use gatepost::hal::{Clock as _, SystemClock};
 use gatepost::time::{Mono, Utc};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
 use crate::program::Program;
+use crate::reads::Reads;
 use crate::service::Stored;
 
 /// The end of a line that tells of a new entry.
@@ -33,9 +31,9 @@ pub(crate) struct Books {
     pub(crate) acknowledged: BTreeSet<Utc>,
     pub(crate) starts: u64,
     pub(crate) kills: u64,
-    /// Tells of each reading: the sensor's file was opened.
-    reads: OwnedFd,
-    opened: u64,
+    /// Tells of each reading: the sensor's file was read.
+    reads: Reads,
+    read: u64,
     /// Seconds of a slot.
     every: u32,
 }
@@ -43,17 +41,14 @@ pub(crate) struct Books {
 impl Books {
     /// New ones, with an eye on a sensor's file.
     pub(crate) fn begin(sensor: &Path, every: u32) -> Self {
-        let reads = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).expect("inotify");
-        // Two kinds, since the kernel counts equal events in a row as one.
-        inotify::add_watch(&reads, sensor, WatchFlags::OPEN | WatchFlags::CLOSE_NOWRITE).expect("it is there");
-        Self { acknowledged: BTreeSet::new(), starts: 0, kills: 0, reads, opened: 0, every }
+        Self { acknowledged: BTreeSet::new(), starts: 0, kills: 0, reads: Reads::of(sensor), read: 0, every }
     }
 
     /// How many readings were made so far.
     pub(crate) fn count_readings(&mut self) -> u64 {
-        self.opened += opened(&self.reads);
+        self.read += self.reads.count();
         // Each start looks once whether the file is there.
-        self.opened.saturating_sub(self.starts)
+        self.read.saturating_sub(self.starts)
     }
 
     /// Lost 0, twice 0, own times, and at most one reading for each kill.
@@ -88,21 +83,6 @@ impl Books {
             acknowledged.len(),
             made - kept
         )
-    }
-}
-
-/// How often a watched file was opened since this was last asked.
-fn opened(watch: &OwnedFd) -> u64 {
-    let mut space = [MaybeUninit::uninit(); 4096];
-    let mut reader = Reader::new(watch, &mut space);
-    let mut opened = 0;
-    loop {
-        match reader.next() {
-            Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => panic!("too many events"),
-            Ok(event) => opened += u64::from(event.events().contains(ReadFlags::OPEN)),
-            Err(rustix::io::Errno::AGAIN) => return opened,
-            Err(error) => panic!("{error}"),
-        }
     }
 }
 

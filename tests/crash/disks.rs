@@ -118,7 +118,7 @@ fn memory_that_fills() {
     let mut house = House::of(&service, &Plan { broken: true, ..Plan::default() });
     let (runtime, state) = (house.runtime(), house.state());
     let mount = |path: &Path| format!("mount -t tmpfs -o size=64k tmpfs {}\n", path.display());
-    let own = Namespace::new(Own::Mounts, &(mount(&runtime) + &mount(&state)));
+    let own = Namespace::new(&[Own::Mounts], &(mount(&runtime) + &mount(&state)));
     house.seen_by(own.pid());
     let mut program = house.run_as(own.enter(&house.command()));
     wait_for_entries(&mut program, 2);
@@ -145,7 +145,7 @@ fn write_protection() {
     let service = Service::start();
     service.kill();
     let mut house = House::of(&service, &Plan::default());
-    let own = Namespace::new(Own::Mounts, "");
+    let own = Namespace::new(&[Own::Mounts], "");
     house.seen_by(own.pid());
     let mut program = house.run_as(own.enter(&house.command()));
     wait_for_entries(&mut program, 2);

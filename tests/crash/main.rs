@@ -15,6 +15,7 @@ mod certificates;
 mod disks;
 mod house;
 mod kills;
+#[path = "../program/namespace.rs"]
 mod namespace;
 mod networks;
 mod outages;
@@ -22,6 +23,9 @@ mod outages;
 #[expect(dead_code, reason = "other suites need the rest")]
 mod program;
 mod quiet;
+#[path = "../program/reads.rs"]
+#[expect(dead_code, reason = "another suite needs the rest")]
+mod reads;
 mod service;
 mod trap;
 

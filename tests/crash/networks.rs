@@ -33,8 +33,8 @@ const BROKER: &str = "198.51.100.2";
 
 fn network_is_away(what: &str, take: &str, give: &str) {
     let path = "PATH=$PATH:/usr/sbin:/sbin";
-    let near = Namespace::new(Own::Network, &format!("{path}\nip link set lo up"));
-    let far = near.further(&format!("{path}\nip link set lo up\nip addr add {BROKER}/32 dev lo"));
+    let near = Namespace::new(&[Own::Network], &format!("{path}\nip link set lo up"));
+    let far = near.within(Own::Network, &format!("{path}\nip link set lo up\nip addr add {BROKER}/32 dev lo"));
     near.sh(&format!(
         "{path}\nip link add near type veth peer name far netns {}\nip addr add 192.0.2.1/24 dev near\nip link set near up",
         far.pid()

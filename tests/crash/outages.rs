@@ -168,7 +168,7 @@ pub(crate) fn told(sandbox: &Program) -> Vec<Stored> {
 fn a_half_open_link() {
     crate::program::tool("nft", "nftables");
     crate::program::tool("ip", "iproute2");
-    let own = Namespace::new(Own::Network, "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up");
+    let own = Namespace::new(&[Own::Network], "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up");
     let mut house = House::at(PORT, "", &plan());
     let folder = house.path("sandbox");
     let mut sandbox = Program::start(own.enter(&serve(&folder)));

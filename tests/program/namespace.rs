@@ -1,5 +1,5 @@
-//! A namespace of the kernel's: mounts or a network of a scenario's own. Root has them for the asking; others where the
-//! system lets a user have some.
+//! A namespace of the kernel's: mounts or a network of a test's own. Root has them for the asking; others where the
+//! system lets a user have some. Shared by the suites that need one; it is no suite of its own.
 
 use std::process::Command;
 
@@ -14,7 +14,8 @@ pub(crate) enum Own {
 
 /// A namespace, kept by a program that sleeps in it.
 pub(crate) struct Namespace {
-    own: Own,
+    /// What it does not share with this process.
+    apart: Vec<Own>,
     keeper: Program,
 }
 
@@ -23,24 +24,28 @@ impl Namespace {
     ///
     /// # Panics
     /// In one line that says what is missing, where the system does not allow it.
-    pub(crate) fn new(own: Own, setup: &str) -> Self {
+    pub(crate) fn new(own: &[Own], setup: &str) -> Self {
         let mut command = tool("unshare", "util-linux");
         if !is_root() {
             command.arg("--map-root-user");
         }
-        command.arg(own.option()).args(kept(setup));
-        Self::kept_by(command, own)
+        command.args(own.iter().map(|own| own.option())).args(["sh", "-ec", &kept(setup)]);
+        Self::keep(own.to_vec(), command)
     }
 
-    /// A further one of its kind, whose owner this one's is: things can be moved between the two.
-    pub(crate) fn further(&self, setup: &str) -> Self {
+    /// One within this one: apart from it in what it has of its own, and the same in everything else.
+    pub(crate) fn within(&self, own: Own, setup: &str) -> Self {
         let mut command = tool("unshare", "util-linux");
-        command.arg(self.own.option()).args(kept(setup));
-        Self::kept_by(self.enter(&command), self.own)
+        command.arg(own.option()).args(["sh", "-ec", &kept(setup)]);
+        let mut apart = self.apart.clone();
+        if !apart.contains(&own) {
+            apart.push(own);
+        }
+        Self::keep(apart, self.enter(&command))
     }
 
-    fn kept_by(keeper: Command, own: Own) -> Self {
-        let mut keeper = Program::start(keeper);
+    fn keep(apart: Vec<Own>, command: Command) -> Self {
+        let mut keeper = Program::start(command);
         let is_ready = keeper.hear("ready", SOON).is_some();
         assert!(
             is_ready,
@@ -48,7 +53,7 @@ impl Namespace {
              (sysctl kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0)",
             keeper.said()
         );
-        Self { own, keeper }
+        Self { apart, keeper }
     }
 
     /// The process that keeps it.
@@ -59,7 +64,7 @@ impl Namespace {
     /// The same command inside.
     pub(crate) fn enter(&self, command: &Command) -> Command {
         let mut inside = tool("nsenter", "util-linux");
-        inside.args(["--target", &self.pid().to_string(), self.own.option()]);
+        inside.args(["--target", &self.pid().to_string()]).args(self.apart.iter().map(|own| own.option()));
         if !is_root() {
             inside.args(["--user", "--preserve-credentials"]);
         }
@@ -92,9 +97,9 @@ impl Own {
     }
 }
 
-/// A shell that carries out these lines and then keeps what it is in.
-fn kept(setup: &str) -> [String; 3] {
-    ["sh".to_owned(), "-ec".to_owned(), format!("{setup}\necho ready; exec sleep infinity")]
+/// A shell that sleeps once these lines have succeeded, for as long as whoever started it lives.
+fn kept(setup: &str) -> String {
+    format!("{setup}\necho ready; exec setpriv --pdeathsig KILL sleep infinity")
 }
 
 fn is_root() -> bool {
