@@ -37,7 +37,7 @@ pub(super) struct Draft {
     pub(super) report: Option<Spanned<(usize, Column)>>,
     /// Names of outputs that may not be on with it.
     pub(super) interlock: Vec<Spanned<String>>,
-    feed: CommandFeed,
+    pub(super) feed: CommandFeed,
     pub(super) start: Drive,
     stop: Drive,
     link_loss: Option<LinkLoss>,
