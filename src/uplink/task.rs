@@ -176,7 +176,7 @@ impl Uplink {
             heard = heard => match heard {
                 Ok(Incoming::SubAck(topic, granted)) => Event::SubAck(topic, granted),
                 Ok(Incoming::Pong) => Event::Pong,
-                Ok(Incoming::Message(topic, payload)) => Event::Message(topic, payload),
+                Ok(Incoming::Message { topic, payload, retained }) => Event::Message { topic, payload, retained },
                 Err(failure) => {
                     *link = None;
                     Event::Lost(failure)

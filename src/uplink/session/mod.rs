@@ -10,6 +10,7 @@
 //!   channel's own feed (*stored*), whichever the channel asks for;
 //! - an entry whose receipt did not come is sent again with its own `created_at`, unless a row of somebody else is known to
 //!   have that second. After several sends without an echo it is set aside; an echo settles it even then;
+//! - what the broker had kept (RETAIN) is old: a receipt perhaps, and never a command;
 //! - there is at most one ping without an answer, and a link that leaves it unanswered is given up.
 
 mod channel;
@@ -114,9 +115,9 @@ impl Session {
                     channel.received(at, self.covered, &self.settings.tuning, spool, &mut actions);
                 }
             }
-            Event::Message(topic, payload) => {
+            Event::Message { topic, payload, retained } => {
                 self.last_heard = at;
-                self.message(now, topic, payload, spool, &mut actions);
+                self.message(now, topic, &payload, retained, spool, &mut actions);
             }
             Event::Disconnected => self.disconnected(at, &mut actions),
             Event::Stop(until) => self.stop = Some(until),
@@ -190,11 +191,19 @@ impl Session {
         }
     }
 
-    fn message(&mut self, now: Now, topic: Topic, payload: Bytes, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn message(
+        &mut self,
+        now: Now,
+        topic: Topic,
+        payload: &Bytes,
+        retained: bool,
+        spool: &mut dyn Spool,
+        actions: &mut Vec<Action>,
+    ) {
         match topic {
             Topic::Subscribe(id) => {
                 let is_command = self.settings.commands.contains(&topic);
-                let message = match FeedMessage::decode(id, &payload) {
+                let message = match FeedMessage::decode(id, payload) {
                     Ok(message) => message,
                     Err(garbled) if is_command => {
                         return actions.push(Action::Deliver(Delivery::Garbled(id, garbled)));
@@ -202,14 +211,15 @@ impl Session {
                     Err(_) => return,
                 };
                 if let Some(channel) = self.channels.iter_mut().find(|channel| channel.id() == id) {
-                    channel.feed(now, &message, &self.settings.tuning, spool, actions);
+                    channel.feed(now, &message, retained, &self.settings.tuning, spool, actions);
                 }
                 if is_command {
-                    actions.push(Action::Deliver(Delivery::Feed(Box::new(message))));
+                    actions.push(Action::Deliver(Delivery::Feed { message: Box::new(message), retained }));
                 }
             }
-            Topic::SubscribeField(id, field) => {
-                actions.push(Action::Deliver(Delivery::Field(id, field, payload)));
+            Topic::SubscribeField(channel, field) => {
+                let payload = payload.clone();
+                actions.push(Action::Deliver(Delivery::Field { channel, field, payload, retained }));
             }
             Topic::Publish(_) | Topic::PublishField(..) => {}
         }

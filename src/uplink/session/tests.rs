@@ -3,6 +3,7 @@
 mod clocks;
 mod order;
 mod receipts;
+mod retained;
 mod service;
 mod storm;
 mod week;
@@ -139,7 +140,7 @@ impl Script {
             r#"{{"channel_id":7,"created_at":"{}","entry_id":{id},"field1":"{value}","field2":null,"status":null}}"#,
             entry.created_at
         );
-        self.event(Event::Message(FEED, Bytes::from(json)))
+        self.event(said(FEED, Bytes::from(json)))
     }
 
     fn waiting(&self) -> usize {
@@ -161,6 +162,11 @@ fn stored(actions: &[Action]) -> Vec<u64> {
         _ => None,
     };
     actions.iter().filter_map(id).collect()
+}
+
+/// A new message on a topic.
+fn said(topic: Topic, payload: Bytes) -> Event {
+    Event::Message { topic, payload, retained: false }
 }
 
 fn lost(kind: Kind) -> Event {
@@ -343,8 +349,10 @@ fn stop_ends_a_session_that_waits_to_reconnect_at_once() {
 fn a_message_of_a_command_channel_is_delivered_with_its_time() {
     let mut script = Script::online(Confirm::Auto);
     let json = r#"{"created_at":"2026-11-22T08:00:00Z","entry_id":4,"field1":"1"}"#;
-    let actions = script.event(Event::Message(COMMANDS, Bytes::from(json)));
-    let Some(Action::Deliver(Delivery::Feed(message))) = actions.first() else { panic!("{actions:?}") };
+    let actions = script.event(said(COMMANDS, Bytes::from(json)));
+    let Some(Action::Deliver(Delivery::Feed { message, retained: false })) = actions.first() else {
+        panic!("{actions:?}")
+    };
     assert_eq!((message.channel, message.entry_id), (ChannelId(9), Some(4)));
     assert_eq!(message.created_at, Some(Utc::from_seconds(1_795_334_400)));
 }

@@ -54,17 +54,18 @@ impl Channel {
         }
     }
 
-    /// A row was stored in this channel: our entry, or somebody else's.
+    /// A row was stored in this channel: our entry, or somebody else's. One that the broker had `retained` was stored before.
     pub(crate) fn feed(
         &mut self,
         now: Now,
         row: &FeedMessage,
+        retained: bool,
         tuning: &Tuning,
         spool: &mut dyn Spool,
         actions: &mut Vec<Action>,
     ) {
         self.rows.stored(row);
-        let grown = row.entry_id.zip(self.last_id).is_some_and(|(id, last)| id > last);
+        let grown = !retained && row.entry_id.zip(self.last_id).is_some_and(|(id, last)| id > last);
         self.unlearn(now.mono, row, spool, actions);
         let ours = self.settle(now.mono, row, spool);
         self.count(row, spool);
@@ -78,8 +79,8 @@ impl Channel {
                 spool.set_columns(self.id(), self.known);
             }
             let took = now.mono.since(sent_at);
-            // The echo of one that was sent again may answer any of its sendings.
-            if once {
+            // The echo of one that was sent again may answer any of its sendings, and one that was kept took as long as we were away.
+            if once && !retained {
                 self.echoed = self.echoed.max(Some(sent_at));
                 self.echo_delay.seen(took);
             }
