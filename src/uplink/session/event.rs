@@ -19,6 +19,8 @@ pub enum Event {
     Connected,
     /// The connection failed, or could not be made.
     Lost(Failure),
+    /// As [`Event::Lost`], where other credentials were tried than those that the last accepted login had.
+    LostWithNewCredentials(Failure),
     /// The broker answered a subscription.
     SubAck(Topic, bool),
     /// The broker answered the ping.
@@ -33,6 +35,8 @@ pub enum Event {
         /// last message of the topic, and not a new one.
         retained: bool,
     },
+    /// The machine has a new link, address or route. While a connection is being made it was given up for that.
+    NetworkChanged,
     /// The connection was closed as asked by [`Action::Disconnect`].
     Disconnected,
     /// The daemon stops: send what may be sent until then.

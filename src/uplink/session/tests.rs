@@ -1,8 +1,10 @@
 //! The session on a virtual clock: each test is a script of what the broker does and what the session answers.
 
+mod broker;
 mod clocks;
 mod order;
 mod receipts;
+mod reconnect;
 mod retained;
 mod service;
 mod storm;
@@ -10,6 +12,8 @@ mod week;
 mod world;
 
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::*;
 use crate::entry::{Cell, Cells, ChannelId, Draft, Entry, Form, Reduce};
@@ -376,18 +380,4 @@ fn the_deadline_is_never_in_the_past_once_its_work_is_done() {
             script.event(Event::SubAck(COMMANDS, true));
         }
     }
-}
-
-#[test]
-fn a_login_that_is_refused_by_closing_is_tried_as_slowly_as_one_that_is_refused_in_words() {
-    let mut script = Script::new(Confirm::Auto);
-    script.tick();
-    let started = script.at;
-    let mut tries = 1;
-    while script.at < started + 60.0 {
-        script.event(lost(Kind::Closed));
-        assert_eq!(script.pass(), [Action::Connect]);
-        tries += usize::from(script.at < started + 60.0);
-    }
-    assert!((5..=6).contains(&tries), "{tries} tries in the first minute");
 }
