@@ -55,7 +55,14 @@ pub(super) enum Incoming {
     /// The ping was answered.
     Pong,
     /// A message on a topic of ours.
-    Message(Topic, Bytes),
+    Message {
+        /// Which.
+        topic: Topic,
+        /// What it says.
+        payload: Bytes,
+        /// The broker had kept it.
+        retained: bool,
+    },
 }
 
 impl Link {
@@ -98,7 +105,8 @@ impl Link {
                 }
                 Packet::Publish(message) => {
                     if let Some(topic) = Topic::parse(&message.topic) {
-                        return Ok(Incoming::Message(topic, message.payload));
+                        let (payload, retained) = (message.payload, message.retain);
+                        return Ok(Incoming::Message { topic, payload, retained });
                     }
                 }
                 _ => {}

@@ -54,6 +54,7 @@ impl Uplink {
     pub async fn run(mut self) {
         let mut link = None;
         let mut tls = None;
+        let mut accepted = None;
         let mut event = Event::Tick;
         loop {
             let now = self.clock.now();
@@ -63,7 +64,7 @@ impl Uplink {
                 self.session.event(now, event, &mut *spool)
             };
             (self.alive)(Some(now.mono + PERFORM_WITHIN));
-            event = match self.perform(actions, &mut link, &mut tls).await {
+            event = match self.perform(actions, &mut link, &mut tls, &mut accepted).await {
                 Some(Outcome::Done) => return,
                 Some(Outcome::Event(event)) => event,
                 None => self.wait(&mut link).await,
@@ -77,6 +78,7 @@ impl Uplink {
         actions: Vec<Action>,
         link: &mut Option<Link>,
         tls: &mut Option<Arc<rustls::ClientConfig>>,
+        accepted: &mut Option<Credentials>,
     ) -> Option<Outcome> {
         let mut written = false;
         let mut failed = None;
@@ -87,7 +89,7 @@ impl Uplink {
                 continue;
             }
             let wrote = match action {
-                Action::Connect => return Some(Outcome::Event(self.connect(link, tls).await)),
+                Action::Connect => return Some(Outcome::Event(self.connect(link, tls, accepted).await)),
                 Action::Disconnect => {
                     if let Some(link) = link.take() {
                         link.disconnect().await;
@@ -136,10 +138,20 @@ impl Uplink {
         })
     }
 
-    async fn connect(&mut self, link: &mut Option<Link>, tls: &mut Option<Arc<rustls::ClientConfig>>) -> Event {
+    /// `accepted` are the credentials that were let in last.
+    async fn connect(
+        &mut self,
+        link: &mut Option<Link>,
+        tls: &mut Option<Arc<rustls::ClientConfig>>,
+        accepted: &mut Option<Credentials>,
+    ) -> Event {
+        let mut are_new = false;
         let connecting = async {
             let credentials = read_secrets(&self.credentials, &self.broker, tls).await?;
-            Link::connect(&self.broker, &credentials, tls.clone(), &*self.clock).await
+            are_new = accepted.as_ref().is_some_and(|accepted| *accepted != credentials);
+            let connected = Link::connect(&self.broker, &credentials, tls.clone(), &*self.clock).await?;
+            *accepted = Some(credentials);
+            Ok::<_, Failure>(connected)
         };
         let connected = tokio::select! {
             connected = connecting => connected,
@@ -156,7 +168,7 @@ impl Uplink {
                     // Perhaps the roots are being mended right now: read them again at the next try.
                     *tls = None;
                 }
-                Event::Lost(failure)
+                if are_new { Event::LostWithNewCredentials(failure) } else { Event::Lost(failure) }
             }
         }
     }
@@ -180,7 +192,7 @@ impl Uplink {
             heard = heard => match heard {
                 Ok(Incoming::SubAck(topic, granted)) => Event::SubAck(topic, granted),
                 Ok(Incoming::Pong) => Event::Pong,
-                Ok(Incoming::Message(topic, payload)) => Event::Message(topic, payload),
+                Ok(Incoming::Message { topic, payload, retained }) => Event::Message { topic, payload, retained },
                 Err(failure) => {
                     *link = None;
                     Event::Lost(failure)

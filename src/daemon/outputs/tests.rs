@@ -58,7 +58,8 @@ impl Machine {
     fn entry(&self, id: u64, value: u8) -> Delivery {
         let written = self.clock.now().utc;
         let text = format!(r#"{{"created_at":"{written}","entry_id":{id},"field1":"{value}"}}"#);
-        Delivery::Feed(Box::new(FeedMessage::decode(ChannelId(9), text.as_bytes()).expect("a feed message")))
+        let message = Box::new(FeedMessage::decode(ChannelId(9), text.as_bytes()).expect("a feed message"));
+        Delivery::Feed { message, retained: false }
     }
 }
 
@@ -184,4 +185,33 @@ fn an_output_that_a_new_map_drops_is_left_at_its_stop_level_and_its_pin_given_ba
     assert_eq!((is_on(&sim), sim.pin(Number(23))), (false, Some(false)));
     let line = sim.hal().gpio.output(Number(17), crate::hal::Active::High, crate::hal::Level::Off);
     assert!(line.is_ok(), "nobody holds it");
+}
+
+#[test]
+fn what_a_broker_had_kept_of_either_feed_moves_no_pin() {
+    let machine = Machine::new();
+    let (mut outputs, sim) = machine.start(1);
+    machine.after(3);
+    let Delivery::Feed { message, .. } = machine.entry(5, 1) else { unreachable!("an entry is one of the feed") };
+    outputs.deliver(&Delivery::Feed { message: message.clone(), retained: true });
+    assert!(!is_on(&sim));
+    outputs.deliver(&Delivery::Feed { message, retained: false });
+    assert!(is_on(&sim));
+
+    outputs.reload(field_feed(&outputs.settings));
+    let payload = bytes::Bytes::from_static(b"0");
+    let field = |retained| Delivery::Field { channel: ChannelId(9), field: 1, payload: payload.clone(), retained };
+    outputs.deliver(&field(true));
+    assert!(is_on(&sim));
+    outputs.deliver(&field(false));
+    assert!(!is_on(&sim));
+}
+
+/// The same outputs, commanded by the bare values of their fields.
+fn field_feed(settings: &[Settings]) -> Vec<Settings> {
+    let mut settings = settings.to_vec();
+    for output in &mut settings {
+        output.from.feed = crate::output::CommandFeed::Field;
+    }
+    settings
 }

@@ -30,6 +30,8 @@ pub(super) struct Output {
     pub(super) link: Link,
     /// The newest entry that held a command for it.
     pub(super) seen: Option<Seen>,
+    /// The last command that was refused since the broker had kept it.
+    pub(super) retained: Option<Command>,
 }
 
 /// The feed its commands come on.
@@ -55,6 +57,7 @@ impl Output {
             failed: None,
             link: Link::Away { since: Mono::default(), handled: false },
             seen: None,
+            retained: None,
         }
     }
 
@@ -196,14 +199,19 @@ impl Output {
     /// Whether the command's entry was heard before. Notes it as heard.
     pub(super) fn hears_again(&mut self, command: &Command) -> bool {
         let Some(id) = command.entry_id else { return false };
-        let repeated = self.seen.is_some_and(|seen| {
-            let counts_anew = seen.written.zip(command.written).is_some_and(|(before, after)| after > before);
-            id <= seen.id && !counts_anew
-        });
+        let repeated = self.heard(id, command);
         if !repeated {
             self.seen = Some(Seen { id, written: command.written });
         }
         repeated
+    }
+
+    /// Whether the command's entry, of this number, was heard before.
+    pub(super) fn heard(&self, id: u64, command: &Command) -> bool {
+        self.seen.is_some_and(|seen| {
+            let counts_anew = seen.written.zip(command.written).is_some_and(|(before, after)| after > before);
+            id <= seen.id && !counts_anew
+        })
     }
 
     /// Why the command's age forbids it.
