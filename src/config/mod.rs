@@ -21,6 +21,7 @@ mod secrets;
 mod sensors;
 mod spool;
 mod steps;
+mod subscriptions;
 mod suggest;
 mod syntax;
 mod table;

@@ -41,7 +41,7 @@ pub(super) struct Draft {
     pub(super) report: Option<Spanned<(usize, Column)>>,
     /// Names of outputs that may not be on with it.
     pub(super) interlock: Vec<Spanned<String>>,
-    feed: CommandFeed,
+    pub(super) feed: CommandFeed,
     pub(super) start: Drive,
     stop: Drive,
     link_loss: Option<LinkLoss>,
@@ -76,7 +76,7 @@ pub(super) struct Keys {
     /// best, since ThingSpeak drops a command that comes within 15 s of any other update of its channel.
     #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["switches.field1"])))]
     from: Option<Spanned<String>>,
-    /// Where the commands are heard.
+    /// Where the commands are heard. What a broker keeps of either feed (RETAIN) is an old command, and refused.
     #[cfg_attr(feature = "docs", schemars(with = "Option<CommandFeed>", extend("default" = CommandFeed::default())))]
     feed: Option<CommandFeed>,
     /// What it is set to from the first moment, before any command.

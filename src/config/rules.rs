@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::diagnostic::{Findings, Source};
-use super::{channels, devices, directions, license, outputs, resources, sensors};
+use super::{channels, devices, directions, license, outputs, resources, sensors, subscriptions};
 use crate::batch::Publish;
 use crate::entry::Column;
 
@@ -47,6 +47,7 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
     // What follows from a fault is not told: a misspelt name leaves something unused, a short slot spends the year.
     if findings.faults.is_empty() {
         license::quotas(&drafts.channels, &published, findings);
+        subscriptions::check(drafts, &published, findings);
         unused(drafts, &published, findings);
         directions::check(drafts, findings);
     }

@@ -445,6 +445,51 @@ fn a_year_of_all_channels_fits_the_license() {
     assert!(warnings_with(&format!("{second}\nlicense = \"paid\"")).is_empty());
 }
 
+/// A map of one device with these channels, each fed or commanding something as its lines say.
+fn subscribing(channels: &[(&str, &str)], lines: &str) -> Vec<String> {
+    let section =
+        |(id, (name, keys)): (u64, &(&str, &str))| format!("[channel.{name}]\nid = {id}\nevery = \"5m\"\n{keys}\n");
+    let channels = (1..).zip(channels).map(section).collect::<Vec<String>>().concat();
+    let fed = "[[sensor]]\nname = \"gps\"\nuse = \"nmea\"\nport = \"/dev/serial0\"\n";
+    let folder = folder();
+    let map = format!("version = 1\n[device.d]\ncredentials = \"garden.txt\"\n{channels}{fed}{lines}");
+    let checked = parse(&map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+    let shown = checked.render_warnings();
+    let about = |line: &&str| line.contains("subscription");
+    shown.lines().filter(about).map(str::to_owned).collect()
+}
+
+#[test]
+fn subscriptions_are_counted_by_device_and_the_way_out_is_named() {
+    let fed = |names: &[&str]| {
+        let places: Vec<_> = names.iter().map(|name| format!("\"{name}.lat\"")).collect();
+        format!("to.latitude = [{}]\n", places.join(", "))
+    };
+    let lamp = |pin: u8, more: &str| {
+        format!("[[output]]\nname = \"lamp{pin}\"\npin = {pin}\nfrom = \"switches.field{pin}\"\n{more}\n")
+    };
+    let three = [("a", ""), ("b", ""), ("c", "")];
+    let four = [("a", ""), ("b", ""), ("c", ""), ("switches", "")];
+    let fill = fed(&["a", "b", "c"]);
+    assert!(subscribing(&three, &fill).is_empty(), "three fit");
+    let told = subscribing(&four, &format!("{fill}{}{}", lamp(2, ""), lamp(3, "")));
+    assert!(told[0].contains("device `d` needs 4 of 3 subscriptions"), "{told:?}");
+    assert!(told[1].contains("`confirm = \"received\"` for one of `a`, `b`, `c`"), "{told:?}");
+    let told = subscribing(&four, &format!("{fill}{}{}", lamp(2, "feed = \"field\""), lamp(3, "feed = \"field\"")));
+    assert!(told[0].contains("needs 5 of 3") && told[1].contains("for 2 of `a`, `b`, `c`"), "{told:?}");
+
+    let received = [("a", "confirm = \"received\""), ("b", ""), ("c", ""), ("switches", "")];
+    assert!(subscribing(&received, &format!("{fill}{}", lamp(2, ""))).is_empty());
+    let paid = four.map(|(name, _)| (name, "license = \"paid\""));
+    assert!(subscribing(&paid, &format!("{fill}{}", lamp(2, ""))).is_empty(), "its limit is not known");
+    // One subscription serves commands and receipts.
+    let shared = [("a", ""), ("b", ""), ("switches", "")];
+    assert!(subscribing(&shared, &format!("{}{}", fed(&["a", "b", "switches"]), lamp(2, ""))).is_empty());
+    let fields: String = (2..6).map(|pin| lamp(pin, "feed = \"field\"")).collect();
+    let told = subscribing(&[("switches", "")], &fields);
+    assert!(told[0].contains("needs 4 of 3") && told[1].contains("leave out `feed = \"field\"`"), "{told:?}");
+}
+
 #[test]
 fn commands_on_a_channel_we_publish_to_are_warned_about() {
     let told = warnings_with("\n[[output]]\nname = \"lamp\"\npin = 17\nfrom = \"house.field1\"");

@@ -239,7 +239,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             "how things stand cannot be asked on {at}: {problem}"
         ),
         Event::Served { at, error: None } => info!(at = *at; "how things stand can be asked on {at}"),
-        Event::Routes { error: None } => debug!("new links, addresses and routes are watched for"),
+        Event::Routes { error: None } => debug!("watching for new links, addresses and routes"),
         Event::Routes { error: Some(problem) } => info!(
             reason:% = problem; "cannot watch for new routes: {problem}. A network that comes back may be noticed a minute later"
         ),

@@ -149,29 +149,30 @@ impl Outputs {
                     }
                 }
             }
-            Delivery::Feed(message) => {
+            Delivery::Feed { message, retained } => {
                 for output in 0..self.settings.len() {
                     let Settings { from, target, .. } = &self.settings[output];
                     if from.topic() == Topic::Subscribe(message.channel) {
                         let command = Command::from_feed(message, from.field, target);
-                        self.command(output, command);
+                        self.command(output, command, *retained);
                     }
                 }
             }
-            Delivery::Field(channel, field, payload) => {
+            Delivery::Field { channel, field, payload, retained } => {
                 for output in 0..self.settings.len() {
                     let Settings { from, target, .. } = &self.settings[output];
                     if from.topic() == Topic::SubscribeField(*channel, *field) {
                         let command = Command::from_field(payload, target);
-                        self.command(output, command);
+                        self.command(output, command, *retained);
                     }
                 }
             }
         }
     }
 
-    fn command(&mut self, output: usize, command: Result<Option<Command>, crate::command::Refused>) {
+    fn command(&mut self, output: usize, command: Result<Option<Command>, crate::command::Refused>, retained: bool) {
         match command {
+            Ok(Some(command)) if retained => self.event(rules::Event::Retained { output, command }),
             Ok(Some(command)) => self.event(rules::Event::Command { output, command }),
             Ok(None) => {}
             Err(refused) => {

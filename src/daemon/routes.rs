@@ -24,7 +24,7 @@ pub(super) async fn watch(bell: watch::Sender<()>, observer: Observer) {
         observer(&Event::Routes { error: None });
         loop {
             routes.came().await?;
-            log::debug!("a link, an address or a route came");
+            log::debug!("the machine has a new link, address or route");
             bell.send_replace(());
             tokio::time::sleep(PAUSE).await;
         }

@@ -211,6 +211,24 @@ fn attributes() -> impl Strategy<Value = Attribute> {
     })
 }
 
+#[test]
+fn channels_beyond_what_a_free_license_hears_are_confirmed_as_received() {
+    let places = (0..4).map(Place::Channel).collect();
+    let four = Answers { places, ..answers(&["a=1", "b=2", "c=3", "d=4"]) };
+    let commands = Some(Named::parse("switches=5").expect("good"));
+    let commanded = Answers { commands, ..four.clone() };
+    let paid = Answers { license: License::Paid, ..commanded.clone() };
+    for (answers, received) in [(four, vec!["d"]), (commanded, vec!["c", "d"]), (paid, vec![])] {
+        let map = made(&pi(), &answers);
+        let sections = map.text.split("[channel.").skip(1);
+        let has = |section: &&str| section.contains("confirm = \"received\"");
+        let names: Vec<_> = sections.filter(has).filter_map(|section| section.split(']').next()).collect();
+        assert_eq!(names, received, "{}", map.text);
+        let checked = check(&uncommented(&map.text), "mqtt_credentials.txt").expect("good");
+        assert!(!checked.render_warnings().contains("subscriptions"), "{}", checked.render_warnings());
+    }
+}
+
 prop_compose! {
     fn machines()(
         buses in prop::collection::vec(("i2c-[0-9]{1,3}|.{0,9}", prop::collection::vec(any::<u8>(), 0..4)), 0..4),

@@ -65,8 +65,15 @@ impl Writer<'_> {
     fn channels(&mut self) {
         let used = |index: usize| self.fields.given.iter().any(|given| given.channel == index);
         let used: Vec<_> = (0..self.answers.channels.len()).map(used).collect();
-        let every = slot(self.answers.license, used.iter().filter(|used| **used).count());
+        let count = used.iter().filter(|used| **used).count();
+        let every = slot(self.answers.license, count);
+        // Those that are filled come first, and commands before them.
+        let mut heard = usize::from(self.answers.commands.is_some());
+        let mut heard_later = heard + count;
         for (Named { name, id }, used) in self.answers.channels.iter().zip(used) {
+            let place = if used { &mut heard } else { &mut heard_later };
+            *place += 1;
+            let is_heard = self.answers.license.subscriptions().is_none_or(|most| *place <= most);
             let mark = if used { "" } else { "# " };
             if !used {
                 self.text.push_str("## Nothing is published to this channel yet.\n");
@@ -75,6 +82,10 @@ impl Writer<'_> {
             let _ = writeln!(self.text, "{mark}every = \"{every}s\"");
             if self.answers.license == License::Paid {
                 let _ = writeln!(self.text, "{mark}license = \"paid\"");
+            }
+            if !is_heard {
+                self.text.push_str("## A free license hears three topics at a time: entries here count when the broker has read them.\n");
+                let _ = writeln!(self.text, "{mark}confirm = \"received\"");
             }
             self.text.push('\n');
         }

@@ -11,6 +11,8 @@ pub enum Kind {
     Protocol,
     /// The login was refused, or the credentials could not be read: a person must act.
     Login,
+    /// The login was refused though it was accepted before in this run: the broker may still hold the old session.
+    Held,
     /// The other side closed the connection.
     Closed,
     /// The other side did not answer in time: a half-open link.

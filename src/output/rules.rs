@@ -9,6 +9,8 @@
 //! - An entry is obeyed once. The service may send the last one again after each subscription, and then it must not
 //!   switch on again what `max_on` switched off. An entry with an older id is passed over too, unless it was written
 //!   later: clearing a channel makes it count from 1 again.
+//! - A command that the broker had kept (**RETAIN**) is an old one, whatever its time says: it comes because of a new subscription
+//!   and not because somebody commands something. It is refused, and told once.
 //! - `max_on` counts from the moment an output went on, whatever commands come while it is on. After it the output is
 //!   off until a new command.
 //! - `min_on` counts from the moment an output went on, `min_off` from the moment it went off. A command that comes too early
@@ -47,6 +49,7 @@ mod dwell;
 mod past;
 mod reason;
 mod reload;
+mod retained;
 mod state;
 
 use crate::command::Command;
@@ -68,6 +71,14 @@ pub enum Event {
         /// Its place in the map.
         output: usize,
         /// What it is to do.
+        command: Command,
+    },
+    /// As [`Event::Command`], where the broker had kept the command (RETAIN): it is the topic's last one, and sent because of the
+    /// subscription.
+    Retained {
+        /// Its place in the map.
+        output: usize,
+        /// What it says.
         command: Command,
     },
     /// The subscription to this topic stands.
@@ -185,6 +196,10 @@ impl Rules {
             Event::Command { output, command } => {
                 self.due(now.mono, &mut actions);
                 self.command(now, output, command, &mut actions);
+            }
+            Event::Retained { output, command } => {
+                self.due(now.mono, &mut actions);
+                self.retained(output, command, &mut actions);
             }
             Event::LinkUp { topic } => {
                 self.due(now.mono, &mut actions);

@@ -31,6 +31,14 @@ impl License {
         }
     }
 
+    /// Topics that may be subscribed to at a time, where that is known. Whether a device or an account may is not.
+    pub const fn subscriptions(self) -> Option<usize> {
+        match self {
+            Self::Free => Some(3),
+            Self::Paid => None,
+        }
+    }
+
     /// The shortest slot that survives an arrival jitter of up to a second.
     pub const fn shortest_safe_slot(self) -> Duration {
         match self {

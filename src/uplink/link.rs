@@ -33,7 +33,14 @@ pub(super) enum Incoming {
     /// The ping was answered.
     Pong,
     /// A message on a topic of ours.
-    Message(Topic, Bytes),
+    Message {
+        /// Which.
+        topic: Topic,
+        /// What it says.
+        payload: Bytes,
+        /// The broker had kept it.
+        retained: bool,
+    },
 }
 
 impl Link {
@@ -82,9 +89,9 @@ impl Link {
                         return Ok(Incoming::SubAck(topic, granted));
                     }
                 }
-                mqtt::Incoming::Message { topic, payload, .. } => {
+                mqtt::Incoming::Message { topic, payload, retained } => {
                     if let Some(topic) = Topic::parse(&topic) {
-                        return Ok(Incoming::Message(topic, payload));
+                        return Ok(Incoming::Message { topic, payload, retained });
                     }
                 }
             }

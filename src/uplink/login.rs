@@ -152,7 +152,7 @@ impl Login {
             loop {
                 let heard = match self.link.next().await? {
                     Incoming::Pong => Heard::Pong,
-                    Incoming::Message(Topic::Subscribe(channel), payload) => {
+                    Incoming::Message { topic: Topic::Subscribe(channel), payload, .. } => {
                         match FeedMessage::decode(channel, &payload) {
                             Ok(entry) => Heard::Entry(Box::new(entry)),
                             Err(_) => continue,

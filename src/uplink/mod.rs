@@ -27,7 +27,7 @@ pub enum Confirm {
     /// channel it is as `received`, and the log says so.
     Stored,
     /// Once the broker has answered something that was sent after it, so that the broker has it. What ThingSpeak then drops,
-    /// for coming too fast, is not noticed.
+    /// for coming too fast, is not noticed. It needs no subscription, of which a free license allows three at a time.
     Received,
 }
 

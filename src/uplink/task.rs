@@ -134,9 +134,14 @@ impl Uplink {
     }
 
     async fn connect(&mut self, link: &mut Option<Link>, way: &mut Way) -> Event {
+        let mut are_new = false;
         let connecting = async {
             let credentials = read_secrets(&self.credentials, &self.broker, &mut way.trust).await?;
-            Link::connect(&self.broker, &credentials, way.trust.as_ref(), &mut way.memory, &*self.clock).await
+            are_new = way.accepted.as_ref().is_some_and(|accepted| *accepted != credentials);
+            let connected =
+                Link::connect(&self.broker, &credentials, way.trust.as_ref(), &mut way.memory, &*self.clock).await?;
+            way.accepted = Some(credentials);
+            Ok::<_, Failure>(connected)
         };
         let connected = tokio::select! {
             connected = connecting => connected,
@@ -153,7 +158,7 @@ impl Uplink {
                     // Perhaps the roots are being mended right now: read them again at the next try.
                     way.trust = None;
                 }
-                Event::Lost(failure)
+                if are_new { Event::LostWithNewCredentials(failure) } else { Event::Lost(failure) }
             }
         }
     }
@@ -177,7 +182,7 @@ impl Uplink {
             heard = heard => match heard {
                 Ok(Incoming::SubAck(topic, granted)) => Event::SubAck(topic, granted),
                 Ok(Incoming::Pong) => Event::Pong,
-                Ok(Incoming::Message(topic, payload)) => Event::Message(topic, payload),
+                Ok(Incoming::Message { topic, payload, retained }) => Event::Message { topic, payload, retained },
                 Err(failure) => {
                     *link = None;
                     Event::Lost(failure)
@@ -197,6 +202,8 @@ struct Way {
     /// Once it was read.
     trust: Option<Trust>,
     memory: Memory,
+    /// The credentials that were let in last.
+    accepted: Option<Credentials>,
 }
 
 enum Outcome {

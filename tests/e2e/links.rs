@@ -35,7 +35,7 @@ async fn dead_late_and_contested_links_lose_nothing_and_are_told() {
     play!(
         what_was_measured_before_the_broker_was_there_goes_out_when_it_comes,
         a_quiet_link_that_went_dead_is_noticed_by_its_pings,
-        two_programs_that_kick_each_other_out_do_so_ever_more_rarely_and_say_why,
+        two_programs_that_kick_each_other_out_do_so_at_the_pace_of_their_waits_and_say_why,
         a_second_program_that_is_refused_says_why_and_comes_in_when_the_first_has_gone,
         echoes_that_stop_do_not_hold_up_what_is_measured_after,
     );
@@ -84,7 +84,7 @@ fn tries(stage: &Stage) -> usize {
     stage.sandbox.connects().len()
 }
 
-async fn two_programs_that_kick_each_other_out_do_so_ever_more_rarely_and_say_why() {
+async fn two_programs_that_kick_each_other_out_do_so_at_the_pace_of_their_waits_and_say_why() {
     // Neither knows what the other sends.
     let stage = Stage::set(Plan { early: true, ..Plan::of(MAP) }).await;
     let (one, other) = (stage.start_online().await, stage.start());
@@ -100,7 +100,7 @@ async fn two_programs_that_kick_each_other_out_do_so_ever_more_rarely_and_say_wh
         },
     )
     .await;
-    // The waits of both grow threefold at most: a hot loop would make thousands of tries meanwhile.
+    // The waits of both grow until an entry comes through: a hot loop would make thousands of tries meanwhile.
     assert!(tries(&stage) < 20, "{} tries", tries(&stage));
     for playing in [one, other] {
         let diary = stage.end(playing).await;

@@ -119,8 +119,25 @@ impl Broker {
 
     /// Writes to a topic as the service does, with `mosquitto_pub`. It has reached the broker when this returns.
     pub(crate) fn tell(&self, topic: &str, payload: &str) {
+        self.publish(SERVICE, topic, payload, &[]);
+    }
+
+    /// As [`Broker::tell`], with RETAIN: the broker keeps it and sends it to each new subscriber.
+    pub(crate) fn keep(&self, topic: &str, payload: &str) {
+        self.publish(SERVICE, topic, payload, &["-r"]);
+    }
+
+    /// Logs in with the gateway's client id, for a moment: the gateway's own connection is closed for it.
+    pub(crate) fn take_over(&self) {
+        self.publish(GATEWAY, "channels/1/publish", "status=taken over", &[]);
+    }
+
+    fn publish(&self, user: &str, topic: &str, payload: &str, options: &[&str]) {
         let mut command = tool("mosquitto_pub", "mosquitto-clients");
-        command.env("XDG_CONFIG_HOME", self.options_of(SERVICE)).args(["-q", "1", "-t", topic, "-m", payload]);
+        command
+            .env("XDG_CONFIG_HOME", self.options_of(user))
+            .args(["-q", "1", "-t", topic, "-m", payload])
+            .args(options);
         let mut program = Program::start(command);
         assert!(program.wait_for_end().success(), "mosquitto_pub: {}", program.said());
     }
@@ -177,9 +194,13 @@ fn write_passwords(folder: &Path) {
 
 /// The clients' options, read from files for the same reason.
 fn write_options(folder: &Path, port: u16) {
-    for (user, client) in [(SERVICE, "mosquitto_pub"), (WATCHER, "mosquitto_sub")] {
+    for (user, client, password) in [
+        (SERVICE, "mosquitto_pub", SERVICE_PASSWORD),
+        (WATCHER, "mosquitto_sub", SERVICE_PASSWORD),
+        (GATEWAY, "mosquitto_pub", PASSWORD),
+    ] {
         fs::create_dir(folder.join(user)).expect("a folder");
-        let options = format!("-h 127.0.0.1\n-p {port}\n-i {user}\n-u {user}\n-P {SERVICE_PASSWORD}\n");
+        let options = format!("-h 127.0.0.1\n-p {port}\n-i {user}\n-u {user}\n-P {password}\n");
         fs::write(folder.join(user).join(client), options).expect("a file");
     }
 }

@@ -11,5 +11,6 @@ mod gateway;
 mod outages;
 #[path = "../program/mod.rs"]
 mod program;
+mod retained;
 mod stop;
 mod transports;

@@ -61,7 +61,8 @@ impl Machine {
     fn entry(&self, id: u64, value: u8) -> Delivery {
         let written = self.clock.now().utc;
         let text = format!(r#"{{"created_at":"{written}","entry_id":{id},"field1":"{value}"}}"#);
-        Delivery::Feed(Box::new(FeedMessage::decode(ChannelId(9), text.as_bytes()).expect("a feed message")))
+        let message = Box::new(FeedMessage::decode(ChannelId(9), text.as_bytes()).expect("a feed message"));
+        Delivery::Feed { message, retained: false }
     }
 }
 
@@ -269,4 +270,33 @@ fn command_that_waits_is_told_and_so_is_that_it_no_longer_does() {
     wait(&machine, &mut outputs, Duration::from_secs(60));
     assert!(is_on(&sim), "its three minutes are over");
     assert_eq!(*waits.lock().expect("no panic"), [Some((Drive::ON, 60)), None, Some((Drive::ON, 60))]);
+}
+
+#[test]
+fn what_a_broker_had_kept_of_either_feed_moves_no_pin() {
+    let machine = Machine::new();
+    let (mut outputs, sim) = machine.start(1);
+    machine.after(3);
+    let Delivery::Feed { message, .. } = machine.entry(5, 1) else { unreachable!("an entry is one of the feed") };
+    outputs.deliver(&Delivery::Feed { message: message.clone(), retained: true });
+    assert!(!is_on(&sim));
+    outputs.deliver(&Delivery::Feed { message, retained: false });
+    assert!(is_on(&sim));
+
+    outputs.reload(field_feed(&outputs.settings));
+    let payload = bytes::Bytes::from_static(b"0");
+    let field = |retained| Delivery::Field { channel: ChannelId(9), field: 1, payload: payload.clone(), retained };
+    outputs.deliver(&field(true));
+    assert!(is_on(&sim));
+    outputs.deliver(&field(false));
+    assert!(!is_on(&sim));
+}
+
+/// The same outputs, commanded by the bare values of their fields.
+fn field_feed(settings: &[Settings]) -> Vec<Settings> {
+    let mut settings = settings.to_vec();
+    for output in &mut settings {
+        output.from.feed = crate::output::CommandFeed::Field;
+    }
+    settings
 }

@@ -48,6 +48,9 @@ pub enum Refusal {
     /// It came without a time, on a feed that has them.
     #[error("the age of the command is not known")]
     AgeUnknown,
+    /// The broker had kept it (RETAIN) and sends it to each new subscriber: publish commands without RETAIN.
+    #[error("the broker had kept the command (RETAIN), so that it is an old one")]
+    Retained,
     /// The output went off too short a time ago, and the command would be too old when that is over: send it again after this, or
     /// give the output a longer `accept_age`.
     #[error("off for too short a time, {} to go", words(*.0))]

@@ -37,6 +37,8 @@ pub(super) struct Output {
     pub(super) seen: Option<Seen>,
     /// The commanded level that waits for the end of a dwell, or for the next try of an output that could not be driven.
     pub(super) next: Option<Drive>,
+    /// The last command that was refused since the broker had kept it.
+    pub(super) retained: Option<Command>,
 }
 
 /// The feed its commands come on.
@@ -63,6 +65,7 @@ impl Output {
             link: Link::Away { since: Mono::default(), handled: false },
             seen: None,
             next: None,
+            retained: None,
         }
     }
 
@@ -235,14 +238,19 @@ impl Output {
     /// Whether the command's entry was heard before. Notes it as heard.
     pub(super) fn hears_again(&mut self, command: &Command) -> bool {
         let Some(id) = command.entry_id else { return false };
-        let repeated = self.seen.is_some_and(|seen| {
-            let counts_anew = seen.written.zip(command.written).is_some_and(|(before, after)| after > before);
-            id <= seen.id && !counts_anew
-        });
+        let repeated = self.heard(id, command);
         if !repeated {
             self.seen = Some(Seen { id, written: command.written });
         }
         repeated
+    }
+
+    /// Whether the command's entry, of this number, was heard before.
+    pub(super) fn heard(&self, id: u64, command: &Command) -> bool {
+        self.seen.is_some_and(|seen| {
+            let counts_anew = seen.written.zip(command.written).is_some_and(|(before, after)| after > before);
+            id <= seen.id && !counts_anew
+        })
     }
 
     /// Why the command's age forbids it.

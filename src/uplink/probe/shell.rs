@@ -152,7 +152,7 @@ impl Shell<'_> {
             heard = heard => match heard {
                 Ok(Incoming::SubAck(topic, granted)) => Event::SubAck(topic, granted),
                 Ok(Incoming::Pong) => Event::Pong,
-                Ok(Incoming::Message(_, payload)) => Event::Message(payload.to_vec()),
+                Ok(Incoming::Message { payload, .. }) => Event::Message(payload.to_vec()),
                 Err(_) => {
                     self.link = None;
                     Event::Lost

@@ -6,7 +6,7 @@ use crate::net::failure::{Failure, Kind};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 
-use super::{Action, Delivery, Notice, Session};
+use super::{Action, Delivery, Notice, Ping, Session};
 
 /// Where the connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub(super) enum State {
 pub(super) struct Down {
     since: Mono,
     tries: u32,
-    /// What the last failure counts as.
-    last: Kind,
+    /// What kind the last one was.
+    pub(super) kind: Kind,
     /// What was told in this spell.
     told: Vec<(Kind, String)>,
 }
@@ -39,11 +39,19 @@ pub(super) struct Down {
 impl Session {
     pub(super) fn connected(&mut self, at: Mono, actions: &mut Vec<Action>) {
         self.last_heard = at;
-        self.ping_sent = Some(at);
-        actions.push(Action::Ping);
+        self.logins.accepted();
+        self.backoff.forgive();
         self.covered = self.published;
+        self.ping(at, self.settings.tuning.pong_within, actions);
         self.state = State::Subscribing { since: at };
         self.subscriptions.connected();
+    }
+
+    /// Sends a ping that covers all that was sent before it.
+    pub(super) fn ping(&mut self, at: Mono, within: Duration, actions: &mut Vec<Action>) {
+        self.covered = self.published;
+        self.ping = Some(Ping { sent: at, within });
+        actions.push(Action::Ping);
     }
 
     /// The answer to a subscription may come late, when the session is online already.
@@ -60,7 +68,6 @@ impl Session {
 
     pub(super) fn online(&mut self, at: Mono, actions: &mut Vec<Action>) {
         self.state = State::Online { since: at };
-        self.backoff.online(at);
         let gap = self.gap_since.take().map(|since| at.since(since));
         let down = self.down.take();
         actions.push(Action::Notice(match (gap, down) {
@@ -76,53 +83,68 @@ impl Session {
     pub(super) fn silent(&mut self, at: Mono, within: Duration, actions: &mut Vec<Action>) {
         actions.push(Action::Abandon);
         let words = format!("the broker did not answer for {} s", within.as_secs());
-        self.lost(at, &Failure::new(Kind::Silent, words), actions);
+        self.lost(at, Failure::new(Kind::Silent, words), actions);
     }
 
-    pub(super) fn lost(&mut self, at: Mono, failure: &Failure, actions: &mut Vec<Action>) {
-        // A connection that is closed before the login was answered may be how a login is refused.
-        let refused = self.state == State::Connecting && failure.kind == Kind::Closed;
+    pub(super) fn lost(&mut self, at: Mono, failure: Failure, actions: &mut Vec<Action>) {
         match self.state {
             State::Done => return,
             State::Closing => return self.disconnected(at, actions),
             State::Subscribing { .. } if failure.kind == Kind::Closed => self.subscriptions.thrown_out(actions),
             _ => {}
         }
+        let (failure, retry_in) = match self.state {
+            State::Connecting => self.not_let_in(at, failure),
+            _ => (failure, self.backoff.failed()),
+        };
         self.connection_ended(at, actions);
         self.gap_since = None;
         if self.stop.is_some() {
             return self.finish(actions);
         }
-        let kind = if refused { Kind::Login } else { failure.kind };
-        let retry_in = self.backoff.failed(at, kind);
         self.state = State::Waiting(at + retry_in);
-        let down = self.down.get_or_insert(Down { since: at, tries: 0, last: kind, told: Vec::new() });
+        self.tell_down(at, failure, retry_in, actions);
+    }
+
+    /// A connection could not be made: what that means, and how long to wait.
+    fn not_let_in(&mut self, at: Mono, failure: Failure) -> (Failure, Duration) {
+        let is_closed = failure.kind == Kind::Closed;
+        // A file that cannot be read was refused by nobody. A connection that is closed before the login was answered may be how a
+        // login is refused.
+        let is_refused = is_closed || (failure.kind == Kind::Login && failure.code.is_some());
+        if is_refused && self.logins.refused(at) {
+            let did =
+                if is_closed { "closed the connection instead of answering the login" } else { "refused the login" };
+            let words = format!(
+                "the broker {did}, which it accepted before: the broker may still hold the old session, for a minute or two. If this \
+                 goes on, another program uses the same MQTT device; if the password was reset on the web page, replace the credentials \
+                 file, which is read again before each try"
+            );
+            return (Failure { kind: Kind::Held, words, ..failure }, self.backoff.held());
+        }
+        let retry_in = match failure.kind {
+            Kind::Login => self.backoff.refused(),
+            Kind::Closed => self.backoff.unanswered(),
+            _ => self.backoff.failed(),
+        };
+        (failure, retry_in)
+    }
+
+    fn tell_down(&mut self, at: Mono, failure: Failure, retry_in: Duration, actions: &mut Vec<Action>) {
+        let kind = failure.kind;
+        let down = self.down.get_or_insert(Down { since: at, tries: 0, kind, told: Vec::new() });
         down.tries += 1;
-        down.last = kind;
-        let failure = failure.clone();
+        down.kind = kind;
         // Whoever mends a file of credentials and makes another mistake is told of that too. The network's words differ from try
         // to try.
-        let words = if failure.kind == Kind::Login { failure.words.clone() } else { String::new() };
-        let news = (failure.kind, words);
+        let words = if kind == Kind::Login { failure.words.clone() } else { String::new() };
+        let news = (kind, words);
         actions.push(Action::Notice(if down.told.contains(&news) {
             Notice::StillDown { failure, retry_in }
         } else {
             down.told.push(news);
             Notice::Down { failure, retry_in }
         }));
-    }
-
-    /// What failed for want of a network is tried again at once, and as often as at the beginning. A refused login is not: a
-    /// network does not mend it.
-    pub(super) fn network_changed(&mut self, at: Mono) {
-        match self.state {
-            State::Waiting(until) if self.down.as_ref().is_some_and(|down| down.last != Kind::Login) => {
-                self.state = State::Waiting(until.min(at + self.backoff.restart()));
-            }
-            // It was given up.
-            State::Connecting => self.state = State::Waiting(at + self.backoff.restart()),
-            _ => {}
-        }
     }
 
     pub(super) fn disconnected(&mut self, at: Mono, actions: &mut Vec<Action>) {
@@ -139,7 +161,7 @@ impl Session {
         for channel in &mut self.channels {
             channel.connection_ended(at);
         }
-        self.ping_sent = None;
+        self.ping = None;
         let unheard = self.settings.commands.iter().filter(|topic| self.subscriptions.is_granted(**topic));
         actions.extend(unheard.map(|topic| Action::Deliver(Delivery::Unheard(*topic))));
         self.subscriptions.connection_ended();

@@ -19,16 +19,26 @@ pub enum Event {
     Connected,
     /// The connection failed, or could not be made.
     Lost(Failure),
+    /// As [`Event::Lost`], where other credentials were tried than those that the last accepted login had.
+    LostWithNewCredentials(Failure),
     /// The broker answered a subscription.
     SubAck(Topic, bool),
     /// The broker answered the ping.
     Pong,
     /// A message on a subscribed topic.
-    Message(Topic, Bytes),
-    /// The connection was closed as asked by [`Action::Disconnect`].
-    Disconnected,
+    Message {
+        /// Which.
+        topic: Topic,
+        /// What it says.
+        payload: Bytes,
+        /// RETAIN is set: the broker has kept it, and sends it because of the subscription (MQTT 3.1.1, section 3.3.1.3). It is the
+        /// last message of the topic, and not a new one.
+        retained: bool,
+    },
     /// The machine has a new link, address or route. While a connection is being made it was given up for that.
     NetworkChanged,
+    /// The connection was closed as asked by [`Action::Disconnect`].
+    Disconnected,
     /// The daemon stops: send what may be sent until then.
     Stop(Mono),
 }
@@ -60,9 +70,23 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delivery {
     /// An entry of a channel feed.
-    Feed(Box<FeedMessage>),
+    Feed {
+        /// The entry.
+        message: Box<FeedMessage>,
+        /// The broker had kept it (RETAIN): it is the channel's last one, and not a new one.
+        retained: bool,
+    },
     /// A bare value of a field feed.
-    Field(ChannelId, u8, Bytes),
+    Field {
+        /// The channel.
+        channel: ChannelId,
+        /// Its field, from 1.
+        field: u8,
+        /// The value.
+        payload: Bytes,
+        /// As with the channel feed.
+        retained: bool,
+    },
     /// What came on a channel feed is no entry.
     Garbled(ChannelId, FeedError),
     /// From now on commands on this topic are heard.

@@ -10,11 +10,17 @@
 //!   channel's own feed (*stored*), whichever the channel asks for;
 //! - an entry whose receipt did not come is sent again with its own `created_at`, unless a row of somebody else is known to
 //!   have that second. After several sends without an echo it is set aside; an echo settles it even then;
-//! - there is at most one ping without an answer, and a link that leaves it unanswered is given up.
+//! - there is at most one ping without an answer, and a link that leaves it unanswered is given up;
+//! - the back-off begins anew when a connection was of use: an entry was acknowledged, or where none was sent, a ping. Only
+//!   refused logins (`logins`) are tried less than once a minute;
+//! - what the broker had kept (RETAIN) is old: a receipt perhaps, and never a command.
 
 mod channel;
 mod connection;
 mod event;
+mod incoming;
+mod logins;
+mod network;
 mod notice;
 mod settings;
 mod subscriptions;
@@ -22,10 +28,7 @@ mod tally;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::spool::Spool;
-use crate::thingspeak::feed::FeedMessage;
 use crate::thingspeak::topic::Topic;
 use crate::time::{Mono, Now};
 use crate::uplink::Confirm;
@@ -33,6 +36,8 @@ use crate::uplink::backoff::Backoff;
 
 use channel::Channel;
 use connection::{Down, State};
+use logins::Logins;
+use network::NetworkBounds;
 use subscriptions::Subscriptions;
 
 pub use event::{Action, Delivery, Event};
@@ -48,10 +53,12 @@ pub struct Session {
     subscriptions: Subscriptions,
     state: State,
     backoff: Backoff,
+    logins: Logins,
+    network: NetworkBounds,
     /// The spell of failures that goes on.
     down: Option<Down>,
     last_heard: Mono,
-    ping_sent: Option<Mono>,
+    ping: Option<Ping>,
     /// Publishes so far, and how many of them the open ping covers.
     published: u64,
     covered: u64,
@@ -60,6 +67,14 @@ pub struct Session {
     stop: Option<Mono>,
     deadline: Option<Mono>,
     ever_up: bool,
+}
+
+/// A ping without an answer.
+#[derive(Clone, Copy, Debug)]
+struct Ping {
+    sent: Mono,
+    /// How soon it has to be answered.
+    within: Duration,
 }
 
 impl Session {
@@ -76,9 +91,11 @@ impl Session {
             settings,
             state: State::Waiting(Mono::default()),
             backoff: Backoff::new(seed),
+            logins: Logins::default(),
+            network: NetworkBounds::default(),
             down: None,
             last_heard: Mono::default(),
-            ping_sent: None,
+            ping: None,
             published: 0,
             covered: 0,
             gap_since: None,
@@ -105,21 +122,20 @@ impl Session {
         match event {
             Event::Tick => {}
             Event::Connected => self.connected(at, &mut actions),
-            Event::Lost(failure) => self.lost(at, &failure, &mut actions),
+            Event::Lost(failure) => self.lost(at, failure, &mut actions),
+            Event::LostWithNewCredentials(failure) => {
+                self.logins.changed();
+                self.backoff.forgive();
+                self.lost(at, failure, &mut actions);
+            }
             Event::SubAck(topic, granted) => self.answered(at, topic, granted, &mut actions),
-            Event::Pong => {
+            Event::Pong => self.pong(at, spool, &mut actions),
+            Event::Message { topic, payload, retained } => {
                 self.last_heard = at;
-                self.ping_sent = None;
-                for channel in &mut self.channels {
-                    channel.received(at, self.covered, &self.settings.tuning, spool, &mut actions);
-                }
+                self.message(now, topic, &payload, retained, spool, &mut actions);
             }
-            Event::Message(topic, payload) => {
-                self.last_heard = at;
-                self.message(now, topic, payload, spool, &mut actions);
-            }
+            Event::NetworkChanged => self.network_changed(at, &mut actions),
             Event::Disconnected => self.disconnected(at, &mut actions),
-            Event::NetworkChanged => self.network_changed(at),
             Event::Stop(until) => self.stop = Some(until),
         }
         self.advance(now, spool, &mut actions);
@@ -142,12 +158,15 @@ impl Session {
                 actions.push(Action::Connect);
             }
             State::Subscribing { since } => {
-                if at >= since + self.settings.tuning.suback_within {
-                    if self.ping_sent.is_some() {
+                let within = self.settings.tuning.suback_within;
+                if at >= since + within {
+                    if self.ping.is_some() {
                         // Not even the ping was answered: the link is dead, and nobody refused anything.
-                        return self.silent(at, self.settings.tuning.suback_within, actions);
+                        return self.silent(at, within, actions);
                     }
                     self.subscriptions.give_up(actions);
+                } else if let Some(within) = self.unanswered_for(at) {
+                    return self.silent(at, within, actions);
                 }
                 self.subscriptions.ask(actions);
                 if self.subscriptions.are_answered() {
@@ -156,8 +175,8 @@ impl Session {
                 }
             }
             State::Online { since } => {
-                if self.ping_sent.is_some_and(|sent| at >= sent + self.settings.tuning.pong_within) {
-                    self.silent(at, self.settings.tuning.pong_within, actions);
+                if let Some(within) = self.unanswered_for(at) {
+                    self.silent(at, within, actions);
                 } else if self.is_over(at, since, spool) {
                     self.gap_since = Some(at);
                     self.state = State::Closing;
@@ -173,47 +192,24 @@ impl Session {
     /// Publishes what is due, and pings where a receipt or a quiet line needs it.
     fn work(&mut self, now: Now, since: Mono, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let at = now.mono;
+        let tuning = self.settings.tuning;
         let renewing = self.is_old(at, since);
-        for index in 0..self.channels.len() {
-            let granted = self.subscriptions.is_granted(Topic::Subscribe(self.channels[index].id()));
-            let channel = &mut self.channels[index];
-            channel.set_granted(granted);
-            channel.expire(at, &self.settings.tuning, spool, actions);
+        for channel in &mut self.channels {
+            channel.set_granted(self.subscriptions.is_granted(Topic::Subscribe(channel.id())));
+            channel.expire(at, &tuning, spool, actions);
             if !renewing && channel.publish(at, self.published + 1, spool, actions) {
                 self.published += 1;
             }
         }
-        let quiet = at >= self.last_heard + self.settings.tuning.ping_after;
-        if self.ping_sent.is_none() && (self.published > self.covered || quiet) {
-            self.covered = self.published;
-            self.ping_sent = Some(at);
-            actions.push(Action::Ping);
+        let quiet = at >= self.last_heard + tuning.ping_after;
+        if self.ping.is_none() && (self.published > self.covered || quiet) {
+            self.ping(at, tuning.pong_within, actions);
         }
     }
 
-    fn message(&mut self, now: Now, topic: Topic, payload: Bytes, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
-        match topic {
-            Topic::Subscribe(id) => {
-                let is_command = self.settings.commands.contains(&topic);
-                let message = match FeedMessage::decode(id, &payload) {
-                    Ok(message) => message,
-                    Err(garbled) if is_command => {
-                        return actions.push(Action::Deliver(Delivery::Garbled(id, garbled)));
-                    }
-                    Err(_) => return,
-                };
-                if let Some(channel) = self.channels.iter_mut().find(|channel| channel.id() == id) {
-                    channel.feed(now, &message, &self.settings.tuning, spool, actions);
-                }
-                if is_command {
-                    actions.push(Action::Deliver(Delivery::Feed(Box::new(message))));
-                }
-            }
-            Topic::SubscribeField(id, field) => {
-                actions.push(Action::Deliver(Delivery::Field(id, field, payload)));
-            }
-            Topic::Publish(_) | Topic::PublishField(..) => {}
-        }
+    /// For how long the broker has left a ping unanswered, where that is too long.
+    fn unanswered_for(&self, at: Mono) -> Option<Duration> {
+        self.ping.filter(|ping| at >= ping.sent + ping.within).map(|ping| ping.within)
     }
 
     fn is_old(&self, at: Mono, since: Mono) -> bool {
@@ -222,11 +218,11 @@ impl Session {
 
     /// Whether the session ends now: it is old (or the daemon stops) and nothing is open, or the grace is over.
     fn is_over(&self, at: Mono, since: Mono, spool: &dyn Spool) -> bool {
+        let settled = self.channels.iter().all(Channel::is_settled);
         if let Some(until) = self.stop {
-            let idle = self.channels.iter().all(|channel| channel.is_settled() && !channel.can_publish(at, spool));
+            let idle = settled && !self.channels.iter().any(|channel| channel.can_publish(at, spool));
             return idle || at >= until;
         }
-        let settled = self.channels.iter().all(Channel::is_settled);
         self.is_old(at, since) && (settled || at >= since + self.settings.renew + self.grace())
     }
 
@@ -240,11 +236,14 @@ impl Session {
         match self.state {
             State::Waiting(until) => Some(until),
             State::Connecting | State::Closing | State::Done => None,
-            State::Subscribing { since } => earliest([Some(since + tuning.suback_within), self.stop]),
+            State::Subscribing { since } => {
+                let ping = self.ping.map(|ping| ping.sent + ping.within);
+                earliest([Some(since + tuning.suback_within), ping, self.stop])
+            }
             State::Online { since } => {
                 let renew = since + self.settings.renew;
                 let over = if at >= renew { renew + self.grace() } else { renew };
-                let ping = self.ping_sent.map_or(self.last_heard + tuning.ping_after, |sent| sent + tuning.pong_within);
+                let ping = self.ping.map_or(self.last_heard + tuning.ping_after, |ping| ping.sent + ping.within);
                 let channels = self.channels.iter().map(|channel| channel.deadline(at, spool, at >= renew));
                 earliest(channels.chain([Some(over), Some(ping), self.stop]))
             }

@@ -51,6 +51,11 @@ impl Subscriptions {
         self.known.iter().any(|known| known.topic == topic && known.state == Grant::Granted)
     }
 
+    /// Whether anything is heard, or there is nothing to hear.
+    pub(super) fn has_any(&self) -> bool {
+        self.known.is_empty() || self.known.iter().any(|known| known.state == Grant::Granted)
+    }
+
     /// Whether none waits for its answer.
     pub(super) fn are_answered(&self) -> bool {
         !self.known.iter().any(|known| matches!(known.state, Grant::Unasked | Grant::Asked))

@@ -1,14 +1,19 @@
 //! The session on a virtual clock: each test is a script of what the broker does and what the session answers.
 
+mod broker;
 mod clocks;
 mod order;
 mod receipts;
+mod reconnect;
+mod retained;
 mod service;
 mod storm;
 mod week;
 mod world;
 
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::*;
 use crate::entry::{Cell, Cells, ChannelId, Draft, Entry, Form, Reduce};
@@ -139,7 +144,7 @@ impl Script {
             r#"{{"channel_id":7,"created_at":"{}","entry_id":{id},"field1":"{value}","field2":null,"status":null}}"#,
             entry.created_at
         );
-        self.event(Event::Message(FEED, Bytes::from(json)))
+        self.event(said(FEED, Bytes::from(json)))
     }
 
     fn waiting(&self) -> usize {
@@ -161,6 +166,11 @@ fn stored(actions: &[Action]) -> Vec<u64> {
         _ => None,
     };
     actions.iter().filter_map(id).collect()
+}
+
+/// A new message on a topic.
+fn said(topic: Topic, payload: Bytes) -> Event {
+    Event::Message { topic, payload, retained: false }
 }
 
 fn lost(kind: Kind) -> Event {
@@ -270,37 +280,6 @@ fn each_mistake_in_a_file_of_credentials_is_told_once_in_an_outage() {
 }
 
 #[test]
-fn a_changed_network_is_tried_within_seconds_however_long_the_wait_was() {
-    let mut script = Script::online(Confirm::Auto);
-    script.event(lost(Kind::Network));
-    let wait = |script: &Script| script.session.deadline().expect("a deadline").since(script.now().mono);
-    while wait(&script) < Duration::from_secs(20) {
-        script.pass();
-        script.event(lost(Kind::Network));
-    }
-    script.event(Event::NetworkChanged);
-    assert!(wait(&script) <= Duration::from_secs(2), "{:?}", wait(&script));
-    assert_eq!(script.pass(), [Action::Connect]);
-    script.event(Event::NetworkChanged);
-    assert!(wait(&script) <= Duration::from_secs(2), "an attempt that was given up is made again");
-    assert_eq!(script.pass(), [Action::Connect]);
-}
-
-#[test]
-fn a_changed_network_is_nothing_to_a_session_that_is_online_or_whose_login_was_refused() {
-    let mut script = Script::online(Confirm::Auto);
-    let before = script.session.deadline();
-    assert_eq!(script.event(Event::NetworkChanged), []);
-    assert_eq!(script.session.deadline(), before);
-    script.event(lost(Kind::Closed));
-    script.pass();
-    script.event(lost(Kind::Login));
-    let before = script.session.deadline();
-    assert_eq!(script.event(Event::NetworkChanged), []);
-    assert_eq!(script.session.deadline(), before);
-}
-
-#[test]
 fn the_session_is_renewed_before_the_hour_even_if_only_pings_flow_and_without_losing_an_entry() {
     let mut script = Script::online(Confirm::Received);
     let since = script.at;
@@ -374,8 +353,10 @@ fn stop_ends_a_session_that_waits_to_reconnect_at_once() {
 fn a_message_of_a_command_channel_is_delivered_with_its_time() {
     let mut script = Script::online(Confirm::Auto);
     let json = r#"{"created_at":"2026-11-22T08:00:00Z","entry_id":4,"field1":"1"}"#;
-    let actions = script.event(Event::Message(COMMANDS, Bytes::from(json)));
-    let Some(Action::Deliver(Delivery::Feed(message))) = actions.first() else { panic!("{actions:?}") };
+    let actions = script.event(said(COMMANDS, Bytes::from(json)));
+    let Some(Action::Deliver(Delivery::Feed { message, retained: false })) = actions.first() else {
+        panic!("{actions:?}")
+    };
     assert_eq!((message.channel, message.entry_id), (ChannelId(9), Some(4)));
     assert_eq!(message.created_at, Some(Utc::from_seconds(1_795_334_400)));
 }
@@ -399,18 +380,4 @@ fn the_deadline_is_never_in_the_past_once_its_work_is_done() {
             script.event(Event::SubAck(COMMANDS, true));
         }
     }
-}
-
-#[test]
-fn a_login_that_is_refused_by_closing_is_tried_as_slowly_as_one_that_is_refused_in_words() {
-    let mut script = Script::new(Confirm::Auto);
-    script.tick();
-    let started = script.at;
-    let mut tries = 1;
-    while script.at < started + 60.0 {
-        script.event(lost(Kind::Closed));
-        assert_eq!(script.pass(), [Action::Connect]);
-        tries += usize::from(script.at < started + 60.0);
-    }
-    assert!((5..=6).contains(&tries), "{tries} tries in the first minute");
 }

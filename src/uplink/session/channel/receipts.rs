@@ -22,7 +22,7 @@ const PROOFS: u32 = 2;
 const IN_A_ROW: u32 = 8;
 
 impl Channel {
-    /// The broker has read every publish up to the number `covered`.
+    /// The broker has read every publish up to the number `covered`. Returns whether any of this channel is among them.
     pub(crate) fn received(
         &mut self,
         at: Mono,
@@ -30,8 +30,9 @@ impl Channel {
         tuning: &Tuning,
         spool: &mut dyn Spool,
         actions: &mut Vec<Action>,
-    ) {
+    ) -> bool {
         let channel = self.id();
+        let mut any = false;
         let within = self.echo_delay.deadline(tuning.echo_within);
         if self.published <= covered {
             self.pacer.arrived(at);
@@ -41,6 +42,7 @@ impl Channel {
                 let stale = std::mem::take(&mut flight.stale);
                 flight.state = if stale { FlightState::Again } else { FlightState::Received { since: at, within } };
                 let created_at = flight.entry.created_at;
+                any = true;
                 actions.push(Action::Notice(Notice::Received { channel, created_at }));
             }
         }
@@ -52,19 +54,22 @@ impl Channel {
             spool.confirm(flight.key);
             self.remember(flight, false);
         }
+        any
     }
 
-    /// A row was stored in this channel: our entry, or somebody else's.
+    /// A row was stored in this channel: our entry, or somebody else's. One that the broker had `retained` was stored before.
+    /// Returns whether it is ours.
     pub(crate) fn feed(
         &mut self,
         now: Now,
         row: &FeedMessage,
+        retained: bool,
         tuning: &Tuning,
         spool: &mut dyn Spool,
         actions: &mut Vec<Action>,
-    ) {
+    ) -> bool {
         self.rows.stored(row);
-        let grown = row.entry_id.zip(self.last_id).is_some_and(|(id, last)| id > last);
+        let grown = !retained && row.entry_id.zip(self.last_id).is_some_and(|(id, last)| id > last);
         self.unlearn(now.mono, row, spool, actions);
         let ours = self.settle(now.mono, row, spool);
         self.count(row, spool);
@@ -78,8 +83,8 @@ impl Channel {
                 spool.set_columns(self.id(), self.known);
             }
             let took = now.mono.since(sent_at);
-            // The echo of one that was sent again may answer any of its sendings.
-            if once {
+            // The echo of one that was sent again may answer any of its sendings, and one that was kept took as long as we were away.
+            if once && !retained {
                 self.echoed = self.echoed.max(Some(sent_at));
                 self.echo_delay.seen(took);
             }
@@ -88,7 +93,7 @@ impl Channel {
             actions.push(Action::Notice(Notice::Stored { channel, created_at, entry_id, took }));
             self.tell_missing(&entry, row, actions);
             if entry.form == Form::Feed {
-                return;
+                return true;
             }
             // A bare value got its second from the service, which may be that of another entry of ours.
         }
@@ -98,6 +103,7 @@ impl Channel {
         if stranger && fresh {
             self.stand_back(now.mono, actions);
         }
+        !stranger
     }
 
     /// Rows are numbered without a gap. One that skips numbers tells of rows that nobody has shown us: any entry that was sent may

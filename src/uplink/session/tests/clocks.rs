@@ -257,7 +257,7 @@ impl House {
             entry.created_at,
             number(entry)
         );
-        (!self.loses_echoes).then(|| Event::Message(FEED, Bytes::from(json)))
+        (!self.loses_echoes).then(|| said(FEED, Bytes::from(json)))
     }
 
     /// Lets all trouble end and everything drain.

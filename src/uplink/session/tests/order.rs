@@ -7,7 +7,7 @@ fn an_update_of_somebody_else_starts_our_interval_too() {
     let mut script = Script::online(Confirm::Auto);
     let written = script.now().utc;
     let json = format!(r#"{{"created_at":"{written}","entry_id":3,"field1":"9"}}"#);
-    script.event(Event::Message(FEED, Bytes::from(json)));
+    script.event(said(FEED, Bytes::from(json)));
     script.push(10, 1.0);
     assert_eq!(published(&script.tick()), [] as [i64; 0]);
     script.at += 15.25;
@@ -18,7 +18,7 @@ fn an_update_of_somebody_else_starts_our_interval_too() {
 fn an_old_entry_pushed_on_subscribing_does_not_delay_us() {
     let mut script = Script::online(Confirm::Auto);
     let json = r#"{"created_at":"2021-12-11T05:35:31Z","entry_id":3,"field1":"9"}"#;
-    script.event(Event::Message(FEED, Bytes::from(json)));
+    script.event(said(FEED, Bytes::from(json)));
     script.push(10, 1.0);
     assert_eq!(published(&script.tick()), [10]);
 }

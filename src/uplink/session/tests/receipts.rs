@@ -180,7 +180,7 @@ fn echoes_that_stop_do_not_make_auto_send_everything_again() {
 /// A row that somebody else wrote.
 fn theirs(script: &mut Script, second: i64) -> Vec<Action> {
     let json = format!(r#"{{"created_at":"{}","entry_id":1,"field1":"99"}}"#, Utc::from_seconds(second));
-    script.event(Event::Message(FEED, Bytes::from(json)))
+    script.event(said(FEED, Bytes::from(json)))
 }
 
 fn restamped(actions: &[Action]) -> Vec<(i64, i64)> {
@@ -253,7 +253,7 @@ fn an_echo_with_the_former_second_still_settles_its_entry() {
 /// A row of our entry's second with these fields.
 fn row(script: &mut Script, second: i64, id: u64, fields: &str) -> Vec<Action> {
     let json = format!(r#"{{"created_at":"{}","entry_id":{id},{fields}}}"#, Utc::from_seconds(second));
-    script.event(Event::Message(FEED, Bytes::from(json)))
+    script.event(said(FEED, Bytes::from(json)))
 }
 
 /// Lets an entry of two fields, 1 and 2, be sent and read.
@@ -445,7 +445,7 @@ fn an_entry_whose_second_the_service_gave_to_a_bare_value_of_ours_moves_too() {
     let second = now.utc.seconds() + 5;
     script.push(second, 1.0);
     let json = format!(r#"{{"created_at":"{}","entry_id":8,"field2":"7"}}"#, Utc::from_seconds(second));
-    assert_eq!(stored(&script.event(Event::Message(FEED, Bytes::from(json)))), [8]);
+    assert_eq!(stored(&script.event(said(FEED, Bytes::from(json)))), [8]);
     let actions = script.pass();
     assert_eq!((published(&actions), restamped(&actions)), (vec![second + 1], vec![(second, second + 1)]));
 }

@@ -13,7 +13,7 @@ fn anything(script: &mut Script, random: &mut fastrand::Rng, sent: &[Entry]) -> 
         3 => Event::SubAck(topic, random.u32(0..4) > 0),
         4 => {
             let bytes: Vec<u8> = (0..random.usize(0..40)).map(|_| random.u8(..)).collect();
-            Event::Message(topic, Bytes::from(bytes))
+            said(topic, Bytes::from(bytes))
         }
         5..8 if !sent.is_empty() => {
             // An echo, or a row of somebody else with the same second.
@@ -21,7 +21,7 @@ fn anything(script: &mut Script, random: &mut fastrand::Rng, sent: &[Entry]) -> 
             let value = if random.bool() { entry.cells[0].expect("field1").value } else { 4711.0 };
             let (at, id) = (entry.created_at, random.u64(0..1000));
             let json = format!(r#"{{"created_at":"{at}","entry_id":{id},"field1":"{value}"}}"#);
-            Event::Message(FEED, Bytes::from(json))
+            said(FEED, Bytes::from(json))
         }
         8 => {
             script.at += random.f64() * 400.0;

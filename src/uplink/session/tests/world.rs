@@ -212,7 +212,7 @@ impl World {
                 entry.created_at,
                 number(entry)
             );
-            let message = Event::Message(FEED, Bytes::from(json));
+            let message = said(FEED, Bytes::from(json));
             let at = self.at + self.random.u64(self.plan.echo.clone());
             self.queue(at, What::Hear(self.connection, message));
         }
