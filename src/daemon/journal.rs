@@ -20,7 +20,7 @@ use crate::daemon::liveness::Stuck;
 use crate::entry::ChannelId;
 use crate::net::failure::Kind;
 use crate::spool::{self, Damaged, Found, Tell};
-use crate::uplink::session::{Notice, Tally};
+use crate::uplink::session::{Notice, Tally, in_words};
 
 pub(in crate::daemon) use logger::look;
 pub use logger::{End, start};
@@ -60,6 +60,11 @@ impl Names {
 
     fn channel(&self, id: ChannelId) -> &str {
         self.channels.get(&id).map_or("?", String::as_str)
+    }
+
+    /// With the number that the web page knows.
+    fn numbered(&self, id: ChannelId) -> String {
+        format!("{} ({id})", self.channel(id))
     }
 }
 
@@ -304,12 +309,27 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
                  the service, theirs or ours"
             );
         }
-        Notice::NotSubscribed(topic) => {
+        Notice::NotSubscribed { topic, why, again_in } => {
+            let advice = why.advice(&names.numbered(topic.channel()));
+            let again = in_words(*again_in);
             warn!(
-                device, topic:%;
-                "device {device}: the broker does not let us hear {topic}: tick \"allow subscribe\" for this channel in the MQTT device; until \
-                 then entries are freed as received, and commands of the channel are not heard"
+                device, topic:%, reason:% = why;
+                "device {device}: {topic} is not heard, since the broker {why}: {advice}. It is asked for again in {again}; until it is \
+                 heard, commands of the channel are missed, and entries count as sent when the broker has read them"
             );
+        }
+        Notice::Subscribed(topic) => info!(device, topic:%; "device {device}: {topic} is heard from now on"),
+        Notice::PublishSuspected { channel, again_in } => {
+            let (channel, numbered, again) = (names.channel(*channel), names.numbered(*channel), in_words(*again_in));
+            warn!(
+                channel;
+                "channel {channel}: the broker closed the connection again when an entry was sent: perhaps \"allow publish\" is not ticked \
+                 for channel {numbered} in the MQTT device. Its entries wait and are tried again, first in {again}; other channels go on"
+            );
+        }
+        Notice::PublishAccepted(channel) => {
+            let channel = names.channel(*channel);
+            info!(channel; "channel {channel}: the broker takes its entries again");
         }
         Notice::Sent { entry, again, live } => {
             let (channel, created_at) = (names.channel(entry.channel), entry.created_at);

@@ -365,7 +365,7 @@ fn assert_rows(case: &Case, stage: &Stage, entries: &[Entry], diary: &Diary) {
             assert_eq!((stored, twice), (0, 0));
         }
     }
-    let unheard = told(|notice| *notice == Notice::NotSubscribed(Topic::Subscribe(HOUSE)));
+    let unheard = told(|notice| matches!(notice, Notice::NotSubscribed { topic: Topic::Subscribe(HOUSE), .. }));
     assert_eq!(unheard > 0, !case.plan.rights.subscribe);
     assert_eq!(
         diary.count(|told| matches!(

@@ -18,6 +18,7 @@ mod outputs;
 mod pacing;
 mod reload;
 mod renewal;
+mod rights;
 mod secrets;
 mod sensors;
 mod stage;

@@ -30,6 +30,7 @@ pub(crate) const QUICK: Tuning = Tuning {
     resends: 4,
     resends_unsure: 2,
     renew_grace: Duration::from_secs(5),
+    doubt: [Duration::from_secs(4), Duration::from_secs(8), Duration::from_secs(15), Duration::from_secs(15)],
 };
 
 /// What a scenario starts from; [`Plan::of`] is the plain case.

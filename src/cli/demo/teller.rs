@@ -152,7 +152,16 @@ impl Teller {
             Notice::Up { .. } => Some("link     ─▶  connected, subscriptions granted".to_owned()),
             Notice::Down { failure, .. } => Some(format!("link     ─✕  {failure}")),
             Notice::Renewed { gap } => Some(format!("link     ─▶  session renewed in {} ms", gap.as_millis())),
-            Notice::NotSubscribed(topic) => Some(format!("link     ─✕  the broker does not let us hear {topic}")),
+            Notice::NotSubscribed { topic, why, .. } => {
+                Some(format!("link     ─✕  {topic} is not heard: the broker {why}"))
+            }
+            Notice::Subscribed(topic) => Some(format!("link     ─▶  {topic} is heard from now on")),
+            Notice::PublishSuspected { channel, .. } => {
+                Some(format!("link     ─✕  the broker closed the connection again on an entry of channel {channel}"))
+            }
+            Notice::PublishAccepted(channel) => {
+                Some(format!("link     ─▶  the broker takes entries of channel {channel} again"))
+            }
             Notice::Sent { entry, again, .. } => {
                 let again = if *again == 0 { "" } else { " again" };
                 Some(format!("sent     ─▶  channel {}{again}: {}", entry.channel, pairs(entry)))

@@ -11,7 +11,7 @@ use crate::status::{self, Backlog, Counts, Quota, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
 use crate::time::{Mono, Utc};
 use crate::uplink::Confirm;
-use crate::uplink::session::{Notice, Tally};
+use crate::uplink::session::{Notice, Tally, Unheard};
 
 /// Before this the pace of the start would be taken for that of the year.
 const PACE_AFTER: Duration = Duration::from_secs(3600);
@@ -47,7 +47,9 @@ pub(super) struct Channel {
 /// What a person should know and need not hurry for.
 #[derive(Debug, Default)]
 struct Remarks {
-    unheard: bool,
+    unheard: Option<Unheard>,
+    /// The broker closed the connection on its entries again and again.
+    publish_suspected: bool,
     echoes_ended: bool,
     crowded: bool,
     missing: Vec<Column>,
@@ -135,7 +137,7 @@ impl Channel {
                 self.received(now, *created_at, Stage::Received, None, took);
             }
             Notice::Stored { created_at, entry_id, took, .. } => {
-                (self.remarks.unheard, self.remarks.echoes_ended) = (false, false);
+                (self.remarks.unheard, self.remarks.echoes_ended) = (None, false);
                 self.received(now, *created_at, Stage::Stored, *entry_id, Some(*took));
             }
             Notice::Restamped { from, to, .. } => {
@@ -145,18 +147,22 @@ impl Channel {
             }
             Notice::EchoesEnded(_) => self.remarks.echoes_ended = true,
             Notice::Crowded(_) => self.remarks.crowded = true,
+            Notice::PublishSuspected { .. } => self.remarks.publish_suspected = true,
             Notice::ColumnMissing { column, .. } => self.remarks.missing.push(*column),
             _ => {}
         }
     }
 
-    /// The broker does not let us hear the channel.
-    pub(super) fn not_subscribed(&mut self, topic: Topic) {
-        self.remarks.unheard |= topic == Topic::Subscribe(self.id);
+    /// The channel is heard, or is not.
+    pub(super) fn subscribed(&mut self, topic: Topic, unheard: Option<Unheard>) {
+        if topic == Topic::Subscribe(self.id) {
+            self.remarks.unheard = unheard;
+        }
     }
 
     fn received(&mut self, now: Mono, created_at: Utc, stage: Stage, number: Option<u64>, took: Option<Duration>) {
         self.losing = self.losing.filter(|lately| *lately).map(|_| false);
+        self.remarks.publish_suspected = false;
         self.receipt = Some(Entry { created_at, stage, at: now, number, took });
         self.reached(now, created_at, stage, number, took);
     }
@@ -172,27 +178,40 @@ impl Channel {
     fn confirmed_by(&self, echoes: bool) -> Receipt {
         match self.confirm {
             Confirm::Received => Receipt::Received,
-            _ if self.remarks.unheard => Receipt::Received,
+            _ if self.remarks.unheard.is_some() => Receipt::Received,
             Confirm::Stored => Receipt::Stored,
             Confirm::Auto if echoes => Receipt::Stored,
             Confirm::Auto => Receipt::Received,
         }
     }
 
-    /// That entries are lost, in words.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.losing?;
-        Some(format!("channel {}: entries are lost: its backlog is full, or too old; the oldest go first", self.name))
+    /// That entries are lost or refused, in words.
+    pub(super) fn trouble(&self) -> Vec<String> {
+        let Self { name, id, losing, remarks, .. } = self;
+        let mut words = Vec::new();
+        if losing.is_some() {
+            words.push(format!(
+                "channel {name}: entries are lost: its backlog is full, or too old; the oldest go first"
+            ));
+        }
+        if remarks.publish_suspected {
+            words.push(format!(
+                "channel {name}: its entries wait, since the broker closes the connection when one is sent: perhaps \"allow publish\" is \
+                 not ticked for channel {id} in the MQTT device"
+            ));
+        }
+        words
     }
 
     /// What is worth knowing.
     pub(super) fn remarks(&self) -> Vec<String> {
         let Self { name, remarks, .. } = self;
         let mut words = Vec::new();
-        if remarks.unheard {
+        if let Some(why) = remarks.unheard {
+            let advice = why.advice(&self.id.to_string());
             words.push(format!(
-                "channel {name}: the broker does not let us hear it, so that entries count as sent when the broker has read \
-                 them: tick \"allow subscribe\" for it in the MQTT device"
+                "channel {name}: it is not heard, since the broker {why}, so that entries count as sent when the broker has read \
+                 them: {advice}"
             ));
         }
         if remarks.echoes_ended {

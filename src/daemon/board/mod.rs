@@ -225,9 +225,14 @@ impl Board {
             let channels = self.channels.iter_mut().filter(|channel| channel.is_of(device));
             channels.for_each(|channel| channel.link_changed(is_up));
         }
-        if let Notice::NotSubscribed(topic) = notice {
-            self.channels.iter_mut().for_each(|channel| channel.not_subscribed(*topic));
-            self.outputs.iter_mut().for_each(|output| output.not_subscribed(*topic));
+        let heard = match notice {
+            Notice::NotSubscribed { topic, why, .. } => Some((*topic, Some(*why))),
+            Notice::Subscribed(topic) => Some((*topic, None)),
+            _ => None,
+        };
+        if let Some((topic, unheard)) = heard {
+            self.channels.iter_mut().for_each(|channel| channel.subscribed(topic, unheard));
+            self.outputs.iter_mut().for_each(|output| output.subscribed(topic, unheard));
         }
         if let Some(channel) = notice.channel().and_then(|id| self.channel(id)) {
             channel.notice(now, notice);

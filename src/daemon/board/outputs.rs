@@ -7,14 +7,15 @@ use crate::output::rules::Reason;
 use crate::status::{self, Limit};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
+use crate::uplink::session::Unheard;
 
 /// One output.
 #[derive(Debug)]
 pub(super) struct Output {
     pub(super) name: String,
     topic: Topic,
-    /// The broker does not let us hear its commands.
-    unheard: bool,
+    /// The broker does not let us hear its commands, or seems not to.
+    unheard: Option<Unheard>,
     level: Option<Level>,
     /// What it goes to when its dwell is over.
     pub(super) wait: Option<Wait>,
@@ -37,7 +38,7 @@ impl Output {
         Self {
             name: name.to_owned(),
             topic,
-            unheard: false,
+            unheard: None,
             level: None,
             wait: None,
             fault: None,
@@ -52,14 +53,17 @@ impl Output {
         self.name == other.name && self.topic == other.topic
     }
 
-    pub(super) fn not_subscribed(&mut self, topic: Topic) {
-        self.unheard |= topic == self.topic;
+    /// Its commands are heard, or are not.
+    pub(super) fn subscribed(&mut self, topic: Topic, unheard: Option<Unheard>) {
+        if topic == self.topic {
+            self.unheard = unheard;
+        }
     }
 
     pub(super) fn driven(&mut self, now: Mono, drive: Drive, reason: Reason, limit: Option<Mono>) {
         self.driven += 1;
         self.wait = None;
-        self.unheard &= reason != Reason::Command;
+        self.unheard = self.unheard.filter(|_| reason != Reason::Command);
         self.level = Some(Level { drive, reason, since: now, limit });
     }
 
@@ -82,8 +86,9 @@ impl Output {
 
     /// That nobody can command it, in words.
     pub(super) fn remark(&self) -> Option<String> {
-        let words = "the broker does not let us hear its commands: tick \"allow subscribe\" for their channel in the MQTT device";
-        self.unheard.then(|| format!("output {}: {words}", self.name))
+        let why = self.unheard?;
+        let advice = why.advice(&self.topic.channel().to_string());
+        Some(format!("output {}: its commands are not heard, since the broker {why}: {advice}", self.name))
     }
 
     pub(super) fn report(&self, now: Mono) -> status::Output {

@@ -88,7 +88,7 @@ impl Board {
         let mut down: Vec<String> = self.lines.iter().filter_map(super::Line::trouble).collect();
         down.extend(self.outputs.iter().filter_map(super::Output::trouble));
         down.extend(self.sensors.iter().filter_map(super::Sensor::trouble));
-        down.extend(self.channels.iter().filter_map(super::Channel::trouble));
+        down.extend(self.channels.iter().flat_map(super::Channel::trouble));
         if self.clock_is_late {
             down.push("the clock of this machine is not set: entries wait for it (`timedatectl` says more)".to_owned());
         }

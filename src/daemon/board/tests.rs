@@ -15,7 +15,7 @@ use crate::reading::{Fault, Reading, SensorId};
 use crate::status::{Drain, Limit, Link, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
 use crate::time::Utc;
-use crate::uplink::session::Notice;
+use crate::uplink::session::{Notice, Unheard};
 
 const HOUSE: ChannelId = ChannelId(7);
 
@@ -117,6 +117,10 @@ fn sent(second: i64, again: u32) -> Notice {
     cells[0] = Some(Cell::new(1.0, 1, Reduce::Mean));
     let entry = Entry { channel: HOUSE, created_at: Utc::from_seconds(second), cells, status: None, form: Form::Feed };
     Notice::Sent { entry: Box::new(entry), again, live: true }
+}
+
+fn unheard(channel: ChannelId, why: Unheard) -> Notice {
+    Notice::NotSubscribed { topic: Topic::Subscribe(channel), why, again_in: Duration::from_secs(60) }
 }
 
 fn stored(second: i64) -> Notice {
@@ -268,10 +272,14 @@ fn what_confirms_an_entry_follows_what_comes_back() {
     assert_eq!(told.report().channels[0].confirmed_by, Receipt::Received);
     told.asked.channels.insert(HOUSE, (Standing::default(), true));
     assert_eq!(told.report().channels[0].confirmed_by, Receipt::Stored);
-    told.notice(&Notice::NotSubscribed(Topic::Subscribe(HOUSE)));
+    told.notice(&unheard(HOUSE, Unheard::Refused));
     let report = told.report();
     assert_eq!((report.channels[0].confirm, report.channels[0].confirmed_by), (Receipt::Auto, Receipt::Received));
-    assert!(report.remarks[0].starts_with("channel house: the broker does not let us hear it"), "{:?}", report.remarks);
+    assert!(
+        report.remarks[0].starts_with("channel house: it is not heard, since the broker refused"),
+        "{:?}",
+        report.remarks
+    );
     told.notice(&stored(20));
     assert_eq!(told.report().channels[0].confirmed_by, Receipt::Stored);
     assert!(told.report().remarks.is_empty());
@@ -453,11 +461,44 @@ fn columns_that_are_missing_and_crowds_are_remarks() {
     told.notice(&Notice::ColumnMissing { channel: HOUSE, column: Column::Field(2) });
     told.notice(&Notice::Crowded(HOUSE));
     told.notice(&Notice::EchoesEnded(HOUSE));
-    told.notice(&Notice::NotSubscribed(Topic::Subscribe(ChannelId(9))));
+    told.notice(&unheard(ChannelId(9), Unheard::Closed));
     let remarks = told.report().remarks;
     assert_eq!(remarks.len(), 4, "{remarks:?}");
     assert!(remarks.iter().any(|remark| remark.contains("no field2")), "{remarks:?}");
     assert!(remarks.iter().any(|remark| remark.starts_with("output pump: ")), "{remarks:?}");
     told.driven(Drive::ON, Reason::Command, None);
     assert!(!told.report().remarks.iter().any(|remark| remark.starts_with("output pump: ")));
+}
+
+#[test]
+fn what_is_not_heard_is_worded_as_what_is_known_of_it_until_it_is_heard() {
+    let mut told = Told::new();
+    for (why, words, other) in [
+        (Unheard::Refused, "tick \"allow subscribe\" for channel", "perhaps"),
+        (Unheard::Unanswered, "perhaps \"allow subscribe\" is not ticked for channel", "tick \"allow"),
+        (Unheard::Closed, "perhaps \"allow subscribe\" is not ticked for channel", "tick \"allow"),
+    ] {
+        told.notice(&unheard(HOUSE, why));
+        told.notice(&unheard(ChannelId(9), why));
+        let remarks = told.report().remarks;
+        assert_eq!(remarks.len(), 2, "{remarks:?}");
+        assert!(remarks.iter().all(|remark| remark.contains(words) && !remark.contains(other)), "{remarks:?}");
+    }
+    told.notice(&Notice::Subscribed(Topic::Subscribe(HOUSE)));
+    told.notice(&Notice::Subscribed(Topic::Subscribe(ChannelId(9))));
+    assert!(told.report().remarks.is_empty(), "{:?}", told.report().remarks);
+}
+
+#[test]
+fn a_channel_whose_entries_get_the_connection_closed_is_trouble_until_one_is_accepted() {
+    let mut told = Told::new();
+    told.notice(&Notice::PublishSuspected { channel: HOUSE, again_in: Duration::from_secs(60) });
+    let down = told.report().down;
+    assert_eq!(down.len(), 1, "{down:?}");
+    assert!(
+        down[0].starts_with("channel house: its entries wait") && down[0].contains("perhaps \"allow publish\""),
+        "{down:?}"
+    );
+    told.notice(&Notice::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
+    assert!(told.report().down.is_empty());
 }

@@ -6,6 +6,8 @@ use crate::net::failure::{Failure, Kind};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 
+use super::subscriptions::Answer;
+use super::trials::{Trial, Trials};
 use super::{Action, Delivery, Notice, Ping, Session};
 
 /// Where the connection is.
@@ -44,7 +46,7 @@ impl Session {
         self.covered = self.published;
         self.ping(at, self.settings.tuning.pong_within, actions);
         self.state = State::Subscribing { since: at };
-        self.subscriptions.connected();
+        self.subscriptions.connected(at);
     }
 
     /// Sends a ping that covers all that was sent before it.
@@ -60,14 +62,19 @@ impl Session {
         if let State::Subscribing { since } = &mut self.state {
             *since = at;
         }
-        let heard = self.subscriptions.answered(topic, granted, actions);
-        if heard && self.is_online() && self.settings.commands.contains(&topic) {
-            actions.push(Action::Deliver(Delivery::Heard(topic)));
+        let is_online = self.is_online();
+        match self.subscriptions.answered(at, topic, granted, is_online, actions) {
+            Answer::Heard if is_online && self.settings.commands.contains(&topic) => {
+                actions.push(Action::Deliver(Delivery::Heard(topic)));
+            }
+            Answer::NoRoom => self.renew_at = Some(at),
+            Answer::Heard | Answer::Other => {}
         }
     }
 
     pub(super) fn online(&mut self, at: Mono, actions: &mut Vec<Action>) {
         self.state = State::Online { since: at };
+        self.subscriptions.online(at);
         let gap = self.gap_since.take().map(|since| at.since(since));
         let down = self.down.take();
         actions.push(Action::Notice(match (gap, down) {
@@ -90,11 +97,11 @@ impl Session {
         match self.state {
             State::Done => return,
             State::Closing => return self.disconnected(at, actions),
-            State::Subscribing { .. } if failure.kind == Kind::Closed => self.subscriptions.thrown_out(actions),
             _ => {}
         }
         let (failure, retry_in) = match self.state {
             State::Connecting => self.not_let_in(at, failure),
+            State::Subscribing { .. } | State::Online { .. } => self.cut_off(at, failure, actions),
             _ => (failure, self.backoff.failed()),
         };
         self.connection_ended(at, actions);
@@ -130,6 +137,44 @@ impl Session {
         (failure, retry_in)
     }
 
+    /// A connection ended by itself: what may be to blame, and how long to wait. What has a back-off of its own costs the others no
+    /// time.
+    fn cut_off(&mut self, at: Mono, failure: Failure, actions: &mut Vec<Action>) -> (Failure, Duration) {
+        let is_closed = failure.kind == Kind::Closed;
+        let mut is_soon = is_closed;
+        let blamed = match (self.trials.running, self.state) {
+            (Some(Trial::Subscribe(topic)), _) => {
+                self.subscriptions.trial_failed(at, topic, actions);
+                Some(asked_for(topic))
+            }
+            (Some(Trial::Publish(index)), _) if is_closed => {
+                let channel = self.channels[index].id();
+                self.suspects.failed(at, index, channel, actions);
+                Some(format!("the broker closed the connection when an entry for channel {channel} was sent"))
+            }
+            (None, State::Subscribing { .. }) if is_closed => {
+                self.subscriptions.closed(at, actions).map(|(topic, soon)| {
+                    is_soon = soon;
+                    asked_for(topic)
+                })
+            }
+            (None, State::Online { .. }) if is_closed => {
+                for index in 0..self.channels.len() {
+                    if self.channels[index].has_unread() {
+                        self.suspects.suspect(at, index);
+                    }
+                }
+                None
+            }
+            _ => None,
+        };
+        let retry_in = if blamed.is_some() && is_soon { self.backoff.soon() } else { self.backoff.failed() };
+        match blamed.filter(|_| is_closed) {
+            Some(words) => (Failure { words, ..failure }, retry_in),
+            None => (failure, retry_in),
+        }
+    }
+
     fn tell_down(&mut self, at: Mono, failure: Failure, retry_in: Duration, actions: &mut Vec<Action>) {
         let kind = failure.kind;
         let down = self.down.get_or_insert(Down { since: at, tries: 0, kind, told: Vec::new() });
@@ -152,7 +197,7 @@ impl Session {
         if self.stop.is_some() {
             self.finish(actions);
         } else {
-            self.subscriptions.forgive();
+            self.subscriptions.renewed();
             self.state = State::Waiting(at);
         }
     }
@@ -162,6 +207,8 @@ impl Session {
             channel.connection_ended(at);
         }
         self.ping = None;
+        self.renew_at = None;
+        self.trials = Trials::default();
         let unheard = self.settings.commands.iter().filter(|topic| self.subscriptions.is_granted(**topic));
         actions.extend(unheard.map(|topic| Action::Deliver(Delivery::Unheard(*topic))));
         self.subscriptions.connection_ended();
@@ -171,4 +218,8 @@ impl Session {
         self.state = State::Done;
         actions.push(Action::Done);
     }
+}
+
+fn asked_for(topic: Topic) -> String {
+    format!("the broker closed the connection when it was asked for {topic}")
 }

@@ -28,9 +28,15 @@ impl Session {
         }
         for index in 0..self.channels.len() {
             if self.channels[index].received(at, self.covered, &self.settings.tuning, spool, actions) {
-                self.backoff.progressed();
+                self.acknowledged(index, actions);
             }
         }
+    }
+
+    /// The broker has read or stored an entry of the channel at this place.
+    fn acknowledged(&mut self, index: usize, actions: &mut Vec<Action>) {
+        self.backoff.progressed();
+        self.acquit(index, actions);
     }
 
     pub(super) fn message(
@@ -55,7 +61,7 @@ impl Session {
                 if let Some(index) = self.channels.iter().position(|channel| channel.id() == id)
                     && self.channels[index].feed(now, &message, retained, &self.settings.tuning, spool, actions)
                 {
-                    self.backoff.progressed();
+                    self.acknowledged(index, actions);
                 }
                 if is_command {
                     actions.push(Action::Deliver(Delivery::Feed { message: Box::new(message), retained }));

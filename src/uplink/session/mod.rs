@@ -3,7 +3,7 @@
 //! [`Session::event`] takes what happened and returns what is to be done; it owns no socket and reads no clock.
 //!
 //! Invariants:
-//! - nothing is published before every subscription was answered (or its time ran out);
+//! - nothing is published before every subscription was answered, or its time ran out, or it was left out as a guess;
 //! - at most one update of a channel is on its way; the next waits for its receipt and the license's interval. What was
 //!   measured in the last slot goes first, then the backlog, then what has to be sent again;
 //! - an entry leaves the spool on a receipt only: the answer to a ping sent after it (*received*), or its echo on the
@@ -11,6 +11,9 @@
 //! - an entry whose receipt did not come is sent again with its own `created_at`, unless a row of somebody else is known to
 //!   have that second. After several sends without an echo it is set aside; an echo settles it even then;
 //! - there is at most one ping without an answer, and a link that leaves it unanswered is given up;
+//! - what is concluded from a connection that was closed is a guess with an end: that a topic may not be heard
+//!   (`subscriptions`), that a channel may not be published to (`suspects`). What may be closed on again is tried alone (`trials`),
+//!   and keeps nothing else waiting;
 //! - the back-off begins anew when a connection was of use: an entry was acknowledged, or where none was sent, a ping. Only
 //!   refused logins (`logins`) are tried less than once a minute;
 //! - what the broker had kept (RETAIN) is old: a receipt perhaps, and never a command.
@@ -24,7 +27,9 @@ mod network;
 mod notice;
 mod settings;
 mod subscriptions;
+mod suspects;
 mod tally;
+mod trials;
 
 use std::time::Duration;
 
@@ -39,9 +44,11 @@ use connection::{Down, State};
 use logins::Logins;
 use network::NetworkBounds;
 use subscriptions::Subscriptions;
+use suspects::Suspects;
+use trials::Trials;
 
 pub use event::{Action, Delivery, Event};
-pub use notice::Notice;
+pub use notice::{Notice, Unheard, in_words};
 pub use settings::{ChannelSettings, Settings, Tuning};
 pub use tally::Tally;
 
@@ -51,6 +58,8 @@ pub struct Session {
     settings: Settings,
     channels: Vec<Channel>,
     subscriptions: Subscriptions,
+    suspects: Suspects,
+    trials: Trials,
     state: State,
     backoff: Backoff,
     logins: Logins,
@@ -62,6 +71,8 @@ pub struct Session {
     /// Publishes so far, and how many of them the open ping covers.
     published: u64,
     covered: u64,
+    /// The session is to be renewed sooner than by its age.
+    renew_at: Option<Mono>,
     /// When a renewal's gap began.
     gap_since: Option<Mono>,
     stop: Option<Mono>,
@@ -85,9 +96,12 @@ impl Session {
             .iter()
             .filter(|channel| channel.confirm != Confirm::Received)
             .map(|channel| Topic::Subscribe(channel.id));
+        let (commands, waits) = (settings.commands.iter().copied(), settings.tuning.doubt);
         Self {
             channels: settings.channels.iter().map(Channel::new).collect(),
-            subscriptions: Subscriptions::new(receipts.chain(settings.commands.iter().copied())),
+            subscriptions: Subscriptions::new(commands, receipts, waits, !settings.channels.is_empty()),
+            suspects: Suspects::new(settings.channels.len(), waits),
+            trials: Trials::default(),
             settings,
             state: State::Waiting(Mono::default()),
             backoff: Backoff::new(seed),
@@ -98,6 +112,7 @@ impl Session {
             ping: None,
             published: 0,
             covered: 0,
+            renew_at: None,
             gap_since: None,
             stop: None,
             deadline: Some(Mono::default()),
@@ -164,11 +179,12 @@ impl Session {
                         // Not even the ping was answered: the link is dead, and nobody refused anything.
                         return self.silent(at, within, actions);
                     }
-                    self.subscriptions.give_up(actions);
+                    self.subscriptions.give_up(at, actions);
+                    self.state = State::Subscribing { since: at };
                 } else if let Some(within) = self.unanswered_for(at) {
                     return self.silent(at, within, actions);
                 }
-                self.subscriptions.ask(actions);
+                self.subscriptions.ask(at, self.ping.is_none(), actions);
                 if self.subscriptions.are_answered() {
                     self.online(at, actions);
                     self.advance(now, spool, actions);
@@ -189,17 +205,17 @@ impl Session {
         }
     }
 
-    /// Publishes what is due, and pings where a receipt or a quiet line needs it.
+    /// Publishes what is due, asks for what is not heard, and pings where a receipt or a quiet line needs it.
     fn work(&mut self, now: Now, since: Mono, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let at = now.mono;
         let tuning = self.settings.tuning;
-        let renewing = self.is_old(at, since);
         for channel in &mut self.channels {
             channel.set_granted(self.subscriptions.is_granted(Topic::Subscribe(channel.id())));
             channel.expire(at, &tuning, spool, actions);
-            if !renewing && channel.publish(at, self.published + 1, spool, actions) {
-                self.published += 1;
-            }
+        }
+        self.subscriptions.work(at, tuning.suback_within, actions);
+        if !self.is_old(at, since) {
+            self.publish(at, spool, actions);
         }
         let quiet = at >= self.last_heard + tuning.ping_after;
         if self.ping.is_none() && (self.published > self.covered || quiet) {
@@ -212,18 +228,24 @@ impl Session {
         self.ping.filter(|ping| at >= ping.sent + ping.within).map(|ping| ping.within)
     }
 
+    /// When a session that is online since then is to be renewed.
+    fn renew_at(&self, since: Mono) -> Mono {
+        let by_age = since + self.settings.renew;
+        self.renew_at.map_or(by_age, |sooner| sooner.min(by_age))
+    }
+
     fn is_old(&self, at: Mono, since: Mono) -> bool {
-        at >= since + self.settings.renew
+        at >= self.renew_at(since)
     }
 
     /// Whether the session ends now: it is old (or the daemon stops) and nothing is open, or the grace is over.
     fn is_over(&self, at: Mono, since: Mono, spool: &dyn Spool) -> bool {
         let settled = self.channels.iter().all(Channel::is_settled);
         if let Some(until) = self.stop {
-            let idle = settled && !self.channels.iter().any(|channel| channel.can_publish(at, spool));
+            let idle = settled && !(0..self.channels.len()).any(|index| self.can_publish(index, at, spool));
             return idle || at >= until;
         }
-        self.is_old(at, since) && (settled || at >= since + self.settings.renew + self.grace())
+        self.is_old(at, since) && (settled || at >= self.renew_at(since) + self.grace())
     }
 
     /// How long a renewal waits for open receipts: an echo that comes after it is never heard.
@@ -241,11 +263,14 @@ impl Session {
                 earliest([Some(since + tuning.suback_within), ping, self.stop])
             }
             State::Online { since } => {
-                let renew = since + self.settings.renew;
-                let over = if at >= renew { renew + self.grace() } else { renew };
+                let renew = self.renew_at(since);
+                let is_old = at >= renew;
+                let over = if is_old { renew + self.grace() } else { renew };
                 let ping = self.ping.map_or(self.last_heard + tuning.ping_after, |ping| ping.sent + ping.within);
-                let channels = self.channels.iter().map(|channel| channel.deadline(at, spool, at >= renew));
-                earliest(channels.chain([Some(over), Some(ping), self.stop]))
+                let publish = if is_old { None } else { self.publish_deadline(at, spool) };
+                let echoes = self.channels.iter().map(Channel::late_at);
+                let asked = self.subscriptions.deadline(at, tuning.suback_within);
+                earliest(echoes.chain([publish, asked, Some(over), Some(ping), self.stop]))
             }
         }
     }

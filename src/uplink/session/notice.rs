@@ -1,11 +1,64 @@
 //! What the session tells the log and whoever watches.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::entry::{ChannelId, Column, Entry};
 use crate::net::failure::Failure;
+use crate::thingspeak::license::License;
 use crate::thingspeak::topic::Topic;
 use crate::time::Utc;
+
+/// What the broker did when it was asked for a topic that is not heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unheard {
+    /// It refused (SUBACK 0x80).
+    Refused,
+    /// It did not answer. That may be how it refuses.
+    Unanswered,
+    /// It closed the connection. That may be how it refuses.
+    Closed,
+}
+
+impl Unheard {
+    /// Whether it may have another reason than a missing right.
+    pub const fn is_guess(self) -> bool {
+        !matches!(self, Self::Refused)
+    }
+}
+
+impl Unheard {
+    /// What to do about it. A guess is worded as one.
+    pub fn advice(self, channel: &str) -> String {
+        if self.is_guess() {
+            return format!("perhaps \"allow subscribe\" is not ticked for channel {channel} in the MQTT device");
+        }
+        let most = License::Free.subscriptions().unwrap_or_default();
+        format!(
+            "tick \"allow subscribe\" for channel {channel} in the MQTT device, if it is one of the device's channels; a free license \
+             hears {most} topics at a time"
+        )
+    }
+}
+
+/// How soon something is tried again.
+pub fn in_words(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds >= 60 && seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
+    }
+}
+
+impl fmt::Display for Unheard {
+    /// What the broker did: "it " and this.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "refused the subscription",
+            Self::Unanswered => "did not answer the subscription",
+            Self::Closed => "closed the connection when it was asked for it",
+        })
+    }
+}
 
 /// What is worth telling.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +87,28 @@ pub enum Notice {
         /// For how long there was no session.
         gap: Duration,
     },
-    /// The broker does not let us hear this topic. Told once, until it does.
-    NotSubscribed(Topic),
+    /// The broker does not let us hear this topic, or seems not to. Told once until it is heard, and once more when a guess turns
+    /// out to be right.
+    NotSubscribed {
+        /// What is not heard.
+        topic: Topic,
+        /// What the broker did.
+        why: Unheard,
+        /// When it is asked for again.
+        again_in: Duration,
+    },
+    /// A topic that [`Notice::NotSubscribed`] has told of is heard.
+    Subscribed(Topic),
+    /// The broker closed the connection again and again when an entry of this channel was sent. The other channels go on. Told once
+    /// until an entry is accepted.
+    PublishSuspected {
+        /// Whose.
+        channel: ChannelId,
+        /// When the next entry is tried.
+        again_in: Duration,
+    },
+    /// An entry of a channel that [`Notice::PublishSuspected`] has told of was accepted.
+    PublishAccepted(ChannelId),
     /// The service stored an entry of ours without this column: the field is not enabled in the channel's settings. Told once.
     ColumnMissing {
         /// Whose.
@@ -102,10 +175,13 @@ impl Notice {
             | Self::Down { .. }
             | Self::StillDown { .. }
             | Self::Renewed { .. }
-            | Self::NotSubscribed(_) => None,
+            | Self::NotSubscribed { .. }
+            | Self::Subscribed(_) => None,
             Self::Sent { entry, .. } => Some(entry.channel),
             Self::Crowded(channel)
             | Self::EchoesEnded(channel)
+            | Self::PublishAccepted(channel)
+            | Self::PublishSuspected { channel, .. }
             | Self::ColumnMissing { channel, .. }
             | Self::Received { channel, .. }
             | Self::Stored { channel, .. }

@@ -9,7 +9,7 @@ use crate::uplink::Confirm;
 /// The session's times. [`Tuning::default`] is what the daemon runs with; tests shorten them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// A subscription without an answer for this long counts as refused.
+    /// A subscription without an answer for this long is not waited for any more.
     pub suback_within: Duration,
     /// A line that was quiet for this long is pinged.
     pub ping_after: Duration,
@@ -23,6 +23,9 @@ pub struct Tuning {
     pub resends_unsure: u32,
     /// How long a renewal may wait for open receipts; longer where echoes were seen to take longer.
     pub renew_grace: Duration,
+    /// How long a topic or a channel is left alone that the broker seems to refuse: the first time, the second, and so on; the
+    /// last one from then on. What costs no connection is asked for again after the third at the latest.
+    pub doubt: [Duration; 4],
 }
 
 impl Default for Tuning {
@@ -35,6 +38,7 @@ impl Default for Tuning {
             resends: 4,
             resends_unsure: 2,
             renew_grace: Duration::from_secs(20),
+            doubt: [60, 120, 300, 900].map(Duration::from_secs),
         }
     }
 }

@@ -35,7 +35,10 @@ impl Tally {
             | Notice::Down { .. }
             | Notice::StillDown { .. }
             | Notice::Renewed { .. }
-            | Notice::NotSubscribed(_)
+            | Notice::NotSubscribed { .. }
+            | Notice::Subscribed(_)
+            | Notice::PublishSuspected { .. }
+            | Notice::PublishAccepted(_)
             | Notice::ColumnMissing { .. }
             | Notice::Crowded(_)
             | Notice::EchoesEnded(_) => {}

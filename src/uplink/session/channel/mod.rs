@@ -297,13 +297,18 @@ impl Channel {
         self.pacer.ready_at().is_some_and(|ready| at >= ready) && self.turn(at, spool).is_some()
     }
 
-    pub(super) fn deadline(&self, at: Mono, spool: &dyn Spool, renewing: bool) -> Option<Mono> {
-        let next = if renewing { None } else { self.next_publish(at, spool) };
-        self.flights.iter().filter_map(Flight::late_at).chain(next).min()
+    /// Whether an entry was sent that the broker is not known to have read.
+    pub(super) fn has_unread(&self) -> bool {
+        self.flights.iter().any(|flight| flight.state == FlightState::Sent)
+    }
+
+    /// When the next echo is late.
+    pub(super) fn late_at(&self) -> Option<Mono> {
+        self.flights.iter().filter_map(Flight::late_at).min()
     }
 
     /// When the next entry can go out; none while that depends on the outside.
-    fn next_publish(&self, at: Mono, spool: &dyn Spool) -> Option<Mono> {
+    pub(super) fn next_publish(&self, at: Mono, spool: &dyn Spool) -> Option<Mono> {
         let paced = self.pacer.ready_at()?.max(at);
         let paid = self.budget.map_or(paced, |budget| budget.ready_at(paced));
         [paced, paid].into_iter().find(|then| self.turn(*then, spool).is_some())

@@ -32,6 +32,11 @@ pub(super) struct Broker {
     /// The channels that an entry is made for each 20 s.
     measured: Vec<ChannelId>,
     next_slot: f64,
+    /// The length of a slot, and how long an echo takes, in seconds.
+    pub(super) slot: f64,
+    pub(super) echo: f64,
+    /// Echoes under way on the connection, each with its time.
+    echoes: VecDeque<(f64, Event)>,
     is_open: bool,
     held: Vec<Topic>,
 }
@@ -72,6 +77,9 @@ impl Broker {
             seen: Vec::new(),
             measured,
             next_slot: 1020.0,
+            slot: 20.0,
+            echo: 0.0,
+            echoes: VecDeque::new(),
             is_open: false,
             held: Vec::new(),
         }
@@ -83,13 +91,20 @@ impl Broker {
         self.event(Event::Tick);
         loop {
             let deadline = self.script.session.deadline().map_or(f64::MAX, |at| at.since_boot().as_secs_f64() + 1e-6);
-            if deadline.min(self.next_slot) > until {
+            let echo = self.echoes.front().map_or(f64::MAX, |(at, _)| *at);
+            if deadline.min(self.next_slot).min(echo) > until {
                 self.script.at = until;
                 return;
             }
+            if echo <= deadline.min(self.next_slot) {
+                self.script.at = self.script.at.max(echo);
+                let (_, event) = self.echoes.pop_front().expect("just looked at");
+                self.event(event);
+                continue;
+            }
             if self.next_slot <= deadline {
                 self.script.at = self.script.at.max(self.next_slot);
-                self.next_slot += 20.0;
+                self.next_slot += self.slot;
                 self.measured.clone().into_iter().for_each(|channel| self.push(channel));
             } else {
                 self.script.at = self.script.at.max(deadline);
@@ -107,6 +122,29 @@ impl Broker {
     /// When something was seen, in seconds since the start.
     pub(super) fn times(&self, wanted: impl Fn(&Seen) -> bool) -> Vec<f64> {
         self.seen.iter().filter(|(_, seen)| wanted(seen)).map(|(at, _)| at - 1000.0).collect()
+    }
+
+    pub(super) fn count(&self, wanted: impl Fn(&Seen) -> bool) -> usize {
+        self.times(wanted).len()
+    }
+
+    /// When a topic of commands was heard from.
+    pub(super) fn heard(&self, topic: Topic) -> Vec<f64> {
+        self.times(|seen| *seen == Seen::Delivered(Delivery::Heard(topic)))
+    }
+
+    /// When somebody was told that a topic is not heard, and why.
+    pub(super) fn unheard(&self, of: Topic) -> Vec<(f64, Unheard)> {
+        let why = |(at, seen): &(f64, Seen)| match seen {
+            Seen::Told(Notice::NotSubscribed { topic, why, .. }) if *topic == of => Some((at - 1000.0, *why)),
+            _ => None,
+        };
+        self.seen.iter().filter_map(why).collect()
+    }
+
+    /// When a topic was asked for.
+    pub(super) fn asked(&self, topic: Topic) -> Vec<f64> {
+        self.times(|seen| *seen == Seen::Asked(topic))
     }
 
     /// When the device logged in.
@@ -151,6 +189,7 @@ impl Broker {
             Action::Connect => {
                 self.see(Seen::Login);
                 self.held.clear();
+                self.echoes.clear();
                 let does = (self.logins)(at, ());
                 self.is_open = does == Does::Takes;
                 events.push_back(match does {
@@ -195,12 +234,17 @@ impl Broker {
         }
     }
 
-    fn echo(&self, entry: &Entry, events: &mut VecDeque<Event>) {
+    fn echo(&mut self, entry: &Entry, events: &mut VecDeque<Event>) {
         let topic = Topic::Subscribe(entry.channel);
         if self.held.contains(&topic) {
             let value = entry.cells[0].expect("field1").value;
             let json = format!(r#"{{"created_at":"{}","field1":"{value}"}}"#, entry.created_at);
-            events.push_back(said(topic, Bytes::from(json)));
+            let echo = said(topic, Bytes::from(json));
+            if self.echo > 0.0 {
+                self.echoes.push_back((self.script.at + self.echo, echo));
+            } else {
+                events.push_back(echo);
+            }
         }
     }
 }

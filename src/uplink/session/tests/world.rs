@@ -2,7 +2,7 @@
 //! daemon, everything else is played.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::ops::Range;
 
 use super::service::{Millis, Service, number};
@@ -11,6 +11,9 @@ use super::*;
 pub(super) const SECOND: Millis = 1000;
 pub(super) const HOUR: Millis = 3600 * SECOND;
 pub(super) const DAY: Millis = 24 * HOUR;
+
+/// A channel besides, with an entry in each slot, too.
+pub(super) const OTHER: ChannelId = ChannelId(8);
 
 /// What a week is like.
 #[derive(Clone)]
@@ -27,12 +30,24 @@ pub(super) struct Plan {
     pub(super) echo: Range<Millis>,
     pub(super) days: Millis,
     pub(super) outages: Vec<Range<Millis>>,
+    /// Until when the broker closes the connection on entries of [`OTHER`]; none where there is no such channel.
+    pub(super) refuses_other: Option<Millis>,
 }
 
 impl Plan {
     pub(super) fn of(confirm: Confirm) -> Self {
         let (way, echo) = (20..200, 50..1500);
-        Self { confirm, slot: 20 * SECOND, echoes: true, lost: 0, way, echo, days: 7, outages: Vec::new() }
+        Self {
+            confirm,
+            slot: 20 * SECOND,
+            echoes: true,
+            lost: 0,
+            way,
+            echo,
+            days: 7,
+            outages: Vec::new(),
+            refuses_other: None,
+        }
     }
 
     /// Thirty outages, most of them of seconds to minutes, some of hours.
@@ -71,6 +86,7 @@ pub(super) struct World {
     session: Session,
     spool: MemorySpool,
     pub(super) service: Service,
+    pub(super) other: Service,
     queue: BinaryHeap<Reverse<(Millis, u64)>>,
     under_way: HashMap<u64, What>,
     queued: u64,
@@ -78,8 +94,8 @@ pub(super) struct World {
     connection: u64,
     alive: bool,
     network: bool,
-    /// Whether the service tells of rows over it.
-    subscribed: bool,
+    /// What the service tells over it.
+    subscribed: HashSet<Topic>,
     /// Nothing overtakes anything on one connection.
     last_there: Millis,
     last_back: Millis,
@@ -91,6 +107,9 @@ pub(super) struct World {
     live: Vec<(Millis, u64)>,
     pub(super) late: Vec<(Millis, u64)>,
     pub(super) doubtful: Vec<i64>,
+    /// How often it was told that a channel is suspected, and that it is no longer.
+    pub(super) suspected: u32,
+    pub(super) accepted: u32,
     pub(super) online_since: Option<Millis>,
     /// When the link was up.
     pub(super) spells: Vec<Range<Millis>>,
@@ -98,23 +117,28 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(plan: Plan, seed: u64) -> Self {
-        let mut spool = MemorySpool::new([(CHANNEL, Backlog::default())]);
+        let channels = [CHANNEL, OTHER].into_iter().take(1 + usize::from(plan.refuses_other.is_some()));
+        let mut spool = MemorySpool::new(channels.clone().map(|channel| (channel, Backlog::default())));
         spool.synchronised(Now::default());
         let slot = Duration::from_millis(plan.slot);
-        let session = Session::new(settings(plan.confirm, |channel| channel.slot = slot), seed);
+        let mut settings = settings(plan.confirm, |channel| channel.slot = slot);
+        let first = settings.channels[0].clone();
+        settings.channels = channels.map(|id| ChannelSettings { id, ..first.clone() }).collect();
+        let session = Session::new(settings, seed);
         let mut world = Self {
             random: fastrand::Rng::with_seed(seed),
             at: 0,
             session,
             spool,
             service: Service::default(),
+            other: Service::default(),
             queue: BinaryHeap::new(),
             under_way: HashMap::new(),
             queued: 0,
             connection: 0,
             alive: false,
             network: true,
-            subscribed: false,
+            subscribed: HashSet::new(),
             last_there: 0,
             last_back: 0,
             sent: 0,
@@ -123,6 +147,8 @@ impl World {
             live: Vec::new(),
             late: Vec::new(),
             doubtful: Vec::new(),
+            suspected: 0,
+            accepted: 0,
             online_since: None,
             spells: Vec::new(),
             plan,
@@ -139,6 +165,14 @@ impl World {
     pub(super) fn run(mut self) -> Self {
         let end = self.plan.days * DAY;
         while self.at < end || (self.spool.waiting(CHANNEL) > 0 && self.at < end + 3 * DAY) {
+            self.step();
+        }
+        self
+    }
+
+    /// Lives through the plan's days, whatever waits then.
+    pub(super) fn run_days(mut self) -> Self {
+        while self.at < self.plan.days * DAY + HOUR {
             self.step();
         }
         self
@@ -186,6 +220,9 @@ impl World {
         let value = number as f64;
         cells[0] = Some(Cell::new(value, 1, Reduce::Mean));
         let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
+        if self.plan.refuses_other.is_some() {
+            self.spool.push(now, Draft { channel: OTHER, ..draft.clone() });
+        }
         let created_at = self.spool.push(now, draft).created_at.expect("the clock is right");
         self.due.push((created_at.seconds(), number, self.at));
         if self.at + self.plan.slot <= self.plan.days * DAY {
@@ -205,17 +242,30 @@ impl World {
     }
 
     fn arrive(&mut self, entry: &Entry) {
-        let Some(id) = self.service.update(self.at, entry) else { return };
-        if self.subscribed && self.plan.echoes {
+        if entry.channel == OTHER && self.plan.refuses_other.is_some_and(|until| self.at < until) {
+            return self.close();
+        }
+        let service = if entry.channel == OTHER { &mut self.other } else { &mut self.service };
+        let Some(id) = service.update(self.at, entry) else { return };
+        let feed = Topic::Subscribe(entry.channel);
+        if self.subscribed.contains(&feed) && self.plan.echoes {
             let json = format!(
                 r#"{{"created_at":"{}","entry_id":{id},"field1":"{}","field2":null}}"#,
                 entry.created_at,
                 number(entry)
             );
-            let message = said(FEED, Bytes::from(json));
+            let message = said(feed, Bytes::from(json));
             let at = self.at + self.random.u64(self.plan.echo.clone());
             self.queue(at, What::Hear(self.connection, message));
         }
+    }
+
+    /// The broker closes the connection.
+    fn close(&mut self) {
+        self.alive = false;
+        self.connection += 1;
+        let at = self.at + self.random.u64(self.plan.way.clone());
+        self.queue(at, What::Hear(self.connection, lost(Kind::Closed)));
     }
 
     fn answer(&mut self, event: Event) {
@@ -245,13 +295,13 @@ impl World {
         match action {
             Action::Connect => {
                 self.connection += 1;
-                self.subscribed = false;
+                self.subscribed.clear();
                 self.alive = self.network;
                 let event = if self.network { Event::Connected } else { lost(Kind::Network) };
                 self.queue(self.at + 300, What::Hear(self.connection, event));
             }
             Action::Subscribe(topic) => {
-                self.subscribed |= topic == FEED;
+                self.subscribed.insert(topic);
                 self.answer(Event::SubAck(topic, true));
             }
             Action::Publish(entry) => {
@@ -267,11 +317,15 @@ impl World {
             }
             Action::Disconnect => self.queue(self.at, What::Hear(self.connection, Event::Disconnected)),
             Action::Abandon => self.connection += 1,
-            Action::Notice(Notice::Sent { entry, again: 0, live }) => {
+            Action::Notice(Notice::Sent { entry, again: 0, live }) if entry.channel == CHANNEL => {
                 let sendings = if live { &mut self.live } else { &mut self.late };
                 sendings.push((self.at, number(&entry)));
             }
-            Action::Notice(Notice::Doubtful { created_at, .. }) => self.doubtful.push(created_at.seconds()),
+            Action::Notice(Notice::Doubtful { channel: CHANNEL, created_at }) => {
+                self.doubtful.push(created_at.seconds());
+            }
+            Action::Notice(Notice::PublishSuspected { .. }) => self.suspected += 1,
+            Action::Notice(Notice::PublishAccepted(_)) => self.accepted += 1,
             Action::Notice(_) | Action::Deliver(_) => {}
             Action::Done => panic!("nobody stopped it"),
         }

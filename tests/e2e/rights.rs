@@ -1,0 +1,110 @@
+//! Rights that are missing, ticked later, or used up: whatever the broker does, it costs what it has to and no more.
+
+use std::time::Duration;
+
+use gatepost::output::Drive;
+use gatepost::output::rules::Reason;
+use gatepost::sandbox::{Rights, SubscribeRefusal, Switches};
+use gatepost::thingspeak::topic::Topic;
+use gatepost::uplink::session::{Notice, Unheard};
+
+use crate::stage::{Plan, Stage, play, until};
+use crate::told::{Diary, Told};
+use crate::{HOUSE, SWITCHES};
+
+const MAP: &str = r#"
+    [channel.house]
+    id = 1
+    license = "paid"
+    every = "2s"
+
+    [channel.switches]
+    id = 2
+    license = "paid"
+
+    [[sensor]]
+    name = "level"
+    use = "file"
+    path = "/sim/level"
+    every = "1s"
+    to.value = "house.field1"
+
+    [[output]]
+    name = "lamp"
+    pin = 17
+    from = "switches.field1"
+"#;
+
+const REFUSALS: [SubscribeRefusal; 3] =
+    [SubscribeRefusal::Code80, SubscribeRefusal::Silence, SubscribeRefusal::Disconnect];
+
+#[tokio::test]
+async fn rights_that_are_missing_cost_what_they_have_to_and_no_more() {
+    play!(
+        commands_are_heard_minutes_after_their_right_was_ticked_and_entries_go_on_meanwhile,
+        a_limit_of_subscriptions_leaves_the_commands_heard,
+    );
+}
+
+/// Waits until it is told that a topic is not heard, and says why.
+async fn unheard(diary: &Diary, mark: usize, of: Topic) -> Unheard {
+    let why = |told: &Told| match told {
+        Told::Uplink(Notice::NotSubscribed { topic, why, .. }) if *topic == of => Some(*why),
+        _ => None,
+    };
+    diary.find(mark, "the topic is not heard", why).await
+}
+
+async fn obeys(stage: &Stage, diary: &Diary, value: &str, drive: Drive) {
+    let mark = diary.end();
+    stage.write(SWITCHES, &[("field1", value)]).await;
+    diary.wait(mark, "the lamp obeys", |told| told.is_driven("lamp", drive, Reason::Command)).await;
+}
+
+async fn commands_are_heard_minutes_after_their_right_was_ticked_and_entries_go_on_meanwhile() {
+    for subscribe_refusal in REFUSALS {
+        let switches = Switches { subscribe_refusal, ..Switches::default() };
+        let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
+        let client = stage.device.credentials.client_id.clone();
+        assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::PUBLISH));
+        let playing = stage.start();
+        let diary = &playing.diary;
+        let topic = Topic::Subscribe(SWITCHES);
+        let why = unheard(diary, 0, topic).await;
+        assert_eq!(why.is_guess(), subscribe_refusal != SubscribeRefusal::Code80, "{subscribe_refusal:?}");
+        until(|| diary.text(0), || (diary.closed().len() >= 3).then_some(())).await;
+        let entries = diary.closed();
+        stage.all_stored(&entries, diary).await;
+
+        let mark = diary.end();
+        assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::ALL));
+        diary
+            .wait(
+                mark,
+                "the topic is heard",
+                |told| matches!(told, Told::Uplink(Notice::Subscribed(of)) if *of == topic),
+            )
+            .await;
+        obeys(&stage, diary, "1", Drive::ON).await;
+        let diary = stage.end(playing).await;
+        let twice = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { again: 1.., .. }));
+        assert_eq!(diary.count(twice), 0, "{subscribe_refusal:?}: no trial cut off an entry\n{}", diary.text(0));
+    }
+}
+
+async fn a_limit_of_subscriptions_leaves_the_commands_heard() {
+    for subscribe_refusal in REFUSALS {
+        let switches = Switches { subscription_limit: Some(1), subscribe_refusal, ..Switches::default() };
+        let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
+        let playing = stage.start_online().await;
+        let diary = &playing.diary;
+        obeys(&stage, diary, "1", Drive::ON).await;
+        let why = unheard(diary, 0, Topic::Subscribe(HOUSE)).await;
+        assert_eq!(why == Unheard::Refused, subscribe_refusal == SubscribeRefusal::Code80);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        obeys(&stage, diary, "0", Drive::OFF).await;
+        let of_commands = |told: &Told| matches!(told, Told::Uplink(Notice::NotSubscribed { topic, .. }) if *topic == Topic::Subscribe(SWITCHES));
+        assert_eq!(diary.count(of_commands), 0, "{subscribe_refusal:?}");
+        stage.end(playing).await;
+    }
+}
