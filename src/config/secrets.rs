@@ -83,9 +83,9 @@ fn start_of_secret(line: &str, is_device: bool) -> Option<Start> {
 /// Where the user name and password of an address begin (`http://me:password@proxy`), with its scheme or without.
 fn userinfo(line: &str) -> Option<usize> {
     let before = &line[..line.find('@')?];
-    let begin = before
-        .rfind(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '='))
-        .map_or(0, |at| at + 1);
+    let is_end = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '=');
+    let begin = before.char_indices().rev().find(|(_, letter)| is_end(*letter));
+    let begin = begin.map_or(0, |(at, letter)| at + letter.len_utf8());
     let address = &before[begin..];
     match address.find("://") {
         Some(at) => Some(begin + at + 3),
@@ -237,5 +237,6 @@ mod tests {
         assert_eq!(hidden("# proxy = \"http://me:sesame@p:1\""), ["me:sesame@p:1\""]);
         assert_eq!(hidden("proxy = \"http://proxy.lan:3128\""), Vec::<&str>::new());
         assert_eq!(hidden("name = \"me@home\""), Vec::<&str>::new());
+        assert_eq!(hidden("x =\u{a0}me:sesame@p"), ["me:sesame@p"]);
     }
 }

@@ -288,6 +288,8 @@ fn what_a_broker_had_kept_of_either_feed_moves_no_pin() {
     let field = |retained| Delivery::Field { channel: ChannelId(9), field: 1, payload: payload.clone(), retained };
     outputs.deliver(&field(true));
     assert!(is_on(&sim));
+    wait(&machine, &mut outputs, Duration::from_secs(1));
+    assert!(is_on(&sim), "it does not wait either");
     outputs.deliver(&field(false));
     assert!(!is_on(&sim));
 }
