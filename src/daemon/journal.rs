@@ -1,7 +1,7 @@
 //! The log: to the journal under systemd, to the terminal elsewhere. Edges only, each in one sentence.
 //!
 //! The sentence says all by itself, since `systemctl status` and a terminal show nothing else; the journal keeps the
-//! fields too, for `journalctl SENSOR=tank` and the like. How much each cause may write is bounded ([`causes`]).
+//! fields too, for `journalctl SENSOR=tank` and the like. How much each cause may write is bounded (`causes`).
 
 mod causes;
 mod logger;

@@ -1,6 +1,6 @@
 //! The way out, and back: names, addresses, a proxy, TLS, WebSocket, MQTT; and what fails on it, in words.
 //!
-//! [`dial`] goes the way, for the daemon, `doctor` and the probe alike, and yields a stream of bytes; [`mqtt`] speaks on it. What
+//! [`dial()`] goes the way, for the daemon, `doctor` and the probe alike, and yields a stream of bytes; [`mqtt`] speaks on it. What
 //! comes from the other side is bounded before anything is kept of it: a peer that goes beyond ends its own connection, and
 //! nothing else.
 //!

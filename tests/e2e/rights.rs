@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
-use gatepost::sandbox::{Rights, SubscribeRefusal, Switches};
+use gatepost::sandbox::{PublishRefusal, Rights, SubscribeRefusal, Switches};
 use gatepost::thingspeak::topic::Topic;
 use gatepost::uplink::session::{Notice, Unheard};
 
@@ -43,6 +43,7 @@ async fn rights_that_are_missing_cost_what_they_have_to_and_no_more() {
     play!(
         commands_are_heard_minutes_after_their_right_was_ticked_and_entries_go_on_meanwhile,
         a_limit_of_subscriptions_leaves_the_commands_heard,
+        a_channel_whose_entries_end_the_connection_leaves_the_other_one_its_place,
     );
 }
 
@@ -107,4 +108,34 @@ async fn a_limit_of_subscriptions_leaves_the_commands_heard() {
         assert_eq!(diary.count(of_commands), 0, "{subscribe_refusal:?}");
         stage.end(playing).await;
     }
+}
+
+async fn a_channel_whose_entries_end_the_connection_leaves_the_other_one_its_place() {
+    let map = MAP.replace("id = 2\n    license = \"paid\"", "id = 2\n    license = \"paid\"\n    every = \"2s\"")
+        + "\n[[sensor]]\nname = \"twin\"\nuse = \"file\"\npath = \"/sim/level\"\nevery = \"1s\"\nto.value = \"switches.field2\"\n";
+    let switches = Switches { publish_refusal: PublishRefusal::Close, ..Switches::default() };
+    let stage = Stage::set(Plan { switches, ..Plan::of(&map) }).await;
+    let client = stage.device.credentials.client_id.clone();
+    assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::SUBSCRIBE));
+    let playing = stage.start();
+    let diary = &playing.diary;
+    let suspected =
+        |told: &Told| matches!(told, Told::Uplink(Notice::PublishSuspected { channel, .. }) if *channel == SWITCHES);
+    diary.wait(0, "the channel is suspected", suspected).await;
+    // From here on the other channel is served, and commands are heard, while the suspect is tried now and then.
+    let mark = diary.end();
+    let stored = |count: usize| move |told: &[Told]| told.iter().filter_map(Told::stored).count() >= count;
+    let enough = stored(6);
+    until(|| diary.text(mark), || enough(&diary.since(mark)).then_some(())).await;
+    let downs = |told: &[Told]| told.iter().filter(|told| told.down().is_some()).count();
+    let (lost, trials) = (downs(&diary.since(mark)), diary.since(mark).iter().filter(|told| suspected(told)).count());
+    assert!(lost <= trials + 1, "{lost} connections for {trials} trials\n{}", diary.text(mark));
+    obeys(&stage, diary, "1", Drive::ON).await;
+    let mark = diary.end();
+    assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::ALL));
+    let accepted = |told: &Told| matches!(told, Told::Uplink(Notice::PublishAccepted(channel)) if *channel == SWITCHES);
+    diary.wait(mark, "the channel is served", accepted).await;
+    let entries: Vec<_> = diary.closed().into_iter().filter(|entry| entry.channel == HOUSE).collect();
+    stage.all_stored(&entries, diary).await;
+    stage.end(playing).await;
 }
