@@ -144,6 +144,11 @@ pub(super) fn refusal(answer: &Answer, at: &str, path: &str) -> Failure {
         404 | 410 => format!(
             "there is no {path} here: is it a broker with another WebSocket path (`path` in [broker]), or another web server?"
         ),
+        // As the WebSockets of Node.js answer for another path.
+        400 => format!(
+            "it does not take a WebSocket at {path}: is it a broker with another WebSocket path (`path` in [broker])? Or this is \
+             not ThingSpeak's MQTT port"
+        ),
         407 | 511 => "this network lets nobody out before a login: ask who runs it, or log in with a browser".to_owned(),
         500..=599 => "whoever answers there has trouble of his own, or stands in between: try again later".to_owned(),
         _ => "this is not ThingSpeak's MQTT port".to_owned(),
