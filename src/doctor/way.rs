@@ -147,6 +147,9 @@ fn made(passed: &Passed, broker: &Broker, roots: &str, now: Utc) -> Line {
 /// The step that failed.
 fn stopped(obstacle: Obstacle, broker: &Broker, roots: &str) -> Line {
     let advice = match (obstacle.step, obstacle.peer) {
+        (Step::Dns | Step::Tcp, _) if obstacle.proxy.is_some() => {
+            format!("check {}, and whether the proxy runs", obstacle.proxy.unwrap_or_default())
+        }
         (Step::Tcp, _) => format!(
             "check broker.port ({}), the network, and whether a firewall lets this machine out there",
             broker.port

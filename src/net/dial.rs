@@ -1,5 +1,7 @@
 //! The way to a broker, for whoever goes it: name, address, proxy, TLS, WebSocket. It ends in a stream of bytes.
 
+mod memory;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,11 +18,13 @@ use super::failure::{Failure, Kind};
 use super::meter::Metered;
 use super::peer::Peer;
 use super::proxy::{self, Proxy};
-use super::race::{self, Family, race};
+use super::race::{self, race};
 use super::road::Road;
 use super::tls::{self, Trust};
 use super::websocket;
 use crate::hal::Clock;
+
+pub use memory::Memory;
 
 /// How long the system may look for a name.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(10);
@@ -34,53 +38,10 @@ const SMALL_SEGMENT: u32 = 536;
 const HOSTS_WITHIN: Duration = Duration::from_secs(15);
 /// Addresses of a name that are tried.
 const ADDRESSES: usize = 16;
-/// Addresses that came to nothing that are remembered.
-const REMEMBERED: usize = 32;
 
 /// A line to the broker.
 pub trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
-
-/// What was learned from one attempt for the next.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
-    /// The family of the address that worked last.
-    family: Option<Family>,
-    /// Which host is tried first.
-    host: usize,
-    /// Where the last attempt went.
-    last: Option<SocketAddr>,
-    /// Addresses that came to nothing, the last one last.
-    unanswered: Vec<SocketAddr>,
-    /// TLS came through in small segments only.
-    small_segments: bool,
-}
-
-impl Memory {
-    /// The host that the last attempt went to.
-    pub fn host<'a>(&self, broker: &'a Broker) -> &'a str {
-        broker.hosts.get(self.host % broker.hosts.len().max(1)).map_or("", String::as_str)
-    }
-
-    /// The attempt led to a login that was accepted: the next one begins there.
-    pub fn worked(&mut self) {
-        self.family = self.last.as_ref().map(Family::of);
-        self.unanswered.retain(|address| Some(*address) != self.last);
-    }
-
-    /// The attempt came to nothing, or what it led to does not answer any more: the next one begins elsewhere.
-    pub fn failed(&mut self) {
-        self.host = self.host.wrapping_add(1);
-        self.small_segments = false;
-        if let Some(address) = self.last.take() {
-            self.unanswered.retain(|known| *known != address);
-            if self.unanswered.len() >= REMEMBERED {
-                self.unanswered.remove(0);
-            }
-            self.unanswered.push(address);
-        }
-    }
-}
 
 /// A step of the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,7 +100,7 @@ pub enum Passed {
     Secured {
         /// Whose certificate it is.
         peer: Option<Peer>,
-        /// Only small segments came through: larger packets are lost on the way (an MTU hole).
+        /// Only small segments came through: it was found that larger packets are lost on the way (an MTU hole).
         small_segments: bool,
     },
     /// The WebSocket stands, for MQTT.
@@ -155,11 +116,23 @@ pub struct Obstacle {
     pub failure: Failure,
     /// Whose certificate was shown, where it came to that.
     pub peer: Option<Peer>,
+    /// What names the proxy that was not reached, where it was one.
+    pub proxy: Option<&'static str>,
 }
 
 impl Obstacle {
     fn new(step: Step, failure: Failure) -> Self {
-        Self { step, failure, peer: None }
+        Self { step, failure, peer: None, proxy: None }
+    }
+
+    /// Nobody answered at the way's first end: the broker or, where there is one, the proxy.
+    fn at_first_end(step: Step, failure: Failure, proxy: Option<&Proxy>) -> Self {
+        let proxy = proxy.map(|proxy| proxy.named_by);
+        let failure = match proxy {
+            Some(named_by) => failure.about_proxy(named_by),
+            None => failure,
+        };
+        Self { proxy, ..Self::new(step, failure) }
     }
 }
 
@@ -177,6 +150,8 @@ pub async fn dial(
     mut tell: impl FnMut(Passed),
 ) -> Result<Box<dyn Line>, Obstacle> {
     let since = Instant::now();
+    // Of an attempt that reaches nobody, no address is to blame.
+    memory.last = None;
     let mut first = None;
     for turn in 0..broker.hosts.len() {
         let place = memory.host.wrapping_add(turn) % broker.hosts.len();
@@ -225,7 +200,8 @@ impl Way<'_> {
         let proxy = found.await.expect("reading files does not panic");
         let proxy = proxy.map_err(|failure| Obstacle::new(Step::Proxy, failure))?;
         let (host, port) = proxy.as_ref().map_or((&self.road.host, self.road.port), |proxy| (&proxy.host, proxy.port));
-        let found = resolve(host, port).await.map_err(|failure| Obstacle::new(Step::Dns, failure))?;
+        let found = resolve(host, port).await;
+        let found = found.map_err(|failure| Obstacle::at_first_end(Step::Dns, failure, proxy.as_ref()))?;
         let addresses = race::order(&found, memory.family, &memory.unanswered);
         let ips = addresses.iter().map(SocketAddr::ip).collect();
         tell(Passed::Resolved { host: host.clone(), addresses: ips });
@@ -233,13 +209,8 @@ impl Way<'_> {
         let raced = race(&addresses, |address| connect(address, segment)).await;
         let failed = || raced.failed.iter().map(|(address, error)| self.unreached(&address.to_string(), error));
         let Some((line, address, took)) = raced.won else {
-            return Err(Obstacle::new(
-                Step::Tcp,
-                match &proxy {
-                    Some(proxy) => self.nowhere(&proxy.at(), &raced.failed).about_proxy(proxy.named_by),
-                    None => self.nowhere(&self.road.at(), &raced.failed),
-                },
-            ));
+            let at = proxy.as_ref().map_or_else(|| self.road.at(), Proxy::at);
+            return Err(Obstacle::at_first_end(Step::Tcp, self.nowhere(&at, &raced.failed), proxy.as_ref()));
         };
         let failed = failed().collect();
         memory.last = Some(address);
@@ -263,10 +234,12 @@ impl Way<'_> {
             Some(trust) => {
                 let secured = self.secure(line, &start, trust).await;
                 let peer = trust.seen();
-                let (line, small_segments) =
-                    secured.map_err(|failure| Obstacle { step: Step::Tls, failure, peer: peer.clone() })?;
+                let (line, came_through_small) =
+                    secured.map_err(|failure| Obstacle { peer: peer.clone(), ..Obstacle::new(Step::Tls, failure) })?;
+                // Where all of them are small already, the second connection was only the quicker one.
+                let small_segments = came_through_small && !memory.small_segments;
                 memory.small_segments |= small_segments;
-                tell(Passed::Secured { peer, small_segments: memory.small_segments });
+                tell(Passed::Secured { peer, small_segments });
                 Box::new(Metered::new(line))
             }
             None => Box::new(Metered::new(line)),
@@ -377,3 +350,6 @@ async fn connect(address: SocketAddr, segment: Option<u32>) -> io::Result<TcpStr
     line.set_nodelay(true)?;
     Ok(line)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,14 @@ use super::broker::Transport;
 use super::failure::{Failure, Kind};
 use super::road::Road;
 use super::violation::Violation;
+use super::websocket::Closed;
 
 /// The other side closed the connection.
-pub(super) fn closed() -> Failure {
-    let words =
-        "the broker closed the connection; if it does so again and again, another program may use the same MQTT device";
+fn closed(error: &io::Error) -> Failure {
+    let reason = Closed::within(error).map_or_else(String::new, |closed| format!(" ({closed})"));
+    let words = format!(
+        "the broker closed the connection{reason}; if it does so again and again, another program may use the same MQTT device"
+    );
     Failure::new(Kind::Closed, words)
 }
 
@@ -22,7 +25,7 @@ pub(super) fn lost(error: &io::Error) -> Failure {
         let words = format!("the connection was ended, for whoever answers as the broker broke the rules: {violation}");
         return Failure::new(Kind::Protocol, words);
     }
-    if is_close(error) { closed() } else { Failure::new(Kind::Network, format!("the connection broke: {error}")) }
+    if is_close(error) { closed(error) } else { Failure::new(Kind::Network, format!("the connection broke: {error}")) }
 }
 
 fn is_close(error: &io::Error) -> bool {
@@ -39,19 +42,25 @@ pub(super) fn before_login(error: &io::Error, road: &Road) -> Failure {
             format!("{at} does not speak MQTT over {transport} ({violation}): check transport and port"),
         ),
         Some(violation) => Failure::new(Kind::Protocol, format!("{at} broke the rules before the login: {violation}")),
-        None if is_close(error) => unanswered(&at, transport),
+        None if is_close(error) => unanswered(&at, transport, Closed::within(error)),
         None => io(error, road),
     }
 }
 
-fn unanswered(at: &str, transport: Transport) -> Failure {
-    Failure::new(
-        Kind::Closed,
-        format!(
+fn unanswered(at: &str, transport: Transport, closed: Option<&Closed>) -> Failure {
+    // Where a WebSocket for MQTT was agreed on, the port is the right one.
+    let words = match closed {
+        Some(closed) => format!(
+            "{at} closed the connection in answer to the login ({closed}): user name, client ID or password may be wrong, or \
+             another program may use the same MQTT device. If the password was reset on the web page, replace the credentials \
+             file; it is read again before each try"
+        ),
+        None => format!(
             "{at} closed the connection without answering the login: the credentials may be wrong, another program may \
              use the same MQTT device, or this is not the port for {transport}"
         ),
-    )
+    };
+    Failure::new(Kind::Closed, words)
 }
 
 /// The broker refused the login with this code of a CONNACK.

@@ -12,6 +12,9 @@ const HEAD: usize = 16 * 1024;
 /// Header lines of a head.
 const LINES: usize = 100;
 
+/// Answers that may come before the one that counts, and that one.
+const INTERIM: usize = 8;
+
 /// Why there is no head.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HeadError {
@@ -70,10 +73,18 @@ impl Answer {
         Ok(Some(Self { code: response.code.unwrap_or_default(), headers }))
     }
 
-    /// Reads an answer's head off a line. It comes byte by byte, so that nothing behind it is taken.
+    /// Reads an answer's head off a line. It comes byte by byte, so that nothing behind it is taken. What only announces another
+    /// answer is passed over (RFC 9110, section 15.2).
     pub(super) async fn read(line: &mut (impl AsyncRead + Unpin)) -> Result<Self, HeadError> {
-        let head = read_head(line, b"HTTP/").await?;
-        Self::parse(&head)?.ok_or(HeadError::Endless)
+        const SWITCHING: u16 = 101;
+        for _ in 0..INTERIM {
+            let head = read_head(line, b"HTTP/").await?;
+            let answer = Self::parse(&head)?.ok_or(HeadError::Endless)?;
+            if answer.code == SWITCHING || !(100..200).contains(&answer.code) {
+                return Ok(answer);
+            }
+        }
+        Err(HeadError::Endless)
     }
 }
 
@@ -133,6 +144,11 @@ pub(super) fn refusal(answer: &Answer, at: &str, path: &str) -> Failure {
         404 | 410 => format!(
             "there is no {path} here: is it a broker with another WebSocket path (`path` in [broker]), or another web server?"
         ),
+        // As the WebSockets of Node.js answer for another path.
+        400 => format!(
+            "it does not take a WebSocket at {path}: is it a broker with another WebSocket path (`path` in [broker])? Or this is \
+             not ThingSpeak's MQTT port"
+        ),
         407 | 511 => "this network lets nobody out before a login: ask who runs it, or log in with a browser".to_owned(),
         500..=599 => "whoever answers there has trouble of his own, or stands in between: try again later".to_owned(),
         _ => "this is not ThingSpeak's MQTT port".to_owned(),
@@ -154,6 +170,16 @@ mod tests {
         let answer = Answer::read(&mut line).await.expect("a head");
         assert_eq!((answer.code, answer.header("location")), (302, "http://hotel.example/?x=?1"));
         assert_eq!(line, b"rest");
+    }
+
+    #[tokio::test]
+    async fn what_announces_an_answer_is_none() {
+        let answer =
+            read(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+        assert_eq!(answer.await.expect("an answer").code, 200);
+        assert_eq!(read(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").await.expect("an answer").code, 101);
+        let endless = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(9);
+        assert!(matches!(read(&endless).await, Err(HeadError::Endless)));
     }
 
     #[tokio::test]

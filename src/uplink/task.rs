@@ -90,8 +90,8 @@ impl Uplink {
                     return Some(Outcome::Event(Event::Disconnected));
                 }
                 Action::Abandon => {
-                    // It does not answer: perhaps another address does.
-                    way.memory.failed();
+                    // Perhaps another address answers.
+                    way.memory.fell_silent();
                     *link = None;
                     continue;
                 }
@@ -128,6 +128,9 @@ impl Uplink {
             failed = link.flush().await.err();
         }
         failed.map(|failure| {
+            if failure.kind == Kind::Silent {
+                way.memory.fell_silent();
+            }
             *link = None;
             Outcome::Event(Event::Lost(failure))
         })

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Login, Proxy, login};
+use super::{IN_MAP, Login, Proxy, login};
 use crate::net::failure::{Failure, Kind};
 use crate::net::road::Road;
 
@@ -101,7 +101,7 @@ impl Choice {
             Self::Direct => Ok(None),
             Self::Configured(Configured { host, port, credentials }) => {
                 let login = credentials.as_deref().map(of_file).transpose()?;
-                Ok(Some(Proxy { host: host.clone(), port: *port, login, named_by: "broker.proxy" }))
+                Ok(Some(Proxy { host: host.clone(), port: *port, login, named_by: IN_MAP }))
             }
             Self::Environment => of_environment(road, variable),
         }

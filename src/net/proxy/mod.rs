@@ -13,6 +13,9 @@ use super::road::Road;
 
 pub use choice::{Choice, Configured, Parsed, UrlError, parse};
 
+/// What names a proxy that the map names.
+const IN_MAP: &str = "broker.proxy";
+
 /// A proxy, and who asks it.
 #[derive(Clone, Debug)]
 pub(super) struct Proxy {
@@ -72,29 +75,40 @@ where
 fn refused(answer: &Answer, proxy: &Proxy, to: &str) -> Failure {
     let (at, named_by, code) = (proxy.at(), proxy.named_by, answer.code);
     let what = match code {
-        407 if proxy.login.is_some() => {
-            "it does not accept this user name and password: mend them in the file that `proxy_credentials` names"
-                .to_owned()
+        // tinyproxy has 401 for it.
+        401 | 407 if proxy.login.is_some() => {
+            let place = if named_by == IN_MAP { "the file that `proxy_credentials` names" } else { named_by };
+            format!("it does not accept this user name and password: correct them in {place}")
         }
-        407 => {
-            let scheme = answer.header("proxy-authenticate").split_whitespace().next().unwrap_or_default();
-            if scheme.is_empty() || answer.offers("proxy-authenticate", "basic") {
-                "it asks for a password: write user name and password into a file of their own, and name it in \
-                 `proxy_credentials`"
-                    .to_owned()
-            } else {
-                format!("it asks for a login by {scheme:.20}, and gatepost knows only Basic")
-            }
-        }
-        403 | 405 => format!(
+        407 => asks_for_login(answer, named_by),
+        300..=399 => "it sends the connection on, as the login page of a network does (a captive portal): log in there with a browser".to_owned(),
+        403 | 405 | 501 => format!(
             "it does not let this machine out to {to}: whoever runs it must allow CONNECT to that port (many allow 443 alone)"
         ),
-        502..=504 => format!("it cannot reach {to} itself"),
+        // tinyproxy has 500 for it.
+        500 | 502..=504 => format!("it cannot reach {to} itself: check broker.host and broker.port"),
         400..=499 => "it refuses".to_owned(),
         _ => "it has trouble of its own: try again later".to_owned(),
     };
     let kind = if matches!(code, 500..=599) { Kind::Network } else { Kind::Protocol };
     Failure::new(kind, format!("the proxy {at} ({named_by}) answered HTTP {code}: {what}"))
+}
+
+/// A proxy that lets nobody out without a login, and there is none.
+fn asks_for_login(answer: &Answer, named_by: &str) -> String {
+    let scheme = answer.header("proxy-authenticate").split_whitespace().next().unwrap_or_default();
+    if !scheme.is_empty() && !answer.offers("proxy-authenticate", "basic") {
+        return format!("it asks for a login by {scheme:.20}, and gatepost knows only Basic");
+    }
+    if named_by == IN_MAP {
+        return "it asks for a password: write user name and password into a file of their own, and name it in \
+                `proxy_credentials`"
+            .to_owned();
+    }
+    format!(
+        "it asks for a password: write {named_by} as http://user:password@host:port, or name the proxy in the map (`proxy` and \
+         `proxy_credentials` in [broker])"
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::net::{Broker, Transport};
 
 fn proxy(login: bool) -> Proxy {
     let login = login.then(|| Login { user: "me".to_owned(), password: "open sesame".into() });
-    Proxy { host: "proxy.lan".to_owned(), port: 3128, login, named_by: "broker.proxy" }
+    Proxy { host: "proxy.lan".to_owned(), port: 3128, login, named_by: IN_MAP }
 }
 
 /// What is asked of a proxy that answers so, and what it came to.
@@ -36,14 +36,32 @@ async fn each_refusal_says_what_to_do_and_no_password() {
     for (login, answer, told) in [
         (false, &password[..], "asks for a password"),
         (true, &password[..], "does not accept this user name and password"),
+        (true, b"HTTP/1.0 401 Unauthorized\r\n\r\n", "does not accept this user name and password"),
         (false, b"HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\n\r\n", "a login by NTLM"),
         (false, b"HTTP/1.1 403 Filtered\r\n\r\n", "must allow CONNECT to that port"),
         (false, b"HTTP/1.1 503 No\r\n\r\n", "cannot reach [fd00::1]:443 itself"),
+        (false, b"HTTP/1.0 500 Unable to connect\r\n\r\n", "cannot reach [fd00::1]:443 itself"),
+        (false, b"HTTP/1.1 501 Not Implemented\r\n\r\n", "must allow CONNECT to that port"),
+        (false, b"HTTP/1.1 302 Found\r\nLocation: http://hotel.example/\r\n\r\n", "a captive portal"),
         (false, b"SSH-2.0-OpenSSH\r\n", "is no HTTP proxy"),
     ] {
         let (_, result) = asked(&proxy(login), answer).await;
         let failure = result.expect_err("refused");
         assert!(failure.words.contains(told) && failure.words.contains("proxy.lan:3128"), "{failure}");
         assert!(!failure.words.contains("sesame"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_to_be_corrected_where_the_proxy_was_named() {
+    for (named_by, missing, wrong) in [
+        (IN_MAP, "name it in `proxy_credentials`", "correct them in the file that `proxy_credentials` names"),
+        ("https_proxy", "write https_proxy as http://user:password@", "correct them in https_proxy"),
+    ] {
+        for (login, told) in [(false, missing), (true, wrong)] {
+            let (_, result) = asked(&Proxy { named_by, ..proxy(login) }, b"HTTP/1.1 407 No\r\n\r\n").await;
+            let failure = result.expect_err("refused");
+            assert!(failure.words.contains(told), "{failure}");
+        }
     }
 }

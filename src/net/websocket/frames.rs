@@ -37,8 +37,8 @@ pub(super) enum Part {
     Payload(usize),
     /// A ping that wants its bytes back.
     Ping(Bytes),
-    /// The other side closes the WebSocket.
-    Close,
+    /// The other side closes the WebSocket, with this payload.
+    Close(Bytes),
     /// More bytes are needed.
     Nothing,
 }
@@ -111,7 +111,7 @@ impl Frames {
                     unmask(&mut payload, header.mask, 0);
                     match kind {
                         Control::Ping => return Ok(Part::Ping(payload.freeze())),
-                        Control::Close => return Ok(Part::Close),
+                        Control::Close => return Ok(Part::Close(payload.freeze())),
                         // An answer to no ping of ours is allowed (section 5.5.3), and says nothing.
                         _ => {}
                     }
@@ -246,7 +246,7 @@ mod tests {
             ended_by(b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff"),
             Violation::FrameTooLong(u64::MAX, PAYLOAD_LIMIT)
         );
-        assert_eq!(read(Role::Client, b"\x88\x02\x03\xe8", 1).1, [Part::Close]);
+        assert_eq!(read(Role::Client, b"\x88\x02\x03\xe8", 1).1, [Part::Close(Bytes::from_static(b"\x03\xe8"))]);
     }
 
     #[test]

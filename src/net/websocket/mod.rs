@@ -3,6 +3,7 @@
 //! What is written in one go is one binary message. Pings are answered, a burst of them with the last one's bytes (section
 //! 5.5.3), so that nothing piles up.
 
+mod close;
 mod frames;
 mod handshake;
 
@@ -18,6 +19,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use frames::{Frames, Part, Role, unmask};
 
+pub(super) use close::Closed;
 pub(super) use handshake::upgrade;
 #[cfg(feature = "sandbox")]
 pub use handshake::{Refusal, accept};
@@ -124,10 +126,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocket<S> {
                     // What cannot go out now goes out with the next write; reading does not wait for it.
                     let _ = this.poll_out(context)?;
                 }
-                Part::Close => {
+                Part::Close(payload) => {
                     this.closed = true;
                     this.say_close()?;
                     let _ = this.poll_out(context)?;
+                    if let Some(closed) = Closed::read(&payload) {
+                        return Poll::Ready(Err(closed.into()));
+                    }
                 }
                 Part::Nothing => {
                     this.raw.reserve(READ);
