@@ -82,15 +82,17 @@ fn start_of_secret(line: &str, is_device: bool) -> Option<Start> {
 
 /// Where the user name and password of an address begin (`http://me:password@proxy`), with its scheme or without.
 fn userinfo(line: &str) -> Option<usize> {
-    let before = &line[..line.find('@')?];
     let is_end = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '=');
-    let begin = before.char_indices().rev().find(|(_, letter)| is_end(*letter));
-    let begin = begin.map_or(0, |(at, letter)| at + letter.len_utf8());
-    let address = &before[begin..];
-    match address.find("://") {
-        Some(at) => Some(begin + at + 3),
-        None => address.contains(':').then_some(begin),
-    }
+    line.match_indices('@').find_map(|(end, _)| {
+        let before = &line[..end];
+        let begin = before.char_indices().rev().find(|(_, letter)| is_end(*letter));
+        let begin = begin.map_or(0, |(at, letter)| at + letter.len_utf8());
+        let address = &before[begin..];
+        match address.find("://") {
+            Some(at) => Some(begin + at + 3),
+            None => address.contains(':').then_some(begin),
+        }
+    })
 }
 
 /// The words of a line: keys, dotted ones whole, paths, and the words of texts.
@@ -238,5 +240,6 @@ mod tests {
         assert_eq!(hidden("proxy = \"http://proxy.lan:3128\""), Vec::<&str>::new());
         assert_eq!(hidden("name = \"me@home\""), Vec::<&str>::new());
         assert_eq!(hidden("x =\u{a0}me:sesame@p"), ["me:sesame@p"]);
+        assert_eq!(hidden("b = { ca_file = \"a@b\", proxy = \"http://me:x@p:1\" }"), ["me:x@p:1\" }"]);
     }
 }

@@ -6,6 +6,7 @@
 //! between the two can only make it seem to be on for longer than it was. What else changes, such as the newest entry heard, is
 //! kept within a second, so that a flood of commands is no flood of writes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::daemon::liveness::Pulse;
 use crate::hal::Hal;
 use crate::ledger::{Keeper, Key};
 use crate::output::driver::Driver;
-use crate::output::rules::{self, Action, Past, Rules};
+use crate::output::rules::{self, Action, Past, Rules, Switch};
 use crate::output::{Drive, Settings, Target};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
@@ -55,6 +56,8 @@ pub(super) struct Outputs {
     kept: Option<Mono>,
     /// Something has changed since.
     is_unkept: bool,
+    /// The switches that were kept last, by their outputs' names.
+    switches: BTreeMap<String, Option<Switch>>,
     hal: Hal,
     gate: Gate,
     observer: Observer,
@@ -90,6 +93,7 @@ impl Outputs {
             memory,
             kept: None,
             is_unkept: false,
+            switches: BTreeMap::new(),
             hal: hal.clone(),
             gate: gate.clone(),
             observer: Arc::clone(observer),
@@ -225,7 +229,7 @@ impl Outputs {
             if let Action::Set { output, drive, .. } = action
                 && drive.is_on()
             {
-                self.keep(*output);
+                self.keep_switch(*output);
             }
         }
         let mut driven = Vec::new();
@@ -250,7 +254,7 @@ impl Outputs {
             }
         }
         for output in driven {
-            self.keep(output);
+            self.keep_switch(output);
         }
         for output in failed {
             self.event(rules::Event::Failed { output });
@@ -273,9 +277,19 @@ impl Outputs {
         (self.kept, self.is_unkept) = (Some(self.hal.clock.now().mono), false);
     }
 
-    /// Keeps an output's past, if it has changed.
-    fn keep(&self, output: usize) {
+    /// Keeps an output's past where it went on or off since it was kept. What it only heard meanwhile is kept with all others: a
+    /// lamp that is dimmed all the time is no reason to write all the time.
+    fn keep_switch(&mut self, output: usize) {
         let its = &self.settings[output];
+        if self.switches.get(&its.name) != Some(&self.rules.past(output).switch) {
+            self.keep(output);
+        }
+    }
+
+    /// Keeps an output's past, if it has changed.
+    fn keep(&mut self, output: usize) {
+        let its = &self.settings[output];
+        self.switches.insert(its.name.clone(), self.rules.past(output).switch);
         let past = self.rules.past(output).to_bytes(self.memory.boot, its.from);
         self.memory.keeper.set(self.hal.clock.now().mono, &Key::Output(its.name.clone()), past);
     }

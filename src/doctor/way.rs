@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{Line, Verdict};
 use crate::hal::Clock;
 use crate::net::dial::{Memory, Obstacle, Passed, Step};
-use crate::net::{Broker, Peer, Trust, dial};
+use crate::net::failure::Kind;
+use crate::net::{Broker, Peer, Trust, dial, proxy};
 use crate::time::Utc;
 
 /// A certificate that ends within this time is worth a word.
@@ -66,17 +67,26 @@ async fn host_lines(broker: &Broker, trust: Option<&Trust>, clock: &dyn Clock) -
     }
     let roots = trust.map_or("", Trust::roots);
     let mut memory = Memory::default();
-    let dialled =
-        dial(broker, trust, &mut memory, clock, |passed| lines.push(made(&passed, broker, roots, clock.now().utc)));
-    match dialled.await {
-        Ok(_) => HostLines { lines, reached: true },
-        Err(obstacle) => {
-            let failed = obstacle.step;
-            lines.push(stopped(obstacle, broker, roots));
-            let rest = todo(broker).into_iter().filter(|step| *step > failed);
-            lines.extend(rest.map(|step| Line::skipped(name(step), "a step before failed")));
-            HostLines { lines, reached: false }
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let before = lines.len();
+        let dialled =
+            dial(broker, trust, &mut memory, clock, |passed| lines.push(made(&passed, broker, roots, clock.now().utc)));
+        let Err(obstacle) = dialled.await else { return HostLines { lines, reached: true } };
+        let (failed, is_silent) = (obstacle.step, obstacle.failure.kind == Kind::Network);
+        if is_silent && failed > Step::Tcp && tries < memory.places(broker) {
+            // As the daemon does: whoever takes a connection and says nothing is tried last the next time.
+            let line = stopped(obstacle, broker, roots);
+            lines.truncate(before);
+            lines.push(Line { verdict: Verdict::Warning, advice: "another address is tried".to_owned(), ..line });
+            memory.failed();
+            continue;
         }
+        lines.push(stopped(obstacle, broker, roots));
+        let rest = todo(broker).into_iter().filter(|step| *step > failed);
+        lines.extend(rest.map(|step| Line::skipped(name(step), "a step before failed")));
+        return HostLines { lines, reached: false };
     }
 }
 
@@ -112,8 +122,16 @@ fn made(passed: &Passed, broker: &Broker, roots: &str, now: Utc) -> Line {
             let failed: Vec<_> = failed.iter().map(|failure| failure.words.as_str()).collect();
             Line::warning("TCP", found, format!("but before: {}", failed.join("; ")))
         }
-        Passed::Tunnelled { proxy, named_by } => {
-            Line::ok("proxy", format!("{proxy} ({named_by}) leads to {}:{}", broker.hosts.join(", "), broker.port))
+        Passed::Tunnelled { proxy: through, named_by } => {
+            let found = format!("{through} ({named_by}) leads to {}:{}", broker.hosts.join(", "), broker.port);
+            if matches!(broker.proxy, proxy::Choice::Configured(_)) {
+                return Line::ok("proxy", found);
+            }
+            let advice = format!(
+                "that is this shell's {named_by}: the service has it only where its unit sets it, so write `proxy = \"http://{through}\"` \
+                 into the map's [broker]"
+            );
+            Line::warning("proxy", found, advice)
         }
         Passed::Secured { peer, small_segments } => {
             let whose = peer.as_ref().map_or_else(String::new, |peer| format!("{}, ", whose(peer)));

@@ -203,6 +203,7 @@ impl Way<'_> {
         let found = resolve(host, port).await;
         let found = found.map_err(|failure| Obstacle::at_first_end(Step::Dns, failure, proxy.as_ref()))?;
         let addresses = race::order(&found, memory.family, &memory.unanswered);
+        memory.addresses = addresses.len();
         let ips = addresses.iter().map(SocketAddr::ip).collect();
         tell(Passed::Resolved { host: host.clone(), addresses: ips });
         let segment = memory.small_segments.then_some(SMALL_SEGMENT);

@@ -29,9 +29,9 @@ const LOGIN_WITHIN: Duration = Duration::from_secs(10);
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How long saying goodbye may take.
 const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
-/// Packet ids go up to this and start again. Each open subscription needs its own; ten channels with eight field feeds and a
-/// receipt each are ninety.
-const PACKET_IDS: u16 = 100;
+/// Packet ids go up to this and start again. Each open subscription needs its own: ten channels of ThingSpeak with eight field feeds
+/// and a receipt each are ninety, and a broker of one's own may have more.
+const PACKET_IDS: u16 = 250;
 /// Room for one read.
 const READ: usize = 4096;
 
@@ -54,6 +54,8 @@ pub struct Mqtt {
     packets: Packets,
     inbox: BytesMut,
     outbox: BytesMut,
+    /// Bytes were handed to the stream that it may still hold.
+    unflushed: bool,
 }
 
 /// What came.
@@ -81,8 +83,14 @@ impl Mqtt {
     /// When the login is refused or not answered, or something else than MQTT answers.
     pub async fn login(line: Box<dyn Line>, login: &Login<'_>, road: &Road) -> Result<Self, Failure> {
         let state = MqttState::new(PACKET_IDS, false);
-        let mut this =
-            Self { line, state, packets: Packets::default(), inbox: BytesMut::new(), outbox: BytesMut::new() };
+        let mut this = Self {
+            line,
+            state,
+            packets: Packets::default(),
+            inbox: BytesMut::new(),
+            outbox: BytesMut::new(),
+            unflushed: false,
+        };
         let mut connect = Connect::new(login.client_id);
         connect.keep_alive = u16::try_from(login.keep_alive.as_secs()).unwrap_or(u16::MAX);
         connect.clean_session = true;
@@ -213,22 +221,28 @@ impl Mqtt {
 
     /// Hands what waits to the stream.
     async fn write_out(&mut self) -> std::io::Result<()> {
-        if self.outbox.is_empty() {
+        if self.outbox.is_empty() && !self.unflushed {
             return Ok(());
         }
         self.flush_all().await
     }
 
     async fn flush_all(&mut self) -> std::io::Result<()> {
+        self.unflushed = true;
         while self.outbox.has_remaining() {
             self.line.write_buf(&mut self.outbox).await?;
         }
-        self.line.flush().await
+        self.line.flush().await?;
+        self.unflushed = false;
+        Ok(())
     }
 
     /// The next packet that comes.
     async fn packet(&mut self) -> std::io::Result<Packet> {
         loop {
+            if let Some(first) = self.inbox.first() {
+                check_kind(*first)?;
+            }
             match Packet::read(&mut self.inbox, PACKET_LIMIT) {
                 Ok(packet) => {
                     self.packets.count(Instant::now())?;
@@ -264,6 +278,16 @@ fn check_first(bytes: &[u8]) -> Result<(), Violation> {
         [first, ..] => {
             Err(Violation::NoPacket(format!("the first byte is 0x{first:02x}, and a CONNACK begins with 0x20")))
         }
+    }
+}
+
+/// Whether a server sends packets of this kind (MQTT 3.1.1, section 2.2.1). What only a client sends is not even read: it may be
+/// large, and the library would print it, a login with its password.
+fn check_kind(first: u8) -> Result<(), Violation> {
+    match first >> 4 {
+        // CONNACK, PUBLISH, PUBACK to PUBCOMP, SUBACK, UNSUBACK, PINGRESP.
+        2..=7 | 9 | 11 | 13 => Ok(()),
+        kind => Err(Violation::NoPacket(format!("its kind is {kind}"))),
     }
 }
 

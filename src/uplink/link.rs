@@ -130,8 +130,8 @@ impl Link {
 fn tell(passed: &Passed) {
     match passed {
         Passed::Secured { small_segments: true, .. } => log::warn!(
-            "packets of the usual size are lost on the way to the broker, so small ones are used: set a smaller MTU on this \
-             machine or its router (`sudo ip link set dev … mtu 1400`)"
+            "packets of the usual size seem to be lost on the way to the broker, so small ones are used: perhaps a smaller MTU on \
+             this machine or its router is needed (`sudo ip link set dev … mtu 1400`)"
         ),
         Passed::Tunnelled { proxy, named_by } => log::debug!("the way out is the proxy {proxy} ({named_by})"),
         _ => {}

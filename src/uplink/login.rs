@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::entry::{Cells, ChannelId, Entry, Form};
 use crate::hal::Clock;
 use crate::net::dial::Memory;
-use crate::net::failure::Failure;
+use crate::net::failure::{Failure, Kind};
 use crate::net::{Broker, Trust};
 use crate::thingspeak::credentials::Credentials;
 use crate::thingspeak::feed::FeedMessage;
@@ -66,7 +66,16 @@ impl Login {
         let ca_file = broker.ca_file.clone();
         let trust = broker.transport.is_encrypted().then(|| Trust::read(ca_file.as_deref())).transpose()?;
         let mut memory = Memory::default();
-        Ok(Self { link: Link::connect(broker, credentials, trust.as_ref(), &mut memory, clock).await? })
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Link::connect(broker, credentials, trust.as_ref(), &mut memory, clock).await {
+                Ok(link) => return Ok(Self { link }),
+                // The daemon would try the next address, too.
+                Err(failure) if failure.kind == Kind::Network && tries < memory.places(broker) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 
     /// Subscribes to a topic.

@@ -62,9 +62,14 @@ fn command(what: &str) -> Command {
     command
 }
 
-/// Memory of a process that is its own, in kB.
-pub(crate) fn own_memory(process: u32) -> u64 {
+/// The most memory that a process has had since [`forget_peak`], in kB.
+pub(crate) fn peak(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// Begins anew to look for a process's greatest memory (proc(5), clear_refs).
+pub(crate) fn forget_peak(process: u32) {
+    fs::write(format!("/proc/{process}/clear_refs"), "5").expect("a process of one's own");
 }

@@ -6,12 +6,13 @@ use std::thread;
 
 use nix::sys::signal::Signal;
 
-use crate::house::{House, own_memory};
+use crate::house::{House, forget_peak, peak};
 use crate::peer::{PLENTY, Play, broker, listen, once, repeat, request};
 use crate::program::SOON;
 
-/// Growth of the daemon's own memory that no peer may cause, in kB.
-const GROWTH: u64 = 4096;
+/// Growth of the daemon's memory that no peer may cause, in kB. It holds pages of the program that are used for the first time; with
+/// the program as it is shipped all of it is to stay below 12 MB (docs/figures.md).
+const GROWTH: u64 = 8192;
 
 fn house(port: u16) -> House {
     House::new(&format!("host = \"127.0.0.1\"\nport = {port}\ntransport = \"ws\"\nallow_plaintext = true"))
@@ -22,11 +23,12 @@ fn daemon_says(port: u16, words: &str) {
     let house = house(port);
     let mut daemon = house.run();
     daemon.wait_for("INFO ] running");
-    let before = own_memory(daemon.id());
+    forget_peak(daemon.id());
+    let before = peak(daemon.id());
     let line = daemon.hear(words, SOON).unwrap_or_else(|| panic!("not said: {words:?}"));
     assert!(line.contains("link down") && line.len() < 600, "{line}");
-    let after = own_memory(daemon.id());
-    assert!(after < before + GROWTH, "{words}: {before} kB before, {after} kB after");
+    let after = peak(daemon.id());
+    assert!(after < before + GROWTH, "{words}: {before} kB before, {after} kB at most since");
     let (end, _) = daemon.end_by(Signal::SIGTERM);
     assert!(end.success(), "{end:?}");
 }

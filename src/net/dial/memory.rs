@@ -17,6 +17,8 @@ pub struct Memory {
     pub(super) host: usize,
     /// Where the last attempt went.
     pub(super) last: Option<SocketAddr>,
+    /// How many addresses the name had that was looked up last.
+    pub(super) addresses: usize,
     /// Addresses that came to nothing, the last one last.
     pub(super) unanswered: Vec<SocketAddr>,
     /// Large packets are lost on the way, or may be: connections are made in small segments. That costs next to nothing, so that
@@ -28,6 +30,12 @@ impl Memory {
     /// The host that the last attempt went to.
     pub fn host<'a>(&self, broker: &'a Broker) -> &'a str {
         broker.hosts.get(self.host % broker.hosts.len().max(1)).map_or("", String::as_str)
+    }
+
+    /// How many attempts it may take until each of the broker's places was tried, as far as that is worth waiting for.
+    pub fn places(&self, broker: &Broker) -> usize {
+        const WORTH: usize = 4;
+        broker.hosts.len().max(self.addresses).min(WORTH)
     }
 
     /// The attempt led to a login that was accepted: the next one begins there.

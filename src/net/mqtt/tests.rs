@@ -134,7 +134,11 @@ async fn whatever_breaks_the_rules_ends_the_connection_with_its_reason() {
         (b"\x30\xff\xff\xff\x7f".to_vec(), "announced an MQTT packet of 268435455 bytes"),
         (b"\xd0\0".repeat(6000), "more than 500 MQTT packets a second"),
         (b"\x30\x05\0\x01abc".repeat(6000), "more than 500 MQTT packets a second"),
-        (b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0".to_vec(), "no MQTT packet of a server"),
+        // What only a client sends is not read: it may hold a password, or be as long as it likes.
+        (b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0".to_vec(), "no MQTT packet of a server (its kind is 1)"),
+        (b"\x82\xff\xff\x0f\0\x01\0\x01a\0".to_vec(), "no MQTT packet of a server (its kind is 8)"),
+        (b"\xa2".to_vec(), "no MQTT packet of a server (its kind is 10)"),
+        (b"\xe0\0".to_vec(), "no MQTT packet of a server (its kind is 14)"),
         (b"\x00\x00".to_vec(), "no MQTT packet of a server"),
         (b"\x40\x02\0\x07".to_vec(), "no MQTT packet of a server"),
         (b"\x30\x03\0\x09a".to_vec(), "no MQTT packet of a server"),
@@ -155,6 +159,14 @@ async fn a_message_that_was_sent_with_a_higher_quality_is_acknowledged() {
     let mut sent = [0; 32];
     far.read_exact(&mut sent).await.expect("CONNECT and PUBACK");
     assert_eq!(&sent[28..], b"\x40\x02\0\x07");
+}
+
+#[tokio::test]
+async fn more_topics_than_a_device_of_thingspeak_has_have_ids_of_their_own() {
+    let (mqtt, _far) = logged_in(CONNACK).await;
+    let mut mqtt = mqtt.expect("let in");
+    let ids: Vec<_> = (0..200).map(|nth| mqtt.subscribe(format!("topic/{nth}")).expect("short")).collect();
+    assert!((1..200).all(|nth| !ids[..nth].contains(&ids[nth])), "{ids:?}");
 }
 
 proptest! {

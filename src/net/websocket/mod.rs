@@ -105,6 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         if std::mem::replace(&mut self.said_close, true) {
             return Ok(());
         }
+        self.ping = None;
         self.frame(OpCode::Control(Control::Close), &NORMAL)
     }
 }
@@ -121,6 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocket<S> {
                     room.advance(count);
                     return Poll::Ready(Ok(()));
                 }
+                Part::Ping(_) if this.said_close => {}
                 Part::Ping(ping) => {
                     this.ping = Some(ping);
                     // What cannot go out now goes out with the next write; reading does not wait for it.

@@ -1,5 +1,6 @@
 //! Does what the probe asks for, on real connections.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -8,7 +9,7 @@ use super::{Action, Event, Findings, Probe, Refusal, Settings};
 use crate::hal::Clock;
 use crate::net::dial::Memory;
 use crate::net::failure::{Failure, Kind};
-use crate::net::{Broker, Trust};
+use crate::net::{Broker, Trust, proxy};
 use crate::thingspeak::credentials::Credentials;
 use crate::uplink::link::{Incoming, Link};
 
@@ -172,12 +173,20 @@ fn refusal(failure: Result<Failure, ()>, broker: &Broker) -> Refusal {
     }
 }
 
-/// The report is for everybody, and the name of a broker may be that of somebody's house.
-fn without_host(words: &str, Broker { hosts, port, .. }: &Broker) -> String {
-    let unnamed = |words: String, host: &String| {
+/// The report is for everybody, and the name or address of a broker or proxy may be that of somebody's house.
+fn without_host(words: &str, Broker { hosts, port, proxy, .. }: &Broker) -> String {
+    let proxy = if let proxy::Choice::Configured(proxy) = proxy { Some((&proxy.host, proxy.port)) } else { None };
+    let named = hosts.iter().map(|host| (host, *port)).chain(proxy);
+    let unnamed = named.fold(words.to_owned(), |words, (host, port)| {
         words.replace(&format!("{host}:{port}"), "the broker").replace(host.as_str(), "the broker")
+    });
+    // Addresses that the name was found to have.
+    let is_address = |word: &str| {
+        let bare = word.trim_end_matches([',', ';', ')']).trim_start_matches('(');
+        bare.parse::<SocketAddr>().is_ok() || bare.parse::<IpAddr>().is_ok()
     };
-    hosts.iter().fold(words.to_owned(), unnamed)
+    let words = unnamed.split(' ').map(|word| if is_address(word) { "the broker" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -191,6 +200,7 @@ mod tests {
         let told = |words: &str| refusal(Ok(Failure::new(Kind::Network, words)), &broker);
         let expected = |words: &str| Refusal::Other(words.to_owned());
         assert_eq!(told("nothing listens at garden.example:8443"), expected("nothing listens at the broker"));
+        assert_eq!(told("192.168.1.5:8883 did not answer"), expected("the broker did not answer"));
         assert_eq!(told("the name garden.example is unknown"), expected("the name the broker is unknown"));
     }
 }
