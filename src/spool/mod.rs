@@ -114,6 +114,8 @@
 //! newest, which may be live.
 
 mod disk;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod memory;
 mod note;
 pub mod storage;

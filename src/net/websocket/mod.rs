@@ -4,6 +4,8 @@
 //! 5.5.3), so that nothing piles up.
 
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod handshake;
 
 use std::io;
