@@ -493,7 +493,5 @@ fn finish(queue: &mut Queue) {
     queue.began = began;
     if queue.segments.iter().any(|segment| segment.waiting > 0) {
         queue.head = Some(Key(0));
-    } else {
-        queue.left.clear();
     }
 }
