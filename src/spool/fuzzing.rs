@@ -20,9 +20,9 @@ const BOOT: BootId = BootId(1);
 pub(crate) fn files(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), with_right_checksums(bytes)] {
         let (fast, card) = directories(&bytes);
-        let (listed, found) = listed(&fast, &card);
-        let keys: BTreeSet<Key> = listed.iter().filter(|one| one.state != State::Doubtful).map(|one| one.key).collect();
-        assert_eq!(keys.len(), found.waiting.values().sum::<usize>(), "{listed:?}");
+        let (before, found) = listed(&fast, &card);
+        let keys: BTreeSet<Key> = before.iter().filter(|one| one.state != State::Doubtful).map(|one| one.key).collect();
+        assert_eq!(keys.len(), found.waiting.values().sum::<usize>(), "{before:?}");
         can_be_dropped(&fast, &card, &found);
 
         let (spool, opened) = open(&fast, &card);
@@ -40,6 +40,7 @@ pub(crate) fn files(bytes: &[u8]) {
         }
 
         run.kill(&waiting);
+        assert_eq!(doubtful(&listed(&run.fast, &run.card).0), doubtful(&before), "nothing has settled them");
         let sent = run.drain(waiting.keys().copied().collect());
         assert_eq!(sent.len(), waiting.values().sum::<usize>(), "{sent:?}");
         assert_eq!(sent.iter().filter(|sent| **sent == (CHANNEL, own)).count(), 1, "{sent:?}");
@@ -81,6 +82,12 @@ fn listed(fast: &Faulty, card: &Faulty) -> (Vec<Listed>, Found) {
         Ok::<_, Infallible>(())
     });
     (listed, found.unwrap_or_else(|never| match never {}))
+}
+
+/// The doubtful ones among these.
+fn doubtful(listed: &[Listed]) -> BTreeSet<(ChannelId, Key)> {
+    let doubtful = listed.iter().filter(|one| one.state == State::Doubtful);
+    doubtful.map(|one| (one.entry.channel, one.key)).collect()
 }
 
 /// A person who wants to be rid of a channel's entries is.

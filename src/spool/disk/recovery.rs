@@ -247,7 +247,7 @@ impl Reading<'_> {
         told: &mut Told,
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) {
-        let Order { segments, doubtful, loose, damaged } = order;
+        let Order { segments, doubtful, loose, asides, damaged } = order;
         let is_damaged = rotten.is_some() || !damaged.is_empty();
         for (channel, name) in doubtful {
             queue_of(queues, channel);
@@ -261,7 +261,7 @@ impl Reading<'_> {
                 on_card.entry(channel).or_default().push(read);
             }
         }
-        self.take_loose(loose, told, queues);
+        self.take_loose(loose, asides, told, queues);
         if is_damaged {
             let keys = on_card.values().flatten().flat_map(|(_, keys)| keys);
             self.count_lost(rotten.into_iter().chain(damaged), &told.named(keys));
@@ -378,16 +378,27 @@ impl Reading<'_> {
     }
 
     /// Takes what is in files that cannot be gone on with. Their entries are in memory alone.
-    fn take_loose(&mut self, loose: Vec<(BootId, Note)>, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
+    fn take_loose(
+        &mut self,
+        loose: Vec<(BootId, Note)>,
+        asides: Vec<(BootId, Note)>,
+        told: &mut Told,
+        queues: &mut BTreeMap<ChannelId, Queue>,
+    ) {
         let mut entries = Vec::new();
-        for (boot, note) in loose {
+        for (note, is_of_asides) in
+            loose.into_iter().map(|it| (it, false)).chain(asides.into_iter().map(|it| (it, true)))
+        {
+            let (boot, note) = note;
             match note {
                 Note::Entry(kept) => entries.push((boot, kept)),
                 Note::Settled(key) => {
                     self.use_up(key);
                     told.settled.insert(key);
                     told.waiting.remove(&key);
-                    settle_aside(queues, boot, key);
+                    if is_of_asides {
+                        settle_aside(queues, boot, key);
+                    }
                 }
                 Note::Aside(kept) => {
                     self.use_up(kept.key);
