@@ -21,6 +21,10 @@ unit *args:
 e2e *args:
     cargo test --locked --test '*' {{ args }}
 
+# Fuzz what reads bytes from outside, with cargo-fuzz on a nightly toolchain: all targets for 60 s each, or `just fuzz TARGET SECONDS`
+fuzz target="all" seconds="60":
+    fuzz/run {{ target }} {{ seconds }}
+
 # The drivers against a folder of real captures, named by GATEPOST_CAPTURES
 captures:
     @test -d "${GATEPOST_CAPTURES:?name the folder of captures: GATEPOST_CAPTURES=/path/to/captures just captures}" \

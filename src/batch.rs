@@ -13,6 +13,8 @@
 //! all of it over such an end.
 
 mod bytes;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod slot;
 mod sums;
 

@@ -22,6 +22,8 @@
 //! [`Ledger`] is pure: it says what to write, and is told how that went. [`Keeper`] is what the daemon shares. A disk that
 //! fails changes nothing here but the tier that stays behind: the ledger itself is in memory.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod keeper;
 pub mod page;
 

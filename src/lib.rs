@@ -48,3 +48,6 @@ pub mod first_map;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

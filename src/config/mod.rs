@@ -8,6 +8,8 @@ mod channels;
 mod devices;
 mod diagnostic;
 mod directions;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod kept;
 mod license;
 mod metrics;
@@ -210,7 +212,10 @@ pub fn load_without_credentials(path: &Path) -> Result<Checked, LoadError> {
 
 fn load_with(path: &Path, promised: &Promised) -> Result<Checked, LoadError> {
     let unreadable = |error| LoadError::Unreadable { path: path.display().to_string(), error };
-    let bytes = read_file(path).map_err(unreadable)?;
+    parse_bytes(read_file(path).map_err(unreadable)?, path, promised)
+}
+
+fn parse_bytes(bytes: Vec<u8>, path: &Path, promised: &Promised) -> Result<Checked, LoadError> {
     match String::from_utf8(bytes) {
         Ok(text) => parse_with(&text, path, promised),
         Err(error) => {

@@ -49,6 +49,8 @@ use crate::hal::Hal;
 use crate::uplink::session::Tuning;
 
 pub use crate::daemon::disk::Folders;
+#[cfg(any(test, fuzzing))]
+pub(crate) use crate::daemon::server::fuzzing;
 
 /// What the daemon is started with.
 pub struct Daemon {

@@ -13,6 +13,8 @@ mod certificate;
 pub mod dial;
 mod explain;
 pub mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod http;
 mod meter;
 pub mod mqtt;

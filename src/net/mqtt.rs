@@ -274,7 +274,7 @@ fn check_first(bytes: &[u8]) -> Result<(), Violation> {
     const CONNACK: u8 = 0x20;
     match bytes {
         [] | [CONNACK, ..] => Ok(()),
-        [b'H', b'T', ..] | [b'H'] => Err(Violation::NoPacket("a web server seems to answer".to_owned())),
+        [b'H', ..] => Err(Violation::NoPacket("a web server seems to answer".to_owned())),
         [first, ..] => {
             Err(Violation::NoPacket(format!("the first byte is 0x{first:02x}, and a CONNACK begins with 0x20")))
         }

@@ -21,6 +21,8 @@
 mod authority;
 mod device;
 mod folder;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod handle;
 mod journal;
 pub mod publish;

@@ -92,12 +92,7 @@ async fn read(shared: &Shared, id: ConnectionId, mut reader: impl AsyncRead + Un
     loop {
         shared.thawed().await;
         loop {
-            let read = if first && is_other_version(&bytes) {
-                Ok(Packet::Connect(Connect { protocol: Protocol::V5, ..Connect::new("") }))
-            } else {
-                Packet::read(&mut bytes, PACKET_LIMIT)
-            };
-            let mut event = match read {
+            let mut event = match packet(&mut bytes, first) {
                 Ok(packet) => Event::Packet(packet),
                 Err(PacketError::InsufficientBytes(_)) => break,
                 Err(error) => return Event::Broken(error.to_string()),
@@ -116,6 +111,14 @@ async fn read(shared: &Shared, id: ConnectionId, mut reader: impl AsyncRead + Un
             Ok(0) | Err(_) => return Event::Gone,
         }
     }
+}
+
+/// Takes the next packet out of what came; `first` says that none was taken before.
+pub(super) fn packet(bytes: &mut BytesMut, first: bool) -> Result<Packet, PacketError> {
+    if first && is_other_version(bytes) {
+        return Ok(Packet::Connect(Connect { protocol: Protocol::V5, ..Connect::new("") }));
+    }
+    Packet::read(bytes, PACKET_LIMIT)
 }
 
 /// Whether these are the first bytes of a CONNECT in another version than MQTT 3.1.1. The codec reads MQTT 5 as if it were 3.1.1

@@ -22,6 +22,8 @@ pub mod bme280;
 pub mod counter;
 pub mod ds18b20;
 pub mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod input;
 mod lines;
 pub mod nmea;

@@ -76,7 +76,7 @@
 //! # Recovery
 //!
 //! The runtime directory's log is read, then each channel's segments in their order. An entry waits when its record is there
-//! and no *settled* of its key, in whichever log. The daemon starts in every case.
+//! and neither a *settled* nor an *aside* of its key, in whichever log and in whatever order. The daemon starts in every case.
 //!
 //! - *Records count, names do not.* Every `*.log` in the state directory is looked at. A file under a name that is not its
 //!   entries', a copy of another one, one whose keys are in no order or overlap with another's, or with records of
@@ -114,6 +114,8 @@
 //! newest, which may be live.
 
 mod disk;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod memory;
 mod note;
 pub mod storage;

@@ -6,7 +6,8 @@
 //! [`Folder`] is the one that is not a test's. It opens plain files of a sane size and nothing else (`plain`), and what is
 //! locked is written by the process that has the lock and by no other (`lock`).
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(not(test), expect(dead_code, reason = "a fuzz target breaks the files and not the disk"))]
 pub(crate) mod faulty;
 mod folder;
 mod lock;

@@ -11,6 +11,8 @@
 
 mod comments;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod key;
 mod placeholder;
 mod problem;

@@ -12,6 +12,8 @@
 //! - What cannot be had (a directory that cannot be written, a busy port) is told once, and nothing else fails. A port is tried
 //!   again; so is the socket with each map that is taken, and when the guard of the directories has looked.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod http;
 #[cfg(unix)]
 mod socket;

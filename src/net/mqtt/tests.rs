@@ -96,6 +96,8 @@ async fn refusals_and_what_is_no_broker_have_their_own_words() {
         ),
         (b"\xff\xff\xff\xff\xff\xff", Kind::Protocol, "does not speak MQTT over tls"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", Kind::Protocol, "a web server seems to answer"),
+        // The words do not depend on how much comes at once.
+        (b"H\x03ac", Kind::Protocol, "a web server seems to answer"),
         (b"\x20\xff\xff\x7f\0", Kind::Protocol, "announced an MQTT packet of 2097151 bytes, and 262144 are allowed"),
     ] {
         let failure = logged_in(says).await.0.err().expect("no login");

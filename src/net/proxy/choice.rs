@@ -64,7 +64,7 @@ const PORT: u16 = 80;
 pub fn parse(text: &str) -> Result<Parsed, UrlError> {
     let rest = match text.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some((scheme, _)) => return Err(UrlError::Scheme(scheme.chars().take(20).collect())),
+        Some((scheme, _)) => return Err(UrlError::Scheme(scheme.escape_debug().take(20).collect())),
         None => text,
     };
     let (userinfo, rest) = match rest.rsplit_once('@') {
@@ -270,6 +270,7 @@ mod tests {
         assert_eq!(read("http://[fd00::1]:3128"), Ok(("fd00::1".to_owned(), Some(3128))));
         assert_eq!(read("proxy"), Ok(("proxy".to_owned(), None)));
         assert_eq!(read("https://proxy:1"), Err(UrlError::Scheme("https".to_owned())));
+        assert_eq!(read("h\n://proxy:1"), Err(UrlError::Scheme("h\\n".to_owned())), "it is told in one line");
         assert_eq!(read("http://proxy:1/path"), Err(UrlError::Path));
         for none in ["", "http://", "http://:3128", "proxy:0", "proxy:99999", "pro xy:1", "proxy:"] {
             assert_eq!(read(none), Err(UrlError::NoAddress), "{none}");

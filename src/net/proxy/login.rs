@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path) -> Result<Login, String> {
     parse(&text).ok_or_else(|| "it holds no `username = …` and `password = …`".to_owned())
 }
 
-fn parse(text: &str) -> Option<Login> {
+pub(super) fn parse(text: &str) -> Option<Login> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let value = |keys: [&str; 2]| {
         lines().find_map(|line| {

@@ -1,6 +1,8 @@
 //! An HTTP proxy that leads out of a network: which one counts, and the tunnel through it (CONNECT, RFC 9110, section 9.3.6).
 
 mod choice;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod login;
 
 use data_encoding::BASE64;

@@ -20,21 +20,27 @@ pub(in crate::net) async fn upgrade<S>(mut line: S, road: &Road, path: &str) -> 
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let at = road.at();
-    let broken = |error: HeadError| failed(error, road);
     let mut nonce = [0; 16];
     let random = ring::default_provider().secure_random;
     random.fill(&mut nonce).map_err(|_| Failure::new(Kind::Network, "this system gives no random numbers"))?;
-    let key = BASE64.encode(&nonce);
-    let request = request(road, path, &key);
+    ask(&mut line, road, path, &BASE64.encode(&nonce)).await?;
+    Ok(WebSocket::new(line, Role::Client, BytesMut::new()))
+}
+
+/// Asks with this key, and reads the answer and nothing behind it.
+pub(super) async fn ask<S>(line: &mut S, road: &Road, path: &str, key: &str) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let broken = |error: HeadError| failed(error, road);
+    let request = request(road, path, key);
     let asked = async {
         line.write_all(request.as_bytes()).await?;
         line.flush().await
     };
     asked.await.map_err(|error| broken(error.into()))?;
-    let answer = Answer::read(&mut line).await.map_err(broken)?;
-    check(&answer, &key, &at, path)?;
-    Ok(WebSocket::new(line, Role::Client, BytesMut::new()))
+    let answer = Answer::read(line).await.map_err(broken)?;
+    check(&answer, key, &road.at(), path)
 }
 
 fn request(road: &Road, path: &str, key: &str) -> String {

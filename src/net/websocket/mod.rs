@@ -5,6 +5,8 @@
 
 mod close;
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod handshake;
 
 use std::io;

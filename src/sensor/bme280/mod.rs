@@ -5,6 +5,8 @@
 //! without power for a moment and forgot them measures on.
 
 mod compensation;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod sim;
 
 #[cfg(test)]

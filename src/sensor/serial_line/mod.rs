@@ -8,6 +8,8 @@
 //! the tail of `121.5` reads as a good number.
 
 mod form;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod sample;
 mod talk;
 

@@ -30,13 +30,13 @@ impl Talk {
             (None, Form::Csv(csv)) => Self::Csv(csv.clone()),
             (None, Form::Json(pointers)) => Self::Json(pointers.values().cloned().collect()),
         };
-        form.is_full(&talk.text(Mono::default())).then_some(talk)
+        form.is_full(&String::from_utf8_lossy(&talk.say(Mono::default()))).then_some(talk)
     }
 
     /// What the device says at a time. It begins with an end of line, so that a listener that has just opened the port
     /// is in step at once.
     pub(super) fn say(&self, at: Mono) -> Vec<u8> {
-        format!("\r\n{}\r\n", self.text(at).trim_end()).into_bytes()
+        format!("\r\n{}\r\n", self.text(at).trim_end_matches(['\r', '\n'])).into_bytes()
     }
 
     fn text(&self, at: Mono) -> String {

@@ -125,6 +125,7 @@ fn simulated_lines_are_understood_at_all_times() {
         r"(?i)temp[[:space:]]*:?\s?(?<t>\d{1,3}[.]\d{2})\u{b0}?|hum (?<h>\d+)%",
         r"(?:a|b)(?<t>\+\d\d\.\d)(?: ?opt(?<h>.*?))?;",
         r"(?<t>\S+)\t(?<u>[^\t]+)",
+        "T=(?<t>[0-9.]+) C ",
     ];
     let mut all: Vec<Settings> = patterns.iter().map(|pattern| matching(pattern)).collect();
     all.push(settings(json!({ "csv": { "separator": "\t", "columns": { "t": 2, "h": 5 } } })).unwrap());
@@ -152,6 +153,8 @@ fn the_maps_own_line_is_what_the_simulated_device_says() {
 fn a_pattern_beyond_the_walker_has_no_simulated_device() {
     assert!(Talk::new(&matching(r"(?x) a b (?<t>\d+)").form, None).is_none());
     assert!(Talk::new(&matching(r"(?<t>[a-z]+)").form, None).is_none());
+    // An end of line is no part of a line.
+    assert!(Talk::new(&matching(r"(?<t>[0-9.]+)\r").form, None).is_none());
     let contradictory = settings(json!({ "json": { "a": "/a", "b": "/a/b" } })).unwrap();
     assert!(Talk::new(&contradictory.form, None).is_none());
 }

@@ -109,6 +109,12 @@ impl Told {
         named
     }
 
+    /// An entry waits no more, whatever else tells of it.
+    fn has_left(&mut self, key: Key) {
+        self.settled.insert(key);
+        self.waiting.remove(&key);
+    }
+
     /// Whose an entry is that waits.
     fn channel_of(&self, key: Key) -> Option<ChannelId> {
         self.on_card.get(&key).copied().or_else(|| self.waiting.get(&key).map(|(_, channel)| *channel))
@@ -169,7 +175,9 @@ impl Reading<'_> {
                         queue.last_end = queue.last_end.max(Some(kept.draft.end));
                     }
                     self.use_up(kept.key);
-                    told.waiting.insert(kept.key, (Held { kept, boot, taken: false, on_card: false }, channel));
+                    if !told.settled.contains(&kept.key) {
+                        told.waiting.insert(kept.key, (Held { kept, boot, taken: false, on_card: false }, channel));
+                    }
                 }
                 Note::Settled(key) => {
                     self.use_up(key);
@@ -180,9 +188,8 @@ impl Reading<'_> {
                 }
                 Note::Aside(kept) => {
                     self.use_up(kept.key);
-                    let channel = kept.draft.channel;
-                    let queue = queue_of(queues, channel);
-                    queue.aside.push((boot, Note::Aside(kept)));
+                    told.has_left(kept.key);
+                    queue_of(queues, kept.draft.channel).aside.push((boot, Note::Aside(kept)));
                 }
                 Note::Sent(key) => _ = told.sent.insert(key),
                 Note::Latest(channel, at, end) => {
@@ -247,11 +254,11 @@ impl Reading<'_> {
         told: &mut Told,
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) {
-        let Order { segments, doubtful, loose, damaged } = order;
+        let Order { segments, doubtful, loose, asides, damaged } = order;
         let is_damaged = rotten.is_some() || !damaged.is_empty();
         for (channel, name) in doubtful {
             queue_of(queues, channel);
-            self.use_up_doubtful(channel, &name, queues);
+            self.use_up_doubtful(channel, &name, told, queues);
         }
         let mut on_card: HashMap<ChannelId, Vec<(Segment, Vec<Key>)>> = HashMap::new();
         for (channel, first, name) in segments {
@@ -261,7 +268,7 @@ impl Reading<'_> {
                 on_card.entry(channel).or_default().push(read);
             }
         }
-        self.take_loose(loose, told, queues);
+        self.take_loose(loose, asides, told, queues);
         if is_damaged {
             let keys = on_card.values().flatten().flat_map(|(_, keys)| keys);
             self.count_lost(rotten.into_iter().chain(damaged), &told.named(keys));
@@ -314,8 +321,15 @@ impl Reading<'_> {
         }
     }
 
-    /// The keys of unconfirmed entries are used, too, and so are their seconds.
-    fn use_up_doubtful(&mut self, channel: ChannelId, name: &str, queues: &mut BTreeMap<ChannelId, Queue>) {
+    /// The keys of unconfirmed entries are used, too, and so are their seconds. They do not wait, though the power may have been
+    /// cut before their segment was told.
+    fn use_up_doubtful(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        told: &mut Told,
+        queues: &mut BTreeMap<ChannelId, Queue>,
+    ) {
         let bytes = self.card.read(name).unwrap_or_default();
         for (_, note) in Notes::new(&bytes) {
             if let (Note::Aside(Kept { time: Time::Known(at), .. }), Some(queue)) = (&note, queues.get_mut(&channel)) {
@@ -323,6 +337,7 @@ impl Reading<'_> {
             }
             if let Note::Aside(Kept { key, .. }) | Note::Settled(key) = note {
                 self.use_up(key);
+                told.has_left(key);
             }
         }
     }
@@ -356,9 +371,8 @@ impl Reading<'_> {
                 }
                 Note::Settled(key) => {
                     self.use_up(key);
-                    told.settled.insert(key);
+                    told.has_left(key);
                     told.settled_on_card.insert(key);
-                    told.waiting.remove(&key);
                 }
                 note => {
                     match note {
@@ -378,20 +392,21 @@ impl Reading<'_> {
     }
 
     /// Takes what is in files that cannot be gone on with. Their entries are in memory alone.
-    fn take_loose(&mut self, loose: Vec<(BootId, Note)>, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
+    fn take_loose(
+        &mut self,
+        loose: Vec<(BootId, Note)>,
+        asides: Vec<(BootId, Note)>,
+        told: &mut Told,
+        queues: &mut BTreeMap<ChannelId, Queue>,
+    ) {
+        self.take_loose_asides(asides, told, queues);
         let mut entries = Vec::new();
         for (boot, note) in loose {
             match note {
                 Note::Entry(kept) => entries.push((boot, kept)),
                 Note::Settled(key) => {
                     self.use_up(key);
-                    told.settled.insert(key);
-                    told.waiting.remove(&key);
-                    settle_aside(queues, boot, key);
-                }
-                Note::Aside(kept) => {
-                    self.use_up(kept.key);
-                    queue_of(queues, kept.draft.channel).aside.push((boot, Note::Aside(kept)));
+                    told.has_left(key);
                 }
                 note => self.common(&note, told, queues),
             }
@@ -413,6 +428,34 @@ impl Reading<'_> {
             let channel = kept.draft.channel;
             let held = Held { kept, boot, taken: false, on_card: false };
             told.waiting.entry(held.kept.key).or_insert((held, channel));
+        }
+    }
+
+    /// Takes doubtful entries of files that cannot be gone on with. What the runtime directory tells of them is newer.
+    fn take_loose_asides(
+        &mut self,
+        asides: Vec<(BootId, Note)>,
+        told: &mut Told,
+        queues: &mut BTreeMap<ChannelId, Queue>,
+    ) {
+        let newer: Vec<_> = queues.iter_mut().map(|(id, queue)| (*id, std::mem::take(&mut queue.aside))).collect();
+        for (boot, note) in asides {
+            match note {
+                Note::Settled(key) => {
+                    self.use_up(key);
+                    told.has_left(key);
+                    settle_aside(queues, boot, key);
+                }
+                Note::Aside(kept) => {
+                    self.use_up(kept.key);
+                    told.has_left(kept.key);
+                    queue_of(queues, kept.draft.channel).aside.push((boot, Note::Aside(kept)));
+                }
+                note => self.common(&note, told, queues),
+            }
+        }
+        for (id, newer) in newer {
+            queue_of(queues, id).aside.extend(newer);
         }
     }
 
@@ -493,7 +536,5 @@ fn finish(queue: &mut Queue) {
     queue.began = began;
     if queue.segments.iter().any(|segment| segment.waiting > 0) {
         queue.head = Some(Key(0));
-    } else {
-        queue.left.clear();
     }
 }

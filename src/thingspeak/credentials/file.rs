@@ -50,7 +50,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, CredentialsError> {
 }
 
 /// What a file is, unless it is a text.
-fn other_kind(bytes: &[u8]) -> Option<Problem> {
+pub(super) fn other_kind(bytes: &[u8]) -> Option<Problem> {
     let begin = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     let begins = |mark: &[u8]| begin.get(..mark.len()).is_some_and(|found| found.eq_ignore_ascii_case(mark));
     let is_tagged = begins(b"<") && bytes.windows(2).any(|pair| pair == b"</");
@@ -69,7 +69,8 @@ fn is_utf16(bytes: &[u8]) -> bool {
     most >= 2 && most * 4 > bytes.len()
 }
 
-fn text(bytes: &[u8]) -> Zeroizing<String> {
+/// Bytes that are not UTF-8 become U+FFFD.
+pub(super) fn text(bytes: &[u8]) -> Zeroizing<String> {
     // A wrong byte becomes three.
     let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 3));
     for chunk in bytes.utf8_chunks() {

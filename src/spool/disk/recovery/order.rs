@@ -31,6 +31,8 @@ pub(super) struct Order {
     pub(super) doubtful: Vec<(ChannelId, String)>,
     /// What is in no file that can be gone on with.
     pub(super) loose: Vec<(BootId, Note)>,
+    /// The same of files with doubtful entries: only there a receipt is that of one.
+    pub(super) asides: Vec<(BootId, Note)>,
     /// What is wrong with files, for counting what is lost with it.
     pub(super) damaged: Vec<Damage>,
 }
@@ -326,7 +328,7 @@ impl Sorting<'_> {
     /// Sorts what is in files that do not stay, and writes it anew.
     fn mend(&mut self, groups: &[Group]) {
         let mut pieces = Vec::new();
-        let mut loose: Vec<(BootId, Note)> = Vec::new();
+        let (mut loose, mut asides): (Vec<(BootId, Note)>, Vec<(BootId, Note)>) = Default::default();
         let mut gone: BTreeSet<usize> = BTreeSet::new();
         for group in groups {
             let mut fresh: BTreeMap<Key, (BootId, Kept)> = BTreeMap::new();
@@ -345,7 +347,7 @@ impl Sorting<'_> {
                 }
                 self.looks[*place].strange += clashes;
                 if is_first {
-                    others.extend(self.others(*place, &mut pieces, &mut loose));
+                    others.extend(self.others(*place, &mut pieces, &mut asides));
                 }
             }
             if fresh.is_empty() {
@@ -357,7 +359,7 @@ impl Sorting<'_> {
             }
             for place in &group.stay {
                 gone.insert(*place);
-                others.extend(self.others(*place, &mut pieces, &mut loose));
+                others.extend(self.others(*place, &mut pieces, &mut asides));
             }
             fresh.extend(staying);
             cut_into_pieces(group.channel, others, fresh, &mut pieces);
@@ -371,9 +373,12 @@ impl Sorting<'_> {
                 let files = gone.iter().map(|place| &self.looks[*place].file);
                 self.found.unreadable.extend(files.map(|file| (file.clone(), format!("it cannot be mended: {error}"))));
             }
-            loose.extend(pieces.iter().flat_map(|piece| note::read(&piece.bytes).notes));
+            for piece in &pieces {
+                let to = if piece.name == segment::doubtful(piece.channel) { &mut asides } else { &mut loose };
+                to.extend(note::read(&piece.bytes).notes);
+            }
         }
-        self.order.loose = loose;
+        (self.order.loose, self.order.asides) = (loose, asides);
     }
 
     /// Makes the new files, sets the old ones aside, and gives the new ones their names.
@@ -423,7 +428,7 @@ impl Sorting<'_> {
     }
 
     /// What else is in a file. That of a file of doubtful entries stays one; doubtful ones in another file are on their way there.
-    fn others(&self, place: usize, pieces: &mut Vec<Piece>, loose: &mut Vec<(BootId, Note)>) -> Vec<(BootId, Note)> {
+    fn others(&self, place: usize, pieces: &mut Vec<Piece>, asides: &mut Vec<(BootId, Note)>) -> Vec<(BootId, Note)> {
         let look = &self.looks[place];
         let bytes = self.card.read(&look.file).unwrap_or_default();
         let mut others = note::read(&bytes).notes;
@@ -436,7 +441,7 @@ impl Sorting<'_> {
             return Vec::new();
         }
         if look.has_asides {
-            loose.append(&mut others);
+            asides.append(&mut others);
         }
         others
     }

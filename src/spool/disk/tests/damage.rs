@@ -467,3 +467,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn doubtful_entry_is_shown_though_the_segment_that_it_left_is_rotten() {
+    let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
+    machine.push(20);
+    machine.pump();
+    let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
+    machine.spool.take(key);
+    machine.spool.set_aside(key);
+    machine.push(40);
+    machine.pass(31);
+    machine.pump();
+    let doubtful = |machine: &Machine| {
+        let (listed, found) = all(&machine.fast, &machine.card);
+        assert_eq!(found.bad.len(), 1, "{found:?}");
+        listed.into_iter().filter(|one| one.state == State::Doubtful).map(|one| one.key).collect::<Vec<_>>()
+    };
+    let segment = segments(&machine.card, CHANNEL)[0].clone();
+    machine.card.tamper(&segment, |bytes| bytes.splice(0..0, *b"rot").for_each(drop));
+    assert_eq!(doubtful(&machine), [key]);
+    machine.fast = Faulty::default();
+    assert_eq!(doubtful(&machine), [key], "after a power cut too");
+}

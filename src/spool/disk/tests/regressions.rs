@@ -726,3 +726,39 @@ fn bare_value_that_was_sent_before_a_kill_goes_out_with_its_time_afterwards() {
     machine.kill();
     assert_eq!(machine.spool.oldest_sent(CHANNEL).expect("it waits").entry.form, Form::Feed);
 }
+
+#[test]
+fn entry_that_was_set_aside_waits_no_more_though_the_power_is_cut_before_its_segment_is_told() {
+    let mut machine = Machine::with(always(), Backlog::default());
+    machine.push(20);
+    machine.pump();
+    let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
+    machine.spool.take(key);
+    machine.spool.set_aside(key);
+    machine.pass(31);
+    let job = machine.spool.job(machine.now).expect("the doubtful entry is due");
+    let outcome = job.perform(&machine.card);
+    machine.spool.done(machine.now, outcome);
+    machine.cut_power(0);
+    let (listed, _) = all(&machine.fast, &machine.card);
+    assert_eq!(listed.iter().map(|one| (one.key, one.state)).collect::<Vec<_>>(), [(key, State::Doubtful)]);
+    assert_eq!(machine.spool.waiting(CHANNEL), 0);
+    machine.pass(31);
+    machine.pump();
+    assert_eq!(machine.card.list().expect("listed"), [segment::doubtful(CHANNEL)], "nothing waits in the segment");
+}
+
+#[test]
+fn entry_that_stands_behind_its_receipt_waits_no_more() {
+    let mut machine = Machine::new();
+    machine.push(20);
+    let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
+    let mut log = Vec::new();
+    Note::Settled(key).append(&mut log);
+    log.extend(machine.fast.read(fast::FILE).expect("there"));
+    machine.fast.tamper(fast::FILE, |bytes| *bytes = log);
+    for _ in 0..2 {
+        machine.kill();
+        assert_eq!((machine.spool.waiting(CHANNEL), machine.found.waiting.len()), (0, 0));
+    }
+}

@@ -78,3 +78,21 @@ fn day_of_an_outage_costs_the_card_what_is_said_beforehand() {
         assert!(policy.unwritten_for() <= Duration::from_secs(3660));
     }
 }
+
+#[test]
+fn entries_that_have_left_are_neither_shown_nor_counted_as_dropped_while_their_segment_is_there() {
+    let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
+    for second in [20, 40] {
+        machine.push(second);
+        machine.pump();
+        let oldest = machine.spool.oldest(CHANNEL).expect("one waits").key;
+        machine.spool.take(oldest);
+        machine.spool.confirm(oldest);
+    }
+    // The process ends before the card's thread has removed the segment.
+    assert_eq!(machine.card.list().expect("listed").len(), 1);
+    assert_eq!(all(&machine.fast, &machine.card), (Vec::new(), Found::default()));
+    machine.push(60);
+    let which = Which { channel: CHANNEL, doubtful: false, before: None };
+    assert_eq!(discard(&machine.fast, &machine.card, &which).expect("the disks work").entries, 1);
+}
