@@ -83,7 +83,7 @@ fn read(role: Role, bytes: &[u8], piece: usize) -> Read {
             match frames.next(&mut raw, &mut room) {
                 Ok(Part::Payload(count)) => payload.extend_from_slice(&room[..count]),
                 Ok(Part::Ping(ping)) => pings.push(ping.to_vec()),
-                Ok(Part::Close) => return (payload, pings, true, None),
+                Ok(Part::Close(_)) => return (payload, pings, true, None),
                 Ok(Part::Nothing) => break,
                 Err(violation) => return (payload, pings, false, Some(violation)),
             }

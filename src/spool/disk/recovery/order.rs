@@ -328,7 +328,8 @@ impl Sorting<'_> {
     /// Sorts what is in files that do not stay, and writes it anew.
     fn mend(&mut self, groups: &[Group]) {
         let mut pieces = Vec::new();
-        let (mut loose, mut asides): (Vec<(BootId, Note)>, Vec<(BootId, Note)>) = Default::default();
+        let mut loose: Vec<(BootId, Note)> = Vec::new();
+        let mut asides: Vec<(BootId, Note)> = Vec::new();
         let mut gone: BTreeSet<usize> = BTreeSet::new();
         for group in groups {
             let mut fresh: BTreeMap<Key, (BootId, Kept)> = BTreeMap::new();
