@@ -141,9 +141,9 @@ impl Session {
     /// time.
     fn cut_off(&mut self, at: Mono, failure: Failure, actions: &mut Vec<Action>) -> (Failure, Duration) {
         let is_closed = failure.kind == Kind::Closed;
-        let mut is_soon = is_closed;
+        let mut is_soon = true;
         let blamed = match (self.trials.running, self.state) {
-            (Some(Trial::Subscribe(topic)), _) => {
+            (Some(Trial::Subscribe(topic)), _) if is_closed => {
                 self.subscriptions.trial_failed(at, topic, actions);
                 Some(asked_for(topic))
             }
@@ -169,7 +169,7 @@ impl Session {
             _ => None,
         };
         let retry_in = if blamed.is_some() && is_soon { self.backoff.soon() } else { self.backoff.failed() };
-        match blamed.filter(|_| is_closed) {
+        match blamed {
             Some(words) => (Failure { words, ..failure }, retry_in),
             None => (failure, retry_in),
         }

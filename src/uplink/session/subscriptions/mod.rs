@@ -9,8 +9,8 @@
 //!   holds up the publishing once;
 //! - after a close with topics open they are asked for one after the other, each on a connection that has answered a ping. A topic
 //!   is left out when the connection was closed on it three times, or twice where another one was granted before it;
-//! - a topic that was left out is asked for while nothing else is on its way (a trial), so that it costs one reconnect at most. A
-//!   renewal asks for commands before all others;
+//! - a topic that was left out is asked for while nothing else is on its way (a trial), so that it costs one reconnect at most. Only a
+//!   close counts against it: where the network broke, the trial is made again. A renewal asks for commands before all others;
 //! - a command that may be refused for the license's limit, since others hold all of it, is asked for first on a new connection;
 //! - what is left out is never all that a session has to do: one that only listens goes on asking, at the pace of the back-off;
 //! - nothing of this outlives a connection that grants the topic.
@@ -194,7 +194,7 @@ impl Subscriptions {
         self.known.iter_mut().filter(|known| known.topic == topic).for_each(|known| known.ask(at, actions));
     }
 
-    /// The connection ended while a topic was tried.
+    /// The broker closed the connection while a topic was tried.
     pub(super) fn trial_failed(&mut self, at: Mono, topic: Topic, actions: &mut Vec<Action>) {
         let full = self.is_full_without(topic);
         let Some(known) = self.known.iter_mut().find(|known| known.topic == topic) else { return };

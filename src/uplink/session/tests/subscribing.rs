@@ -93,6 +93,36 @@ fn a_topic_that_gets_the_connection_closed_is_left_out_and_asked_for_again_at_on
 }
 
 #[test]
+fn a_topic_is_not_blamed_for_a_network_that_breaks_while_it_is_tried() {
+    for kind in [Kind::Network, Kind::Silent, Kind::Protocol, Kind::Closed] {
+        let mut broker = Broker::new(&[1], &[COMMANDS]);
+        broker.subscriptions = Box::new(|at, (topic, _)| match topic {
+            COMMANDS if at < 1030.0 => Does::Closes,
+            COMMANDS if at < 1200.0 => Does::Ignores,
+            _ => Does::Takes,
+        });
+        broker.run(30.0);
+        let before = broker.asked(COMMANDS).len();
+        // The first trial has no answer yet.
+        while broker.asked(COMMANDS).len() == before {
+            broker.run(1.0);
+        }
+        let told = broker.seen.len();
+        broker.subscriptions = Box::new(|_, _| Does::Takes);
+        broker.event(lost(kind));
+        broker.run(40.0);
+        let heard = broker.script.session.subscriptions.is_granted(COMMANDS);
+        assert_eq!(heard, kind != Kind::Closed, "{kind:?}: it is tried again on the next connection");
+        let words = broker.seen[told..].iter().find_map(|(_, seen)| match seen {
+            Seen::Told(Notice::Down { failure, .. }) => Some(failure.words.clone()),
+            _ => None,
+        });
+        let blames = words.expect("told").contains("when it was asked for");
+        assert_eq!(blames, kind == Kind::Closed, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_right_that_is_ticked_later_is_noticed_and_told() {
     for (does, within) in [(Does::Refuses, 300.0), (Does::Ignores, 310.0), (Does::Closes, 935.0)] {
         for ticked in [1030.0, 1100.0, 1250.0, 3000.0] {
