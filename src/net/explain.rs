@@ -52,6 +52,7 @@ fn unanswered(at: &str, transport: Transport) -> Failure {
              use the same MQTT device, or this is not the port for {transport}"
         ),
     )
+    .instead_of_login()
 }
 
 /// The broker refused the login with this code of a CONNACK.
@@ -80,7 +81,7 @@ fn in_words(code: ConnectReturnCode) -> Failure {
     Failure::new(Kind::Login, words)
 }
 
-/// A line was closed before it was of any use.
+/// A line was closed before it was of any use: no login was sent on it, so none was refused.
 pub(super) fn closed_at_once(road: &Road) -> Failure {
     let words =
         format!("{} closed the connection at once: perhaps this is not the port for {}", road.at(), road.transport);

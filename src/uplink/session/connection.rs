@@ -115,9 +115,9 @@ impl Session {
 
     /// A connection could not be made: what that means, and how long to wait.
     fn not_let_in(&mut self, at: Mono, failure: Failure) -> (Failure, Duration) {
-        let is_closed = failure.kind == Kind::Closed;
-        // A file that cannot be read was refused by nobody. A connection that is closed before the login was answered may be how a
-        // login is refused.
+        let is_closed = failure.unanswered_login;
+        // A file that cannot be read was refused by nobody, and no more was a login that was never sent. A connection that is closed
+        // before the login was answered may be how a login is refused.
         let is_refused = is_closed || (failure.kind == Kind::Login && failure.code.is_some());
         if is_refused && self.logins.refused(at) {
             let did =
@@ -131,7 +131,7 @@ impl Session {
         }
         let retry_in = match failure.kind {
             Kind::Login => self.backoff.refused(),
-            Kind::Closed => self.backoff.unanswered(),
+            _ if is_closed => self.backoff.unanswered(),
             _ => self.backoff.failed(),
         };
         (failure, retry_in)

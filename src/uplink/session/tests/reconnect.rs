@@ -143,6 +143,28 @@ fn a_changed_file_of_credentials_is_not_believed_for_the_sake_of_the_one_before(
 }
 
 #[test]
+fn a_connection_that_is_closed_before_the_login_was_sent_is_no_refusal() {
+    let mut script = Script::online(Confirm::Auto);
+    script.event(lost(Kind::Closed));
+    // A load balancer without its broker.
+    let (mut tries, until) = (0, script.at + 400.0);
+    while script.at < until {
+        assert_eq!(script.pass(), [Action::Connect]);
+        tries += 1;
+        let actions = script.event(lost(Kind::Closed));
+        let [Action::Notice(Notice::StillDown { failure, .. })] = &actions[..] else { panic!("{actions:?}") };
+        assert_eq!((failure.kind, &*failure.words), (Kind::Closed, "gone"), "in its own words");
+        assert!(tries > 1 || wait(&script) < 2.0, "at the pace of the network's failures");
+    }
+    script.pass();
+    let actions = script.event(Event::Lost(Failure { code: Some(5), ..Failure::new(Kind::Login, "wrong") }));
+    assert!(
+        matches!(&actions[0], Action::Notice(Notice::Down { failure, .. }) if failure.kind == Kind::Held),
+        "the broker is back, and holds the old session: {actions:?}"
+    );
+}
+
+#[test]
 fn a_file_of_credentials_that_cannot_be_read_is_no_refusal_of_the_broker() {
     let mut script = Script::online(Confirm::Auto);
     script.event(lost(Kind::Closed));
