@@ -6,6 +6,7 @@ use crate::net::failure::{Failure, Kind};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 
+use super::logins::Refusal;
 use super::subscriptions::Answer;
 use super::trials::{Trial, Trials};
 use super::{Action, Delivery, Notice, Ping, Session};
@@ -119,15 +120,27 @@ impl Session {
         // A file that cannot be read was refused by nobody, and no more was a login that was never sent. A connection that is closed
         // before the login was answered may be how a login is refused.
         let is_refused = is_closed || (failure.kind == Kind::Login && failure.code.is_some());
-        if is_refused && self.logins.refused(at) {
-            let did =
-                if is_closed { "closed the connection instead of answering the login" } else { "refused the login" };
-            let words = format!(
-                "the broker {did}, which it accepted before: the broker may still hold the old session, for a minute or two. If this \
-                 goes on, another program uses the same MQTT device; if the password was reset on the web page, replace the credentials \
-                 file, which is read again before each try"
-            );
-            return (Failure { kind: Kind::Held, words, ..failure }, self.backoff.held());
+        match is_refused.then(|| self.logins.refused(at)) {
+            Some(Refusal::Held) => {
+                let did = if is_closed {
+                    "closed the connection instead of answering the login"
+                } else {
+                    "refused the login"
+                };
+                let words = format!(
+                    "the broker {did}, which it accepted before: the broker may still hold the old session, for a minute or two. If this \
+                     goes on, another program uses the same MQTT device; if the password was reset on the web page, replace the \
+                     credentials file, which is read again before each try"
+                );
+                return (Failure { kind: Kind::Held, words, ..failure }, self.backoff.held());
+            }
+            Some(Refusal::HeldOrWrong) => {
+                let words = format!(
+                    "{failure}. Or the broker still holds the session from before this start, which it lets go within minutes"
+                );
+                return (Failure { words, ..failure }, self.backoff.held());
+            }
+            Some(Refusal::Wrong) | None => {}
         }
         let retry_in = match failure.kind {
             Kind::Login => self.backoff.refused(),

@@ -107,14 +107,47 @@ fn a_login_that_is_refused_for_more_than_three_minutes_is_as_good_as_any_other()
 }
 
 #[test]
-fn a_login_that_was_never_accepted_is_told_and_tried_as_before() {
+fn a_session_from_before_a_power_cut_keeps_nobody_out_longer_than_the_broker_holds_it() {
+    for refusal in [Does::Refuses, Does::Closes] {
+        let mut broker = Broker::new(&[1], &[COMMANDS]);
+        // It boots in 30 s, and the broker holds the half-open session for 90.
+        broker.logins = Box::new(move |at, ()| if at < 1060.0 { refusal } else { Does::Takes });
+        broker.run(60.0 + 15.1);
+        assert!(broker.script.session.is_online(), "{refusal:?}: {:?}", broker.connections());
+        let told = downs(&broker);
+        assert_eq!(told.len(), 1, "{refusal:?}: {told:?}");
+        assert!(told[0].1.words.ends_with(
+            "Or the broker still holds the session from before this start, which it lets go within minutes"
+        ));
+    }
+}
+
+#[test]
+fn a_login_that_was_never_accepted_is_an_error_at_once_and_tried_rarely_after_three_minutes() {
     let mut broker = Broker::new(&[1], &[COMMANDS]);
     broker.logins = Box::new(|_, ()| Does::Refuses);
-    broker.run(59.9);
-    assert!((5..=6).contains(&broker.connections().len()), "{:?}", broker.connections());
     broker.run(3600.0);
-    assert_eq!(downs(&broker).len(), 1);
-    assert_eq!(downs(&broker)[0].1.kind, Kind::Login);
+    let told = downs(&broker);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|(_, failure)| failure.kind == Kind::Login), "{told:?}");
+    assert!(told[0].0 < 0.1 && told[0].1.words.starts_with("the password is wrong. Or the broker"), "{told:?}");
+    assert!((180.0..195.1).contains(&told[1].0) && told[1].1.words == "the password is wrong", "{told:?}");
+    let tries = broker.connections();
+    let soon = tries.iter().filter(|at| **at < 180.0).count();
+    assert!(gaps(&tries[..=soon]).iter().all(|gap| (10.0..15.001).contains(gap)), "{tries:?}");
+    assert!(gaps(&tries[soon..]).iter().all(|gap| (180.0..300.001).contains(gap)), "{tries:?}");
+}
+
+#[test]
+fn a_login_that_is_refused_first_when_a_start_is_minutes_ago_is_refused_for_itself() {
+    let mut broker = Broker::new(&[1], &[COMMANDS]);
+    broker.logins = Box::new(|at, ()| if at < 1400.0 { Does::Ignores } else { Does::Refuses });
+    broker.run(3600.0);
+    let refused: Vec<f64> = broker.connections().into_iter().filter(|at| *at >= 400.0).collect();
+    let soon = refused.iter().filter(|at| **at < refused[0] + 60.0).count();
+    assert!((5..=6).contains(&soon), "{refused:?}");
+    let words: Vec<_> = downs(&broker).into_iter().map(|(_, failure)| failure.words).collect();
+    assert_eq!(words, ["gone", "the password is wrong"]);
 }
 
 #[test]
