@@ -102,15 +102,12 @@ pub(crate) fn assert_line(words: &str) {
 pub(crate) fn with_right_checksums(bytes: &[u8]) -> Vec<u8> {
     let (mut mended, mut rest) = (Vec::with_capacity(bytes.len()), bytes);
     while let Some((byte, behind)) = rest.split_first() {
-        match payload(rest) {
-            Some(payload) => {
-                record::append(&mut mended, payload);
-                rest = &rest[record::size(payload.len())..];
-            }
-            None => {
-                mended.push(*byte);
-                rest = behind;
-            }
+        if let Some(payload) = payload(rest) {
+            record::append(&mut mended, payload);
+            rest = &rest[record::size(payload.len())..];
+        } else {
+            mended.push(*byte);
+            rest = behind;
         }
     }
     mended

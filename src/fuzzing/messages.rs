@@ -35,11 +35,11 @@ pub(super) fn feed(bytes: &[u8]) {
 
     let mut cells = Cells::default();
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-    for index in 0..Column::COUNT {
+    for (index, cell) in cells.iter_mut().enumerate() {
         let value = message.column(Column::at(index)).and_then(number);
         // Digits hundreds of places behind the point are not sent.
         let is_sent = |cell: &Cell| number(&update::number(cell).unwrap_or_default()) == Some(cell.value);
-        cells[index] = value.map(|value| Cell::new(value, 1, Reduce::Last)).filter(is_sent);
+        *cell = value.map(|value| Cell::new(value, 1, Reduce::Last)).filter(is_sent);
     }
     let is_all = (0..Column::COUNT).all(|index| message.column(Column::at(index)).is_some() == cells[index].is_some());
     let created_at = message.created_at.unwrap_or(Utc::RELEASED);

@@ -60,7 +60,7 @@ fn unanswered(at: &str, transport: Transport, closed: Option<&Closed>) -> Failur
              use the same MQTT device, or this is not the port for {transport}"
         ),
     };
-    Failure::new(Kind::Closed, words)
+    Failure::new(Kind::Closed, words).instead_of_login()
 }
 
 /// The broker refused the login with this code of a CONNACK.
@@ -89,7 +89,7 @@ fn in_words(code: ConnectReturnCode) -> Failure {
     Failure::new(Kind::Login, words)
 }
 
-/// A line was closed before it was of any use.
+/// A line was closed before it was of any use: no login was sent on it, so none was refused.
 pub(super) fn closed_at_once(road: &Road) -> Failure {
     let words =
         format!("{} closed the connection at once: perhaps this is not the port for {}", road.at(), road.transport);

@@ -29,12 +29,14 @@ pub struct Failure {
     pub words: String,
     /// The code of a CONNACK that refused (MQTT 3.1.1, section 3.2.2.3).
     pub code: Option<u8>,
+    /// The login was sent, and the connection closed instead of an answer: some brokers refuse a login that way.
+    pub unanswered_login: bool,
 }
 
 impl Failure {
     /// A failure of this kind, in these words.
     pub fn new(kind: Kind, words: impl Into<String>) -> Self {
-        Self { kind, words: words.into(), code: None }
+        Self { kind, words: words.into(), code: None, unanswered_login: false }
     }
 
     /// The same, of a proxy on the way.
@@ -47,5 +49,11 @@ impl Failure {
     #[must_use]
     pub(super) fn by_connack(self, code: u8) -> Self {
         Self { code: Some(code), ..self }
+    }
+
+    /// The same, where it came instead of the answer to a login.
+    #[must_use]
+    pub(crate) fn instead_of_login(self) -> Self {
+        Self { unanswered_login: true, ..self }
     }
 }

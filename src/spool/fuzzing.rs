@@ -47,7 +47,7 @@ pub(crate) fn files(bytes: &[u8]) {
 
         run.kill(&waiting);
         assert_eq!(doubtful(&listed(&run.fast, &run.card).0), doubtful(&before), "nothing has settled them");
-        let sent = run.drain(waiting.keys().copied().collect());
+        let sent = run.drain(&waiting.keys().copied().collect::<Vec<_>>());
         assert_eq!(sent.len(), waiting.values().sum::<usize>(), "{sent:?}");
         assert_eq!(sent.iter().filter(|sent| **sent == (CHANNEL, own)).count(), 1, "{sent:?}");
         run.kill(&[].into());
@@ -157,7 +157,7 @@ impl Run {
     }
 
     /// Sends all there is.
-    fn drain(&mut self, channels: Vec<ChannelId>) -> Vec<(ChannelId, Utc)> {
+    fn drain(&mut self, channels: &[ChannelId]) -> Vec<(ChannelId, Utc)> {
         let mut sent = Vec::new();
         let mut rests = 0;
         while channels.iter().any(|channel| self.spool.waiting(*channel) > 0) {

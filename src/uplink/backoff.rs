@@ -9,7 +9,7 @@ use std::time::Duration;
 const CAP: Duration = Duration::from_secs(60);
 /// The shortest wait, and the first try's.
 const BASE: Duration = Duration::from_millis(500);
-/// A refused login is tried again this often in its first minute: six times in all.
+/// A refused login that no session of ours can be the reason for is tried again this often in its first minute: six times in all.
 const REFUSED_SOON: Duration = Duration::from_secs(10);
 const REFUSED_TRIES: u32 = 6;
 /// And then this often, with half of it as jitter (so five minutes at most), so that a wrong password never looks like an attack.
@@ -68,7 +68,7 @@ impl Backoff {
         self.refusal().unwrap_or_else(|| self.between(CAP / 2, CAP))
     }
 
-    /// The broker refused a login that it accepted before.
+    /// The broker refused the login, and may do so since it holds a session of ours.
     pub fn held(&mut self) -> Duration {
         self.refusals += 1;
         self.between(HELD.0, HELD.1)
@@ -159,7 +159,8 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_was_accepted_before_is_tried_every_ten_to_fifteen_seconds_and_its_refusals_count() {
+    fn a_login_that_an_old_session_may_be_the_reason_for_is_tried_every_ten_to_fifteen_seconds_and_its_refusals_count()
+    {
         let mut backoff = Backoff::new(6);
         let waits: Vec<_> = (0..15).map(|_| backoff.held()).collect();
         assert!(waits.iter().all(|wait| (HELD.0..=HELD.1).contains(wait)), "{waits:?}");

@@ -109,6 +109,7 @@ async fn refusals_and_what_is_no_broker_have_their_own_words() {
     let login = Login { client_id: "pi", username: "pi", password: &password, keep_alive: Duration::from_secs(60) };
     let failure = Mqtt::login(Box::new(near), &login, &road()).await.err().expect("no login");
     assert!(failure.kind == Kind::Closed && failure.words.contains("without answering the login"), "{failure:?}");
+    assert!(failure.unanswered_login, "which may be a refusal");
 }
 
 #[tokio::test(start_paused = true)]

@@ -167,6 +167,7 @@ async fn answers_that_are_no_websocket_for_mqtt_are_told_as_what_they_are() {
         (answered(|_| String::new()).await, "closed the connection at once"),
     ] {
         assert!(failure.words.contains(words), "{words}: {failure}");
+        assert!(!failure.unanswered_login, "{words}: no login was sent");
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::{Action, Event, Findings, Probe, Refusal, Settings};
 use crate::hal::Clock;
 use crate::net::dial::Memory;
-use crate::net::failure::{Failure, Kind};
+use crate::net::failure::Failure;
 use crate::net::{Broker, Trust, proxy};
 use crate::thingspeak::credentials::Credentials;
 use crate::uplink::link::{Incoming, Link};
@@ -168,7 +168,7 @@ fn refusal(failure: Result<Failure, ()>, broker: &Broker) -> Refusal {
     match failure {
         Err(()) => Refusal::Silence,
         Ok(Failure { code: Some(code), .. }) => Refusal::Code(code),
-        Ok(Failure { kind: Kind::Closed, .. }) => Refusal::Closed,
+        Ok(Failure { unanswered_login: true, .. }) => Refusal::Closed,
         Ok(Failure { words, .. }) => Refusal::Other(without_host(&words, broker)),
     }
 }
@@ -193,6 +193,7 @@ fn without_host(words: &str, Broker { hosts, port, proxy, .. }: &Broker) -> Stri
 mod tests {
     use super::*;
     use crate::net::Transport;
+    use crate::net::failure::Kind;
 
     #[test]
     fn refusal_is_told_without_the_broker_s_name() {

@@ -6,6 +6,7 @@ use crate::net::failure::{Failure, Kind};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 
+use super::logins::Refusal;
 use super::subscriptions::Answer;
 use super::trials::{Trial, Trials};
 use super::{Action, Delivery, Notice, Ping, Session};
@@ -115,23 +116,35 @@ impl Session {
 
     /// A connection could not be made: what that means, and how long to wait.
     fn not_let_in(&mut self, at: Mono, failure: Failure) -> (Failure, Duration) {
-        let is_closed = failure.kind == Kind::Closed;
-        // A file that cannot be read was refused by nobody. A connection that is closed before the login was answered may be how a
-        // login is refused.
+        let is_closed = failure.unanswered_login;
+        // A file that cannot be read was refused by nobody, and no more was a login that was never sent. A connection that is closed
+        // before the login was answered may be how a login is refused.
         let is_refused = is_closed || (failure.kind == Kind::Login && failure.code.is_some());
-        if is_refused && self.logins.refused(at) {
-            let did =
-                if is_closed { "closed the connection instead of answering the login" } else { "refused the login" };
-            let words = format!(
-                "the broker {did}, which it accepted before: the broker may still hold the old session, for a minute or two. If this \
-                 goes on, another program uses the same MQTT device; if the password was reset on the web page, replace the credentials \
-                 file, which is read again before each try"
-            );
-            return (Failure { kind: Kind::Held, words, ..failure }, self.backoff.held());
+        match is_refused.then(|| self.logins.refused(at)) {
+            Some(Refusal::Held) => {
+                let did = if is_closed {
+                    "closed the connection instead of answering the login"
+                } else {
+                    "refused the login"
+                };
+                let words = format!(
+                    "the broker {did}, which it accepted before: the broker may still hold the old session, for a minute or two. If this \
+                     goes on, another program uses the same MQTT device; if the password was reset on the web page, replace the \
+                     credentials file, which is read again before each try"
+                );
+                return (Failure { kind: Kind::Held, words, ..failure }, self.backoff.held());
+            }
+            Some(Refusal::HeldOrWrong) => {
+                let words = format!(
+                    "{failure}. Or the broker still holds the session from before this start, which it lets go within minutes"
+                );
+                return (Failure { words, ..failure }, self.backoff.held());
+            }
+            Some(Refusal::Wrong) | None => {}
         }
         let retry_in = match failure.kind {
             Kind::Login => self.backoff.refused(),
-            Kind::Closed => self.backoff.unanswered(),
+            _ if is_closed => self.backoff.unanswered(),
             _ => self.backoff.failed(),
         };
         (failure, retry_in)
@@ -141,9 +154,9 @@ impl Session {
     /// time.
     fn cut_off(&mut self, at: Mono, failure: Failure, actions: &mut Vec<Action>) -> (Failure, Duration) {
         let is_closed = failure.kind == Kind::Closed;
-        let mut is_soon = is_closed;
+        let mut is_soon = true;
         let blamed = match (self.trials.running, self.state) {
-            (Some(Trial::Subscribe(topic)), _) => {
+            (Some(Trial::Subscribe(topic)), _) if is_closed => {
                 self.subscriptions.trial_failed(at, topic, actions);
                 Some(asked_for(topic))
             }
@@ -169,7 +182,7 @@ impl Session {
             _ => None,
         };
         let retry_in = if blamed.is_some() && is_soon { self.backoff.soon() } else { self.backoff.failed() };
-        match blamed.filter(|_| is_closed) {
+        match blamed {
             Some(words) => (Failure { words, ..failure }, retry_in),
             None => (failure, retry_in),
         }

@@ -170,6 +170,7 @@ impl Session {
             }
             State::Waiting(until) if at >= until => {
                 self.state = State::Connecting;
+                self.logins.tried(at);
                 actions.push(Action::Connect);
             }
             State::Subscribing { since } => {

@@ -9,9 +9,10 @@
 //!   holds up the publishing once;
 //! - after a close with topics open they are asked for one after the other, each on a connection that has answered a ping. A topic
 //!   is left out when the connection was closed on it three times, or twice where another one was granted before it;
-//! - a topic that was left out is asked for while nothing else is on its way (a trial), so that it costs one reconnect at most. A
-//!   renewal asks for commands before all others;
-//! - a command that may be refused for the license's limit, since others hold all of it, is asked for first on a new connection;
+//! - a topic that was left out is asked for while nothing else is on its way (a trial), so that it costs one reconnect at most. Only a
+//!   close counts against it: where the network broke, the trial is made again. A renewal asks for commands before all others;
+//! - a command that may be refused for the license's limit, since receipts hold a part of it, is asked for before them on a new
+//!   connection, once. Where commands hold all of it, a new connection would only make another of them deaf;
 //! - what is left out is never all that a session has to do: one that only listens goes on asking, at the pace of the back-off;
 //! - nothing of this outlives a connection that grants the topic.
 
@@ -44,8 +45,8 @@ pub(super) struct Subscriptions {
 pub(super) enum Answer {
     /// The topic is heard from now on.
     Heard,
-    /// It was refused on a running connection on which others hold as many subscriptions as the free license grants: on a new
-    /// connection it would be asked for before them.
+    /// It was refused on a running connection on which others hold as many subscriptions as the free license grants, receipts among
+    /// them: on a new connection it would be asked for before those.
     NoRoom,
     /// Nothing new.
     Other,
@@ -124,17 +125,16 @@ impl Subscriptions {
         is_online: bool,
         actions: &mut Vec<Action>,
     ) -> Answer {
-        let full = self.is_full_without(topic);
+        let crowded_out = self.is_crowded_out(topic);
         let Some(known) = self.known.iter_mut().find(|known| known.topic == topic) else { return Answer::Other };
         if granted {
             return if known.grant(actions) { Answer::Heard } else { Answer::Other };
         }
         known.doubt(at, Unheard::Refused, &self.waits, actions);
-        if is_online && known.may_lack_room(full) {
-            return Answer::NoRoom;
-        }
-        known.had_room |= !full;
-        Answer::Other
+        // Room is made for it once. If it is refused all the same, that was not the reason.
+        let lacks_room = is_online && known.may_lack_room(crowded_out);
+        known.had_room |= lacks_room || !crowded_out;
+        if lacks_room { Answer::NoRoom } else { Answer::Other }
     }
 
     /// What was asked for and not answered by now is not waited for any more. The others go on together: silence closes nothing.
@@ -194,15 +194,15 @@ impl Subscriptions {
         self.known.iter_mut().filter(|known| known.topic == topic).for_each(|known| known.ask(at, actions));
     }
 
-    /// The connection ended while a topic was tried.
+    /// The broker closed the connection while a topic was tried.
     pub(super) fn trial_failed(&mut self, at: Mono, topic: Topic, actions: &mut Vec<Action>) {
-        let full = self.is_full_without(topic);
+        let crowded_out = self.is_crowded_out(topic);
         let Some(known) = self.known.iter_mut().find(|known| known.topic == topic) else { return };
         // A connection that trials end each time is never renewed: once in a while it is asked for first all the same.
-        if full && known.is_old_doubt(self.waits.len()) {
+        if crowded_out && known.is_old_doubt(self.waits.len()) {
             known.had_room = false;
         }
-        if known.may_lack_room(full) {
+        if known.may_lack_room(crowded_out) {
             known.ask_first = true;
         } else {
             known.doubt(at, Unheard::Closed, &self.waits, actions);
@@ -244,9 +244,11 @@ impl Subscriptions {
         self.known.iter().filter(|known| known.grant == Grant::Granted).count()
     }
 
-    /// Whether the others hold as many subscriptions as the free license is known to grant.
-    fn is_full_without(&self, topic: Topic) -> bool {
-        let others = self.known.iter().filter(|known| known.topic != topic && known.grant == Grant::Granted);
-        License::Free.subscriptions().is_some_and(|limit| others.count() >= limit)
+    /// Whether a receipt may hold the place of this topic: the others hold as many subscriptions as the free license is known to
+    /// grant, and not all of them are commands, whose places are as good as its own.
+    fn is_crowded_out(&self, topic: Topic) -> bool {
+        let others = || self.known.iter().filter(|known| known.topic != topic && known.grant == Grant::Granted);
+        let is_full = License::Free.subscriptions().is_some_and(|limit| others().count() >= limit);
+        is_full && others().any(|other| !other.is_command)
     }
 }

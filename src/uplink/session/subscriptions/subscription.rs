@@ -12,12 +12,12 @@ use super::super::{Action, Notice, Unheard};
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent fact about what became of it")]
 pub(super) struct Subscription {
     pub(super) topic: Topic,
-    is_command: bool,
+    pub(super) is_command: bool,
     pub(super) grant: Grant,
     doubt: Option<Doubt>,
     /// How often in a row a connection in the making was closed while it alone was open.
     pub(super) strikes: u32,
-    /// It was refused though the license's limit cannot have been the reason.
+    /// It was refused though no receipt held a place that it could have, or after room was made for it.
     pub(super) had_room: bool,
     /// It is to be asked for before all others.
     pub(super) ask_first: bool,
@@ -147,9 +147,9 @@ impl Subscription {
         }
     }
 
-    /// Whether a refusal may be that of the license's limit: others hold all of it, and it was never refused while there was room.
-    pub(super) fn may_lack_room(&self, full: bool) -> bool {
-        self.is_command && full && !self.had_room
+    /// Whether a new connection may help against a refusal: a receipt may hold its place, and it was never refused while none did.
+    pub(super) fn may_lack_room(&self, crowded_out: bool) -> bool {
+        self.is_command && crowded_out && !self.had_room
     }
 
     /// Whether it has been doubted so often in a row.

@@ -198,7 +198,7 @@ impl Broker {
                         Event::Lost(Failure { code: Some(5), ..Failure::new(Kind::Login, "the password is wrong") })
                     }
                     Does::Ignores => lost(Kind::Network),
-                    Does::Closes => lost(Kind::Closed),
+                    Does::Closes => Event::Lost(Failure::new(Kind::Closed, "no answer").instead_of_login()),
                 });
             }
             Action::Notice(notice) => self.see(Seen::Told(notice)),

@@ -107,14 +107,47 @@ fn a_login_that_is_refused_for_more_than_three_minutes_is_as_good_as_any_other()
 }
 
 #[test]
-fn a_login_that_was_never_accepted_is_told_and_tried_as_before() {
+fn a_session_from_before_a_power_cut_keeps_nobody_out_longer_than_the_broker_holds_it() {
+    for refusal in [Does::Refuses, Does::Closes] {
+        let mut broker = Broker::new(&[1], &[COMMANDS]);
+        // It boots in 30 s, and the broker holds the half-open session for 90.
+        broker.logins = Box::new(move |at, ()| if at < 1060.0 { refusal } else { Does::Takes });
+        broker.run(60.0 + 15.1);
+        assert!(broker.script.session.is_online(), "{refusal:?}: {:?}", broker.connections());
+        let told = downs(&broker);
+        assert_eq!(told.len(), 1, "{refusal:?}: {told:?}");
+        assert!(told[0].1.words.ends_with(
+            "Or the broker still holds the session from before this start, which it lets go within minutes"
+        ));
+    }
+}
+
+#[test]
+fn a_login_that_was_never_accepted_is_an_error_at_once_and_tried_rarely_after_three_minutes() {
     let mut broker = Broker::new(&[1], &[COMMANDS]);
     broker.logins = Box::new(|_, ()| Does::Refuses);
-    broker.run(59.9);
-    assert!((5..=6).contains(&broker.connections().len()), "{:?}", broker.connections());
     broker.run(3600.0);
-    assert_eq!(downs(&broker).len(), 1);
-    assert_eq!(downs(&broker)[0].1.kind, Kind::Login);
+    let told = downs(&broker);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|(_, failure)| failure.kind == Kind::Login), "{told:?}");
+    assert!(told[0].0 < 0.1 && told[0].1.words.starts_with("the password is wrong. Or the broker"), "{told:?}");
+    assert!((180.0..195.1).contains(&told[1].0) && told[1].1.words == "the password is wrong", "{told:?}");
+    let tries = broker.connections();
+    let soon = tries.iter().filter(|at| **at < 180.0).count();
+    assert!(gaps(&tries[..=soon]).iter().all(|gap| (10.0..15.001).contains(gap)), "{tries:?}");
+    assert!(gaps(&tries[soon..]).iter().all(|gap| (180.0..300.001).contains(gap)), "{tries:?}");
+}
+
+#[test]
+fn a_login_that_is_refused_first_when_a_start_is_minutes_ago_is_refused_for_itself() {
+    let mut broker = Broker::new(&[1], &[COMMANDS]);
+    broker.logins = Box::new(|at, ()| if at < 1400.0 { Does::Ignores } else { Does::Refuses });
+    broker.run(3600.0);
+    let refused: Vec<f64> = broker.connections().into_iter().filter(|at| *at >= 400.0).collect();
+    let soon = refused.iter().filter(|at| **at < refused[0] + 60.0).count();
+    assert!((5..=6).contains(&soon), "{refused:?}");
+    let words: Vec<_> = downs(&broker).into_iter().map(|(_, failure)| failure.words).collect();
+    assert_eq!(words, ["gone", "the password is wrong"]);
 }
 
 #[test]
@@ -140,6 +173,28 @@ fn a_changed_file_of_credentials_is_not_believed_for_the_sake_of_the_one_before(
         assert_eq!(kind(&script.event(Event::Lost(refused()))), Some(Kind::Login));
     }
     assert!((5..=6).contains(&tries), "the new file has its own first minute: {tries}");
+}
+
+#[test]
+fn a_connection_that_is_closed_before_the_login_was_sent_is_no_refusal() {
+    let mut script = Script::online(Confirm::Auto);
+    script.event(lost(Kind::Closed));
+    // A load balancer without its broker.
+    let (mut tries, until) = (0, script.at + 400.0);
+    while script.at < until {
+        assert_eq!(script.pass(), [Action::Connect]);
+        tries += 1;
+        let actions = script.event(lost(Kind::Closed));
+        let [Action::Notice(Notice::StillDown { failure, .. })] = &actions[..] else { panic!("{actions:?}") };
+        assert_eq!((failure.kind, &*failure.words), (Kind::Closed, "gone"), "in its own words");
+        assert!(tries > 1 || wait(&script) < 2.0, "at the pace of the network's failures");
+    }
+    script.pass();
+    let actions = script.event(Event::Lost(Failure { code: Some(5), ..Failure::new(Kind::Login, "wrong") }));
+    assert!(
+        matches!(&actions[0], Action::Notice(Notice::Down { failure, .. }) if failure.kind == Kind::Held),
+        "the broker is back, and holds the old session: {actions:?}"
+    );
 }
 
 #[test]

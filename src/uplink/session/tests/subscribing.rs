@@ -93,6 +93,36 @@ fn a_topic_that_gets_the_connection_closed_is_left_out_and_asked_for_again_at_on
 }
 
 #[test]
+fn a_topic_is_not_blamed_for_a_network_that_breaks_while_it_is_tried() {
+    for kind in [Kind::Network, Kind::Silent, Kind::Protocol, Kind::Closed] {
+        let mut broker = Broker::new(&[1], &[COMMANDS]);
+        broker.subscriptions = Box::new(|at, (topic, _)| match topic {
+            COMMANDS if at < 1030.0 => Does::Closes,
+            COMMANDS if at < 1200.0 => Does::Ignores,
+            _ => Does::Takes,
+        });
+        broker.run(30.0);
+        let before = broker.asked(COMMANDS).len();
+        // The first trial has no answer yet.
+        while broker.asked(COMMANDS).len() == before {
+            broker.run(1.0);
+        }
+        let told = broker.seen.len();
+        broker.subscriptions = Box::new(|_, _| Does::Takes);
+        broker.event(lost(kind));
+        broker.run(40.0);
+        let heard = broker.script.session.subscriptions.is_granted(COMMANDS);
+        assert_eq!(heard, kind != Kind::Closed, "{kind:?}: it is tried again on the next connection");
+        let words = broker.seen[told..].iter().find_map(|(_, seen)| match seen {
+            Seen::Told(Notice::Down { failure, .. }) => Some(failure.words.clone()),
+            _ => None,
+        });
+        let blames = words.expect("told").contains("when it was asked for");
+        assert_eq!(blames, kind == Kind::Closed, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_right_that_is_ticked_later_is_noticed_and_told() {
     for (does, within) in [(Does::Refuses, 300.0), (Does::Ignores, 310.0), (Does::Closes, 935.0)] {
         for ticked in [1030.0, 1100.0, 1250.0, 3000.0] {
@@ -232,6 +262,72 @@ fn commands_whose_right_is_ticked_while_others_hold_all_of_the_limit_are_heard_w
             assert!(heard.is_some_and(|after| after < within), "{does:?} at {ticked}: after {heard:?}");
         }
     }
+}
+
+const FOURTH: Topic = Topic::Subscribe(ChannelId(12));
+const FOUR: [Topic; 4] = [COMMANDS, Topic::Subscribe(ChannelId(10)), Topic::Subscribe(ChannelId(11)), FOURTH];
+
+#[test]
+fn more_commands_than_the_limit_has_places_are_no_reason_to_renew_or_to_reconnect_all_the_time() {
+    for does in [Does::Refuses, Does::Ignores, Does::Closes] {
+        for channels in [&[1][..], &[1, 2]] {
+            let mut broker = Broker::new(channels, &FOUR);
+            broker.subscriptions = Box::new(limited(does));
+            broker.run(3600.0 * 3.0);
+            let connections = broker.connections().len();
+            // Three renewals; or a reconnect for each trial of each topic that is left out.
+            let most = if does == Does::Closes { 17 * (1 + channels.len()) } else { 4 };
+            assert!(connections <= most, "{does:?}: {connections} connections in three hours");
+            assert!((538..=542).contains(&broker.sent(1).len()), "{does:?}: {}", broker.sent(1).len());
+            let granted = FOUR.iter().filter(|topic| broker.script.session.subscriptions.is_granted(**topic)).count();
+            assert_eq!(granted, 3, "{does:?}: commands hold all places");
+        }
+    }
+}
+
+#[test]
+fn a_fourth_command_without_the_right_costs_a_paid_license_no_renewals_and_is_heard_minutes_after_the_right_is_ticked()
+{
+    for (does, most, within) in [(Does::Refuses, 3, 300.1), (Does::Closes, 30, 935.0)] {
+        for ticked in [1100.0, 1700.0, 7300.0] {
+            let mut broker = Broker::new(&[1, 2], &FOUR);
+            broker.subscriptions =
+                Box::new(move |at, (topic, _)| if topic == FOURTH && at < ticked { does } else { Does::Takes });
+            broker.run(ticked - 1000.0);
+            let connections = broker.connections().len();
+            assert!(connections <= most, "{does:?} until {ticked}: {connections} connections");
+            broker.run(within);
+            let heard = broker.heard(FOURTH);
+            assert!(!heard.is_empty(), "{does:?} at {ticked}");
+            assert!(does == Does::Closes || broker.connections().len() == connections, "on the running connection");
+        }
+    }
+}
+
+#[test]
+fn a_renewal_that_made_no_room_is_not_repeated() {
+    let mut script = Script::new(Confirm::Stored);
+    script.session = Session::new(Settings { commands: FOUR[..3].to_vec(), ..settings(Confirm::Stored, |_| {}) }, 1);
+    script.tick();
+    // The refusal comes late, when a receipt has its place.
+    let mut connection = || {
+        script.connected();
+        for topic in [FOUR[1], FOUR[2], FEED] {
+            script.event(Event::SubAck(topic, true));
+        }
+        while !script.session.is_online() {
+            script.pass();
+        }
+        let renews = script.event(Event::SubAck(COMMANDS, false)).contains(&Action::Disconnect);
+        if renews {
+            script.event(Event::Disconnected);
+        } else {
+            script.event(lost(Kind::Network));
+            script.pass();
+        }
+        renews
+    };
+    assert_eq!([(); 4].map(|()| connection()), [true, false, false, false]);
 }
 
 #[test]
