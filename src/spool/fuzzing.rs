@@ -108,8 +108,10 @@ fn listed(fast: &Faulty, card: &Faulty) -> (Vec<Listed>, Found) {
 
 /// The doubtful ones among these.
 fn doubtful(listed: &[Listed]) -> BTreeSet<(ChannelId, Key)> {
-    let doubtful = listed.iter().filter(|one| one.state == State::Doubtful);
-    doubtful.map(|one| (one.entry.channel, one.key)).collect()
+    let all = || listed.iter().filter(|one| one.state == State::Doubtful).map(|one| (one.entry.channel, one.key));
+    let doubtful: BTreeSet<_> = all().collect();
+    assert_eq!(doubtful.len(), all().count(), "each is shown once: {listed:?}");
+    doubtful
 }
 
 /// A person who wants to be rid of a channel's entries is.

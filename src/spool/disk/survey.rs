@@ -102,7 +102,8 @@ pub(super) fn doubtful(id: ChannelId, queue: &Queue, card: &dyn Storage) -> BTre
     let mut doubtful = BTreeMap::new();
     for (_, note) in asides {
         match note {
-            Note::Aside(kept) => _ = doubtful.insert(kept.key, kept),
+            // Somebody may have put another file in the place of the channel's.
+            Note::Aside(kept) if kept.draft.channel == id => _ = doubtful.insert(kept.key, kept),
             Note::Settled(key) => _ = doubtful.remove(&key),
             _ => {}
         }

@@ -76,6 +76,8 @@ struct Look {
     spans: BTreeMap<ChannelId, (Key, Key)>,
     is_ascending: bool,
     has_asides: bool,
+    /// Some of them are not of the channel that the name says.
+    has_strangers: bool,
     notes: usize,
     condition: Condition,
     end: u64,
@@ -89,7 +91,8 @@ impl Look {
         let name = Name::of(&file);
         let before = if let Name::Segment(_, first) = name { Key(first.0 - 1) } else { Key(0) };
         let mut scan = Scan::new(bytes, before);
-        let (mut spans, mut is_ascending, mut has_asides, mut notes) = (BTreeMap::new(), true, false, 0);
+        let (mut spans, mut is_ascending, mut notes) = (BTreeMap::new(), true, 0);
+        let (mut has_asides, mut has_strangers) = (false, false);
         for (_, note) in scan.by_ref() {
             notes += 1;
             match note {
@@ -98,14 +101,29 @@ impl Look {
                     is_ascending &= *last < kept.key;
                     (*first, *last) = ((*first).min(kept.key), (*last).max(kept.key));
                 }
-                Note::Aside(_) => has_asides = true,
+                Note::Aside(kept) => {
+                    has_asides = true;
+                    has_strangers |= name != Name::Doubtful(kept.draft.channel);
+                }
                 _ => {}
             }
         }
         let (condition, end, strange) = (scan.condition(), scan.end(), scan.strange_entries());
         let (holes, length) = (scan.holes(), bytes.len() as u64);
-        let mut look =
-            Self { file, name, spans, is_ascending, has_asides, notes, condition, end, length, strange, holes };
+        let mut look = Self {
+            file,
+            name,
+            spans,
+            is_ascending,
+            has_asides,
+            has_strangers,
+            notes,
+            condition,
+            end,
+            length,
+            strange,
+            holes,
+        };
         if !look.is_sound() {
             // What the name says of the first key is not true.
             look.holes.iter_mut().filter(|hole| hole.after == before).for_each(|hole| hole.after = Key(0));
@@ -120,7 +138,7 @@ impl Look {
                 let fits = |(of, (first, _)): (&ChannelId, &(Key, Key))| *of == channel && named <= *first;
                 self.spans.iter().all(fits) && self.is_ascending && !self.has_asides
             }
-            Name::Doubtful(_) => self.spans.is_empty(),
+            Name::Doubtful(_) => self.spans.is_empty() && !self.has_strangers,
             Name::Other => false,
         }
     }
@@ -156,6 +174,13 @@ struct Piece {
     first: Key,
     name: String,
     bytes: Vec<u8>,
+}
+
+impl Piece {
+    /// Whether it holds doubtful entries.
+    fn is_doubtful(&self) -> bool {
+        self.name == segment::doubtful(self.channel)
+    }
 }
 
 /// Looks at all files, and with `repair` mends them.
@@ -374,10 +399,12 @@ impl Sorting<'_> {
                 let files = gone.iter().map(|place| &self.looks[*place].file);
                 self.found.unreadable.extend(files.map(|file| (file.clone(), format!("it cannot be mended: {error}"))));
             }
-            for piece in &pieces {
-                let to = if piece.name == segment::doubtful(piece.channel) { &mut asides } else { &mut loose };
-                to.extend(note::read(&piece.bytes).notes);
-            }
+            // What a file of another name tells would be written behind them.
+            let of_doubtful: Vec<_> = pieces.extract_if(.., |piece| piece.is_doubtful()).collect();
+            let notes = |pieces: &[Piece]| pieces.iter().flat_map(|piece| note::read(&piece.bytes).notes).collect();
+            let behind = std::mem::replace(&mut asides, notes(&of_doubtful));
+            asides.extend(behind);
+            loose.extend::<Vec<_>>(notes(&pieces));
         }
         (self.order.loose, self.order.asides) = (loose, asides);
     }
@@ -409,7 +436,7 @@ impl Sorting<'_> {
             // Under the name that it has it is found as well.
             let is_named = !in_the_way.contains(&piece.name) && self.card.rename(&written, &piece.name).is_ok();
             let name = if is_named { piece.name.clone() } else { written };
-            if piece.name == segment::doubtful(piece.channel) {
+            if piece.is_doubtful() {
                 self.order.doubtful.push((piece.channel, name));
             } else {
                 self.order.segments.push((piece.channel, piece.first, name));
@@ -434,7 +461,9 @@ impl Sorting<'_> {
         let bytes = self.card.read(&look.file).unwrap_or_default();
         let mut others = note::read(&bytes).notes;
         others.retain(|(_, note)| !matches!(note, Note::Entry(_)));
-        if let Name::Doubtful(channel) = look.name {
+        if let Name::Doubtful(channel) = look.name
+            && !look.has_strangers
+        {
             if !others.is_empty() {
                 let (name, bytes) = (segment::doubtful(channel), told_in(others));
                 pieces.push(Piece { channel, first: Key(0), name, bytes });

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::spool::disk::{Which, discard};
 use crate::spool::storage::Storage as _;
 
 /// A machine with a backlog of several segments in each of two channels, all of it on the card, after a power cut.
@@ -489,4 +490,26 @@ fn doubtful_entry_is_shown_though_the_segment_that_it_left_is_rotten() {
     assert_eq!(doubtful(&machine), [key]);
     machine.fast = Faulty::default();
     assert_eq!(doubtful(&machine), [key], "after a power cut too");
+}
+
+#[test]
+fn file_of_doubtful_entries_under_another_channel_s_name_counts_by_its_records() {
+    let mut machine = Machine::new();
+    machine.push(20);
+    let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
+    machine.spool.take(key);
+    machine.spool.set_aside(key);
+    machine.pass(31);
+    machine.pump();
+    machine.cut_power(0);
+    rename(&machine.card, &segment::doubtful(CHANNEL), &segment::doubtful(OTHER));
+    let (listed, found) = all(&machine.fast, &machine.card);
+    assert_eq!(listed.iter().map(|one| (one.key, one.state)).collect::<Vec<_>>(), [(key, State::Doubtful)]);
+    assert_eq!(found.sorted, [segment::doubtful(OTHER)]);
+    machine.kill();
+    machine.pass(31);
+    machine.pump();
+    assert!(machine.card.list().expect("listed").contains(&segment::doubtful(CHANNEL)));
+    let which = Which { channel: CHANNEL, doubtful: true, before: None };
+    assert_eq!(discard(&machine.fast, &machine.card, &which).expect("the disks work").entries, 1);
 }
