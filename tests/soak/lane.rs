@@ -232,6 +232,7 @@ impl Lane {
 
     /// Stops the daemon in order.
     pub(crate) fn stop(&mut self) {
+        self.figures.restarts += 1;
         if let Some(Err(words)) = self.daemon.take().map(|mut daemon| daemon.stop()) {
             self.fails(words);
         }

@@ -88,7 +88,7 @@ impl Outside {
         network.sh("nft add table inet soak\n\
              nft 'add chain inet soak in { type filter hook input priority 0; }'\n\
              nft 'add set inet soak dead { type ipv4_addr; }'\n\
-             nft add rule inet soak in ip saddr @dead drop");
+             nft add rule inet soak in ip saddr @dead counter drop");
         network
     }
 
@@ -133,18 +133,28 @@ impl Network {
         self.sh(&format!("nft {verb} element inet soak dead '{{ {address} }}'"));
     }
 
+    /// How many packets of dead addresses did not get through so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        let said = self.output(tool("nft", "nftables").args(["list", "chain", "inet", "soak", "in"]));
+        let packets = said.split_once("counter packets ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        packets.unwrap_or_else(|| panic!("nft counts: {said}"))
+    }
+
     /// The addresses of a name as a program here gets them.
     pub(crate) fn resolve(&self, host: &str) -> Vec<Ipv4Addr> {
-        let mut command = Command::new("getent");
-        command.args(["ahostsv4", host]);
-        let mut getent = Program::start(self.enter(&command));
-        getent.wait_for_end();
-        let said = getent.said();
+        let said = self.output(tool("getent", "libc-bin").args(["ahostsv4", host]));
         let streams = said.lines().filter(|line| line.contains("STREAM"));
         streams.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()
     }
 
     fn sh(&self, lines: &str) {
         self.space.sh(&format!("{PATH}\n{lines}"));
+    }
+
+    /// What a command in it says.
+    fn output(&self, command: &Command) -> String {
+        let mut program = Program::start(self.enter(command));
+        program.wait_for_end();
+        program.said()
     }
 }

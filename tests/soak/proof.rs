@@ -47,12 +47,12 @@ impl Lane {
     /// The fault is over: waits until the daemon listens again, and obeys. Returns words for that.
     pub(crate) fn comes_back(&mut self) -> String {
         let over = Instant::now();
-        if self.given_up {
-            return "given up".to_owned();
-        }
         self.link.doubt(&self.service.sandbox, &self.service.device.credentials.client_id);
         while self.listens().is_none() && over.elapsed() < NEVER_BACK && !self.given_up {
             self.wait(LOOK_EVERY);
+        }
+        if self.given_up {
+            return "given up".to_owned();
         }
         let took = over.elapsed();
         self.figures.back = self.figures.back.max(took);

@@ -4,7 +4,7 @@
 //! Each connection has one task, which waits for bytes of both sides, for an order and for the thaw.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +42,8 @@ struct Addition {
 
 /// One connection.
 struct Wire {
+    /// Where the daemon found it.
+    address: Option<Ipv4Addr>,
     order: watch::Sender<Order>,
     /// Bytes that may yet pass, in both directions together.
     left: AtomicUsize,
@@ -105,6 +107,11 @@ impl Relay {
         }
     }
 
+    /// The broker's address of the newest connection.
+    pub(crate) fn address(&self) -> Option<Ipv4Addr> {
+        self.0.wires().pop()?.address
+    }
+
     /// Adds frames to what the daemon hears over [`Transport::Ws`], so many times in a row, and returns how many bytes it has taken
     /// when that is over: all of them, or those until it closed the connection. The broker does not hear its pongs.
     pub(crate) fn add(&self, frames: &[u8], times: usize) -> usize {
@@ -141,7 +148,11 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
             Ok((daemon, _)) => {
                 let (additions, to_add) = mpsc::channel(1);
                 let (order, orders) = watch::channel(Order::Relay);
-                let wire = Arc::new(Wire { order, left: AtomicUsize::new(usize::MAX), additions });
+                let address = match daemon.local_addr() {
+                    Ok(SocketAddr::V4(address)) => Some(*address.ip()),
+                    _ => None,
+                };
+                let wire = Arc::new(Wire { address, order, left: AtomicUsize::new(usize::MAX), additions });
                 shared.wires.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&wire));
                 tokio::spawn(carry(Arc::clone(&shared), daemon, wire, orders, to_add));
             }

@@ -13,7 +13,7 @@ const NEAR: i64 = 60;
 pub(crate) fn play(lane: &mut Lane) {
     let slot = i64::from(lane.every);
     let most = if lane.chance.bool() { FARTHEST } else { NEAR } / slot;
-    let ahead = lane.chance.i64(-most..=most) * slot;
+    let ahead = lane.chance.i64(1..=most) * if lane.chance.bool() { slot } else { -slot };
     lane.set_ahead(ahead);
     lane.figures.times += 1;
     let seconds = lane.chance.u64(4..=20);
