@@ -125,8 +125,8 @@ impl Obstacle {
         Self { step, failure, peer: None, proxy: None }
     }
 
-    /// Nobody answered at the way's first end: the broker or, where there is one, the proxy.
-    fn at_first_end(step: Step, failure: Failure, proxy: Option<&Proxy>) -> Self {
+    /// The first hop did not answer: the broker or, where there is one, the proxy.
+    fn at_first_hop(step: Step, failure: Failure, proxy: Option<&Proxy>) -> Self {
         let proxy = proxy.map(|proxy| proxy.named_by);
         let failure = match proxy {
             Some(named_by) => failure.about_proxy(named_by),
@@ -201,7 +201,7 @@ impl Way<'_> {
         let proxy = proxy.map_err(|failure| Obstacle::new(Step::Proxy, failure))?;
         let (host, port) = proxy.as_ref().map_or((&self.road.host, self.road.port), |proxy| (&proxy.host, proxy.port));
         let found = resolve(host, port).await;
-        let found = found.map_err(|failure| Obstacle::at_first_end(Step::Dns, failure, proxy.as_ref()))?;
+        let found = found.map_err(|failure| Obstacle::at_first_hop(Step::Dns, failure, proxy.as_ref()))?;
         let addresses = race::order(&found, memory.family, &memory.unanswered);
         memory.addresses = addresses.len();
         let ips = addresses.iter().map(SocketAddr::ip).collect();
@@ -211,7 +211,7 @@ impl Way<'_> {
         let failed = || raced.failed.iter().map(|(address, error)| self.unreached(&address.to_string(), error));
         let Some((line, address, took)) = raced.won else {
             let at = proxy.as_ref().map_or_else(|| self.road.at(), Proxy::at);
-            return Err(Obstacle::at_first_end(Step::Tcp, self.nowhere(&at, &raced.failed), proxy.as_ref()));
+            return Err(Obstacle::at_first_hop(Step::Tcp, self.nowhere(&at, &raced.failed), proxy.as_ref()));
         };
         let failed = failed().collect();
         memory.last = Some(address);

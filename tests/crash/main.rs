@@ -16,6 +16,7 @@ mod disks;
 mod house;
 mod kills;
 #[path = "../program/namespace.rs"]
+#[expect(dead_code, reason = "another suite needs the rest")]
 mod namespace;
 mod networks;
 mod outages;
@@ -27,10 +28,11 @@ mod quiet;
 #[expect(dead_code, reason = "another suite needs the rest")]
 mod reads;
 mod service;
+#[path = "../program/together.rs"]
+mod together;
 mod trap;
 
-use std::panic::resume_unwind;
-use std::thread;
+use together::together;
 
 /// Something bad that happens, by its name.
 type Scenario = (&'static str, fn());
@@ -38,18 +40,4 @@ type Scenario = (&'static str, fn());
 #[test]
 fn bad_disks_and_bad_links_lose_nothing_and_are_told_once() {
     together(disks::SCENARIOS.into_iter().chain(outages::SCENARIOS).chain(networks::SCENARIOS).collect());
-}
-
-/// Plays scenarios at once. All are played to their ends; then a failed one fails the test.
-fn together<T: Send>(scenarios: Vec<(&str, impl FnOnce() -> T + Send)>) -> Vec<T> {
-    thread::scope(|scope| {
-        let playing: Vec<_> = scenarios.into_iter().map(|(name, scenario)| (name, scope.spawn(scenario))).collect();
-        let played: Vec<_> = playing.into_iter().map(|(name, scenario)| (name, scenario.join())).collect();
-        for (name, result) in &played {
-            if result.is_err() {
-                eprintln!("failed: {name}");
-            }
-        }
-        played.into_iter().map(|(_, result)| result.unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    })
 }

@@ -19,11 +19,16 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Lines that are shown of a program when a test fails.
 const LAST: usize = 60;
 
+/// Variables of the environment that name a proxy, or hosts that need none.
+const OF_PROXIES: [&str; 6] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+
 /// gatepost itself, as built for this test.
 pub(crate) fn gatepost() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
     // The developer's own settings must not change what is tested.
-    command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE").env_remove("CREDENTIALS_DIRECTORY");
+    for name in ["RUST_LOG", "RUST_BACKTRACE", "CREDENTIALS_DIRECTORY"].iter().chain(&OF_PROXIES) {
+        command.env_remove(name);
+    }
     command
 }
 

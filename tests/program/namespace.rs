@@ -68,14 +68,15 @@ impl Namespace {
         if !is_root() {
             inside.args(["--user", "--preserve-credentials"]);
         }
-        inside.arg("--").arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(name, value),
-                None => inside.env_remove(name),
-            };
-        }
-        inside
+        inside.arg("--");
+        behind(inside, command)
+    }
+
+    /// The same command in a network within, which `ip netns` has made.
+    pub(crate) fn enter_network(&self, name: &str, command: &Command) -> Command {
+        let mut inside = tool("nsenter", "util-linux");
+        inside.arg(format!("--net=/run/netns/{name}")).arg("--");
+        self.enter(&behind(inside, command))
     }
 
     /// Carries out lines of a shell inside.
@@ -86,6 +87,18 @@ impl Namespace {
         let status = shell.wait_for_end();
         assert!(status.success(), "{lines}: {}", shell.said());
     }
+}
+
+/// A command that ends up as the other one.
+pub(crate) fn behind(mut wrapper: Command, command: &Command) -> Command {
+    wrapper.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapper.env(name, value),
+            None => wrapper.env_remove(name),
+        };
+    }
+    wrapper
 }
 
 impl Own {

@@ -1,0 +1,28 @@
+//! Networks with defects between the program and its broker: dead and frozen addresses, MTU holes, proxies. The daemon and
+//! `doctor` as built run in networks of the test's own, against the sandbox.
+//!
+//! Everything waits for an event with a deadline that only a defect reaches. What is checked is what the programs report: which
+//! addresses were tried, and with which result.
+#![cfg(all(target_os = "linux", feature = "sandbox"))]
+
+mod addresses;
+mod hole;
+mod house;
+#[path = "../program/namespace.rs"]
+#[expect(dead_code, reason = "another suite needs the rest")]
+mod namespace;
+#[path = "../program/mod.rs"]
+#[expect(dead_code, reason = "other suites need the rest")]
+mod program;
+#[path = "../program/together.rs"]
+mod together;
+
+use together::together;
+
+/// A defect of the network, by its name.
+type Scenario = (&'static str, fn());
+
+#[test]
+fn dead_and_frozen_addresses_and_mtu_holes_keep_nobody_from_the_broker() {
+    together(addresses::SCENARIOS.into_iter().chain(hole::SCENARIOS).collect());
+}
