@@ -49,6 +49,10 @@ advisories:
 proof *rows:
     tests/proof/run {{ rows }}
 
+# Proxies of other makes: tinyproxy, Squid; fetches them, prints a dated table (makes or rows may be named)
+proxies *names:
+    tests/others/run proxies {{ names }}
+
 # Cross-build for Windows and run what can run under Wine
 windows:
     tests/proof/windows

@@ -6,6 +6,8 @@
 #![cfg(all(target_os = "linux", feature = "sandbox"))]
 
 mod addresses;
+#[path = "../program/fetched.rs"]
+mod fetched;
 mod hole;
 mod house;
 #[path = "../program/namespace.rs"]
@@ -14,6 +16,7 @@ mod namespace;
 #[path = "../program/mod.rs"]
 #[expect(dead_code, reason = "other suites need the rest")]
 mod program;
+mod proxies;
 #[path = "../program/together.rs"]
 mod together;
 
