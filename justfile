@@ -49,6 +49,10 @@ advisories:
 proof *rows:
     tests/proof/run {{ rows }}
 
+# Brokers of other makes: RabbitMQ and a cluster of it, aedes, amqtt; fetches them, prints a dated table (makes or rows may be named)
+brokers *names:
+    tests/others/run brokers {{ names }}
+
 # Proxies of other makes: tinyproxy, Squid; fetches them, prints a dated table (makes or rows may be named)
 proxies *names:
     tests/others/run proxies {{ names }}

@@ -47,7 +47,7 @@ impl Broker {
     /// One whose certificate is made for this name.
     pub(crate) fn start_as(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let certificates = Certificates::of(AUTHORITY, name);
+        let certificates = Certificates::of(AUTHORITY, &[name]);
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
         write("ca.pem", &certificates.ca);
         write("leaf.pem", &certificates.leaf);

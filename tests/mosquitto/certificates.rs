@@ -14,8 +14,8 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// A new authority of this name, and a leaf for a server of that name.
-    pub(crate) fn of(authority: &str, server: &str) -> Self {
+    /// A new authority of this name, and a leaf for a server of those names and addresses.
+    pub(crate) fn of(authority: &str, servers: &[&str]) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, authority);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -23,7 +23,8 @@ impl Certificates {
         let key = || KeyPair::generate().expect("random numbers");
         let authority = CertifiedIssuer::self_signed(params, key()).expect("a certificate");
 
-        let mut params = CertificateParams::new([server.to_owned()]).expect("a host name");
+        let mut params =
+            CertificateParams::new(servers.iter().copied().map(str::to_owned).collect::<Vec<_>>()).expect("host names");
         params.distinguished_name.push(DnType::CommonName, "a test's broker");
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

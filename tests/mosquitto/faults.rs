@@ -39,7 +39,7 @@ fn an_unknown_authority_is_not_trusted_until_it_is_the_ca_file() {
     // The second has the right name and another key, as has a CA that was made anew.
     for (transport, stranger) in [(Transport::Tls, "a stranger"), (Transport::Wss, AUTHORITY)] {
         let gateway = Gateway::of(&broker, transport);
-        gateway.give_ca(&Certificates::of(stranger, "localhost").ca);
+        gateway.give_ca(&Certificates::of(stranger, &["localhost"]).ca);
         let mut program = gateway.run_quietly();
         let told = program.wait_for("link down: ");
         assert!(told.contains("signed by nobody this machine trusts") && told.contains("ca_file"), "{told}");
