@@ -88,7 +88,9 @@ impl Outside {
         network.sh("nft add table inet soak\n\
              nft 'add chain inet soak in { type filter hook input priority 0; }'\n\
              nft 'add set inet soak dead { type ipv4_addr; }'\n\
-             nft add rule inet soak in ip saddr @dead counter drop");
+             nft add rule inet soak in ip saddr @dead drop\n\
+             nft 'add chain inet soak out { type filter hook output priority 0; }'\n\
+             nft add rule inet soak out ip daddr @dead counter drop");
         network
     }
 
@@ -127,15 +129,15 @@ impl Network {
         self.outside.sh(&format!("ip link set cable{} {}", self.number, if there { "up" } else { "down" }));
     }
 
-    /// Lets nothing through that comes from this address, or everything again: nobody is told.
+    /// Lets nothing through to this address nor from it, or everything again: nobody is told.
     pub(crate) fn set_dead(&self, address: Ipv4Addr, dead: bool) {
         let verb = if dead { "add" } else { "delete" };
         self.sh(&format!("nft {verb} element inet soak dead '{{ {address} }}'"));
     }
 
-    /// How many packets of dead addresses did not get through so far.
+    /// How many packets to dead addresses did not get through so far.
     pub(crate) fn dropped(&self) -> u64 {
-        let said = self.output(tool("nft", "nftables").args(["list", "chain", "inet", "soak", "in"]));
+        let said = self.output(tool("nft", "nftables").args(["list", "chain", "inet", "soak", "out"]));
         let packets = said.split_once("counter packets ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         packets.unwrap_or_else(|| panic!("nft counts: {said}"))
     }

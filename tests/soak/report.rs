@@ -69,28 +69,22 @@ impl Figures {
 
 /// The heads of the columns, as wide as what is below them.
 const HEAD: &str = "\
-fault    times    due stored unconf lost twice   sent obeyed  back  RSS, MB (peak)  files
+fault   times  due stored unconf lost twice sent obeyed back   RSS in MB   files
 ";
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, times, sums, sent, obeyed, back, begin, end, .. } = self;
-        let megabytes = |kibibytes: u32| f64::from(kibibytes) * 1024.0 / 1e6;
+        let Sums { due, stored, unconfirmed, lost, twice, .. } = sums;
         write!(
             f,
-            "{name:<8} {times:>5} {:>6} {:>6} {:>6} {:>4} {:>5} {sent:>6} {obeyed:>6} {:>4}s {:>4.1} {:>4.1} ({:>4.1}) {:>2} {:>2}",
-            sums.due,
-            sums.stored,
-            sums.unconfirmed,
-            sums.lost,
-            sums.twice,
-            back.as_secs(),
-            megabytes(begin.resident),
-            megabytes(end.resident),
-            megabytes(end.peak),
-            begin.descriptors,
-            end.descriptors
-        )
+            "{name:<7} {times:>5} {due:>4} {stored:>6} {unconfirmed:>6} {lost:>4} {twice:>5} {sent:>4} {obeyed:>6}"
+        )?;
+        write!(f, " {:>3}s ", back.as_secs())?;
+        for kibibytes in [begin.resident, end.resident, end.peak] {
+            write!(f, " {:>4.1}", f64::from(kibibytes) * 1024.0 / 1e6)?;
+        }
+        write!(f, " {:>2} {:>2}", begin.descriptors, end.descriptors)
     }
 }
 

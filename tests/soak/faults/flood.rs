@@ -36,11 +36,11 @@ const WRITE: usize = 256 << 10;
 const PIECE: usize = 16 << 10;
 const PIECES: usize = 4 << 10;
 /// An output that is switched more often than this in one flood has no protection: a relay lasts for a hundred thousand times.
-const SWITCHED_AT_MOST: usize = 200;
+const SWITCHED_AT_MOST: usize = 50;
 /// A daemon that takes so many KiB more is at the mercy of what it hears.
 const MEMORY_AT_MOST: u32 = 16 << 10;
 /// A log that grows by more in one flood fills a disk.
-const LOG_AT_MOST: u64 = 256 << 10;
+const LOG_AT_MOST: u64 = 64 << 10;
 
 /// What is sent: frames once, and then others again and again.
 struct Flood {
