@@ -91,7 +91,10 @@ from = "bells.field1"
 pub(crate) struct Lane {
     pub(crate) name: &'static str,
     program: PathBuf,
+    /// What faults and the pauses between them are made of.
     pub(crate) chance: Rng,
+    /// What commands are made of: how many there are depends on this machine, and the faults must not.
+    pub(crate) command_chance: Rng,
     pub(crate) service: Service,
     pub(crate) network: Network,
     pub(crate) readings: Readings,
@@ -117,7 +120,7 @@ impl Lane {
     fn prepare(fault: &Fault, number: u8, soak: &Soak) -> Self {
         let Soak { program, seed, outside, .. } = soak;
         // Each fault has chances of its own, so that it can be played alone.
-        let mut chance = Rng::with_seed(seed.wrapping_mul(256) + u64::from(number));
+        let mut chance = Rng::with_seed(seed.wrapping_mul(256).wrapping_add(number.into()));
         let folder = tempfile::Builder::new().prefix(&format!("soak-{}-", fault.name)).tempdir().expect("a folder");
         let network = outside.plug(number);
         let service = Service::start(outside, number, fault.name, fault.plan.transport);
@@ -145,6 +148,7 @@ impl Lane {
         Self {
             name: fault.name,
             program: program.clone(),
+            command_chance: chance.fork(),
             chance,
             service,
             network,

@@ -34,7 +34,7 @@ impl Lane {
         let until = Instant::now() + span;
         while !self.given_up {
             let (least, most) = COMMANDS_EVERY;
-            let pause = Duration::from_secs_f64(least + (most - least) * self.chance.f64());
+            let pause = Duration::from_secs_f64(least + (most - least) * self.command_chance.f64());
             let left = until.saturating_duration_since(Instant::now());
             self.wait(pause.min(left));
             if left <= pause {
