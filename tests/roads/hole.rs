@@ -57,8 +57,11 @@ fn tls_comes_through_an_mtu_hole_in_small_segments_and_the_hole_is_told() {
     let broker = format!("host = \"{FAR}\"");
 
     let mut daemon = Program::start(own.enter(&house.daemon(&broker)));
-    let warned = daemon.wait_for("packets of the usual size are lost on the way to the broker");
-    assert!(warned.contains("WARN") && warned.contains("mtu 1400"), "{warned}");
+    let warned = daemon.wait_for("packets of the usual size");
+    assert!(
+        warned.contains("WARN") && warned.contains("small ones are used") && warned.contains("mtu 1400"),
+        "{warned}"
+    );
     daemon.wait_for("link up");
     sandbox.wait_for("channel 1 stored entry 2");
     assert!(!daemon.said().contains("link down"), "{}", daemon.said());

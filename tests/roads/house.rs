@@ -12,9 +12,11 @@ use crate::program::{Program, gatepost};
 /// What a shell needs for the commands that make networks.
 pub(crate) const SBIN: &str = "PATH=$PATH:/usr/sbin:/sbin\n";
 
-/// The devices that the sandbox makes.
+/// The devices that the sandbox makes: for two daemons, and for the doctor.
 pub(crate) const GATEPOST: &str = "gatepost";
 pub(crate) const REMOTE: &str = "remote";
+const DOCTOR: &str = "doctor";
+const DEVICES: [&str; 3] = [GATEPOST, REMOTE, DOCTOR];
 
 /// The map but for `[broker]`.
 const MAP: &str = r#"
@@ -67,6 +69,7 @@ impl House {
         let mut command = gatepost();
         command.args(["sandbox", "serve", "--channel", "1:paid", "--bind", address, "--dir"]).arg(self.path("sandbox"));
         command.args(["--tcp=1883", "--tls=8883", "--ws=80", "--wss=443"]);
+        command.args(DEVICES.iter().flat_map(|device| ["--device".to_owned(), format!("{device}=1")]));
         command.args(names.iter().flat_map(|name| ["--name", name]));
         let mut sandbox = Program::start(enter(&command));
         sandbox.wait_for("What happens");
@@ -81,15 +84,15 @@ impl House {
     /// The same as one of the sandbox's two devices.
     pub(crate) fn daemon_as(&self, device: &str, broker: &str) -> Command {
         let mut command = gatepost();
-        command.args(["run", "--config"]).arg(self.map(device, device, broker));
+        command.args(["run", "--config"]).arg(self.map(device, broker));
         self.with_directories(command, device)
     }
 
-    /// The doctor with the same map. It looks at directories of its own, so that it logs in.
+    /// The doctor with the same map. Device and directories are its own, so that it logs in beside a daemon.
     pub(crate) fn doctor(&self, broker: &str) -> Command {
         let mut command = gatepost();
-        command.arg("doctor").arg(self.map("doctor", GATEPOST, broker));
-        self.with_directories(command, "doctor")
+        command.arg("doctor").arg(self.map(DOCTOR, broker));
+        self.with_directories(command, DOCTOR)
     }
 
     fn with_directories(&self, mut command: Command, name: &str) -> Command {
@@ -101,8 +104,8 @@ impl House {
         command
     }
 
-    fn map(&self, name: &str, device: &str, broker: &str) -> PathBuf {
-        let path = self.path(&format!("{name}.toml"));
+    fn map(&self, device: &str, broker: &str) -> PathBuf {
+        let path = self.path(&format!("{device}.toml"));
         // The clock of the machine that runs the tests may be set by somebody outside of it.
         let head = "version = 1\nclock = \"system\"\n[broker]\nca_file = \"sandbox/ca.pem\"\n";
         let map = MAP.replace("{device}", device);

@@ -5,6 +5,7 @@ use super::login;
 use super::{Login, Proxy, tunnel};
 use crate::fuzzing::line::{Line, done};
 use crate::fuzzing::{assert_line, same_in_pieces};
+use crate::net::http::Answer;
 use crate::net::{Broker, Road, Transport};
 
 fn road() -> Road {
@@ -22,10 +23,19 @@ pub(crate) fn answer(bytes: &[u8]) {
         });
         match answered {
             Ok(()) => {
-                let head = &bytes[..bytes.len() - left];
+                let heads = &bytes[..bytes.len() - left];
                 let ends = |head: &[u8]| head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n");
-                assert!(ends(head) && head.starts_with(b"HTTP/1."), "{}", head.escape_ascii());
-                assert!((0..head.len()).all(|end| !ends(&head[..end])), "{}", head.escape_ascii());
+                assert!(ends(heads), "{}", heads.escape_ascii());
+                // What only announces an answer may stand before it.
+                let (mut rest, mut codes) = (heads, Vec::new());
+                while let Some(end) = (1..=rest.len()).find(|end| ends(&rest[..*end])) {
+                    let answer = Answer::parse(&rest[..end]).ok().flatten();
+                    codes.push(answer.unwrap_or_else(|| panic!("no HTTP: {}", heads.escape_ascii())).code);
+                    rest = &rest[end..];
+                }
+                let (last, before) = codes.split_last().expect("there is a head");
+                assert!(rest.is_empty() && (200..300).contains(last), "{}", heads.escape_ascii());
+                assert!(before.iter().all(|code| (100..200).contains(code)), "{}", heads.escape_ascii());
             }
             Err(failure) => {
                 assert_line(&failure.words);
