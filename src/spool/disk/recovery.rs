@@ -395,7 +395,7 @@ impl Reading<'_> {
     fn take_loose(
         &mut self,
         loose: Vec<(BootId, Note)>,
-        asides: Vec<(BootId, Note)>,
+        asides: Vec<Vec<(BootId, Note)>>,
         told: &mut Told,
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) {
@@ -434,24 +434,32 @@ impl Reading<'_> {
     /// Takes doubtful entries of files that cannot be gone on with. What the runtime directory tells of them is newer.
     fn take_loose_asides(
         &mut self,
-        asides: Vec<(BootId, Note)>,
+        asides: Vec<Vec<(BootId, Note)>>,
         told: &mut Told,
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) {
         let newer: Vec<_> = queues.iter_mut().map(|(id, queue)| (*id, std::mem::take(&mut queue.aside))).collect();
-        for (boot, note) in asides {
-            match note {
-                Note::Settled(key) => {
+        for file in asides {
+            let mut channels: BTreeMap<Key, ChannelId> = BTreeMap::new();
+            for (boot, note) in file {
+                if let Note::Aside(Kept { key, .. }) | Note::Settled(key) = note {
                     self.use_up(key);
                     told.has_left(key);
-                    settle_aside(queues, boot, key);
                 }
-                Note::Aside(kept) => {
-                    self.use_up(kept.key);
-                    told.has_left(kept.key);
-                    queue_of(queues, kept.draft.channel).aside.push((boot, Note::Aside(kept)));
+                let channel = match &note {
+                    Note::Aside(kept) => {
+                        channels.insert(kept.key, kept.draft.channel);
+                        Some(kept.draft.channel)
+                    }
+                    Note::Settled(key) => channels.get(key).copied(),
+                    _ => {
+                        self.common(&note, told, queues);
+                        None
+                    }
+                };
+                if let Some(channel) = channel {
+                    queue_of(queues, channel).aside.push((boot, note));
                 }
-                note => self.common(&note, told, queues),
             }
         }
         for (id, newer) in newer {

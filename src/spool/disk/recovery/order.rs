@@ -31,8 +31,8 @@ pub(super) struct Order {
     pub(super) doubtful: Vec<(ChannelId, String)>,
     /// What is in no file that can be gone on with.
     pub(super) loose: Vec<(BootId, Note)>,
-    /// The same of files with doubtful entries: only there a receipt is that of one.
-    pub(super) asides: Vec<(BootId, Note)>,
+    /// The same of files with doubtful entries, each by itself: a receipt is that of one in the same file.
+    pub(super) asides: Vec<Vec<(BootId, Note)>>,
     /// What is wrong with files, for counting what is lost with it.
     pub(super) damaged: Vec<Damage>,
 }
@@ -353,8 +353,7 @@ impl Sorting<'_> {
     /// Sorts what is in files that do not stay, and writes it anew.
     fn mend(&mut self, groups: &[Group]) {
         let mut pieces = Vec::new();
-        let mut loose: Vec<(BootId, Note)> = Vec::new();
-        let mut asides: Vec<(BootId, Note)> = Vec::new();
+        let (mut loose, mut asides) = (Vec::new(), Vec::new());
         let mut gone: BTreeSet<usize> = BTreeSet::new();
         for group in groups {
             let mut fresh: BTreeMap<Key, (BootId, Kept)> = BTreeMap::new();
@@ -399,12 +398,11 @@ impl Sorting<'_> {
                 let files = gone.iter().map(|place| &self.looks[*place].file);
                 self.found.unreadable.extend(files.map(|file| (file.clone(), format!("it cannot be mended: {error}"))));
             }
-            // What a file of another name tells would be written behind them.
             let of_doubtful: Vec<_> = pieces.extract_if(.., |piece| piece.is_doubtful()).collect();
-            let notes = |pieces: &[Piece]| pieces.iter().flat_map(|piece| note::read(&piece.bytes).notes).collect();
-            let behind = std::mem::replace(&mut asides, notes(&of_doubtful));
-            asides.extend(behind);
-            loose.extend::<Vec<_>>(notes(&pieces));
+            let notes = |piece: &Piece| note::read(&piece.bytes).notes;
+            // What a file of another name tells would be written behind them.
+            asides.splice(0..0, of_doubtful.iter().map(notes));
+            loose.extend(pieces.iter().flat_map(notes));
         }
         (self.order.loose, self.order.asides) = (loose, asides);
     }
@@ -456,7 +454,12 @@ impl Sorting<'_> {
     }
 
     /// What else is in a file. That of a file of doubtful entries stays one; doubtful ones in another file are on their way there.
-    fn others(&self, place: usize, pieces: &mut Vec<Piece>, asides: &mut Vec<(BootId, Note)>) -> Vec<(BootId, Note)> {
+    fn others(
+        &self,
+        place: usize,
+        pieces: &mut Vec<Piece>,
+        asides: &mut Vec<Vec<(BootId, Note)>>,
+    ) -> Vec<(BootId, Note)> {
         let look = &self.looks[place];
         let bytes = self.card.read(&look.file).unwrap_or_default();
         let mut others = note::read(&bytes).notes;
@@ -471,7 +474,7 @@ impl Sorting<'_> {
             return Vec::new();
         }
         if look.has_asides {
-            asides.append(&mut others);
+            asides.push(std::mem::take(&mut others));
         }
         others
     }
