@@ -284,6 +284,8 @@ impl Reading<'_> {
                         told.on_card.insert(*key, channel);
                     }
                 }
+                // A segment without entries has a key in its name all the same: none below it belongs there.
+                queue.written = queue.written.max(Key(segment.first.0.saturating_sub(1)));
                 queue.written = queue.written.max(waiting.last().copied().unwrap_or_default());
                 queue.written = queue.written.max(left.last().copied().unwrap_or_default());
                 for key in &left {

@@ -513,3 +513,23 @@ fn file_of_doubtful_entries_under_another_channel_s_name_counts_by_its_records()
     let which = Which { channel: CHANNEL, doubtful: true, before: None };
     assert_eq!(discard(&machine.fast, &machine.card, &which).expect("the disks work").entries, 1);
 }
+
+#[test]
+fn entry_that_is_older_than_a_segment_without_entries_is_not_written_to_it() {
+    let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
+    machine.push(20);
+    let mut log = Vec::new();
+    Note::Boot(BootId(1)).append(&mut log);
+    Note::Believed.append(&mut log);
+    let name = segment::name(CHANNEL, Key(2));
+    machine.card.replace(&name, &log, true).expect("a good disk");
+    machine.kill();
+    machine.push(40);
+    machine.pump();
+    assert_eq!(machine.card.list().expect("listed"), [name]);
+    for _ in 0..2 {
+        machine.kill();
+        assert_eq!((machine.spool.waiting(CHANNEL), &machine.found.sorted[..]), (2, &[][..]));
+    }
+    assert_eq!(machine.drain(), [20, 40]);
+}
