@@ -76,7 +76,7 @@ impl House {
         sandbox
     }
 
-    /// The daemon, with these lines in `[broker]`.
+    /// The daemon, with these lines in `[broker]` and every entry in its log.
     pub(crate) fn daemon(&self, broker: &str) -> Command {
         self.daemon_as(GATEPOST, broker)
     }
@@ -84,7 +84,7 @@ impl House {
     /// The same as one of the sandbox's two devices.
     pub(crate) fn daemon_as(&self, device: &str, broker: &str) -> Command {
         let mut command = gatepost();
-        command.args(["run", "--config"]).arg(self.map(device, broker));
+        command.args(["run", "--verbose", "--config"]).arg(self.map(device, broker));
         self.with_directories(command, device)
     }
 

@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+
+use crate::program::SOON;
 
 use super::{BROKER, Make, OPEN, PASSWORD, PROXY, PROXY_PORT, Rules, Street, USER, proxy_line};
 
@@ -132,13 +136,29 @@ pub(super) fn a_proxy_that_goes_away_and_comes_back_loses_nothing(make: &dyn Mak
     let told = street.doctor(&proxy_line());
     assert!(told.contains(&format!("the proxy of broker.proxy: nothing listens at {PROXY}:{PROXY_PORT}")), "{told}");
     assert!(told.contains("check broker.proxy") && !told.contains("check broker.port"), "{told}");
-    let before = street.broker.said().matches(STORED).count();
+    for _ in 0..2 {
+        daemon.wait_for(" waits");
+    }
     let _proxy = street.proxy(&OPEN);
     daemon.wait_for("link up again after");
-    for _ in 0..3 {
-        street.broker.wait_for(STORED);
+    let entries = times(&daemon.said(), "entry of ", " waits");
+    assert!(entries.len() >= 3, "{entries:?}");
+    let until = Instant::now() + SOON;
+    loop {
+        let stored = times(&street.broker.said(), " of ", " from ");
+        assert!((1..stored.len()).all(|place| !stored[..place].contains(&stored[place])), "twice: {stored:?}");
+        if entries.iter().all(|at| stored.contains(at)) {
+            break;
+        }
+        assert!(Instant::now() < until, "made {entries:?}, stored {stored:?}");
+        thread::sleep(Duration::from_millis(100));
     }
-    assert!(street.broker.said().matches(STORED).count() >= before + 3);
+}
+
+/// What stands between these words in lines of channel 1's entries: their times.
+fn times(said: &str, before: &str, behind: &str) -> Vec<String> {
+    let lines = said.lines().filter(|line| line.contains(STORED) || line.contains("channel house: "));
+    lines.filter_map(|line| Some(line.split_once(before)?.1.split_once(behind)?.0.to_owned())).collect()
 }
 
 pub(super) fn doctor_goes_through_the_proxy_and_tells_its_step(make: &dyn Make) {
