@@ -1,6 +1,5 @@
 //! Three nodes of RabbitMQ as one broker, and the node in use dies or freezes.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -14,18 +13,10 @@ use crate::room::{ADDRESSES, CLUSTER, GATEWAY, Room};
 /// Nodes that are left agree among themselves first that one is gone, and let nobody in meanwhile.
 const AGREED: Duration = Duration::from_secs(180);
 
-struct Cluster {
-    nodes: Vec<Program>,
-    /// What nodes find each other by; one that they start themselves would outlive them.
-    _epmd: Program,
-}
-
-impl Cluster {
-    fn start(room: &Room) -> Self {
-        let epmd = room.start(&Command::new("epmd"));
-        let node = |number| Node { number, of: ADDRESSES.len(), rights: Rights::default() }.start(room);
-        Self { nodes: (1..=ADDRESSES.len()).map(node).collect(), _epmd: epmd }
-    }
+/// Starts the nodes, one after the other.
+fn start(room: &Room) -> Vec<Program> {
+    let node = |number| Node { number, of: ADDRESSES.len(), rights: Rights::default() }.start(room);
+    (1..=ADDRESSES.len()).map(node).collect()
 }
 
 /// How the map names the nodes.
@@ -50,15 +41,15 @@ impl Named {
 /// What happens to the first node, which is in use: all that is measured arrives once by another one.
 fn goes_on_without_the_first_node(named: Named, signal: Signal) {
     let room = Room::new();
-    let cluster = Cluster::start(&room);
+    let nodes = start(&room);
     let mut watcher = room.watch(ADDRESSES[2]);
     let gateway = Gateway::with(&room, &named.lines(), "");
     let mut program = gateway.run();
     for _ in 0..3 {
         watcher.wait_for("channels/1/publish ");
     }
-    assert!(cluster.nodes[0].said().contains(GATEWAY), "it is the first node that is in use");
-    cluster.nodes[0].signal(signal);
+    assert!(nodes[0].said().contains(GATEWAY), "it is the first node that is in use");
+    nodes[0].signal(signal);
     let begun = Instant::now();
     program.wait_for("link down: ");
     let unsure = books::unsure(&program);

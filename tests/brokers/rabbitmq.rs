@@ -62,6 +62,10 @@ pub(crate) struct Node {
 impl Node {
     /// Starts it, in its own process, and waits until it listens.
     pub(crate) fn start(&self, room: &Room) -> Program {
+        // What nodes find each other by. One that a node starts by itself would outlive it.
+        let mut epmd = Command::new("epmd");
+        epmd.arg("-d");
+        room.start_once(&epmd, "epmd running");
         let mut node = room.start(&self.command(room));
         node.hear("Server startup complete", STARTED).unwrap_or_else(|| panic!("no start: {}", node.said()));
         node

@@ -1,5 +1,6 @@
 //! Where a broker and the gateway are alone with each other.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ pub(crate) trait Make {
 
 /// A namespace with the fetched programs in it, and a folder.
 pub(crate) struct Room {
+    /// A program that several nodes need, once one of them was started.
+    shared: OnceCell<Program>,
     folder: TempDir,
     own: Namespace,
 }
@@ -59,7 +62,7 @@ impl Room {
             overlay(),
             hosts.display()
         );
-        let room = Self { folder, own: Namespace::new(&[Own::Mounts, Own::Network], &setup) };
+        let room = Self { shared: OnceCell::new(), folder, own: Namespace::new(&[Own::Mounts, Own::Network], &setup) };
         let names: Vec<_> = ["localhost", CLUSTER].into_iter().chain(ADDRESSES).collect();
         let Certificates { ca, leaf, leaf_key } = Certificates::of("a test's authority", &names);
         for (name, text) in [("ca.pem", ca), ("leaf.pem", leaf), ("leaf_key.pem", leaf_key)] {
@@ -83,6 +86,15 @@ impl Room {
     /// Starts a program in here.
     pub(crate) fn start(&self, command: &Command) -> Program {
         Program::start(self.own.enter(command))
+    }
+
+    /// Starts what nodes share, where it does not run yet, and waits until it says this. It ends with the room.
+    pub(crate) fn start_once(&self, command: &Command, ready: &str) {
+        self.shared.get_or_init(|| {
+            let mut program = self.start(command);
+            program.wait_for(ready);
+            program
+        });
     }
 
     /// A `mosquitto_sub` that says topic and payload of every publish that reaches the broker at this address.
