@@ -87,15 +87,15 @@ struct Told {
     /// Entries of the runtime directory's log.
     waiting: BTreeMap<Key, (Held, ChannelId)>,
     settled: BTreeSet<Key>,
-    /// Those of them that the card knows of.
-    settled_on_card: BTreeSet<Key>,
+    /// Those of them that the log of a channel tells of. Another channel's may be gone before the entry is.
+    settled_on_card: HashSet<(ChannelId, Key)>,
     restamped: BTreeMap<Key, Utc>,
     /// Entries that were sent.
     sent: BTreeSet<Key>,
     /// Those that wait on the card and are named in one of these: keys count over all channels.
     on_card: BTreeMap<Key, ChannelId>,
-    /// What the card says of the rest: it is told what it lacks.
-    restamped_on_card: BTreeMap<Key, Utc>,
+    /// What each channel's log says of the rest: it is told what it lacks.
+    restamped_on_card: HashMap<(ChannelId, Key), Utc>,
     began_on_card: HashSet<(ChannelId, BootId)>,
 }
 
@@ -289,7 +289,7 @@ impl Reading<'_> {
                 queue.written = queue.written.max(waiting.last().copied().unwrap_or_default());
                 queue.written = queue.written.max(left.last().copied().unwrap_or_default());
                 for key in &left {
-                    if !told.settled_on_card.contains(key) {
+                    if !told.settled_on_card.contains(&(channel, *key)) {
                         queue.unnoted.push((BootId::default(), Note::Settled(*key)));
                     }
                 }
@@ -302,7 +302,7 @@ impl Reading<'_> {
             if let Some(queue) = told.channel_of(*key).and_then(|channel| queues.get_mut(&channel)) {
                 queue.restamped.insert(*key, *at);
                 queue.known.taken.give(*at);
-                if told.restamped_on_card.get(key) != Some(at) {
+                if told.restamped_on_card.get(&(queue.id, *key)) != Some(at) {
                     queue.unnoted.push((BootId::default(), Note::Restamped(*key, *at)));
                 }
             }
@@ -374,15 +374,15 @@ impl Reading<'_> {
                 Note::Settled(key) => {
                     self.use_up(key);
                     told.has_left(key);
-                    told.settled_on_card.insert(key);
+                    told.settled_on_card.insert((channel, key));
                 }
                 note => {
                     match note {
                         Note::Restamped(key, at) => {
-                            let latest = told.restamped_on_card.entry(key).or_insert(at);
+                            let latest = told.restamped_on_card.entry((channel, key)).or_insert(at);
                             *latest = at.max(*latest);
                         }
-                        Note::Began(of, boot, _) => _ = told.began_on_card.insert((of, boot)),
+                        Note::Began(of, boot, _) if of == channel => _ = told.began_on_card.insert((of, boot)),
                         _ => {}
                     }
                     self.common(&note, told, queues);

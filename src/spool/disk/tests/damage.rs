@@ -533,3 +533,45 @@ fn entry_that_is_older_than_a_segment_without_entries_is_not_written_to_it() {
     }
     assert_eq!(machine.drain(), [20, 40]);
 }
+
+#[test]
+fn receipt_in_another_channel_s_log_is_remembered_when_that_is_gone() {
+    let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
+    for second in [20, 40] {
+        machine.push(second);
+        machine.push_to(OTHER, second);
+        machine.pump();
+        for channel in [CHANNEL, OTHER] {
+            // The first entry of either leaves, and the second one's write tells of that.
+            if second == 20 {
+                let key = machine.spool.oldest(channel).expect("one waits").key;
+                machine.spool.take(key);
+                machine.spool.confirm(key);
+            }
+        }
+    }
+    machine.cut_power(0);
+    // Somebody puts all into one file.
+    let names: Vec<String> = [CHANNEL, OTHER].iter().flat_map(|id| segments(&machine.card, *id)).collect();
+    let bytes: Vec<u8> = names.iter().flat_map(|name| machine.card.read(name).expect("there")).collect();
+    for name in &names {
+        machine.card.remove(name).expect("there");
+    }
+    machine.card.replace("all.log", &bytes, true).expect("a good disk");
+    machine.kill();
+    machine.spool.synchronised(at(100));
+    for channel in [CHANNEL, OTHER] {
+        machine.pump();
+        let waiting = machine.spool.oldest(channel).expect("one waits");
+        assert_eq!((waiting.entry.created_at.seconds() - EIGHT, machine.spool.waiting(channel)), (40, 1));
+        if channel == CHANNEL {
+            machine.spool.take(waiting.key);
+            machine.spool.confirm(waiting.key);
+        }
+        machine.pass(100);
+        machine.pump();
+    }
+    assert_eq!(segments(&machine.card, CHANNEL), Vec::<String>::new(), "its log is gone");
+    machine.cut_power(0);
+    assert_eq!((machine.spool.waiting(CHANNEL), machine.spool.waiting(OTHER)), (0, 1));
+}
