@@ -240,7 +240,7 @@ pub enum Form {
 /// What became of a slot, before it has its time: the slot ended on the boot clock, and only the spool knows whether the wall
 /// clock can be believed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Draft {
+pub struct UntimedEntry {
     /// Where it goes.
     pub channel: ChannelId,
     /// The end of its slot. Ends of one channel are at least a second apart.
@@ -253,7 +253,7 @@ pub struct Draft {
     pub form: Form,
 }
 
-impl Draft {
+impl UntimedEntry {
     /// The entry, once its time is known.
     pub fn stamped(self, created_at: Utc) -> Entry {
         let Self { channel, end: _, cells, status, form } = self;

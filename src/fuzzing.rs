@@ -11,7 +11,7 @@ mod messages;
 
 use std::fmt::Debug;
 
-use crate::record;
+use crate::store::record;
 
 /// Lists the targets once: the function that `fuzz/fuzz_targets` calls, and the table for the tests.
 macro_rules! targets {
@@ -53,7 +53,7 @@ targets! {
     /// What a GNSS receiver says.
     nmea => crate::sensor::fuzzing::nmea;
     /// The state of the open slots.
-    open_slots => crate::batch::fuzzing::state;
+    open_slots => crate::pipeline::slots::fuzzing::state;
     /// A regular expression of the map, from which a simulated device makes up lines.
     pattern => crate::sensor::serial_line::fuzzing::pattern;
     /// A proxy's answer to CONNECT.
@@ -178,9 +178,9 @@ mod tests {
     #[test]
     fn checksums_are_made_right_and_nothing_else_is_touched() {
         let mut good = b"before".to_vec();
-        crate::record::append(&mut good, b"one");
+        crate::store::record::append(&mut good, b"one");
         good.extend_from_slice(b"between gp");
-        crate::record::append(&mut good, b"two");
+        crate::store::record::append(&mut good, b"two");
         good.extend_from_slice(b"gp\xff\xffbehind");
         let mut bad = good.clone();
         bad[6 + 5] ^= 0xff;

@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::entry::ChannelId;
-use crate::spool::storage::Storage;
+use crate::store::storage::Storage;
 use crate::time::Mono;
 
 pub use keeper::{Keeper, Reason, Tier};

@@ -11,7 +11,7 @@
 //! batch, spool, uplink session, output rules) are state machines that take `now` and return what is to be
 //! done; the daemon's tasks are the only place where threads, sockets and clocks meet them.
 
-pub mod record;
+pub mod store;
 pub mod time;
 
 pub mod hal;
@@ -22,11 +22,9 @@ pub mod scan;
 
 pub mod reading;
 
-pub mod filter;
-
 pub mod entry;
 
-pub mod batch;
+pub mod pipeline;
 pub mod spool;
 
 pub mod ledger;

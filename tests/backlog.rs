@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
-use gatepost::entry::{Cell, Cells, ChannelId, Draft, Form, Reduce};
-use gatepost::spool::storage::{Folder, Storage};
+use gatepost::entry::{Cell, Cells, ChannelId, Form, Reduce, UntimedEntry};
 use gatepost::spool::{Backlog, DiskSpool, Policy, Spool as _};
+use gatepost::store::storage::{Folder, Storage};
 use gatepost::time::{BootId, Mono, Now, Utc};
 
 const CHANNEL: ChannelId = ChannelId(7);
@@ -61,7 +61,7 @@ fn hundred_thousand_waiting_entries_take_no_memory_while_they_gather_at_the_star
     let mut spool = open(&runtime, &state);
     for second in 1..=ENTRIES {
         let cells: Cells = std::array::from_fn(|_| Some(Cell::new(21.5, 4, Reduce::Mean)));
-        let draft = Draft { channel: CHANNEL, end: at(second).mono, cells, status: None, form: Form::Feed };
+        let draft = UntimedEntry { channel: CHANNEL, end: at(second).mono, cells, status: None, form: Form::Feed };
         spool.push(at(second), draft);
         pump(&mut spool, at(second), &state);
     }

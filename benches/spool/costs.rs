@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use gatepost::spool::storage::Storage;
 use gatepost::spool::{Durability, Policy};
+use gatepost::store::storage::Storage;
 
 use crate::station::{Folders, Station, Storages};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs, io};
 
-use gatepost::spool::storage::Folder;
 use gatepost::spool::{Policy, Spool as _};
+use gatepost::store::storage::Folder;
 
 use crate::station::{CHANNEL, Folders, Station, Storages};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
-use gatepost::spool::storage::Storage;
 use gatepost::spool::{Durability, Policy, Spool as _};
+use gatepost::store::storage::Storage;
 
 use crate::memory;
 use crate::station::{CHANNEL, Folders, Station, Storages};

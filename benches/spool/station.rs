@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::entry::{Cell, Cells, ChannelId, Decimals, Draft, Form, Reduce};
-use gatepost::spool::storage::{Folder, Storage};
+use gatepost::entry::{Cell, Cells, ChannelId, Decimals, Form, Reduce, UntimedEntry};
 use gatepost::spool::{Backlog, DiskSpool, Policy, Spool, Waiting};
+use gatepost::store::storage::{Folder, Storage};
 use gatepost::time::{BootId, Mono, Now, Utc};
 use tempfile::TempDir;
 
@@ -91,7 +91,7 @@ impl Station {
         for (cell, value) in cells.iter_mut().zip([21.52, 48.1, 1013.25, 3.3, 12.6, 0.75, 417.0, 88.0]) {
             *cell = Some(Cell { decimals: Some(Decimals::UpTo(2)), ..Cell::new(value, 4, Reduce::Mean) });
         }
-        let draft = Draft { channel: CHANNEL, end: self.now.mono, cells, status: None, form: Form::Feed };
+        let draft = UntimedEntry { channel: CHANNEL, end: self.now.mono, cells, status: None, form: Form::Feed };
         self.spool.push(self.now, draft);
     }
 

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use gatepost::spool::storage::Folder;
+use gatepost::store::storage::Folder;
 
 /// The two directories.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use gatepost::hal::Hal;
 use gatepost::output::levels::{self, Level, Wire};
-use gatepost::spool::storage::{Folder, Storage as _};
+use gatepost::store::storage::{Folder, Storage as _};
 
 use super::directories::{self, Directories};
 

@@ -10,8 +10,8 @@ use gatepost::daemon::event::{Event, Observer};
 use gatepost::daemon::{Daemon, Folders, Prepare, Reload, journal, systemd};
 use gatepost::hal::Hal;
 use gatepost::hal::sim::Sim;
-use gatepost::spool::storage::Folder;
 use gatepost::status::SOCKET;
+use gatepost::store::storage::Folder;
 use gatepost::uplink::session::Tuning;
 use tokio::sync::Notify;
 

@@ -12,8 +12,8 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use gatepost::config;
 use gatepost::entry::ChannelId;
-use gatepost::spool::storage::{Folder, Storage as _};
 use gatepost::spool::{Damaged, Found, Listed, State, survey};
+use gatepost::store::storage::{Folder, Storage as _};
 use gatepost::time::Utc;
 
 use super::directories::{self, Directories, SERVICE};

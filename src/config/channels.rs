@@ -13,8 +13,8 @@ use super::sensors::check_name;
 use super::table::{Named, Node, Table};
 use super::values::{Lasting, Size};
 use super::words;
-use crate::batch::StatusText;
 use crate::entry::{ChannelId, Column};
+use crate::pipeline::slots::StatusText;
 use crate::spool::Backlog;
 use crate::thingspeak::license::License;
 use crate::uplink::Confirm;
@@ -29,7 +29,7 @@ const LARGEST_ID: u64 = 9_999_999_999;
 const ENTRY_KEYS: [&str; 4] = ["every", "confirm", "backlog", "status"];
 
 /// A channel as far as it could be read.
-pub(super) struct Draft {
+pub(super) struct UntimedEntry {
     /// Its name, at its place.
     pub(super) name: Spanned<String>,
     /// Its number.
@@ -92,7 +92,7 @@ pub(super) struct BacklogKeys {
     thin: Option<Spanned<Lasting>>,
 }
 
-impl Draft {
+impl UntimedEntry {
     /// The slot's length.
     pub(super) fn slot(&self) -> Duration {
         self.every.as_ref().map_or(EVERY, |written| written.get_ref().0)
@@ -115,12 +115,16 @@ impl Draft {
 }
 
 /// Reads the channels in the order of the text.
-pub(super) fn read(node: Option<Node<'_>>, devices: &[devices::Draft], findings: &mut Findings) -> Vec<Draft> {
+pub(super) fn read(
+    node: Option<Node<'_>>,
+    devices: &[devices::UntimedEntry],
+    findings: &mut Findings,
+) -> Vec<UntimedEntry> {
     let named = Table::named(node, "channel", findings);
     named.into_iter().map(|named| channel(named, devices, findings)).collect()
 }
 
-fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings) -> Draft {
+fn channel(named: Named<'_>, devices: &[devices::UntimedEntry], findings: &mut Findings) -> UntimedEntry {
     let Named { name, mut table } = named;
     check_name(&name, findings);
     let entry_keys = ENTRY_KEYS.into_iter().filter(|key| table.has(key)).map(|key| (key, table.span_of(key))).collect();
@@ -150,7 +154,7 @@ fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings
         ),
         _ => {}
     }
-    Draft {
+    UntimedEntry {
         name,
         id: keys.id,
         device: device(keys.device, &header, devices, findings),
@@ -166,7 +170,7 @@ fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings
 fn device(
     written: Option<Spanned<String>>,
     header: &Range<usize>,
-    devices: &[devices::Draft],
+    devices: &[devices::UntimedEntry],
     findings: &mut Findings,
 ) -> Option<usize> {
     let names: Vec<&str> = devices.iter().map(|device| device.name.get_ref().as_str()).collect();
@@ -232,7 +236,11 @@ pub(super) fn positive(key: &str, written: &Spanned<Lasting>, findings: &mut Fin
 }
 
 /// Reads `channel.column`, as routes and outputs write it: the index of the channel and the column.
-pub(super) fn place(written: &Spanned<String>, channels: &[Draft], findings: &mut Findings) -> Option<(usize, Column)> {
+pub(super) fn place(
+    written: &Spanned<String>,
+    channels: &[UntimedEntry],
+    findings: &mut Findings,
+) -> Option<(usize, Column)> {
     const COLUMNS: [&str; 11] =
         ["field1", "field2", "field3", "field4", "field5", "field6", "field7", "field8", "lat", "long", "elevation"];
     let (span, text) = (written.span(), written.get_ref());

@@ -39,7 +39,7 @@ pub(super) enum Promised {
 }
 
 /// A device as far as it could be read.
-pub(super) struct Draft {
+pub(super) struct UntimedEntry {
     /// Its name, at its place.
     pub(super) name: Spanned<String>,
     /// Where its credentials are, unless that is a fault.
@@ -72,7 +72,7 @@ pub(super) struct Keys {
     password_file: Option<Spanned<PathBuf>>,
 }
 
-impl Draft {
+impl UntimedEntry {
     /// The device of a map without faults.
     pub(super) fn into_device(self) -> Option<Device> {
         Some(Device { name: self.name.into_inner(), credentials: self.source? })
@@ -80,12 +80,12 @@ impl Draft {
 }
 
 /// Reads the devices in the order of the text.
-pub(super) fn read(node: Option<Node<'_>>, around: &Surroundings, findings: &mut Findings) -> Vec<Draft> {
+pub(super) fn read(node: Option<Node<'_>>, around: &Surroundings, findings: &mut Findings) -> Vec<UntimedEntry> {
     let named = Table::named(node, "device", findings);
     named.into_iter().map(|named| device(named, around, findings)).collect()
 }
 
-fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> Draft {
+fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> UntimedEntry {
     let Named { name, table } = named;
     check_name(&name, findings);
     let header = table.span().clone();
@@ -100,7 +100,7 @@ fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> D
     // A key that was refused for its value must not be told as missing on top.
     let complete = findings.faults.len() == faults_before;
     let source = source(keys, &header, complete, around, findings);
-    Draft { name, source, source_span }
+    UntimedEntry { name, source, source_span }
 }
 
 fn source(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::diagnostic::Findings;
 use super::rules::Published;
 use super::{Channel, Settings, channels, plan, words};
-use crate::batch::Publish;
+use crate::pipeline::slots::Publish;
 use crate::thingspeak::license::License;
 use crate::uplink::pacer::{MARGIN, drain_time};
 
@@ -122,7 +122,7 @@ impl Settings {
 }
 
 /// Holds each channel's slot against its license.
-pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], findings: &mut Findings) {
+pub(super) fn rates(channels: &[channels::UntimedEntry], published: &[Published<'_>], findings: &mut Findings) {
     for (index, channel) in channels.iter().enumerate() {
         let load = load_of(index, channel, published);
         let updates = load.updates_a_slot;
@@ -183,7 +183,7 @@ fn paid_hint(license: License) -> &'static str {
 }
 
 /// Holds the sum of all channels against each license's year.
-pub(super) fn quotas(channels: &[channels::Draft], published: &[Published<'_>], findings: &mut Findings) {
+pub(super) fn quotas(channels: &[channels::UntimedEntry], published: &[Published<'_>], findings: &mut Findings) {
     for license in [License::Free, License::Paid] {
         let counted = channels.iter().enumerate().filter(|(_, channel)| channel.license == license);
         let yearly = counted.map(|(index, channel)| (channel, load_of(index, channel, published).a_year()));
@@ -202,6 +202,6 @@ pub(super) fn quotas(channels: &[channels::Draft], published: &[Published<'_>], 
     }
 }
 
-fn load_of(index: usize, channel: &channels::Draft, published: &[Published<'_>]) -> Load {
+fn load_of(index: usize, channel: &channels::UntimedEntry, published: &[Published<'_>]) -> Load {
     Load::new(channel.slot(), published.iter().filter(|one| one.channel == index).map(|one| one.publish))
 }

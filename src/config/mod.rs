@@ -43,12 +43,12 @@ use self::devices::Promised;
 use self::diagnostic::Findings;
 use self::rules::Drafts;
 use self::table::Table;
-use crate::batch::{Publish, StatusText};
 use crate::entry::{ChannelId, Column, Decimals, Reduce};
-use crate::filter::{self, Step};
 use crate::hal::{ClockTrust, GpioBackend};
 use crate::net::Broker;
 use crate::output;
+use crate::pipeline::filter::{self, Step};
+use crate::pipeline::slots::{Publish, StatusText};
 use crate::reading::Quantity;
 use crate::sensor::Kind;
 use crate::spool::{Backlog, Policy};
@@ -294,7 +294,7 @@ fn read(
 
     let ids: Vec<_> = channels.iter().filter_map(|channel| channel.id.as_ref().map(|id| *id.get_ref())).collect();
     let names: Vec<_> = outputs.iter().map(|output| output.name.get_ref().clone()).collect();
-    let channels = channels.into_iter().map(channels::Draft::into_channel).collect::<Option<Vec<_>>>()?;
+    let channels = channels.into_iter().map(channels::UntimedEntry::into_channel).collect::<Option<Vec<_>>>()?;
     let sensors = sensors.into_iter().map(|sensor| sensor.into_sensor(&channels)).collect::<Option<_>>()?;
     let mut settings = Settings {
         gpio,
@@ -302,7 +302,7 @@ fn read(
         broker,
         spool,
         metrics,
-        devices: devices.into_iter().map(devices::Draft::into_device).collect::<Option<_>>()?,
+        devices: devices.into_iter().map(devices::UntimedEntry::into_device).collect::<Option<_>>()?,
         channels,
         sensors,
         outputs: outputs.into_iter().map(|output| output.into_settings(&ids, &names)).collect::<Option<_>>()?,

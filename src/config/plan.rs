@@ -12,11 +12,11 @@ use humantime::format_duration;
 use self::columns::Columns;
 use super::license::{self, Drain, Load};
 use super::{Channel, Settings};
-use crate::batch::Publish;
 use crate::entry::{ChannelId, Decimals};
 use crate::hal::{Active, ClockTrust, GpioBackend};
 use crate::net::proxy;
 use crate::output::{self, Target};
+use crate::pipeline::slots::Publish;
 use crate::thingspeak::license::License;
 use crate::uplink::Confirm;
 

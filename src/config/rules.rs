@@ -7,18 +7,18 @@ use toml::Spanned;
 
 use super::diagnostic::{Findings, Source};
 use super::{channels, devices, directions, license, outputs, resources, sensors, subscriptions};
-use crate::batch::Publish;
 use crate::entry::Column;
+use crate::pipeline::slots::Publish;
 
 /// Channels one MQTT device may be authorised for (thingspeak.md, connection).
 const CHANNELS_A_DEVICE: usize = 10;
 
 /// Everything that was read.
 pub(super) struct Drafts {
-    pub(super) devices: Vec<devices::Draft>,
-    pub(super) channels: Vec<channels::Draft>,
-    pub(super) sensors: Vec<sensors::Draft>,
-    pub(super) outputs: Vec<outputs::Draft>,
+    pub(super) devices: Vec<devices::UntimedEntry>,
+    pub(super) channels: Vec<channels::UntimedEntry>,
+    pub(super) sensors: Vec<sensors::UntimedEntry>,
+    pub(super) outputs: Vec<outputs::UntimedEntry>,
 }
 
 /// Something that is published into a column.
@@ -120,7 +120,7 @@ fn devices(drafts: &Drafts, source: &Source, findings: &mut Findings) {
     }
 }
 
-fn channel_numbers(channels: &[channels::Draft], source: &Source, findings: &mut Findings) {
+fn channel_numbers(channels: &[channels::UntimedEntry], source: &Source, findings: &mut Findings) {
     let mut seen: BTreeMap<u64, usize> = BTreeMap::new();
     for id in channels.iter().filter_map(|channel| channel.id.as_ref()) {
         match seen.get(&id.get_ref().0) {
@@ -133,7 +133,7 @@ fn channel_numbers(channels: &[channels::Draft], source: &Source, findings: &mut
     }
 }
 
-fn columns(published: &[Published<'_>], channels: &[channels::Draft], source: &Source, findings: &mut Findings) {
+fn columns(published: &[Published<'_>], channels: &[channels::UntimedEntry], source: &Source, findings: &mut Findings) {
     for (index, one) in published.iter().enumerate() {
         let first = published[..index].iter().find(|other| (other.channel, other.column) == (one.channel, one.column));
         if let Some(first) = first {

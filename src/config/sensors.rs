@@ -16,8 +16,8 @@ use super::diagnostic::Findings;
 use super::table::{Node, Table, one_or_many};
 use super::values::Lasting;
 use super::{Channel, Route, Sensor, steps, words};
-use crate::batch::Publish;
 use crate::entry::{Column, Reduce};
+use crate::pipeline::slots::Publish;
 use crate::sensor::{Kind, Lane, Resource};
 
 /// Files and buses answer within milliseconds at best: a sensor read more often than this would only warm the machine.
@@ -27,7 +27,7 @@ const LEAST_EVERY: Duration = Duration::from_millis(50);
 const LEAST_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A sensor as far as it could be read.
-pub(super) struct Draft {
+pub(super) struct UntimedEntry {
     /// Its name, at its place.
     pub(super) name: Spanned<String>,
     /// What it is.
@@ -77,7 +77,7 @@ pub(super) struct RouteKeys {
     publish: Option<Spanned<Publish>>,
 }
 
-impl Draft {
+impl UntimedEntry {
     /// The sensor of a map without faults. Unless the map says otherwise it is read as often as its kind likes, and at
     /// least once in each slot it feeds, so that no entry misses it.
     pub(super) fn into_sensor(self, channels: &[Channel]) -> Option<Sensor> {
@@ -94,10 +94,10 @@ impl Draft {
 /// Reads the sensors in the order of the text. Relative paths start in `folder`.
 pub(super) fn read(
     node: Option<Node<'_>>,
-    channels: &[channels::Draft],
+    channels: &[channels::UntimedEntry],
     folder: &Path,
     findings: &mut Findings,
-) -> Vec<Draft> {
+) -> Vec<UntimedEntry> {
     let tables = list(node, "sensor", findings);
     tables.into_iter().map(|table| sensor(table, channels, folder, findings)).collect()
 }
@@ -141,7 +141,12 @@ pub(super) fn name(
     written
 }
 
-fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, findings: &mut Findings) -> Draft {
+fn sensor(
+    mut table: Table<'_>,
+    channels: &[channels::UntimedEntry],
+    folder: &Path,
+    findings: &mut Findings,
+) -> UntimedEntry {
     let header = table.span().clone();
     let (has_name, has_use) = (table.means("name"), table.means("use"));
     let common = table.split(&["name", "use", "every", "timeout"]);
@@ -186,7 +191,7 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
         let why = "a timeout is at least 100ms, so that a moment's load does not make a sensor look dead";
         at_least(LEAST_TIMEOUT, &timeout, why, findings)
     });
-    Draft { name, kind, every, timeout, resources, routes }
+    UntimedEntry { name, kind, every, timeout, resources, routes }
 }
 
 /// The keys that name a resource, the more telling one first.
@@ -232,7 +237,7 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, folder: &Path, findings: &mut F
 fn routes(
     to: Table<'_>,
     kind: Option<&Kind>,
-    channels: &[channels::Draft],
+    channels: &[channels::UntimedEntry],
     findings: &mut Findings,
 ) -> Vec<Spanned<Route>> {
     let quantities = kind.map(|kind| kind.device().quantities()).unwrap_or_default();
@@ -258,7 +263,7 @@ fn route(
     node: Node<'_>,
     quantity: usize,
     natural: Reduce,
-    channels: &[channels::Draft],
+    channels: &[channels::UntimedEntry],
     findings: &mut Findings,
 ) -> Option<Spanned<Route>> {
     let span = node.span();

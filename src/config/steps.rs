@@ -9,7 +9,7 @@ use super::channels::positive;
 use super::diagnostic::Findings;
 use super::table::{Node, Table};
 use super::values::{Finite, Lasting};
-use crate::filter::Step;
+use crate::pipeline::filter::Step;
 
 /// The keys of a step, in the order in which short forms are carried out.
 pub(super) const KEYS: [&str; 9] =

@@ -12,13 +12,13 @@ use crate::config::Settings;
 use crate::daemon::alarm::locked;
 use crate::daemon::disk::Disk;
 use crate::daemon::event::{Event, Observer, Waiting};
-use crate::daemon::gate::Gate;
 use crate::daemon::guard::Guard;
 use crate::daemon::journal;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::watchdog::Watchdog;
-use crate::entry::Draft;
+use crate::entry::UntimedEntry;
 use crate::hal::{ClockState, ClockTrust, Hal};
+use crate::pipeline::gate::Gate;
 use crate::spool::Spool;
 use crate::time::{Mono, Now, StepWatch};
 use crate::uplink::session::Tally;
@@ -168,7 +168,7 @@ impl Closer {
     }
 
     /// Puts drafts into the spool.
-    pub(super) fn push(&self, drafts: Vec<Draft>) {
+    pub(super) fn push(&self, drafts: Vec<UntimedEntry>) {
         if drafts.is_empty() {
             return;
         }

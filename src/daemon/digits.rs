@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::board::{Asked, Board};
 use super::event::Event;
-use super::intake::Intake;
 use crate::config;
-use crate::entry::Draft;
+use crate::entry::UntimedEntry;
+use crate::pipeline::core::Intake;
 use crate::reading::{Reading, SensorId};
-use crate::record::{Reader, Writer};
 use crate::status;
+use crate::store::record::{Reader, Writer};
 use crate::thingspeak::{import, update};
 use crate::time::{Mono, Now, Utc};
 
@@ -55,8 +55,9 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     // As it comes back from the card.
     let mut writer = Writer::new();
     draft.write(&mut writer);
-    let entry =
-        Draft::read(&mut Reader::new(&writer.finish())).expect("a draft").stamped(Utc::from_seconds(1_795_334_420));
+    let entry = UntimedEntry::read(&mut Reader::new(&writer.finish()))
+        .expect("a draft")
+        .stamped(Utc::from_seconds(1_795_334_420));
     let payload = update::encode(&entry);
     let report = board.report(now(400), &Asked::default());
     let sensor = report.sensors.iter().flat_map(|sensor| &sensor.quantities).next().expect("one");

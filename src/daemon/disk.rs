@@ -14,15 +14,15 @@ use tokio::sync::watch;
 use crate::config::Settings;
 use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::gate::Gate;
 use crate::daemon::guard;
 use crate::daemon::liveness::{Liveness, Pulse};
-use crate::daemon::slots::Slots;
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
 use crate::ledger::{self, Keeper, Reason};
-use crate::spool::storage::Storage;
-use crate::spool::{Backlog, DiskSpool, MemorySpool, Spool, Tell};
+use crate::pipeline::gate::Gate;
+use crate::pipeline::kept::Slots;
+use crate::spool::{Backlog, DiskSpool, MemorySpool, Spool, SpoolEvent};
+use crate::store::storage::Storage;
 use crate::time::Mono;
 
 /// How long a card may take for one piece of work: a bad one takes seconds, a dead one for ever.
@@ -268,7 +268,7 @@ fn strike(bell: &SyncSender<()>) {
     let _ = bell.try_send(());
 }
 
-fn tell(told: &[Tell], observer: &Observer) {
+fn tell(told: &[SpoolEvent], observer: &Observer) {
     for told in told {
         observer(&Event::Spool(told));
     }

@@ -5,17 +5,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::batch::Restored;
 use crate::config::{LoadError, Settings};
 use crate::daemon::changes::Changes;
-use crate::daemon::intake::Edge;
 use crate::daemon::liveness::Stuck;
-use crate::entry::{ChannelId, Draft};
+use crate::entry::{ChannelId, UntimedEntry};
 use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
+use crate::pipeline::core::Edge;
+use crate::pipeline::slots::Restored;
 use crate::reading::{Reading, SensorId, in_seconds};
-use crate::spool::{Counts, Found, Tell};
+use crate::spool::{Counts, Found, SpoolEvent};
 use crate::time::{ClockStep, Mono, Utc};
 use crate::uplink::session::{Notice, Tally};
 
@@ -84,7 +84,7 @@ pub enum Event<'a> {
     /// A slot was closed and its entry waits for the uplink, or at first for the clock.
     Closed {
         /// The entry, without its time.
-        draft: &'a Draft,
+        draft: &'a UntimedEntry,
         /// Its time.
         created_at: Option<Utc>,
         /// Entries of its channel that wait now, this one included.
@@ -161,7 +161,7 @@ pub enum Event<'a> {
     /// What an earlier run left in the spool.
     Found(&'a Found),
     /// The spool's directories cannot be written, or can again.
-    Spool(&'a Tell),
+    Spool(&'a SpoolEvent),
     /// A directory was removed, or its lock: it was made again, with all that belongs there.
     Regained {
         /// Which of the two.

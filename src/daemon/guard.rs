@@ -7,7 +7,7 @@
 //! the disk's thread, since a card may take its time.
 //!
 //! Between two looks nothing is written where somebody else may write: the folder looks at its lock before each change
-//! ([`crate::spool::storage::Storage`]).
+//! ([`crate::store::storage::Storage`]).
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::disk::{Disk, Folders};
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::gate::Gate;
 use crate::hal::GpioBackend;
 use crate::output::{self, levels};
-use crate::spool::storage::Storage;
+use crate::pipeline::gate::Gate;
+use crate::store::storage::Storage;
 
 /// Looks after the directories.
 pub(super) struct Guard {

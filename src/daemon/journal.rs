@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
-use crate::batch::Restored;
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer, Wait, Waiting};
-use crate::daemon::intake::Edge;
 use crate::daemon::liveness::Stuck;
 use crate::entry::ChannelId;
 use crate::net::failure::Kind;
-use crate::spool::{self, Damaged, Found, Tell};
+use crate::pipeline::core::Edge;
+use crate::pipeline::slots::Restored;
+use crate::spool::{self, Damaged, Found, SpoolEvent};
 use crate::uplink::session::{Notice, Tally, in_words};
 
 pub(in crate::daemon) use logger::look;
@@ -129,27 +129,27 @@ fn tell_found(found: &Found, names: &Names) {
     }
 }
 
-fn tell_spool(told: &Tell, names: &Names) {
+fn tell_spool(told: &SpoolEvent, names: &Names) {
     match told {
-        Tell::Written { channel, entries, until: Some(until) } => {
+        SpoolEvent::Written { channel, entries, until: Some(until) } => {
             let channel = names.channel(*channel);
             debug!(channel, entries, until:%; "channel {channel}: {entries} entries are on the card, up to {until}");
         }
-        Tell::Written { channel, entries, until: None } => {
+        SpoolEvent::Written { channel, entries, until: None } => {
             let channel = names.channel(*channel);
             debug!(channel, entries; "channel {channel}: {entries} entries are on the card, up to one that waits for the clock");
         }
-        Tell::Runtime(Some(why)) => warn!(
+        SpoolEvent::Runtime(Some(why)) => warn!(
             reason = why.as_str();
             "the runtime directory cannot be written: a crash would lose what the card does not have yet: {why}"
         ),
-        Tell::Runtime(None) => info!("the runtime directory can be written again"),
-        Tell::State(Some(why)) => warn!(
+        SpoolEvent::Runtime(None) => info!("the runtime directory can be written again"),
+        SpoolEvent::State(Some(why)) => warn!(
             reason = why.as_str();
             "the state directory cannot be written: entries wait in memory, and a power cut would lose them: {why}"
         ),
-        Tell::State(None) => info!("the state directory can be written again"),
-        Tell::Unreadable { file, entries, why } => error!(
+        SpoolEvent::State(None) => info!("the state directory can be written again"),
+        SpoolEvent::Unreadable { file, entries, why } => error!(
             file = file.as_str(), entries, reason = why.as_str();
             "{file} can no longer be read, and {entries} entries with it: {why}"
         ),
@@ -347,7 +347,7 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
             debug!(channel, created_at:%, entry_id, took_ms; "channel {channel}: entry of {created_at} stored as {entry_id}");
             end_of_drops(*id, channel, dropped);
         }
-        Notice::Restamped { channel, from, to, seen } => {
+        Notice::Retimed { channel, from, to, seen } => {
             let channel = names.channel(*channel);
             let why = if *seen {
                 "another entry has the time"

@@ -23,9 +23,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::config;
-use crate::daemon::gate::Gate;
 use crate::daemon::liveness::Liveness;
 use crate::hal::Hal;
+use crate::pipeline::gate::Gate;
 use crate::reading::SensorId;
 use crate::sensor::Lane;
 use crate::time::Now;

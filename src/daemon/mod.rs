@@ -6,7 +6,7 @@
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
 //! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
-mod alarm;
+pub(crate) mod alarm;
 pub mod board;
 pub mod changes;
 mod closer;
@@ -14,20 +14,15 @@ mod closer;
 mod digits;
 mod disk;
 pub mod event;
-mod gate;
 mod guard;
-pub mod intake;
 pub mod journal;
 mod lanes;
 pub mod liveness;
 mod outputs;
-mod roster;
 mod routes;
 mod running;
 mod server;
-pub mod slots;
 mod streams;
-mod supervise;
 pub mod systemd;
 mod uplinks;
 mod watchdog;

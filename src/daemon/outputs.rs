@@ -15,13 +15,13 @@ use tokio::time::sleep;
 
 use crate::command::Command;
 use crate::daemon::event::{Event, Observer, Wait};
-use crate::daemon::gate::Gate;
 use crate::daemon::liveness::Pulse;
 use crate::hal::Hal;
 use crate::ledger::{Keeper, Key};
 use crate::output::driver::Driver;
 use crate::output::rules::{self, Action, Past, Rules, Switch};
 use crate::output::{Drive, Settings, Target};
+use crate::pipeline::gate::Gate;
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 use crate::uplink::session::Delivery;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::*;
 use crate::hal::Pin;
 use crate::hal::sim::Sim;
-use crate::spool::storage::Storage;
-use crate::spool::storage::faulty::Faulty;
+use crate::store::storage::Storage;
+use crate::store::storage::faulty::Faulty;
 
 const MAP: &str = r#"
 version = 1

@@ -19,13 +19,10 @@ use crate::daemon::changes::Changes;
 use crate::daemon::closer::Closer;
 use crate::daemon::disk::{self, Folders, Store};
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::gate::Gate;
 use crate::daemon::guard::Guard;
-use crate::daemon::intake::Intake;
 use crate::daemon::lanes::Lanes;
 use crate::daemon::liveness::Liveness;
 use crate::daemon::outputs::{self, Ears, Memory, Outputs};
-use crate::daemon::roster::Roster;
 use crate::daemon::routes;
 use crate::daemon::server::Server;
 use crate::daemon::streams::Streams;
@@ -36,6 +33,9 @@ use crate::hal::{GpioBackend, Hal};
 use crate::ledger::Keeper;
 use crate::output::levels::Levels;
 use crate::output::{self, Settings as OutputSettings};
+use crate::pipeline::core::Intake;
+use crate::pipeline::gate::Gate;
+use crate::pipeline::registry::Roster;
 use crate::uplink::session::Tuning;
 
 /// Messages for the outputs that may wait: a person presses a button a few times, the service allows one update a second.

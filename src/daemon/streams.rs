@@ -14,10 +14,10 @@ use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config;
-use crate::daemon::gate::Gate;
 use crate::daemon::liveness::{Liveness, Pulse};
 use crate::daemon::words;
 use crate::hal::{Hal, SerialPort};
+use crate::pipeline::gate::Gate;
 use crate::reading::{Fault, SensorId};
 use crate::sensor::{Lane, Outlet, Port, Source, Stream};
 
@@ -215,9 +215,9 @@ mod tests {
 
     use super::*;
     use crate::daemon::event::Event;
-    use crate::daemon::intake::Intake;
     use crate::hal::sim::Sim;
     use crate::hal::{HalError, SerialPorts};
+    use crate::pipeline::core::Intake;
     use crate::time::Mono;
 
     /// What a busy machine may take.

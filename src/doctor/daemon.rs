@@ -1,4 +1,4 @@
-//! Whether a daemon runs: it holds the lock of its runtime directory ([`crate::spool::storage::Folder::lock`]).
+//! Whether a daemon runs: it holds the lock of its runtime directory ([`crate::store::storage::Folder::lock`]).
 //!
 //! The lock is looked up among the kernel's, so that nobody's rights matter and a daemon that is just starting is not kept
 //! from it.
@@ -84,7 +84,7 @@ fn holder(locks: &str, (major, minor): (u32, u32), inode: u64) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::storage::Folder;
+    use crate::store::storage::Folder;
 
     #[test]
     fn lock_is_found_by_its_file_and_not_by_another_ones() {

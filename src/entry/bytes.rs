@@ -10,8 +10,8 @@
 //! record: it shows zeros at the end of a value, and takes the last direction of those that it merges. So a direction is written
 //! as the last one of its slot, and a gatepost that knows better reads the supplement.
 
-use crate::entry::{Cell, Cells, ChannelId, Column, Decimals, Draft, Form, Reduce, STATUS, cut};
-use crate::record::{Reader, Writer};
+use crate::entry::{Cell, Cells, ChannelId, Column, Decimals, Form, Reduce, STATUS, UntimedEntry, cut};
+use crate::store::record::{Reader, Writer};
 use crate::time::Mono;
 
 /// In the order of their numbers on disk, which must never change. A direction has none: the supplement says so.
@@ -24,7 +24,7 @@ const DIRECTION: Reduce = Reduce::Last;
 /// Set in a cell's first byte where its decimals follow.
 const ROUNDED: u8 = 0x80;
 
-impl Draft {
+impl UntimedEntry {
     /// Writes it.
     pub(crate) fn write(&self, to: &mut Writer) {
         to.number(self.channel.0);
@@ -46,19 +46,19 @@ impl Draft {
         }
     }
 
-    /// Reads what [`Draft::write`] wrote, where the bytes end with it: now, or before there was a supplement. `None` for
+    /// Reads what [`UntimedEntry::write`] wrote, where the bytes end with it: now, or before there was a supplement. `None` for
     /// anything else.
     pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
         let draft = Self::read_bare(from)?;
         if from.is_empty() { Some(draft) } else { draft.supplemented(from) }
     }
 
-    /// Reads what [`Draft::write`] wrote, and nothing behind it; `None` for anything else.
+    /// Reads what [`UntimedEntry::write`] wrote, and nothing behind it; `None` for anything else.
     pub(crate) fn read_whole(from: &mut Reader<'_>) -> Option<Self> {
         Self::read_bare(from)?.supplemented(from)
     }
 
-    /// Reads what [`Draft::write`] wrote before there was a supplement; `None` for anything else.
+    /// Reads what [`UntimedEntry::write`] wrote before there was a supplement; `None` for anything else.
     pub(crate) fn read_bare(from: &mut Reader<'_>) -> Option<Self> {
         let channel = ChannelId(from.number()?);
         let end = Mono::new(std::time::Duration::from_nanos(from.number()?));
@@ -138,12 +138,12 @@ mod tests {
 
     use super::*;
 
-    fn draft(cells: &Cells, status: Option<&str>, form: Form) -> Draft {
+    fn draft(cells: &Cells, status: Option<&str>, form: Form) -> UntimedEntry {
         let end = Mono::new(Duration::from_millis(86_400_123));
-        Draft { channel: ChannelId(1_234_567), end, cells: *cells, status: status.map(str::to_owned), form }
+        UntimedEntry { channel: ChannelId(1_234_567), end, cells: *cells, status: status.map(str::to_owned), form }
     }
 
-    fn bytes(draft: &Draft) -> Vec<u8> {
+    fn bytes(draft: &UntimedEntry) -> Vec<u8> {
         let mut writer = Writer::new();
         draft.write(&mut writer);
         writer.finish()
@@ -165,13 +165,13 @@ mod tests {
         for (status, form) in [(None, Form::Feed), (Some("tank: no answer at 28-…"), Form::Field)] {
             let draft = draft(&cells, status, form);
             let bytes = bytes(&draft);
-            for read in [Draft::read, Draft::read_whole] {
+            for read in [UntimedEntry::read, UntimedEntry::read_whole] {
                 let mut reader = Reader::new(&bytes);
                 assert_eq!(read(&mut reader).as_ref(), Some(&draft));
                 assert!(reader.is_empty());
             }
             for cut in 0..bytes.len() {
-                assert_eq!(Draft::read_whole(&mut Reader::new(&bytes[..cut])), None, "cut at {cut}");
+                assert_eq!(UntimedEntry::read_whole(&mut Reader::new(&bytes[..cut])), None, "cut at {cut}");
             }
         }
     }
@@ -192,8 +192,9 @@ mod tests {
         let mut cells = Cells::default();
         cells[0] = Some(cell(21.5, 4, Reduce::Mean, Some(Decimals::Exactly(2))));
         cells[1] = Some(Cell::new(10.0, 2, Reduce::Last));
-        let old = Draft { end: Mono::new(Duration::from_millis(86_400)), ..draft(&cells, Some("hot"), Form::Feed) };
-        assert_eq!(Draft::read(&mut Reader::new(&OLD)).as_ref(), Some(&old));
+        let old =
+            UntimedEntry { end: Mono::new(Duration::from_millis(86_400)), ..draft(&cells, Some("hot"), Form::Feed) };
+        assert_eq!(UntimedEntry::read(&mut Reader::new(&OLD)).as_ref(), Some(&old));
         assert_eq!(bytes(&old)[..OLD.len()], OLD, "and the other way round: an older version finds what it knows");
     }
 
@@ -202,14 +203,14 @@ mod tests {
         let mut cells = Cells::default();
         cells[1] = Some(Cell { weight: 1.5, ..cell(358.5, 3, Reduce::Direction, Some(Decimals::UpTo(1))) });
         let bytes = bytes(&draft(&cells, None, Form::Feed));
-        let read = Draft::read_bare(&mut Reader::new(&bytes)).expect("what it knows");
+        let read = UntimedEntry::read_bare(&mut Reader::new(&bytes)).expect("what it knows");
         assert_eq!(read.cells[1], Some(cell(358.5, 2, Reduce::Last, Some(Decimals::Exactly(1)))));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            for read in [Draft::read, Draft::read_whole, Draft::read_bare] {
+            for read in [UntimedEntry::read, UntimedEntry::read_whole, UntimedEntry::read_bare] {
                 let _ = read(&mut Reader::new(&bytes));
             }
         }

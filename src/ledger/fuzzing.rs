@@ -6,7 +6,7 @@ use crate::entry::ChannelId;
 use crate::fuzzing::with_right_checksums;
 use crate::output::rules::Past;
 use crate::output::{CommandFeed, CommandSource};
-use crate::record::Reader;
+use crate::store::record::Reader;
 use crate::time::Mono;
 
 /// What is whole in a page is taken and written again as it was, and a change counts from then on.

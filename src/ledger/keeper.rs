@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::page::Page;
 use super::{FILE, Job, Key, Ledger, Outcome};
 use crate::entry::ChannelId;
-use crate::record::{Reader, Writer};
 use crate::sensor::Total;
-use crate::spool::storage::Storage;
+use crate::store::record::{Reader, Writer};
+use crate::store::storage::Storage;
 use crate::time::Mono;
 
 /// Where a page is.

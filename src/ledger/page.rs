@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Key;
 use crate::entry::ChannelId;
-use crate::record::{self, Reader, Records, Writer};
+use crate::store::record::{self, Reader, Records, Writer};
 use crate::time::Mono;
 
 const BEHIND: u8 = 0;

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::page::Page;
 use super::*;
 use crate::sensor::Total;
-use crate::spool::storage::Folder;
-use crate::spool::storage::faulty::Faulty;
+use crate::store::storage::Folder;
+use crate::store::storage::faulty::Faulty;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -379,12 +379,12 @@ fn without_directories_it_lives_in_memory() {
 #[test]
 fn line_longer_than_any_of_ours_is_left_out() {
     for (length, taken) in [(page::LONGEST_VALUE, true), (page::LONGEST_VALUE + 1, false), (8000, false)] {
-        let mut writer = crate::record::Writer::new();
+        let mut writer = crate::store::record::Writer::new();
         writer.byte(1);
         writer.number(1);
         writer.text("rain");
         let mut page = Vec::new();
-        crate::record::append(&mut page, &[writer.finish(), vec![7; length]].concat());
+        crate::store::record::append(&mut page, &[writer.finish(), vec![7; length]].concat());
         let page = Page::read(&page);
         assert_eq!(page.damaged, !taken, "{length}");
         let ledger = Ledger::new(at(0), names(), [page, Page::default()]);
@@ -420,7 +420,7 @@ proptest! {
     ) {
         let mut page = Vec::new();
         for (kind, rest) in payloads {
-            crate::record::append(&mut page, &[&[kind][..], &rest].concat());
+            crate::store::record::append(&mut page, &[&[kind][..], &rest].concat());
         }
         let ledger = Ledger::new(at(0), names(), [Page::read(&page), Page::default()]);
         let again = Page::read(&ledger.page());

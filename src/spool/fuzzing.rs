@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::note::{Note, Notes};
-use super::storage::Storage as _;
-use super::storage::faulty::Faulty;
+use super::records::{LogRecord, LogRecords};
 use super::{Backlog, DiskSpool, Found, Key, Listed, Policy, Spool as _, State, Which, discard, survey};
-use crate::entry::{Cell, Cells, ChannelId, Draft, Form, Reduce};
+use crate::entry::{Cell, Cells, ChannelId, Form, Reduce, UntimedEntry};
 use crate::fuzzing::with_right_checksums;
+use crate::store::storage::Storage as _;
+use crate::store::storage::faulty::Faulty;
 use crate::time::{BootId, Mono, Now, Utc};
 
 const CHANNEL: ChannelId = ChannelId(7);
@@ -79,8 +79,8 @@ fn is_of_two(fast: &Faulty, card: &Faulty) -> bool {
         let names = disk.list().expect("listed");
         names.into_iter().map(|name| disk.read(&name).expect("there")).collect::<Vec<_>>()
     });
-    files.iter().flatten().flat_map(|bytes| Notes::new(bytes)).any(|(_, note)| match note {
-        Note::Entry(kept) | Note::Aside(kept) => {
+    files.iter().flatten().flat_map(|bytes| LogRecords::new(bytes)).any(|(_, note)| match note {
+        LogRecord::Entry(kept) | LogRecord::Aside(kept) => {
             *channels.entry(kept.key).or_insert(kept.draft.channel) != kept.draft.channel
         }
         _ => false,
@@ -137,7 +137,7 @@ impl Run {
     fn push(&mut self) -> Option<Utc> {
         let mut cells = Cells::default();
         cells[0] = Some(Cell::new(21.5, 1, Reduce::Mean));
-        let draft = Draft { channel: CHANNEL, end: self.now.mono, cells, status: None, form: Form::Feed };
+        let draft = UntimedEntry { channel: CHANNEL, end: self.now.mono, cells, status: None, form: Form::Feed };
         self.spool.push(self.now, draft).created_at
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::entry::{ChannelId, ColumnSet, Draft, Form};
+use crate::entry::{ChannelId, ColumnSet, Form, UntimedEntry};
 use crate::spool::taken::{SECOND, Taken};
 use crate::spool::thin::{self, Neighbour};
 use crate::spool::{Backlog, Counts, Key, Policy, Pushed, Spool, Standing, Waiting};
@@ -37,7 +37,7 @@ struct Queue {
 
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    pub(super) draft: Draft,
+    pub(super) draft: UntimedEntry,
     pub(super) created_at: Option<Utc>,
     pub(super) since: Mono,
     pub(super) taken: bool,
@@ -75,7 +75,7 @@ impl MemorySpool {
 }
 
 impl Spool for MemorySpool {
-    fn push(&mut self, now: Now, draft: Draft) -> Pushed {
+    fn push(&mut self, now: Now, draft: UntimedEntry) -> Pushed {
         self.counts.pushed += 1;
         let key = Key(self.next_key);
         self.next_key += 1;
@@ -190,7 +190,7 @@ impl Spool for MemorySpool {
         }
     }
 
-    fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
+    fn retime(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
         let queue = self.queues.values_mut().find(|queue| queue.entries.contains_key(&key))?;
         let from = queue.entries.get(&key)?.created_at?;
         let at = queue.taken.free_from(from + SECOND, taken);
@@ -279,7 +279,7 @@ impl Queue {
 }
 
 /// What a draft takes: its own size, its text, and its share of the queue.
-fn size_of_draft(draft: &Draft) -> u64 {
+fn size_of_draft(draft: &UntimedEntry) -> u64 {
     let text = draft.status.as_ref().map_or(0, String::capacity);
     (size_of::<(Key, Held)>() + text) as u64
 }

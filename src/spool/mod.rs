@@ -24,7 +24,7 @@
 //!   end wherever that is free. Where it is not, the clock has gone back over slots that had entries, and the entry gets the
 //!   next second that is free: mostly one later. A channel with an entry each second has none free in between; there the
 //!   entries come behind those seconds until the clock is past them.
-//! - **Kept before it is used.** The push's record in the runtime directory holds the second, and is written before anybody is
+//! - **EntryRecord before it is used.** The push's record in the runtime directory holds the second, and is written before anybody is
 //!   offered the entry. When the log is written anew the seconds of entries that have left stay in it, as runs of equal steps: a
 //!   channel with an entry in each slot needs one run of some 12 bytes for all of its past, and 512 runs are kept. So `kill -9` and
 //!   a clock that goes back give none twice.
@@ -63,9 +63,9 @@
 //!
 //! # Records
 //!
-//! All files are records as [`crate::record`] frames them: `"gp"`, length, CRC-32, payload. The payload's first byte says what
+//! All files are records as [`crate::store::record`] frames them: `"gp"`, length, CRC-32, payload. The payload's first byte says what
 //! it is: a *boot* (whose clock what follows is told by), an *entry* (key, time of push, its time or the one that the clock
-//! claimed, the draft), *settled*, *aside*, *restamped*, a boot's *beginning* in UTC, and in the runtime directory
+//! claimed, the draft), *settled*, *aside*, *retimed*, a boot's *beginning* in UTC, and in the runtime directory
 //! *given* (a channel's seconds), *latest* (the end of its last slot), *echoes* and *columns* (whether and in which columns its
 //! entries come back), *next* (key) and *believed* (the wall clock). An unknown kind is passed over, so
 //! that an older gatepost reads what a newer one wrote, without what it does not know.
@@ -94,7 +94,7 @@
 //!
 //! | killed, or the power cut, | the process ends | the power is cut |
 //! |---|---|---|
-//! | before the push's record is whole | the slot's sums are in a file of their own (`daemon::slots`): the slot is closed again | the slot is lost |
+//! | before the push's record is whole | the slot's sums are in a file of their own (`pipeline::kept`): the slot is closed again | the slot is lost |
 //! | between push and the card | the runtime directory has it | lost: at most `write_after` + `group_every` old |
 //! | while a group is appended | both logs may have it: the key makes it one | what is torn is cut; the rest of the group is lost |
 //! | after the sync | nothing | nothing |
@@ -117,15 +117,14 @@ mod disk;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod memory;
-mod note;
-pub mod storage;
+mod records;
 mod taken;
 mod thin;
 
 use std::time::Duration;
 
-use crate::entry::{ChannelId, ColumnSet, Draft, Entry};
-use crate::record;
+use crate::entry::{ChannelId, ColumnSet, Entry, UntimedEntry};
+use crate::store::record;
 use crate::time::{Mono, Now, Utc};
 
 pub use disk::{
@@ -213,15 +212,15 @@ impl Policy {
 pub const GROUP_SIZE: u64 = record::size(17) as u64;
 
 /// What an entry takes on the card, in bytes.
-pub fn entry_size(draft: Draft) -> usize {
+pub fn entry_size(draft: UntimedEntry) -> usize {
     // Keys grow; this one stands for those of the first years.
     let since = draft.end;
-    note::Kept { key: Key(1 << 20), since, time: note::Time::Known(Utc::RELEASED), draft }.size()
+    records::EntryRecord { key: Key(1 << 20), since, time: records::Time::Known(Utc::RELEASED), draft }.size()
 }
 
 /// What a spool has to say about its directories. A trouble is told when it begins and when it is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tell {
+pub enum SpoolEvent {
     /// Entries are on the card: from now on they survive a power cut. They are told after the card has said so.
     Written {
         /// Whose.
@@ -317,7 +316,7 @@ pub struct Waiting {
 /// Waiting entries of all channels. None of its methods waits for a disk.
 pub trait Spool: Send {
     /// Takes the draft of a slot that has ended.
-    fn push(&mut self, now: Now, draft: Draft) -> Pushed;
+    fn push(&mut self, now: Now, draft: UntimedEntry) -> Pushed;
 
     /// From now on the wall clock can be believed: what waits for its time gets it.
     fn synchronised(&mut self, now: Now);
@@ -377,7 +376,7 @@ pub trait Spool: Send {
 
     /// Gives a taken entry another time, since another row has its second: the next one that is neither `taken` nor was given
     /// to another entry. Returns it.
-    fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc>;
+    fn retime(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc>;
 
     /// Drops what has waited longer than the channel's `keep`, on the boot clock: a wall clock that is set days ahead must
     /// not empty the backlog. What an earlier boot left is as old as its time says, once the clock is believed. Returns how

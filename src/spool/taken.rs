@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::record::{Reader, Writer};
+use crate::store::record::{Reader, Writer};
 use crate::time::{Mono, Now, Utc};
 
 /// The resolution of an entry's time.

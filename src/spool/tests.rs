@@ -8,14 +8,20 @@ use crate::time::Utc;
 
 const CHANNEL: ChannelId = ChannelId(7);
 
-fn entry(second: u64, value: f64) -> Draft {
+fn entry(second: u64, value: f64) -> UntimedEntry {
     counted(second, value, 1, Reduce::Mean)
 }
 
-fn counted(second: u64, value: f64, count: u32, reduce: Reduce) -> Draft {
+fn counted(second: u64, value: f64, count: u32, reduce: Reduce) -> UntimedEntry {
     let mut cells = Cells::default();
     cells[0] = Some(Cell::new(value, count, reduce));
-    Draft { channel: CHANNEL, end: Mono::new(Duration::from_secs(second)), cells, status: None, form: Form::Feed }
+    UntimedEntry {
+        channel: CHANNEL,
+        end: Mono::new(Duration::from_secs(second)),
+        cells,
+        status: None,
+        form: Form::Feed,
+    }
 }
 
 /// How a spool for one channel is made.
@@ -35,7 +41,7 @@ fn now(second: u64) -> Now {
 }
 
 /// Pushes a draft at the end of its slot.
-fn push(spool: &mut dyn Spool, draft: Draft) -> usize {
+fn push(spool: &mut dyn Spool, draft: UntimedEntry) -> usize {
     let now = Now { mono: draft.end, utc: Utc::from_since_1970(draft.end.since_boot()) };
     spool.push(now, draft).dropped
 }
@@ -192,7 +198,7 @@ fn an_entry_whose_second_is_taken_gets_the_next_free_one(make: Make) {
     let key = first(&*spool).key;
     spool.take(key);
     let theirs = |at: Utc| at.seconds() == 21;
-    assert_eq!(spool.restamp(key, &theirs), Some(Utc::from_seconds(23)), "21 is theirs and 22 is ours");
+    assert_eq!(spool.retime(key, &theirs), Some(Utc::from_seconds(23)), "21 is theirs and 22 is ours");
 }
 #[test]
 fn a_full_backlog_is_thinned_before_anything_is_dropped_and_a_mean_stays_a_mean() {
@@ -279,7 +285,7 @@ fn an_entry_that_was_taken_is_not_merged() {
 
 fn what_a_session_took_that_is_gone_is_offered_again_with_its_time(make: Make) {
     let mut spool = spool(make, Backlog { max_size: 1, ..Backlog::default() });
-    push(&mut *spool, Draft { form: Form::Field, ..entry(20, 1.0) });
+    push(&mut *spool, UntimedEntry { form: Form::Field, ..entry(20, 1.0) });
     let taken = first(&*spool);
     spool.take(taken.key);
     assert_eq!(spool.oldest(CHANNEL), None);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Cell, Draft, Form, Reduce, Vector, denoised};
+use crate::entry::{Cell, Form, Reduce, UntimedEntry, Vector, denoised};
 use crate::time::BootId;
 
 /// An entry of a backlog, as thinning sees it.
@@ -20,7 +20,7 @@ pub(super) struct Neighbour<K> {
     /// It is on its way, and stays as it is.
     pub(super) taken: bool,
     /// What it holds.
-    pub(super) draft: Draft,
+    pub(super) draft: UntimedEntry,
 }
 
 /// Merges runs of entries whose times lie in the same stretch of `within`. What is on its way, and what is published by its
@@ -41,7 +41,7 @@ pub(super) fn merge_neighbours<K>(entries: Vec<Neighbour<K>>, within: Duration) 
     thin
 }
 
-fn merge_into(newer: &mut Draft, older: &Draft) {
+fn merge_into(newer: &mut UntimedEntry, older: &UntimedEntry) {
     for (newer, older) in newer.cells.iter_mut().zip(&older.cells) {
         *newer = match (*newer, *older) {
             (Some(newer), Some(older)) => Some(merge_cells(older, newer)),

@@ -58,7 +58,7 @@ fn channels(page: &mut Page, channels: &[Channel]) {
     total("gatepost_updates_received_total", "Updates the broker has read.", |it| Some(count(it.counts.received)));
     total("gatepost_entries_stored_total", "Entries seen stored.", |it| Some(count(it.counts.stored)));
     total("gatepost_entries_restamped_total", "Entries moved off another row's second.", |it| {
-        Some(count(it.counts.restamped))
+        Some(count(it.counts.retimed))
     });
     total("gatepost_entries_doubtful_total", "Entries set aside: no echo came.", |it| Some(count(it.counts.doubtful)));
     let dropped = channels.iter().zip(&ids).flat_map(|(it, id)| {

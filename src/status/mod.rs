@@ -231,7 +231,7 @@ pub struct Counts {
     /// Entries that the service has stored.
     pub stored: u64,
     /// Entries that got another second, since somebody else's row had theirs.
-    pub restamped: u64,
+    pub retimed: u64,
     /// Entries set aside: sent several times without an echo.
     pub doubtful: u64,
     /// Entries lost because they were too old.

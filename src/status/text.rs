@@ -94,7 +94,7 @@ fn channel(page: &mut Page, channel: &Channel) {
         (counts.resent, "of them again"),
         (counts.received, "received"),
         (counts.stored, "stored"),
-        (counts.restamped, "moved to another second"),
+        (counts.retimed, "moved to another second"),
         (counts.doubtful, "doubtful"),
         (counts.dropped_for_age, "lost as too old"),
         (counts.dropped_for_size, "lost for want of room"),

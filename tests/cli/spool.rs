@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::entry::{Cell, Cells, ChannelId, Column, Decimals, Draft, Form, Reduce};
-use gatepost::spool::storage::Folder;
+use gatepost::entry::{Cell, Cells, ChannelId, Column, Decimals, Form, Reduce, UntimedEntry};
 use gatepost::spool::{Backlog, DiskSpool, Durability, Policy, Spool as _};
+use gatepost::store::storage::Folder;
 use gatepost::time::{BootId, Mono, Now, Utc};
 use tempfile::TempDir;
 
@@ -91,13 +91,13 @@ fn at(second: u32) -> Now {
     Now { mono: Mono::new(since), utc: Utc::from_seconds(EIGHT) + since }
 }
 
-fn draft(channel: u64, second: u32) -> Draft {
+fn draft(channel: u64, second: u32) -> UntimedEntry {
     let mut cells = Cells::default();
     let cell = Cell::new(f64::from(second) / 8.0, 4, Reduce::Mean);
     cells[Column::Field(1).index()] = Some(cell);
     cells[Column::Latitude.index()] = Some(Cell { value: 48.5, decimals: Some(Decimals::Exactly(4)), ..cell });
     let status = (second == 40).then(|| "air: no answer, tank: \"85\"".to_owned());
-    Draft { channel: ChannelId(channel), end: at(second).mono, cells, status, form: Form::Feed }
+    UntimedEntry { channel: ChannelId(channel), end: at(second).mono, cells, status, form: Form::Feed }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use gatepost::entry::Column;
-use gatepost::spool::storage::Folder;
 use gatepost::spool::{State, survey};
+use gatepost::store::storage::Folder;
 use gatepost::time::Utc;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gatepost::spool::storage::Folder;
+use gatepost::store::storage::Folder;
 
 use crate::HOUSE;
 use crate::house::House;

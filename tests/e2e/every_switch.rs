@@ -9,13 +9,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use gatepost::daemon::intake::Edge;
 use gatepost::entry::Entry;
 use gatepost::hal::Pin;
 use gatepost::net::Transport;
 use gatepost::net::failure::Kind;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
+use gatepost::pipeline::core::Edge;
 use gatepost::sandbox::{
     Closing, Duplicates, EchoValues, Loss, OtherEntries, PublishRefusal, Refusal, RefusedBy, Rights, SecondConnection,
     StoredSessions, SubscribeQos, SubscribeRefusal, Switches, TooLong, What, Wills,

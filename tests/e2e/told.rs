@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use gatepost::daemon::changes::Changes;
 use gatepost::daemon::event::{Event, Observer};
-use gatepost::daemon::intake::Edge;
 use gatepost::daemon::journal;
 use gatepost::entry::Entry;
 use gatepost::net::failure::{Failure, Kind};
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
+use gatepost::pipeline::core::Edge;
 use gatepost::reading::Reading;
 use gatepost::time::Utc;
 use gatepost::uplink::session::Notice;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use gatepost::entry::{Column, Entry};
 use gatepost::sandbox::Row;
 use gatepost::sandbox::service::ConnectionId;
-use gatepost::spool::storage::Folder;
 use gatepost::spool::{State, survey};
+use gatepost::store::storage::Folder;
 
 use crate::audit::{Entries, Held, audit};
 use crate::lane::{LOOK_EVERY, Lane};

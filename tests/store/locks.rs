@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gatepost::spool::storage::Folder;
+use gatepost::store::storage::Folder;
 use nix::sys::signal::Signal;
 
 use crate::house::{House, until};

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use gatepost::config::Settings;
 use gatepost::daemon::event::{Event, Observer};
-use gatepost::daemon::intake::Edge;
 use gatepost::entry::{self, Entry};
-use gatepost::filter;
+use gatepost::pipeline::core::Edge;
+use gatepost::pipeline::filter;
 use gatepost::reading::Quantity;
 use gatepost::thingspeak::update;
 use gatepost::uplink::session::Notice;
@@ -180,7 +180,7 @@ impl Teller {
                 Some(format!("others write to channel {channel} as fast as the license allows"))
             }
             Notice::StillDown { .. } | Notice::Received { .. } | Notice::EchoesEnded(_) => None,
-            Notice::Restamped { channel, to, .. } => {
+            Notice::Retimed { channel, to, .. } => {
                 Some(format!("somebody else took the second of an entry of channel {channel}: it becomes that of {to}"))
             }
             Notice::Doubtful { channel, .. } => {

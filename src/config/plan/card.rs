@@ -7,10 +7,10 @@ use humantime::format_duration;
 
 use super::columns::Columns;
 use super::load_of;
-use crate::batch::Publish;
 use crate::config::{Channel, Settings, license};
-use crate::entry::{Cell, Cells, Column, Decimals, Draft, Form, Reduce};
+use crate::entry::{Cell, Cells, Column, Decimals, Form, Reduce, UntimedEntry};
 use crate::ledger;
+use crate::pipeline::slots::Publish;
 use crate::sensor::Kind;
 use crate::spool::size_in_words;
 use crate::spool::{Durability, entry_size};
@@ -165,6 +165,7 @@ fn bytes_an_entry(channel: &Channel, settings: &Settings) -> u64 {
     let count = entries.len() as u64;
     // After a month of running, which is when such numbers have grown to their usual length.
     let end = Mono::new(DAY * 30);
-    let drafts = entries.into_iter().map(|(cells, form)| Draft { channel: channel.id, end, cells, status: None, form });
+    let drafts =
+        entries.into_iter().map(|(cells, form)| UntimedEntry { channel: channel.id, end, cells, status: None, form });
     drafts.map(|draft| entry_size(draft) as u64).sum::<u64>().div_ceil(count.max(1)).max(1)
 }

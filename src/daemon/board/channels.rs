@@ -140,7 +140,7 @@ impl Channel {
                 (self.remarks.unheard, self.remarks.echoes_ended) = (None, false);
                 self.received(now, *created_at, Stage::Stored, *entry_id, Some(*took));
             }
-            Notice::Restamped { from, to, .. } => {
+            Notice::Retimed { from, to, .. } => {
                 if let Some(newest) = self.newest.as_mut().filter(|newest| newest.created_at == *from) {
                     newest.created_at = *to;
                 }
@@ -275,7 +275,7 @@ impl Channel {
                 resent: self.tally.resent,
                 received: self.tally.received,
                 stored: self.tally.stored,
-                restamped: self.tally.restamped,
+                retimed: self.tally.retimed,
                 doubtful: self.tally.doubtful,
                 dropped_for_age: self.dropped_for_age,
                 dropped_for_size: self.dropped_for_size,

@@ -22,12 +22,12 @@ use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer, Waiting};
-use crate::daemon::intake::Edge;
 use crate::daemon::systemd;
 use crate::entry::ChannelId;
 use crate::hal::Clock;
+use crate::pipeline::core::Edge;
 use crate::reading::SensorId;
-use crate::spool::{self, Spool, Standing, Tell};
+use crate::spool::{self, Spool, SpoolEvent, Standing};
 use crate::status::{Report, Trouble};
 use crate::time::{ClockStep, Mono, Now};
 use crate::uplink::session::{Notice, Tally};
@@ -315,15 +315,15 @@ fn take<T>(list: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> Option<T> {
 }
 
 impl Disk {
-    fn told(&mut self, now: Mono, told: &Tell) {
+    fn told(&mut self, now: Mono, told: &SpoolEvent) {
         match told {
-            Tell::Written { entries, .. } => {
+            SpoolEvent::Written { entries, .. } => {
                 self.groups += 1;
                 self.written += *entries as u64;
             }
-            Tell::Runtime(why) => self.runtime = why.as_ref().map(|why| Since::new(now, why)),
-            Tell::State(why) => self.state = why.as_ref().map(|why| Since::new(now, why)),
-            Tell::Unreadable { .. } => {}
+            SpoolEvent::Runtime(why) => self.runtime = why.as_ref().map(|why| Since::new(now, why)),
+            SpoolEvent::State(why) => self.state = why.as_ref().map(|why| Since::new(now, why)),
+            SpoolEvent::Unreadable { .. } => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Since, seconds};
 use crate::config;
 use crate::daemon::event::Slow;
 use crate::entry::{self, Decimals};
-use crate::filter::{self, Step};
+use crate::pipeline::filter::{self, Step};
 use crate::reading::{self, Fault, Reading, SensorId};
 use crate::status;
 use crate::time::Mono;

@@ -5,12 +5,12 @@ use std::path::Path;
 use super::*;
 use crate::config;
 use crate::daemon::event::{Slow, Wait};
-use crate::daemon::roster::Roster;
-use crate::entry::{Cell, Cells, Column, Draft, Entry, Form, Reduce};
+use crate::entry::{Cell, Cells, Column, Entry, Form, Reduce, UntimedEntry};
 use crate::hal::HalError;
 use crate::net::failure::{Failure, Kind};
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
+use crate::pipeline::registry::Roster;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::status::{Drain, Limit, Link, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
@@ -108,8 +108,8 @@ fn down(words: &str, retry_in: u64) -> Notice {
     Notice::Down { failure: Failure::new(Kind::Network, words), retry_in: Duration::from_secs(retry_in) }
 }
 
-fn draft() -> Draft {
-    Draft { channel: HOUSE, end: mono(1020.0), cells: Cells::default(), status: None, form: Form::Feed }
+fn draft() -> UntimedEntry {
+    UntimedEntry { channel: HOUSE, end: mono(1020.0), cells: Cells::default(), status: None, form: Form::Feed }
 }
 
 fn sent(second: i64, again: u32) -> Notice {
@@ -165,7 +165,7 @@ fn link_is_told_with_its_session_its_failure_and_the_next_try() {
 }
 
 /// An entry of this second was made, and waits alone.
-fn closed(draft: &Draft, second: i64) -> Event<'_> {
+fn closed(draft: &UntimedEntry, second: i64) -> Event<'_> {
     Event::Closed { draft, created_at: Some(Utc::from_seconds(second)), waiting: 1 }
 }
 
@@ -246,8 +246,7 @@ fn newest_entry_is_the_one_made_last_also_when_its_time_is_not_the_greatest() {
     told.notice(&stored(7200));
     let channel = told.report().channels.remove(0);
     assert_eq!(channel.newest.expect("made").created_at, "1970-01-01T00:00:20Z");
-    let moved =
-        Notice::Restamped { channel: HOUSE, from: Utc::from_seconds(20), to: Utc::from_seconds(21), seen: true };
+    let moved = Notice::Retimed { channel: HOUSE, from: Utc::from_seconds(20), to: Utc::from_seconds(21), seen: true };
     told.notice(&moved);
     told.notice(&stored(21));
     let newest = told.report().channels.remove(0).newest.expect("stored");
@@ -390,14 +389,14 @@ fn output_is_told_with_its_reason_its_limit_and_the_last_refusal() {
 #[test]
 fn directories_and_the_clock_are_told() {
     let mut told = Told::new();
-    told.tell(&Event::Spool(&Tell::State(Some("read-only".to_owned()))));
-    told.tell(&Event::Spool(&Tell::Written { channel: HOUSE, entries: 32, until: None }));
+    told.tell(&Event::Spool(&SpoolEvent::State(Some("read-only".to_owned()))));
+    told.tell(&Event::Spool(&SpoolEvent::Written { channel: HOUSE, entries: 32, until: None }));
     told.tell(&Event::Clock(Waiting::Lasts));
     let report = told.after(3.0).report();
     assert_eq!((report.spool.groups, report.spool.written, report.spool.on_disk), (1, 32, true));
     assert_eq!(report.spool.state_fault.map(|fault| fault.since_s), Some(3.0));
     assert_eq!(report.down.len(), 2, "{:?}", report.down);
-    told.tell(&Event::Spool(&Tell::State(None)));
+    told.tell(&Event::Spool(&SpoolEvent::State(None)));
     told.tell(&Event::Clock(Waiting::Ends));
     assert!(told.report().down.is_empty());
     told.asked.is_synchronised = false;

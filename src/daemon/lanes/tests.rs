@@ -9,13 +9,13 @@ use super::threads::ONE_GO;
 use super::*;
 use crate::config::{self, Settings};
 use crate::daemon::event::{Event, Slow};
-use crate::daemon::intake::Intake;
-use crate::daemon::slots::Slots;
 use crate::hal::sim::Sim;
 use crate::hal::{Clock, ManualClock, Pin};
+use crate::pipeline::core::Intake;
+use crate::pipeline::kept::Slots;
 use crate::reading::Fault;
-use crate::spool::storage::Storage as _;
-use crate::spool::storage::faulty::Faulty;
+use crate::store::storage::Storage as _;
+use crate::store::storage::faulty::Faulty;
 use crate::time::{BootId, Mono};
 
 /// What a busy machine may take.

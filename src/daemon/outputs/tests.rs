@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::config;
-use crate::daemon::intake::Intake;
 use crate::entry::ChannelId;
 use crate::hal::sim::Sim;
 use crate::hal::{Clock, ManualClock, Pin as Number};
-use crate::spool::storage::faulty::Faulty;
+use crate::pipeline::core::Intake;
+use crate::store::storage::faulty::Faulty;
 use crate::thingspeak::feed::FeedMessage;
 
 const MAP: &str = r#"

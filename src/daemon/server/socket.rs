@@ -20,7 +20,7 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Listens at a path. What a daemon that was killed left there is replaced: its runtime directory is ours alone
-    /// ([`crate::spool::storage::Folder::lock`]).
+    /// ([`crate::store::storage::Folder::lock`]).
     ///
     /// # Errors
     /// When the folder cannot be written, or something else than a socket is there.

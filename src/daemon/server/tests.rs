@@ -56,7 +56,7 @@ impl Stage {
 
     fn map(&self, map: &str) {
         let map = config::parse(map, std::path::Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-        let mut roster = crate::daemon::roster::Roster::new();
+        let mut roster = crate::pipeline::registry::Roster::new();
         roster.take(&map.settings.sensors);
         (self.observer)(&Event::Map(&map.settings, &roster.ids()));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::entry::ChannelId;
 use crate::output::CommandSource;
 use crate::output::rules::Reason;
-use crate::record::{Reader, Writer};
+use crate::store::record::{Reader, Writer};
 use crate::time::{Mono, Utc};
 
 /// What is known of an output's past.

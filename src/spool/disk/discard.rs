@@ -17,8 +17,8 @@ use crate::spool::disk::queue::Queue;
 use crate::spool::disk::recovery::{Found, recover};
 use crate::spool::disk::segment::{self, Segment, told_in};
 use crate::spool::disk::{fast, survey};
-use crate::spool::note::{self, Kept, Note, Time};
-use crate::spool::storage::Storage;
+use crate::spool::records::{self, EntryRecord, LogRecord, Time};
+use crate::store::storage::Storage;
 use crate::time::{BootId, Utc};
 
 /// Which entries are to go.
@@ -79,18 +79,18 @@ fn drop_waiting(
     which: &Which,
     discarded: &mut Discarded,
 ) -> Result<(), DiscardError> {
-    let goes = |kept: &Kept, boot: BootId| {
+    let goes = |kept: &EntryRecord, boot: BootId| {
         let Some(before) = which.before else { return true };
-        let known = match (queue.restamped.get(&kept.key), kept.time) {
+        let known = match (queue.retimed.get(&kept.key), kept.time) {
             (Some(at), _) => Some(*at),
             (None, Time::Known(at)) => Some(at),
             (None, Time::Claimed(_)) => queue.began_of(boot).map(|began| began.time_of(kept.draft.end)),
         };
         known.is_some_and(|at| at < before)
     };
-    let is_of_channel = |kept: &Kept| kept.draft.channel == which.channel;
+    let is_of_channel = |kept: &EntryRecord| kept.draft.channel == which.channel;
     rewrite_fast(queue, fast, discarded, |boot, note| match note {
-        Note::Entry(kept) => !(is_of_channel(kept) && goes(kept, boot)),
+        LogRecord::Entry(kept) => !(is_of_channel(kept) && goes(kept, boot)),
         _ => true,
     })?;
     // The log told of some that are on the card too, or that have left already: those in memory alone are counted here.
@@ -107,24 +107,26 @@ fn drop_from(
     segment: &Segment,
     queue: &Queue,
     card: &dyn Storage,
-    goes: &impl Fn(&Kept, BootId) -> bool,
+    goes: &impl Fn(&EntryRecord, BootId) -> bool,
     is_oldest: bool,
     discarded: &mut Discarded,
 ) -> Result<bool, DiscardError> {
     let file = segment.file.as_str();
     let refused = |error| DiscardError::Disk { file: file.to_owned(), entries: discarded.entries, error };
-    let notes = note::read(&card.read(file).map_err(refused)?).notes;
-    let is_dropped = |boot: BootId, note: &Note| match note {
-        Note::Entry(kept) => queue.left.contains(&kept.key) || goes(kept, boot),
+    let notes = records::read(&card.read(file).map_err(refused)?).notes;
+    let is_dropped = |boot: BootId, note: &LogRecord| match note {
+        LogRecord::Entry(kept) => queue.left.contains(&kept.key) || goes(kept, boot),
         _ => false,
     };
-    let waiting = |(_, note): &&(BootId, Note)| match note {
-        Note::Entry(kept) => !queue.left.contains(&kept.key),
+    let waiting = |(_, note): &&(BootId, LogRecord)| match note {
+        LogRecord::Entry(kept) => !queue.left.contains(&kept.key),
         _ => false,
     };
     let before = notes.iter().filter(waiting).count();
-    let last =
-        notes.iter().filter_map(|(_, note)| if let Note::Entry(kept) = note { Some(kept.key) } else { None }).max();
+    let last = notes
+        .iter()
+        .filter_map(|(_, note)| if let LogRecord::Entry(kept) = note { Some(kept.key) } else { None })
+        .max();
     let mut stay: Vec<_> = notes.into_iter().filter(|(boot, note)| !is_dropped(*boot, note)).collect();
     let after = stay.iter().filter(waiting).count();
     let is_gone = after == 0 && is_oldest;
@@ -132,7 +134,7 @@ fn drop_from(
         // To cut a file needs no room, and is durable; that its name is gone may be forgotten in a power cut.
         card.truncate(file, 0).and_then(|()| card.remove(file)).map_err(refused)?;
     } else if after < before {
-        let used = last.map(|last| (BootId::default(), Note::Next(Key(last.0 + 1))));
+        let used = last.map(|last| (BootId::default(), LogRecord::Next(Key(last.0 + 1))));
         stay.splice(0..0, used);
         card.replace(file, &told_in(stay), true).map_err(refused)?;
     }
@@ -147,15 +149,15 @@ fn drop_doubtful(
     which: &Which,
     discarded: &mut Discarded,
 ) -> Result<(), DiscardError> {
-    let goes = |kept: &Kept| match (which.before, kept.time) {
+    let goes = |kept: &EntryRecord| match (which.before, kept.time) {
         (None, _) => true,
         (Some(before), Time::Known(at)) => at < before,
         (Some(_), Time::Claimed(_)) => false,
     };
     let doubtful = survey::doubtful(which.channel, queue, card);
     let gone: BTreeSet<Key> = doubtful.values().filter(|kept| goes(kept)).map(|kept| kept.key).collect();
-    let is_dropped = |note: &Note| match note {
-        Note::Aside(kept) => kept.draft.channel == which.channel && gone.contains(&kept.key),
+    let is_dropped = |note: &LogRecord| match note {
+        LogRecord::Aside(kept) => kept.draft.channel == which.channel && gone.contains(&kept.key),
         _ => false,
     };
     rewrite_fast(queue, fast, discarded, |_, note| !is_dropped(note))?;
@@ -166,8 +168,8 @@ fn drop_doubtful(
         read => Some(read.map_err(refused)?),
     };
     if let Some(bytes) = bytes {
-        let stay: Vec<_> = note::read(&bytes).notes.into_iter().filter(|(_, note)| !is_dropped(note)).collect();
-        if stay.iter().any(|(_, note)| matches!(note, Note::Aside(_))) {
+        let stay: Vec<_> = records::read(&bytes).notes.into_iter().filter(|(_, note)| !is_dropped(note)).collect();
+        if stay.iter().any(|(_, note)| matches!(note, LogRecord::Aside(_))) {
             card.replace(&file, &told_in(stay), true).map_err(refused)?;
         } else {
             card.truncate(&file, 0).and_then(|()| card.remove(&file)).map_err(refused)?;
@@ -182,33 +184,33 @@ fn rewrite_fast(
     queue: &Queue,
     fast: &dyn Storage,
     discarded: &Discarded,
-    stays: impl Fn(BootId, &Note) -> bool,
+    stays: impl Fn(BootId, &LogRecord) -> bool,
 ) -> Result<(), DiscardError> {
     let refused = |error| DiscardError::Disk { file: fast::FILE.to_owned(), entries: discarded.entries, error };
     let bytes = match fast.read(fast::FILE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         read => read.map_err(refused)?,
     };
-    let mut notes = note::read(&bytes).notes;
+    let mut notes = records::read(&bytes).notes;
     let next = notes.iter().filter_map(|(_, note)| used(note)).max();
     notes.retain(|(boot, note)| stays(*boot, note));
     // The seconds of what is gone stay used, on the card too: some of it may be stored.
     let (channel, known) = (queue.id, &queue.known);
     let told = notes.iter().rev().find_map(|(boot, note)| match note {
-        Note::Given(of, _, has_past) if *of == channel => Some((*boot, *has_past)),
+        LogRecord::Given(of, _, has_past) if *of == channel => Some((*boot, *has_past)),
         _ => None,
     });
     let (boot, has_past) = told.unwrap_or((BootId::default(), known.has_past));
-    notes.push((boot, Note::Given(channel, known.taken.clone(), has_past)));
+    notes.push((boot, LogRecord::Given(channel, known.taken.clone(), has_past)));
     // The keys of what is gone stay used: the log may call some of them settled.
-    notes.extend(next.map(|next| (BootId::default(), Note::Next(next))));
+    notes.extend(next.map(|next| (BootId::default(), LogRecord::Next(next))));
     fast.replace(fast::FILE, &told_in(notes), false).map_err(refused)
 }
 
 /// The first key that is free behind an entry.
-fn used(note: &Note) -> Option<Key> {
+fn used(note: &LogRecord) -> Option<Key> {
     match note {
-        Note::Entry(kept) => Some(Key(kept.key.0 + 1)),
+        LogRecord::Entry(kept) => Some(Key(kept.key.0 + 1)),
         _ => None,
     }
 }

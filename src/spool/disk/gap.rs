@@ -8,7 +8,7 @@ use crate::spool::Key;
 use crate::spool::disk::held::Held;
 use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::Segment;
-use crate::spool::note::{Kept, Time};
+use crate::spool::records::{EntryRecord, Time};
 use crate::time::BootId;
 
 /// Entries that are read ahead from the card.
@@ -43,7 +43,7 @@ impl Queue {
     }
 
     /// Takes what was read of a segment, whose file holds these keys. Returns how many entries are missing in it.
-    pub(super) fn read_ahead(&mut self, file: &str, read: Vec<(BootId, Kept)>, keys: &[Key]) -> usize {
+    pub(super) fn read_ahead(&mut self, file: &str, read: Vec<(BootId, EntryRecord)>, keys: &[Key]) -> usize {
         let missing = self.reconcile(file, keys);
         let (head, segment) = (self.head.unwrap_or_default(), self.segment(file));
         segment.failures = 0;
@@ -57,7 +57,7 @@ impl Queue {
             if self.left.contains(&kept.key) || self.held.contains_key(&kept.key) {
                 continue;
             }
-            if let Some(at) = self.restamped.get(&kept.key) {
+            if let Some(at) = self.retimed.get(&kept.key) {
                 kept.time = Time::Known(*at);
             }
             self.held.insert(Held { kept, boot, taken: false, on_card: true });

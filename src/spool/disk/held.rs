@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use crate::spool::Key;
-use crate::spool::note::{Kept, Time};
+use crate::spool::records::{EntryRecord, Time};
 use crate::time::{BootId, Utc};
 
 /// An entry in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Held {
-    pub(super) kept: Kept,
+    pub(super) kept: EntryRecord,
     pub(super) boot: BootId,
     pub(super) taken: bool,
     pub(super) on_card: bool,
@@ -93,13 +93,13 @@ impl Entries {
     }
 
     /// Gives an entry another time.
-    pub(super) fn restamp(&mut self, key: Key, at: Utc) {
+    pub(super) fn retime(&mut self, key: Key, at: Utc) {
         if let Some(held) = self.by_key.get_mut(&key) {
             held.kept.time = Time::Known(at);
         }
     }
 
-    /// Notes whether the card has an entry. Returns whether memory does.
+    /// LogRecords whether the card has an entry. Returns whether memory does.
     pub(super) fn set_on_card(&mut self, key: Key, on_card: bool) -> bool {
         let Some(mut held) = self.remove(key) else { return false };
         held.on_card = on_card;

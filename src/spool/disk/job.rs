@@ -9,8 +9,8 @@ use crate::entry::ChannelId;
 use crate::spool::Key;
 use crate::spool::disk::gap::AHEAD;
 use crate::spool::disk::segment;
-use crate::spool::note::{Kept, Note};
-use crate::spool::storage::Storage;
+use crate::spool::records::{EntryRecord, LogRecord};
+use crate::store::storage::Storage;
 use crate::time::BootId;
 
 /// One piece of work for the disk's thread.
@@ -61,7 +61,7 @@ pub(super) enum Done {
     Written,
     /// The next entries, and the keys of all that the segment holds.
     Entries {
-        read: Vec<(BootId, Kept)>,
+        read: Vec<(BootId, EntryRecord)>,
         keys: Vec<Key>,
     },
     Thinned {
@@ -129,10 +129,12 @@ impl Job {
 
 /// What is kept of the doubtful entries when there is no more room, with the new ones.
 fn newer_half(before: &[u8], added: &[u8]) -> Vec<u8> {
-    let notes = crate::spool::note::read(before).notes;
-    let settled: BTreeSet<Key> =
-        notes.iter().filter_map(|(_, note)| if let Note::Settled(key) = note { Some(*key) } else { None }).collect();
-    let still = |note: &Note| matches!(note, Note::Aside(kept) if !settled.contains(&kept.key));
+    let notes = crate::spool::records::read(before).notes;
+    let settled: BTreeSet<Key> = notes
+        .iter()
+        .filter_map(|(_, note)| if let LogRecord::Settled(key) = note { Some(*key) } else { None })
+        .collect();
+    let still = |note: &LogRecord| matches!(note, LogRecord::Aside(kept) if !settled.contains(&kept.key));
     let entries = notes.into_iter().filter(|(_, note)| still(note)).collect::<Vec<_>>();
     let half = entries.len() / 2;
     let mut bytes = segment::told_in(entries.into_iter().skip(half));

@@ -11,8 +11,8 @@ use crate::spool::disk::held::Held;
 use crate::spool::disk::job::{Done, Group, Job, Outcome, Task};
 use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::{self, Segment, told_in};
-use crate::spool::note::{Note, Time};
-use crate::spool::{Durability, Key, Tell};
+use crate::spool::records::{LogRecord, Time};
+use crate::spool::{Durability, Key, SpoolEvent};
 use crate::time::{BootId, Mono, Now};
 
 /// How long the card is left alone after a failure.
@@ -31,7 +31,7 @@ impl DiskSpool {
         if matches!(job.task, Task::Thin { .. }) {
             // Entries that are merged away must not come back from the runtime directory's log.
             self.write_anew();
-            if self.fast.is_stale() {
+            if self.fast.journal().is_stale() {
                 return None;
             }
         }
@@ -130,9 +130,9 @@ impl DiskSpool {
             }
         };
         let begins = queue.segments.back().is_none_or(|last| last.file != segment.file);
-        let began = queue.unnoted.iter().any(|(_, note)| matches!(note, Note::Began(..)));
+        let began = queue.unnoted.iter().any(|(_, note)| matches!(note, LogRecord::Began(..)));
         let notes = queue.unnoted.iter().cloned();
-        let entries = group.iter().map(|(_, held)| (held.boot, Note::Entry(held.kept.clone())));
+        let entries = group.iter().map(|(_, held)| (held.boot, LogRecord::Entry(held.kept.clone())));
         let bytes = told_in(notes.chain(beginnings(channel, queue, &group)).chain(entries));
         let (whole, notes) = (segment.bytes, queue.unnoted.len());
         let entries = group.iter().map(|(key, _)| **key).collect();
@@ -152,7 +152,7 @@ impl DiskSpool {
                 let kept: Vec<&Held> = group.entries.iter().filter_map(|key| queue.held.get(key)).collect();
                 if let Some(last) = kept.last() {
                     let until = queue.time_of(last);
-                    self.told.push(Tell::Written { channel: job.channel, entries: kept.len(), until });
+                    self.told.push(SpoolEvent::Written { channel: job.channel, entries: kept.len(), until });
                 }
                 queue.written(&job.file, &group);
                 Ok(true)
@@ -166,7 +166,7 @@ impl DiskSpool {
                 if error.kind() == ErrorKind::NotFound && group.whole > 0 {
                     let entries = queue.vanished(&job.file);
                     self.counts.unreadable += entries as u64;
-                    self.told.push(Tell::Unreadable { file: job.file, entries, why: error.to_string() });
+                    self.told.push(SpoolEvent::Unreadable { file: job.file, entries, why: error.to_string() });
                 }
                 Err(error)
             }
@@ -180,7 +180,7 @@ impl DiskSpool {
                 if entries > 0 {
                     self.counts.unreadable += entries as u64;
                     let why = "records are missing in it".to_owned();
-                    self.told.push(Tell::Unreadable { file: job.file, entries, why });
+                    self.told.push(SpoolEvent::Unreadable { file: job.file, entries, why });
                 }
                 self.card.read_at = None;
                 return true;
@@ -192,7 +192,7 @@ impl DiskSpool {
                 if let Some(entries) = entries {
                     self.card.read_at = None;
                     self.counts.unreadable += entries as u64;
-                    self.told.push(Tell::Unreadable { file: job.file, entries, why: error.to_string() });
+                    self.told.push(SpoolEvent::Unreadable { file: job.file, entries, why: error.to_string() });
                 }
                 return true;
             }
@@ -234,7 +234,7 @@ impl DiskSpool {
         let is_behind = self.queues.values().any(|queue| self.write_due(queue).is_some_and(|due| due <= now));
         let trouble = failed.is_some() || (self.card.trouble && is_behind);
         if std::mem::replace(&mut self.card.trouble, trouble) != trouble {
-            self.told.push(Tell::State(failed.map(ToString::to_string)));
+            self.told.push(SpoolEvent::State(failed.map(ToString::to_string)));
         }
     }
 
@@ -247,11 +247,11 @@ impl DiskSpool {
 }
 
 /// The beginnings of the boots that a group needs, where they are known: a segment must not depend on another one for them.
-fn beginnings(channel: ChannelId, queue: &Queue, group: &[(&Key, &Held)]) -> impl Iterator<Item = (BootId, Note)> {
+fn beginnings(channel: ChannelId, queue: &Queue, group: &[(&Key, &Held)]) -> impl Iterator<Item = (BootId, LogRecord)> {
     let needs =
         |boot: BootId| group.iter().any(|(_, held)| held.boot == boot && matches!(held.kept.time, Time::Claimed(_)));
     let needed: Vec<_> = queue.began.iter().filter(|(boot, _)| needs(*boot)).copied().collect();
-    needed.into_iter().map(move |(boot, began)| (boot, Note::Began(channel, boot, began)))
+    needed.into_iter().map(move |(boot, began)| (boot, LogRecord::Began(channel, boot, began)))
 }
 
 fn read(channel: ChannelId, queue: &Queue) -> Option<Job> {

@@ -3,8 +3,8 @@
 //! The runtime directory is told of each change. Over a reboot it is remembered as bytes that go along with the card's page of totals.
 
 use crate::entry::ColumnSet;
-use crate::record::{Reader, Writer};
 use crate::spool::taken::Taken;
+use crate::store::record::{Reader, Writer};
 
 /// What is remembered of a channel over a reboot takes at most so many bytes: on the card, and with every total.
 pub const MEMORY: usize = 256;

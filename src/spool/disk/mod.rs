@@ -21,11 +21,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entry::{ChannelId, ColumnSet, Draft};
-use crate::spool::note::{self, Kept, Note, Time};
-use crate::spool::storage::Storage;
+use crate::entry::{ChannelId, ColumnSet, UntimedEntry};
+use crate::spool::records::{self, EntryRecord, LogRecord, Time};
 use crate::spool::taken::SECOND;
-use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, Standing, Tell, Waiting};
+use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, SpoolEvent, Standing, Waiting};
+use crate::store::storage::Storage;
 use crate::time::{BootId, Mono, Now, Utc};
 
 use fast::FastLog;
@@ -57,7 +57,7 @@ pub struct DiskSpool {
     seen: Mono,
     wall: WallClock,
     counts: Counts,
-    told: Vec<Tell>,
+    told: Vec<SpoolEvent>,
     bell: Box<dyn Fn() + Send>,
 }
 
@@ -92,7 +92,7 @@ impl DiskSpool {
         let mut recovered = recovery::recover(boot, &*fast, card, true);
         if !recovered.found.unreadable.is_empty() {
             // Nobody knows which keys are used there: what comes now must not get the same ones.
-            let by_clock = now.utc.seconds().max(1).unsigned_abs().min(note::KEYS >> 21) << 20;
+            let by_clock = now.utc.seconds().max(1).unsigned_abs().min(records::KEYS >> 21) << 20;
             recovered.next = recovered.next.max(Key(by_clock));
         }
         let lost = recovered.found.bad.iter().map(|damaged| damaged.lost as u64).sum();
@@ -138,44 +138,43 @@ impl DiskSpool {
     }
 
     /// Adds to the runtime directory's log; where that fails, memory is all there is until it works again.
-    fn note(&mut self, boot: BootId, notes: &[Note]) {
-        if !self.fast.is_stale() {
+    fn note(&mut self, boot: BootId, notes: &[LogRecord]) {
+        if !self.fast.journal().is_stale() {
             let written = self.fast.add(boot, notes);
             self.tell_fast(written);
         }
-        if self.fast.wants_anew(self.seen) {
+        if self.fast.journal().wants_rewrite(self.seen) {
             self.write_anew();
         }
     }
 
     fn write_anew(&mut self) {
-        let mut notes = vec![(self.boot, Note::Next(self.next))];
+        let mut notes = vec![(self.boot, LogRecord::Next(self.next))];
         if self.believed {
-            notes.push((self.boot, Note::Believed));
+            notes.push((self.boot, LogRecord::Believed));
         }
         for (id, queue) in &self.queues {
-            notes.push((self.boot, Note::Latest(*id, None, queue.last_end)));
-            notes.push((self.boot, Note::Given(*id, queue.known.taken.clone(), queue.known.has_past)));
-            notes.push((self.boot, Note::Columns(*id, queue.known.columns)));
-            notes.extend(queue.known.echoes.then_some((self.boot, Note::Echoes(*id, true))));
-            notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, Note::Began(*id, *boot, *began))));
-            notes.extend(queue.sent.iter().map(|key| (self.boot, Note::Sent(*key))));
+            notes.push((self.boot, LogRecord::Latest(*id, None, queue.last_end)));
+            notes.push((self.boot, LogRecord::Given(*id, queue.known.taken.clone(), queue.known.has_past)));
+            notes.push((self.boot, LogRecord::Columns(*id, queue.known.columns)));
+            notes.extend(queue.known.echoes.then_some((self.boot, LogRecord::Echoes(*id, true))));
+            notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, LogRecord::Began(*id, *boot, *began))));
+            notes.extend(queue.sent.iter().map(|key| (self.boot, LogRecord::Sent(*key))));
             let taken = queue.held.iter().filter(|(_, held)| held.taken);
-            notes.extend(taken.map(|(key, _)| (self.boot, Note::Sent(*key))));
-            notes.extend(queue.restamped.iter().map(|(key, at)| (self.boot, Note::Restamped(*key, *at))));
-            notes.extend(queue.unnoted.iter().filter(|(_, note)| matches!(note, Note::Settled(_))).cloned());
+            notes.extend(taken.map(|(key, _)| (self.boot, LogRecord::Sent(*key))));
+            notes.extend(queue.retimed.iter().map(|(key, at)| (self.boot, LogRecord::Retimed(*key, *at))));
+            notes.extend(queue.unnoted.iter().filter(|(_, note)| matches!(note, LogRecord::Settled(_))).cloned());
             let unwritten = queue.held.values().filter(|held| !held.on_card);
-            notes.extend(unwritten.map(|held| (held.boot, Note::Entry(held.kept.clone()))));
+            notes.extend(unwritten.map(|held| (held.boot, LogRecord::Entry(held.kept.clone()))));
             notes.extend(queue.aside.iter().cloned());
         }
-        let written = self.fast.write_anew(self.seen, notes);
+        let written = self.fast.rewrite(self.seen, notes);
         self.tell_fast(written);
     }
 
     fn tell_fast(&mut self, written: std::io::Result<()>) {
-        let failed = written.err();
-        if self.fast.changes_trouble(failed.is_some()) {
-            self.told.push(Tell::Runtime(failed.map(|error| error.to_string())));
+        if let Some(news) = self.fast.journal().news(written) {
+            self.told.push(SpoolEvent::Runtime(news.err().map(|error| error.to_string())));
         }
     }
 
@@ -212,7 +211,7 @@ impl DiskSpool {
                 }
                 None => {
                     let dropped = queue.drop_unwritten(self.seen);
-                    settled.extend(dropped.map(Note::Settled));
+                    settled.extend(dropped.map(LogRecord::Settled));
                     dropped.is_some()
                 }
             };
@@ -238,7 +237,7 @@ impl DiskSpool {
 }
 
 impl Spool for DiskSpool {
-    fn push(&mut self, now: Now, draft: Draft) -> Pushed {
+    fn push(&mut self, now: Now, draft: UntimedEntry) -> Pushed {
         self.seen = now.mono;
         self.counts.pushed += 1;
         let key = self.next;
@@ -251,9 +250,9 @@ impl Spool for DiskSpool {
         if created_at.is_none() {
             queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
         }
-        let kept = Kept { key, since: now.mono, time, draft };
+        let kept = EntryRecord { key, since: now.mono, time, draft };
         queue.held.insert(Held { kept: kept.clone(), boot, taken: false, on_card: false });
-        self.note(boot, &[Note::Entry(kept)]);
+        self.note(boot, &[LogRecord::Entry(kept)]);
         let dropped = self.make_room(channel);
         if self.policy.durability == Durability::Always {
             (self.bell)();
@@ -269,7 +268,7 @@ impl Spool for DiskSpool {
         for (id, queue) in &mut self.queues {
             let is_here = times::is_in_memory(queue, boot);
             for (of, began) in times::resolve(queue, boot, now, is_here) {
-                notes.push(Note::Began(*id, of, began));
+                notes.push(LogRecord::Began(*id, of, began));
             }
             if is_here {
                 notes.extend(times::give_each(queue, now.mono, boot));
@@ -279,11 +278,13 @@ impl Spool for DiskSpool {
         if !notes.is_empty() {
             // The boots' seconds.
             notes.extend(
-                self.queues.iter().map(|(id, queue)| Note::Given(*id, queue.known.taken.clone(), queue.known.has_past)),
+                self.queues
+                    .iter()
+                    .map(|(id, queue)| LogRecord::Given(*id, queue.known.taken.clone(), queue.known.has_past)),
             );
         }
         // Last: should the log be torn here, the clock is asked again.
-        notes.extend((!was_believed).then_some(Note::Believed));
+        notes.extend((!was_believed).then_some(LogRecord::Believed));
         if !notes.is_empty() {
             self.note(boot, &notes);
             (self.bell)();
@@ -321,7 +322,7 @@ impl Spool for DiskSpool {
         let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
         if std::mem::replace(&mut queue.known.echoes, echoes) != echoes {
             queue.known.is_news = true;
-            self.note(self.boot, &[Note::Echoes(channel, echoes)]);
+            self.note(self.boot, &[LogRecord::Echoes(channel, echoes)]);
         }
     }
 
@@ -333,7 +334,7 @@ impl Spool for DiskSpool {
         let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
         if std::mem::replace(&mut queue.known.columns, columns) != columns {
             queue.known.is_news = true;
-            self.note(self.boot, &[Note::Columns(channel, columns)]);
+            self.note(self.boot, &[LogRecord::Columns(channel, columns)]);
         }
     }
 
@@ -367,7 +368,7 @@ impl Spool for DiskSpool {
             (self.bell)();
         }
         // From now on the service may have it: a later run must not merge it.
-        self.note(self.boot, &[Note::Sent(key)]);
+        self.note(self.boot, &[LogRecord::Sent(key)]);
     }
 
     fn put_back(&mut self, key: Key) {
@@ -383,11 +384,11 @@ impl Spool for DiskSpool {
             let (now, boot) = (self.seen, self.boot);
             let Some(queue) = self.queues.values_mut().find(|queue| queue.doubtful.contains(&key)) else { return };
             queue.doubtful.remove(&key);
-            queue.tell_aside(now, boot, Note::Settled(key));
+            queue.tell_aside(now, boot, LogRecord::Settled(key));
             self.counts.doubtful = self.counts.doubtful.saturating_sub(1);
             self.counts.confirmed += 1;
         }
-        self.note(self.boot, &[Note::Settled(key)]);
+        self.note(self.boot, &[LogRecord::Settled(key)]);
     }
 
     fn set_aside(&mut self, key: Key) {
@@ -401,15 +402,15 @@ impl Spool for DiskSpool {
         {
             kept.time = Time::Known(began.time_of(kept.draft.end));
         }
-        queue.tell_aside(now, held.boot, Note::Aside(kept.clone()));
+        queue.tell_aside(now, held.boot, LogRecord::Aside(kept.clone()));
         queue.doubtful.insert(key);
         if queue.doubtful.len() > DOUBTFUL {
             queue.doubtful.pop_first();
         }
-        self.note(held.boot, &[Note::Settled(key), Note::Aside(kept)]);
+        self.note(held.boot, &[LogRecord::Settled(key), LogRecord::Aside(kept)]);
     }
 
-    fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
+    fn retime(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
         let (now, boot) = (self.seen, self.boot);
         let (_, queue) = self.held(key)?;
         let from = queue.time_of(queue.held.get(&key)?)?;
@@ -437,7 +438,7 @@ impl Spool for DiskSpool {
                 break;
             }
             queue.remove(now.mono, key);
-            old.push(Note::Settled(key));
+            old.push(LogRecord::Settled(key));
         }
         if queue.is_low() {
             (self.bell)();
@@ -496,7 +497,7 @@ impl DiskSpool {
     fn move_off_taken(&mut self) {
         let (now, boot) = (self.seen, self.boot);
         let queues = self.queues.values_mut();
-        let notes: Vec<Note> = queues.flat_map(|queue| times::move_off_taken(queue, now, boot)).collect();
+        let notes: Vec<LogRecord> = queues.flat_map(|queue| times::move_off_taken(queue, now, boot)).collect();
         if !notes.is_empty() {
             self.note(boot, &notes);
         }
@@ -539,7 +540,7 @@ impl DiskSpool {
     }
 
     /// What went wrong with the directories, or works again, since this was last asked.
-    pub fn told(&mut self) -> Vec<Tell> {
+    pub fn told(&mut self) -> Vec<SpoolEvent> {
         std::mem::take(&mut self.told)
     }
 }

@@ -16,7 +16,7 @@ use crate::spool::disk::held::{Entries, Held};
 use crate::spool::disk::job::Group;
 use crate::spool::disk::known::Known;
 use crate::spool::disk::segment::{self, Segment};
-use crate::spool::note::{Began, Note, Time};
+use crate::spool::records::{Began, LogRecord, Time};
 use crate::spool::{Backlog, Key, Standing};
 use crate::time::{BootId, Mono, Utc};
 
@@ -50,11 +50,11 @@ pub(super) struct Queue {
     pub(super) began: Vec<(BootId, Began)>,
     pub(super) untimed: Vec<Untimed>,
     /// New times of entries whose record on the card has the old one.
-    pub(super) restamped: BTreeMap<Key, Utc>,
+    pub(super) retimed: BTreeMap<Key, Utc>,
     /// Entries on the card, not in memory, that have left: by a receipt of an earlier run.
     pub(super) left: BTreeSet<Key>,
     /// What the card is to be told with the next group, and since when.
-    pub(super) unnoted: Vec<(BootId, Note)>,
+    pub(super) unnoted: Vec<(BootId, LogRecord)>,
     pub(super) unnoted_since: Mono,
     /// The card must be told a boot's beginning before entries get their times by it.
     pub(super) hushed: bool,
@@ -69,7 +69,7 @@ pub(super) struct Queue {
     /// Files that hold nothing any more: dropped for size.
     pub(super) removals: Vec<String>,
     /// Doubtful entries on their way to the card, or late receipts of such.
-    pub(super) aside: Vec<(BootId, Note)>,
+    pub(super) aside: Vec<(BootId, LogRecord)>,
     /// Doubtful ones that a late echo may still settle.
     pub(super) doubtful: BTreeSet<Key>,
 }
@@ -85,7 +85,7 @@ impl Queue {
             written: Key(0),
             began: Vec::new(),
             untimed: Vec::new(),
-            restamped: BTreeMap::new(),
+            retimed: BTreeMap::new(),
             left: BTreeSet::new(),
             unnoted: Vec::new(),
             unnoted_since: Mono::default(),
@@ -161,7 +161,7 @@ impl Queue {
     /// The entry as it is sent; `None` while it has no time.
     pub(super) fn entry(&self, held: &Held) -> Option<Entry> {
         let began = self.began_of(held.boot);
-        let is_new = matches!(held.kept.time, Time::Claimed(_)) || self.restamped.contains_key(&held.kept.key);
+        let is_new = matches!(held.kept.time, Time::Claimed(_)) || self.retimed.contains_key(&held.kept.key);
         if is_new && self.hushed && self.may_be_on_card(held) {
             return None;
         }
@@ -188,7 +188,7 @@ impl Queue {
     /// Takes an entry out that has left. Returns it; one that is on the card is noted to have left.
     pub(super) fn remove(&mut self, now: Mono, key: Key) -> Option<Held> {
         let held = self.held.remove(key)?;
-        self.restamped.remove(&key);
+        self.retimed.remove(&key);
         if held.on_card
             && let Some(segment) = self.segments.iter_mut().find(|segment| segment.holds(key))
         {
@@ -196,7 +196,7 @@ impl Queue {
         }
         if self.may_be_on_card(&held) {
             self.left.insert(key);
-            self.tell(now, held.boot, Note::Settled(key));
+            self.tell(now, held.boot, LogRecord::Settled(key));
         }
         self.sent.remove(&key);
         Some(held)
@@ -208,13 +208,13 @@ impl Queue {
     }
 
     /// Something that the card is to be told with the next group.
-    pub(super) fn tell(&mut self, now: Mono, boot: BootId, note: Note) {
+    pub(super) fn tell(&mut self, now: Mono, boot: BootId, note: LogRecord) {
         self.begin_group(now);
         self.unnoted.push((boot, note));
     }
 
     /// Something for the file of doubtful entries.
-    pub(super) fn tell_aside(&mut self, now: Mono, boot: BootId, note: Note) {
+    pub(super) fn tell_aside(&mut self, now: Mono, boot: BootId, note: LogRecord) {
         self.begin_group(now);
         self.aside.push((boot, note));
     }
@@ -226,18 +226,18 @@ impl Queue {
     }
 
     /// Gives an entry another second. Returns what the runtime directory is to be told.
-    pub(super) fn move_to(&mut self, now: Mono, boot: BootId, key: Key, at: Utc) -> Note {
+    pub(super) fn move_to(&mut self, now: Mono, boot: BootId, key: Key, at: Utc) -> LogRecord {
         self.known.taken.give(at);
-        self.held.restamp(key, at);
-        let note = Note::Restamped(key, at);
+        self.held.retime(key, at);
+        let note = LogRecord::Retimed(key, at);
         if self.held.get(&key).is_some_and(|held| self.may_be_on_card(held)) {
-            self.restamped.insert(key, at);
+            self.retimed.insert(key, at);
             self.tell(now, boot, note.clone());
         }
         note
     }
 
-    /// Notes that an entry was pushed without a time.
+    /// LogRecords that an entry was pushed without a time.
     pub(super) fn note_untimed(&mut self, boot: BootId, end: Mono, claimed: Utc) {
         let claimed = claimed - end.since_boot();
         match self.untimed.iter_mut().find(|run| run.boot == boot) {
@@ -321,7 +321,7 @@ impl Queue {
         if self.segments.is_empty() && self.removals.is_empty() {
             // Nothing is left there that a word could be about.
             self.unnoted.clear();
-            self.restamped.clear();
+            self.retimed.clear();
             self.left.clear();
             self.sent.retain(|key| self.held.contains_key(key));
             let held = &self.held;
@@ -333,7 +333,7 @@ impl Queue {
     fn forget_before(&mut self, last: Key) {
         self.left.retain(|key| *key > last);
         self.sent.retain(|key| *key > last || self.held.contains_key(key));
-        self.restamped.retain(|key, _| *key > last);
+        self.retimed.retain(|key, _| *key > last);
     }
 
     /// Whether a new segment is begun with the next write.

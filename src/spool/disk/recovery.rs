@@ -16,9 +16,9 @@ use crate::spool::disk::fast;
 use crate::spool::disk::held::Held;
 use crate::spool::disk::queue::Queue;
 use crate::spool::disk::segment::{self, BAD, Segment};
-use crate::spool::note::{Began, Kept, Note, Notes, Time};
-use crate::spool::storage::Storage;
+use crate::spool::records::{Began, EntryRecord, LogRecord, LogRecords, Time};
 use crate::spool::{Backlog, Key};
+use crate::store::storage::Storage;
 use crate::time::{BootId, Mono, Utc};
 
 use order::{Damage, Order, put_in_order};
@@ -89,7 +89,7 @@ struct Told {
     settled: BTreeSet<Key>,
     /// Those of them that the log of a channel tells of. Another channel's may be gone before the entry is.
     settled_on_card: HashSet<(ChannelId, Key)>,
-    restamped: BTreeMap<Key, Utc>,
+    retimed: BTreeMap<Key, Utc>,
     /// Entries that were sent.
     sent: BTreeSet<Key>,
     /// Those that wait on the card and are named in one of these: keys count over all channels.
@@ -121,10 +121,10 @@ impl Told {
     }
 
     /// Whose entry a note of the runtime directory's log is about, as far as it is known by then.
-    fn channel_of_note(&self, note: &Note) -> Option<ChannelId> {
+    fn channel_of_note(&self, note: &LogRecord) -> Option<ChannelId> {
         match note {
-            Note::Entry(kept) => Some(kept.draft.channel),
-            Note::Restamped(key, _) => self.channel_of(*key),
+            LogRecord::Entry(kept) => Some(kept.draft.channel),
+            LogRecord::Retimed(key, _) => self.channel_of(*key),
             _ => None,
         }
     }
@@ -158,17 +158,19 @@ impl Reading<'_> {
                 queue_of(queues, channel).known.taken.give(at);
             }
             match note {
-                Note::Echoes(channel, echoes) if boot == self.boot => queue_of(queues, channel).known.echoes = echoes,
-                Note::Columns(channel, columns) => {
+                LogRecord::Echoes(channel, echoes) if boot == self.boot => {
+                    queue_of(queues, channel).known.echoes = echoes
+                }
+                LogRecord::Columns(channel, columns) => {
                     let queue = queue_of(queues, channel);
                     queue.known.columns = columns;
                 }
-                Note::Given(channel, taken, has_past) => {
+                LogRecord::Given(channel, taken, has_past) => {
                     let known = &mut queue_of(queues, channel).known;
                     known.taken.learn(&taken);
                     known.has_past = has_past && boot == self.boot;
                 }
-                Note::Entry(kept) => {
+                LogRecord::Entry(kept) => {
                     let channel = kept.draft.channel;
                     let queue = queue_of(queues, channel);
                     if boot == self.boot {
@@ -179,20 +181,20 @@ impl Reading<'_> {
                         told.waiting.insert(kept.key, (Held { kept, boot, taken: false, on_card: false }, channel));
                     }
                 }
-                Note::Settled(key) => {
+                LogRecord::Settled(key) => {
                     self.use_up(key);
                     if told.waiting.remove(&key).is_none() {
                         settle_aside(queues, boot, key);
                     }
                     told.settled.insert(key);
                 }
-                Note::Aside(kept) => {
+                LogRecord::Aside(kept) => {
                     self.use_up(kept.key);
                     told.has_left(kept.key);
-                    queue_of(queues, kept.draft.channel).aside.push((boot, Note::Aside(kept)));
+                    queue_of(queues, kept.draft.channel).aside.push((boot, LogRecord::Aside(kept)));
                 }
-                Note::Sent(key) => _ = told.sent.insert(key),
-                Note::Latest(channel, at, end) => {
+                LogRecord::Sent(key) => _ = told.sent.insert(key),
+                LogRecord::Latest(channel, at, end) => {
                     let queue = queue_of(queues, channel);
                     if let Some(at) = at {
                         queue.known.taken.give(at);
@@ -201,7 +203,7 @@ impl Reading<'_> {
                         queue.last_end = queue.last_end.max(end);
                     }
                 }
-                Note::Believed => self.believed |= boot == self.boot,
+                LogRecord::Believed => self.believed |= boot == self.boot,
                 note => self.common(&note, told, queues),
             }
         }
@@ -228,21 +230,21 @@ impl Reading<'_> {
     }
 
     /// What both logs may say.
-    fn common(&mut self, note: &Note, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
+    fn common(&mut self, note: &LogRecord, told: &mut Told, queues: &mut BTreeMap<ChannelId, Queue>) {
         match note {
-            Note::Restamped(key, at) => {
+            LogRecord::Retimed(key, at) => {
                 // Both logs may tell of several; times only grow.
-                let latest = told.restamped.entry(*key).or_insert(*at);
+                let latest = told.retimed.entry(*key).or_insert(*at);
                 *latest = (*at).max(*latest);
                 if let Some((held, _)) = told.waiting.get_mut(key) {
                     held.kept.time = Time::Known(*at);
                 }
             }
-            Note::Began(channel, of, began) => {
+            LogRecord::Began(channel, of, began) => {
                 let queue = queue_of(queues, *channel);
                 know(queue, *of, *began);
             }
-            Note::Next(key) => self.next = self.next.max(*key),
+            LogRecord::Next(key) => self.next = self.next.max(*key),
             _ => {}
         }
     }
@@ -280,7 +282,7 @@ impl Reading<'_> {
                     keys.into_iter().partition(|key| told.settled.contains(key));
                 for key in &waiting {
                     told.waiting.remove(key);
-                    if told.restamped.contains_key(key) || told.sent.contains(key) {
+                    if told.retimed.contains_key(key) || told.sent.contains(key) {
                         told.on_card.insert(*key, channel);
                     }
                 }
@@ -290,7 +292,7 @@ impl Reading<'_> {
                 queue.written = queue.written.max(left.last().copied().unwrap_or_default());
                 for key in &left {
                     if !told.settled_on_card.contains(&(channel, *key)) {
-                        queue.unnoted.push((BootId::default(), Note::Settled(*key)));
+                        queue.unnoted.push((BootId::default(), LogRecord::Settled(*key)));
                     }
                 }
                 segment.waiting = waiting.len();
@@ -298,12 +300,12 @@ impl Reading<'_> {
                 queue.segments.push_back(segment);
             }
         }
-        for (key, at) in &told.restamped {
+        for (key, at) in &told.retimed {
             if let Some(queue) = told.channel_of(*key).and_then(|channel| queues.get_mut(&channel)) {
-                queue.restamped.insert(*key, *at);
+                queue.retimed.insert(*key, *at);
                 queue.known.taken.give(*at);
                 if told.restamped_on_card.get(&(queue.id, *key)) != Some(at) {
-                    queue.unnoted.push((BootId::default(), Note::Restamped(*key, *at)));
+                    queue.unnoted.push((BootId::default(), LogRecord::Retimed(*key, *at)));
                 }
             }
         }
@@ -318,7 +320,7 @@ impl Reading<'_> {
             let untold: Vec<_> = queue.began.iter().filter(|(boot, _)| lacks(*boot)).copied().collect();
             for (boot, began) in untold {
                 queue.hushed = true;
-                queue.unnoted.push((BootId::default(), Note::Began(*id, boot, began)));
+                queue.unnoted.push((BootId::default(), LogRecord::Began(*id, boot, began)));
             }
         }
     }
@@ -333,11 +335,13 @@ impl Reading<'_> {
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) {
         let bytes = self.card.read(name).unwrap_or_default();
-        for (_, note) in Notes::new(&bytes) {
-            if let (Note::Aside(Kept { time: Time::Known(at), .. }), Some(queue)) = (&note, queues.get_mut(&channel)) {
+        for (_, note) in LogRecords::new(&bytes) {
+            if let (LogRecord::Aside(EntryRecord { time: Time::Known(at), .. }), Some(queue)) =
+                (&note, queues.get_mut(&channel))
+            {
                 queue.known.given_on_card.give(*at);
             }
-            if let Note::Aside(Kept { key, .. }) | Note::Settled(key) = note {
+            if let LogRecord::Aside(EntryRecord { key, .. }) | LogRecord::Settled(key) = note {
                 self.use_up(key);
                 told.has_left(key);
             }
@@ -363,7 +367,7 @@ impl Reading<'_> {
                 queue.known.given_on_card.give(at);
             }
             match note {
-                Note::Entry(kept) => {
+                LogRecord::Entry(kept) => {
                     self.use_up(kept.key);
                     segment.last = segment.last.max(kept.key);
                     if let Time::Claimed(at) = kept.time {
@@ -371,18 +375,18 @@ impl Reading<'_> {
                     }
                     keys.push(kept.key);
                 }
-                Note::Settled(key) => {
+                LogRecord::Settled(key) => {
                     self.use_up(key);
                     told.has_left(key);
                     told.settled_on_card.insert((channel, key));
                 }
                 note => {
                     match note {
-                        Note::Restamped(key, at) => {
+                        LogRecord::Retimed(key, at) => {
                             let latest = told.restamped_on_card.entry((channel, key)).or_insert(at);
                             *latest = at.max(*latest);
                         }
-                        Note::Began(of, boot, _) if of == channel => _ = told.began_on_card.insert((of, boot)),
+                        LogRecord::Began(of, boot, _) if of == channel => _ = told.began_on_card.insert((of, boot)),
                         _ => {}
                     }
                     self.common(&note, told, queues);
@@ -396,8 +400,8 @@ impl Reading<'_> {
     /// Takes what is in files that cannot be gone on with. Their entries are in memory alone.
     fn take_loose(
         &mut self,
-        loose: Vec<(BootId, Note)>,
-        asides: Vec<Vec<(BootId, Note)>>,
+        loose: Vec<(BootId, LogRecord)>,
+        asides: Vec<Vec<(BootId, LogRecord)>>,
         told: &mut Told,
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) {
@@ -405,8 +409,8 @@ impl Reading<'_> {
         let mut entries = Vec::new();
         for (boot, note) in loose {
             match note {
-                Note::Entry(kept) => entries.push((boot, kept)),
-                Note::Settled(key) => {
+                LogRecord::Entry(kept) => entries.push((boot, kept)),
+                LogRecord::Settled(key) => {
                     self.use_up(key);
                     told.has_left(key);
                 }
@@ -424,7 +428,7 @@ impl Reading<'_> {
             if told.settled.contains(&kept.key) {
                 continue;
             }
-            if let Some(at) = told.restamped.get(&kept.key) {
+            if let Some(at) = told.retimed.get(&kept.key) {
                 kept.time = Time::Known(*at);
             }
             let channel = kept.draft.channel;
@@ -436,7 +440,7 @@ impl Reading<'_> {
     /// Takes doubtful entries of files that cannot be gone on with. What the runtime directory tells of them is newer.
     fn take_loose_asides(
         &mut self,
-        asides: Vec<Vec<(BootId, Note)>>,
+        asides: Vec<Vec<(BootId, LogRecord)>>,
         told: &mut Told,
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) {
@@ -444,16 +448,16 @@ impl Reading<'_> {
         for file in asides {
             let mut channels: BTreeMap<Key, ChannelId> = BTreeMap::new();
             for (boot, note) in file {
-                if let Note::Aside(Kept { key, .. }) | Note::Settled(key) = note {
+                if let LogRecord::Aside(EntryRecord { key, .. }) | LogRecord::Settled(key) = note {
                     self.use_up(key);
                     told.has_left(key);
                 }
                 let channel = match &note {
-                    Note::Aside(kept) => {
+                    LogRecord::Aside(kept) => {
                         channels.insert(kept.key, kept.draft.channel);
                         Some(kept.draft.channel)
                     }
-                    Note::Settled(key) => channels.get(key).copied(),
+                    LogRecord::Settled(key) => channels.get(key).copied(),
                     _ => {
                         self.common(&note, told, queues);
                         None
@@ -503,10 +507,11 @@ fn queue_of(queues: &mut BTreeMap<ChannelId, Queue>, channel: ChannelId) -> &mut
 
 /// A late receipt of a doubtful entry, of which the card may have been told or not.
 fn settle_aside(queues: &mut BTreeMap<ChannelId, Queue>, boot: BootId, key: Key) {
-    let has_it =
-        |queue: &&mut Queue| queue.aside.iter().any(|(_, note)| matches!(note, Note::Aside(kept) if kept.key == key));
+    let has_it = |queue: &&mut Queue| {
+        queue.aside.iter().any(|(_, note)| matches!(note, LogRecord::Aside(kept) if kept.key == key))
+    };
     if let Some(queue) = queues.values_mut().find(has_it) {
-        queue.aside.push((boot, Note::Settled(key)));
+        queue.aside.push((boot, LogRecord::Settled(key)));
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::entry::ChannelId;
-use crate::spool::note::{Kept, Note, Notes};
+use crate::spool::records::{EntryRecord, LogRecord, LogRecords};
 use crate::spool::thin::{self, Neighbour};
-use crate::spool::{Backlog, Key, note};
+use crate::spool::{Backlog, Key, records};
 use crate::time::{BootId, Utc};
 
 /// A segment is closed when it has so many bytes: small enough to be read at once, large enough that a week's outage takes
@@ -90,10 +90,10 @@ pub(super) fn parse_doubtful(name: &str) -> Option<ChannelId> {
 
 /// The entries of a channel's segment, oldest first, with the boots that they were pushed in. One that does not belong there
 /// is left out: somebody may have put another file in its place.
-pub(super) fn entries(channel: ChannelId, bytes: &[u8]) -> impl Iterator<Item = (BootId, Kept)> {
+pub(super) fn entries(channel: ChannelId, bytes: &[u8]) -> impl Iterator<Item = (BootId, EntryRecord)> {
     let mut last = Key(0);
-    Notes::new(bytes).filter_map(move |(boot, note)| match note {
-        Note::Entry(kept) if kept.draft.channel == channel && kept.key > last => {
+    LogRecords::new(bytes).filter_map(move |(boot, note)| match note {
+        LogRecord::Entry(kept) if kept.draft.channel == channel && kept.key > last => {
             last = kept.key;
             Some((boot, kept))
         }
@@ -110,41 +110,41 @@ pub(super) fn thinned(
     sent: &BTreeSet<Key>,
 ) -> Option<(Vec<u8>, usize, usize)> {
     let (mut entries, mut others) = (Vec::new(), Vec::new());
-    let read = note::read(bytes);
+    let read = records::read(bytes);
     if !read.is_whole {
         return None;
     }
     for (boot, note) in read.notes {
         match note {
-            Note::Entry(kept) if left.contains(&kept.key) => {}
-            Note::Entry(kept) => entries.push((boot, kept)),
+            LogRecord::Entry(kept) if left.contains(&kept.key) => {}
+            LogRecord::Entry(kept) => entries.push((boot, kept)),
             other => others.push((boot, other)),
         }
     }
     let before = entries.len();
-    let neighbours = entries.into_iter().map(|(boot, Kept { key, since, time, draft })| {
+    let neighbours = entries.into_iter().map(|(boot, EntryRecord { key, since, time, draft })| {
         let (at, clock) = match time {
-            note::Time::Known(at) => (at.millis(), None),
-            note::Time::Claimed(_) => (draft.end.millis(), Some(boot)),
+            records::Time::Known(at) => (at.millis(), None),
+            records::Time::Claimed(_) => (draft.end.millis(), Some(boot)),
         };
         Neighbour { key: (boot, key, since, time), at, clock, taken: sent.contains(&key), draft }
     });
     let thin = thin::merge_neighbours(neighbours.collect(), within);
     let kept = thin.len();
     let merged = thin.into_iter().map(|Neighbour { key: (boot, key, since, time), draft, .. }| {
-        (boot, Note::Entry(Kept { key, since, time, draft }))
+        (boot, LogRecord::Entry(EntryRecord { key, since, time, draft }))
     });
     Some((told_in(others.into_iter().chain(merged)), kept, before - kept))
 }
 
-/// Notes as bytes, each in its boot.
-pub(super) fn told_in(notes: impl IntoIterator<Item = (BootId, Note)>) -> Vec<u8> {
+/// LogRecords as bytes, each in its boot.
+pub(super) fn told_in(notes: impl IntoIterator<Item = (BootId, LogRecord)>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut told = None;
     for (boot, note) in notes {
         if told != Some(boot) {
             told = Some(boot);
-            Note::Boot(boot).append(&mut bytes);
+            LogRecord::Boot(boot).append(&mut bytes);
         }
         note.append(&mut bytes);
     }
@@ -152,9 +152,9 @@ pub(super) fn told_in(notes: impl IntoIterator<Item = (BootId, Note)>) -> Vec<u8
 }
 
 /// The latest time that a note gives to an entry.
-pub(super) fn time_in(note: &Note) -> Option<Utc> {
+pub(super) fn time_in(note: &LogRecord) -> Option<Utc> {
     match note {
-        Note::Entry(Kept { time: note::Time::Known(at), .. }) | Note::Restamped(_, at) => Some(*at),
+        LogRecord::Entry(EntryRecord { time: records::Time::Known(at), .. }) | LogRecord::Retimed(_, at) => Some(*at),
         _ => None,
     }
 }

@@ -11,8 +11,8 @@ use crate::spool::Key;
 use crate::spool::disk::queue::Queue;
 use crate::spool::disk::recovery::{Found, recover};
 use crate::spool::disk::segment;
-use crate::spool::note::{self, Kept, Note, Time};
-use crate::spool::storage::Storage;
+use crate::spool::records::{self, EntryRecord, LogRecord, Time};
+use crate::store::storage::Storage;
 use crate::time::BootId;
 
 /// An entry as `gatepost spool list` shows it.
@@ -62,14 +62,14 @@ pub fn survey<E>(
 fn waiting<E>(queue: &Queue, card: &dyn Storage, visit: &mut impl FnMut(Listed) -> Result<(), E>) -> Result<(), E> {
     // A daemon may have written more to the last segment since it was first read.
     let mut shown = Key(0);
-    let mut show = |entries: BTreeMap<Key, (BootId, Kept)>| {
+    let mut show = |entries: BTreeMap<Key, (BootId, EntryRecord)>| {
         for (key, (boot, mut kept)) in entries {
             if key <= shown {
                 continue;
             }
             shown = key;
             let bytes = kept.size();
-            if let Some(at) = queue.restamped.get(&key) {
+            if let Some(at) = queue.retimed.get(&key) {
                 kept.time = Time::Known(*at);
             }
             let timed = kept.entry(queue.began_of(boot));
@@ -96,22 +96,22 @@ fn waiting<E>(queue: &Queue, card: &dyn Storage, visit: &mut impl FnMut(Listed) 
 }
 
 /// A channel's doubtful entries, on the card and on their way there.
-pub(super) fn doubtful(id: ChannelId, queue: &Queue, card: &dyn Storage) -> BTreeMap<Key, Kept> {
+pub(super) fn doubtful(id: ChannelId, queue: &Queue, card: &dyn Storage) -> BTreeMap<Key, EntryRecord> {
     let on_card = card.read(&segment::doubtful(id)).unwrap_or_default();
-    let asides = note::read(&on_card).notes.into_iter().chain(queue.aside.iter().cloned());
+    let asides = records::read(&on_card).notes.into_iter().chain(queue.aside.iter().cloned());
     let mut doubtful = BTreeMap::new();
     for (_, note) in asides {
         match note {
             // Somebody may have put another file in the place of the channel's.
-            Note::Aside(kept) if kept.draft.channel == id => _ = doubtful.insert(kept.key, kept),
-            Note::Settled(key) => _ = doubtful.remove(&key),
+            LogRecord::Aside(kept) if kept.draft.channel == id => _ = doubtful.insert(kept.key, kept),
+            LogRecord::Settled(key) => _ = doubtful.remove(&key),
             _ => {}
         }
     }
     doubtful
 }
 
-impl Kept {
+impl EntryRecord {
     /// The entry with the time that it has, or else the one that the clock claimed.
     fn claimed(self) -> Entry {
         let (Time::Known(at) | Time::Claimed(at)) = self.time;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::entry::{Cell, Cells, Form, Reduce};
-use crate::spool::storage::faulty::Faulty;
+use crate::store::storage::faulty::Faulty;
 
 const CHANNEL: ChannelId = ChannelId(7);
 const OTHER: ChannelId = ChannelId(8);
@@ -26,10 +26,10 @@ fn at(second: u64) -> Now {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "tests count small numbers")]
-fn draft(channel: ChannelId, second: u64) -> Draft {
+fn draft(channel: ChannelId, second: u64) -> UntimedEntry {
     let mut cells = Cells::default();
     cells[0] = Some(Cell::new(second as f64 / 4.0, 4, Reduce::Mean));
-    Draft { channel, end: at(second).mono, cells, status: None, form: Form::Feed }
+    UntimedEntry { channel, end: at(second).mono, cells, status: None, form: Form::Feed }
 }
 
 /// A machine: two directories, a boot, and the process that is using them.
@@ -351,8 +351,8 @@ fn an_earlier_boots_entries_are_old_by_a_clock_that_was_not_set_for_a_day() {
 #[test]
 fn seconds_that_an_older_version_told_of_are_not_given_again() {
     let mut log = Vec::new();
-    Note::Boot(BootId(1)).append(&mut log);
-    Note::Latest(CHANNEL, Some(at(40).utc), Some(at(40).mono)).append(&mut log);
+    LogRecord::Boot(BootId(1)).append(&mut log);
+    LogRecord::Latest(CHANNEL, Some(at(40).utc), Some(at(40).mono)).append(&mut log);
     let (fast, card) = (Faulty::default(), Faulty::default());
     fast.replace(fast::FILE, &log, false).expect("a good disk");
     let (mut spool, _) = open(&fast, &card, BootId(1), Policy::default(), Backlog::default());

@@ -10,7 +10,7 @@
 
 use crate::spool::Key;
 use crate::spool::disk::queue::{Queue, Untimed};
-use crate::spool::note::{Began, Note, Time};
+use crate::spool::records::{Began, LogRecord, Time};
 use crate::spool::taken::{SECOND, Taken};
 use crate::time::{BootId, Mono, Now, Utc};
 
@@ -36,7 +36,7 @@ pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now, is_here: bool) 
         if may_be_on_card || queue.gap() > 0 {
             // Should the power fail after such an entry was sent, it must get the same time again.
             queue.hushed = true;
-            queue.tell(now.mono, boot, Note::Began(queue.id, run.boot, began));
+            queue.tell(now.mono, boot, LogRecord::Began(queue.id, run.boot, began));
         }
         resolved.push((run.boot, began));
     }
@@ -65,7 +65,7 @@ pub(super) fn is_in_memory(queue: &Queue, boot: BootId) -> bool {
 
 /// Gives each untimed entry of this boot its own second, or the next one that is free. Returns what the runtime directory is to be
 /// told.
-pub(super) fn give_each(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<Note> {
+pub(super) fn give_each(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<LogRecord> {
     let of_boot = queue.held.iter().filter(|(_, held)| held.boot == boot);
     let untimed = of_boot.filter(|(_, held)| matches!(held.kept.time, Time::Claimed(_)));
     let own: Vec<(Key, Utc)> = untimed.filter_map(|(key, held)| Some((*key, queue.time_of(held)?))).collect();
@@ -79,7 +79,7 @@ pub(super) fn give_each(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<Note>
 
 /// Moves entries that have their time by their boot's beginning off seconds that were given to others, behind all of their
 /// boot's: some of these may be on the card alone. Returns what the runtime directory is to be told.
-pub(super) fn move_off_taken(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<Note> {
+pub(super) fn move_off_taken(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<LogRecord> {
     let clash = queue.held.iter().filter_map(|(key, held)| match held.kept.time {
         Time::Known(_) => None,
         Time::Claimed(_) => queue.time_of(held).filter(|at| queue.known.taken.has_entry(*at)).map(|at| (*key, at)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::spool::storage::faulty::Faulty;
+use crate::store::storage::faulty::Faulty;
 use crate::time::BootId;
 
 pub(super) const BOOT: BootId = BootId(1);
@@ -47,7 +47,7 @@ impl Pumped {
 }
 
 impl Spool for Pumped {
-    fn push(&mut self, now: Now, draft: Draft) -> Pushed {
+    fn push(&mut self, now: Now, draft: UntimedEntry) -> Pushed {
         self.now = now;
         let pushed = self.spool.push(now, draft);
         self.pump();
@@ -134,8 +134,8 @@ impl Spool for Pumped {
         self.pump();
     }
 
-    fn restamp(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
-        let at = self.spool.restamp(key, taken);
+    fn retime(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
+        let at = self.spool.retime(key, taken);
         self.pump();
         at
     }

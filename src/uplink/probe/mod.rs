@@ -77,7 +77,7 @@ pub enum Action {
     ConnectSecond,
     /// Close everything and log in with a password that is not the device's.
     ConnectWrongly,
-    /// Tell whoever watches.
+    /// SpoolEvent whoever watches.
     Say(&'static str),
     /// Close everything; it is over.
     Done,

@@ -60,7 +60,7 @@ pub enum Action {
     Abandon,
     /// Hand a message to the outputs.
     Deliver(Delivery),
-    /// Tell the log and whoever watches.
+    /// SpoolEvent the log and whoever watches.
     Notice(Notice),
     /// The session has ended.
     Done,

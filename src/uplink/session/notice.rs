@@ -148,7 +148,7 @@ pub enum Notice {
         took: Duration,
     },
     /// Another row has an entry's second: it goes out with the next free one.
-    Restamped {
+    Retimed {
         /// Whose.
         channel: ChannelId,
         /// The second it had.
@@ -185,7 +185,7 @@ impl Notice {
             | Self::ColumnMissing { channel, .. }
             | Self::Received { channel, .. }
             | Self::Stored { channel, .. }
-            | Self::Restamped { channel, .. }
+            | Self::Retimed { channel, .. }
             | Self::Doubtful { channel, .. } => Some(*channel),
         }
     }

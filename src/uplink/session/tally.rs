@@ -14,7 +14,7 @@ pub struct Tally {
     /// Entries that the service has stored, as their echoes say.
     pub stored: u64,
     /// Entries that got another second, since somebody else's row had theirs.
-    pub restamped: u64,
+    pub retimed: u64,
     /// Entries that were set aside. One whose echo came later counts as stored, too.
     pub doubtful: u64,
 }
@@ -29,7 +29,7 @@ impl Tally {
             }
             Notice::Received { .. } => self.received += 1,
             Notice::Stored { .. } => self.stored += 1,
-            Notice::Restamped { .. } => self.restamped += 1,
+            Notice::Retimed { .. } => self.retimed += 1,
             Notice::Doubtful { .. } => self.doubtful += 1,
             Notice::Up { .. }
             | Notice::Down { .. }

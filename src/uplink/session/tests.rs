@@ -18,10 +18,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::entry::{Cell, Cells, ChannelId, Draft, Entry, Form, Reduce};
+use crate::entry::{Cell, Cells, ChannelId, Entry, Form, Reduce, UntimedEntry};
 use crate::net::failure::{Failure, Kind};
-use crate::spool::storage::faulty::Faulty;
 use crate::spool::{Backlog, DiskSpool, MemorySpool, Policy};
+use crate::store::storage::faulty::Faulty;
 use crate::time::{BootId, Utc};
 
 const CHANNEL: ChannelId = ChannelId(7);
@@ -135,7 +135,7 @@ impl Script {
         let mut cells = Cells::default();
         cells[0] = Some(Cell::new(value, 1, Reduce::Mean));
         let now = Now { utc: Utc::from_seconds(second), ..self.now() };
-        let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
+        let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
         let created_at = self.spool.push(now, draft.clone()).created_at.expect("the clock is right");
         draft.stamped(created_at)
     }

@@ -18,8 +18,8 @@ use crate::spool::Key;
 use crate::spool::disk::recovery::scan::{Condition, Hole, Scan};
 use crate::spool::disk::recovery::{Found, read_file};
 use crate::spool::disk::segment::{self, BAD, told_in};
-use crate::spool::note::{self, Kept, Note};
-use crate::spool::storage::{Storage, UNFINISHED};
+use crate::spool::records::{self, EntryRecord, LogRecord};
+use crate::store::storage::{Storage, UNFINISHED};
 use crate::time::BootId;
 
 /// What is in the state directory.
@@ -30,9 +30,9 @@ pub(super) struct Order {
     /// The files of doubtful entries.
     pub(super) doubtful: Vec<(ChannelId, String)>,
     /// What is in no file that can be gone on with.
-    pub(super) loose: Vec<(BootId, Note)>,
+    pub(super) loose: Vec<(BootId, LogRecord)>,
     /// The same of files with doubtful entries, each by itself: a receipt is that of one in the same file.
-    pub(super) asides: Vec<Vec<(BootId, Note)>>,
+    pub(super) asides: Vec<Vec<(BootId, LogRecord)>>,
     /// What is wrong with files, for counting what is lost with it.
     pub(super) damaged: Vec<Damage>,
 }
@@ -61,7 +61,7 @@ impl Name {
         let segment = segment::parse(file).filter(|(channel, key)| segment::name(*channel, *key) == file);
         let doubtful = segment::parse_doubtful(file).filter(|channel| segment::doubtful(*channel) == file);
         match (segment, doubtful) {
-            (Some((channel, key)), _) if (1..note::KEYS).contains(&key.0) => Self::Segment(channel, key),
+            (Some((channel, key)), _) if (1..records::KEYS).contains(&key.0) => Self::Segment(channel, key),
             (_, Some(channel)) => Self::Doubtful(channel),
             _ => Self::Other,
         }
@@ -96,12 +96,12 @@ impl Look {
         for (_, note) in scan.by_ref() {
             notes += 1;
             match note {
-                Note::Entry(kept) => {
+                LogRecord::Entry(kept) => {
                     let (first, last) = spans.entry(kept.draft.channel).or_insert((kept.key, Key(0)));
                     is_ascending &= *last < kept.key;
                     (*first, *last) = ((*first).min(kept.key), (*last).max(kept.key));
                 }
-                Note::Aside(kept) => {
+                LogRecord::Aside(kept) => {
                     has_asides = true;
                     has_strangers |= name != Name::Doubtful(kept.draft.channel);
                 }
@@ -356,9 +356,10 @@ impl Sorting<'_> {
         let (mut loose, mut asides) = (Vec::new(), Vec::new());
         let mut gone: BTreeSet<usize> = BTreeSet::new();
         for group in groups {
-            let mut fresh: BTreeMap<Key, (BootId, Kept)> = BTreeMap::new();
+            let mut fresh: BTreeMap<Key, (BootId, EntryRecord)> = BTreeMap::new();
             let stay = group.stay.iter().flat_map(|place| self.entries(*place, group.channel));
-            let staying: BTreeMap<Key, (BootId, Kept)> = stay.map(|(boot, kept)| (kept.key, (boot, kept))).collect();
+            let staying: BTreeMap<Key, (BootId, EntryRecord)> =
+                stay.map(|(boot, kept)| (kept.key, (boot, kept))).collect();
             let mut others = Vec::new();
             for place in &group.others {
                 let is_first = gone.insert(*place);
@@ -399,7 +400,7 @@ impl Sorting<'_> {
                 self.found.unreadable.extend(files.map(|file| (file.clone(), format!("it cannot be mended: {error}"))));
             }
             let of_doubtful: Vec<_> = pieces.extract_if(.., |piece| piece.is_doubtful()).collect();
-            let notes = |piece: &Piece| note::read(&piece.bytes).notes;
+            let notes = |piece: &Piece| records::read(&piece.bytes).notes;
             // What a file of another name tells would be written behind them.
             asides.splice(0..0, of_doubtful.iter().map(notes));
             loose.extend(pieces.iter().flat_map(notes));
@@ -444,11 +445,11 @@ impl Sorting<'_> {
     }
 
     /// The entries of a channel in a file.
-    fn entries(&self, place: usize, channel: ChannelId) -> impl Iterator<Item = (BootId, Kept)> + use<> {
+    fn entries(&self, place: usize, channel: ChannelId) -> impl Iterator<Item = (BootId, EntryRecord)> + use<> {
         let bytes = self.card.read(&self.looks[place].file).unwrap_or_default();
-        let notes = note::read(&bytes).notes.into_iter();
+        let notes = records::read(&bytes).notes.into_iter();
         notes.filter_map(move |(boot, note)| match note {
-            Note::Entry(kept) if kept.draft.channel == channel => Some((boot, kept)),
+            LogRecord::Entry(kept) if kept.draft.channel == channel => Some((boot, kept)),
             _ => None,
         })
     }
@@ -458,12 +459,12 @@ impl Sorting<'_> {
         &self,
         place: usize,
         pieces: &mut Vec<Piece>,
-        asides: &mut Vec<Vec<(BootId, Note)>>,
-    ) -> Vec<(BootId, Note)> {
+        asides: &mut Vec<Vec<(BootId, LogRecord)>>,
+    ) -> Vec<(BootId, LogRecord)> {
         let look = &self.looks[place];
         let bytes = self.card.read(&look.file).unwrap_or_default();
-        let mut others = note::read(&bytes).notes;
-        others.retain(|(_, note)| !matches!(note, Note::Entry(_)));
+        let mut others = records::read(&bytes).notes;
+        others.retain(|(_, note)| !matches!(note, LogRecord::Entry(_)));
         if let Name::Doubtful(channel) = look.name
             && !look.has_strangers
         {
@@ -513,20 +514,20 @@ impl Look {
 /// Makes segments of entries, each as large as they may grow. The first one gets what else is to be told.
 fn cut_into_pieces(
     channel: ChannelId,
-    others: Vec<(BootId, Note)>,
-    entries: BTreeMap<Key, (BootId, Kept)>,
+    others: Vec<(BootId, LogRecord)>,
+    entries: BTreeMap<Key, (BootId, EntryRecord)>,
     pieces: &mut Vec<Piece>,
 ) {
     let mut notes = others;
     let (mut first, mut size) = (None, 0);
-    let mut cut = |first: Key, notes: &mut Vec<(BootId, Note)>| {
+    let mut cut = |first: Key, notes: &mut Vec<(BootId, LogRecord)>| {
         let (name, bytes) = (segment::name(channel, first), told_in(std::mem::take(notes)));
         pieces.push(Piece { channel, first, name, bytes });
     };
     for (key, (boot, kept)) in entries {
         let begins = *first.get_or_insert(key);
         size += kept.size() as u64;
-        notes.push((boot, Note::Entry(kept)));
+        notes.push((boot, LogRecord::Entry(kept)));
         if size >= segment::LARGEST {
             cut(begins, &mut notes);
             (first, size) = (None, 0);

@@ -1,8 +1,8 @@
 //! Reading a log that may be torn or rotten, and saying what is wrong with it.
 
-use crate::record;
 use crate::spool::Key;
-use crate::spool::note::{self, Note, Notes};
+use crate::spool::records::{self, LogRecord, LogRecords};
+use crate::store::record;
 use crate::time::BootId;
 
 /// How the end of a log, and what lies between its records, looks.
@@ -55,7 +55,7 @@ impl Hole {
 /// The notes of a log, with an eye on what lies between them.
 #[derive(Debug)]
 pub(super) struct Scan<'a> {
-    notes: Notes<'a>,
+    notes: LogRecords<'a>,
     /// The highest key of an entry so far.
     last: Key,
     skipped: usize,
@@ -65,7 +65,7 @@ pub(super) struct Scan<'a> {
 impl<'a> Scan<'a> {
     /// Reads a log from its beginning. Its entries have keys above `after`, as far as that is known.
     pub(super) const fn new(bytes: &'a [u8], after: Key) -> Self {
-        Self { notes: Notes::new(bytes), last: after, skipped: 0, holes: Vec::new() }
+        Self { notes: LogRecords::new(bytes), last: after, skipped: 0, holes: Vec::new() }
     }
 
     /// Where the last whole record ends.
@@ -94,24 +94,24 @@ impl<'a> Scan<'a> {
         self.holes
     }
 
-    /// Notes a hole that was just passed.
+    /// LogRecords a hole that was just passed.
     fn look(&mut self) {
         let skipped = self.notes.records().skipped();
         let bytes = skipped - std::mem::replace(&mut self.skipped, skipped);
         if bytes > 0 {
-            let begun = note::entries_begun(self.notes.records().gap());
+            let begun = records::entries_begun(self.notes.records().gap());
             self.holes.push(Hole { after: self.last, before: None, bytes, begun });
         }
     }
 }
 
 impl Iterator for Scan<'_> {
-    type Item = (BootId, Note);
+    type Item = (BootId, LogRecord);
 
     fn next(&mut self) -> Option<Self::Item> {
         let (boot, note) = self.notes.next()?;
         self.look();
-        if let Note::Entry(kept) = &note {
+        if let LogRecord::Entry(kept) = &note {
             let open = self.holes.iter_mut().rev().take_while(|hole| hole.before.is_none());
             open.for_each(|hole| hole.before = Some(kept.key));
             self.last = self.last.max(kept.key);

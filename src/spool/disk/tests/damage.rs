@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::spool::disk::{Which, discard};
-use crate::spool::storage::Storage as _;
+use crate::store::storage::Storage as _;
 
 /// A machine with a backlog of several segments in each of two channels, all of it on the card, after a power cut.
 fn backlog() -> Machine {
@@ -268,11 +268,15 @@ fn rot_in_the_runtime_directory_is_told_with_its_count_and_a_copy_stays() {
 #[test]
 fn key_that_nobody_gave_is_set_aside_and_keys_stay_assignable() {
     let with_key = |key: u64| {
-        let kept =
-            Kept { key: Key(key), since: Mono::default(), time: Time::Known(at(20).utc), draft: draft(CHANNEL, 20) };
-        segment::told_in([(BootId(1), Note::Entry(kept))])
+        let kept = EntryRecord {
+            key: Key(key),
+            since: Mono::default(),
+            time: Time::Known(at(20).utc),
+            draft: draft(CHANNEL, 20),
+        };
+        segment::told_in([(BootId(1), LogRecord::Entry(kept))])
     };
-    for key in [0, note::KEYS, 1 << 61, (1 << 62) - 1, u64::MAX] {
+    for key in [0, records::KEYS, 1 << 61, (1 << 62) - 1, u64::MAX] {
         for (is_on_card, name) in
             [(true, "7-0000000000000001.log"), (true, "7-ffffffffffffffff.log"), (false, "spool.log")]
         {
@@ -309,7 +313,7 @@ fn records_of_another_channel_or_in_another_order_are_sorted() {
     let theirs = segments(&machine.card, OTHER);
     let both = [machine.card.read(&names[0]).expect("there"), machine.card.read(&theirs[1]).expect("there")].concat();
     let reversed = {
-        let mut notes = note::read(&machine.card.read(&names[1]).expect("there")).notes;
+        let mut notes = records::read(&machine.card.read(&names[1]).expect("there")).notes;
         notes.reverse();
         segment::told_in(notes)
     };
@@ -429,8 +433,8 @@ fn inflict(card: &Faulty, file: prop::sample::Index, harm: &Harm) {
 fn whole(card: &Faulty) -> BTreeSet<(u64, i64)> {
     let mut whole = BTreeSet::new();
     for name in card.list().expect("listed").iter().filter(|name| name.ends_with(segment::SUFFIX)) {
-        for (_, note) in note::read(&card.read(name).expect("there")).notes {
-            if let Note::Entry(Kept { time: Time::Known(at), draft, .. }) = note {
+        for (_, note) in records::read(&card.read(name).expect("there")).notes {
+            if let LogRecord::Entry(EntryRecord { time: Time::Known(at), draft, .. }) = note {
                 whole.insert((draft.channel.0, at.seconds() - EIGHT));
             }
         }
@@ -519,8 +523,8 @@ fn entry_that_is_older_than_a_segment_without_entries_is_not_written_to_it() {
     let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
     machine.push(20);
     let mut log = Vec::new();
-    Note::Boot(BootId(1)).append(&mut log);
-    Note::Believed.append(&mut log);
+    LogRecord::Boot(BootId(1)).append(&mut log);
+    LogRecord::Believed.append(&mut log);
     let name = segment::name(CHANNEL, Key(2));
     machine.card.replace(&name, &log, true).expect("a good disk");
     machine.kill();

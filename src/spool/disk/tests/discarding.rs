@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::spool::disk::{DiscardError, Which, discard};
-use crate::spool::storage::Storage;
+use crate::store::storage::Storage;
 
 const ALL: Which = Which { channel: CHANNEL, doubtful: false, before: None };
 

@@ -68,7 +68,7 @@ fn entries_are_told_to_be_on_the_card_when_it_has_them_and_not_before() {
     let outcome = job.perform(&machine.card);
     assert_eq!(machine.spool.told(), [], "the spool does not know yet");
     machine.spool.done(machine.now, outcome);
-    assert_eq!(machine.spool.told(), [Tell::Written { channel: CHANNEL, entries: 2, until: times[1] }]);
+    assert_eq!(machine.spool.told(), [SpoolEvent::Written { channel: CHANNEL, entries: 2, until: times[1] }]);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn card_that_cannot_be_written_is_told_once_and_used_again_when_it_works() {
             machine.pump();
         }
         let told = machine.spool.told();
-        assert!(matches!(told[..], [Tell::State(Some(_))]), "{told:?}");
+        assert!(matches!(told[..], [SpoolEvent::State(Some(_))]), "{told:?}");
         machine.kill();
         assert_eq!(machine.spool.waiting(CHANNEL), 100, "the runtime directory has them all");
         machine.card.break_with(None);
@@ -122,10 +122,10 @@ fn runtime_directory_that_cannot_be_written_is_told_once_and_made_good_when_it_w
     for second in [20, 40, 60] {
         machine.push(second);
     }
-    assert!(matches!(machine.spool.told()[..], [Tell::Runtime(Some(_))]));
+    assert!(matches!(machine.spool.told()[..], [SpoolEvent::Runtime(Some(_))]));
     machine.fast.break_with(None);
     machine.push(80);
-    assert_eq!(machine.spool.told(), [Tell::Runtime(None)]);
+    assert_eq!(machine.spool.told(), [SpoolEvent::Runtime(None)]);
     machine.kill();
     assert_eq!(machine.drain(), [20, 40, 60, 80]);
 }
@@ -174,6 +174,6 @@ fn segment_that_becomes_unreadable_is_passed_over_and_counted() {
     assert!(lost > 0);
     assert_eq!(drained.len() as u64 + lost, before as u64);
     let mut told = machine.spool.told();
-    told.retain(|told| !matches!(told, Tell::Written { .. }));
-    assert!(matches!(told[..], [Tell::Unreadable { .. }]), "{told:?}");
+    told.retain(|told| !matches!(told, SpoolEvent::Written { .. }));
+    assert!(matches!(told[..], [SpoolEvent::Unreadable { .. }]), "{told:?}");
 }

@@ -97,7 +97,7 @@ impl Model {
             }
             Step::Restamp => {
                 if let Some(key) = self.taken.first() {
-                    let at = machine.spool.restamp(*key, &|_| false).expect("it is taken");
+                    let at = machine.spool.retime(*key, &|_| false).expect("it is taken");
                     self.waiting.insert(*key, at);
                 }
             }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use super::*;
-use crate::spool::storage::Storage;
+use crate::store::storage::Storage;
 
 fn always() -> Policy {
     Policy { durability: Durability::Always, ..Policy::default() }
@@ -108,7 +108,7 @@ fn new_second_of_an_entry_that_is_being_written_reaches_the_card() {
     let key = machine.spool.oldest(CHANNEL).expect("one").key;
     machine.spool.take(key);
     let job = machine.spool.job(machine.now).expect("append");
-    let at_ = machine.spool.restamp(key, &|_| false).expect("taken");
+    let at_ = machine.spool.retime(key, &|_| false).expect("taken");
     let outcome = job.perform(&machine.card);
     machine.spool.done(machine.now, outcome);
     machine.pass(100);
@@ -162,7 +162,7 @@ fn directory_that_vanished_is_noticed_and_its_entries_are_counted() {
     machine.pass(1000);
     machine.pump();
     let lost = machine.spool.counts().unreadable;
-    assert!(lost > 0 && machine.spool.told().iter().any(|told| matches!(told, Tell::Unreadable { .. })));
+    assert!(lost > 0 && machine.spool.told().iter().any(|told| matches!(told, SpoolEvent::Unreadable { .. })));
     assert_eq!((n as u64 + lost, machine.spool.waiting(CHANNEL)), (300, 0), "drained {n}");
 }
 
@@ -274,13 +274,13 @@ fn keys_are_not_used_twice_where_the_card_could_not_be_read() {
 #[test]
 fn absurd_key_does_not_keep_the_daemon_from_starting() {
     let card = Faulty::default();
-    let kept = Kept {
+    let kept = EntryRecord {
         key: Key(u64::MAX),
         since: Mono::default(),
         time: Time::Known(Utc::from_nanos(i64::MAX)),
         draft: draft(CHANNEL, 20),
     };
-    let bytes = segment::told_in([(BootId(1), Note::Entry(kept))]);
+    let bytes = segment::told_in([(BootId(1), LogRecord::Entry(kept))]);
     card.append("7-0000000000000001.log", &bytes).expect("there");
     let (mut spool, _) = open(&Faulty::default(), &card, BootId(1), Policy::default(), Backlog::default());
     spool.synchronised(at(10));
@@ -704,13 +704,13 @@ fn words_about_an_entry_reach_its_own_channel_where_the_keys_of_two_are_interlea
     }
     let sent = machine.spool.oldest(OTHER).expect("ten wait");
     machine.spool.take(sent.key);
-    let at = machine.spool.restamp(sent.key, &|_| false).expect("it is taken");
+    let at = machine.spool.retime(sent.key, &|_| false).expect("it is taken");
     machine.kill();
     machine.pump();
     let again = machine.spool.oldest_sent(OTHER).expect("it waits");
     assert_eq!((again.key, again.entry.created_at), (sent.key, at));
     assert!(machine.spool.queues[&OTHER].sent.contains(&sent.key));
-    assert!(machine.spool.queues[&CHANNEL].sent.is_empty() && machine.spool.queues[&CHANNEL].restamped.is_empty());
+    assert!(machine.spool.queues[&CHANNEL].sent.is_empty() && machine.spool.queues[&CHANNEL].retimed.is_empty());
 }
 
 #[test]
@@ -754,7 +754,7 @@ fn entry_that_stands_behind_its_receipt_waits_no_more() {
     machine.push(20);
     let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
     let mut log = Vec::new();
-    Note::Settled(key).append(&mut log);
+    LogRecord::Settled(key).append(&mut log);
     log.extend(machine.fast.read(fast::FILE).expect("there"));
     machine.fast.tamper(fast::FILE, |bytes| *bytes = log);
     for _ in 0..2 {

@@ -1,8 +1,8 @@
 //! What people are shown of the spool while a daemon may be at work.
 
 use super::*;
-use crate::spool::storage::Storage;
 use crate::spool::{GROUP_SIZE, entry_size};
+use crate::store::storage::Storage;
 
 #[test]
 fn entries_are_shown_once_and_in_order_while_the_daemon_moves_them_to_the_card() {

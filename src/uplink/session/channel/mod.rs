@@ -220,7 +220,7 @@ impl Channel {
         }
         let Some(row) = self.rows.at(flight.entry.created_at) else { return true };
         if is_strange(row, &flight.entry, self.known) {
-            self.restamp(place, true, spool, actions);
+            self.retime(place, true, spool, actions);
         } else if row.same_values(&flight.entry, self.known) {
             let (channel, entry_id) = (self.id(), row.entry_id);
             let flight = self.flights.remove(place).expect("it is sent now");
@@ -233,14 +233,14 @@ impl Channel {
     }
 
     /// Moves an entry off a second that another row has, `seen` or inferred: the service refuses it without a word.
-    fn restamp(&mut self, place: usize, seen: bool, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn retime(&mut self, place: usize, seen: bool, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let channel = self.id();
         let (rows, flights, past) = (&self.rows, &self.flights, &self.past);
         let taken = |at: Utc| {
             let sent = flights.iter().map(|flight| &flight.entry).chain(past.iter().map(|past| &past.entry));
             rows.have(at) || sent.into_iter().any(|entry| entry.created_at == at)
         };
-        let Some(to) = spool.restamp(self.flights[place].key, &taken) else { return };
+        let Some(to) = spool.retime(self.flights[place].key, &taken) else { return };
         let flight = &mut self.flights[place];
         let from = std::mem::replace(&mut flight.entry.created_at, to);
         flight.sends_here = 0;
@@ -248,7 +248,7 @@ impl Channel {
             flight.former = Some(from);
             flight.stale = flight.state == FlightState::Sent;
         }
-        actions.push(Action::Notice(Notice::Restamped { channel, from, to, seen }));
+        actions.push(Action::Notice(Notice::Retimed { channel, from, to, seen }));
     }
 
     fn send(&mut self, at: Mono, place: usize, publish: u64, actions: &mut Vec<Action>) {

@@ -151,7 +151,7 @@ impl Channel {
     fn collide(&mut self, row: &FeedMessage, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
         let known = self.known;
         let Some(place) = self.flights.iter().position(|flight| flight.collides_with(row, known)) else { return };
-        self.restamp(place, true, spool, actions);
+        self.retime(place, true, spool, actions);
         let flight = &mut self.flights[place];
         flight.unechoed += 1;
         // One that was not read yet is still on its way, and the pace waits for it.
@@ -246,7 +246,7 @@ impl Channel {
                 && self.may_move(flight_sent)
             {
                 self.flights[place].is_probe = true;
-                self.restamp(place, false, spool, actions);
+                self.retime(place, false, spool, actions);
                 self.flights[place].state = FlightState::Again;
                 place += 1;
                 continue;

@@ -161,7 +161,7 @@ impl Broker {
         let mut cells = Cells::default();
         cells[0] = Some(Cell::new(self.script.at, 1, Reduce::Mean));
         let now = self.script.now();
-        let draft = Draft { channel, end: now.mono, cells, status: None, form: Form::Feed };
+        let draft = UntimedEntry { channel, end: now.mono, cells, status: None, form: Form::Feed };
         self.script.spool.push(now, draft);
     }
 

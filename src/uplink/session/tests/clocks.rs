@@ -185,7 +185,7 @@ impl House {
         #[expect(clippy::cast_precision_loss, reason = "a test has hundreds of slots")]
         let value = number as f64;
         cells[0] = Some(Cell::new(value, 1, Reduce::Mean));
-        let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
+        let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
         let given = self.spool.push(now, draft).created_at.expect("the clock is believed").seconds();
         assert_eq!(self.spool.expire(now, CHANNEL), 0, "a wrong clock makes nothing old");
         let own = now.utc.seconds();

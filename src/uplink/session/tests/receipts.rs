@@ -183,9 +183,9 @@ fn theirs(script: &mut Script, second: i64) -> Vec<Action> {
     script.event(said(FEED, Bytes::from(json)))
 }
 
-fn restamped(actions: &[Action]) -> Vec<(i64, i64)> {
+fn retimed(actions: &[Action]) -> Vec<(i64, i64)> {
     let times = |action: &Action| match action {
-        Action::Notice(Notice::Restamped { from, to, .. }) => Some((from.seconds(), to.seconds())),
+        Action::Notice(Notice::Retimed { from, to, .. }) => Some((from.seconds(), to.seconds())),
         _ => None,
     };
     actions.iter().filter_map(times).collect()
@@ -199,7 +199,7 @@ fn an_entry_whose_second_another_row_has_moves_before_it_is_sent() {
     script.push(20, 1.0);
     script.push(22, 2.0);
     let actions = script.tick();
-    assert_eq!((published(&actions), restamped(&actions)), (vec![23], vec![(20, 23)]), "21 is theirs and 22 ours");
+    assert_eq!((published(&actions), retimed(&actions)), (vec![23], vec![(20, 23)]), "21 is theirs and 22 ours");
     script.event(Event::Pong);
     assert_eq!(published(&script.pass()), [22], "and nothing else moves");
 }
@@ -211,7 +211,7 @@ fn an_entry_whose_second_another_row_takes_on_its_way_is_sent_with_the_next_one_
     script.tick();
     script.event(Event::Pong);
     script.at += 1.0;
-    assert_eq!(restamped(&theirs(&mut script, 20)), [(20, 21)]);
+    assert_eq!(retimed(&theirs(&mut script, 20)), [(20, 21)]);
     script.at += 15.25;
     assert_eq!(published(&script.tick()), [21], "before an echo of the first could have been late");
     script.event(Event::Pong);
@@ -225,7 +225,7 @@ fn an_entry_that_was_refused_before_the_broker_had_answered_for_it_is_not_freed_
     let mut script = Script::online(Confirm::Auto);
     script.push(20, 1.0);
     script.tick();
-    assert_eq!(restamped(&theirs(&mut script, 20)), [(20, 21)]);
+    assert_eq!(retimed(&theirs(&mut script, 20)), [(20, 21)]);
     script.event(Event::Pong);
     assert_eq!(script.waiting(), 1, "what was received is refused");
     let moved = script.pass();
@@ -264,7 +264,7 @@ fn sent_pair(script: &mut Script, second: i64) -> Entry {
     }
     let now = script.now();
     let utc = Utc::from_seconds(second);
-    let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
+    let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
     script.spool.push(Now { utc, ..now }, draft.clone());
     until_sent(script, second);
     script.event(Event::Pong);
@@ -280,7 +280,7 @@ fn a_row_with_our_second_and_one_of_our_numbers_is_no_acknowledgement_where_the_
         let second = script.now().utc.seconds() + 100;
         sent_pair(&mut script, second);
         let actions = row(&mut script, second, 7, theirs);
-        assert_eq!((stored(&actions), restamped(&actions)), (vec![], vec![(second, second + 1)]), "{theirs}");
+        assert_eq!((stored(&actions), retimed(&actions)), (vec![], vec![(second, second + 1)]), "{theirs}");
         assert!(
             !actions.iter().any(|action| matches!(action, Action::Notice(Notice::ColumnMissing { .. }))),
             "{theirs}: the field is enabled"
@@ -316,7 +316,7 @@ fn a_row_with_our_second_and_some_of_our_numbers_is_not_taken_for_another_s_wher
     let mut script = Script::online(Confirm::Stored);
     sent_pair(&mut script, 20);
     let actions = row(&mut script, 20, 1, r#""field1":"1","field2":"2.01""#);
-    assert_eq!((stored(&actions), restamped(&actions)), (vec![], vec![]));
+    assert_eq!((stored(&actions), retimed(&actions)), (vec![], vec![]));
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn an_echo_settles_its_entry_though_that_was_set_aside() {
     assert_eq!(script.spool.counts().doubtful, 1);
     assert_eq!(stored(&script.echo(&entry, 4)), [4]);
     assert_eq!((script.spool.counts().doubtful, script.spool.counts().confirmed), (0, 1));
-    let told = Tally { sent: 5, resent: 4, received: 5, stored: 1, restamped: 0, doubtful: 1 };
+    let told = Tally { sent: 5, resent: 4, received: 5, stored: 1, retimed: 0, doubtful: 1 };
     assert_eq!(script.tally, told);
 }
 
@@ -437,7 +437,7 @@ fn an_entry_whose_second_the_service_gave_to_a_bare_value_of_ours_moves_too() {
     let mut cells = Cells::default();
     cells[1] = Some(Cell::new(7.0, 1, Reduce::Last));
     let now = script.now();
-    let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Field };
+    let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Field };
     script.spool.push(now, draft);
     script.tick();
     script.event(Event::Pong);
@@ -447,7 +447,7 @@ fn an_entry_whose_second_the_service_gave_to_a_bare_value_of_ours_moves_too() {
     let json = format!(r#"{{"created_at":"{}","entry_id":8,"field2":"7"}}"#, Utc::from_seconds(second));
     assert_eq!(stored(&script.event(said(FEED, Bytes::from(json)))), [8]);
     let actions = script.pass();
-    assert_eq!((published(&actions), restamped(&actions)), (vec![second + 1], vec![(second, second + 1)]));
+    assert_eq!((published(&actions), retimed(&actions)), (vec![second + 1], vec![(second, second + 1)]));
 }
 
 #[test]

@@ -219,9 +219,9 @@ impl World {
         #[expect(clippy::cast_precision_loss, reason = "a week has thousands of slots")]
         let value = number as f64;
         cells[0] = Some(Cell::new(value, 1, Reduce::Mean));
-        let draft = Draft { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
+        let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
         if self.plan.refuses_other.is_some() {
-            self.spool.push(now, Draft { channel: OTHER, ..draft.clone() });
+            self.spool.push(now, UntimedEntry { channel: OTHER, ..draft.clone() });
         }
         let created_at = self.spool.push(now, draft).created_at.expect("the clock is right");
         self.due.push((created_at.seconds(), number, self.at));
@@ -379,7 +379,7 @@ impl World {
         assert!(delays.len() > self.due.len() / 2, "{name}: the link was up most of the time");
         let worst = delays.iter().map(|delay| delay.expect("sent as live")).max().expect("some");
         assert!(worst < self.plan.slot, "{name}: {worst} ms late");
-        assert_eq!((self.tally.sent, self.tally.restamped), (u64::from(self.sent), 0));
+        assert_eq!((self.tally.sent, self.tally.retimed), (u64::from(self.sent), 0));
         println!("{name}; the latest of {} live ones {worst} ms after its slot", delays.len());
     }
 }

@@ -6,7 +6,7 @@
 //! route    column, marks, what they mark: sums, or without them the last value; text of standing trouble
 //! ```
 //!
-//! The state is cut into records (see [`crate::record`]), and holds only when every one of them does. Times are
+//! The state is cut into records (see [`crate::store::record`]), and holds only when every one of them does. Times are
 //! nanoseconds of the boot clock and mean nothing in another boot. Channels and routes are found again by the channel's
 //! number, the column and the form, never by their place in the map: the map may have changed in between.
 //!
@@ -27,10 +27,10 @@
 
 use std::time::Duration;
 
-use crate::batch::sums::Sums;
-use crate::batch::{Batch, Publish, RouteState, StatusText};
-use crate::entry::{ChannelId, Column, Draft, Form};
-use crate::record::{self, Reader, Records, Writer};
+use crate::entry::{ChannelId, Column, Form, UntimedEntry};
+use crate::pipeline::slots::sums::Sums;
+use crate::pipeline::slots::{Batch, Publish, RouteState, StatusText};
+use crate::store::record::{self, Reader, Records, Writer};
 use crate::time::{BootId, Mono, Now};
 
 /// Changes whenever the bytes mean something else: 2 has drafts with a supplement, and sums of directions. A state without either
@@ -71,7 +71,7 @@ struct SavedChannel {
     last_draft: Option<Mono>,
     trouble: Vec<String>,
     routes: Vec<SavedRoute>,
-    drafts: Vec<Draft>,
+    drafts: Vec<UntimedEntry>,
 }
 
 struct SavedRoute {
@@ -172,7 +172,7 @@ impl Batch {
         }
 
         let closed = self.closed.iter().map(|(_, draft)| draft);
-        let drafts: Vec<&Draft> = self.handed.iter().chain(closed).filter(|draft| draft.channel == id).collect();
+        let drafts: Vec<&UntimedEntry> = self.handed.iter().chain(closed).filter(|draft| draft.channel == id).collect();
         to.number(drafts.len() as u64);
         for draft in drafts {
             draft.write(to);
@@ -193,7 +193,7 @@ impl Batch {
         slot.last_draft = saved.last_draft.map(|end| end.min(ahead));
         slot.trouble = if told { saved.trouble } else { Vec::new() };
         for route in saved.routes {
-            let same = |known: &crate::batch::Route| {
+            let same = |known: &crate::pipeline::slots::Route| {
                 known.channel == place && known.column == route.column && form(known.publish) == route.form
             };
             let Some(index) = self.routes.iter().position(|state| same(&state.route)) else { continue };
@@ -204,7 +204,7 @@ impl Batch {
                 self.standing.insert((place, index), words);
             }
         }
-        let drafts = saved.drafts.into_iter().map(|draft| Draft { end: draft.end.min(ahead), ..draft });
+        let drafts = saved.drafts.into_iter().map(|draft| UntimedEntry { end: draft.end.min(ahead), ..draft });
         self.closed.extend(drafts.map(|draft| (now.mono, draft)));
     }
 
@@ -247,8 +247,8 @@ fn read(bytes: &[u8]) -> Option<(BootId, Vec<SavedChannel>)> {
     let state: Vec<u8> = records.by_ref().flatten().copied().collect();
     let mut from = Reader::new(&state);
     let read_draft = match from.byte()? {
-        PLAIN => Draft::read_bare,
-        VERSION => Draft::read_whole,
+        PLAIN => UntimedEntry::read_bare,
+        VERSION => UntimedEntry::read_whole,
         _ => return None,
     };
     if !records.is_whole() {
@@ -268,7 +268,10 @@ fn read_many<T>(from: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Option<
     Some(many)
 }
 
-fn read_channel(from: &mut Reader<'_>, read_draft: impl Fn(&mut Reader<'_>) -> Option<Draft>) -> Option<SavedChannel> {
+fn read_channel(
+    from: &mut Reader<'_>,
+    read_draft: impl Fn(&mut Reader<'_>) -> Option<UntimedEntry>,
+) -> Option<SavedChannel> {
     let id = ChannelId(from.number()?);
     let marks = from.byte().filter(|marks| *marks <= END | LAST_END | LAST_DRAFT | EARLY)?;
     let channel = SavedChannel {

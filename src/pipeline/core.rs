@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::batch::{self, Batch, Restored};
 use crate::config::Settings;
-use crate::entry::{ChannelId, Column, Draft, Reduce};
-use crate::filter::{Chain, Step};
+use crate::entry::{ChannelId, Column, Reduce, UntimedEntry};
+use crate::pipeline::filter::{Chain, Step};
+use crate::pipeline::slots::{self, Batch, Restored};
 use crate::reading::{Fault, Reading, SensorId};
 use crate::thingspeak::update;
 use crate::time::{BootId, Mono, Now};
@@ -35,7 +35,7 @@ struct Route {
 }
 
 /// A channel, and for each of its routes where the values come from and how they are treated; none for an output's level.
-type Ways = (batch::Channel, Vec<(Option<(SensorId, usize, Vec<Step>)>, batch::Route)>);
+type Ways = (slots::Channel, Vec<(Option<(SensorId, usize, Vec<Step>)>, slots::Route)>);
 
 #[derive(Debug)]
 struct SensorState {
@@ -71,14 +71,14 @@ pub struct Put {
 impl Intake {
     /// The intake of a map, whose sensors have these numbers, from `start` on.
     pub fn new(settings: &Settings, ids: &[SensorId], start: Mono) -> Self {
-        let channels: Vec<batch::Channel> = settings.channels.iter().map(batch_channel).collect();
+        let channels: Vec<slots::Channel> = settings.channels.iter().map(batch_channel).collect();
         let mut plan = Vec::new();
         let mut routes = Vec::new();
         for (&id, sensor) in ids.iter().zip(&settings.sensors) {
             let quantities = sensor.kind.device().quantities();
             for route in &sensor.routes {
                 let chain = Chain::new(&route.filter);
-                plan.push(batch::Route {
+                plan.push(slots::Route {
                     channel: route.channel,
                     column: route.column,
                     reduce: route.reduce,
@@ -93,11 +93,11 @@ impl Intake {
         for (channel, column) in settings.outputs.iter().filter_map(|output| output.report) {
             let Some(place) = settings.channels.iter().position(|known| known.id == channel) else { continue };
             reports.push(((channel, column), plan.len()));
-            plan.push(batch::Route {
+            plan.push(slots::Route {
                 channel: place,
                 column,
                 reduce: Reduce::Last,
-                publish: batch::Publish::OnChange,
+                publish: slots::Publish::OnChange,
                 decimals: None,
             });
         }
@@ -117,7 +117,7 @@ impl Intake {
     /// are known. The slots of channels that it changes in any way are closed at once, as they are, so that nothing that was
     /// measured is lost or ends in another column. Returns the drafts, which are remembered as those of [`Intake::close_due`]
     /// are; but for those of channels that are gone, which a kill before they are in the spool would lose.
-    pub fn reload(&mut self, now: Now, boot: BootId, settings: &Settings, ids: &[SensorId]) -> Vec<Draft> {
+    pub fn reload(&mut self, now: Now, boot: BootId, settings: &Settings, ids: &[SensorId]) -> Vec<UntimedEntry> {
         let mut new = Self::new(settings, ids, now.mono);
         let (before, after) = (self.ways(), new.ways());
         let mut drafts = self.batch.close_now(now, |id| before.get(&id) != after.get(&id));
@@ -149,7 +149,7 @@ impl Intake {
             let ways = routes.map(|(index, route)| {
                 let source = self.routes.get(index).map(|from| (from.sensor, from.quantity, from.filter.clone()));
                 // Its channel's place may be another one.
-                (source, batch::Route { channel: 0, ..route.clone() })
+                (source, slots::Route { channel: 0, ..route.clone() })
             });
             (channel.id, (channel.clone(), ways.collect()))
         });
@@ -235,13 +235,13 @@ impl Intake {
     }
 
     /// The drafts of the slots that have ended.
-    pub fn close_due(&mut self, now: Now, edges: &mut Vec<Edge>) -> Vec<Draft> {
+    pub fn close_due(&mut self, now: Now, edges: &mut Vec<Edge>) -> Vec<UntimedEntry> {
         self.tell_silence(now, edges);
         self.batch.close_due(now)
     }
 
     /// The drafts of all slots, ended or not.
-    pub fn close_all(&mut self, now: Now) -> Vec<Draft> {
+    pub fn close_all(&mut self, now: Now) -> Vec<UntimedEntry> {
         self.batch.close_all(now)
     }
 
@@ -312,8 +312,8 @@ fn publishable(value: f64) -> Result<f64, Fault> {
     update::fits(value).map(|()| value).map_err(refused)
 }
 
-fn batch_channel(channel: &crate::config::Channel) -> batch::Channel {
-    batch::Channel {
+fn batch_channel(channel: &crate::config::Channel) -> slots::Channel {
+    slots::Channel {
         id: channel.id,
         every: channel.every,
         interval: channel.license.interval(),

@@ -12,10 +12,10 @@
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
-use crate::batch::Restored;
-use crate::daemon::intake::Intake;
 use crate::entry::ChannelId;
-use crate::spool::storage::Storage;
+use crate::pipeline::core::Intake;
+use crate::pipeline::slots::Restored;
+use crate::store::storage::Storage;
 use crate::time::{BootId, Mono, Now};
 
 /// The file's name.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::batch::Channel;
+use crate::pipeline::slots::Channel;
 use crate::time::{Mono, Now};
 
 /// How far two readings of the two clocks may be apart. The pacing of what is sent does not depend on it.

@@ -69,13 +69,13 @@ fn absent() -> Fault {
     Fault::Absent("nothing on the bus".to_owned())
 }
 
-fn close(intake: &mut Intake, seconds: f64) -> (Vec<Draft>, Vec<Edge>) {
+fn close(intake: &mut Intake, seconds: f64) -> (Vec<UntimedEntry>, Vec<Edge>) {
     let mut edges = Vec::new();
     let entries = intake.close_due(now(seconds), &mut edges);
     (entries, edges)
 }
 
-fn field(entry: &Draft, number: u8) -> Option<f64> {
+fn field(entry: &UntimedEntry, number: u8) -> Option<f64> {
     entry.cells[Column::Field(number).index()].map(|cell| cell.value)
 }
 
@@ -186,7 +186,7 @@ fn the_spread_is_the_channels_own_and_below_a_quarter_of_the_slot() {
 }
 
 /// Takes another map; both sensors stay what they are.
-fn reload(intake: &mut Intake, seconds: f64, map: &str) -> Vec<Draft> {
+fn reload(intake: &mut Intake, seconds: f64, map: &str) -> Vec<UntimedEntry> {
     intake.reload(now(seconds), BootId(7), &settings(map), &[TANK, AIR])
 }
 

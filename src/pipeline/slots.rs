@@ -1,4 +1,4 @@
-//! Readings become one [`Draft`] per channel and slot.
+//! Readings become one [`UntimedEntry`] per channel and slot.
 //!
 //! A slot is a stretch of the boot clock that ends on the wall clock's grid: with `every = "20s"` at :00, :20 and :40 of
 //! each minute. A reading belongs to the slot in which it was *taken*, so a slot may be closed some time after its end
@@ -23,9 +23,9 @@ use std::time::Duration;
 
 pub use bytes::Restored;
 
-use crate::batch::slot::OpenSlot;
-use crate::batch::sums::Sums;
-use crate::entry::{Cells, ChannelId, Column, Decimals, Draft, Form, Reduce, STATUS, cut};
+use crate::entry::{Cells, ChannelId, Column, Decimals, Form, Reduce, STATUS, UntimedEntry, cut};
+use crate::pipeline::slots::slot::OpenSlot;
+use crate::pipeline::slots::sums::Sums;
 use crate::time::{Mono, Now};
 
 /// When a route's value is published.
@@ -92,9 +92,9 @@ pub struct Batch {
     /// Trouble that lasts, by channel and route: told in every slot until it is over.
     standing: BTreeMap<(usize, usize), String>,
     /// Drafts of ended slots, with the moment at which they are handed out.
-    closed: VecDeque<(Mono, Draft)>,
+    closed: VecDeque<(Mono, UntimedEntry)>,
     /// Drafts that were handed out and that the spool may not have yet.
-    handed: Vec<Draft>,
+    handed: Vec<UntimedEntry>,
 }
 
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl Batch {
 
     /// Closes the slots that have ended and returns their drafts, oldest first within each channel. They are remembered
     /// until [`Batch::taken`] says that the spool has them.
-    pub fn close_due(&mut self, now: Now) -> Vec<Draft> {
+    pub fn close_due(&mut self, now: Now) -> Vec<UntimedEntry> {
         for channel in 0..self.channels.len() {
             if self.channels[channel].due().is_some_and(|due| due <= now.mono) {
                 self.close(channel);
@@ -202,13 +202,13 @@ impl Batch {
     }
 
     /// Closes the slots of all channels, as [`Batch::close_now`] does.
-    pub fn close_all(&mut self, now: Now) -> Vec<Draft> {
+    pub fn close_all(&mut self, now: Now) -> Vec<UntimedEntry> {
         self.close_now(now, |_| true)
     }
 
     /// Closes the slots of these channels now, ended or not: for the daemon's stop, or a map that changes them. Remembers the
     /// drafts as [`Batch::close_due`] does.
-    pub fn close_now(&mut self, now: Now, which: impl Fn(ChannelId) -> bool) -> Vec<Draft> {
+    pub fn close_now(&mut self, now: Now, which: impl Fn(ChannelId) -> bool) -> Vec<UntimedEntry> {
         for channel in 0..self.channels.len() {
             let slot = &mut self.channels[channel];
             if which(slot.channel.id) && slot.end.is_some() {
@@ -255,14 +255,14 @@ impl Batch {
         let trouble = std::mem::take(&mut slot.trouble);
 
         let status = (!trouble.is_empty()).then(|| cut(&trouble.join("; "), STATUS).to_owned());
-        let mut feed = Draft { channel: id, end, cells: Cells::default(), status, form: Form::Feed };
+        let mut feed = UntimedEntry { channel: id, end, cells: Cells::default(), status, form: Form::Feed };
         let mut fields = Vec::new();
         for state in self.routes.iter_mut().filter(|state| state.route.channel == channel) {
             let Some(cell) = state.sums.take().and_then(|sums| sums.reduce(&state.route)) else { continue };
             if state.route.publish == Publish::Field {
                 let mut cells = Cells::default();
                 cells[state.route.column.index()] = Some(cell);
-                fields.push(Draft { channel: id, end, cells, status: None, form: Form::Field });
+                fields.push(UntimedEntry { channel: id, end, cells, status: None, form: Form::Field });
             } else {
                 feed.cells[state.route.column.index()] = Some(cell);
             }

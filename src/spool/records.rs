@@ -2,31 +2,31 @@
 
 use std::time::Duration;
 
-use crate::entry::{ChannelId, ColumnSet, Draft, Entry};
-use crate::record::{self, Reader, Records, Writer};
+use crate::entry::{ChannelId, ColumnSet, Entry, UntimedEntry};
 use crate::spool::Key;
 use crate::spool::taken::Taken;
+use crate::store::record::{self, Reader, Records, Writer};
 use crate::time::{BootId, Mono, Utc};
 
 /// One record of a log.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Note {
+pub(super) enum LogRecord {
     /// The boot whose clock the following entries are told by.
     Boot(BootId),
     /// An entry waits.
-    Entry(Kept),
+    Entry(EntryRecord),
     /// An entry left: on its receipt, or by the policy.
     Settled(Key),
     /// An entry was given to the uplink: the service may have it.
     Sent(Key),
     /// An entry was set aside as doubtful; it is told once more, since its own record may be gone by now.
-    Aside(Kept),
+    Aside(EntryRecord),
     /// An entry got another second.
-    Restamped(Key, Utc),
+    Retimed(Key, Utc),
     /// When a boot began, for a channel's entries that were pushed before anybody knew.
     Began(ChannelId, BootId, Began),
     /// The end of a channel's last draft on the boot clock. The time is the latest that its entries were given, which an older
-    /// version told in the place of [`Note::Given`].
+    /// version told in the place of [`LogRecord::Given`].
     Latest(ChannelId, Option<Utc>, Option<Mono>),
     /// The seconds that a channel has given so far, and whether an earlier boot may have given others.
     Given(ChannelId, Taken, bool),
@@ -42,12 +42,12 @@ pub(super) enum Note {
 
 /// A waiting entry as it is kept.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct EntryRecord {
     pub(super) key: Key,
     /// When it was pushed, on the clock of its boot.
     pub(super) since: Mono,
     pub(super) time: Time,
-    pub(super) draft: Draft,
+    pub(super) draft: UntimedEntry,
 }
 
 /// What is known of an entry's time.
@@ -75,7 +75,7 @@ impl Began {
     }
 }
 
-impl Kept {
+impl EntryRecord {
     /// The entry with its time, or with an estimate that says so.
     pub(super) fn entry(&self, began: Option<&Began>) -> Option<Entry> {
         let draft = self.draft.clone();
@@ -106,7 +106,7 @@ const ENTRY: u8 = 2;
 const SETTLED: u8 = 3;
 const SENT: u8 = 4;
 const ASIDE: u8 = 5;
-const RESTAMPED: u8 = 6;
+const RETIMED: u8 = 6;
 const BEGAN: u8 = 7;
 const LATEST: u8 = 8;
 const NEXT: u8 = 9;
@@ -120,7 +120,7 @@ const LONGEST_GIVEN: usize = record::LONGEST - 32;
 /// The last kind that this version knows: a record of another one is a later version's, and passed over.
 const NEWEST: u8 = COLUMNS;
 
-impl Note {
+impl LogRecord {
     /// Appends it to a log.
     pub(super) fn append(&self, log: &mut Vec<u8>) {
         let mut to = Writer::new();
@@ -145,8 +145,8 @@ impl Note {
                 to.byte(ASIDE);
                 kept.write(&mut to);
             }
-            Self::Restamped(key, at) => {
-                to.byte(RESTAMPED);
+            Self::Retimed(key, at) => {
+                to.byte(RETIMED);
                 to.number(key.0);
                 to.signed(at.seconds());
             }
@@ -195,11 +195,11 @@ impl Note {
         let mut from = Reader::new(payload);
         Some(match from.byte()? {
             BOOT => Self::Boot(BootId(from.wide()?)),
-            ENTRY => Self::Entry(Kept::read(&mut from)?),
+            ENTRY => Self::Entry(EntryRecord::read(&mut from)?),
             SETTLED => Self::Settled(read_key(&mut from)?),
             SENT => Self::Sent(read_key(&mut from)?),
-            ASIDE => Self::Aside(Kept::read(&mut from)?),
-            RESTAMPED => Self::Restamped(read_key(&mut from)?, seconds(from.signed()?)?),
+            ASIDE => Self::Aside(EntryRecord::read(&mut from)?),
+            RETIMED => Self::Retimed(read_key(&mut from)?, seconds(from.signed()?)?),
             BEGAN => {
                 let (channel, boot) = (ChannelId(from.number()?), BootId(from.wide()?));
                 let at = Some(Utc::from_nanos(from.signed()?)).filter(|at| seconds(at.seconds()).is_some())?;
@@ -226,7 +226,7 @@ impl Note {
     }
 }
 
-impl Kept {
+impl EntryRecord {
     /// What its record takes, in bytes.
     pub(super) fn size(&self) -> usize {
         let mut to = Writer::new();
@@ -252,7 +252,7 @@ impl Kept {
         let known = from.byte()? == 1;
         let at = seconds(from.signed()?)?;
         let time = if known { Time::Known(at) } else { Time::Claimed(at) };
-        Some(Self { key, since, time, draft: Draft::read(from)? })
+        Some(Self { key, since, time, draft: UntimedEntry::read(from)? })
     }
 }
 
@@ -300,28 +300,28 @@ pub(super) fn entries_begun(bytes: &[u8]) -> usize {
 #[derive(Debug, Default)]
 pub(super) struct Read {
     /// Its notes, each with the boot that it was told in. A log that begins without a boot belongs to nobody's.
-    pub(super) notes: Vec<(BootId, Note)>,
+    pub(super) notes: Vec<(BootId, LogRecord)>,
     /// There is nothing but records.
     pub(super) is_whole: bool,
 }
 
 /// Reads a log, whatever its bytes are.
 pub(super) fn read(bytes: &[u8]) -> Read {
-    let mut all = Notes::new(bytes);
+    let mut all = LogRecords::new(bytes);
     let notes = all.by_ref().collect();
     Read { notes, is_whole: all.records().is_whole() }
 }
 
 /// The notes of a log one by one, each with the boot that it was told in: a long log need not be in memory as notes.
 #[derive(Clone, Debug)]
-pub(super) struct Notes<'a> {
+pub(super) struct LogRecords<'a> {
     records: Records<'a>,
     boot: BootId,
     strange: usize,
     strange_entries: usize,
 }
 
-impl<'a> Notes<'a> {
+impl<'a> LogRecords<'a> {
     /// Reads a log from its beginning.
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
         Self { records: Records::new(bytes), boot: BootId(0), strange: 0, strange_entries: 0 }
@@ -343,14 +343,14 @@ impl<'a> Notes<'a> {
     }
 }
 
-impl Iterator for Notes<'_> {
-    type Item = (BootId, Note);
+impl Iterator for LogRecords<'_> {
+    type Item = (BootId, LogRecord);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let payload = self.records.next()?;
-            match Note::read(payload) {
-                Some(Note::Boot(now)) => self.boot = now,
+            match LogRecord::read(payload) {
+                Some(LogRecord::Boot(now)) => self.boot = now,
                 Some(note) => return Some((self.boot, note)),
                 None if payload.first().is_some_and(|kind| (BOOT..=NEWEST).contains(kind)) => {
                     self.strange += 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::spool::storage::Storage;
+use crate::store::storage::Storage;
 
 /// Share it between the test and what it tests by cloning.
 #[derive(Clone, Debug, Default)]

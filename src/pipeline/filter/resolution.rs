@@ -4,7 +4,7 @@
 //! number of the map with few digits keeps them: a tip of 0.2794 mm is 0.2794, and not 0.28.
 
 use crate::entry::{Decimals, Reduce};
-use crate::filter::Step;
+use crate::pipeline::filter::Step;
 use crate::reading::Resolution;
 
 /// A measured step with more significant digits than this is no number that somebody chose, but came of a calculation.

@@ -1,8 +1,8 @@
 //! What a slot keeps of its readings: enough for every reduce, however many they are.
 
-use crate::batch::Route;
 use crate::entry::{Cell, Reduce, Vector, denoised};
-use crate::record::{Reader, Writer};
+use crate::pipeline::slots::Route;
+use crate::store::record::{Reader, Writer};
 
 /// A slot's readings of one quantity.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -11,18 +11,18 @@ use tokio::sync::Notify;
 use crate::config::Settings;
 use crate::daemon::alarm::Alarm;
 use crate::daemon::event::{Event, Observer, Slow};
-use crate::daemon::intake::{Edge, Intake};
-use crate::daemon::slots::Slots;
-use crate::entry::{ChannelId, Draft};
+use crate::entry::{ChannelId, UntimedEntry};
 use crate::hal::Hal;
 use crate::ledger::Keeper;
+use crate::pipeline::core::{Edge, Intake};
+use crate::pipeline::kept::Slots;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::sensor::Outlet;
 use crate::time::{BootId, Mono, Now};
 
 /// A shared [`Intake`]. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     intake: Arc<Mutex<Intake>>,
     /// The file of the open slots, where there is one.
     slots: Arc<OnceLock<Mutex<Slots>>>,
@@ -33,7 +33,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(intake: Intake, observer: Observer) -> Self {
+    pub(crate) fn new(intake: Intake, observer: Observer) -> Self {
         Self {
             intake: Arc::new(Mutex::new(intake)),
             slots: Arc::default(),
@@ -45,32 +45,32 @@ impl Gate {
     }
 
     /// Lets the totals of the map's counters go on where they were, and keeps them, from now on.
-    pub(super) fn with_totals(self, keeper: Keeper) -> Self {
+    pub(crate) fn with_totals(self, keeper: Keeper) -> Self {
         Self { keeper, ..self }
     }
 
     /// Lets this alarm know of panics on the threads that put values in.
-    pub(super) fn with_alarm(self, alarm: Alarm) -> Self {
+    pub(crate) fn with_alarm(self, alarm: Alarm) -> Self {
         Self { alarm, ..self }
     }
 
     /// The intake. It is never held across a wait or a call that can block.
-    pub(super) fn intake(&self) -> MutexGuard<'_, Intake> {
+    pub(crate) fn intake(&self) -> MutexGuard<'_, Intake> {
         self.alarm.lock(&self.intake, "the intake")
     }
 
     /// Whether somebody panicked in here: that is no driver's fault.
-    pub(super) fn is_poisoned(&self) -> bool {
+    pub(crate) fn is_poisoned(&self) -> bool {
         self.intake.is_poisoned() || self.keeper.is_poisoned() || self.slots.get().is_some_and(Mutex::is_poisoned)
     }
 
     /// Rung when the next close moved forward.
-    pub(super) fn sooner(&self) -> &Notify {
+    pub(crate) fn sooner(&self) -> &Notify {
         &self.sooner
     }
 
     /// Takes a value of a sensor's quantity. It is safe from a kill with the next [`Gate::keep`].
-    pub(super) fn put(&self, now: Now, sensor: SensorId, quantity: usize, at: Mono, value: Result<f64, Fault>) {
+    pub(crate) fn put(&self, now: Now, sensor: SensorId, quantity: usize, at: Mono, value: Result<f64, Fault>) {
         let _watched = self.alarm.watch("who takes the readings");
         let reading = Reading { sensor, quantity, at, value };
         let put = self.intake().put(now, &reading);
@@ -82,7 +82,7 @@ impl Gate {
     }
 
     /// Takes a fault of every quantity that the map asks for.
-    pub(super) fn fail(&self, now: Now, sensor: SensorId, fault: &Fault) {
+    pub(crate) fn fail(&self, now: Now, sensor: SensorId, fault: &Fault) {
         let routed = self.intake().routed(sensor);
         for quantity in routed {
             self.put(now, sensor, quantity, now.mono, Err(fault.clone()));
@@ -90,13 +90,13 @@ impl Gate {
     }
 
     /// Tells of a sensor whose reads take long, or no longer do.
-    pub(super) fn slow(&self, sensor: SensorId, slow: Option<Slow>) {
+    pub(crate) fn slow(&self, sensor: SensorId, slow: Option<Slow>) {
         let Some(name) = self.intake().name(sensor).map(str::to_owned) else { return };
         (self.observer)(&Event::Slow { name: &name, slow });
     }
 
     /// Tells of sensors that went silent or came back.
-    pub(super) fn tell(&self, edges: &[Edge]) {
+    pub(crate) fn tell(&self, edges: &[Edge]) {
         for edge in edges {
             let (Edge::Down(sensor, _) | Edge::Up(sensor)) = edge;
             let Some(name) = self.intake().name(*sensor).map(str::to_owned) else { continue };
@@ -105,7 +105,7 @@ impl Gate {
     }
 
     /// Writes the open slots, if they changed.
-    pub(super) fn keep(&self) {
+    pub(crate) fn keep(&self) {
         let Some(slots) = self.slots.get() else { return };
         let _watched = self.alarm.watch("who keeps the open slots");
         let edge = {
@@ -119,7 +119,7 @@ impl Gate {
     }
 
     /// Writes them whether they changed or not: somebody has removed the file.
-    pub(super) fn keep_anew(&self) {
+    pub(crate) fn keep_anew(&self) {
         if let Some(slots) = self.slots.get() {
             self.alarm.lock(slots, "the open slots' file").forget();
         }
@@ -127,7 +127,7 @@ impl Gate {
     }
 
     /// An outlet through which a device puts values that come by themselves, each on a wake-up of its own, and its total.
-    pub(super) fn outlet(&self, sensor: SensorId, hal: &Hal) -> Outlet {
+    pub(crate) fn outlet(&self, sensor: SensorId, hal: &Hal) -> Outlet {
         let gate = self.clone();
         let clock = Arc::clone(&hal.clock);
         let name = self.intake().name(sensor).map(str::to_owned);
@@ -142,28 +142,28 @@ impl Gate {
 
 impl Gate {
     /// Keeps open slots in a file from now on, through every clone of the gate.
-    pub(super) fn keep_in(&self, slots: Slots) {
+    pub(crate) fn keep_in(&self, slots: Slots) {
         // There is one file; a second call would be a defect, and the first one stays.
         let _ = self.slots.set(Mutex::new(slots));
     }
 
     /// The drafts of the slots that have ended. They are in the file before they are in the spool: whatever happens in
     /// between, the next start finds them there, with the ends that they have now.
-    pub(super) fn close_due(&self, now: Now, edges: &mut Vec<Edge>) -> Vec<Draft> {
+    pub(crate) fn close_due(&self, now: Now, edges: &mut Vec<Edge>) -> Vec<UntimedEntry> {
         let drafts = self.intake().close_due(now, edges);
         self.keep();
         drafts
     }
 
     /// The drafts of all slots, as [`Gate::close_due`] gives them.
-    pub(super) fn close_all(&self, now: Now) -> Vec<Draft> {
+    pub(crate) fn close_all(&self, now: Now) -> Vec<UntimedEntry> {
         let drafts = self.intake().close_all(now);
         self.keep();
         drafts
     }
 
     /// Takes a new map, whose sensors have these numbers; see [`Intake::reload`].
-    pub(super) fn reload(&self, now: Now, boot: BootId, settings: &Settings, ids: &[SensorId]) -> Vec<Draft> {
+    pub(crate) fn reload(&self, now: Now, boot: BootId, settings: &Settings, ids: &[SensorId]) -> Vec<UntimedEntry> {
         let drafts = self.intake().reload(now, boot, settings, ids);
         self.keep();
         self.sooner.notify_one();
@@ -171,7 +171,7 @@ impl Gate {
     }
 
     /// The spool has the drafts up to these ends: the file forgets them.
-    pub(super) fn taken(&self, last_ends: &BTreeMap<ChannelId, Mono>) {
+    pub(crate) fn taken(&self, last_ends: &BTreeMap<ChannelId, Mono>) {
         {
             let mut intake = self.intake();
             for (channel, last_end) in last_ends {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::batch::{Channel, Route};
 use crate::entry::Reduce;
+use crate::pipeline::slots::{Channel, Route};
 use crate::time::{BootId, Utc};
 
 const BOOT: BootId = BootId(0x9a5c_0de0_1234_5678_9abc_def0_1122_3344);
@@ -65,7 +65,7 @@ enum Step {
 struct Killed {
     batch: Batch,
     file: Vec<u8>,
-    spool: Vec<Draft>,
+    spool: Vec<UntimedEntry>,
     kills: BTreeSet<usize>,
     /// How many moments there were.
     moment: usize,
@@ -143,8 +143,8 @@ impl Killed {
         true
     }
 
-    fn drafts(&self) -> BTreeMap<ChannelId, Vec<Draft>> {
-        let mut drafts: BTreeMap<ChannelId, Vec<Draft>> = BTreeMap::new();
+    fn drafts(&self) -> BTreeMap<ChannelId, Vec<UntimedEntry>> {
+        let mut drafts: BTreeMap<ChannelId, Vec<UntimedEntry>> = BTreeMap::new();
         for draft in &self.spool {
             drafts.entry(draft.channel).or_default().push(draft.clone());
         }
@@ -488,7 +488,7 @@ proptest! {
         }
         drafts.extend(batch.close_all(now(90.0)));
         for id in [HOUSE, GATE] {
-            let fresh: Vec<&Draft> = drafts.iter().filter(|draft| draft.channel == id).collect();
+            let fresh: Vec<&UntimedEntry> = drafts.iter().filter(|draft| draft.channel == id).collect();
             prop_assert!(!fresh.is_empty(), "a channel is silent");
             prop_assert!(fresh.iter().all(|draft| draft.end <= at(90.0 + 35.0 + 2.0 * 11.0)), "{:?}", fresh);
             let cells = || fresh.iter().flat_map(|draft| draft.cells.iter().flatten());
@@ -522,7 +522,8 @@ fn assert_restored(batch: &Batch, saved: &[SavedChannel]) {
         assert_eq!(kept.last_draft, last.last_draft.map(|end| end.min(ahead)));
         assert!(kept.trouble == last.trouble || (slot.channel.status == StatusText::Off && kept.trouble.is_empty()));
         let drafts = its.iter().flat_map(|channel| &channel.drafts);
-        let drafts: Vec<Draft> = drafts.map(|draft| Draft { end: draft.end.min(ahead), ..draft.clone() }).collect();
+        let drafts: Vec<UntimedEntry> =
+            drafts.map(|draft| UntimedEntry { end: draft.end.min(ahead), ..draft.clone() }).collect();
         assert_eq!(kept.drafts, drafts, "each once, in their order");
         for route in &kept.routes {
             let same = |other: &&SavedRoute| other.column == route.column && other.form == route.form;

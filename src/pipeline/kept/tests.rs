@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::*;
 use crate::config;
 use crate::daemon::event::Event;
-use crate::daemon::gate::Gate;
-use crate::entry::{Column, Draft};
+use crate::entry::{Column, UntimedEntry};
+use crate::pipeline::gate::Gate;
 use crate::reading::SensorId;
-use crate::spool::storage::Folder;
-use crate::spool::storage::faulty::Faulty;
+use crate::store::storage::Folder;
+use crate::store::storage::faulty::Faulty;
 use crate::time::{BootId, Utc};
 
 const MAP: &str = r#"
@@ -69,8 +69,8 @@ fn put(gate: &Gate, second: u64, value: f64) {
     gate.keep();
 }
 
-fn sums(drafts: &[Draft]) -> Vec<(f64, u32)> {
-    let cell = |draft: &Draft| draft.cells[Column::Field(1).index()].expect("a value");
+fn sums(drafts: &[UntimedEntry]) -> Vec<(f64, u32)> {
+    let cell = |draft: &UntimedEntry| draft.cells[Column::Field(1).index()].expect("a value");
     drafts.iter().map(|draft| (cell(draft).value, cell(draft).readings())).collect()
 }
 

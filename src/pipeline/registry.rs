@@ -6,28 +6,28 @@ use crate::reading::SensorId;
 
 /// The sensors of the map that holds, with their numbers.
 #[derive(Debug)]
-pub(super) struct Roster {
+pub(crate) struct Roster {
     sensors: Vec<(SensorId, Sensor)>,
     next: u32,
 }
 
 /// What a new map changes.
 #[derive(Debug, Default)]
-pub(super) struct Turnover {
+pub(crate) struct Turnover {
     /// The sensors that are no longer there, or not as they were.
-    pub(super) gone: Vec<SensorId>,
+    pub(crate) gone: Vec<SensorId>,
     /// Those that are new, or not as they were.
-    pub(super) come: Vec<(SensorId, Sensor)>,
+    pub(crate) come: Vec<(SensorId, Sensor)>,
 }
 
 impl Roster {
     /// No sensors.
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { sensors: Vec::new(), next: 0 }
     }
 
     /// Takes the sensors of a new map.
-    pub(super) fn take(&mut self, sensors: &[Sensor]) -> Turnover {
+    pub(crate) fn take(&mut self, sensors: &[Sensor]) -> Turnover {
         let mut before = std::mem::take(&mut self.sensors);
         let mut turnover = Turnover::default();
         for sensor in sensors {
@@ -47,7 +47,7 @@ impl Roster {
     }
 
     /// The numbers, in the map's order.
-    pub(super) fn ids(&self) -> Vec<SensorId> {
+    pub(crate) fn ids(&self) -> Vec<SensorId> {
         self.sensors.iter().map(|(id, _)| *id).collect()
     }
 }

@@ -30,7 +30,7 @@ fn route(field: u8, reduce: Reduce, publish: Publish) -> Route {
     Route { channel: 0, column: Column::Field(field), reduce, publish, decimals: None }
 }
 
-fn value(entry: &Draft, field: u8) -> Option<f64> {
+fn value(entry: &UntimedEntry, field: u8) -> Option<f64> {
     entry.cells[Column::Field(field).index()].map(|cell| cell.value)
 }
 

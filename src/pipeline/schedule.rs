@@ -16,7 +16,7 @@ const LAG: Duration = Duration::from_millis(5);
 
 /// The schedule of one polled sensor.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     every: Duration,
     failures: u32,
     next: Mono,
@@ -24,17 +24,17 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// A schedule whose first read is due at once.
-    pub(super) const fn new(every: Duration) -> Self {
+    pub(crate) const fn new(every: Duration) -> Self {
         Self { every, failures: 0, next: Mono::new(Duration::ZERO) }
     }
 
     /// When it is due.
-    pub(super) fn next(&self) -> Mono {
+    pub(crate) fn next(&self) -> Mono {
         self.next
     }
 
     /// It was read at `now`, well or not.
-    pub(super) fn done(&mut self, now: Now, well: bool) {
+    pub(crate) fn done(&mut self, now: Now, well: bool) {
         self.failures = if well { 0 } else { self.failures.saturating_add(1) };
         let waits = 1_u32 << self.failures.saturating_sub(1).min(12);
         let wait = if waits == 1 { self.every } else { self.every.saturating_mul(waits).min(CAP.max(self.every)) };
@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn a_sensor_that_is_read_once_a_slot_is_in_every_slot_however_the_two_clocks_are_read() {
-        use crate::batch::{Batch, Channel, Publish, Route, StatusText};
-        use crate::entry::{ChannelId, Column, Draft, Reduce};
+        use crate::entry::{ChannelId, Column, Reduce, UntimedEntry};
+        use crate::pipeline::slots::{Batch, Channel, Publish, Route, StatusText};
 
         let every = Duration::from_secs(1);
         let channel =
@@ -122,7 +122,7 @@ mod tests {
             let done = skewed(at + Duration::from_micros(50 + read * 37 % 450));
             batch.value(done, 0, done.mono, 1.0);
             schedule.done(began, true);
-            let seconds = |draft: &Draft| (draft.end + Duration::from_millis(500)).since_boot().as_secs();
+            let seconds = |draft: &UntimedEntry| (draft.end + Duration::from_millis(500)).since_boot().as_secs();
             stamps.extend(batch.close_due(done).iter().map(seconds));
             at = schedule.next();
         }
