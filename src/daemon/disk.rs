@@ -16,12 +16,12 @@ use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::guard;
 use crate::daemon::liveness::{Liveness, Pulse};
+use crate::daemon::pipeline::{self, PipelineHandle};
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
 use crate::ledger::{self, Keeper, Reason};
-use crate::pipeline::gate::Gate;
-use crate::pipeline::kept::Slots;
 use crate::spool::{Backlog, DiskSpool, MemorySpool, Spool, SpoolEvent};
+use crate::store::journal::Journal;
 use crate::store::storage::Storage;
 use crate::time::Mono;
 
@@ -113,16 +113,14 @@ impl Store {
     }
 
     /// Lets the open slots of an earlier run of this boot go on, and keeps them from now on.
-    pub(super) fn restore(&self, gate: &Gate, hal: &Hal, observer: &Observer) {
+    pub(super) fn restore(&self, pipeline: &PipelineHandle, hal: &Hal, observer: &Observer) {
         let Some(on_disk) = &self.on_disk else { return };
-        let slots = Slots::new(Arc::clone(&on_disk.folders.runtime), hal.clock.boot());
+        let journal = Journal::new(Arc::clone(&on_disk.folders.runtime), pipeline::FILE);
         let last_end = |channel| locked(&self.spool).last_end(channel);
-        let restored = slots.restore(&mut gate.intake(), hal.clock.now(), last_end);
-        match restored {
+        match pipeline.restore_from(journal, Arc::clone(&hal.clock), last_end) {
             Ok(restored) => observer(&Event::Restored(restored)),
             Err(error) => observer(&Event::Slots { error: Some(&error) }),
         }
-        gate.keep_in(slots);
     }
 
     /// Starts the thread, where there is work for one. `fed` is rung when entries came from the card.

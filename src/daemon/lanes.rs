@@ -24,8 +24,8 @@ use tokio::sync::Notify;
 
 use crate::config;
 use crate::daemon::liveness::Liveness;
+use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
-use crate::pipeline::gate::Gate;
 use crate::reading::SensorId;
 use crate::sensor::Lane;
 use crate::time::Now;
@@ -43,9 +43,9 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// No lanes yet.
-    pub(super) fn new(hal: &Hal, gate: &Gate, liveness: &Liveness) -> Self {
+    pub(super) fn new(hal: &Hal, pipeline: &PipelineHandle, liveness: &Liveness) -> Self {
         let alarm = Arc::new(Alarm::new(Arc::clone(&hal.clock)));
-        let common = Common { hal: hal.clone(), gate: gate.clone(), alarm, died: Arc::new(Notify::new()) };
+        let common = Common { hal: hal.clone(), pipeline: pipeline.clone(), alarm, died: Arc::new(Notify::new()) };
         Self { common, liveness: liveness.clone(), running: Mutex::default() }
     }
 

@@ -6,10 +6,9 @@
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
 //! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
-pub(crate) mod alarm;
+mod alarm;
 pub mod board;
 pub mod changes;
-mod closer;
 #[cfg(test)]
 mod digits;
 mod disk;
@@ -19,9 +18,11 @@ pub mod journal;
 mod lanes;
 pub mod liveness;
 mod outputs;
+mod pipeline;
 mod routes;
 mod running;
 mod server;
+mod slot_task;
 mod streams;
 pub mod systemd;
 mod uplinks;

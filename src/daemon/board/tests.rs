@@ -10,7 +10,7 @@ use crate::hal::HalError;
 use crate::net::failure::{Failure, Kind};
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
-use crate::pipeline::registry::Roster;
+use crate::pipeline::registry::SensorRegistry;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::status::{Drain, Limit, Link, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
@@ -49,15 +49,19 @@ from = "switches.field1"
 /// A board that is told what a daemon would tell it.
 struct Told {
     board: Board,
-    roster: Roster,
+    registry: SensorRegistry,
     at: f64,
     asked: Asked,
 }
 
 impl Told {
     fn new() -> Self {
-        let mut told =
-            Self { board: Board::new(mono(1000.0)), roster: Roster::new(), at: 1000.0, asked: Asked::default() };
+        let mut told = Self {
+            board: Board::new(mono(1000.0)),
+            registry: SensorRegistry::new(),
+            at: 1000.0,
+            asked: Asked::default(),
+        };
         told.asked.is_synchronised = true;
         told.tell(&Event::Found(&spool::Found::default()));
         told.map(MAP);
@@ -67,8 +71,8 @@ impl Told {
 
     fn map(&mut self, map: &str) {
         let map = config::parse(map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-        self.roster.take(&map.settings.sensors);
-        let ids = self.roster.ids();
+        self.registry.update(&map.settings.sensors);
+        let ids = self.registry.ids();
         self.tell(&Event::Map(&map.settings, &ids));
     }
 
@@ -165,8 +169,8 @@ fn link_is_told_with_its_session_its_failure_and_the_next_try() {
 }
 
 /// An entry of this second was made, and waits alone.
-fn closed(draft: &UntimedEntry, second: i64) -> Event<'_> {
-    Event::Closed { draft, created_at: Some(Utc::from_seconds(second)), waiting: 1 }
+fn closed(entry: &UntimedEntry, second: i64) -> Event<'_> {
+    Event::Closed { entry, created_at: Some(Utc::from_seconds(second)), waiting: 1 }
 }
 
 #[test]
@@ -217,7 +221,7 @@ fn forecast_comes_from_what_drained_once_that_was_seen() {
     let mut told = Told::new();
     let stand = |told: &mut Told, waiting: usize| {
         told.asked.channels.insert(HOUSE, (Standing { waiting, ..Standing::default() }, true));
-        told.tell(&Event::Closed { draft: &draft(), created_at: Some(Utc::from_seconds(20)), waiting });
+        told.tell(&Event::Closed { entry: &draft(), created_at: Some(Utc::from_seconds(20)), waiting });
         let backlog = told.report().channels.remove(0).backlog;
         (backlog.drain, backlog.drains_in_s)
     };

@@ -1,12 +1,12 @@
 //! What a slot keeps of its readings: enough for every reduce, however many they are.
 
+use super::Route;
 use crate::entry::{Cell, Reduce, Vector, denoised};
-use crate::pipeline::slots::Route;
 use crate::store::record::{Reader, Writer};
 
 /// A slot's readings of one quantity.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Sums {
+pub(in crate::pipeline) struct Sums {
     count: u32,
     first: f64,
     last: f64,
@@ -18,12 +18,12 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub(super) fn of(value: f64, reduce: Reduce) -> Self {
+    pub(in crate::pipeline) fn of(value: f64, reduce: Reduce) -> Self {
         let vector = (reduce == Reduce::Direction).then(|| Vector::new(value, 1.0));
         Self { count: 1, first: value, last: value, min: value, max: value, sum: value, vector }
     }
 
-    pub(super) fn add(&mut self, value: f64) {
+    pub(in crate::pipeline) fn add(&mut self, value: f64) {
         self.count = self.count.saturating_add(1);
         self.last = value;
         self.min = self.min.min(value);
@@ -34,7 +34,7 @@ impl Sums {
 
     /// The sums of what was read so far, for a route that reduces it so. Directions that were not summed as such, before a new
     /// map asked for it, are known by the first and the last of them.
-    pub(super) fn reduced_by(self, reduce: Reduce) -> Self {
+    pub(in crate::pipeline) fn reduced_by(self, reduce: Reduce) -> Self {
         if reduce != Reduce::Direction || self.vector.is_some() {
             return self;
         }
@@ -46,7 +46,7 @@ impl Sums {
     }
 
     /// `None` where the sum left the range of numbers, or directions cancel out.
-    pub(super) fn reduce(self, route: &Route) -> Option<Cell> {
+    pub(in crate::pipeline) fn reduce(self, route: &Route) -> Option<Cell> {
         let count = f64::from(self.count);
         // Each of so many sums may be off by half a unit in its last place, the largest ones by most.
         let noise = count * f64::EPSILON * self.min.abs().max(self.max.abs());
@@ -68,18 +68,18 @@ impl Sums {
     }
 
     /// The last value.
-    pub(super) const fn last(&self) -> f64 {
+    pub(in crate::pipeline) const fn last(&self) -> f64 {
         self.last
     }
 
     /// Whether they hold a sum of directions.
-    pub(super) const fn has_vector(&self) -> bool {
+    pub(in crate::pipeline) const fn has_vector(&self) -> bool {
         self.vector.is_some()
     }
 
     /// Writes them: the count, then the only value, or first, last, smallest, largest and sum; then the sum of directions, if
     /// there is one.
-    pub(super) fn write(&self, to: &mut Writer) {
+    pub(in crate::pipeline) fn write(&self, to: &mut Writer) {
         to.number(self.count.into());
         if self.count == 1 {
             to.float(self.last);
@@ -95,7 +95,7 @@ impl Sums {
     }
 
     /// Reads what [`Sums::write`] wrote; `None` for anything else.
-    pub(super) fn read(from: &mut Reader<'_>, has_vector: bool) -> Option<Self> {
+    pub(in crate::pipeline) fn read(from: &mut Reader<'_>, has_vector: bool) -> Option<Self> {
         let count = u32::try_from(from.number()?).ok()?;
         let sums = match count {
             0 => return None,
