@@ -53,12 +53,12 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     }
     let mut entries = Vec::new();
     pipeline.close_due(now(400), |closed| entries.extend(closed));
-    let draft = entries.swap_remove(0);
+    let untimed = entries.swap_remove(0);
     // As it comes back from the card.
     let mut writer = Writer::new();
-    draft.write(&mut writer);
+    untimed.write(&mut writer);
     let entry = UntimedEntry::read(&mut Reader::new(&writer.finish()))
-        .expect("a draft")
+        .expect("an entry")
         .stamped(Utc::from_seconds(1_795_334_420));
     let payload = update::encode(&entry);
     let report = board.report(now(400), &Asked::default());

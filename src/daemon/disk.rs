@@ -27,7 +27,7 @@ use crate::time::Mono;
 
 /// How long a card may take for one piece of work: a bad one takes seconds, a dead one for ever.
 const WORK_WITHIN: Duration = Duration::from_secs(60);
-/// The state directory's lock is looked at so often at most. The closer comes by every 30 s at least, so that what happened to it
+/// The state directory's lock is looked at so often at most. The slots' task comes by every 30 s at least, so that what happened to it
 /// is noticed within a minute.
 const LOCK_LOOKED_AT: Duration = Duration::from_secs(25);
 /// How often a thread that is to end is looked at.

@@ -1,4 +1,4 @@
-//! The guard of the daemon's directories: while the closer is awake it looks whether they are still this process's alone, and whether
+//! The guard of the daemon's directories: while the slots' task is awake it looks whether they are still this process's alone, and whether
 //! what others find there is there.
 //!
 //! A runtime directory that was removed, or whose lock was, is made again with all that belongs there: lock, socket, stop levels,

@@ -4,7 +4,7 @@
 //! it. Only sensors of the same lane wait for it, on a bus for its time-out, elsewhere for a second at most: then another
 //! thread takes over the others. A sensor that was slow once, and shares no bus, is read by a thread of its own from then on,
 //! until its reads are quick again (`pace`). What does not answer within its time-out is a fault at that moment: an alarm
-//! wakes the closer for it, which calls [`Lanes::look`].
+//! wakes the slots' task for it, which calls [`Lanes::look`].
 //!
 //! A panic in a driver is caught here, becomes a fault, and the driver is opened anew.
 
@@ -113,7 +113,7 @@ impl Lanes {
         }
     }
 
-    /// The lanes there are. What is done with them is not done under the lock: the closer wants it too, and a driver may take
+    /// The lanes there are. What is done with them is not done under the lock: the slots' task wants it too, and a driver may take
     /// its time.
     fn all(&self) -> Vec<Arc<Threads>> {
         self.running().values().cloned().collect()

@@ -1,6 +1,6 @@
 //! The daemon: wires the rooms together, and takes them apart in the right order.
 //!
-//! One runtime thread holds a task per MQTT device, one for the outputs, one per serial sensor, and the closer, which
+//! One runtime thread holds a task per MQTT device, one for the outputs, one per serial sensor, and the slots' task, which
 //! turns ended slots into waiting entries. Everything that may block has a thread of its own (`lanes`).
 //!
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks

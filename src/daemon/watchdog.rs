@@ -1,4 +1,4 @@
-//! systemd's watchdog: fed by the closer while it is awake anyway, as long as nobody is stuck.
+//! systemd's watchdog: fed by the slots' task while it is awake anyway, as long as nobody is stuck.
 //!
 //! What hangs in the kernel (a bus without its clock, a device file that never answers) ends with its process at best.
 //! Sensors behind it are read by another thread meanwhile; but whoever does not come back for the watchdog's whole interval

@@ -122,7 +122,7 @@ mod tests {
             let done = skewed(at + Duration::from_micros(50 + read * 37 % 450));
             slots.value(done, 0, done.mono, 1.0);
             schedule.done(began, true);
-            let seconds = |draft: &UntimedEntry| (draft.end + Duration::from_millis(500)).since_boot().as_secs();
+            let seconds = |untimed: &UntimedEntry| (untimed.end + Duration::from_millis(500)).since_boot().as_secs();
             slots.close_due(done, |entries| stamps.extend(entries.iter().map(seconds)));
             at = schedule.next();
         }

@@ -96,7 +96,7 @@ fn pipeline_of(sim: &Sim, map: &str) -> (Settings, PipelineHandle, Readings, Pac
     (map.settings, pipeline, readings, paces)
 }
 
-/// Does what the closer does for lanes, until it is dropped.
+/// Does what the slots' task does for lanes, until it is dropped.
 struct Lookout(Option<(tokio::sync::oneshot::Sender<()>, thread::JoinHandle<()>)>);
 
 impl Lookout {
