@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! boot     the format's version, and the boot that all of it means something in
-//! channel  its slot as it is now: marks, what they mark (end, last end, last entry), trouble, routes, entries that wait
+//! channel  its slot as it is now: end, last end, last entry, trouble, routes' sums, entries that wait
 //! ```
 //!
-//! Each is a record (see [`crate::store::record`]). The newest record of a channel holds, and a change writes those of the channels
+//! Each is a record ([`crate::store::record`], [`crate::store::codec`]). The newest record of a channel holds, and a change writes those of the channels
 //! that it touched: some 40 bytes a field, whatever else the map has. A write that is cut off leaves the channel as it was before.
-//! Times are nanoseconds of the boot clock. Channels and routes are found again by the channel's number, the column and the form,
+//! Channels and routes are found again by the channel's number, the column and the form,
 //! never by their place in the map: the map may have changed in between. What the filters remember is not saved: a median
 //! begins again.
 //!
@@ -19,20 +19,20 @@
 //!   moved forward since: unless the spool has a *later* entry than that, nothing of the slot was taken.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use minicbor::{Decode, Encode};
 
 use super::Pipeline;
 use super::slots::{ChannelSlot, RouteState, Slots, StatusText, Sums};
 use crate::entry::{ChannelId, Column, Form, UntimedEntry};
-use crate::store::record::{self, Reader, Records, Writer};
+use crate::store::codec;
+use crate::store::record::{self, Records};
 use crate::time::{BootId, Mono, Now};
 
-/// Changes whenever records mean something else.
+/// Changes when records mean something else than this version takes them for. A field or a kind of record that is added does not.
 const VERSION: u8 = 3;
-
-/// The kinds of records.
-const BOOT: u8 = 1;
-const CHANNEL: u8 = 2;
 
 /// What [`Pipeline::restore`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,34 +47,51 @@ pub enum Restored {
     Damaged,
 }
 
-/// Marks of a channel: which times follow, and that its slot ends early.
-const END: u8 = 1;
-const LAST_END: u8 = 2;
-const LAST_ENTRY: u8 = 4;
-const EARLY: u8 = 8;
+/// A record. Of a kind that is not known it is a later version's, and passed over.
+#[derive(Encode, Decode)]
+#[cbor(flat)]
+enum Saved {
+    /// The format's version, and the boot that all of it means something in.
+    #[n(1)]
+    Boot(#[n(0)] u8, #[n(1)] BootId),
+    #[n(2)]
+    Channel(#[n(0)] SavedChannel),
+}
 
-/// Marks of a route: what follows, and that it is published by itself.
-const SUMS: u8 = 1;
-const LAST: u8 = 2;
-const FIELD: u8 = 4;
-const VECTOR: u8 = 8;
+/// The kinds of records that are known.
+const KINDS: RangeInclusive<u32> = 1..=2;
 
+#[derive(Encode, Decode)]
 struct SavedChannel {
+    #[n(0)]
     id: ChannelId,
+    #[n(1)]
     end: Option<Mono>,
+    #[n(2)]
     early: bool,
+    #[n(3)]
     last_end: Option<Mono>,
+    #[n(4)]
     last_entry: Option<Mono>,
+    #[n(5)]
     trouble: Vec<String>,
+    #[n(6)]
     routes: Vec<SavedRoute>,
+    #[n(7)]
     ended: Vec<UntimedEntry>,
 }
 
+#[derive(Encode, Decode)]
 struct SavedRoute {
+    #[n(0)]
     column: Column,
+    #[n(1)]
     form: Form,
+    #[n(2)]
     sums: Option<Sums>,
+    #[n(3)]
     last: Option<f64>,
+    #[n(4)]
     standing: Option<String>,
 }
 
@@ -105,12 +122,8 @@ impl Slots {
     /// See [`Pipeline::state`].
     pub(super) fn state(&mut self, boot: BootId) -> Vec<u8> {
         self.take_changed().for_each(drop);
-        let mut to = Writer::new();
-        to.byte(BOOT);
-        to.byte(VERSION);
-        to.wide(boot.0);
         let mut bytes = Vec::new();
-        record::append(&mut bytes, &to.finish());
+        record::append(&mut bytes, &codec::encode(&Saved::Boot(VERSION, boot)));
         for slot in &self.channels {
             write(slot, &mut bytes);
         }
@@ -183,8 +196,9 @@ fn apply(slot: &mut ChannelSlot, now: Now, saved: SavedChannel) {
             |known: &&mut RouteState| known.route.column == route.column && known.route.publish.form() == route.form;
         let Some(state) = slot.routes.iter_mut().find(is_same) else { continue };
         let reduce = state.route.reduce;
-        state.sums = route.sums.map(|sums| sums.reduced_by(reduce));
-        state.last = route.last;
+        let sums = route.sums.filter(Sums::is_sound);
+        state.last = route.last.or(sums.as_ref().map(Sums::last));
+        state.sums = sums.map(|sums| sums.reduced_by(reduce));
         state.standing = route.standing.filter(|_| has_status);
     }
     let ended = saved.ended.into_iter().map(|entry| UntimedEntry { end: entry.end.min(ahead), ..entry });
@@ -210,10 +224,6 @@ fn discard(slot: &mut ChannelSlot, now: Now, last_end: Mono) {
     }
 }
 
-const fn mark(mark: u8, set: bool) -> u8 {
-    if set { mark } else { 0 }
-}
-
 /// Appends a channel's record. Where its texts would not fit it is without them: they are told again as long as they are true.
 fn write(slot: &ChannelSlot, bytes: &mut Vec<u8>) {
     let payload = payload(slot, true);
@@ -222,48 +232,24 @@ fn write(slot: &ChannelSlot, bytes: &mut Vec<u8>) {
 }
 
 fn payload(slot: &ChannelSlot, with_texts: bool) -> Vec<u8> {
-    let mut to = Writer::new();
-    to.byte(CHANNEL);
-    to.number(slot.channel.id.0);
-    to.byte(
-        mark(END, slot.end.is_some())
-            | mark(LAST_END, slot.last_end.is_some())
-            | mark(LAST_ENTRY, slot.last_entry.is_some())
-            | mark(EARLY, slot.early),
-    );
-    for time in [slot.end, slot.last_end, slot.last_entry].into_iter().flatten() {
-        to.number(u64::try_from(time.since_boot().as_nanos()).unwrap_or(u64::MAX));
-    }
-    let trouble = if with_texts { slot.trouble.as_slice() } else { &[] };
-    to.number(trouble.len() as u64);
-    for words in trouble {
-        to.text(words);
-    }
-    to.number(slot.routes.len() as u64);
-    for state in &slot.routes {
-        to.byte(u8::try_from(state.route.column.index()).expect("a few columns"));
-        // Where there are sums, the last value is one of theirs.
-        let last = state.last.filter(|_| state.sums.is_none());
-        let has_vector = state.sums.as_ref().is_some_and(Sums::has_vector);
-        to.byte(
-            mark(SUMS, state.sums.is_some())
-                | mark(LAST, last.is_some())
-                | mark(FIELD, state.route.publish.form() == Form::Field)
-                | mark(VECTOR, has_vector),
-        );
-        if let Some(sums) = &state.sums {
-            sums.write(&mut to);
-        }
-        if let Some(last) = last {
-            to.float(last);
-        }
-        to.text(state.standing.as_deref().filter(|_| with_texts).unwrap_or_default());
-    }
-    to.number(slot.ended.len() as u64);
-    for (_, entry) in &slot.ended {
-        entry.write(&mut to);
-    }
-    to.finish()
+    codec::encode(&Saved::Channel(SavedChannel {
+        id: slot.channel.id,
+        end: slot.end,
+        early: slot.early,
+        last_end: slot.last_end,
+        last_entry: slot.last_entry,
+        trouble: if with_texts { slot.trouble.clone() } else { Vec::new() },
+        routes: slot.routes.iter().map(|state| saved_route(state, with_texts)).collect(),
+        ended: slot.ended.iter().map(|(_, entry)| entry.clone()).collect(),
+    }))
+}
+
+fn saved_route(state: &RouteState, with_texts: bool) -> SavedRoute {
+    let RouteState { route, sums, last, standing } = state;
+    // Where there are sums, the last value is one of theirs.
+    let last = last.filter(|_| sums.is_none());
+    let standing = standing.clone().filter(|_| with_texts);
+    SavedRoute { column: route.column, form: route.publish.form(), sums: *sums, last, standing }
 }
 
 /// What was read.
@@ -279,62 +265,18 @@ fn read(bytes: &[u8]) -> Read {
     let mut found = Read::default();
     let mut records = Records::new(bytes);
     for payload in records.by_ref() {
-        let mut from = Reader::new(payload);
-        let is_known = match from.byte() {
-            Some(BOOT) => read_boot(&mut from).map(|boot| found.boot = Some(boot)),
-            Some(CHANNEL) => read_channel(&mut from).map(|channel| _ = found.channels.insert(channel.id, channel)),
-            _ => None,
-        };
-        found.is_damaged |= is_known.is_none();
+        match codec::decode(payload) {
+            Ok(Saved::Boot(VERSION, boot)) => found.boot = Some(boot),
+            Ok(Saved::Channel(channel)) if channel.ended.iter().all(|entry| entry.channel == channel.id) => {
+                found.channels.insert(channel.id, channel);
+            }
+            _ if codec::variant(payload).is_some_and(|kind| !KINDS.contains(&kind)) => {}
+            _ => found.is_damaged = true,
+        }
     }
     // A write that was cut off by a kill is no damage.
     found.is_damaged |= !records.is_whole() && !records.is_torn();
     found
-}
-
-fn read_boot(from: &mut Reader<'_>) -> Option<BootId> {
-    let _ = from.byte().filter(|version| *version == VERSION)?;
-    from.wide().map(BootId)
-}
-
-/// A number, and so many of something. Every one takes a byte at least, so that a number out of thin air ends with the bytes.
-fn read_many<T>(from: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Option<T>) -> Option<Vec<T>> {
-    let mut many = Vec::new();
-    for _ in 0..from.number()? {
-        many.push(read(from)?);
-    }
-    Some(many)
-}
-
-fn read_channel(from: &mut Reader<'_>) -> Option<SavedChannel> {
-    let id = ChannelId(from.number()?);
-    let marks = from.byte().filter(|marks| *marks <= END | LAST_END | LAST_ENTRY | EARLY)?;
-    let channel = SavedChannel {
-        id,
-        end: if marks & END == 0 { None } else { Some(read_time(from)?) },
-        early: marks & EARLY != 0,
-        last_end: if marks & LAST_END == 0 { None } else { Some(read_time(from)?) },
-        last_entry: if marks & LAST_ENTRY == 0 { None } else { Some(read_time(from)?) },
-        trouble: read_many(from, |from| from.text().map(str::to_owned))?,
-        routes: read_many(from, read_route)?,
-        ended: read_many(from, UntimedEntry::read_whole)?,
-    };
-    (from.is_empty() && channel.ended.iter().all(|entry| entry.channel == id)).then_some(channel)
-}
-
-fn read_time(from: &mut Reader<'_>) -> Option<Mono> {
-    from.number().map(Duration::from_nanos).map(Mono::new)
-}
-
-fn read_route(from: &mut Reader<'_>) -> Option<SavedRoute> {
-    let column = usize::from(from.byte()?);
-    let column = (column < Column::COUNT).then(|| Column::at(column))?;
-    let marks = from.byte().filter(|marks| *marks <= SUMS | LAST | FIELD | VECTOR)?;
-    let sums = if marks & SUMS == 0 { None } else { Some(Sums::read(from, marks & VECTOR != 0)?) };
-    let last = if marks & LAST == 0 { sums.as_ref().map(Sums::last) } else { Some(from.float()?) };
-    let form = if marks & FIELD == 0 { Form::Feed } else { Form::Field };
-    let standing = Some(from.text()?.to_owned()).filter(|words| !words.is_empty());
-    Some(SavedRoute { column, form, sums, last, standing })
 }
 
 #[cfg(test)]

@@ -1,19 +1,27 @@
 //! What a slot keeps of its readings: enough for every reduce, however many they are.
 
+use minicbor::{Decode, Encode};
+
 use super::Route;
 use crate::entry::{Cell, Reduce, Vector, denoised};
-use crate::store::record::{Reader, Writer};
 
 /// A slot's readings of one quantity.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub(in crate::pipeline) struct Sums {
+    #[n(0)]
     count: u32,
+    #[n(1)]
     first: f64,
+    #[n(2)]
     last: f64,
+    #[n(3)]
     min: f64,
+    #[n(4)]
     max: f64,
+    #[n(5)]
     sum: f64,
     /// The sum of the readings as directions, where it is asked for: a sine costs a small board more than the rest.
+    #[n(6)]
     vector: Option<Vector>,
 }
 
@@ -72,45 +80,8 @@ impl Sums {
         self.last
     }
 
-    /// Whether they hold a sum of directions.
-    pub(in crate::pipeline) const fn has_vector(&self) -> bool {
-        self.vector.is_some()
-    }
-
-    /// Writes them: the count, then the only value, or first, last, smallest, largest and sum; then the sum of directions, if
-    /// there is one.
-    pub(in crate::pipeline) fn write(&self, to: &mut Writer) {
-        to.number(self.count.into());
-        if self.count == 1 {
-            to.float(self.last);
-        } else {
-            for value in [self.first, self.last, self.min, self.max, self.sum] {
-                to.float(value);
-            }
-        }
-        if let Some(Vector { east, north }) = self.vector {
-            to.float(east);
-            to.float(north);
-        }
-    }
-
-    /// Reads what [`Sums::write`] wrote; `None` for anything else.
-    pub(in crate::pipeline) fn read(from: &mut Reader<'_>, has_vector: bool) -> Option<Self> {
-        let count = u32::try_from(from.number()?).ok()?;
-        let sums = match count {
-            0 => return None,
-            1 => Self::of(from.float()?, Reduce::default()),
-            _ => Self {
-                count,
-                first: from.float()?,
-                last: from.float()?,
-                min: from.float()?,
-                max: from.float()?,
-                sum: from.float()?,
-                vector: None,
-            },
-        };
-        let vector = if has_vector { Some(Vector { east: from.float()?, north: from.float()? }) } else { None };
-        Some(Self { vector, ..sums })
+    /// Whether they can be those of readings.
+    pub(in crate::pipeline) const fn is_sound(&self) -> bool {
+        self.count > 0
     }
 }
