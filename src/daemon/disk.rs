@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::guard;
-use crate::daemon::liveness::{Liveness, Pulse};
+use crate::daemon::heartbeat::{Heartbeat, HeartbeatMonitor};
 use crate::daemon::pipeline::{self, PipelineHandle};
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
@@ -132,7 +132,7 @@ impl Store {
         hal: &Hal,
         fed: &watch::Sender<()>,
         observer: &Observer,
-        liveness: &Liveness,
+        heartbeats: &HeartbeatMonitor,
         alarm: &Alarm,
     ) -> io::Result<Option<Disk>> {
         let Some(OnDisk { spool, folders, ring, heard }) = self.on_disk else { return Ok(None) };
@@ -146,7 +146,7 @@ impl Store {
             fed: fed.clone(),
             observer: Arc::clone(observer),
             // Entries wait in memory meanwhile; and a process that hangs in the card's driver does not even end.
-            pulse: liveness.watch_only("the card"),
+            heartbeat: heartbeats.watch_only("the card"),
             alarm: alarm.clone(),
         };
         let alarm = alarm.clone();
@@ -166,7 +166,7 @@ struct Worker {
     heard: Receiver<()>,
     fed: watch::Sender<()>,
     observer: Observer,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     alarm: Alarm,
 }
 
@@ -184,9 +184,9 @@ impl Worker {
             let job = locked(&self.spool).job(self.clock.now());
             let Some(job) = job else {
                 if !locked(&self.spool).is_stopping() && self.heard.recv().is_ok() {
-                    self.pulse.due(self.clock.now().mono + WORK_WITHIN);
+                    self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
                     guard::look_at_state(&*self.card, &self.alarm, &self.observer);
-                    self.pulse.rest();
+                    self.heartbeat.rest();
                     continue;
                 }
                 self.keeper.set_channels(self.clock.now().mono, locked(&self.spool).memory(true), Reason::Stop);
@@ -195,9 +195,9 @@ impl Worker {
                 }
                 return;
             };
-            self.pulse.due(self.clock.now().mono + WORK_WITHIN);
+            self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
             let outcome = job.perform(&*self.card);
-            self.pulse.rest();
+            self.heartbeat.rest();
             let (has_fed, told) = {
                 let mut spool = locked(&self.spool);
                 (spool.done(self.clock.now(), outcome), spool.told())
@@ -210,9 +210,9 @@ impl Worker {
     }
 
     fn write(&self, page: ledger::Job) {
-        self.pulse.due(self.clock.now().mono + WORK_WITHIN);
+        self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
         let outcome = page.perform(&*self.card);
-        self.pulse.rest();
+        self.heartbeat.rest();
         self.keeper.done(self.clock.now().mono, outcome);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::{LoadError, Settings};
 use crate::daemon::changes::Changes;
-use crate::daemon::liveness::Stuck;
+use crate::daemon::heartbeat::Stuck;
 use crate::entry::{ChannelId, UntimedEntry};
 use crate::hal::HalError;
 use crate::output::Drive;

@@ -14,7 +14,7 @@ use log::{debug, error, info, warn};
 
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer, Wait, Waiting};
-use crate::daemon::liveness::Stuck;
+use crate::daemon::heartbeat::Stuck;
 use crate::entry::ChannelId;
 use crate::net::failure::Kind;
 use crate::pipeline::Edge;

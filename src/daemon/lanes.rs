@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::config;
-use crate::daemon::liveness::Liveness;
+use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
 use crate::reading::SensorId;
@@ -37,16 +37,16 @@ use threads::{Common, Threads};
 /// The running lanes.
 pub(super) struct Lanes {
     common: Common,
-    liveness: Liveness,
+    heartbeats: HeartbeatMonitor,
     running: Mutex<BTreeMap<Lane, Arc<Threads>>>,
 }
 
 impl Lanes {
     /// No lanes yet.
-    pub(super) fn new(hal: &Hal, pipeline: &PipelineHandle, liveness: &Liveness) -> Self {
+    pub(super) fn new(hal: &Hal, pipeline: &PipelineHandle, heartbeats: &HeartbeatMonitor) -> Self {
         let alarm = Arc::new(Alarm::new(Arc::clone(&hal.clock)));
         let common = Common { hal: hal.clone(), pipeline: pipeline.clone(), alarm, died: Arc::new(Notify::new()) };
-        Self { common, liveness: liveness.clone(), running: Mutex::default() }
+        Self { common, heartbeats: heartbeats.clone(), running: Mutex::default() }
     }
 
     /// Reads these sensors too, from now on, but for those that are not asked. A lane that has none yet gets its thread.
@@ -58,8 +58,8 @@ impl Lanes {
         for (id, settings) in sensors {
             let lane = settings.kind.device().lane();
             if lane != Lane::Serial {
-                let pulse = self.liveness.watch(format!("sensor {}", settings.name));
-                lanes.entry(lane).or_default().push(Polled::new(*id, settings.clone(), pulse));
+                let heartbeat = self.heartbeats.watch(format!("sensor {}", settings.name));
+                lanes.entry(lane).or_default().push(Polled::new(*id, settings.clone(), heartbeat));
             }
         }
         let mut running = self.running();

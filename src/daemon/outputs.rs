@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::command::Command;
 use crate::daemon::event::{Event, Observer, Wait};
-use crate::daemon::liveness::Pulse;
+use crate::daemon::heartbeat::Heartbeat;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
 use crate::ledger::{Keeper, Key};
@@ -43,7 +43,7 @@ pub(super) struct Ears {
     /// Set at the stop.
     pub(super) stop: watch::Receiver<bool>,
     /// Its sign of life.
-    pub(super) pulse: Pulse,
+    pub(super) heartbeat: Heartbeat,
 }
 
 /// All outputs of the map.
@@ -110,12 +110,12 @@ impl Outputs {
 
     /// Obeys until the stop, then drives every output to its stop level.
     pub(super) async fn run(mut self, ears: Ears) {
-        let Ears { mut deliveries, mut reloads, report, mut stop, pulse } = ears;
+        let Ears { mut deliveries, mut reloads, report, mut stop, heartbeat } = ears;
         loop {
             let deadline = self.deadline();
             match deadline {
-                Some(deadline) => pulse.due(deadline),
-                None => pulse.rest(),
+                Some(deadline) => heartbeat.due(deadline),
+                None => heartbeat.rest(),
             }
             let due = async {
                 match deadline {

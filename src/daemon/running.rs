@@ -19,8 +19,8 @@ use crate::daemon::changes::Changes;
 use crate::daemon::disk::{self, Folders, Store};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::guard::Guard;
+use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::lanes::Lanes;
-use crate::daemon::liveness::Liveness;
 use crate::daemon::outputs::{self, Ears, Memory, Outputs};
 use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::routes;
@@ -85,7 +85,7 @@ pub(super) struct Running {
     closing: JoinHandle<()>,
     board: Noticeboard,
     serving: JoinHandle<()>,
-    liveness: Liveness,
+    heartbeats: HeartbeatMonitor,
     /// Why it could not start.
     stillborn: Option<String>,
 }
@@ -102,7 +102,7 @@ impl Running {
         let Parts { settings, hal, folders, socket, board, observer, tuning, ending } = parts;
         let observer = &observer;
         let alarm = Alarm::default();
-        let liveness = Liveness::default();
+        let heartbeats = HeartbeatMonitor::default();
         let mut registry = SensorRegistry::new();
         let sensors = registry.update(&settings.sensors).added;
         observer(&Event::Map(&settings, &registry.ids()));
@@ -120,8 +120,8 @@ impl Running {
             let memory = Memory { keeper: keeper.clone(), boot: hal.clock.boot().0 };
             let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &pipeline, observer);
             let ((reload, reloads), stop) = (mpsc::channel(1), watch::Sender::new(false));
-            let (report, pulse) = (Arc::clone(&report), liveness.watch("the outputs' task"));
-            let ears = Ears { deliveries, reloads, report, stop: stop.subscribe(), pulse };
+            let (report, heartbeat) = (Arc::clone(&report), heartbeats.watch("the outputs' task"));
+            let ears = Ears { deliveries, reloads, report, stop: stop.subscribe(), heartbeat };
             let run = async move {
                 let _ending = ending;
                 outputs.run(ears).await;
@@ -148,14 +148,14 @@ impl Running {
             deliveries: deliver,
             observer: Arc::clone(observer),
             tuning,
-            liveness: liveness.clone(),
+            heartbeats: heartbeats.clone(),
         });
         uplinks.take(&settings).await;
 
-        let mut streams = Streams::new(&hal, &pipeline, &liveness);
+        let mut streams = Streams::new(&hal, &pipeline, &heartbeats);
         streams.add(&sensors);
-        let lanes = Arc::new(Lanes::new(&hal, &pipeline, &liveness));
-        let (disk, started) = match store.start(&hal, &bell, observer, &liveness, &alarm) {
+        let lanes = Arc::new(Lanes::new(&hal, &pipeline, &heartbeats));
+        let (disk, started) = match store.start(&hal, &bell, observer, &heartbeats, &alarm) {
             Ok(disk) => (disk, lanes.add(&sensors)),
             Err(error) => (None, Err(error)),
         };
@@ -173,7 +173,7 @@ impl Running {
             observer: Arc::clone(observer),
         });
         slot_task.begin();
-        let closing = tokio::spawn(Arc::clone(&slot_task).run(Arc::clone(&lanes), Watchdog::new(liveness.clone())));
+        let closing = tokio::spawn(Arc::clone(&slot_task).run(Arc::clone(&lanes), Watchdog::new(heartbeats.clone())));
         let stillborn = started.err().map(|error| format!("a thread cannot be started: {error}"));
         if stillborn.is_none() {
             observer(&Event::Started);
@@ -197,7 +197,7 @@ impl Running {
             closing,
             board,
             serving,
-            liveness,
+            heartbeats,
             stillborn,
         }
     }
@@ -225,8 +225,8 @@ impl Running {
         let settings = &self.settings;
         let diff = self.registry.update(&settings.sensors);
         (self.observer)(&Event::Map(settings, &self.registry.ids()));
-        let pulse = self.liveness.watch("the taking of the new map");
-        pulse.due(self.hal.clock.now().mono + RELOAD_WITHIN);
+        let heartbeat = self.heartbeats.watch("the taking of the new map");
+        heartbeat.due(self.hal.clock.now().mono + RELOAD_WITHIN);
 
         // What ends. A driver that is slow to let go is not waited for.
         let (lanes, gone) = (Arc::clone(&self.lanes), diff.removed.clone());

@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config;
-use crate::daemon::liveness::{Liveness, Pulse};
+use crate::daemon::heartbeat::{Heartbeat, HeartbeatMonitor};
 use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::words;
 use crate::hal::{Hal, SerialPort};
@@ -32,23 +32,23 @@ const OPEN_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Streams {
     hal: Hal,
     pipeline: PipelineHandle,
-    liveness: Liveness,
+    heartbeats: HeartbeatMonitor,
     running: BTreeMap<SensorId, JoinHandle<()>>,
 }
 
 impl Streams {
     /// No tasks yet.
-    pub(super) fn new(hal: &Hal, pipeline: &PipelineHandle, liveness: &Liveness) -> Self {
-        let (hal, pipeline, liveness) = (hal.clone(), pipeline.clone(), liveness.clone());
-        Self { hal, pipeline, liveness, running: BTreeMap::new() }
+    pub(super) fn new(hal: &Hal, pipeline: &PipelineHandle, heartbeats: &HeartbeatMonitor) -> Self {
+        let (hal, pipeline, heartbeats) = (hal.clone(), pipeline.clone(), heartbeats.clone());
+        Self { hal, pipeline, heartbeats, running: BTreeMap::new() }
     }
 
     /// Listens to those of these sensors that talk by themselves.
     pub(super) fn add(&mut self, sensors: &[(SensorId, config::Sensor)]) {
         for (id, settings) in sensors.iter().filter(|(_, sensor)| sensor.kind.device().lane() == Lane::Serial) {
             let (settings, hal, pipeline) = (settings.clone(), self.hal.clone(), self.pipeline.clone());
-            let pulse = self.liveness.watch(format!("sensor {}", settings.name));
-            let listener = Listener { id: *id, settings, hal, pipeline, pulse };
+            let heartbeat = self.heartbeats.watch(format!("sensor {}", settings.name));
+            let listener = Listener { id: *id, settings, hal, pipeline, heartbeat };
             self.running.insert(*id, tokio::spawn(listener.listen()));
         }
     }
@@ -88,7 +88,7 @@ struct Listener {
     settings: config::Sensor,
     hal: Hal,
     pipeline: PipelineHandle,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 }
 
 impl Listener {
@@ -108,7 +108,7 @@ impl Listener {
                 retry = FIRST_RETRY;
             }
             self.fail(&self.routed(), &fault);
-            self.pulse.due(self.hal.clock.now().mono + retry);
+            self.heartbeat.due(self.hal.clock.now().mono + retry);
             sleep(retry).await;
             retry = (retry * 2).min(LAST_RETRY);
         }
@@ -116,7 +116,7 @@ impl Listener {
 
     /// Opens device and port, on a thread of the blocking pool: a USB or Bluetooth port may take its time.
     async fn open(&self, outlet: &Outlet) -> Result<(Box<dyn SerialPort>, Box<dyn Stream>), Fault> {
-        self.pulse.due(self.hal.clock.now().mono + OPEN_WITHIN);
+        self.heartbeat.due(self.hal.clock.now().mono + OPEN_WITHIN);
         let (settings, hal, outlet) = (self.settings.clone(), self.hal.clone(), outlet.clone());
         let mut opening = spawn_blocking(move || match settings.kind.device().open(&hal, outlet)? {
             Source::Stream(Port { path, baud }, stream) => Ok((hal.serial.open(&path, baud)?, stream)),
@@ -143,7 +143,7 @@ impl Listener {
         let mut buffer = [0; 256];
         let mut silent_at = Instant::now() + self.settings.timeout;
         loop {
-            self.pulse.due(self.hal.clock.now().mono + self.settings.timeout);
+            self.heartbeat.due(self.hal.clock.now().mono + self.settings.timeout);
             match timeout_at(silent_at, serial.read(&mut buffer)).await {
                 Ok(Ok(0)) => return Fault::Absent("the port was closed: unplugged?".to_owned()),
                 Ok(Ok(read)) => {
@@ -264,7 +264,7 @@ to.latitude = "house.field1"
                 }
             }),
         );
-        let mut streams = Streams::new(&hal, &pipeline, &Liveness::default());
+        let mut streams = Streams::new(&hal, &pipeline, &HeartbeatMonitor::default());
         streams.add(&[(gps, map.sensors[0].clone())]);
         let mut next = async || tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("told");
         assert_eq!(next().await, Err(Fault::NoAnswer(Duration::from_millis(200))));

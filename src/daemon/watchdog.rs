@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::liveness::{Liveness, Look, Watch};
+use crate::daemon::heartbeat::{HeartbeatMonitor, Look, Watch};
 use crate::daemon::systemd;
 use crate::time::Mono;
 
@@ -24,9 +24,9 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// The watchdog that systemd told us of when it started us.
-    pub(super) fn new(liveness: Liveness) -> Self {
+    pub(super) fn new(heartbeats: HeartbeatMonitor) -> Self {
         let interval = systemd::watchdog();
-        Self { watch: Watch::new(liveness, interval.unwrap_or(PATIENCE)), interval, fed: None }
+        Self { watch: Watch::new(heartbeats, interval.unwrap_or(PATIENCE)), interval, fed: None }
     }
 
     /// How long whoever looks may sleep: a third of the interval.

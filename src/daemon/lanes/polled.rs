@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::pace::{Change, Pace};
 use super::words;
 use crate::config;
-use crate::daemon::liveness::Pulse;
+use crate::daemon::heartbeat::Heartbeat;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::entry::Reduce;
 use crate::hal::Hal;
@@ -21,7 +21,7 @@ pub(super) struct Polled {
     settings: config::Sensor,
     schedule: Schedule,
     sensor: Option<Box<dyn Sensor>>,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     pace: Pace,
 }
 
@@ -41,9 +41,9 @@ impl Outcome {
 
 impl Polled {
     /// A sensor that is due at once.
-    pub(super) fn new(id: SensorId, settings: config::Sensor, pulse: Pulse) -> Self {
+    pub(super) fn new(id: SensorId, settings: config::Sensor, heartbeat: Heartbeat) -> Self {
         let schedule = Schedule::new(settings.every);
-        Self { id, settings, schedule, sensor: None, pulse, pace: Pace::new() }
+        Self { id, settings, schedule, sensor: None, heartbeat, pace: Pace::new() }
     }
 
     pub(super) fn due(&self) -> Mono {
@@ -65,7 +65,7 @@ impl Polled {
     /// Reads it, and opens it where it is not. May block for ever.
     pub(super) fn read(&mut self, hal: &Hal, pipeline: &PipelineHandle) -> Outcome {
         let began = hal.clock.now();
-        self.pulse.due(began.mono + self.settings.timeout);
+        self.heartbeat.due(began.mono + self.settings.timeout);
         let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, pipeline))).unwrap_or_else(|panic| {
             if pipeline.is_poisoned() {
                 // Not the driver's own.
@@ -76,7 +76,7 @@ impl Polled {
         if measured.is_err() {
             self.sensor = None;
         }
-        self.pulse.rest();
+        self.heartbeat.rest();
         Outcome { began, ended: hal.clock.now(), measured }
     }
 

@@ -66,7 +66,7 @@ fn start(sim: &Sim) -> (Lanes, Readings) {
 }
 
 fn lanes(sim: &Sim, pipeline: &PipelineHandle, sensors: Vec<config::Sensor>) -> Lanes {
-    let lanes = Lanes::new(&sim.hal(), pipeline, &Liveness::default());
+    let lanes = Lanes::new(&sim.hal(), pipeline, &HeartbeatMonitor::default());
     let sensors: Vec<_> = [SICK, WELL].into_iter().zip(sensors).collect();
     lanes.add(&sensors).expect("threads");
     lanes
@@ -257,8 +257,8 @@ fn a_sensor_that_hangs_and_is_gone_does_not_come_back_when_its_read_ends() {
         Ok("7".to_owned())
     });
     let (map, pipeline, readings) = pipeline(&sim);
-    let liveness = Liveness::default();
-    let lanes = Lanes::new(&sim.hal(), &pipeline, &liveness);
+    let heartbeats = HeartbeatMonitor::default();
+    let lanes = Lanes::new(&sim.hal(), &pipeline, &heartbeats);
     lanes.add(&[(SICK, map.sensors[0].clone())]).expect("threads");
     begins.recv_timeout(PATIENCE).expect("it is being read");
     lanes.remove(&[SICK]);
@@ -384,8 +384,8 @@ fn pulses_that_are_told_late_have_happened_all_the_same() {
         .replace("to.value = \"house.field1\"", "to.sum = \"house.field1\"\nto.total = \"house.field3\"");
     let sim = Sim::new(None).expect("no folder");
     let (map, pipeline, readings, _) = pipeline_of(&sim, &map);
-    let pulse = Liveness::default().watch("sensor sick");
-    let mut counter = Polled::new(SICK, map.sensors[0].clone(), pulse);
+    let heartbeat = HeartbeatMonitor::default().watch("sensor sick");
+    let mut counter = Polled::new(SICK, map.sensors[0].clone(), heartbeat);
     let outcome = counter.read(&sim.hal(), &pipeline);
     counter.finish(outcome, true, false, &pipeline);
     let told: Vec<_> = readings.try_iter().collect();
