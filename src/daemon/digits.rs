@@ -10,7 +10,7 @@ use crate::entry::UntimedEntry;
 use crate::pipeline::core::Intake;
 use crate::reading::{Reading, SensorId};
 use crate::status;
-use crate::store::record::{Reader, Writer};
+use crate::store::codec;
 use crate::thingspeak::{import, update};
 use crate::time::{Mono, Now, Utc};
 
@@ -53,11 +53,8 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     }
     let draft = intake.close_due(now(400), &mut Vec::new()).swap_remove(0);
     // As it comes back from the card.
-    let mut writer = Writer::new();
-    draft.write(&mut writer);
-    let entry = UntimedEntry::read(&mut Reader::new(&writer.finish()))
-        .expect("a draft")
-        .stamped(Utc::from_seconds(1_795_334_420));
+    let draft: UntimedEntry = codec::decode(&codec::encode(&draft)).expect("a draft");
+    let entry = draft.stamped(Utc::from_seconds(1_795_334_420));
     let payload = update::encode(&entry);
     let report = board.report(now(400), &Asked::default());
     let sensor = report.sensors.iter().flat_map(|sensor| &sensor.quantities).next().expect("one");

@@ -1,4 +1,4 @@
-//! A draft as bytes: what the spool keeps of an entry.
+//! A draft as bytes, as the file of the open slots holds it.
 //!
 //! ```text
 //! draft   channel, end in nanoseconds, form, a bit a column, cells, status; supplement
@@ -44,13 +44,6 @@ impl UntimedEntry {
         for cell in self.cells.iter().flatten().filter(|cell| is_direction(cell)) {
             to.float(cell.weight.into());
         }
-    }
-
-    /// Reads what [`UntimedEntry::write`] wrote, where the bytes end with it: now, or before there was a supplement. `None` for
-    /// anything else.
-    pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let draft = Self::read_bare(from)?;
-        if from.is_empty() { Some(draft) } else { draft.supplemented(from) }
     }
 
     /// Reads what [`UntimedEntry::write`] wrote, and nothing behind it; `None` for anything else.
@@ -165,11 +158,9 @@ mod tests {
         for (status, form) in [(None, Form::Feed), (Some("tank: no answer at 28-…"), Form::Field)] {
             let draft = draft(&cells, status, form);
             let bytes = bytes(&draft);
-            for read in [UntimedEntry::read, UntimedEntry::read_whole] {
-                let mut reader = Reader::new(&bytes);
-                assert_eq!(read(&mut reader).as_ref(), Some(&draft));
-                assert!(reader.is_empty());
-            }
+            let mut reader = Reader::new(&bytes);
+            assert_eq!(UntimedEntry::read_whole(&mut reader).as_ref(), Some(&draft));
+            assert!(reader.is_empty());
             for cut in 0..bytes.len() {
                 assert_eq!(UntimedEntry::read_whole(&mut Reader::new(&bytes[..cut])), None, "cut at {cut}");
             }
@@ -194,7 +185,7 @@ mod tests {
         cells[1] = Some(Cell::new(10.0, 2, Reduce::Last));
         let old =
             UntimedEntry { end: Mono::new(Duration::from_millis(86_400)), ..draft(&cells, Some("hot"), Form::Feed) };
-        assert_eq!(UntimedEntry::read(&mut Reader::new(&OLD)).as_ref(), Some(&old));
+        assert_eq!(UntimedEntry::read_bare(&mut Reader::new(&OLD)).as_ref(), Some(&old));
         assert_eq!(bytes(&old)[..OLD.len()], OLD, "and the other way round: an older version finds what it knows");
     }
 
@@ -210,7 +201,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            for read in [UntimedEntry::read, UntimedEntry::read_whole, UntimedEntry::read_bare] {
+            for read in [UntimedEntry::read_whole, UntimedEntry::read_bare] {
                 let _ = read(&mut Reader::new(&bytes));
             }
         }

@@ -82,7 +82,6 @@ pub mod or_default {
     }
 
     /// What is not there.
-    #[expect(clippy::unnecessary_wraps, reason = "the form that the derive asks for")]
     pub fn nil<T: Default>() -> Option<T> {
         Some(T::default())
     }
