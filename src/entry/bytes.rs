@@ -47,7 +47,8 @@ impl UntimedEntry {
     }
 
     /// Reads what [`UntimedEntry::write`] wrote, and nothing behind it; `None` for anything else.
-    pub(crate) fn read_whole(from: &mut Reader<'_>) -> Option<Self> {
+    #[cfg(test)]
+    fn read_whole(from: &mut Reader<'_>) -> Option<Self> {
         Self::read_bare(from)?.supplemented(from)
     }
 

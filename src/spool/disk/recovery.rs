@@ -159,7 +159,7 @@ impl Reading<'_> {
             }
             match note {
                 LogRecord::Echoes(channel, echoes) if boot == self.boot => {
-                    queue_of(queues, channel).known.echoes = echoes
+                    queue_of(queues, channel).known.echoes = echoes;
                 }
                 LogRecord::Columns(channel, columns) => {
                     let queue = queue_of(queues, channel);
