@@ -1,6 +1,5 @@
 //! An entry: the row that will appear in a ThingSpeak channel, and the draft that it was before it had its time.
 
-mod bytes;
 mod decimals;
 mod direction;
 mod packed;
