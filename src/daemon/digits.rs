@@ -10,7 +10,7 @@ use crate::entry::UntimedEntry;
 use crate::pipeline::{Pipeline, Put};
 use crate::reading::{Reading, SensorId};
 use crate::status;
-use crate::store::record::{Reader, Writer};
+use crate::store::codec;
 use crate::thingspeak::{import, update};
 use crate::time::{Mono, Now, Utc};
 
@@ -55,11 +55,8 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     pipeline.close_due(now(400), |closed| entries.extend(closed));
     let untimed = entries.swap_remove(0);
     // As it comes back from the card.
-    let mut writer = Writer::new();
-    untimed.write(&mut writer);
-    let entry = UntimedEntry::read(&mut Reader::new(&writer.finish()))
-        .expect("an entry")
-        .stamped(Utc::from_seconds(1_795_334_420));
+    let read: UntimedEntry = codec::decode(&codec::encode(&untimed)).expect("an entry");
+    let entry = read.stamped(Utc::from_seconds(1_795_334_420));
     let payload = update::encode(&entry);
     let report = tracker.report(now(400), &Asked::default());
     let sensor = report.sensors.iter().flat_map(|sensor| &sensor.quantities).next().expect("one");
