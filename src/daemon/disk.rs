@@ -224,11 +224,9 @@ impl Disk {
     pub(super) fn look(&self, now: Mono, observer: &Observer) {
         let (due, told, learned) = {
             let mut spool = locked(&self.spool);
-            (spool.due(), spool.told(), spool.has_learned().then(|| spool.memory(false)))
+            (spool.due(), spool.told(), spool.learned())
         };
-        if let Some(memory) = learned {
-            self.keeper.set_channels(now, memory, Reason::Learned);
-        }
+        self.keeper.set_channels(now, learned, Reason::Learned);
         let due = due.into_iter().chain(self.keeper.deadline()).min();
         tell(&told, observer);
         // A panic there would leave the card alone for ever: it ends the process, as any other.

@@ -28,8 +28,6 @@ pub(super) struct Known {
     pub(super) columns: ColumnSet,
     /// An earlier boot may have given seconds that are not among these.
     pub(super) has_past: bool,
-    /// Something changed that is worth a write to the card.
-    pub(super) is_news: bool,
     /// The card says that it knows all seconds, and from now on it does not.
     pub(super) is_outdated: bool,
 }

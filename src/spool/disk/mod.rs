@@ -12,12 +12,14 @@ mod job;
 mod jobs;
 mod known;
 mod queue;
+mod queues;
 mod recovery;
 mod segment;
+mod segments;
 mod survey;
 mod times;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +32,9 @@ use crate::time::{BootId, Mono, Now, Utc};
 
 use fast::FastLog;
 use held::Held;
+use jobs::Rules;
 use queue::Queue;
+use queues::Queues;
 
 pub use discard::{DiscardError, Discarded, Which, discard};
 pub use job::{Job, Outcome};
@@ -43,21 +47,23 @@ const DOUBTFUL: usize = 64;
 
 /// Waiting entries of all channels on disk.
 pub struct DiskSpool {
-    policy: Policy,
-    boot: BootId,
-    queues: BTreeMap<ChannelId, Queue>,
+    rules: Rules,
+    queues: Queues,
     next: Key,
     believed: bool,
     /// Nothing is known of an earlier run of this boot.
     is_first_run: bool,
     fast: FastLog,
     card: Card,
-    stopping: bool,
     /// The last time that anybody told.
     seen: Mono,
     wall: WallClock,
     counts: Counts,
     told: Vec<SpoolEvent>,
+    /// Channels of which something was learned that is worth a write to the card.
+    learned: BTreeSet<ChannelId>,
+    /// The card says that it knows all seconds that were given, and no longer does.
+    outdates_card: bool,
     bell: Box<dyn Fn() + Send>,
 }
 
@@ -100,19 +106,19 @@ impl DiskSpool {
             recovered.queues.entry(id).or_insert_with(|| Queue::new(id, backlog)).backlog = backlog;
         }
         let mut spool = Self {
-            policy,
-            boot,
-            queues: recovered.queues,
+            rules: Rules { policy, boot, is_stopping: false },
+            queues: Queues::new(recovered.queues),
             next: recovered.next,
             believed: recovered.believed,
             is_first_run: recovered.is_first_run,
             fast: FastLog::new(fast),
             card: Card::default(),
-            stopping: false,
             seen: now.mono,
             wall: WallClock::default(),
             counts: Counts { unreadable: lost, ..Counts::default() },
             told: Vec::new(),
+            learned: BTreeSet::new(),
+            outdates_card: false,
             bell,
         };
         spool.move_off_taken();
@@ -127,14 +133,15 @@ impl DiskSpool {
 
     /// From now on everything is written to the card as fast as it goes.
     pub fn stop(&mut self) {
-        self.stopping = true;
+        self.rules.is_stopping = true;
+        self.queues.all_are_stale();
         (self.card.write_at, self.card.remove_at) = (None, None);
         (self.bell)();
     }
 
     /// Whether [`DiskSpool::stop`] was called.
     pub const fn is_stopping(&self) -> bool {
-        self.stopping
+        self.rules.is_stopping
     }
 
     /// Adds to the runtime directory's log; where that fails, memory is all there is until it works again.
@@ -149,20 +156,22 @@ impl DiskSpool {
     }
 
     fn write_anew(&mut self) {
-        let mut notes = vec![(self.boot, LogRecord::Next(self.next))];
+        let mut notes = vec![(self.rules.boot, LogRecord::Next(self.next))];
         if self.believed {
-            notes.push((self.boot, LogRecord::Believed));
+            notes.push((self.rules.boot, LogRecord::Believed));
         }
-        for (id, queue) in &self.queues {
-            notes.push((self.boot, LogRecord::Latest(*id, None, queue.last_end)));
-            notes.push((self.boot, LogRecord::Given(*id, queue.known.taken.clone(), queue.known.has_past)));
-            notes.push((self.boot, LogRecord::Columns(*id, queue.known.columns)));
-            notes.extend(queue.known.echoes.then_some((self.boot, LogRecord::Echoes(*id, true))));
-            notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, LogRecord::Began(*id, *boot, *began))));
-            notes.extend(queue.sent.iter().map(|key| (self.boot, LogRecord::Sent(*key))));
+        for (id, queue) in self.queues.iter() {
+            notes.push((self.rules.boot, LogRecord::Latest(*id, None, queue.last_end)));
+            notes.push((self.rules.boot, LogRecord::Given(*id, queue.known.taken.clone(), queue.known.has_past)));
+            notes.push((self.rules.boot, LogRecord::Columns(*id, queue.known.columns)));
+            notes.extend(queue.known.echoes.then_some((self.rules.boot, LogRecord::Echoes(*id, true))));
+            notes.extend(
+                queue.began.iter().map(|(boot, began)| (self.rules.boot, LogRecord::Began(*id, *boot, *began))),
+            );
+            notes.extend(queue.sent.iter().map(|key| (self.rules.boot, LogRecord::Sent(*key))));
             let taken = queue.held.iter().filter(|(_, held)| held.taken);
-            notes.extend(taken.map(|(key, _)| (self.boot, LogRecord::Sent(*key))));
-            notes.extend(queue.retimed.iter().map(|(key, at)| (self.boot, LogRecord::Retimed(*key, *at))));
+            notes.extend(taken.map(|(key, _)| (self.rules.boot, LogRecord::Sent(*key))));
+            notes.extend(queue.retimed.iter().map(|(key, at)| (self.rules.boot, LogRecord::Retimed(*key, *at))));
             notes.extend(queue.unnoted.iter().filter(|(_, note)| matches!(note, LogRecord::Settled(_))).cloned());
             let unwritten = queue.held.values().filter(|held| !held.on_card);
             notes.extend(unwritten.map(|held| (held.boot, LogRecord::Entry(held.kept.clone()))));
@@ -179,8 +188,9 @@ impl DiskSpool {
     }
 
     fn held(&mut self, key: Key) -> Option<(ChannelId, &mut Queue)> {
-        let (id, queue) = self.queues.iter_mut().find(|(_, queue)| queue.held.contains_key(&key))?;
-        Some((*id, queue))
+        let (id, _) = self.queues.iter().find(|(_, queue)| queue.held.contains_key(&key))?;
+        let id = *id;
+        Some((id, self.queues.get_mut(id)?))
     }
 
     /// Takes an entry out for good.
@@ -197,7 +207,7 @@ impl DiskSpool {
 
     /// Makes room by dropping the oldest. Returns how many.
     fn make_room(&mut self, channel: ChannelId) -> usize {
-        let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
+        let Some(queue) = self.queues.get_mut(channel) else { return 0 };
         let before = queue.waiting();
         let busy = self.card.busy.as_deref();
         let (mut settled, mut has_segment_gone) = (Vec::new(), false);
@@ -222,7 +232,7 @@ impl DiskSpool {
         let dropped = before - queue.waiting();
         // What was dropped must not come back from the log.
         if !settled.is_empty() {
-            self.note(self.boot, &settled);
+            self.note(self.rules.boot, &settled);
         }
         if has_segment_gone {
             // What is on its way has no other place now.
@@ -242,8 +252,8 @@ impl Spool for DiskSpool {
         self.counts.pushed += 1;
         let key = self.next;
         self.next = Key(key.0 + 1);
-        let (boot, believed, channel) = (self.boot, self.believed, draft.channel);
-        let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+        let (boot, believed, channel) = (self.rules.boot, self.believed, draft.channel);
+        let queue = self.queues.get_or_new(channel);
         queue.last_end = queue.last_end.max(Some(draft.end));
         let created_at = believed.then(|| queue.known.taken.give_end(now, draft.end));
         let time = created_at.map_or_else(|| Time::Claimed(now.utc_at(draft.end)), Time::Known);
@@ -254,7 +264,7 @@ impl Spool for DiskSpool {
         queue.held.insert(Held { kept: kept.clone(), boot, taken: false, on_card: false });
         self.note(boot, &[LogRecord::Entry(kept)]);
         let dropped = self.make_room(channel);
-        if self.policy.durability == Durability::Always {
+        if self.rules.policy.durability == Durability::Always {
             (self.bell)();
         }
         Pushed { created_at, dropped }
@@ -263,9 +273,9 @@ impl Spool for DiskSpool {
     fn synchronised(&mut self, now: Now) {
         self.seen = now.mono;
         let was_believed = std::mem::replace(&mut self.believed, true);
-        let boot = self.boot;
+        let boot = self.rules.boot;
         let mut notes = Vec::new();
-        for (id, queue) in &mut self.queues {
+        for (id, queue) in self.queues.iter_mut() {
             let is_here = times::is_in_memory(queue, boot);
             for (of, began) in times::resolve(queue, boot, now, is_here) {
                 notes.push(LogRecord::Began(*id, of, began));
@@ -296,16 +306,17 @@ impl Spool for DiskSpool {
     }
 
     fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy) {
-        self.policy = policy;
+        self.rules.policy = policy;
         for (id, backlog) in channels {
-            self.queues.entry(*id).or_insert_with(|| Queue::new(*id, *backlog)).backlog = *backlog;
+            self.queues.get_or_new(*id).backlog = *backlog;
         }
         // What is due on the card may be due earlier now.
+        self.queues.all_are_stale();
         (self.bell)();
     }
 
     fn give_back(&mut self, channel: ChannelId) {
-        if let Some(queue) = self.queues.get_mut(&channel) {
+        if let Some(queue) = self.queues.get_mut(channel) {
             queue.sent.extend(queue.held.give_back());
         }
     }
@@ -315,50 +326,50 @@ impl Spool for DiskSpool {
     }
 
     fn echoes(&self, channel: ChannelId) -> bool {
-        self.queues.get(&channel).is_some_and(|queue| queue.known.echoes)
+        self.queues.get(channel).is_some_and(|queue| queue.known.echoes)
     }
 
     fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
-        let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+        let queue = self.queues.get_or_new(channel);
         if std::mem::replace(&mut queue.known.echoes, echoes) != echoes {
-            queue.known.is_news = true;
-            self.note(self.boot, &[LogRecord::Echoes(channel, echoes)]);
+            self.learned.insert(channel);
+            self.note(self.rules.boot, &[LogRecord::Echoes(channel, echoes)]);
         }
     }
 
     fn columns(&self, channel: ChannelId) -> ColumnSet {
-        self.queues.get(&channel).map_or_else(ColumnSet::default, |queue| queue.known.columns)
+        self.queues.get(channel).map_or_else(ColumnSet::default, |queue| queue.known.columns)
     }
 
     fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet) {
-        let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+        let queue = self.queues.get_or_new(channel);
         if std::mem::replace(&mut queue.known.columns, columns) != columns {
-            queue.known.is_news = true;
-            self.note(self.boot, &[LogRecord::Columns(channel, columns)]);
+            self.learned.insert(channel);
+            self.note(self.rules.boot, &[LogRecord::Columns(channel, columns)]);
         }
     }
 
     fn may_collide(&self, channel: ChannelId) -> bool {
-        self.queues.get(&channel).is_some_and(|queue| queue.known.may_collide())
+        self.queues.get(channel).is_some_and(|queue| queue.known.may_collide())
     }
 
     fn last_end(&self, channel: ChannelId) -> Option<Mono> {
-        self.queues.get(&channel)?.last_end
+        self.queues.get(channel)?.last_end
     }
 
     fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
-        let queue = self.queues.get(&channel)?;
+        let queue = self.queues.get(channel)?;
         self.waiting_one(queue, queue.oldest_sent(false)?)
     }
 
     fn oldest_sent(&self, channel: ChannelId) -> Option<Waiting> {
-        let queue = self.queues.get(&channel)?;
+        let queue = self.queues.get(channel)?;
         self.waiting_one(queue, queue.oldest_sent(true)?)
     }
 
     fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting> {
-        let queue = self.queues.get(&channel)?;
-        self.waiting_one(queue, queue.live(self.boot, since)?)
+        let queue = self.queues.get(channel)?;
+        self.waiting_one(queue, queue.live(self.rules.boot, since)?)
     }
 
     fn take(&mut self, key: Key) {
@@ -368,7 +379,7 @@ impl Spool for DiskSpool {
             (self.bell)();
         }
         // From now on the service may have it: a later run must not merge it.
-        self.note(self.boot, &[LogRecord::Sent(key)]);
+        self.note(self.rules.boot, &[LogRecord::Sent(key)]);
     }
 
     fn put_back(&mut self, key: Key) {
@@ -381,21 +392,22 @@ impl Spool for DiskSpool {
         if self.remove(key).is_some() {
             self.counts.confirmed += 1;
         } else {
-            let (now, boot) = (self.seen, self.boot);
-            let Some(queue) = self.queues.values_mut().find(|queue| queue.doubtful.contains(&key)) else { return };
+            let (now, boot) = (self.seen, self.rules.boot);
+            let found = self.queues.iter().find(|(_, queue)| queue.doubtful.contains(&key)).map(|(id, _)| *id);
+            let Some(queue) = found.and_then(|id| self.queues.get_mut(id)) else { return };
             queue.doubtful.remove(&key);
             queue.tell_aside(now, boot, LogRecord::Settled(key));
             self.counts.doubtful = self.counts.doubtful.saturating_sub(1);
             self.counts.confirmed += 1;
         }
-        self.note(self.boot, &[LogRecord::Settled(key)]);
+        self.note(self.rules.boot, &[LogRecord::Settled(key)]);
     }
 
     fn set_aside(&mut self, key: Key) {
         let now = self.seen;
         let Some(held) = self.remove(key) else { return };
         self.counts.doubtful += 1;
-        let queue = self.queues.get_mut(&held.kept.draft.channel).expect("it was there");
+        let queue = self.queues.get_mut(held.kept.draft.channel).expect("it was there");
         let mut kept = held.kept;
         if let Some(began) = queue.began_of(held.boot)
             && let Time::Claimed(_) = kept.time
@@ -411,7 +423,7 @@ impl Spool for DiskSpool {
     }
 
     fn retime(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
-        let (now, boot) = (self.seen, self.boot);
+        let (now, boot) = (self.seen, self.rules.boot);
         let (_, queue) = self.held(key)?;
         let from = queue.time_of(queue.held.get(&key)?)?;
         let at = queue.known.taken.free_from(from + SECOND, taken);
@@ -422,8 +434,8 @@ impl Spool for DiskSpool {
 
     fn expire(&mut self, now: Now, channel: ChannelId) -> usize {
         self.seen = now.mono;
-        let (boot, is_steady) = (self.boot, self.believed && self.wall.is_steady(now));
-        let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
+        let (boot, is_steady) = (self.rules.boot, self.believed && self.wall.is_steady(now));
+        let Some(queue) = self.queues.get_mut(channel) else { return 0 };
         let keep = queue.backlog.keep;
         let mut old = Vec::new();
         while let Some((key, held)) = queue.oldest() {
@@ -451,11 +463,11 @@ impl Spool for DiskSpool {
     }
 
     fn waiting(&self, channel: ChannelId) -> usize {
-        self.queues.get(&channel).map_or(0, Queue::waiting)
+        self.queues.get(channel).map_or(0, Queue::waiting)
     }
 
     fn standing(&self, channel: ChannelId) -> Standing {
-        self.queues.get(&channel).map(Queue::standing).unwrap_or_default()
+        self.queues.get(channel).map(Queue::standing).unwrap_or_default()
     }
 
     fn counts(&self) -> Counts {
@@ -490,14 +502,14 @@ impl WallClock {
 impl DiskSpool {
     fn waiting_one(&self, queue: &Queue, (key, held): (Key, &Held)) -> Option<Waiting> {
         let sent = queue.sent.contains(&key);
-        Some(Waiting { key, entry: queue.entry(held)?, since: self.since(held), sent })
+        Some(Waiting { key, entry: queue.entry(held)?, since: self.rules.since(held), sent })
     }
 
     /// Moves entries off seconds that others have, where they got theirs by their boot's beginning.
     fn move_off_taken(&mut self) {
-        let (now, boot) = (self.seen, self.boot);
-        let queues = self.queues.values_mut();
-        let notes: Vec<LogRecord> = queues.flat_map(|queue| times::move_off_taken(queue, now, boot)).collect();
+        let (now, boot) = (self.seen, self.rules.boot);
+        let queues = self.queues.iter_mut();
+        let notes: Vec<LogRecord> = queues.flat_map(|(_, queue)| times::move_off_taken(queue, now, boot)).collect();
         if !notes.is_empty() {
             self.note(boot, &notes);
         }
@@ -512,31 +524,27 @@ impl DiskSpool {
     /// earlier run has used the state directory, whatever it left there.
     pub fn recall(&mut self, memories: Vec<(ChannelId, Vec<u8>)>, was_used: bool) {
         if self.is_first_run {
-            self.queues.values_mut().for_each(|queue| queue.known.has_past = was_used);
+            self.queues.iter_mut().for_each(|(_, queue)| queue.known.has_past = was_used);
         }
         for (channel, memory) in memories {
-            let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+            let queue = self.queues.get_or_new(channel);
             let _ = queue.known.recall(&memory, self.is_first_run);
+            self.outdates_card |= std::mem::take(&mut queue.known.is_outdated);
         }
         self.move_off_taken();
         self.write_anew();
     }
 
-    /// Whether something was learned of a channel since this was last asked that is worth a write to the card.
-    pub fn has_learned(&mut self) -> bool {
-        let learned = self.queues.values_mut().map(|queue| std::mem::take(&mut queue.known.is_news));
-        learned.fold(false, |any, one| any | one)
+    /// What is to be remembered of the channels of which something was learned since this was last asked: it is worth a write to
+    /// the card.
+    pub fn learned(&mut self) -> Vec<(ChannelId, Vec<u8>)> {
+        let learned = std::mem::take(&mut self.learned).into_iter();
+        learned.filter_map(|channel| Some((channel, self.queues.get(channel)?.known.memory(false)))).collect()
     }
 
     /// Whether the card says that it knows all seconds that were given, and no longer does, since this was last asked.
     pub fn outdates_card(&mut self) -> bool {
-        let outdated = self.queues.values_mut().map(|queue| std::mem::take(&mut queue.known.is_outdated));
-        outdated.fold(false, |any, one| any | one)
-    }
-
-    /// When an entry was pushed, on the clock of this boot.
-    fn since(&self, held: &Held) -> Mono {
-        if held.boot == self.boot { held.kept.since } else { Mono::default() }
+        std::mem::take(&mut self.outdates_card)
     }
 
     /// What went wrong with the directories, or works again, since this was last asked.

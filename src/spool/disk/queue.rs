@@ -9,13 +9,14 @@
 //!   less, the card may have an entry though nobody knows: its receipt is told there too.
 //! - What left and may be on the card is in `left` until its segment is gone.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::{ChannelId, Entry, Form};
 use crate::spool::disk::held::{Entries, Held};
 use crate::spool::disk::job::Group;
 use crate::spool::disk::known::Known;
 use crate::spool::disk::segment::{self, Segment};
+use crate::spool::disk::segments::Segments;
 use crate::spool::records::{Began, LogRecord, Time};
 use crate::spool::{Backlog, Key, Standing};
 use crate::time::{BootId, Mono, Utc};
@@ -43,7 +44,7 @@ pub(super) struct Queue {
     /// All entries up to this one are in memory; `None` where all are.
     pub(super) head: Option<Key>,
     /// The channel's log, oldest first.
-    pub(super) segments: VecDeque<Segment>,
+    pub(super) segments: Segments,
     /// The last entry that was written to the card.
     pub(super) written: Key,
     /// When boots began, as far as entries of theirs need it.
@@ -81,7 +82,7 @@ impl Queue {
             backlog,
             held: Entries::default(),
             head: None,
-            segments: VecDeque::new(),
+            segments: Segments::default(),
             written: Key(0),
             began: Vec::new(),
             untimed: Vec::new(),
@@ -102,13 +103,12 @@ impl Queue {
 
     /// Entries that wait, on the card and in memory.
     pub(super) fn waiting(&self) -> usize {
-        let on_card: usize = self.segments.iter().map(|segment| segment.waiting).sum();
-        on_card + self.held.unwritten()
+        self.segments.waiting() + self.held.unwritten()
     }
 
     /// How the channel's entries stand.
     pub(super) fn standing(&self) -> Standing {
-        let on_card = self.segments.iter().map(|segment| segment.waiting).sum();
+        let on_card = self.segments.waiting();
         // Behind the gap there are older ones that memory does not have.
         let before_gap = |key: &Key| self.head.is_none_or(|head| *key <= head);
         let oldest =
@@ -118,7 +118,7 @@ impl Queue {
 
     /// What the channel's entries take, on the card and in memory.
     pub(super) fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.held.unwritten_bytes()
+        self.segments.bytes() + self.held.unwritten_bytes()
     }
 
     /// Entries that are still to be written to the card. One whose segment is gone stays in memory and in the runtime
@@ -190,9 +190,9 @@ impl Queue {
         let held = self.held.remove(key)?;
         self.retimed.remove(&key);
         if held.on_card
-            && let Some(segment) = self.segments.iter_mut().find(|segment| segment.holds(key))
+            && let Some(place) = self.segments.holding(key)
         {
-            segment.waiting = segment.waiting.saturating_sub(1);
+            self.segments.change(place, |segment| segment.waiting = segment.waiting.saturating_sub(1));
         }
         if self.may_be_on_card(&held) {
             self.left.insert(key);
@@ -280,10 +280,10 @@ impl Queue {
         oldest.and_then(|key| self.remove(now, key)).map(|dropped| dropped.kept.key)
     }
 
-    /// A segment that a job worked on: it is not dropped meanwhile.
-    pub(super) fn segment(&mut self, file: &str) -> &mut Segment {
-        let segment = self.segments.iter_mut().find(|segment| segment.file == file);
-        segment.expect("a segment that is worked on stays")
+    /// Changes a segment that a job worked on: it is not dropped meanwhile.
+    pub(super) fn change_segment<T>(&mut self, file: &str, change: impl FnOnce(&mut Segment) -> T) -> T {
+        let place = self.segments.in_file(file).expect("a segment that is worked on stays");
+        self.segments.change(place, change)
     }
 
     /// Puts a new segment behind the others, if it is one.
@@ -298,13 +298,13 @@ impl Queue {
     pub(super) fn written(&mut self, file: &str, group: &Group) {
         // One that is gone had its receipt while it was written, and the card will be told.
         let waiting = group.entries.iter().filter(|key| self.held.set_on_card(**key, true)).count();
-        let segment = self.segment(file);
-        segment.bytes = group.whole + group.bytes.len() as u64;
-        segment.waiting += waiting;
-        if let Some(last) = group.entries.last() {
-            segment.last = *last;
-            self.written = *last;
-        }
+        let last = group.entries.last().copied();
+        self.change_segment(file, |segment| {
+            segment.bytes = group.whole + group.bytes.len() as u64;
+            segment.waiting += waiting;
+            segment.last = last.unwrap_or(segment.last);
+        });
+        self.written = last.unwrap_or(self.written);
         self.unnoted.drain(..group.notes);
         self.hushed &= !group.began;
         self.forget();
@@ -313,9 +313,7 @@ impl Queue {
     /// A file is gone.
     pub(super) fn removed(&mut self, file: &str) {
         self.removals.retain(|known| known != file);
-        if let Some(place) = self.segments.iter().position(|segment| segment.file == file)
-            && let Some(segment) = self.segments.remove(place)
-        {
+        if let Some(segment) = self.segments.in_file(file).and_then(|place| self.segments.remove(place)) {
             self.forget_before(segment.last);
         }
         if self.segments.is_empty() && self.removals.is_empty() {

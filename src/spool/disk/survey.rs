@@ -83,7 +83,7 @@ fn waiting<E>(queue: &Queue, card: &dyn Storage, visit: &mut impl FnMut(Listed) 
         held.map(|(key, held)| (*key, (held.boot, held.kept.clone())))
     };
     let mut before = Key(0);
-    for segment in &queue.segments {
+    for segment in queue.segments.iter() {
         let bytes = card.read(&segment.file).unwrap_or_default();
         let read = segment::entries(queue.id, &bytes).filter(|(_, kept)| !queue.left.contains(&kept.key));
         let mut entries: BTreeMap<_, _> = read.map(|(boot, kept)| (kept.key, (boot, kept))).collect();

@@ -367,7 +367,8 @@ fn what_was_learned_of_a_channel_and_given_in_it_is_known_after_a_boot() {
     machine.push(20);
     machine.spool.set_echoes(CHANNEL, true);
     machine.spool.set_columns(CHANNEL, ColumnSet::from_bits(5));
-    assert!(machine.spool.has_learned() && !machine.spool.has_learned());
+    assert_eq!(machine.spool.learned().iter().map(|(channel, _)| *channel).collect::<Vec<_>>(), [CHANNEL]);
+    assert_eq!(machine.spool.learned(), [], "it is told once");
     for is_last in [true, false] {
         let memory = machine.spool.memory(is_last);
         assert!(memory.iter().all(|(_, bytes)| bytes.len() <= MEMORY));

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::spool::disk::queues::Work;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -149,6 +150,28 @@ impl Model {
     }
 }
 
+/// Whether every sum that is kept is that of what it is of.
+fn adds_up(spool: &DiskSpool) -> bool {
+    spool.queues.iter().all(|(_, queue)| queue.held.adds_up() && queue.segments.adds_up())
+}
+
+/// Whether what is due is what would be found by looking at every channel.
+fn knows_what_is_due(spool: &mut DiskSpool) -> bool {
+    let rest = |due: Mono, until: Option<Mono>| until.map_or(due, |until| due.max(until));
+    let (now, card) = (Mono::default(), &spool.card);
+    let dues = spool.queues.iter().flat_map(|(_, queue)| {
+        let work = Work::of(queue, &spool.rules);
+        let read = work.reads.then(|| rest(now, card.read_at));
+        let removal = work.removes.then(|| rest(now, card.remove_at));
+        [read, removal, work.write.map(|due| rest(due, card.write_at))]
+    });
+    let slow = dues.flatten().min();
+    let is_written =
+        |queue: &Queue| queue.unwritten().next().is_none() && queue.aside.is_empty() && queue.unnoted.is_empty();
+    let is_all_written = card.busy.is_none() && spool.queues.iter().all(|(_, queue)| is_written(queue));
+    spool.due() == slow && spool.is_written() == is_all_written && spool.queues.is_settled(&spool.rules)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -174,7 +197,8 @@ proptest! {
             for step in &steps {
                 model.apply(&mut machine, step);
                 prop_assert_eq!(machine.spool.waiting(CHANNEL), model.waiting.len(), "after {:?}", step);
-                prop_assert!(machine.spool.queues.values().all(|queue| queue.held.adds_up()), "after {:?}", step);
+                prop_assert!(adds_up(&machine.spool), "after {:?}", step);
+                prop_assert!(knows_what_is_due(&mut machine.spool), "after {:?}", step);
             }
             machine.card.blind(false);
             model.blind = false;

@@ -507,7 +507,7 @@ fn beginning_of_a_boot_does_not_go_with_the_segment_that_told_it() {
         machine.pump();
         s += 20;
     }
-    machine.spool.policy = Policy::default();
+    machine.spool.adopt(&[], Policy::default());
     machine.push(s);
     machine.push(s + 1);
     machine.now = Now { mono: at(s + 5).mono, utc: Utc::from_seconds(EIGHT + 100_000) };

@@ -223,7 +223,7 @@ impl House {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let actions = self.session.event(self.now(), event, &mut self.spool);
-            if self.spool.has_learned() {
+            if !self.spool.learned().is_empty() {
                 self.learned.get_or_insert(self.at);
             }
             if self.learned.is_some_and(|since| self.at >= since + 3_600_000) {
