@@ -41,7 +41,7 @@ const STEP_MOST: Duration = Duration::from_secs(60);
 /// forward, and on the lanes' alarm.
 pub(super) struct Closer {
     pub(super) gate: Gate,
-    pub(super) spool: Arc<Mutex<dyn Spool>>,
+    pub(super) spool: Arc<Mutex<Spool>>,
     pub(super) disk: Option<Disk>,
     /// Rung when entries wait for the uplinks.
     pub(super) bell: watch::Sender<()>,
@@ -144,18 +144,18 @@ impl Closer {
         if !drafts.is_empty() {
             self.report.notify_one();
         }
-        self.push(drafts);
+        self.push(&drafts);
     }
 
     pub(super) fn close_all(&self) {
         let drafts = self.gate.close_all(self.hal.clock.now());
-        self.push(drafts);
+        self.push(&drafts);
     }
 
     /// Puts what waits on the card, for as long as the patience lasts. Returns whether all of it is there; `None` where entries
     /// live in memory.
     pub(super) fn keep(&self, patience: Duration) -> Option<bool> {
-        self.disk.as_ref().map(|disk| disk.stop(patience))
+        self.disk.as_ref().and_then(|disk| disk.stop(patience))
     }
 
     /// `kept` says whether everything is on the card; `None` where entries live in memory. `tally` is what the sessions did.
@@ -168,21 +168,23 @@ impl Closer {
     }
 
     /// Puts drafts into the spool.
-    pub(super) fn push(&self, drafts: Vec<UntimedEntry>) {
+    pub(super) fn push(&self, drafts: &[UntimedEntry]) {
         if drafts.is_empty() {
             return;
         }
         let now = self.hal.clock.now();
         let mut ends = BTreeMap::new();
-        for draft in drafts {
-            let channel = draft.channel;
+        for slot in drafts.chunk_by(|one, other| one.channel == other.channel) {
+            let channel = slot[0].channel;
             let (pushed, expired, waiting) = {
                 let mut spool = locked(&self.spool);
-                let pushed = spool.push(now, draft.clone());
+                let pushed = spool.push(now, slot.to_vec());
                 ends.extend(spool.last_end(channel).map(|end| (channel, end)));
                 (pushed, spool.expire(now, channel), spool.waiting(channel))
             };
-            (self.observer)(&Event::Closed { draft: &draft, created_at: pushed.created_at, waiting });
+            for (draft, created_at) in slot.iter().zip(pushed.created_at) {
+                (self.observer)(&Event::Closed { draft, created_at, waiting });
+            }
             let count = pushed.dropped + expired;
             if count > 0 {
                 (self.observer)(&Event::Dropped { channel, count, aged: expired });

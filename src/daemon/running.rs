@@ -157,7 +157,7 @@ impl Running {
         streams.add(&sensors);
         let lanes = Arc::new(Lanes::new(&hal, &gate, &liveness));
         let (disk, started) = match store.start(&hal, &bell, observer, &liveness, &alarm) {
-            Ok(disk) => (disk, lanes.add(&sensors)),
+            Ok(disk) => (Some(disk), lanes.add(&sensors)),
             Err(error) => (None, Err(error)),
         };
         let closer = Arc::new(Closer {
@@ -241,7 +241,7 @@ impl Running {
         self.closer.trust(settings.clock);
         let boot = self.hal.clock.boot();
         let drafts = self.gate.reload(self.hal.clock.now(), boot, settings, &self.roster.ids());
-        self.closer.push(drafts);
+        self.closer.push(&drafts);
 
         // What begins.
         let both: Vec<output::Settings> = settings.outputs.iter().chain(&before.outputs).cloned().collect();

@@ -15,6 +15,8 @@ pub(super) enum LogRecord {
     Boot(BootId),
     /// An entry waits.
     Entry(EntryRecord),
+    /// So do several, which were pushed together: all of them or none. It is read as one record of each.
+    Entries(Vec<EntryRecord>),
     /// An entry left: on its receipt, or by the policy.
     Settled(Key),
     /// An entry was given to the uplink: the service may have it.
@@ -79,7 +81,7 @@ impl EntryRecord {
     /// The entry with its time, or with an estimate that says so.
     pub(super) fn entry(&self, began: Option<&Began>) -> Option<Entry> {
         let draft = self.draft.clone();
-        match (self.time, began) {
+        let entry = match (self.time, began) {
             (Time::Known(at), _) => Some(draft.stamped(at)),
             (Time::Claimed(_), Some(began)) => {
                 let at = began.time_of(draft.end);
@@ -97,7 +99,8 @@ impl EntryRecord {
                 Some(entry)
             }
             (Time::Claimed(_), None) => None,
-        }
+        }?;
+        Some(Entry { key: self.key, ..entry })
     }
 }
 
@@ -114,11 +117,12 @@ const BELIEVED: u8 = 10;
 const ECHOES: u8 = 11;
 const GIVEN: u8 = 12;
 const COLUMNS: u8 = 13;
+const ENTRIES: u8 = 14;
 
 /// What the seconds of a channel may take in a record.
 const LONGEST_GIVEN: usize = record::LONGEST - 32;
 /// The last kind that this version knows: a record of another one is a later version's, and passed over.
-const NEWEST: u8 = COLUMNS;
+const NEWEST: u8 = ENTRIES;
 
 impl LogRecord {
     /// Appends it to a log.
@@ -132,6 +136,13 @@ impl LogRecord {
             Self::Entry(kept) => {
                 to.byte(ENTRY);
                 kept.write(&mut to);
+            }
+            Self::Entries(kept) => {
+                to.byte(ENTRIES);
+                to.number(kept.len() as u64);
+                for kept in kept {
+                    kept.write(&mut to);
+                }
             }
             Self::Settled(key) => {
                 to.byte(SETTLED);
@@ -195,10 +206,15 @@ impl LogRecord {
         let mut from = Reader::new(payload);
         Some(match from.byte()? {
             BOOT => Self::Boot(BootId(from.wide()?)),
-            ENTRY => Self::Entry(EntryRecord::read(&mut from)?),
+            ENTRY => Self::Entry(EntryRecord::read(&mut from, UntimedEntry::read)?),
+            ENTRIES => {
+                let count = from.number()?;
+                let each = (0..count).map(|_| EntryRecord::read(&mut from, UntimedEntry::read_whole));
+                Self::Entries(each.collect::<Option<_>>()?)
+            }
             SETTLED => Self::Settled(read_key(&mut from)?),
             SENT => Self::Sent(read_key(&mut from)?),
-            ASIDE => Self::Aside(EntryRecord::read(&mut from)?),
+            ASIDE => Self::Aside(EntryRecord::read(&mut from, UntimedEntry::read)?),
             RETIMED => Self::Retimed(read_key(&mut from)?, seconds(from.signed()?)?),
             BEGAN => {
                 let (channel, boot) = (ChannelId(from.number()?), BootId(from.wide()?));
@@ -247,17 +263,17 @@ impl EntryRecord {
         self.draft.write(to);
     }
 
-    fn read(from: &mut Reader<'_>) -> Option<Self> {
+    fn read<'a>(from: &mut Reader<'a>, draft: impl FnOnce(&mut Reader<'a>) -> Option<UntimedEntry>) -> Option<Self> {
         let (key, since) = (read_key(from)?, mono(from.number()?));
         let known = from.byte()? == 1;
         let at = seconds(from.signed()?)?;
         let time = if known { Time::Known(at) } else { Time::Claimed(at) };
-        Some(Self { key, since, time, draft: UntimedEntry::read(from)? })
+        Some(Self { key, since, time, draft: draft(from)? })
     }
 }
 
 /// No key is as high: a million entries a second reach it in three hundred years, and the highest key that is not counted
-/// but taken from the clock ([`crate::spool::DiskSpool::open`]) lies below until the year 2200.
+/// but taken from the clock ([`crate::spool::Spool::open`]) lies below until the year 2200.
 pub(super) const KEYS: u64 = 1 << 53;
 
 /// A key that can have been given. Any other is rubbish with a good checksum: were it believed, the keys above it would be
@@ -291,9 +307,32 @@ fn read_time(from: &mut Reader<'_>) -> Option<Option<Utc>> {
     Some(there.then_some(at))
 }
 
+/// Entries that are pushed together: one record, as far as one holds them. Those of a slot are few, and always fit.
+pub(super) fn together(mut entries: Vec<EntryRecord>) -> Vec<LogRecord> {
+    if entries.len() == 1 {
+        return entries.pop().map(LogRecord::Entry).into_iter().collect();
+    }
+    let (mut records, mut group, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for entry in entries {
+        let size = entry.size();
+        if bytes + size > record::LONGEST && !group.is_empty() {
+            records.push(LogRecord::Entries(std::mem::take(&mut group)));
+            bytes = 0;
+        }
+        bytes += size;
+        group.push(entry);
+    }
+    records.push(LogRecord::Entries(group));
+    records
+}
+
 /// How many entries' records begin in these bytes, as far as their headers can be read.
 pub(super) fn entries_begun(bytes: &[u8]) -> usize {
-    record::beginnings(bytes).filter(|kind| *kind == ENTRY).count()
+    record::beginnings(bytes).filter(|kind| is_of_entries(*kind)).count()
+}
+
+const fn is_of_entries(kind: u8) -> bool {
+    matches!(kind, ENTRY | ENTRIES)
 }
 
 /// What was read of a log.
@@ -317,14 +356,17 @@ pub(super) fn read(bytes: &[u8]) -> Read {
 pub(super) struct LogRecords<'a> {
     records: Records<'a>,
     boot: BootId,
+    /// Entries of a record with several that are still to come.
+    several: std::vec::IntoIter<EntryRecord>,
     strange: usize,
     strange_entries: usize,
 }
 
 impl<'a> LogRecords<'a> {
     /// Reads a log from its beginning.
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { records: Records::new(bytes), boot: BootId(0), strange: 0, strange_entries: 0 }
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        let several = Vec::new().into_iter();
+        Self { records: Records::new(bytes), boot: BootId(0), several, strange: 0, strange_entries: 0 }
     }
 
     /// The records, as far as they were read.
@@ -348,16 +390,62 @@ impl Iterator for LogRecords<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if let Some(kept) = self.several.next() {
+                return Some((self.boot, LogRecord::Entry(kept)));
+            }
             let payload = self.records.next()?;
             match LogRecord::read(payload) {
                 Some(LogRecord::Boot(now)) => self.boot = now,
+                Some(LogRecord::Entries(kept)) => self.several = kept.into_iter(),
                 Some(note) => return Some((self.boot, note)),
                 None if payload.first().is_some_and(|kind| (BOOT..=NEWEST).contains(kind)) => {
                     self.strange += 1;
-                    self.strange_entries += usize::from(payload[0] == ENTRY);
+                    self.strange_entries += usize::from(is_of_entries(payload[0]));
                 }
                 None => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Cell, Cells, Form, Reduce};
+
+    fn entries(count: u64, status: &str) -> Vec<EntryRecord> {
+        let entry = |key| {
+            let mut cells = Cells::default();
+            cells[0] = Some(Cell::new(350.0, 4, Reduce::Direction));
+            let (channel, end, status) = (ChannelId(7), Mono::default(), Some(status.to_owned()));
+            let draft = UntimedEntry { channel, end, cells, status, form: Form::Feed };
+            EntryRecord { key: Key(key), since: Mono::default(), time: Time::Known(Utc::RELEASED), draft }
+        };
+        (1..=count).map(entry).collect()
+    }
+
+    #[test]
+    fn entries_that_are_pushed_together_are_one_record_and_read_one_by_one() {
+        let entries = entries(9, &"x".repeat(255));
+        let together = together(entries.clone());
+        assert_eq!(together.len(), 1, "those of a slot fit");
+        let mut log = Vec::new();
+        LogRecord::Boot(BootId(5)).append(&mut log);
+        together[0].append(&mut log);
+        let read = read(&log);
+        assert!(read.is_whole);
+        assert_eq!(read.notes, entries.into_iter().map(|one| (BootId(5), LogRecord::Entry(one))).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn more_of_them_than_a_record_holds_are_several_records() {
+        let entries = entries(400, "status");
+        let together = together(entries.clone());
+        assert!((2..10).contains(&together.len()), "{}", together.len());
+        let mut log = Vec::new();
+        for record in &together {
+            record.append(&mut log);
+        }
+        assert_eq!(read(&log).notes.len(), 400);
     }
 }

@@ -5,8 +5,8 @@
 //! [`Queue::head`] is where it begins.
 
 use crate::spool::Key;
-use crate::spool::disk::held::Held;
 use crate::spool::disk::queue::Queue;
+use crate::spool::disk::queued::Queued;
 use crate::spool::disk::segment::Segment;
 use crate::spool::records::{EntryRecord, Time};
 use crate::time::BootId;
@@ -30,7 +30,7 @@ impl Queue {
     pub(super) fn is_low(&self) -> bool {
         let Some(head) = self.head else { return false };
         // What was sent before waits for spare time: it must not keep those from memory that were never sent.
-        let is_ready = |(key, held): &(&Key, &Held)| !held.taken && !self.sent.contains(key);
+        let is_ready = |(key, held): &(&Key, &Queued)| !held.taken && !self.sent.contains(key);
         let ready = self.held.range(..=head).filter(is_ready).count();
         ready < LOW && self.gap() > 0
     }
@@ -61,7 +61,7 @@ impl Queue {
             if let Some(at) = self.retimed.get(&kept.key) {
                 kept.time = Time::Known(*at);
             }
-            self.held.insert(Held { kept, boot, taken: false, on_card: true });
+            self.held.insert(Queued { on_card: true, ..Queued::new(kept, boot) });
         }
         self.head = Some(if is_last { whole } else { last.unwrap_or(whole) });
         self.close_gap();
@@ -129,7 +129,7 @@ impl Queue {
 
     /// Leaves to the card what need not be in memory.
     pub(super) fn forget(&mut self) {
-        let free = |held: &Held| held.on_card && !held.taken;
+        let free = |held: &Queued| held.on_card && !held.taken;
         let newest = self.held.keys().rev().nth(NEWEST - 1).copied();
         let Some(newest) = newest else { return };
         let head = match self.head {

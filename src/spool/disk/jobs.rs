@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use crate::entry::ChannelId;
-use crate::spool::disk::DiskSpool;
-use crate::spool::disk::held::Held;
+use crate::spool::disk::Spool;
 use crate::spool::disk::job::{Done, Group, Job, Outcome, Task};
 use crate::spool::disk::queue::Queue;
+use crate::spool::disk::queued::Queued;
 use crate::spool::disk::segment::{self, Segment, told_in};
 use crate::spool::disk::times;
 use crate::spool::records::{LogRecord, Time};
@@ -20,8 +20,8 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Entries that one write takes at most.
 const AT_ONCE: usize = 512;
 
-impl DiskSpool {
-    /// What is to be done on the card now, if anything. The next one is given out after [`DiskSpool::done`].
+impl Spool {
+    /// What is to be done on the card now, if anything. The next one is given out after [`Spool::done`].
     pub fn job(&mut self, now: Now) -> Option<Job> {
         self.seen = now.mono;
         if self.card.busy.is_some() {
@@ -43,7 +43,7 @@ impl DiskSpool {
         Some(job)
     }
 
-    /// When [`DiskSpool::job`] will have something: in the past where it has now, `None` while nothing waits.
+    /// When [`Spool::job`] will have something: in the past where it has now, `None` while nothing waits.
     pub fn due(&mut self) -> Option<Mono> {
         self.queues.settle(&self.rules);
         let now = Mono::default();
@@ -84,7 +84,7 @@ impl DiskSpool {
         let result = match (job.task, result) {
             (Task::Append(group), Ok(_)) => {
                 queue.begin_segment(&job.file, group.begins);
-                let kept: Vec<&Held> = group.entries.iter().filter_map(|key| queue.held.get(key)).collect();
+                let kept: Vec<&Queued> = group.entries.iter().filter_map(|key| queue.held.get(key)).collect();
                 if let Some(last) = kept.last() {
                     let until = queue.time_of(last);
                     self.told.push(SpoolEvent::Written { channel: job.channel, entries: kept.len(), until });
@@ -195,8 +195,8 @@ pub(super) struct Rules {
 
 impl Rules {
     /// When an entry was pushed, on the clock of this boot.
-    pub(super) fn since(&self, held: &Held) -> Mono {
-        if held.boot == self.boot { held.kept.since } else { Mono::default() }
+    pub(super) fn since(&self, held: &Queued) -> Mono {
+        if held.boot == self.boot { held.record.since } else { Mono::default() }
     }
 
     /// When a channel has to be written: entries that stay, in groups.
@@ -261,7 +261,7 @@ impl Rules {
         let begins = queue.segments.back().is_none_or(|last| last.file != segment.file);
         let began = queue.unnoted.iter().any(|(_, note)| matches!(note, LogRecord::Began(..)));
         let notes = queue.unnoted.iter().cloned();
-        let entries = group.iter().map(|(_, held)| (held.boot, LogRecord::Entry(held.kept.clone())));
+        let entries = group.iter().map(|(_, held)| (held.boot, LogRecord::Entry(held.record.clone())));
         let bytes = told_in(notes.chain(beginnings(channel, queue, &group)).chain(entries));
         let (whole, notes) = (segment.bytes, queue.unnoted.len());
         let entries = group.iter().map(|(key, _)| **key).collect();
@@ -271,9 +271,13 @@ impl Rules {
 }
 
 /// The beginnings of the boots that a group needs, where they are known: a segment must not depend on another one for them.
-fn beginnings(channel: ChannelId, queue: &Queue, group: &[(&Key, &Held)]) -> impl Iterator<Item = (BootId, LogRecord)> {
+fn beginnings(
+    channel: ChannelId,
+    queue: &Queue,
+    group: &[(&Key, &Queued)],
+) -> impl Iterator<Item = (BootId, LogRecord)> {
     let needs =
-        |boot: BootId| group.iter().any(|(_, held)| held.boot == boot && matches!(held.kept.time, Time::Claimed(_)));
+        |boot: BootId| group.iter().any(|(_, held)| held.boot == boot && matches!(held.record.time, Time::Claimed(_)));
     let needed: Vec<_> = queue.began.iter().filter(|(boot, _)| needs(*boot)).copied().collect();
     needed.into_iter().map(move |(boot, began)| (boot, LogRecord::Began(channel, boot, began)))
 }

@@ -16,7 +16,6 @@ const COMPLETE: u8 = 2;
 
 /// What is known of a channel.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact about the channel")]
 pub(super) struct Known {
     /// The seconds that were given.
     pub(super) taken: Taken,

@@ -1,17 +1,17 @@
 //! The spool on two logs: the runtime directory's at once, the card's when entries stay. The format, the recovery and the
 //! reasoning about crashes stand in [`crate::spool`].
 //!
-//! [`DiskSpool`] never waits for the card. [`DiskSpool::job`] says what is to be done there, whoever owns the disk's thread
-//! does it ([`Job::perform`]), and [`DiskSpool::done`] takes the outcome. One job is open at a time.
+//! [`Spool`] never waits for the card. [`Spool::job`] says what is to be done there, whoever owns the disk's thread
+//! does it ([`Job::perform`]), and [`Spool::done`] takes the outcome. One job is open at a time.
 
 mod discard;
 mod fast;
 mod gap;
-mod held;
 mod job;
 mod jobs;
 mod known;
 mod queue;
+mod queued;
 mod queues;
 mod recovery;
 mod segment;
@@ -23,17 +23,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entry::{ChannelId, ColumnSet, UntimedEntry};
+use crate::entry::{ChannelId, ColumnSet, Entry, UntimedEntry};
 use crate::spool::records::{self, EntryRecord, LogRecord, Time};
 use crate::spool::taken::SECOND;
-use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, SpoolEvent, Standing, Waiting};
-use crate::store::storage::Storage;
+use crate::spool::{Backlog, Counts, Durability, Key, Next, Policy, Pushed, Rejection, SpoolEvent, Status, Turn};
+use crate::store::storage::{Memory, Storage};
 use crate::time::{BootId, Mono, Now, Utc};
 
 use fast::FastLog;
-use held::Held;
 use jobs::Rules;
 use queue::Queue;
+pub(super) use queued::Queued;
 use queues::Queues;
 
 pub use discard::{DiscardError, Discarded, Which, discard};
@@ -45,14 +45,19 @@ pub use survey::{Listed, State, survey};
 /// How many of a channel's doubtful entries a late echo may settle: the session remembers as many.
 const DOUBTFUL: usize = 64;
 
-/// Waiting entries of all channels on disk.
-pub struct DiskSpool {
+/// Waiting entries of all channels. None of its methods waits for a disk.
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact")]
+pub struct Spool {
     rules: Rules,
     queues: Queues,
     next: Key,
     believed: bool,
     /// Nothing is known of an earlier run of this boot.
     is_first_run: bool,
+    /// Its folders end with the process.
+    is_in_memory: bool,
+    /// An earlier run or session may have sent updates a moment ago.
+    may_have_just_sent: bool,
     fast: FastLog,
     card: Card,
     /// The last time that anybody told.
@@ -82,9 +87,9 @@ struct Card {
     busy: Option<String>,
 }
 
-impl DiskSpool {
+impl Spool {
     /// Reads what an earlier run left in the runtime directory (`fast`) and on the card (`card`), mends what is torn, and goes
-    /// on from there. `bell` is rung when [`DiskSpool::job`] has something that does not wait for a time.
+    /// on from there. `bell` is rung when [`Spool::job`] has something that does not wait for a time.
     ///
     /// What cannot be read is told and set aside: the daemon starts in any case.
     pub fn open(
@@ -111,6 +116,8 @@ impl DiskSpool {
             next: recovered.next,
             believed: recovered.believed,
             is_first_run: recovered.is_first_run,
+            is_in_memory: false,
+            may_have_just_sent: true,
             fast: FastLog::new(fast),
             card: Card::default(),
             seen: now.mono,
@@ -126,6 +133,24 @@ impl DiskSpool {
         (spool, recovered.found)
     }
 
+    /// A spool without directories: what waits ends with the process, and it has nothing to say of disks. Returns it with the
+    /// folder that its jobs are to be performed on.
+    pub fn in_memory(
+        channels: impl IntoIterator<Item = (ChannelId, Backlog)>,
+        policy: Policy,
+        start: (BootId, Now),
+        bell: Box<dyn Fn() + Send>,
+    ) -> (Self, Memory) {
+        let (runtime, disk) = (Arc::new(Memory::default()), Memory::default());
+        let (spool, _) = Self::open(channels, policy, start, runtime, &disk, bell);
+        (Self { is_in_memory: true, may_have_just_sent: false, ..spool }, disk)
+    }
+
+    /// Whether what waits ends with the process.
+    pub const fn is_in_memory(&self) -> bool {
+        self.is_in_memory
+    }
+
     /// Writes the runtime directory's log anew: somebody has removed it.
     pub fn keep_anew(&mut self) {
         self.write_anew();
@@ -139,7 +164,7 @@ impl DiskSpool {
         (self.bell)();
     }
 
-    /// Whether [`DiskSpool::stop`] was called.
+    /// Whether [`Spool::stop`] was called.
     pub const fn is_stopping(&self) -> bool {
         self.rules.is_stopping
     }
@@ -174,7 +199,7 @@ impl DiskSpool {
             notes.extend(queue.retimed.iter().map(|(key, at)| (self.rules.boot, LogRecord::Retimed(*key, *at))));
             notes.extend(queue.unnoted.iter().filter(|(_, note)| matches!(note, LogRecord::Settled(_))).cloned());
             let unwritten = queue.held.values().filter(|held| !held.on_card);
-            notes.extend(unwritten.map(|held| (held.boot, LogRecord::Entry(held.kept.clone()))));
+            notes.extend(unwritten.map(|held| (held.boot, LogRecord::Entry(held.record.clone()))));
             notes.extend(queue.aside.iter().cloned());
         }
         let written = self.fast.rewrite(self.seen, notes);
@@ -187,16 +212,10 @@ impl DiskSpool {
         }
     }
 
-    fn held(&mut self, key: Key) -> Option<(ChannelId, &mut Queue)> {
-        let (id, _) = self.queues.iter().find(|(_, queue)| queue.held.contains_key(&key))?;
-        let id = *id;
-        Some((id, self.queues.get_mut(id)?))
-    }
-
     /// Takes an entry out for good.
-    fn remove(&mut self, key: Key) -> Option<Held> {
+    fn remove(&mut self, channel: ChannelId, key: Key) -> Option<Queued> {
         let now = self.seen;
-        let (_, queue) = self.held(key)?;
+        let queue = self.queues.get_mut(channel)?;
         let held = queue.remove(now, key)?;
         let rings = queue.is_low() || queue.segments.front().is_some_and(|segment| segment.waiting == 0);
         if rings {
@@ -246,23 +265,35 @@ impl DiskSpool {
     }
 }
 
-impl Spool for DiskSpool {
-    fn push(&mut self, now: Now, draft: UntimedEntry) -> Pushed {
+impl Spool {
+    /// Takes the entries that a slot of one channel became. One record of the runtime directory's log holds all of them, so that a kill
+    /// keeps all or none.
+    ///
+    /// # Panics
+    /// Where they are of several channels.
+    pub fn push(&mut self, now: Now, entries: Vec<UntimedEntry>) -> Pushed {
         self.seen = now.mono;
-        self.counts.pushed += 1;
-        let key = self.next;
-        self.next = Key(key.0 + 1);
-        let (boot, believed, channel) = (self.rules.boot, self.believed, draft.channel);
+        self.counts.pushed += entries.len() as u64;
+        let Some(channel) = entries.first().map(|entry| entry.channel) else { return Pushed::default() };
+        let (boot, believed) = (self.rules.boot, self.believed);
         let queue = self.queues.get_or_new(channel);
-        queue.last_end = queue.last_end.max(Some(draft.end));
-        let created_at = believed.then(|| queue.known.taken.give_end(now, draft.end));
-        let time = created_at.map_or_else(|| Time::Claimed(now.utc_at(draft.end)), Time::Known);
-        if created_at.is_none() {
-            queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
+        let (mut created_at, mut records) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+        for draft in entries {
+            assert_eq!(draft.channel, channel, "entries of one slot are of one channel");
+            let key = self.next;
+            self.next = Key(key.0 + 1);
+            queue.last_end = queue.last_end.max(Some(draft.end));
+            let at = believed.then(|| queue.known.taken.give_end(now, draft.end));
+            let time = at.map_or_else(|| Time::Claimed(now.utc_at(draft.end)), Time::Known);
+            if at.is_none() {
+                queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
+            }
+            let kept = EntryRecord { key, since: now.mono, time, draft };
+            queue.held.insert(Queued::new(kept.clone(), boot));
+            created_at.push(at);
+            records.push(kept);
         }
-        let kept = EntryRecord { key, since: now.mono, time, draft };
-        queue.held.insert(Held { kept: kept.clone(), boot, taken: false, on_card: false });
-        self.note(boot, &[LogRecord::Entry(kept)]);
+        self.note(boot, &records::together(records));
         let dropped = self.make_room(channel);
         if self.rules.policy.durability == Durability::Always {
             (self.bell)();
@@ -270,7 +301,8 @@ impl Spool for DiskSpool {
         Pushed { created_at, dropped }
     }
 
-    fn synchronised(&mut self, now: Now) {
+    /// From now on the wall clock can be believed: what waits for its time gets it.
+    pub fn synchronised(&mut self, now: Now) {
         self.seen = now.mono;
         let was_believed = std::mem::replace(&mut self.believed, true);
         let boot = self.rules.boot;
@@ -301,11 +333,13 @@ impl Spool for DiskSpool {
         }
     }
 
-    fn is_synchronised(&self) -> bool {
+    /// Whether the wall clock is believed; on disk, an earlier run of this boot may have found it right.
+    pub const fn is_synchronised(&self) -> bool {
         self.believed
     }
 
-    fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy) {
+    /// Takes the channels and the policy of a new map. What waits for a channel that it no longer has goes on waiting.
+    pub fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy) {
         self.rules.policy = policy;
         for (id, backlog) in channels {
             self.queues.get_or_new(*id).backlog = *backlog;
@@ -315,21 +349,19 @@ impl Spool for DiskSpool {
         (self.bell)();
     }
 
-    fn give_back(&mut self, channel: ChannelId) {
-        if let Some(queue) = self.queues.get_mut(channel) {
-            queue.sent.extend(queue.held.give_back());
-        }
+    /// Whether an earlier run or session may have sent updates a moment ago: nobody knows when they arrived. True for every run
+    /// that is not known to be the first.
+    pub const fn may_have_just_sent(&self) -> bool {
+        self.may_have_just_sent
     }
 
-    fn may_have_just_sent(&self) -> bool {
-        true
-    }
-
-    fn echoes(&self, channel: ChannelId) -> bool {
+    /// Whether entries of a channel were seen to come back: only then that one does not means something.
+    pub fn echoes(&self, channel: ChannelId) -> bool {
         self.queues.get(channel).is_some_and(|queue| queue.known.echoes)
     }
 
-    fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
+    /// Entries of a channel come back, or do no longer.
+    pub fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
         let queue = self.queues.get_or_new(channel);
         if std::mem::replace(&mut queue.known.echoes, echoes) != echoes {
             self.learned.insert(channel);
@@ -337,11 +369,13 @@ impl Spool for DiskSpool {
         }
     }
 
-    fn columns(&self, channel: ChannelId) -> ColumnSet {
+    /// The columns of a channel in which entries were seen to come back as they were sent.
+    pub fn columns(&self, channel: ChannelId) -> ColumnSet {
         self.queues.get(channel).map_or_else(ColumnSet::default, |queue| queue.known.columns)
     }
 
-    fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet) {
+    /// From now on these are the columns in which entries come back.
+    pub fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet) {
         let queue = self.queues.get_or_new(channel);
         if std::mem::replace(&mut queue.known.columns, columns) != columns {
             self.learned.insert(channel);
@@ -349,66 +383,103 @@ impl Spool for DiskSpool {
         }
     }
 
-    fn may_collide(&self, channel: ChannelId) -> bool {
+    /// Whether an earlier boot may have given seconds of a channel that are not known: rows may be in the way of entries.
+    pub fn may_collide(&self, channel: ChannelId) -> bool {
         self.queues.get(channel).is_some_and(|queue| queue.known.may_collide())
     }
 
-    fn last_end(&self, channel: ChannelId) -> Option<Mono> {
+    /// The end of the last draft of this boot that was taken from a channel.
+    pub fn last_end(&self, channel: ChannelId) -> Option<Mono> {
         self.queues.get(channel)?.last_end
     }
 
-    fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
-        let queue = self.queues.get(channel)?;
-        self.waiting_one(queue, queue.oldest_sent(false)?)
+    /// The entry of a channel that has this turn, without taking it.
+    pub fn next(&self, channel: ChannelId, turn: Turn) -> Option<Next> {
+        let (key, held) = self.queues.get(channel)?.next(turn, self.rules.boot)?;
+        Some(Next { key, since: self.rules.since(held) })
     }
 
-    fn oldest_sent(&self, channel: ChannelId) -> Option<Waiting> {
-        let queue = self.queues.get(channel)?;
-        self.waiting_one(queue, queue.oldest_sent(true)?)
-    }
-
-    fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting> {
-        let queue = self.queues.get(channel)?;
-        self.waiting_one(queue, queue.live(self.rules.boot, since)?)
-    }
-
-    fn take(&mut self, key: Key) {
-        let Some((_, queue)) = self.held(key) else { return };
-        queue.held.take(key);
+    /// Takes entries of a channel for sending, as many as `most`: from now on they are neither merged nor dropped, and not offered
+    /// again.
+    pub fn take(&mut self, channel: ChannelId, turn: Turn, most: usize) -> Vec<Entry> {
+        let boot = self.rules.boot;
+        let Some(queue) = self.queues.get_mut(channel) else { return Vec::new() };
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some(entry) = queue.next(turn, boot).and_then(|(_, held)| queue.entry(held))
+        {
+            queue.held.take(entry.key);
+            taken.push(entry);
+        }
+        if taken.is_empty() {
+            return taken;
+        }
         if queue.is_low() {
             (self.bell)();
         }
-        // From now on the service may have it: a later run must not merge it.
-        self.note(self.rules.boot, &[LogRecord::Sent(key)]);
+        // From now on the service may have them: a later run must not merge them.
+        let sent: Vec<LogRecord> = taken.iter().map(|entry| LogRecord::Sent(entry.key)).collect();
+        self.note(boot, &sent);
+        taken
     }
 
-    fn put_back(&mut self, key: Key) {
-        let Some((_, queue)) = self.held(key) else { return };
+    /// An entry that was taken waits again, as one that was sent.
+    pub fn release(&mut self, channel: ChannelId, key: Key) {
+        let Some(queue) = self.queues.get_mut(channel).filter(|queue| queue.held.contains_key(&key)) else { return };
         queue.held.put_back(key);
         queue.sent.insert(key);
     }
 
-    fn confirm(&mut self, key: Key) {
-        if self.remove(key).is_some() {
-            self.counts.confirmed += 1;
-        } else {
+    /// The session that took entries of a channel is gone: they wait again, as after a restart.
+    pub fn release_all(&mut self, channel: ChannelId) {
+        self.may_have_just_sent = true;
+        if let Some(queue) = self.queues.get_mut(channel) {
+            queue.sent.extend(queue.held.give_back());
+        }
+    }
+
+    /// An entry is stored, or received where that has to do: it leaves. One that was rejected as unconfirmed is settled by that, too.
+    pub fn acknowledge(&mut self, channel: ChannelId, key: Key) {
+        if self.remove(channel, key).is_none() {
             let (now, boot) = (self.seen, self.rules.boot);
-            let found = self.queues.iter().find(|(_, queue)| queue.doubtful.contains(&key)).map(|(id, _)| *id);
-            let Some(queue) = found.and_then(|id| self.queues.get_mut(id)) else { return };
+            let Some(queue) = self.queues.get_mut(channel).filter(|queue| queue.doubtful.contains(&key)) else {
+                return;
+            };
             queue.doubtful.remove(&key);
             queue.tell_aside(now, boot, LogRecord::Settled(key));
-            self.counts.doubtful = self.counts.doubtful.saturating_sub(1);
-            self.counts.confirmed += 1;
+            self.counts.unconfirmed = self.counts.unconfirmed.saturating_sub(1);
         }
+        self.counts.acknowledged += 1;
         self.note(self.rules.boot, &[LogRecord::Settled(key)]);
     }
 
-    fn set_aside(&mut self, key: Key) {
+    /// An entry that was taken cannot stay as it is. Returns its new time, where it gets one.
+    pub fn reject(&mut self, channel: ChannelId, key: Key, why: Rejection<'_>) -> Option<Utc> {
+        match why {
+            Rejection::SecondTaken(taken) => self.retime(channel, key, taken),
+            Rejection::Unconfirmed => {
+                self.set_aside(channel, key);
+                None
+            }
+        }
+    }
+
+    fn retime(&mut self, channel: ChannelId, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
+        let (now, boot) = (self.seen, self.rules.boot);
+        let queue = self.queues.get_mut(channel)?;
+        let from = queue.time_of(queue.held.get(&key)?)?;
+        let at = queue.known.taken.free_from(from + SECOND, taken);
+        let note = queue.move_to(now, boot, key, at);
+        self.note(boot, &[note]);
+        Some(at)
+    }
+
+    fn set_aside(&mut self, channel: ChannelId, key: Key) {
         let now = self.seen;
-        let Some(held) = self.remove(key) else { return };
-        self.counts.doubtful += 1;
-        let queue = self.queues.get_mut(held.kept.draft.channel).expect("it was there");
-        let mut kept = held.kept;
+        let Some(held) = self.remove(channel, key) else { return };
+        self.counts.unconfirmed += 1;
+        let queue = self.queues.get_or_new(channel);
+        let mut kept = held.record;
         if let Some(began) = queue.began_of(held.boot)
             && let Time::Claimed(_) = kept.time
         {
@@ -422,17 +493,10 @@ impl Spool for DiskSpool {
         self.note(held.boot, &[LogRecord::Settled(key), LogRecord::Aside(kept)]);
     }
 
-    fn retime(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
-        let (now, boot) = (self.seen, self.rules.boot);
-        let (_, queue) = self.held(key)?;
-        let from = queue.time_of(queue.held.get(&key)?)?;
-        let at = queue.known.taken.free_from(from + SECOND, taken);
-        let note = queue.move_to(now, boot, key, at);
-        self.note(boot, &[note]);
-        Some(at)
-    }
-
-    fn expire(&mut self, now: Now, channel: ChannelId) -> usize {
+    /// Drops what has waited longer than the channel's `keep`, on the boot clock: a wall clock that is set days ahead must
+    /// not empty the backlog. What an earlier boot left is as old as its time says, once the clock is believed. Returns how
+    /// many.
+    pub fn expire(&mut self, now: Now, channel: ChannelId) -> usize {
         self.seen = now.mono;
         let (boot, is_steady) = (self.rules.boot, self.believed && self.wall.is_steady(now));
         let Some(queue) = self.queues.get_mut(channel) else { return 0 };
@@ -440,7 +504,7 @@ impl Spool for DiskSpool {
         let mut old = Vec::new();
         while let Some((key, held)) = queue.oldest() {
             let age = if held.boot == boot {
-                now.mono.since(held.kept.since)
+                now.mono.since(held.record.since)
             } else {
                 // What an earlier boot left is at least as old as this one, and as its time says where that is known.
                 let by_time = queue.time_of(held).filter(|_| is_steady).map(|at| now.utc.since(at));
@@ -462,15 +526,19 @@ impl Spool for DiskSpool {
         old.len()
     }
 
-    fn waiting(&self, channel: ChannelId) -> usize {
+    /// Entries that wait, of one channel: those that are taken too, the unconfirmed not.
+    pub fn waiting(&self, channel: ChannelId) -> usize {
         self.queues.get(channel).map_or(0, Queue::waiting)
     }
 
-    fn standing(&self, channel: ChannelId) -> Standing {
-        self.queues.get(channel).map(Queue::standing).unwrap_or_default()
+    /// How a channel's entries stand.
+    pub fn status(&self, channel: ChannelId) -> Status {
+        let status = self.queues.get(channel).map(Queue::status).unwrap_or_default();
+        Status { on_disk: if self.is_in_memory { 0 } else { status.on_disk }, ..status }
     }
 
-    fn counts(&self) -> Counts {
+    /// What happened since the start.
+    pub const fn counts(&self) -> Counts {
         self.counts
     }
 }
@@ -499,12 +567,7 @@ impl WallClock {
     }
 }
 
-impl DiskSpool {
-    fn waiting_one(&self, queue: &Queue, (key, held): (Key, &Held)) -> Option<Waiting> {
-        let sent = queue.sent.contains(&key);
-        Some(Waiting { key, entry: queue.entry(held)?, since: self.rules.since(held), sent })
-    }
-
+impl Spool {
     /// Moves entries off seconds that others have, where they got theirs by their boot's beginning.
     fn move_off_taken(&mut self) {
         let (now, boot) = (self.seen, self.rules.boot);
@@ -520,7 +583,7 @@ impl DiskSpool {
         self.queues.iter().map(|(id, queue)| (*id, queue.known.memory(is_last))).collect()
     }
 
-    /// Takes up what [`DiskSpool::memory`] gave to an earlier run. What cannot be read is left out. `was_used` says whether an
+    /// Takes up what [`Spool::memory`] gave to an earlier run. What cannot be read is left out. `was_used` says whether an
     /// earlier run has used the state directory, whatever it left there.
     pub fn recall(&mut self, memories: Vec<(ChannelId, Vec<u8>)>, was_used: bool) {
         if self.is_first_run {
@@ -549,7 +612,25 @@ impl DiskSpool {
 
     /// What went wrong with the directories, or works again, since this was last asked.
     pub fn told(&mut self) -> Vec<SpoolEvent> {
-        std::mem::take(&mut self.told)
+        let told = std::mem::take(&mut self.told);
+        if self.is_in_memory { Vec::new() } else { told }
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Spool {
+    /// The entry that has this turn, as it would be taken.
+    pub(crate) fn peek(&self, channel: ChannelId, turn: Turn) -> Option<Entry> {
+        let queue = self.queues.get(channel)?;
+        queue.entry(queue.next(turn, self.rules.boot)?.1)
+    }
+
+    /// Takes this entry, whichever turn it has.
+    pub(crate) fn take_one(&mut self, channel: ChannelId, key: Key) {
+        let since = self.queues[&channel].held[&key].record.since;
+        let has_it = |turn: &Turn| self.next(channel, *turn).is_some_and(|next| next.key == key);
+        let turn = [Turn::Backlog, Turn::Again, Turn::Live(since)].into_iter().find(has_it).expect("it has its turn");
+        assert_eq!(self.take(channel, turn, 1)[0].key, key);
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) struct Queues {
 
 /// What a queue has for the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one kind of work")]
 pub(super) struct Work {
     /// When it has to be written.
     pub(super) write: Option<Mono>,
