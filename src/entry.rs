@@ -270,7 +270,7 @@ impl UntimedEntry {
     /// The entry, once its time is known.
     pub fn stamped(self, created_at: Utc) -> Entry {
         let Self { channel, end: _, cells, status, form } = self;
-        Entry { channel, created_at, cells, status, form }
+        Entry { key: Key::default(), channel, created_at, cells, status, form, was_sent: false }
     }
 
     /// Whether there is nothing to send.
@@ -279,9 +279,15 @@ impl UntimedEntry {
     }
 }
 
+/// A waiting entry's place in the spool: keys grow in the order of pushing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub u64);
+
 /// One row for one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
+    /// Its place in the spool; zero for one that never was there.
+    pub key: Key,
     /// Where it goes.
     pub channel: ChannelId,
     /// The end of its slot, in whole seconds of UTC. Unique and growing within a channel.
@@ -292,6 +298,8 @@ pub struct Entry {
     pub status: Option<String>,
     /// How it is published.
     pub form: Form,
+    /// An earlier run or session has sent it: the service may have it.
+    pub was_sent: bool,
 }
 
 impl Entry {

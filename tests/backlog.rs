@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use gatepost::entry::{Cell, Cells, ChannelId, Form, Reduce, UntimedEntry};
-use gatepost::spool::{Backlog, DiskSpool, Policy, Spool as _};
+use gatepost::spool::{Backlog, Policy, Spool, Turn};
 use gatepost::store::storage::{Folder, Storage};
 use gatepost::time::{BootId, Mono, Now, Utc};
 
@@ -15,12 +15,11 @@ const ENTRIES: u32 = 100_000;
 /// In memory the entries would take more than 30 MB.
 const ALLOWED_KB: u64 = 8_000;
 
-fn open(runtime: &Arc<dyn Storage>, state: &dyn Storage) -> DiskSpool {
+fn open(runtime: &Arc<dyn Storage>, state: &dyn Storage) -> Spool {
     // Large groups, since a flush may take long.
     let policy = Policy { group_entries: 512, group_every: Duration::from_secs(512), ..Policy::default() };
     let channels = [(CHANNEL, Backlog::default())];
-    let (mut spool, _) =
-        DiskSpool::open(channels, policy, (BootId(1), at(0)), Arc::clone(runtime), state, Box::new(|| {}));
+    let (mut spool, _) = Spool::open(channels, policy, (BootId(1), at(0)), Arc::clone(runtime), state, Box::new(|| {}));
     spool.synchronised(at(0));
     spool
 }
@@ -30,7 +29,7 @@ fn at(second: u32) -> Now {
     Now { mono: Mono::new(since), utc: Utc::from_seconds(1_795_334_400) + since }
 }
 
-fn pump(spool: &mut DiskSpool, now: Now, state: &dyn Storage) {
+fn pump(spool: &mut Spool, now: Now, state: &dyn Storage) {
     while let Some(job) = spool.job(now) {
         let outcome = job.perform(state);
         spool.done(now, outcome);
@@ -62,7 +61,7 @@ fn hundred_thousand_waiting_entries_take_no_memory_while_they_gather_at_the_star
     for second in 1..=ENTRIES {
         let cells: Cells = std::array::from_fn(|_| Some(Cell::new(21.5, 4, Reduce::Mean)));
         let draft = UntimedEntry { channel: CHANNEL, end: at(second).mono, cells, status: None, form: Form::Feed };
-        spool.push(at(second), draft);
+        spool.push(at(second), vec![draft]);
         pump(&mut spool, at(second), &state);
     }
     assert_eq!(spool.waiting(CHANNEL), ENTRIES as usize);
@@ -75,9 +74,8 @@ fn hundred_thousand_waiting_entries_take_no_memory_while_they_gather_at_the_star
 
     for second in ENTRIES..ENTRIES + 1_000 {
         pump(&mut spool, at(second), &state);
-        let oldest = spool.oldest(CHANNEL).ok_or("the next entries are read from the card")?;
-        spool.take(oldest.key);
-        spool.confirm(oldest.key);
+        let oldest = spool.take(CHANNEL, Turn::Backlog, 1).pop().ok_or("the next entries are read from the card")?;
+        spool.acknowledge(CHANNEL, oldest.key);
     }
     check("while they drain")?;
     Ok(())

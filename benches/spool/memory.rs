@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs, io};
 
-use gatepost::spool::{Policy, Spool as _};
+use gatepost::spool::Policy;
 use gatepost::store::storage::Folder;
 
 use crate::station::{CHANNEL, Folders, Station, Storages};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
-use gatepost::spool::{Durability, Policy, Spool as _};
+use gatepost::spool::{Durability, Policy, Turn};
 use gatepost::store::storage::Storage;
 
 use crate::memory;
@@ -97,7 +97,7 @@ fn without_a_card(folders: &Folders) -> Station {
 }
 
 mod full_card {
-    use super::*;
+    use super::{Bencher, CHANNEL, EVERY, Folders, SAMPLES, STEPS, Turn, black_box, without_a_card};
 
     #[divan::bench(sample_count = SAMPLES, sample_size = STEPS)]
     fn push(bencher: Bencher<'_, '_>) {
@@ -110,7 +110,7 @@ mod full_card {
     fn oldest(bencher: Bencher<'_, '_>) {
         let folders = Folders::new();
         let station = without_a_card(&folders);
-        bencher.bench_local(|| black_box(station.spool.oldest(CHANNEL)));
+        bencher.bench_local(|| black_box(station.spool.next(CHANNEL, Turn::Backlog)));
     }
 
     #[divan::bench]
@@ -118,13 +118,13 @@ mod full_card {
         let folders = Folders::new();
         let station = without_a_card(&folders);
         let since = station.now.mono - EVERY * 15;
-        bencher.bench_local(|| black_box(station.spool.live(CHANNEL, since)));
+        bencher.bench_local(|| black_box(station.spool.next(CHANNEL, Turn::Live(since))));
     }
 
     #[divan::bench]
     fn due(bencher: Bencher<'_, '_>) {
         let folders = Folders::new();
-        let station = without_a_card(&folders);
+        let mut station = without_a_card(&folders);
         bencher.bench_local(|| black_box(station.spool.due()));
     }
 

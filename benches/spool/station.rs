@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::entry::{Cell, Cells, ChannelId, Decimals, Form, Reduce, UntimedEntry};
-use gatepost::spool::{Backlog, DiskSpool, Policy, Spool, Waiting};
+use gatepost::entry::{Cell, Cells, ChannelId, Decimals, Entry, Form, Reduce, UntimedEntry};
+use gatepost::spool::{Backlog, Policy, Spool, Turn};
 use gatepost::store::storage::{Folder, Storage};
 use gatepost::time::{BootId, Mono, Now, Utc};
 use tempfile::TempDir;
@@ -55,7 +55,7 @@ impl Folders {
 }
 
 pub(crate) struct Station {
-    pub(crate) spool: DiskSpool,
+    pub(crate) spool: Spool,
     state: Arc<dyn Storage>,
     pub(crate) now: Now,
 }
@@ -75,7 +75,7 @@ impl Station {
         let Storages { runtime, state } = storages.clone();
         let bell = Box::new(|| {});
         let now = Now { mono: Mono::default(), utc };
-        let (mut spool, _) = DiskSpool::open([(CHANNEL, BACKLOG)], policy, (boot, now), runtime, &*state, bell);
+        let (mut spool, _) = Spool::open([(CHANNEL, BACKLOG)], policy, (boot, now), runtime, &*state, bell);
         spool.synchronised(now);
         Self { spool, state, now }
     }
@@ -92,7 +92,7 @@ impl Station {
             *cell = Some(Cell { decimals: Some(Decimals::UpTo(2)), ..Cell::new(value, 4, Reduce::Mean) });
         }
         let draft = UntimedEntry { channel: CHANNEL, end: self.now.mono, cells, status: None, form: Form::Feed };
-        self.spool.push(self.now, draft);
+        self.spool.push(self.now, vec![draft]);
     }
 
     /// Does all that the card is to do now, as the disk's thread would.
@@ -104,17 +104,16 @@ impl Station {
     }
 
     /// Sends the oldest entry.
-    pub(crate) fn take(&mut self) -> Waiting {
-        let oldest = self.spool.oldest(CHANNEL).expect("entries wait, and the next ones were read from the card");
-        self.spool.take(oldest.key);
-        oldest
+    pub(crate) fn take(&mut self) -> Entry {
+        let oldest = self.spool.take(CHANNEL, Turn::Backlog, 1).pop();
+        oldest.expect("entries wait, and the next ones were read from the card")
     }
 
     /// A slot with a healthy link: its receipt comes before the next one ends.
     pub(crate) fn send(&mut self, every: Duration) {
         self.wait(every);
         let sent = self.take();
-        self.spool.confirm(sent.key);
+        self.spool.acknowledge(CHANNEL, sent.key);
         self.pump();
     }
 
@@ -139,6 +138,6 @@ impl Station {
         self.pass(every);
         self.pump();
         let sent = self.take();
-        self.spool.confirm(sent.key);
+        self.spool.acknowledge(CHANNEL, sent.key);
     }
 }

@@ -19,7 +19,7 @@ use crate::daemon::pipeline::{self, PipelineHandle};
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
 use crate::ledger::{self, Keeper, Reason};
-use crate::spool::{Backlog, DiskSpool, MemorySpool, Spool, SpoolEvent};
+use crate::spool::{Backlog, Spool, SpoolEvent};
 use crate::store::journal::Journal;
 use crate::store::storage::Storage;
 use crate::time::Mono;
@@ -45,9 +45,9 @@ pub struct Folders {
 
 /// The spool with its thread.
 pub(super) struct Disk {
-    spool: Arc<Mutex<DiskSpool>>,
+    spool: Arc<Mutex<Spool>>,
     keeper: Keeper,
-    bell: SyncSender<()>,
+    notify: SyncSender<()>,
     thread: JoinHandle<()>,
     /// When the thread was last rung to look at its lock.
     looked: Mutex<Mono>,
@@ -55,16 +55,14 @@ pub(super) struct Disk {
 
 /// The spool of a run, and what its thread will be made of.
 pub(super) struct Store {
-    spool: Arc<Mutex<dyn Spool>>,
+    spool: Arc<Mutex<Spool>>,
     keeper: Keeper,
-    on_disk: Option<OnDisk>,
-}
-
-struct OnDisk {
-    spool: Arc<Mutex<DiskSpool>>,
-    folders: Folders,
-    ring: SyncSender<()>,
-    heard: Receiver<()>,
+    /// The runtime directory; none where all of it ends with the process.
+    runtime: Option<Arc<dyn Storage>>,
+    /// What the thread works on: the state directory, or a folder in memory.
+    disk: Arc<dyn Storage>,
+    notify: SyncSender<()>,
+    notified: Receiver<()>,
 }
 
 /// The totals and switch times that outlive the process: two small files, which the outputs need before anything else.
@@ -84,17 +82,21 @@ impl Store {
         keeper: Keeper,
         observer: &Observer,
     ) -> Self {
-        let backlogs = backlogs(settings);
-        let Some(folders) = folders else {
-            return Self { spool: Arc::new(Mutex::new(MemorySpool::new(backlogs))), keeper, on_disk: None };
-        };
+        let (backlogs, policy) = (backlogs(settings), settings.spool);
         // One is enough: it says that there is something, not how much.
-        let (ring, heard) = sync_channel(1);
-        let (policy, bell) = (settings.spool, ring.clone());
-        let start_of = (hal.clock.boot(), hal.clock.now());
-        let Folders { runtime, state, was_used } = folders.clone();
-        let bell = Box::new(move || strike(&bell));
-        let open = move || DiskSpool::open(backlogs, policy, start_of, runtime, &*state, bell);
+        let (notify, notified) = sync_channel(1);
+        let start = (hal.clock.boot(), hal.clock.now());
+        let wake = {
+            let notify = notify.clone();
+            Box::new(move || send_to(&notify))
+        };
+        let Some(Folders { runtime, state, was_used }) = folders else {
+            let (spool, disk) = Spool::in_memory(backlogs, policy, start, wake);
+            let (spool, disk) = (Arc::new(Mutex::new(spool)), Arc::new(disk));
+            return Self { spool, keeper, runtime: None, disk, notify, notified };
+        };
+        let (fast, card) = (Arc::clone(&runtime), Arc::clone(&state));
+        let open = move || Spool::open(backlogs, policy, start, fast, &*card, wake);
         let (mut spool, found) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
         spool.recall(keeper.channels(), was_used);
         if spool.outdates_card() {
@@ -102,19 +104,18 @@ impl Store {
         }
         observer(&Event::Found(&found));
         let spool = Arc::new(Mutex::new(spool));
-        let seen = Arc::clone(&spool) as Arc<Mutex<dyn Spool>>;
-        Self { spool: seen, keeper, on_disk: Some(OnDisk { spool, folders, ring, heard }) }
+        Self { spool, keeper, runtime: Some(runtime), disk: state, notify, notified }
     }
 
     /// The spool as the uplinks see it.
-    pub(super) fn spool(&self) -> Arc<Mutex<dyn Spool>> {
+    pub(super) fn spool(&self) -> Arc<Mutex<Spool>> {
         Arc::clone(&self.spool)
     }
 
     /// Lets the open slots of an earlier run of this boot go on, and keeps them from now on.
     pub(super) fn restore(&self, pipeline: &PipelineHandle, hal: &Hal, observer: &Observer) {
-        let Some(on_disk) = &self.on_disk else { return };
-        let journal = Journal::new(Arc::clone(&on_disk.folders.runtime), pipeline::FILE);
+        let Some(runtime) = &self.runtime else { return };
+        let journal = Journal::new(Arc::clone(runtime), pipeline::FILE);
         let last_end = |channel| locked(&self.spool).last_end(channel);
         match pipeline.restore_from(journal, Arc::clone(&hal.clock), last_end) {
             Ok(restored) => observer(&Event::Restored(restored)),
@@ -122,7 +123,7 @@ impl Store {
         }
     }
 
-    /// Starts the thread, where there is work for one. `new_entries` is told when entries came from the card.
+    /// Starts the thread. `new_entries` is told when entries came from the disk.
     ///
     /// # Errors
     /// When the system has no thread left.
@@ -133,15 +134,14 @@ impl Store {
         observer: &Observer,
         heartbeats: &HeartbeatMonitor,
         alarm: &Alarm,
-    ) -> io::Result<Option<Disk>> {
-        let Some(OnDisk { spool, folders, ring, heard }) = self.on_disk else { return Ok(None) };
-        let keeper = self.keeper;
+    ) -> io::Result<Disk> {
+        let Self { spool, keeper, disk, notify, notified, .. } = self;
         let worker = Worker {
             spool: Arc::clone(&spool),
             keeper: keeper.clone(),
-            card: folders.state,
+            disk,
             clock: Arc::clone(&hal.clock),
-            heard,
+            notified,
             new_entries: new_entries.clone(),
             observer: Arc::clone(observer),
             // Entries wait in memory meanwhile; and a process that hangs in the card's driver does not even end.
@@ -153,16 +153,16 @@ impl Store {
             let _watched = alarm.watch("the disk's thread");
             worker.run();
         })?;
-        Ok(Some(Disk { spool, keeper, bell: ring, thread, looked: Mutex::default() }))
+        Ok(Disk { spool, keeper, notify, thread, looked: Mutex::default() })
     }
 }
 
 struct Worker {
-    spool: Arc<Mutex<DiskSpool>>,
+    spool: Arc<Mutex<Spool>>,
     keeper: Keeper,
-    card: Arc<dyn Storage>,
+    disk: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
-    heard: Receiver<()>,
+    notified: Receiver<()>,
     new_entries: NewEntries,
     observer: Observer,
     heartbeat: Heartbeat,
@@ -182,9 +182,9 @@ impl Worker {
             }
             let job = locked(&self.spool).job(self.clock.now());
             let Some(job) = job else {
-                if !locked(&self.spool).is_stopping() && self.heard.recv().is_ok() {
+                if !locked(&self.spool).is_stopping() && self.notified.recv().is_ok() {
                     self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
-                    guard::look_at_state(&*self.card, &self.alarm, &self.observer);
+                    guard::look_at_state(&*self.disk, &self.alarm, &self.observer);
                     self.heartbeat.rest();
                     continue;
                 }
@@ -195,7 +195,7 @@ impl Worker {
                 return;
             };
             self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
-            let outcome = job.perform(&*self.card);
+            let outcome = job.perform(&*self.disk);
             self.heartbeat.rest();
             let (has_fed, told) = {
                 let mut spool = locked(&self.spool);
@@ -210,7 +210,7 @@ impl Worker {
 
     fn write(&self, page: ledger::Job) {
         self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
-        let outcome = page.perform(&*self.card);
+        let outcome = page.perform(&*self.disk);
         self.heartbeat.rest();
         self.keeper.done(self.clock.now().mono, outcome);
     }
@@ -221,11 +221,9 @@ impl Disk {
     pub(super) fn look(&self, now: Mono, observer: &Observer) {
         let (due, told, learned) = {
             let mut spool = locked(&self.spool);
-            (spool.due(), spool.told(), spool.has_learned().then(|| spool.memory(false)))
+            (spool.due(), spool.told(), spool.learned())
         };
-        if let Some(memory) = learned {
-            self.keeper.set_channels(now, memory, Reason::Learned);
-        }
+        self.keeper.set_channels(now, learned, Reason::Learned);
         let due = due.into_iter().chain(self.keeper.deadline()).min();
         tell(&told, observer);
         // A panic there would leave the card alone for ever: it ends the process, as any other.
@@ -239,7 +237,7 @@ impl Disk {
             is_due
         };
         if is_look_due || due.is_some_and(|due| due <= now) {
-            strike(&self.bell);
+            send_to(&self.notify);
         }
     }
 
@@ -249,20 +247,22 @@ impl Disk {
         self.keeper.keep_anew();
     }
 
-    /// Writes what waits, for as long as the patience lasts. Returns whether everything is on the card.
-    pub(super) fn stop(&self, patience: Duration) -> bool {
+    /// Writes what waits, for as long as the patience lasts. Returns whether everything is on the card; `None` where what waits ends
+    /// with the process.
+    pub(super) fn stop(&self, patience: Duration) -> Option<bool> {
         let until = Instant::now() + patience;
         locked(&self.spool).stop();
         while !self.thread.is_finished() && Instant::now() < until {
             thread::sleep(LOOK);
         }
-        self.thread.is_finished() && locked(&self.spool).is_written()
+        let mut spool = locked(&self.spool);
+        (!spool.is_in_memory()).then(|| self.thread.is_finished() && spool.is_written())
     }
 }
 
-/// A bell that is full has been rung already; one that nobody hears any more needs no ringing.
-fn strike(bell: &SyncSender<()>) {
-    let _ = bell.try_send(());
+/// A channel that is full has a notification already; one without a receiver needs none.
+fn send_to(notify: &SyncSender<()>) {
+    let _ = notify.try_send(());
 }
 
 fn tell(told: &[SpoolEvent], observer: &Observer) {

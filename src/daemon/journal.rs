@@ -70,7 +70,8 @@ impl Names {
 
 /// What became of the entries of this run, and of those that waited for it.
 fn tell_sums(counts: &spool::Counts, tally: &Tally) {
-    let spool::Counts { pushed, confirmed, dropped_for_age, dropped_for_size, doubtful, merged, unreadable } = *counts;
+    let spool::Counts { pushed, dropped_for_age, dropped_for_size, merged, unreadable, .. } = *counts;
+    let (confirmed, doubtful) = (counts.acknowledged, counts.unconfirmed);
     let Tally { sent, resent, received, stored, .. } = *tally;
     let dropped = dropped_for_age + dropped_for_size + unreadable;
     info!(

@@ -157,7 +157,7 @@ impl Running {
         streams.add(&sensors);
         let lanes = Arc::new(Lanes::new(&hal, &pipeline, &heartbeats));
         let (disk, started) = match store.start(&hal, &new_entries, observer, &heartbeats, &alarm) {
-            Ok(disk) => (disk, lanes.add(&sensors)),
+            Ok(disk) => (Some(disk), lanes.add(&sensors)),
             Err(error) => (None, Err(error)),
         };
         let slot_task = Arc::new(SlotTask {

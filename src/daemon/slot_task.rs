@@ -17,7 +17,7 @@ use crate::daemon::lanes::Lanes;
 use crate::daemon::new_entries::NewEntries;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::watchdog::Watchdog;
-use crate::entry::UntimedEntry;
+use crate::entry::{ChannelId, UntimedEntry};
 use crate::hal::{ClockState, ClockTrust, Hal};
 use crate::reading::SensorId;
 use crate::spool::{Pushed, Spool};
@@ -42,7 +42,7 @@ const STEP_MOST: Duration = Duration::from_secs(60);
 /// forward, and on the lanes' alarm.
 pub(super) struct SlotTask {
     pub(super) pipeline: PipelineHandle,
-    pub(super) spool: Arc<Mutex<dyn Spool>>,
+    pub(super) spool: Arc<Mutex<Spool>>,
     pub(super) disk: Option<Disk>,
     pub(super) new_entries: NewEntries,
     pub(super) report: Arc<Notify>,
@@ -139,7 +139,7 @@ impl SlotTask {
     fn close_due(&self) {
         let now = self.hal.clock.now();
         let mut pushes = Vec::new();
-        self.pipeline.close_due(now, |entries| pushes.extend(self.push(now, entries)));
+        self.pipeline.close_due(now, |entries| pushes.push(self.push(now, entries)));
         if !pushes.is_empty() {
             self.report.notify_one();
         }
@@ -150,7 +150,7 @@ impl SlotTask {
     pub(super) fn close_all(&self) {
         let now = self.hal.clock.now();
         let mut pushes = Vec::new();
-        self.pipeline.close_all(now, |entries| pushes.extend(self.push(now, entries)));
+        self.pipeline.close_all(now, |entries| pushes.push(self.push(now, entries)));
         self.tell(&pushes);
     }
 
@@ -158,14 +158,14 @@ impl SlotTask {
     pub(super) fn reload(&self, settings: &Settings, ids: &[SensorId]) {
         let now = self.hal.clock.now();
         let mut pushes = Vec::new();
-        self.pipeline.reload(now, settings, ids, |entries| pushes.extend(self.push(now, entries)));
+        self.pipeline.reload(now, settings, ids, |entries| pushes.push(self.push(now, entries)));
         self.tell(&pushes);
     }
 
     /// Puts what waits on the card, for as long as the patience lasts. Returns whether all of it is there; `None` where entries
     /// live in memory.
     pub(super) fn keep(&self, patience: Duration) -> Option<bool> {
-        self.disk.as_ref().map(|disk| disk.stop(patience))
+        self.disk.as_ref().and_then(|disk| disk.stop(patience))
     }
 
     /// `kept` says whether everything is on the card; `None` where entries live in memory. `tally` is what the sessions did.
@@ -177,37 +177,37 @@ impl SlotTask {
         (self.observer)(&Event::Stopped { waiting, kept, counts, tally });
     }
 
-    /// Puts a channel's entries into the spool.
-    fn push(&self, now: Now, entries: Vec<UntimedEntry>) -> Vec<Push> {
+    /// Puts a channel's entries into the spool, all or none of them.
+    fn push(&self, now: Now, entries: Vec<UntimedEntry>) -> Push {
+        let channel = entries[0].channel;
         let mut spool = locked(&self.spool);
-        let push = |entry: UntimedEntry| {
-            let channel = entry.channel;
-            let pushed = spool.push(now, entry.clone());
-            let expired = spool.expire(now, channel);
-            Push { entry, pushed, expired, waiting: spool.waiting(channel) }
-        };
-        entries.into_iter().map(push).collect()
+        let pushed = spool.push(now, entries.clone());
+        let expired = spool.expire(now, channel);
+        Push { channel, entries, pushed, expired, waiting: spool.waiting(channel) }
     }
 
     /// Tells of entries that wait from now on, and their sessions of them.
     fn tell(&self, pushes: &[Push]) {
-        for Push { entry, pushed, expired, waiting } in pushes {
-            (self.observer)(&Event::Closed { entry, created_at: pushed.created_at, waiting: *waiting });
+        for Push { channel, entries, pushed, expired, waiting } in pushes {
+            for (entry, created_at) in entries.iter().zip(&pushed.created_at) {
+                (self.observer)(&Event::Closed { entry, created_at: *created_at, waiting: *waiting });
+            }
             let count = pushed.dropped + expired;
             if count > 0 {
-                (self.observer)(&Event::Dropped { channel: entry.channel, count, aged: *expired });
+                (self.observer)(&Event::Dropped { channel: *channel, count, aged: *expired });
             }
-            self.new_entries.of(entry.channel);
+            self.new_entries.of(*channel);
         }
     }
 }
 
-/// An entry that was put into the spool, and what came of it.
+/// Entries of a channel that were put into the spool, and what came of it.
 struct Push {
-    entry: UntimedEntry,
+    channel: ChannelId,
+    entries: Vec<UntimedEntry>,
     pushed: Pushed,
-    /// How many of its channel were too old.
+    /// How many of the channel were too old.
     expired: usize,
-    /// How many of its channel wait now.
+    /// How many of the channel wait now.
     waiting: usize,
 }

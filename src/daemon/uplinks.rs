@@ -38,7 +38,7 @@ pub(super) const DRAIN: Duration = Duration::from_millis(900);
 
 /// What every session works with.
 pub(super) struct Common {
-    pub(super) spool: Arc<Mutex<dyn Spool>>,
+    pub(super) spool: Arc<Mutex<Spool>>,
     pub(super) new_entries: NewEntries,
     /// Rung when the machine got a link, an address or a route.
     pub(super) network: watch::Sender<()>,
@@ -112,7 +112,7 @@ impl Uplinks {
             std::mem::take(&mut self.running).into_iter().partition(|(name, running)| stays(name, running));
         self.running = stay;
         for channel in self.end(go).await {
-            locked(&self.common.spool).give_back(channel);
+            locked(&self.common.spool).release_all(channel);
         }
         let mut begun = Vec::new();
         for (name, wanted) in wanted {

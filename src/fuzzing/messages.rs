@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::{assert_line, same_in_pieces};
 use crate::command::Command;
-use crate::entry::{Cell, Cells, ChannelId, Column, ColumnSet, Entry, Form, Reduce};
+use crate::entry::{Cell, Cells, ChannelId, Column, ColumnSet, Entry, Form, Key, Reduce};
 use crate::hal::{Active, Pin};
 use crate::net::mqtt::PACKET_LIMIT;
 use crate::net::mqttbytes::Error;
@@ -43,7 +43,15 @@ pub(super) fn feed(bytes: &[u8]) {
     }
     let is_all = (0..Column::COUNT).all(|index| message.column(Column::at(index)).is_some() == cells[index].is_some());
     let created_at = message.created_at.unwrap_or(Utc::RELEASED);
-    let entry = Entry { channel: CHANNEL, created_at, cells, status: None, form: Form::Feed };
+    let entry = Entry {
+        key: Key::default(),
+        was_sent: false,
+        channel: CHANNEL,
+        created_at,
+        cells,
+        status: None,
+        form: Form::Feed,
+    };
     let sent = entry.values().fold(ColumnSet::default(), |set, (column, _)| set.with(column));
     assert_eq!(message.columns_of(&entry), sent, "each number comes back: {shown}");
     for known in [ColumnSet::default(), sent] {

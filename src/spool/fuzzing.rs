@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::records::{LogRecord, LogRecords};
-use super::{Backlog, DiskSpool, Found, Key, Listed, Policy, Spool as _, State, Which, discard, survey};
+use super::{Backlog, Found, Key, Listed, Policy, Spool, State, Turn, Which, discard, survey};
 use crate::entry::{Cell, Cells, ChannelId, Form, Reduce, UntimedEntry};
 use crate::fuzzing::with_right_checksums;
 use crate::store::storage::Storage as _;
@@ -27,7 +27,8 @@ pub(crate) fn files(bytes: &[u8]) {
             spool.synchronised(at(100));
             continue;
         }
-        let keys: BTreeSet<Key> = before.iter().filter(|one| one.state != State::Doubtful).map(|one| one.key).collect();
+        let keys: BTreeSet<Key> =
+            before.iter().filter(|one| one.state != State::Doubtful).map(|one| one.entry.key).collect();
         assert_eq!(keys.len(), found.waiting.values().sum::<usize>(), "{before:?}");
         can_be_dropped(&fast, &card, &found);
 
@@ -92,9 +93,9 @@ fn at(second: u64) -> Now {
     Now { mono, utc: Utc::RELEASED + Duration::from_secs(30 * 86_400 + second) }
 }
 
-fn open(fast: &Faulty, card: &Faulty) -> (DiskSpool, Found) {
+fn open(fast: &Faulty, card: &Faulty) -> (Spool, Found) {
     let channels = [(CHANNEL, Backlog::default())];
-    DiskSpool::open(channels, Policy::default(), (BOOT, at(90)), Arc::new(fast.clone()), card, Box::new(|| {}))
+    Spool::open(channels, Policy::default(), (BOOT, at(90)), Arc::new(fast.clone()), card, Box::new(|| {}))
 }
 
 fn listed(fast: &Faulty, card: &Faulty) -> (Vec<Listed>, Found) {
@@ -108,7 +109,7 @@ fn listed(fast: &Faulty, card: &Faulty) -> (Vec<Listed>, Found) {
 
 /// The doubtful ones among these.
 fn doubtful(listed: &[Listed]) -> BTreeSet<(ChannelId, Key)> {
-    let all = || listed.iter().filter(|one| one.state == State::Doubtful).map(|one| (one.entry.channel, one.key));
+    let all = || listed.iter().filter(|one| one.state == State::Doubtful).map(|one| (one.entry.channel, one.entry.key));
     let doubtful: BTreeSet<_> = all().collect();
     assert_eq!(doubtful.len(), all().count(), "each is shown once: {listed:?}");
     doubtful
@@ -129,7 +130,7 @@ fn can_be_dropped(fast: &Faulty, card: &Faulty, found: &Found) {
 struct Run {
     fast: Faulty,
     card: Faulty,
-    spool: DiskSpool,
+    spool: Spool,
     now: Now,
 }
 
@@ -138,7 +139,7 @@ impl Run {
         let mut cells = Cells::default();
         cells[0] = Some(Cell::new(21.5, 1, Reduce::Mean));
         let draft = UntimedEntry { channel: CHANNEL, end: self.now.mono, cells, status: None, form: Form::Feed };
-        self.spool.push(self.now, draft).created_at
+        self.spool.push(self.now, vec![draft]).created_at[0]
     }
 
     fn pump(&mut self) {
@@ -164,11 +165,13 @@ impl Run {
         let mut rests = 0;
         while channels.iter().any(|channel| self.spool.waiting(*channel) > 0) {
             self.pump();
-            let both = |channel: &ChannelId| self.spool.oldest(*channel).or_else(|| self.spool.oldest_sent(*channel));
+            let both = |channel: &ChannelId| {
+                self.spool.peek(*channel, Turn::Backlog).or_else(|| self.spool.peek(*channel, Turn::Again))
+            };
             if let Some(waiting) = channels.iter().find_map(both) {
-                self.spool.take(waiting.key);
-                self.spool.confirm(waiting.key);
-                sent.push((waiting.entry.channel, waiting.entry.created_at));
+                self.spool.take_one(waiting.channel, waiting.key);
+                self.spool.acknowledge(waiting.channel, waiting.key);
+                sent.push((waiting.channel, waiting.created_at));
             } else {
                 rests += 1;
                 assert!(rests < 10, "entries wait, and none is offered");

@@ -1,7 +1,7 @@
 //! Entries that wait for their receipt.
 //!
 //! [`Spool`] is the seam: whoever makes entries pushes their drafts, the uplink takes them and settles each on its
-//! receipt. [`DiskSpool`] keeps them in two directories, [`MemorySpool`] in memory, for simulated runs.
+//! receipt. It keeps them in two directories; in a run without any these are folders in memory.
 //!
 //! # Invariants
 //!
@@ -118,21 +118,20 @@
 mod disk;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod memory;
 mod records;
 mod taken;
 mod thin;
 
 use std::time::Duration;
 
-use crate::entry::{ChannelId, ColumnSet, Entry, UntimedEntry};
+use crate::entry::{ChannelId, UntimedEntry};
 use crate::store::record;
-use crate::time::{Mono, Now, Utc};
+use crate::time::{Mono, Utc};
 
+pub use crate::entry::Key;
 pub use disk::{
-    Damaged, DiscardError, Discarded, DiskSpool, Found, Job, Listed, MEMORY, Outcome, State, Which, discard, survey,
+    Damaged, DiscardError, Discarded, Found, Job, Listed, MEMORY, Outcome, Spool, State, Which, discard, survey,
 };
-pub use memory::MemorySpool;
 
 /// How much of an outage is kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -257,142 +256,77 @@ pub fn size_in_words(bytes: u64) -> String {
     }
 }
 
-/// A waiting entry's place: keys grow in the order of pushing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(pub u64);
-
 /// What happened in a spool since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Entries taken.
     pub pushed: u64,
-    /// Entries that left on a receipt.
-    pub confirmed: u64,
+    /// Entries that left on their acknowledgement.
+    pub acknowledged: u64,
     /// Entries dropped for their age.
     pub dropped_for_age: u64,
     /// Entries dropped for size.
     pub dropped_for_size: u64,
-    /// Entries set aside without an echo.
-    pub doubtful: u64,
+    /// Entries that were sent several times and never acknowledged.
+    pub unconfirmed: u64,
     /// Entries that were merged into a neighbour.
     pub merged: u64,
     /// Entries in files that could no longer be read.
     pub unreadable: u64,
 }
 
-/// What pushing a draft led to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What pushing entries led to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pushed {
-    /// The entry's time; `None` while the wall clock is not believed.
-    pub created_at: Option<Utc>,
-    /// How many entries of its channel had to be dropped for it.
+    /// The time of each; `None` while the wall clock is not believed.
+    pub created_at: Vec<Option<Utc>>,
+    /// How many entries of their channel had to be dropped for them.
     pub dropped: usize,
 }
 
 /// How a channel's entries stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Entries that wait: those that are taken too, those set aside not.
+pub struct Status {
+    /// Entries that wait: those that are taken too, the unconfirmed not.
     pub waiting: usize,
-    /// Of them, those that are on the card.
-    pub on_card: usize,
-    /// What they take, on the card and in memory.
+    /// Of them, those that are on the disk.
+    pub on_disk: usize,
+    /// What they take, on the disk and in memory.
     pub bytes: u64,
-    /// The time of the oldest. `None` where none waits, or while it has no time, or is still to be read from the card.
+    /// The time of the oldest. `None` where none waits, or while it has no time, or is still to be read from the disk.
     pub oldest: Option<Utc>,
 }
 
-/// A waiting entry.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Waiting {
-    /// Its place.
-    pub key: Key,
-    /// The entry.
-    pub entry: Entry,
-    /// When it was pushed, on the boot clock; the boot itself for one of an earlier boot.
-    pub since: Mono,
-    /// An earlier run or session has sent it: the service may have it.
-    pub sent: bool,
+/// Which of a channel's waiting entries are asked for. The oldest of them comes first; those that are taken, and those that have no
+/// time yet, are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Those that were never sent and were pushed at this time or later.
+    Live(Mono),
+    /// Those that were never sent. None though such entries wait means that they come from the disk later.
+    Backlog,
+    /// Those that an earlier run or session has sent.
+    Again,
 }
 
-/// Waiting entries of all channels. None of its methods waits for a disk.
-pub trait Spool: Send {
-    /// Takes the draft of a slot that has ended.
-    fn push(&mut self, now: Now, draft: UntimedEntry) -> Pushed;
+/// An entry that could be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Its place.
+    pub key: Key,
+    /// When it was pushed, on the boot clock; the boot itself for one of an earlier boot.
+    pub since: Mono,
+}
 
-    /// From now on the wall clock can be believed: what waits for its time gets it.
-    fn synchronised(&mut self, now: Now);
-
-    /// Whether the wall clock is believed; on disk, an earlier run of this boot may have found it right.
-    fn is_synchronised(&self) -> bool;
-
-    /// Takes the channels and the policy of a new map. What waits for a channel that it no longer has goes on waiting.
-    fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy);
-
-    /// The session that took entries of a channel is gone: they are offered again, as after a restart.
-    fn give_back(&mut self, channel: ChannelId);
-
-    /// Whether an earlier run or session may have sent updates a moment ago: nobody knows when they arrived. True for every run
-    /// that is not known to be the first.
-    fn may_have_just_sent(&self) -> bool;
-
-    /// Whether entries of a channel were seen to come back: only then that one does not means something.
-    fn echoes(&self, channel: ChannelId) -> bool;
-
-    /// Entries of a channel come back, or do no longer.
-    fn set_echoes(&mut self, channel: ChannelId, echoes: bool);
-
-    /// The columns of a channel in which entries were seen to come back as they were sent.
-    fn columns(&self, channel: ChannelId) -> ColumnSet;
-
-    /// From now on these are the columns in which entries come back.
-    fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet);
-
-    /// Whether an earlier boot may have given seconds of a channel that are not known: rows may be in the way of entries.
-    fn may_collide(&self, channel: ChannelId) -> bool;
-
-    /// The end of the last draft of this boot that was taken from a channel.
-    fn last_end(&self, channel: ChannelId) -> Option<Mono>;
-
-    /// The oldest entry of a channel that was never sent, is not taken and has its time. `None` though such entries wait means
-    /// that they come from the disk later.
-    fn oldest(&self, channel: ChannelId) -> Option<Waiting>;
-
-    /// The oldest of those that an earlier run or session has sent.
-    fn oldest_sent(&self, channel: ChannelId) -> Option<Waiting>;
-
-    /// The oldest of those that were never sent and were pushed at `since` or later.
-    fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting>;
-
-    /// Takes an entry for sending: from now on it is neither merged nor dropped, and not offered again.
-    fn take(&mut self, key: Key);
-
-    /// A taken entry waits again, as one that was sent.
-    fn put_back(&mut self, key: Key);
-
-    /// The entry's receipt is here; be it late, when the entry was set aside already.
-    fn confirm(&mut self, key: Key);
-
-    /// Sets aside an entry that was sent several times without an echo: it may be stored or not.
-    fn set_aside(&mut self, key: Key);
-
-    /// Gives a taken entry another time, since another row has its second: the next one that is neither `taken` nor was given
-    /// to another entry. Returns it.
-    fn retime(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc>;
-
-    /// Drops what has waited longer than the channel's `keep`, on the boot clock: a wall clock that is set days ahead must
-    /// not empty the backlog. What an earlier boot left is as old as its time says, once the clock is believed. Returns how
-    /// many.
-    fn expire(&mut self, now: Now, channel: ChannelId) -> usize;
-
-    /// Entries that wait, of one channel: those that are taken too, those set aside not.
-    fn waiting(&self, channel: ChannelId) -> usize;
-
-    /// How a channel's entries stand.
-    fn standing(&self, channel: ChannelId) -> Standing;
-
-    /// What happened since the start.
-    fn counts(&self) -> Counts;
+/// Why an entry that was taken cannot stay as it is.
+#[derive(Clone, Copy)]
+pub enum Rejection<'a> {
+    /// Another row has its second, so that the service refuses it. It gets the next second that no other entry was given and for which
+    /// this is not true.
+    SecondTaken(&'a dyn Fn(Utc) -> bool),
+    /// It was sent several times and never acknowledged: it may be stored or not. It waits no more; an acknowledgement that comes late
+    /// still counts.
+    Unconfirmed,
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub(super) enum LogRecord {
     /// An entry waits.
     #[n(2)]
     Entry(#[n(0)] EntryRecord),
+    /// So do several, which were pushed together: all of them or none. It is read as one record of each.
+    #[n(14)]
+    Entries(#[n(0)] Vec<EntryRecord>),
     /// An entry left: on its receipt, or by the policy.
     #[n(3)]
     Settled(#[n(0)] Key),
@@ -70,8 +73,10 @@ pub(super) enum LogRecord {
 
 /// The number of [`LogRecord::Entry`].
 const ENTRY: u32 = 2;
+/// The number of [`LogRecord::Entries`].
+const ENTRIES: u32 = 14;
 /// The numbers that this version knows: a record of another one is a later version's, and passed over.
-const KINDS: RangeInclusive<u32> = 1..=13;
+const KINDS: RangeInclusive<u32> = 1..=14;
 
 /// What the seconds of a channel may take in a record.
 const LONGEST_GIVEN: usize = record::LONGEST - 32;
@@ -124,7 +129,7 @@ impl EntryRecord {
     /// The entry with its time, or with an estimate that says so.
     pub(super) fn entry(&self, began: Option<&Began>) -> Option<Entry> {
         let draft = self.draft.clone();
-        match (self.time, began) {
+        let entry = match (self.time, began) {
             (Time::Known(at), _) => Some(draft.stamped(at)),
             (Time::Claimed(_), Some(began)) => {
                 let at = began.time_of(draft.end);
@@ -142,7 +147,8 @@ impl EntryRecord {
                 Some(entry)
             }
             (Time::Claimed(_), None) => None,
-        }
+        }?;
+        Some(Entry { key: self.key, ..entry })
     }
 }
 
@@ -162,7 +168,7 @@ impl EntryRecord {
 }
 
 /// No key is as high: a million entries a second reach it in three hundred years, and the highest key that is not counted
-/// but taken from the clock ([`crate::spool::DiskSpool::open`]) lies below until the year 2200.
+/// but taken from the clock ([`crate::spool::Spool::open`]) lies below until the year 2200.
 pub(super) const KEYS: u64 = 1 << 53;
 
 impl<C> Encode<C> for Key {
@@ -181,9 +187,32 @@ impl<'b, C> Decode<'b, C> for Key {
     }
 }
 
+/// Entries that are pushed together: one record, as far as one holds them. Those of a slot are few, and always fit.
+pub(super) fn together(mut entries: Vec<EntryRecord>) -> Vec<LogRecord> {
+    if entries.len() == 1 {
+        return entries.pop().map(LogRecord::Entry).into_iter().collect();
+    }
+    let (mut records, mut group, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for entry in entries {
+        let size = entry.size();
+        if bytes + size > record::LONGEST && !group.is_empty() {
+            records.push(LogRecord::Entries(std::mem::take(&mut group)));
+            bytes = 0;
+        }
+        bytes += size;
+        group.push(entry);
+    }
+    records.push(LogRecord::Entries(group));
+    records
+}
+
 /// How many entries' records begin in these bytes, as far as their headers can be read.
 pub(super) fn entries_begun(bytes: &[u8]) -> usize {
-    record::beginnings(bytes).filter(|payload| codec::variant(payload) == Some(ENTRY)).count()
+    record::beginnings(bytes).filter(|payload| codec::variant(payload).is_some_and(is_of_entries)).count()
+}
+
+const fn is_of_entries(kind: u32) -> bool {
+    matches!(kind, ENTRY | ENTRIES)
 }
 
 /// What was read of a log.
@@ -207,14 +236,17 @@ pub(super) fn read(bytes: &[u8]) -> Read {
 pub(super) struct LogRecords<'a> {
     records: Records<'a>,
     boot: BootId,
+    /// Entries of a record with several that are still to come.
+    several: std::vec::IntoIter<EntryRecord>,
     strange: usize,
     strange_entries: usize,
 }
 
 impl<'a> LogRecords<'a> {
     /// Reads a log from its beginning.
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { records: Records::new(bytes), boot: BootId(0), strange: 0, strange_entries: 0 }
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        let several = Vec::new().into_iter();
+        Self { records: Records::new(bytes), boot: BootId(0), several, strange: 0, strange_entries: 0 }
     }
 
     /// The records, as far as they were read.
@@ -238,14 +270,18 @@ impl Iterator for LogRecords<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if let Some(kept) = self.several.next() {
+                return Some((self.boot, LogRecord::Entry(kept)));
+            }
             let payload = self.records.next()?;
             match codec::decode(payload) {
                 Ok(LogRecord::Boot(now)) => self.boot = now,
+                Ok(LogRecord::Entries(entries)) => self.several = entries.into_iter(),
                 Ok(note) => return Some((self.boot, note)),
                 Err(_) => {
                     let kind = codec::variant(payload);
                     self.strange += usize::from(kind.is_none_or(|kind| KINDS.contains(&kind)));
-                    self.strange_entries += usize::from(kind == Some(ENTRY));
+                    self.strange_entries += usize::from(kind.is_some_and(is_of_entries));
                 }
             }
         }

@@ -3,19 +3,21 @@
 //! Only what a log needs: files are appended to, replaced as a whole, renamed and removed. No file is held open in between but
 //! the lock, so that a folder that vanishes and comes back is noticed at the next write.
 //!
-//! [`Folder`] is the one that is not a test's. It opens plain files of a sane size and nothing else (`plain`), and what is
-//! locked is written by the process that has the lock and by no other (`lock`).
+//! [`Folder`] is one of the file system. It opens plain files of a sane size and nothing else (`plain`), and what is
+//! locked is written by the process that has the lock and by no other (`lock`). [`Memory`] is for runs without directories.
 
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(not(test), expect(dead_code, reason = "a fuzz target breaks the files and not the disk"))]
 pub(crate) mod faulty;
 mod folder;
 mod lock;
+mod memory;
 mod plain;
 
 use std::io;
 
 pub use folder::Folder;
+pub use memory::Memory;
 pub use plain::LARGEST;
 
 /// A folder of files, named without a path.

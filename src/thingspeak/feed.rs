@@ -182,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entry::{Cell, Cells, Form, Reduce};
+    use crate::entry::{Cell, Cells, Form, Key, Reduce};
 
     const CHANNEL: ChannelId = ChannelId(1_587_079);
 
@@ -202,7 +202,15 @@ mod tests {
             cells[column.index()] = Some(Cell::new(value, 1, Reduce::Mean));
         }
         let created_at = Utc::from_seconds(1_639_200_931);
-        Entry { channel: CHANNEL, created_at, cells, status: status.map(str::to_owned), form: Form::Feed }
+        Entry {
+            key: Key::default(),
+            was_sent: false,
+            channel: CHANNEL,
+            created_at,
+            cells,
+            status: status.map(str::to_owned),
+            form: Form::Feed,
+        }
     }
 
     #[test]

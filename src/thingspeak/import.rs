@@ -37,7 +37,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entry::{Cell, Cells, ChannelId, Decimals, Form, Reduce};
+    use crate::entry::{Cell, Cells, ChannelId, Decimals, Form, Key, Reduce};
     use crate::time::Utc;
 
     fn cell(value: f64, decimals: Option<u8>) -> Cell {
@@ -50,7 +50,15 @@ mod tests {
             cells[column.index()] = Some(cell(*value, *decimals));
         }
         let created_at = Utc::from_seconds(1_795_334_400);
-        Entry { channel: ChannelId(1), created_at, cells, status: status.map(str::to_owned), form: Form::Feed }
+        Entry {
+            key: Key::default(),
+            was_sent: false,
+            channel: ChannelId(1),
+            created_at,
+            cells,
+            status: status.map(str::to_owned),
+            form: Form::Feed,
+        }
     }
 
     #[test]

@@ -131,7 +131,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::entry::{Cells, ChannelId, Decimals, Reduce};
+    use crate::entry::{Cells, ChannelId, Decimals, Key, Reduce};
     use crate::time::Utc;
 
     fn cell(value: f64, decimals: Option<u8>) -> Cell {
@@ -144,6 +144,8 @@ mod tests {
             cells[column.index()] = Some(*cell);
         }
         Entry {
+            key: Key::default(),
+            was_sent: false,
             channel: ChannelId(1),
             created_at: Utc::from_seconds(1_795_334_400),
             cells,

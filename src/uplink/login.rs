@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::entry::{Cells, ChannelId, Entry, Form};
+use crate::entry::{Cells, ChannelId, Entry, Form, Key};
 use crate::hal::Clock;
 use crate::net::dial::Memory;
 use crate::net::failure::{Failure, Kind};
@@ -186,5 +186,13 @@ enum Heard {
 /// An update that has a time and a status and no value, so that no chart shows it and no output obeys it.
 pub(super) fn encode(channel: ChannelId, created_at: Utc, status: &str) -> String {
     let status = Some(status.to_owned());
-    update::encode(&Entry { channel, created_at, cells: Cells::default(), status, form: Form::Feed })
+    update::encode(&Entry {
+        key: Key::default(),
+        was_sent: false,
+        channel,
+        created_at,
+        cells: Cells::default(),
+        status,
+        form: Form::Feed,
+    })
 }

@@ -32,7 +32,7 @@ pub struct Uplink {
     /// The session's decisions.
     pub session: Session,
     /// The entries of all devices.
-    pub spool: Arc<Mutex<dyn Spool>>,
+    pub spool: Arc<Mutex<Spool>>,
     /// Notified when entries of the device's channels wait.
     pub new_entries: Arc<Notify>,
     /// Changes of the machine's network.
@@ -60,7 +60,7 @@ impl Uplink {
             let actions = {
                 // After a panic of another holder the daemon stops, and sends what it can.
                 let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
-                self.session.event(now, event, &mut *spool)
+                self.session.event(now, event, &mut spool)
             };
             (self.alive)(Some(now.mono + PERFORM_WITHIN));
             event = match self.perform(actions, &mut link, &mut way).await {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::entry::{Cell, Cells, ChannelId, Column, Decimals, Form, Reduce, UntimedEntry};
-use gatepost::spool::{Backlog, DiskSpool, Durability, Policy, Spool as _};
+use gatepost::spool::{Backlog, Durability, Policy, Spool};
 use gatepost::store::storage::Folder;
 use gatepost::time::{BootId, Mono, Now, Utc};
 use tempfile::TempDir;
@@ -48,7 +48,7 @@ impl Stopped {
         spool.synchronised(at(0));
         for second in (1..=entries).map(|place| place * 20) {
             for channel in channels {
-                spool.push(at(second), draft(*channel, second));
+                spool.push(at(second), vec![draft(*channel, second)]);
             }
         }
         stopped
@@ -58,12 +58,12 @@ impl Stopped {
         self.0.path().join(name)
     }
 
-    fn spool(&self) -> DiskSpool {
+    fn spool(&self) -> Spool {
         let fast = Arc::new(Folder::new(self.path("run")));
         let channels = [(ChannelId(7), Backlog::default()), (ChannelId(8), Backlog::default())];
         let policy = Policy { durability: Durability::Always, ..Policy::default() };
         let card = Folder::new(self.path("state/spool"));
-        DiskSpool::open(channels, policy, (BootId(1), at(0)), fast, &card, Box::new(|| {})).0
+        Spool::open(channels, policy, (BootId(1), at(0)), fast, &card, Box::new(|| {})).0
     }
 
     /// Puts what waits on the card.

@@ -63,7 +63,7 @@ pub(super) struct Server {
     /// Who knows.
     pub(super) tracker: StatusHandle,
     /// Who knows the rest.
-    pub(super) spool: Arc<Mutex<dyn Spool>>,
+    pub(super) spool: Arc<Mutex<Spool>>,
     /// Who is told of what cannot be had.
     pub(super) observer: Observer,
     /// Rung when the socket is to be looked after.

@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::config;
 use crate::hal::ManualClock;
-use crate::spool::MemorySpool;
+use crate::spool::{Policy, Spool};
 
 const MAP: &str = r#"
 version = 1
@@ -30,7 +30,7 @@ const SOON: Duration = Duration::from_secs(60);
 struct Stage {
     tracker: StatusHandle,
     observer: Observer,
-    spool: Arc<Mutex<dyn Spool>>,
+    spool: Arc<Mutex<Spool>>,
     /// A permit for each event of serving, by whether it went well.
     good: Arc<Semaphore>,
     bad: Arc<Semaphore>,
@@ -48,7 +48,8 @@ impl Stage {
             Event::Served { error: Some(_), .. } => count.1.add_permits(1),
             _ => {}
         }));
-        let spool = Arc::new(Mutex::new(MemorySpool::new([])));
+        let (spool, _) = Spool::in_memory([], Policy::default(), Default::default(), Box::new(|| {}));
+        let spool = Arc::new(Mutex::new(spool));
         let stage = Self { tracker, observer, spool, good, bad, look: Arc::default(), tasks: JoinSet::new() };
         stage.map(map);
         stage

@@ -6,7 +6,7 @@ use super::drain::{DrainMeter, Forecast};
 use super::seconds;
 use crate::config::{self, Drain, Settings};
 use crate::entry::{ChannelId, Column};
-use crate::spool::Standing;
+use crate::spool::Status;
 use crate::status::{self, Backlog, Counts, Quota, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
 use crate::time::{Mono, Utc};
@@ -232,15 +232,15 @@ impl Channel {
         words
     }
 
-    pub(super) fn report(&self, now: Mono, uptime: Duration, standing: Standing, echoes: bool) -> status::Channel {
+    pub(super) fn report(&self, now: Mono, uptime: Duration, waiting: Status, echoes: bool) -> status::Channel {
         let sent = self.tally.sent;
         let pace = || {
             let projected = u128::from(sent) * YEAR.as_millis() / uptime.as_millis().max(1);
             u64::try_from(projected).unwrap_or(u64::MAX)
         };
-        let forecast = self.drain.as_ref().map_or(Forecast::Unknown, |drain| drain.forecast(now, standing.waiting));
+        let forecast = self.drain.as_ref().map_or(Forecast::Unknown, |drain| drain.forecast(now, waiting.waiting));
         let (drain, drains_in) = match forecast {
-            Forecast::Unknown => (status::Drain::Planned, self.plan.and_then(|plan| plan.of(standing.waiting))),
+            Forecast::Unknown => (status::Drain::Planned, self.plan.and_then(|plan| plan.of(waiting.waiting))),
             Forecast::Stands => (status::Drain::Stands, None),
             Forecast::Drains(time) => (status::Drain::Measured, Some(time)),
         };
@@ -256,10 +256,10 @@ impl Channel {
             newest: self.newest.map(|entry| entry.report(now)),
             receipt: self.receipt.map(|entry| entry.report(now)),
             backlog: Backlog {
-                entries: standing.waiting,
-                on_card: standing.on_card,
-                bytes: standing.bytes,
-                oldest: standing.oldest.map(|oldest| oldest.to_string()),
+                entries: waiting.waiting,
+                on_card: waiting.on_disk,
+                bytes: waiting.bytes,
+                oldest: waiting.oldest.map(|oldest| oldest.to_string()),
                 drain,
                 drains_in_s: drains_in.map(seconds),
             },

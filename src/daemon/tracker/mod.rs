@@ -28,7 +28,7 @@ use crate::entry::ChannelId;
 use crate::hal::Clock;
 use crate::pipeline::Edge;
 use crate::reading::SensorId;
-use crate::spool::{self, Spool, SpoolEvent, Standing};
+use crate::spool::{self, Spool, SpoolEvent, Status};
 use crate::status::{Report, Trouble};
 use crate::time::{ClockStep, Mono, Now};
 use crate::uplink::session::{Notice, Tally};
@@ -110,17 +110,17 @@ pub struct Asked {
     /// What happened in the spool.
     pub counts: spool::Counts,
     /// How each channel's entries stand, and whether they come back.
-    pub channels: BTreeMap<ChannelId, (Standing, bool)>,
+    pub channels: BTreeMap<ChannelId, (Status, bool)>,
 }
 
 impl Asked {
     /// Asks a spool for these channels.
-    pub fn of(spool: &dyn Spool, channels: &[ChannelId]) -> Self {
-        let standing = |id: &ChannelId| (*id, (spool.standing(*id), spool.echoes(*id)));
+    pub fn of(spool: &Spool, channels: &[ChannelId]) -> Self {
+        let status = |id: &ChannelId| (*id, (spool.status(*id), spool.echoes(*id)));
         Self {
             is_synchronised: spool.is_synchronised(),
             counts: spool.counts(),
-            channels: channels.iter().map(standing).collect(),
+            channels: channels.iter().map(status).collect(),
         }
     }
 }
@@ -435,9 +435,9 @@ impl StatusHandle {
     }
 
     /// How things stand now. The two locks are never held together.
-    pub(super) fn report(&self, spool: &Mutex<dyn Spool>) -> Report {
+    pub(super) fn report(&self, spool: &Mutex<Spool>) -> Report {
         let channels = self.lock().channel_ids();
-        let asked = Asked::of(&*super::alarm::locked(spool), &channels);
+        let asked = Asked::of(&super::alarm::locked(spool), &channels);
         let now: Now = self.clock.now();
         self.lock().report(now, &asked)
     }

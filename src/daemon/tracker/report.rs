@@ -15,8 +15,8 @@ impl StatusTracker {
         let at = now.mono;
         let uptime = at.since(self.started);
         let channels = self.channels.iter().map(|channel| {
-            let (standing, echoes) = asked.channels.get(&channel.id).copied().unwrap_or_default();
-            channel.report(at, uptime, standing, echoes)
+            let (waiting, echoes) = asked.channels.get(&channel.id).copied().unwrap_or_default();
+            channel.report(at, uptime, waiting, echoes)
         });
         let mut report = Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -49,11 +49,11 @@ impl StatusTracker {
             groups: self.disk.groups,
             written: self.disk.written,
             taken: asked.counts.pushed,
-            confirmed: asked.counts.confirmed,
+            confirmed: asked.counts.acknowledged,
             merged: asked.counts.merged,
             dropped_for_age: asked.counts.dropped_for_age,
             dropped_for_size: asked.counts.dropped_for_size,
-            doubtful: asked.counts.doubtful,
+            doubtful: asked.counts.unconfirmed,
             unreadable: asked.counts.unreadable,
         };
         report
@@ -119,10 +119,10 @@ impl StatusTracker {
         if !self.disk.exists {
             remarks.push("entries wait in memory: they are lost when the daemon ends".to_owned());
         }
-        if asked.counts.doubtful > 0 {
+        if asked.counts.unconfirmed > 0 {
             remarks.push(format!(
                 "{} entries were set aside, since nobody knows whether they are stored: `gatepost spool list` shows them",
-                asked.counts.doubtful
+                asked.counts.unconfirmed
             ));
         }
         remarks

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::config;
 use crate::daemon::event::{Slow, Wait};
-use crate::entry::{Cell, Cells, Column, Entry, Form, Reduce, UntimedEntry};
+use crate::entry::{Cell, Cells, Column, Entry, Form, Key, Reduce, UntimedEntry};
 use crate::hal::HalError;
 use crate::net::failure::{Failure, Kind};
 use crate::output::Drive;
@@ -119,7 +119,15 @@ fn untimed() -> UntimedEntry {
 fn sent(second: i64, again: u32) -> Notice {
     let mut cells = Cells::default();
     cells[0] = Some(Cell::new(1.0, 1, Reduce::Mean));
-    let entry = Entry { channel: HOUSE, created_at: Utc::from_seconds(second), cells, status: None, form: Form::Feed };
+    let entry = Entry {
+        key: Key::default(),
+        was_sent: false,
+        channel: HOUSE,
+        created_at: Utc::from_seconds(second),
+        cells,
+        status: None,
+        form: Form::Feed,
+    };
     Notice::Sent { entry: Box::new(entry), again, live: true }
 }
 
@@ -206,8 +214,8 @@ fn entry_is_followed_from_its_making_to_its_receipt() {
 #[test]
 fn backlog_drains_as_check_says() {
     let mut told = Told::new();
-    let standing = Standing { waiting: 180, on_card: 150, bytes: 9000, oldest: Some(Utc::from_seconds(20)) };
-    told.asked.channels.insert(HOUSE, (standing, false));
+    let status = Status { waiting: 180, on_disk: 150, bytes: 9000, oldest: Some(Utc::from_seconds(20)) };
+    told.asked.channels.insert(HOUSE, (status, false));
     let report = told.report();
     let backlog = &report.channels[0].backlog;
     assert_eq!((backlog.entries, backlog.on_card, backlog.oldest.as_deref()), (180, 150, Some("1970-01-01T00:00:20Z")));
@@ -220,7 +228,7 @@ fn backlog_drains_as_check_says() {
 fn forecast_comes_from_what_drained_once_that_was_seen() {
     let mut told = Told::new();
     let stand = |told: &mut Told, waiting: usize| {
-        told.asked.channels.insert(HOUSE, (Standing { waiting, ..Standing::default() }, true));
+        told.asked.channels.insert(HOUSE, (Status { waiting, ..Status::default() }, true));
         told.tell(&Event::Closed { entry: &untimed(), created_at: Some(Utc::from_seconds(20)), waiting });
         let backlog = told.report().channels.remove(0).backlog;
         (backlog.drain, backlog.drains_in_s)
@@ -273,7 +281,7 @@ fn a_step_of_the_clock_is_remarked_on_for_a_day() {
 fn what_confirms_an_entry_follows_what_comes_back() {
     let mut told = Told::new();
     assert_eq!(told.report().channels[0].confirmed_by, Receipt::Received);
-    told.asked.channels.insert(HOUSE, (Standing::default(), true));
+    told.asked.channels.insert(HOUSE, (Status::default(), true));
     assert_eq!(told.report().channels[0].confirmed_by, Receipt::Stored);
     told.notice(&unheard(HOUSE, Unheard::Refused));
     let report = told.report();

@@ -94,9 +94,9 @@ fn drop_waiting(
         _ => true,
     })?;
     // The log told of some that are on the card too, or that have left already: those in memory alone are counted here.
-    discarded.entries += queue.held.values().filter(|held| goes(&held.kept, held.boot)).count();
+    discarded.entries += queue.held.values().filter(|held| goes(&held.record, held.boot)).count();
     let mut is_oldest = true;
-    for segment in &queue.segments {
+    for segment in queue.segments.iter() {
         is_oldest &= drop_from(segment, queue, card, &goes, is_oldest, discarded)?;
     }
     Ok(())

@@ -5,8 +5,8 @@
 //! [`Queue::head`] is where it begins.
 
 use crate::spool::Key;
-use crate::spool::disk::held::Held;
 use crate::spool::disk::queue::Queue;
+use crate::spool::disk::queued::Queued;
 use crate::spool::disk::segment::Segment;
 use crate::spool::records::{EntryRecord, Time};
 use crate::time::BootId;
@@ -23,15 +23,14 @@ const TRIES: u32 = 3;
 impl Queue {
     /// Entries that only the card holds, and that can be read.
     pub(super) fn gap(&self) -> usize {
-        let readable = self.segments.iter().filter(|segment| !segment.skipped);
-        readable.map(|segment| segment.waiting).sum::<usize>().saturating_sub(self.held.on_card())
+        self.segments.readable().saturating_sub(self.held.on_card())
     }
 
     /// Whether the next entries must be read from the card.
     pub(super) fn is_low(&self) -> bool {
         let Some(head) = self.head else { return false };
         // What was sent before waits for spare time: it must not keep those from memory that were never sent.
-        let is_ready = |(key, held): &(&Key, &Held)| !held.taken && !self.sent.contains(key);
+        let is_ready = |(key, held): &(&Key, &Queued)| !held.taken && !self.sent.contains(key);
         let ready = self.held.range(..=head).filter(is_ready).count();
         ready < LOW && self.gap() > 0
     }
@@ -45,10 +44,12 @@ impl Queue {
     /// Takes what was read of a segment, whose file holds these keys. Returns how many entries are missing in it.
     pub(super) fn read_ahead(&mut self, file: &str, read: Vec<(BootId, EntryRecord)>, keys: &[Key]) -> usize {
         let missing = self.reconcile(file, keys);
-        let (head, segment) = (self.head.unwrap_or_default(), self.segment(file));
-        segment.failures = 0;
+        let head = self.head.unwrap_or_default();
         // All of it is in memory then, if there are no more than were read.
-        let whole = segment.last;
+        let whole = self.change_segment(file, |segment| {
+            segment.failures = 0;
+            segment.last
+        });
         let mut behind = keys.iter().filter(|key| **key > head && !self.left.contains(key));
         let last = read.last().map(|(_, kept)| kept.key);
         let is_last = behind.next_back().is_none_or(|key| last.is_some_and(|last| *key <= last));
@@ -60,7 +61,7 @@ impl Queue {
             if let Some(at) = self.retimed.get(&kept.key) {
                 kept.time = Time::Known(*at);
             }
-            self.held.insert(Held { kept, boot, taken: false, on_card: true });
+            self.held.insert(Queued { on_card: true, ..Queued::new(kept, boot) });
         }
         self.head = Some(if is_last { whole } else { last.unwrap_or(whole) });
         self.close_gap();
@@ -69,8 +70,8 @@ impl Queue {
 
     /// Believes a segment's file more than what is known of it. Returns how many entries it should have and has not.
     fn reconcile(&mut self, file: &str, keys: &[Key]) -> usize {
-        let segment = self.segment(file);
-        let (first, last, expected) = (segment.first, segment.last, segment.waiting);
+        let (first, last, expected) =
+            self.change_segment(file, |segment| (segment.first, segment.last, segment.waiting));
         // Those that memory has are not missing, but the card has them no more.
         let adrift = self.held.range(first..=last).filter(|(key, held)| held.on_card && !keys.contains(key));
         let adrift: Vec<Key> = adrift.map(|(key, _)| *key).collect();
@@ -78,21 +79,20 @@ impl Queue {
             self.held.set_on_card(*key, false);
         }
         let there = keys.iter().filter(|key| !self.left.contains(key)).count();
-        let segment = self.segment(file);
-        segment.waiting = there;
-        let is_sure = !std::mem::take(&mut segment.unsure);
+        let is_sure = self.change_segment(file, |segment| {
+            segment.waiting = there;
+            !std::mem::take(&mut segment.unsure)
+        });
         if is_sure { expected.saturating_sub(there + adrift.len()) } else { 0 }
     }
 
     /// A segment could not be read. After some tries it is passed over: returns how many entries cannot be offered then.
     pub(super) fn could_not_read(&mut self, file: &str) -> Option<usize> {
-        let segment = self.segment(file);
-        segment.failures += 1;
-        if segment.failures < TRIES {
-            return None;
-        }
-        segment.skipped = true;
-        let (first, last, waiting) = (segment.first, segment.last, segment.waiting);
+        let (first, last, waiting) = self.change_segment(file, |segment| {
+            segment.failures += 1;
+            segment.skipped |= segment.failures >= TRIES;
+            segment.skipped.then_some((segment.first, segment.last, segment.waiting))
+        })?;
         let in_memory = self.held.range(first..=last).filter(|(_, held)| held.on_card).count();
         self.pass_over(last);
         Some(waiting.saturating_sub(in_memory))
@@ -101,14 +101,13 @@ impl Queue {
     /// A segment's file is gone, or cut. Returns how many entries are gone with it: memory has the others, and the card gets
     /// them again if nothing newer is there.
     pub(super) fn vanished(&mut self, file: &str) -> usize {
-        let segment = self.segment(file);
-        let (first, last, waiting) = (segment.first, segment.last, segment.waiting);
+        let place = self.segments.in_file(file).expect("a segment that is worked on stays");
+        let Segment { first, last, waiting, .. } = self.segments.remove(place).expect("just found");
         let inside = self.held.range(first..=last).filter(|(_, held)| held.on_card);
         let inside: Vec<Key> = inside.map(|(key, _)| *key).collect();
         for key in &inside {
             self.held.set_on_card(*key, false);
         }
-        self.segments.retain(|segment| segment.file != file);
         self.written = self.segments.back().map_or(Key(0), |segment| segment.last);
         self.pass_over(last);
         waiting.saturating_sub(inside.len())
@@ -130,7 +129,7 @@ impl Queue {
 
     /// Leaves to the card what need not be in memory.
     pub(super) fn forget(&mut self) {
-        let free = |held: &Held| held.on_card && !held.taken;
+        let free = |held: &Queued| held.on_card && !held.taken;
         let newest = self.held.keys().rev().nth(NEWEST - 1).copied();
         let Some(newest) = newest else { return };
         let head = match self.head {

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
-use std::ops::Bound;
 use std::time::Duration;
 
 use crate::entry::ChannelId;
-use crate::spool::disk::DiskSpool;
-use crate::spool::disk::held::Held;
+use crate::spool::disk::Spool;
 use crate::spool::disk::job::{Done, Group, Job, Outcome, Task};
 use crate::spool::disk::queue::Queue;
+use crate::spool::disk::queued::Queued;
 use crate::spool::disk::segment::{self, Segment, told_in};
+use crate::spool::disk::times;
 use crate::spool::records::{LogRecord, Time};
-use crate::spool::{Durability, Key, SpoolEvent};
+use crate::spool::{Durability, Key, Policy, SpoolEvent};
 use crate::time::{BootId, Mono, Now};
 
 /// How long the card is left alone after a failure.
@@ -20,8 +20,8 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Entries that one write takes at most.
 const AT_ONCE: usize = 512;
 
-impl DiskSpool {
-    /// What is to be done on the card now, if anything. The next one is given out after [`DiskSpool::done`].
+impl Spool {
+    /// What is to be done on the card now, if anything. The next one is given out after [`Spool::done`].
     pub fn job(&mut self, now: Now) -> Option<Job> {
         self.seen = now.mono;
         if self.card.busy.is_some() {
@@ -35,7 +35,7 @@ impl DiskSpool {
                 return None;
             }
         }
-        if let (Task::Append(group), Some(queue)) = (&job.task, self.queues.get_mut(&job.channel)) {
+        if let (Task::Append(group), Some(queue)) = (&job.task, self.queues.get_mut(job.channel)) {
             queue.attempted = queue.attempted.max(group.entries.last().copied().unwrap_or_default());
         }
         self.card.turn = job.channel;
@@ -43,101 +43,36 @@ impl DiskSpool {
         Some(job)
     }
 
-    /// When [`DiskSpool::job`] will have something: in the past where it has now, `None` while nothing waits.
-    pub fn due(&self) -> Option<Mono> {
+    /// When [`Spool::job`] will have something: in the past where it has now, `None` while nothing waits.
+    pub fn due(&mut self) -> Option<Mono> {
+        self.queues.settle(&self.rules);
         let now = Mono::default();
         let later = |due: Mono, rest: Option<Mono>| rest.map_or(due, |rest| due.max(rest));
         let card = &self.card;
-        let read = self.queues.values().any(Queue::is_low).then(|| later(now, card.read_at));
-        let removal = self.queues.values().any(|queue| removable(queue).is_some()).then(|| later(now, card.remove_at));
-        let write = self.queues.values().filter_map(|queue| self.write_due(queue)).min();
-        [read, removal, write.map(|due| later(due, card.write_at))].into_iter().flatten().min()
+        let read = self.queues.has_reads().then(|| later(now, card.read_at));
+        let removal = self.queues.has_removals().then(|| later(now, card.remove_at));
+        let write = self.queues.next_write().map(|due| later(due, card.write_at));
+        [read, removal, write].into_iter().flatten().min()
     }
 
     /// Reading comes first, since the uplinks wait for it, and removing last, since nobody does. Within each kind the channels
     /// take turns, so that one with a broken file holds up no other.
-    fn choose(&self, now: Mono) -> Option<Job> {
+    fn choose(&mut self, now: Mono) -> Option<Job> {
         let rests = |until: Option<Mono>| until.is_some_and(|until| now < until);
-        let turn = self.card.turn;
-        let behind = (Bound::Excluded(turn), Bound::Unbounded);
-        let queues = || self.queues.range(behind).chain(self.queues.range(..=turn));
-        let due = |queue: &Queue| self.write_due(queue).is_some_and(|due| due <= now);
-        let reading = || queues().find_map(|(id, queue)| read(*id, queue));
-        let writing = || queues().find_map(|(id, queue)| due(queue).then(|| self.write(now, *id, queue)).flatten());
-        let thinning = || queues().find_map(|(id, queue)| thin(*id, queue));
-        let removing = || queues().find_map(|(id, queue)| remove(*id, queue));
-        let read = if rests(self.card.read_at) { None } else { reading() };
-        let write = || if rests(self.card.write_at) { None } else { writing().or_else(thinning) };
-        let remove = || if rests(self.card.remove_at) { None } else { removing() };
-        read.or_else(write).or_else(remove)
-    }
-
-    /// When a channel has to be written: entries that stay, in groups.
-    fn write_due(&self, queue: &Queue) -> Option<Mono> {
-        let policy = &self.policy;
-        let hasty = self.is_hasty(queue);
-        let mut unwritten = queue.unwritten().map(|(_, held)| held);
-        let oldest = unwritten.next();
-        if (hasty && oldest.is_some()) || queue.hushed {
-            return Some(Mono::default());
+        let (turn, rules, queues) = (self.card.turn, &self.rules, &mut self.queues);
+        queues.settle(rules);
+        if !rests(self.card.read_at)
+            && let Some(job) = queues.reads(turn).find_map(read)
+        {
+            return Some(job);
         }
-        let ripe = |since: Mono| since + policy.write_after;
-        let mut dues = Vec::new();
-        if let Some(oldest) = oldest {
-            dues.push(ripe(self.since(oldest)) + policy.group_every);
-            // A full group does not wait.
-            let full = match policy.group_entries {
-                0..=1 => Some(oldest),
-                more => unwritten.nth(more - 2),
-            };
-            dues.extend(full.map(|last| ripe(self.since(last))));
-        }
-        let has_words = !queue.unnoted.is_empty() && !queue.segments.is_empty();
-        if has_words || !queue.aside.is_empty() {
-            let is_full = queue.unnoted.len() >= policy.group_entries;
-            let wait = if self.stopping || is_full { Duration::ZERO } else { policy.group_every };
-            dues.push(queue.unnoted_since + wait);
-        }
-        dues.into_iter().min()
-    }
-
-    /// Whether entries are written as they come.
-    fn is_hasty(&self, queue: &Queue) -> bool {
-        self.stopping || self.policy.durability == Durability::Always || queue.is_memory_half_full()
-    }
-
-    fn write(&self, now: Mono, channel: ChannelId, queue: &Queue) -> Option<Job> {
-        if !queue.aside.is_empty() {
-            let bytes = told_in(queue.aside.iter().cloned());
-            let task = Task::Aside { bytes, notes: queue.aside.len() };
-            return Some(Job { channel, file: segment::doubtful(channel), task });
-        }
-        let hasty = self.is_hasty(queue);
-        let ripe = |since: Mono| hasty || now >= since + self.policy.write_after;
-        let ripe = queue.unwritten().take_while(|(_, held)| ripe(self.since(held)));
-        let group: Vec<_> = ripe.take(AT_ONCE).collect();
-        if group.is_empty() && queue.segments.is_empty() {
-            return None;
-        }
-        let first = group.first().map(|(key, _)| **key);
-        let fresh;
-        let segment = match (queue.segments.back(), first) {
-            (Some(last), None) => last,
-            (Some(last), Some(_)) if !queue.begins_segment() => last,
-            (_, first) => {
-                fresh = Segment::new(channel, first?);
-                &fresh
+        if !rests(self.card.write_at) {
+            let writing = queues.due_writes(now, turn).find_map(|queue| rules.write(now, queue));
+            if let Some(job) = writing.or_else(|| queues.thins(turn).find_map(thin)) {
+                return Some(job);
             }
-        };
-        let begins = queue.segments.back().is_none_or(|last| last.file != segment.file);
-        let began = queue.unnoted.iter().any(|(_, note)| matches!(note, LogRecord::Began(..)));
-        let notes = queue.unnoted.iter().cloned();
-        let entries = group.iter().map(|(_, held)| (held.boot, LogRecord::Entry(held.kept.clone())));
-        let bytes = told_in(notes.chain(beginnings(channel, queue, &group)).chain(entries));
-        let (whole, notes) = (segment.bytes, queue.unnoted.len());
-        let entries = group.iter().map(|(key, _)| **key).collect();
-        let task = Task::Append(Group { bytes, whole, begins, entries, notes, began });
-        Some(Job { channel, file: segment.file.clone(), task })
+        }
+        if rests(self.card.remove_at) { None } else { queues.removals(turn).find_map(remove) }
     }
 
     /// Takes the outcome of a job. Returns whether there may be something new for the uplinks to send.
@@ -145,11 +80,11 @@ impl DiskSpool {
         self.seen = now.mono;
         self.card.busy = None;
         let Outcome { job, result } = outcome;
-        let Some(queue) = self.queues.get_mut(&job.channel) else { return false };
+        let Some(queue) = self.queues.get_mut(job.channel) else { return false };
         let result = match (job.task, result) {
             (Task::Append(group), Ok(_)) => {
                 queue.begin_segment(&job.file, group.begins);
-                let kept: Vec<&Held> = group.entries.iter().filter_map(|key| queue.held.get(key)).collect();
+                let kept: Vec<&Queued> = group.entries.iter().filter_map(|key| queue.held.get(key)).collect();
                 if let Some(last) = kept.last() {
                     let until = queue.time_of(last);
                     self.told.push(SpoolEvent::Written { channel: job.channel, entries: kept.len(), until });
@@ -176,7 +111,10 @@ impl DiskSpool {
             }
             (Task::Read { .. }, Ok(Done::Entries { read, keys })) => {
                 let entries = queue.read_ahead(&job.file, read, &keys);
-                self.move_off_taken();
+                let notes = times::move_off_taken(queue, now.mono, self.rules.boot);
+                if !notes.is_empty() {
+                    self.note(self.rules.boot, &notes);
+                }
                 if entries > 0 {
                     self.counts.unreadable += entries as u64;
                     let why = "records are missing in it".to_owned();
@@ -206,19 +144,19 @@ impl DiskSpool {
                 return false;
             }
             (Task::Thin { .. }, Ok(Done::Thinned { bytes, waiting, merged })) => {
-                let segment = queue.segment(&job.file);
-                (segment.bytes, segment.waiting, segment.thinned) = (bytes, waiting, true);
+                queue.change_segment(&job.file, |segment| {
+                    (segment.bytes, segment.waiting, segment.thinned) = (bytes, waiting, true);
+                });
                 self.counts.merged += merged as u64;
                 Ok(false)
             }
             (Task::Thin { .. }, Ok(_)) => {
-                queue.segment(&job.file).thinned = true;
+                queue.change_segment(&job.file, |segment| segment.thinned = true);
                 Ok(false)
             }
             (Task::Thin { .. }, Err(error)) => {
                 // It stays as it is, or is thin already: the next read says.
-                let segment = queue.segment(&job.file);
-                (segment.thinned, segment.unsure) = (true, true);
+                queue.change_segment(&job.file, |segment| (segment.thinned, segment.unsure) = (true, true));
                 Err(error)
             }
             (_, Err(error)) => Err(error),
@@ -231,7 +169,8 @@ impl DiskSpool {
     /// Trouble is over when everything that is due was written: on a full card now and then a little fits.
     fn tell_card(&mut self, now: Mono, failed: Option<&io::Error>) {
         self.card.write_at = failed.map(|_| now + RETRY);
-        let is_behind = self.queues.values().any(|queue| self.write_due(queue).is_some_and(|due| due <= now));
+        self.queues.settle(&self.rules);
+        let is_behind = self.queues.next_write().is_some_and(|due| due <= now);
         let trouble = failed.is_some() || (self.card.trouble && is_behind);
         if std::mem::replace(&mut self.card.trouble, trouble) != trouble {
             self.told.push(SpoolEvent::State(failed.map(ToString::to_string)));
@@ -239,53 +178,145 @@ impl DiskSpool {
     }
 
     /// Whether nothing is left that the card should be told before the process ends.
-    pub fn is_written(&self) -> bool {
-        let written =
-            |queue: &Queue| queue.unwritten().next().is_none() && queue.aside.is_empty() && queue.unnoted.is_empty();
-        self.card.busy.is_none() && self.queues.values().all(written)
+    pub fn is_written(&mut self) -> bool {
+        self.queues.settle(&self.rules);
+        self.card.busy.is_none() && self.queues.is_written()
+    }
+}
+
+/// What decides when a queue has something for the disk, besides what is in it.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) policy: Policy,
+    /// The boot that goes on.
+    pub(super) boot: BootId,
+    pub(super) is_stopping: bool,
+}
+
+impl Rules {
+    /// When an entry was pushed, on the clock of this boot.
+    pub(super) fn since(&self, held: &Queued) -> Mono {
+        if held.boot == self.boot { held.record.since } else { Mono::default() }
+    }
+
+    /// When a channel has to be written: entries that stay, in groups.
+    pub(super) fn write_due(&self, queue: &Queue) -> Option<Mono> {
+        let policy = &self.policy;
+        let hasty = self.is_hasty(queue);
+        let mut unwritten = queue.unwritten().map(|(_, held)| held);
+        let oldest = unwritten.next();
+        // Without a segment there is nothing on the disk that waits for its word.
+        if (hasty && oldest.is_some()) || (queue.hushed && !queue.segments.is_empty()) {
+            return Some(Mono::default());
+        }
+        let ripe = |since: Mono| since + policy.write_after;
+        let mut dues = Vec::new();
+        if let Some(oldest) = oldest {
+            dues.push(ripe(self.since(oldest)) + policy.group_every);
+            // A full group does not wait.
+            let full = match policy.group_entries {
+                0..=1 => Some(oldest),
+                more => unwritten.nth(more - 2),
+            };
+            dues.extend(full.map(|last| ripe(self.since(last))));
+        }
+        let has_words = !queue.unnoted.is_empty() && !queue.segments.is_empty();
+        if has_words || !queue.aside.is_empty() {
+            let is_full = queue.unnoted.len() >= policy.group_entries;
+            let wait = if self.is_stopping || is_full { Duration::ZERO } else { policy.group_every };
+            dues.push(queue.unnoted_since + wait);
+        }
+        dues.into_iter().min()
+    }
+
+    /// Whether entries are written as they come.
+    fn is_hasty(&self, queue: &Queue) -> bool {
+        self.is_stopping || self.policy.durability == Durability::Always || queue.is_memory_half_full()
+    }
+
+    pub(super) fn write(&self, now: Mono, queue: &Queue) -> Option<Job> {
+        let channel = queue.id;
+        if !queue.aside.is_empty() {
+            let bytes = told_in(queue.aside.iter().cloned());
+            let task = Task::Aside { bytes, notes: queue.aside.len() };
+            return Some(Job { channel, file: segment::doubtful(channel), task });
+        }
+        let hasty = self.is_hasty(queue);
+        let ripe = |since: Mono| hasty || now >= since + self.policy.write_after;
+        let ripe = queue.unwritten().take_while(|(_, held)| ripe(self.since(held)));
+        let group: Vec<_> = ripe.take(AT_ONCE).collect();
+        if group.is_empty() && queue.segments.is_empty() {
+            return None;
+        }
+        let first = group.first().map(|(key, _)| **key);
+        let fresh;
+        let segment = match (queue.segments.back(), first) {
+            (Some(last), None) => last,
+            (Some(last), Some(_)) if !queue.begins_segment() => last,
+            (_, first) => {
+                fresh = Segment::new(channel, first?);
+                &fresh
+            }
+        };
+        let begins = queue.segments.back().is_none_or(|last| last.file != segment.file);
+        let began = queue.unnoted.iter().any(|(_, note)| matches!(note, LogRecord::Began(..)));
+        let notes = queue.unnoted.iter().cloned();
+        let entries = group.iter().map(|(_, held)| (held.boot, LogRecord::Entry(held.record.clone())));
+        let bytes = told_in(notes.chain(beginnings(channel, queue, &group)).chain(entries));
+        let (whole, notes) = (segment.bytes, queue.unnoted.len());
+        let entries = group.iter().map(|(key, _)| **key).collect();
+        let task = Task::Append(Group { bytes, whole, begins, entries, notes, began });
+        Some(Job { channel, file: segment.file.clone(), task })
     }
 }
 
 /// The beginnings of the boots that a group needs, where they are known: a segment must not depend on another one for them.
-fn beginnings(channel: ChannelId, queue: &Queue, group: &[(&Key, &Held)]) -> impl Iterator<Item = (BootId, LogRecord)> {
+fn beginnings(
+    channel: ChannelId,
+    queue: &Queue,
+    group: &[(&Key, &Queued)],
+) -> impl Iterator<Item = (BootId, LogRecord)> {
     let needs =
-        |boot: BootId| group.iter().any(|(_, held)| held.boot == boot && matches!(held.kept.time, Time::Claimed(_)));
+        |boot: BootId| group.iter().any(|(_, held)| held.boot == boot && matches!(held.record.time, Time::Claimed(_)));
     let needed: Vec<_> = queue.began.iter().filter(|(boot, _)| needs(*boot)).copied().collect();
     needed.into_iter().map(move |(boot, began)| (boot, LogRecord::Began(channel, boot, began)))
 }
 
-fn read(channel: ChannelId, queue: &Queue) -> Option<Job> {
+fn read(queue: &Queue) -> Option<Job> {
     let segment = queue.is_low().then(|| queue.next_to_read()).flatten()?;
     let after = queue.head.expect("a gap begins somewhere");
     let within = segment.first..=segment.last;
     let left = queue.left.range(within.clone()).copied().collect();
-    Some(Job { channel, file: segment.file.clone(), task: Task::Read { after, within, left } })
+    Some(Job { channel: queue.id, file: segment.file.clone(), task: Task::Read { after, within, left } })
 }
 
-fn remove(channel: ChannelId, queue: &Queue) -> Option<Job> {
-    removable(queue).map(|file| Job { channel, file, task: Task::Remove })
+fn remove(queue: &Queue) -> Option<Job> {
+    removable(queue).map(|file| Job { channel: queue.id, file: file.to_owned(), task: Task::Remove })
 }
 
 /// A file that holds nothing any more. Segments go in their order, so that what a later one says of an earlier one's entries
 /// is never missing; the last one goes when nothing is left to be written to it.
-fn removable(queue: &Queue) -> Option<String> {
-    let dropped = queue.removals.first().cloned();
-    dropped.or_else(|| {
-        let front = queue.segments.front().filter(|segment| segment.waiting == 0)?;
-        Some(front.file.clone())
-    })
+pub(super) fn removable(queue: &Queue) -> Option<&str> {
+    let empty = || queue.segments.front().filter(|segment| segment.waiting == 0);
+    let dropped = queue.removals.first().map(String::as_str);
+    dropped.or_else(|| empty().map(|segment| segment.file.as_str()))
 }
 
 /// A closed segment that was not thinned, where the map asks for it and the backlog would not drain otherwise.
-fn thin(channel: ChannelId, queue: &Queue) -> Option<Job> {
+pub(super) fn to_be_thinned(queue: &Queue) -> Option<(&Segment, Duration)> {
     let within = queue.backlog.thin?;
     let is_needed = !queue.backlog.drains || queue.bytes() > queue.backlog.max_size / 4 * 3;
     let closed = queue.segments.len().saturating_sub(1);
     let untouched = |segment: &&Segment| {
         !segment.thinned && !segment.skipped && queue.held.range(segment.first..=segment.last).next().is_none()
     };
-    let segment = queue.segments.iter().take(closed).find(untouched).filter(|_| is_needed)?;
+    let mut closed = queue.segments.iter().take(if is_needed { closed } else { 0 });
+    closed.find(untouched).map(|segment| (segment, within))
+}
+
+fn thin(queue: &Queue) -> Option<Job> {
+    let (segment, within) = to_be_thinned(queue)?;
     let within_it = |keys: &BTreeSet<Key>| keys.range(segment.first..=segment.last).copied().collect();
     let task = Task::Thin { within, left: within_it(&queue.left), sent: within_it(&queue.sent) };
-    Some(Job { channel, file: segment.file.clone(), task })
+    Some(Job { channel: queue.id, file: segment.file.clone(), task })
 }

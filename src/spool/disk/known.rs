@@ -32,7 +32,6 @@ impl Memory {
 
 /// What is known of a channel.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact about the channel")]
 pub(super) struct Known {
     /// The seconds that were given.
     pub(super) taken: Taken,
@@ -44,8 +43,6 @@ pub(super) struct Known {
     pub(super) columns: ColumnSet,
     /// An earlier boot may have given seconds that are not among these.
     pub(super) has_past: bool,
-    /// Something changed that is worth a write to the card.
-    pub(super) is_news: bool,
     /// The card says that it knows all seconds, and from now on it does not.
     pub(super) is_outdated: bool,
 }

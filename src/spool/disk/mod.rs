@@ -1,36 +1,40 @@
 //! The spool on two logs: the runtime directory's at once, the card's when entries stay. The format, the recovery and the
 //! reasoning about crashes stand in [`crate::spool`].
 //!
-//! [`DiskSpool`] never waits for the card. [`DiskSpool::job`] says what is to be done there, whoever owns the disk's thread
-//! does it ([`Job::perform`]), and [`DiskSpool::done`] takes the outcome. One job is open at a time.
+//! [`Spool`] never waits for the card. [`Spool::job`] says what is to be done there, whoever owns the disk's thread
+//! does it ([`Job::perform`]), and [`Spool::done`] takes the outcome. One job is open at a time.
 
 mod discard;
 mod fast;
 mod gap;
-mod held;
 mod job;
 mod jobs;
 mod known;
 mod queue;
+mod queued;
+mod queues;
 mod recovery;
 mod segment;
+mod segments;
 mod survey;
 mod times;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entry::{ChannelId, ColumnSet, UntimedEntry};
+use crate::entry::{ChannelId, ColumnSet, Entry, UntimedEntry};
 use crate::spool::records::{self, EntryRecord, LogRecord, Time};
 use crate::spool::taken::SECOND;
-use crate::spool::{Backlog, Counts, Durability, Key, Policy, Pushed, Spool, SpoolEvent, Standing, Waiting};
-use crate::store::storage::Storage;
+use crate::spool::{Backlog, Counts, Durability, Key, Next, Policy, Pushed, Rejection, SpoolEvent, Status, Turn};
+use crate::store::storage::{Memory, Storage};
 use crate::time::{BootId, Mono, Now, Utc};
 
 use fast::FastLog;
-use held::Held;
+use jobs::Rules;
 use queue::Queue;
+pub(super) use queued::Queued;
+use queues::Queues;
 
 pub use discard::{DiscardError, Discarded, Which, discard};
 pub use job::{Job, Outcome};
@@ -41,23 +45,30 @@ pub use survey::{Listed, State, survey};
 /// How many of a channel's doubtful entries a late echo may settle: the session remembers as many.
 const DOUBTFUL: usize = 64;
 
-/// Waiting entries of all channels on disk.
-pub struct DiskSpool {
-    policy: Policy,
-    boot: BootId,
-    queues: BTreeMap<ChannelId, Queue>,
+/// Waiting entries of all channels. None of its methods waits for a disk.
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact")]
+pub struct Spool {
+    rules: Rules,
+    queues: Queues,
     next: Key,
     believed: bool,
     /// Nothing is known of an earlier run of this boot.
     is_first_run: bool,
+    /// Its folders end with the process.
+    is_in_memory: bool,
+    /// An earlier run or session may have sent updates a moment ago.
+    may_have_just_sent: bool,
     fast: FastLog,
     card: Card,
-    stopping: bool,
     /// The last time that anybody told.
     seen: Mono,
     wall: WallClock,
     counts: Counts,
     told: Vec<SpoolEvent>,
+    /// Channels of which something was learned that is worth a write to the card.
+    learned: BTreeSet<ChannelId>,
+    /// The card says that it knows all seconds that were given, and no longer does.
+    outdates_card: bool,
     bell: Box<dyn Fn() + Send>,
 }
 
@@ -76,9 +87,9 @@ struct Card {
     busy: Option<String>,
 }
 
-impl DiskSpool {
+impl Spool {
     /// Reads what an earlier run left in the runtime directory (`fast`) and on the card (`card`), mends what is torn, and goes
-    /// on from there. `bell` is rung when [`DiskSpool::job`] has something that does not wait for a time.
+    /// on from there. `bell` is rung when [`Spool::job`] has something that does not wait for a time.
     ///
     /// What cannot be read is told and set aside: the daemon starts in any case.
     pub fn open(
@@ -100,24 +111,44 @@ impl DiskSpool {
             recovered.queues.entry(id).or_insert_with(|| Queue::new(id, backlog)).backlog = backlog;
         }
         let mut spool = Self {
-            policy,
-            boot,
-            queues: recovered.queues,
+            rules: Rules { policy, boot, is_stopping: false },
+            queues: Queues::new(recovered.queues),
             next: recovered.next,
             believed: recovered.believed,
             is_first_run: recovered.is_first_run,
+            is_in_memory: false,
+            may_have_just_sent: true,
             fast: FastLog::new(fast),
             card: Card::default(),
-            stopping: false,
             seen: now.mono,
             wall: WallClock::default(),
             counts: Counts { unreadable: lost, ..Counts::default() },
             told: Vec::new(),
+            learned: BTreeSet::new(),
+            outdates_card: false,
             bell,
         };
         spool.move_off_taken();
         spool.write_anew();
         (spool, recovered.found)
+    }
+
+    /// A spool without directories: what waits ends with the process, and it has nothing to say of disks. Returns it with the
+    /// folder that its jobs are to be performed on.
+    pub fn in_memory(
+        channels: impl IntoIterator<Item = (ChannelId, Backlog)>,
+        policy: Policy,
+        start: (BootId, Now),
+        bell: Box<dyn Fn() + Send>,
+    ) -> (Self, Memory) {
+        let (runtime, disk) = (Arc::new(Memory::default()), Memory::default());
+        let (spool, _) = Self::open(channels, policy, start, runtime, &disk, bell);
+        (Self { is_in_memory: true, may_have_just_sent: false, ..spool }, disk)
+    }
+
+    /// Whether what waits ends with the process.
+    pub const fn is_in_memory(&self) -> bool {
+        self.is_in_memory
     }
 
     /// Writes the runtime directory's log anew: somebody has removed it.
@@ -127,14 +158,15 @@ impl DiskSpool {
 
     /// From now on everything is written to the card as fast as it goes.
     pub fn stop(&mut self) {
-        self.stopping = true;
+        self.rules.is_stopping = true;
+        self.queues.all_are_stale();
         (self.card.write_at, self.card.remove_at) = (None, None);
         (self.bell)();
     }
 
-    /// Whether [`DiskSpool::stop`] was called.
+    /// Whether [`Spool::stop`] was called.
     pub const fn is_stopping(&self) -> bool {
-        self.stopping
+        self.rules.is_stopping
     }
 
     /// Adds to the runtime directory's log; where that fails, memory is all there is until it works again.
@@ -149,23 +181,25 @@ impl DiskSpool {
     }
 
     fn write_anew(&mut self) {
-        let mut notes = vec![(self.boot, LogRecord::Next(self.next))];
+        let mut notes = vec![(self.rules.boot, LogRecord::Next(self.next))];
         if self.believed {
-            notes.push((self.boot, LogRecord::Believed));
+            notes.push((self.rules.boot, LogRecord::Believed));
         }
-        for (id, queue) in &self.queues {
-            notes.push((self.boot, LogRecord::Latest(*id, None, queue.last_end)));
-            notes.push((self.boot, LogRecord::Given(*id, queue.known.taken.clone(), queue.known.has_past)));
-            notes.push((self.boot, LogRecord::Columns(*id, queue.known.columns)));
-            notes.extend(queue.known.echoes.then_some((self.boot, LogRecord::Echoes(*id, true))));
-            notes.extend(queue.began.iter().map(|(boot, began)| (self.boot, LogRecord::Began(*id, *boot, *began))));
-            notes.extend(queue.sent.iter().map(|key| (self.boot, LogRecord::Sent(*key))));
+        for (id, queue) in self.queues.iter() {
+            notes.push((self.rules.boot, LogRecord::Latest(*id, None, queue.last_end)));
+            notes.push((self.rules.boot, LogRecord::Given(*id, queue.known.taken.clone(), queue.known.has_past)));
+            notes.push((self.rules.boot, LogRecord::Columns(*id, queue.known.columns)));
+            notes.extend(queue.known.echoes.then_some((self.rules.boot, LogRecord::Echoes(*id, true))));
+            notes.extend(
+                queue.began.iter().map(|(boot, began)| (self.rules.boot, LogRecord::Began(*id, *boot, *began))),
+            );
+            notes.extend(queue.sent.iter().map(|key| (self.rules.boot, LogRecord::Sent(*key))));
             let taken = queue.held.iter().filter(|(_, held)| held.taken);
-            notes.extend(taken.map(|(key, _)| (self.boot, LogRecord::Sent(*key))));
-            notes.extend(queue.retimed.iter().map(|(key, at)| (self.boot, LogRecord::Retimed(*key, *at))));
+            notes.extend(taken.map(|(key, _)| (self.rules.boot, LogRecord::Sent(*key))));
+            notes.extend(queue.retimed.iter().map(|(key, at)| (self.rules.boot, LogRecord::Retimed(*key, *at))));
             notes.extend(queue.unnoted.iter().filter(|(_, note)| matches!(note, LogRecord::Settled(_))).cloned());
             let unwritten = queue.held.values().filter(|held| !held.on_card);
-            notes.extend(unwritten.map(|held| (held.boot, LogRecord::Entry(held.kept.clone()))));
+            notes.extend(unwritten.map(|held| (held.boot, LogRecord::Entry(held.record.clone()))));
             notes.extend(queue.aside.iter().cloned());
         }
         let written = self.fast.rewrite(self.seen, notes);
@@ -178,15 +212,10 @@ impl DiskSpool {
         }
     }
 
-    fn held(&mut self, key: Key) -> Option<(ChannelId, &mut Queue)> {
-        let (id, queue) = self.queues.iter_mut().find(|(_, queue)| queue.held.contains_key(&key))?;
-        Some((*id, queue))
-    }
-
     /// Takes an entry out for good.
-    fn remove(&mut self, key: Key) -> Option<Held> {
+    fn remove(&mut self, channel: ChannelId, key: Key) -> Option<Queued> {
         let now = self.seen;
-        let (_, queue) = self.held(key)?;
+        let queue = self.queues.get_mut(channel)?;
         let held = queue.remove(now, key)?;
         let rings = queue.is_low() || queue.segments.front().is_some_and(|segment| segment.waiting == 0);
         if rings {
@@ -197,7 +226,7 @@ impl DiskSpool {
 
     /// Makes room by dropping the oldest. Returns how many.
     fn make_room(&mut self, channel: ChannelId) -> usize {
-        let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
+        let Some(queue) = self.queues.get_mut(channel) else { return 0 };
         let before = queue.waiting();
         let busy = self.card.busy.as_deref();
         let (mut settled, mut has_segment_gone) = (Vec::new(), false);
@@ -222,7 +251,7 @@ impl DiskSpool {
         let dropped = before - queue.waiting();
         // What was dropped must not come back from the log.
         if !settled.is_empty() {
-            self.note(self.boot, &settled);
+            self.note(self.rules.boot, &settled);
         }
         if has_segment_gone {
             // What is on its way has no other place now.
@@ -236,36 +265,49 @@ impl DiskSpool {
     }
 }
 
-impl Spool for DiskSpool {
-    fn push(&mut self, now: Now, draft: UntimedEntry) -> Pushed {
+impl Spool {
+    /// Takes the entries that a slot of one channel became. One record of the runtime directory's log holds all of them, so that a kill
+    /// keeps all or none.
+    ///
+    /// # Panics
+    /// Where they are of several channels.
+    pub fn push(&mut self, now: Now, entries: Vec<UntimedEntry>) -> Pushed {
         self.seen = now.mono;
-        self.counts.pushed += 1;
-        let key = self.next;
-        self.next = Key(key.0 + 1);
-        let (boot, believed, channel) = (self.boot, self.believed, draft.channel);
-        let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
-        queue.last_end = queue.last_end.max(Some(draft.end));
-        let created_at = believed.then(|| queue.known.taken.give_end(now, draft.end));
-        let time = created_at.map_or_else(|| Time::Claimed(now.utc_at(draft.end)), Time::Known);
-        if created_at.is_none() {
-            queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
+        self.counts.pushed += entries.len() as u64;
+        let Some(channel) = entries.first().map(|entry| entry.channel) else { return Pushed::default() };
+        let (boot, believed) = (self.rules.boot, self.believed);
+        let queue = self.queues.get_or_new(channel);
+        let (mut created_at, mut records) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+        for draft in entries {
+            assert_eq!(draft.channel, channel, "entries of one slot are of one channel");
+            let key = self.next;
+            self.next = Key(key.0 + 1);
+            queue.last_end = queue.last_end.max(Some(draft.end));
+            let at = believed.then(|| queue.known.taken.give_end(now, draft.end));
+            let time = at.map_or_else(|| Time::Claimed(now.utc_at(draft.end)), Time::Known);
+            if at.is_none() {
+                queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
+            }
+            let kept = EntryRecord { key, since: now.mono, time, draft };
+            queue.held.insert(Queued::new(kept.clone(), boot));
+            created_at.push(at);
+            records.push(kept);
         }
-        let kept = EntryRecord { key, since: now.mono, time, draft };
-        queue.held.insert(Held { kept: kept.clone(), boot, taken: false, on_card: false });
-        self.note(boot, &[LogRecord::Entry(kept)]);
+        self.note(boot, &records::together(records));
         let dropped = self.make_room(channel);
-        if self.policy.durability == Durability::Always {
+        if self.rules.policy.durability == Durability::Always {
             (self.bell)();
         }
         Pushed { created_at, dropped }
     }
 
-    fn synchronised(&mut self, now: Now) {
+    /// From now on the wall clock can be believed: what waits for its time gets it.
+    pub fn synchronised(&mut self, now: Now) {
         self.seen = now.mono;
         let was_believed = std::mem::replace(&mut self.believed, true);
-        let boot = self.boot;
+        let boot = self.rules.boot;
         let mut notes = Vec::new();
-        for (id, queue) in &mut self.queues {
+        for (id, queue) in self.queues.iter_mut() {
             let is_here = times::is_in_memory(queue, boot);
             for (of, began) in times::resolve(queue, boot, now, is_here) {
                 notes.push(LogRecord::Began(*id, of, began));
@@ -291,112 +333,153 @@ impl Spool for DiskSpool {
         }
     }
 
-    fn is_synchronised(&self) -> bool {
+    /// Whether the wall clock is believed; on disk, an earlier run of this boot may have found it right.
+    pub const fn is_synchronised(&self) -> bool {
         self.believed
     }
 
-    fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy) {
-        self.policy = policy;
+    /// Takes the channels and the policy of a new map. What waits for a channel that it no longer has goes on waiting.
+    pub fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy) {
+        self.rules.policy = policy;
         for (id, backlog) in channels {
-            self.queues.entry(*id).or_insert_with(|| Queue::new(*id, *backlog)).backlog = *backlog;
+            self.queues.get_or_new(*id).backlog = *backlog;
         }
         // What is due on the card may be due earlier now.
+        self.queues.all_are_stale();
         (self.bell)();
     }
 
-    fn give_back(&mut self, channel: ChannelId) {
-        if let Some(queue) = self.queues.get_mut(&channel) {
-            queue.sent.extend(queue.held.give_back());
-        }
+    /// Whether an earlier run or session may have sent updates a moment ago: nobody knows when they arrived. True for every run
+    /// that is not known to be the first.
+    pub const fn may_have_just_sent(&self) -> bool {
+        self.may_have_just_sent
     }
 
-    fn may_have_just_sent(&self) -> bool {
-        true
+    /// Whether entries of a channel were seen to come back: only then that one does not means something.
+    pub fn echoes(&self, channel: ChannelId) -> bool {
+        self.queues.get(channel).is_some_and(|queue| queue.known.echoes)
     }
 
-    fn echoes(&self, channel: ChannelId) -> bool {
-        self.queues.get(&channel).is_some_and(|queue| queue.known.echoes)
-    }
-
-    fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
-        let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+    /// Entries of a channel come back, or do no longer.
+    pub fn set_echoes(&mut self, channel: ChannelId, echoes: bool) {
+        let queue = self.queues.get_or_new(channel);
         if std::mem::replace(&mut queue.known.echoes, echoes) != echoes {
-            queue.known.is_news = true;
-            self.note(self.boot, &[LogRecord::Echoes(channel, echoes)]);
+            self.learned.insert(channel);
+            self.note(self.rules.boot, &[LogRecord::Echoes(channel, echoes)]);
         }
     }
 
-    fn columns(&self, channel: ChannelId) -> ColumnSet {
-        self.queues.get(&channel).map_or_else(ColumnSet::default, |queue| queue.known.columns)
+    /// The columns of a channel in which entries were seen to come back as they were sent.
+    pub fn columns(&self, channel: ChannelId) -> ColumnSet {
+        self.queues.get(channel).map_or_else(ColumnSet::default, |queue| queue.known.columns)
     }
 
-    fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet) {
-        let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+    /// From now on these are the columns in which entries come back.
+    pub fn set_columns(&mut self, channel: ChannelId, columns: ColumnSet) {
+        let queue = self.queues.get_or_new(channel);
         if std::mem::replace(&mut queue.known.columns, columns) != columns {
-            queue.known.is_news = true;
-            self.note(self.boot, &[LogRecord::Columns(channel, columns)]);
+            self.learned.insert(channel);
+            self.note(self.rules.boot, &[LogRecord::Columns(channel, columns)]);
         }
     }
 
-    fn may_collide(&self, channel: ChannelId) -> bool {
-        self.queues.get(&channel).is_some_and(|queue| queue.known.may_collide())
+    /// Whether an earlier boot may have given seconds of a channel that are not known: rows may be in the way of entries.
+    pub fn may_collide(&self, channel: ChannelId) -> bool {
+        self.queues.get(channel).is_some_and(|queue| queue.known.may_collide())
     }
 
-    fn last_end(&self, channel: ChannelId) -> Option<Mono> {
-        self.queues.get(&channel)?.last_end
+    /// The end of the last draft of this boot that was taken from a channel.
+    pub fn last_end(&self, channel: ChannelId) -> Option<Mono> {
+        self.queues.get(channel)?.last_end
     }
 
-    fn oldest(&self, channel: ChannelId) -> Option<Waiting> {
-        let queue = self.queues.get(&channel)?;
-        self.waiting_one(queue, queue.oldest_sent(false)?)
+    /// The entry of a channel that has this turn, without taking it.
+    pub fn next(&self, channel: ChannelId, turn: Turn) -> Option<Next> {
+        let (key, held) = self.queues.get(channel)?.next(turn, self.rules.boot)?;
+        Some(Next { key, since: self.rules.since(held) })
     }
 
-    fn oldest_sent(&self, channel: ChannelId) -> Option<Waiting> {
-        let queue = self.queues.get(&channel)?;
-        self.waiting_one(queue, queue.oldest_sent(true)?)
-    }
-
-    fn live(&self, channel: ChannelId, since: Mono) -> Option<Waiting> {
-        let queue = self.queues.get(&channel)?;
-        self.waiting_one(queue, queue.live(self.boot, since)?)
-    }
-
-    fn take(&mut self, key: Key) {
-        let Some((_, queue)) = self.held(key) else { return };
-        queue.held.take(key);
+    /// Takes entries of a channel for sending, as many as `most`: from now on they are neither merged nor dropped, and not offered
+    /// again.
+    pub fn take(&mut self, channel: ChannelId, turn: Turn, most: usize) -> Vec<Entry> {
+        let boot = self.rules.boot;
+        let Some(queue) = self.queues.get_mut(channel) else { return Vec::new() };
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some(entry) = queue.next(turn, boot).and_then(|(_, held)| queue.entry(held))
+        {
+            queue.held.take(entry.key);
+            taken.push(entry);
+        }
+        if taken.is_empty() {
+            return taken;
+        }
         if queue.is_low() {
             (self.bell)();
         }
-        // From now on the service may have it: a later run must not merge it.
-        self.note(self.boot, &[LogRecord::Sent(key)]);
+        // From now on the service may have them: a later run must not merge them.
+        let sent: Vec<LogRecord> = taken.iter().map(|entry| LogRecord::Sent(entry.key)).collect();
+        self.note(boot, &sent);
+        taken
     }
 
-    fn put_back(&mut self, key: Key) {
-        let Some((_, queue)) = self.held(key) else { return };
+    /// An entry that was taken waits again, as one that was sent.
+    pub fn release(&mut self, channel: ChannelId, key: Key) {
+        let Some(queue) = self.queues.get_mut(channel).filter(|queue| queue.held.contains_key(&key)) else { return };
         queue.held.put_back(key);
         queue.sent.insert(key);
     }
 
-    fn confirm(&mut self, key: Key) {
-        if self.remove(key).is_some() {
-            self.counts.confirmed += 1;
-        } else {
-            let (now, boot) = (self.seen, self.boot);
-            let Some(queue) = self.queues.values_mut().find(|queue| queue.doubtful.contains(&key)) else { return };
-            queue.doubtful.remove(&key);
-            queue.tell_aside(now, boot, LogRecord::Settled(key));
-            self.counts.doubtful = self.counts.doubtful.saturating_sub(1);
-            self.counts.confirmed += 1;
+    /// The session that took entries of a channel is gone: they wait again, as after a restart.
+    pub fn release_all(&mut self, channel: ChannelId) {
+        self.may_have_just_sent = true;
+        if let Some(queue) = self.queues.get_mut(channel) {
+            queue.sent.extend(queue.held.give_back());
         }
-        self.note(self.boot, &[LogRecord::Settled(key)]);
     }
 
-    fn set_aside(&mut self, key: Key) {
+    /// An entry is stored, or received where that has to do: it leaves. One that was rejected as unconfirmed is settled by that, too.
+    pub fn acknowledge(&mut self, channel: ChannelId, key: Key) {
+        if self.remove(channel, key).is_none() {
+            let (now, boot) = (self.seen, self.rules.boot);
+            let Some(queue) = self.queues.get_mut(channel).filter(|queue| queue.doubtful.contains(&key)) else {
+                return;
+            };
+            queue.doubtful.remove(&key);
+            queue.tell_aside(now, boot, LogRecord::Settled(key));
+            self.counts.unconfirmed = self.counts.unconfirmed.saturating_sub(1);
+        }
+        self.counts.acknowledged += 1;
+        self.note(self.rules.boot, &[LogRecord::Settled(key)]);
+    }
+
+    /// An entry that was taken cannot stay as it is. Returns its new time, where it gets one.
+    pub fn reject(&mut self, channel: ChannelId, key: Key, why: Rejection<'_>) -> Option<Utc> {
+        match why {
+            Rejection::SecondTaken(taken) => self.retime(channel, key, taken),
+            Rejection::Unconfirmed => {
+                self.set_aside(channel, key);
+                None
+            }
+        }
+    }
+
+    fn retime(&mut self, channel: ChannelId, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
+        let (now, boot) = (self.seen, self.rules.boot);
+        let queue = self.queues.get_mut(channel)?;
+        let from = queue.time_of(queue.held.get(&key)?)?;
+        let at = queue.known.taken.free_from(from + SECOND, taken);
+        let note = queue.move_to(now, boot, key, at);
+        self.note(boot, &[note]);
+        Some(at)
+    }
+
+    fn set_aside(&mut self, channel: ChannelId, key: Key) {
         let now = self.seen;
-        let Some(held) = self.remove(key) else { return };
-        self.counts.doubtful += 1;
-        let queue = self.queues.get_mut(&held.kept.draft.channel).expect("it was there");
-        let mut kept = held.kept;
+        let Some(held) = self.remove(channel, key) else { return };
+        self.counts.unconfirmed += 1;
+        let queue = self.queues.get_or_new(channel);
+        let mut kept = held.record;
         if let Some(began) = queue.began_of(held.boot)
             && let Time::Claimed(_) = kept.time
         {
@@ -410,25 +493,18 @@ impl Spool for DiskSpool {
         self.note(held.boot, &[LogRecord::Settled(key), LogRecord::Aside(kept)]);
     }
 
-    fn retime(&mut self, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
-        let (now, boot) = (self.seen, self.boot);
-        let (_, queue) = self.held(key)?;
-        let from = queue.time_of(queue.held.get(&key)?)?;
-        let at = queue.known.taken.free_from(from + SECOND, taken);
-        let note = queue.move_to(now, boot, key, at);
-        self.note(boot, &[note]);
-        Some(at)
-    }
-
-    fn expire(&mut self, now: Now, channel: ChannelId) -> usize {
+    /// Drops what has waited longer than the channel's `keep`, on the boot clock: a wall clock that is set days ahead must
+    /// not empty the backlog. What an earlier boot left is as old as its time says, once the clock is believed. Returns how
+    /// many.
+    pub fn expire(&mut self, now: Now, channel: ChannelId) -> usize {
         self.seen = now.mono;
-        let (boot, is_steady) = (self.boot, self.believed && self.wall.is_steady(now));
-        let Some(queue) = self.queues.get_mut(&channel) else { return 0 };
+        let (boot, is_steady) = (self.rules.boot, self.believed && self.wall.is_steady(now));
+        let Some(queue) = self.queues.get_mut(channel) else { return 0 };
         let keep = queue.backlog.keep;
         let mut old = Vec::new();
         while let Some((key, held)) = queue.oldest() {
             let age = if held.boot == boot {
-                now.mono.since(held.kept.since)
+                now.mono.since(held.record.since)
             } else {
                 // What an earlier boot left is at least as old as this one, and as its time says where that is known.
                 let by_time = queue.time_of(held).filter(|_| is_steady).map(|at| now.utc.since(at));
@@ -450,15 +526,19 @@ impl Spool for DiskSpool {
         old.len()
     }
 
-    fn waiting(&self, channel: ChannelId) -> usize {
-        self.queues.get(&channel).map_or(0, Queue::waiting)
+    /// Entries that wait, of one channel: those that are taken too, the unconfirmed not.
+    pub fn waiting(&self, channel: ChannelId) -> usize {
+        self.queues.get(channel).map_or(0, Queue::waiting)
     }
 
-    fn standing(&self, channel: ChannelId) -> Standing {
-        self.queues.get(&channel).map(Queue::standing).unwrap_or_default()
+    /// How a channel's entries stand.
+    pub fn status(&self, channel: ChannelId) -> Status {
+        let status = self.queues.get(channel).map(Queue::status).unwrap_or_default();
+        Status { on_disk: if self.is_in_memory { 0 } else { status.on_disk }, ..status }
     }
 
-    fn counts(&self) -> Counts {
+    /// What happened since the start.
+    pub const fn counts(&self) -> Counts {
         self.counts
     }
 }
@@ -487,17 +567,12 @@ impl WallClock {
     }
 }
 
-impl DiskSpool {
-    fn waiting_one(&self, queue: &Queue, (key, held): (Key, &Held)) -> Option<Waiting> {
-        let sent = queue.sent.contains(&key);
-        Some(Waiting { key, entry: queue.entry(held)?, since: self.since(held), sent })
-    }
-
+impl Spool {
     /// Moves entries off seconds that others have, where they got theirs by their boot's beginning.
     fn move_off_taken(&mut self) {
-        let (now, boot) = (self.seen, self.boot);
-        let queues = self.queues.values_mut();
-        let notes: Vec<LogRecord> = queues.flat_map(|queue| times::move_off_taken(queue, now, boot)).collect();
+        let (now, boot) = (self.seen, self.rules.boot);
+        let queues = self.queues.iter_mut();
+        let notes: Vec<LogRecord> = queues.flat_map(|(_, queue)| times::move_off_taken(queue, now, boot)).collect();
         if !notes.is_empty() {
             self.note(boot, &notes);
         }
@@ -508,40 +583,54 @@ impl DiskSpool {
         self.queues.iter().map(|(id, queue)| (*id, queue.known.memory(is_last))).collect()
     }
 
-    /// Takes up what [`DiskSpool::memory`] gave to an earlier run. What cannot be read is left out. `was_used` says whether an
+    /// Takes up what [`Spool::memory`] gave to an earlier run. What cannot be read is left out. `was_used` says whether an
     /// earlier run has used the state directory, whatever it left there.
     pub fn recall(&mut self, memories: Vec<(ChannelId, Vec<u8>)>, was_used: bool) {
         if self.is_first_run {
-            self.queues.values_mut().for_each(|queue| queue.known.has_past = was_used);
+            self.queues.iter_mut().for_each(|(_, queue)| queue.known.has_past = was_used);
         }
         for (channel, memory) in memories {
-            let queue = self.queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()));
+            let queue = self.queues.get_or_new(channel);
             let _ = queue.known.recall(&memory, self.is_first_run);
+            self.outdates_card |= std::mem::take(&mut queue.known.is_outdated);
         }
         self.move_off_taken();
         self.write_anew();
     }
 
-    /// Whether something was learned of a channel since this was last asked that is worth a write to the card.
-    pub fn has_learned(&mut self) -> bool {
-        let learned = self.queues.values_mut().map(|queue| std::mem::take(&mut queue.known.is_news));
-        learned.fold(false, |any, one| any | one)
+    /// What is to be remembered of the channels of which something was learned since this was last asked: it is worth a write to
+    /// the card.
+    pub fn learned(&mut self) -> Vec<(ChannelId, Vec<u8>)> {
+        let learned = std::mem::take(&mut self.learned).into_iter();
+        learned.filter_map(|channel| Some((channel, self.queues.get(channel)?.known.memory(false)))).collect()
     }
 
     /// Whether the card says that it knows all seconds that were given, and no longer does, since this was last asked.
     pub fn outdates_card(&mut self) -> bool {
-        let outdated = self.queues.values_mut().map(|queue| std::mem::take(&mut queue.known.is_outdated));
-        outdated.fold(false, |any, one| any | one)
-    }
-
-    /// When an entry was pushed, on the clock of this boot.
-    fn since(&self, held: &Held) -> Mono {
-        if held.boot == self.boot { held.kept.since } else { Mono::default() }
+        std::mem::take(&mut self.outdates_card)
     }
 
     /// What went wrong with the directories, or works again, since this was last asked.
     pub fn told(&mut self) -> Vec<SpoolEvent> {
-        std::mem::take(&mut self.told)
+        let told = std::mem::take(&mut self.told);
+        if self.is_in_memory { Vec::new() } else { told }
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Spool {
+    /// The entry that has this turn, as it would be taken.
+    pub(crate) fn peek(&self, channel: ChannelId, turn: Turn) -> Option<Entry> {
+        let queue = self.queues.get(channel)?;
+        queue.entry(queue.next(turn, self.rules.boot)?.1)
+    }
+
+    /// Takes this entry, whichever turn it has.
+    pub(crate) fn take_one(&mut self, channel: ChannelId, key: Key) {
+        let since = self.queues[&channel].held[&key].record.since;
+        let has_it = |turn: &Turn| self.next(channel, *turn).is_some_and(|next| next.key == key);
+        let turn = [Turn::Backlog, Turn::Again, Turn::Live(since)].into_iter().find(has_it).expect("it has its turn");
+        assert_eq!(self.take(channel, turn, 1)[0].key, key);
     }
 }
 

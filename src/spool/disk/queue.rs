@@ -9,15 +9,16 @@
 //!   less, the card may have an entry though nobody knows: its receipt is told there too.
 //! - What left and may be on the card is in `left` until its segment is gone.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::{ChannelId, Entry, Form};
-use crate::spool::disk::held::{Entries, Held};
 use crate::spool::disk::job::Group;
 use crate::spool::disk::known::Known;
+use crate::spool::disk::queued::{Entries, Queued};
 use crate::spool::disk::segment::{self, Segment};
+use crate::spool::disk::segments::Segments;
 use crate::spool::records::{Began, LogRecord, Time};
-use crate::spool::{Backlog, Key, Standing};
+use crate::spool::{Backlog, Key, Status, Turn};
 use crate::time::{BootId, Mono, Utc};
 
 /// What a channel may take in memory while the card cannot be written.
@@ -43,7 +44,7 @@ pub(super) struct Queue {
     /// All entries up to this one are in memory; `None` where all are.
     pub(super) head: Option<Key>,
     /// The channel's log, oldest first.
-    pub(super) segments: VecDeque<Segment>,
+    pub(super) segments: Segments,
     /// The last entry that was written to the card.
     pub(super) written: Key,
     /// When boots began, as far as entries of theirs need it.
@@ -81,7 +82,7 @@ impl Queue {
             backlog,
             held: Entries::default(),
             head: None,
-            segments: VecDeque::new(),
+            segments: Segments::default(),
             written: Key(0),
             began: Vec::new(),
             untimed: Vec::new(),
@@ -102,28 +103,27 @@ impl Queue {
 
     /// Entries that wait, on the card and in memory.
     pub(super) fn waiting(&self) -> usize {
-        let on_card: usize = self.segments.iter().map(|segment| segment.waiting).sum();
-        on_card + self.held.unwritten()
+        self.segments.waiting() + self.held.unwritten()
     }
 
     /// How the channel's entries stand.
-    pub(super) fn standing(&self) -> Standing {
-        let on_card = self.segments.iter().map(|segment| segment.waiting).sum();
+    pub(super) fn status(&self) -> Status {
+        let on_card = self.segments.waiting();
         // Behind the gap there are older ones that memory does not have.
         let before_gap = |key: &Key| self.head.is_none_or(|head| *key <= head);
         let oldest =
             self.held.iter().next().filter(|(key, _)| before_gap(key)).and_then(|(_, held)| self.time_of(held));
-        Standing { waiting: self.waiting(), on_card, bytes: self.bytes(), oldest }
+        Status { waiting: self.waiting(), on_disk: on_card, bytes: self.bytes(), oldest }
     }
 
     /// What the channel's entries take, on the card and in memory.
     pub(super) fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum::<u64>() + self.held.unwritten_bytes()
+        self.segments.bytes() + self.held.unwritten_bytes()
     }
 
     /// Entries that are still to be written to the card. One whose segment is gone stays in memory and in the runtime
     /// directory: the card's log is in the order of the keys.
-    pub(super) fn unwritten(&self) -> impl Iterator<Item = (&Key, &Held)> {
+    pub(super) fn unwritten(&self) -> impl Iterator<Item = (&Key, &Queued)> {
         self.held.range(Key(self.written.0 + 1)..).filter(|(_, held)| !held.on_card)
     }
 
@@ -138,35 +138,51 @@ impl Queue {
     }
 
     /// The oldest entry in memory that is not taken and stands before the gap.
-    pub(super) fn oldest(&self) -> Option<(Key, &Held)> {
+    pub(super) fn oldest(&self) -> Option<(Key, &Queued)> {
         self.before_gap().find(|(_, held)| !held.taken)
     }
 
+    /// The entry that has this turn, if it has its time.
+    pub(super) fn next(&self, turn: Turn, boot: BootId) -> Option<(Key, &Queued)> {
+        let next = match turn {
+            Turn::Live(since) => self.live(boot, since),
+            Turn::Backlog => self.oldest_sent(false),
+            Turn::Again => self.oldest_sent(true),
+        };
+        next.filter(|(_, held)| self.is_timed(held))
+    }
+
     /// The oldest of those that were never sent, or of those that an earlier run or session has sent.
-    pub(super) fn oldest_sent(&self, sent: bool) -> Option<(Key, &Held)> {
+    fn oldest_sent(&self, sent: bool) -> Option<(Key, &Queued)> {
         self.before_gap().find(|(key, held)| !held.taken && self.sent.contains(key) == sent)
     }
 
-    fn before_gap(&self) -> impl Iterator<Item = (Key, &Held)> {
+    fn before_gap(&self) -> impl Iterator<Item = (Key, &Queued)> {
         let before_gap = |key: &Key| self.head.is_none_or(|head| *key <= head);
         self.held.iter().take_while(move |(key, _)| before_gap(key)).map(|(key, held)| (*key, held))
     }
 
     /// The oldest entry of this boot that was never sent and was pushed at `since` or later.
-    pub(super) fn live(&self, boot: BootId, since: Mono) -> Option<(Key, &Held)> {
-        let lately = self.held.iter().rev().take_while(|(_, held)| held.boot == boot && held.kept.since >= since);
+    fn live(&self, boot: BootId, since: Mono) -> Option<(Key, &Queued)> {
+        let lately = self.held.iter().rev().take_while(|(_, held)| held.boot == boot && held.record.since >= since);
         lately.filter(|(key, held)| !held.taken && !self.sent.contains(key)).last().map(|(key, held)| (*key, held))
     }
 
-    /// The entry as it is sent; `None` while it has no time.
-    pub(super) fn entry(&self, held: &Held) -> Option<Entry> {
-        let began = self.began_of(held.boot);
-        let is_new = matches!(held.kept.time, Time::Claimed(_)) || self.retimed.contains_key(&held.kept.key);
+    /// Whether an entry has its time, and may be sent with it.
+    fn is_timed(&self, held: &Queued) -> bool {
+        let is_claimed = matches!(held.record.time, Time::Claimed(_));
+        let is_new = is_claimed || self.retimed.contains_key(&held.record.key);
         if is_new && self.hushed && self.may_be_on_card(held) {
-            return None;
+            return false;
         }
-        let mut entry = held.kept.entry(began)?;
-        if self.sent.contains(&held.kept.key) {
+        !is_claimed || self.began_of(held.boot).is_some()
+    }
+
+    /// The entry as it is sent; `None` while it has no time.
+    pub(super) fn entry(&self, held: &Queued) -> Option<Entry> {
+        let mut entry = held.record.entry(self.began_of(held.boot)).filter(|_| self.is_timed(held))?;
+        entry.was_sent = self.sent.contains(&held.record.key);
+        if entry.was_sent {
             // What may have arrived as a bare value goes out with its time now, or it would get the time of its arrival.
             entry.form = Form::Feed;
         }
@@ -178,21 +194,21 @@ impl Queue {
     }
 
     /// The time of an entry as far as it is known.
-    pub(super) fn time_of(&self, held: &Held) -> Option<Utc> {
-        match held.kept.time {
+    pub(super) fn time_of(&self, held: &Queued) -> Option<Utc> {
+        match held.record.time {
             Time::Known(at) => Some(at),
-            Time::Claimed(_) => self.began_of(held.boot).map(|began| began.time_of(held.kept.draft.end)),
+            Time::Claimed(_) => self.began_of(held.boot).map(|began| began.time_of(held.record.draft.end)),
         }
     }
 
     /// Takes an entry out that has left. Returns it; one that is on the card is noted to have left.
-    pub(super) fn remove(&mut self, now: Mono, key: Key) -> Option<Held> {
+    pub(super) fn remove(&mut self, now: Mono, key: Key) -> Option<Queued> {
         let held = self.held.remove(key)?;
         self.retimed.remove(&key);
         if held.on_card
-            && let Some(segment) = self.segments.iter_mut().find(|segment| segment.holds(key))
+            && let Some(place) = self.segments.holding(key)
         {
-            segment.waiting = segment.waiting.saturating_sub(1);
+            self.segments.change(place, |segment| segment.waiting = segment.waiting.saturating_sub(1));
         }
         if self.may_be_on_card(&held) {
             self.left.insert(key);
@@ -203,8 +219,8 @@ impl Queue {
     }
 
     /// Whether the card has an entry, or may have it from a write that is under way or has failed.
-    pub(super) fn may_be_on_card(&self, held: &Held) -> bool {
-        held.on_card || held.kept.key <= self.attempted
+    pub(super) fn may_be_on_card(&self, held: &Queued) -> bool {
+        held.on_card || held.record.key <= self.attempted
     }
 
     /// Something that the card is to be told with the next group.
@@ -275,15 +291,15 @@ impl Queue {
     /// Drops the oldest entry that is neither taken nor on the card, but for the newest. Returns which, if there was one.
     pub(super) fn drop_unwritten(&mut self, now: Mono) -> Option<Key> {
         let newest = self.held.keys().next_back().copied();
-        let free = |(key, held): &(&Key, &Held)| !held.taken && !held.on_card && Some(**key) != newest;
+        let free = |(key, held): &(&Key, &Queued)| !held.taken && !held.on_card && Some(**key) != newest;
         let oldest = self.held.iter().find(free).map(|(key, _)| *key);
-        oldest.and_then(|key| self.remove(now, key)).map(|dropped| dropped.kept.key)
+        oldest.and_then(|key| self.remove(now, key)).map(|dropped| dropped.record.key)
     }
 
-    /// A segment that a job worked on: it is not dropped meanwhile.
-    pub(super) fn segment(&mut self, file: &str) -> &mut Segment {
-        let segment = self.segments.iter_mut().find(|segment| segment.file == file);
-        segment.expect("a segment that is worked on stays")
+    /// Changes a segment that a job worked on: it is not dropped meanwhile.
+    pub(super) fn change_segment<T>(&mut self, file: &str, change: impl FnOnce(&mut Segment) -> T) -> T {
+        let place = self.segments.in_file(file).expect("a segment that is worked on stays");
+        self.segments.change(place, change)
     }
 
     /// Puts a new segment behind the others, if it is one.
@@ -298,13 +314,13 @@ impl Queue {
     pub(super) fn written(&mut self, file: &str, group: &Group) {
         // One that is gone had its receipt while it was written, and the card will be told.
         let waiting = group.entries.iter().filter(|key| self.held.set_on_card(**key, true)).count();
-        let segment = self.segment(file);
-        segment.bytes = group.whole + group.bytes.len() as u64;
-        segment.waiting += waiting;
-        if let Some(last) = group.entries.last() {
-            segment.last = *last;
-            self.written = *last;
-        }
+        let last = group.entries.last().copied();
+        self.change_segment(file, |segment| {
+            segment.bytes = group.whole + group.bytes.len() as u64;
+            segment.waiting += waiting;
+            segment.last = last.unwrap_or(segment.last);
+        });
+        self.written = last.unwrap_or(self.written);
         self.unnoted.drain(..group.notes);
         self.hushed &= !group.began;
         self.forget();
@@ -313,9 +329,7 @@ impl Queue {
     /// A file is gone.
     pub(super) fn removed(&mut self, file: &str) {
         self.removals.retain(|known| known != file);
-        if let Some(place) = self.segments.iter().position(|segment| segment.file == file)
-            && let Some(segment) = self.segments.remove(place)
-        {
+        if let Some(segment) = self.segments.in_file(file).and_then(|place| self.segments.remove(place)) {
             self.forget_before(segment.last);
         }
         if self.segments.is_empty() && self.removals.is_empty() {

@@ -13,8 +13,8 @@ use std::io::ErrorKind;
 
 use crate::entry::ChannelId;
 use crate::spool::disk::fast;
-use crate::spool::disk::held::Held;
 use crate::spool::disk::queue::Queue;
+use crate::spool::disk::queued::Queued;
 use crate::spool::disk::segment::{self, BAD, Segment};
 use crate::spool::records::{Began, EntryRecord, LogRecord, LogRecords, Time};
 use crate::spool::{Backlog, Key};
@@ -85,7 +85,7 @@ pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repa
 #[derive(Default)]
 struct Told {
     /// Entries of the runtime directory's log.
-    waiting: BTreeMap<Key, (Held, ChannelId)>,
+    waiting: BTreeMap<Key, (Queued, ChannelId)>,
     settled: BTreeSet<Key>,
     /// Those of them that the log of a channel tells of. Another channel's may be gone before the entry is.
     settled_on_card: HashSet<(ChannelId, Key)>,
@@ -178,7 +178,7 @@ impl Reading<'_> {
                     }
                     self.use_up(kept.key);
                     if !told.settled.contains(&kept.key) {
-                        told.waiting.insert(kept.key, (Held { kept, boot, taken: false, on_card: false }, channel));
+                        told.waiting.insert(kept.key, (Queued::new(kept, boot), channel));
                     }
                 }
                 LogRecord::Settled(key) => {
@@ -237,7 +237,7 @@ impl Reading<'_> {
                 let latest = told.retimed.entry(*key).or_insert(*at);
                 *latest = (*at).max(*latest);
                 if let Some((held, _)) = told.waiting.get_mut(key) {
-                    held.kept.time = Time::Known(*at);
+                    held.record.time = Time::Known(*at);
                 }
             }
             LogRecord::Began(channel, of, began) => {
@@ -432,8 +432,8 @@ impl Reading<'_> {
                 kept.time = Time::Known(*at);
             }
             let channel = kept.draft.channel;
-            let held = Held { kept, boot, taken: false, on_card: false };
-            told.waiting.entry(held.kept.key).or_insert((held, channel));
+            let held = Queued::new(kept, boot);
+            told.waiting.entry(held.record.key).or_insert((held, channel));
         }
     }
 
@@ -526,8 +526,8 @@ fn finish(queue: &mut Queue) {
     let in_memory: Vec<(BootId, Mono, Utc)> = queue
         .held
         .values()
-        .filter_map(|held| match held.kept.time {
-            Time::Claimed(at) => Some((held.boot, held.kept.draft.end, at)),
+        .filter_map(|held| match held.record.time {
+            Time::Claimed(at) => Some((held.boot, held.record.draft.end, at)),
             Time::Known(_) => None,
         })
         .collect();

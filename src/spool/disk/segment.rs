@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::entry::ChannelId;
+use crate::spool::disk::Queued;
 use crate::spool::records::{EntryRecord, LogRecord, LogRecords};
-use crate::spool::thin::{self, Neighbour};
+use crate::spool::thin;
 use crate::spool::{Backlog, Key, records};
 use crate::time::{BootId, Utc};
 
@@ -122,19 +123,14 @@ pub(super) fn thinned(
         }
     }
     let before = entries.len();
-    let neighbours = entries.into_iter().map(|(boot, EntryRecord { key, since, time, draft })| {
-        let (at, clock) = match time {
-            records::Time::Known(at) => (at.millis(), None),
-            records::Time::Claimed(_) => (draft.end.millis(), Some(boot)),
-        };
-        Neighbour { key: (boot, key, since, time), at, clock, taken: sent.contains(&key), draft }
+    let entries = entries.into_iter().map(|(boot, record): (BootId, EntryRecord)| {
+        let was_sent = sent.contains(&record.key);
+        Queued { taken: was_sent, ..Queued::new(record, boot) }
     });
-    let thin = thin::merge_neighbours(neighbours.collect(), within);
-    let kept = thin.len();
-    let merged = thin.into_iter().map(|Neighbour { key: (boot, key, since, time), draft, .. }| {
-        (boot, LogRecord::Entry(EntryRecord { key, since, time, draft }))
-    });
-    Some((told_in(others.into_iter().chain(merged)), kept, before - kept))
+    let thin = thin::merge_neighbours(entries, within);
+    let left = thin.len();
+    let merged = thin.into_iter().map(|Queued { record, boot, .. }| (boot, LogRecord::Entry(record)));
+    Some((told_in(others.into_iter().chain(merged)), left, before - left))
 }
 
 /// LogRecords as bytes, each in its boot.

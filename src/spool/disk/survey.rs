@@ -18,8 +18,6 @@ use crate::time::BootId;
 /// An entry as `gatepost spool list` shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
-    /// Its place.
-    pub key: Key,
     /// The entry. Where its time is not known, that is the time that the clock claimed.
     pub entry: Entry,
     /// What it waits for.
@@ -53,7 +51,7 @@ pub fn survey<E>(
     for (id, queue) in &recovered.queues {
         waiting(queue, card, &mut visit)?;
         for kept in doubtful(*id, queue, card).into_values() {
-            visit(Listed { key: kept.key, bytes: kept.size(), entry: kept.claimed(), state: State::Doubtful })?;
+            visit(Listed { bytes: kept.size(), entry: kept.claimed(), state: State::Doubtful })?;
         }
     }
     Ok(recovered.found)
@@ -74,16 +72,18 @@ fn waiting<E>(queue: &Queue, card: &dyn Storage, visit: &mut impl FnMut(Listed) 
             }
             let timed = kept.entry(queue.began_of(boot));
             let state = if timed.is_some() { State::Waits } else { State::Untimed };
-            visit(Listed { key, entry: timed.unwrap_or_else(|| kept.claimed()), state, bytes })?;
+            let entry = timed.unwrap_or_else(|| kept.claimed());
+            let entry = Entry { was_sent: queue.sent.contains(&key), ..entry };
+            visit(Listed { entry, state, bytes })?;
         }
         Ok(())
     };
     let held = |after: Key, to: Key| {
         let held = queue.held.range((Bound::Excluded(after), Bound::Included(to)));
-        held.map(|(key, held)| (*key, (held.boot, held.kept.clone())))
+        held.map(|(key, held)| (*key, (held.boot, held.record.clone())))
     };
     let mut before = Key(0);
-    for segment in &queue.segments {
+    for segment in queue.segments.iter() {
         let bytes = card.read(&segment.file).unwrap_or_default();
         let read = segment::entries(queue.id, &bytes).filter(|(_, kept)| !queue.left.contains(&kept.key));
         let mut entries: BTreeMap<_, _> = read.map(|(boot, kept)| (kept.key, (boot, kept))).collect();
@@ -115,6 +115,6 @@ impl EntryRecord {
     /// The entry with the time that it has, or else the one that the clock claimed.
     fn claimed(self) -> Entry {
         let (Time::Known(at) | Time::Claimed(at)) = self.time;
-        self.draft.stamped(at)
+        Entry { key: self.key, ..self.draft.stamped(at) }
     }
 }

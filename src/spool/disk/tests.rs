@@ -40,7 +40,7 @@ struct Machine {
     policy: Policy,
     backlog: Backlog,
     now: Now,
-    spool: DiskSpool,
+    spool: Spool,
     found: Found,
 }
 
@@ -81,7 +81,13 @@ impl Machine {
 
     fn push_to(&mut self, channel: ChannelId, second: u64) -> Option<Utc> {
         self.now = Now { mono: at(second).mono, utc: self.now.utc + at(second).mono.since(self.now.mono) };
-        self.spool.push(self.now, draft(channel, second)).created_at
+        self.spool.push(self.now, vec![draft(channel, second)]).created_at[0]
+    }
+
+    /// What a slot with `count` entries becomes: they are pushed together.
+    fn push_slot(&mut self, second: u64, count: usize) -> Vec<Option<Utc>> {
+        self.now = Now { mono: at(second).mono, utc: self.now.utc + at(second).mono.since(self.now.mono) };
+        self.spool.push(self.now, vec![draft(CHANNEL, second); count]).created_at
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -101,12 +107,12 @@ impl Machine {
     fn survey(&self) -> BTreeMap<Key, Utc> {
         let (listed, _) = all(&self.fast, &self.card);
         let waits = |listed: &Listed| listed.state == State::Waits && listed.entry.channel == CHANNEL;
-        listed.into_iter().filter(waits).map(|listed| (listed.key, listed.entry.created_at)).collect()
+        listed.into_iter().filter(waits).map(|listed| (listed.entry.key, listed.entry.created_at)).collect()
     }
 
     /// The oldest that is not taken, sent before or not.
-    fn next(&self) -> Option<Waiting> {
-        let both = [self.spool.oldest(CHANNEL), self.spool.oldest_sent(CHANNEL)];
+    fn next(&self) -> Option<Entry> {
+        let both = [self.spool.peek(CHANNEL, Turn::Backlog), self.spool.peek(CHANNEL, Turn::Again)];
         both.into_iter().flatten().min_by_key(|waiting| waiting.key)
     }
 
@@ -115,18 +121,18 @@ impl Machine {
         let mut times = Vec::new();
         self.pump();
         while let Some(waiting) = self.next() {
-            times.push(waiting.entry.created_at.seconds() - EIGHT);
-            self.spool.take(waiting.key);
-            self.spool.confirm(waiting.key);
+            times.push(waiting.created_at.seconds() - EIGHT);
+            self.spool.take_one(waiting.channel, waiting.key);
+            self.spool.acknowledge(waiting.channel, waiting.key);
             self.pump();
         }
         times
     }
 }
 
-fn open(fast: &Faulty, card: &Faulty, boot: BootId, policy: Policy, backlog: Backlog) -> (DiskSpool, Found) {
+fn open(fast: &Faulty, card: &Faulty, boot: BootId, policy: Policy, backlog: Backlog) -> (Spool, Found) {
     let channels = [(CHANNEL, backlog), (OTHER, backlog)];
-    DiskSpool::open(channels, policy, (boot, at(0)), Arc::new(fast.clone()), card, Box::new(|| {}))
+    Spool::open(channels, policy, (boot, at(0)), Arc::new(fast.clone()), card, Box::new(|| {}))
 }
 
 /// Everything that a survey shows.
@@ -145,10 +151,10 @@ fn with_a_healthy_link_nothing_is_written_to_the_card() {
     for second in (20..6000).step_by(20) {
         machine.push(second);
         machine.pump();
-        let key = machine.spool.oldest(CHANNEL).expect("just pushed").key;
-        machine.spool.take(key);
+        let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("just pushed").key;
+        machine.spool.take_one(CHANNEL, key);
         machine.pass(3);
-        machine.spool.confirm(key);
+        machine.spool.acknowledge(CHANNEL, key);
         machine.pump();
     }
     assert_eq!(machine.card.cost(), (0, 0));
@@ -211,10 +217,13 @@ fn live_entries_go_around_a_backlog_on_the_card() {
         machine.pump();
     }
     machine.push(20_020);
-    let live = machine.spool.live(CHANNEL, machine.now.mono - Duration::from_secs(20)).expect("the newest two are");
-    assert_eq!(live.entry.created_at.seconds() - EIGHT, 20_000);
-    machine.spool.take(live.key);
-    machine.spool.confirm(live.key);
+    let live = machine
+        .spool
+        .peek(CHANNEL, Turn::Live(machine.now.mono - Duration::from_secs(20)))
+        .expect("the newest two are");
+    assert_eq!(live.created_at.seconds() - EIGHT, 20_000);
+    machine.spool.take_one(live.channel, live.key);
+    machine.spool.acknowledge(live.channel, live.key);
     machine.kill();
     let drained = machine.drain();
     assert_eq!(drained.len(), 1000);
@@ -232,9 +241,9 @@ fn confirmed_entries_do_not_come_back_after_a_kill_and_few_after_a_power_cut() {
     machine.pass(200);
     machine.pump();
     for _ in 0..50 {
-        let key = machine.spool.oldest(CHANNEL).expect("200 wait").key;
-        machine.spool.take(key);
-        machine.spool.confirm(key);
+        let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("200 wait").key;
+        machine.spool.take_one(CHANNEL, key);
+        machine.spool.acknowledge(CHANNEL, key);
         machine.pass(16);
         machine.pump();
     }
@@ -259,12 +268,12 @@ fn entries_of_a_boot_without_a_clock_get_their_times_when_it_is_set_and_keep_the
         assert_eq!(machine.push(second), None);
         machine.pump();
     }
-    assert_eq!(machine.spool.oldest(CHANNEL), None, "without a time nothing is sent");
+    assert_eq!(machine.spool.peek(CHANNEL, Turn::Backlog), None, "without a time nothing is sent");
     machine.kill();
     assert_eq!(machine.spool.waiting(CHANNEL), 20);
     machine.now = Now { mono: at(410).mono, utc: Utc::from_seconds(EIGHT + 100_410) };
     machine.spool.synchronised(machine.now);
-    assert_eq!(machine.spool.oldest(CHANNEL), None, "the card must know the time first");
+    assert_eq!(machine.spool.peek(CHANNEL, Turn::Backlog), None, "the card must know the time first");
     machine.pump();
     let before = machine.survey();
     assert_eq!(before.values().map(|at| at.seconds() - EIGHT).next(), Some(100_020));
@@ -357,7 +366,7 @@ fn seconds_that_an_older_version_told_of_are_not_given_again() {
     fast.replace(fast::FILE, &log, false).expect("a good disk");
     let (mut spool, _) = open(&fast, &card, BootId(1), Policy::default(), Backlog::default());
     spool.synchronised(at(50));
-    let pushed = spool.push(at(40), draft(CHANNEL, 40)).created_at.expect("the clock is right");
+    let pushed = spool.push(at(40), vec![draft(CHANNEL, 40)]).created_at[0].expect("the clock is right");
     assert_eq!(pushed.seconds() - EIGHT, 41);
 }
 
@@ -367,7 +376,8 @@ fn what_was_learned_of_a_channel_and_given_in_it_is_known_after_a_boot() {
     machine.push(20);
     machine.spool.set_echoes(CHANNEL, true);
     machine.spool.set_columns(CHANNEL, ColumnSet::from_bits(5));
-    assert!(machine.spool.has_learned() && !machine.spool.has_learned());
+    assert_eq!(machine.spool.learned().iter().map(|(channel, _)| *channel).collect::<Vec<_>>(), [CHANNEL]);
+    assert_eq!(machine.spool.learned(), [], "it is told once");
     for is_last in [true, false] {
         let memory = machine.spool.memory(is_last);
         assert!(memory.iter().all(|(_, bytes)| bytes.len() <= MEMORY));
@@ -378,7 +388,7 @@ fn what_was_learned_of_a_channel_and_given_in_it_is_known_after_a_boot() {
         assert_eq!(spool.may_collide(CHANNEL), !is_last, "an orderly stop tells of all seconds");
         assert_eq!(spool.outdates_card(), is_last, "the card is told that it no longer does");
         spool.synchronised(at(30));
-        let pushed = spool.push(at(20), draft(CHANNEL, 20)).created_at.expect("the clock is right");
+        let pushed = spool.push(at(20), vec![draft(CHANNEL, 20)]).created_at[0].expect("the clock is right");
         assert_eq!(pushed.seconds() - EIGHT, 21);
     }
     machine.kill();
@@ -401,13 +411,13 @@ fn entries_that_were_sent_before_do_not_keep_those_from_memory_that_were_never_s
     }
     for _ in 0..60 {
         machine.pump();
-        let waiting = machine.spool.oldest(CHANNEL).expect("200 wait");
-        machine.spool.take(waiting.key);
+        let waiting = machine.spool.peek(CHANNEL, Turn::Backlog).expect("200 wait");
+        machine.spool.take_one(waiting.channel, waiting.key);
     }
     machine.kill();
     machine.pump();
-    let oldest = machine.spool.oldest(CHANNEL).expect("those that were never sent are read from the card");
-    assert_eq!(oldest.entry.created_at.seconds() - EIGHT, 61 * 20);
+    let oldest = machine.spool.peek(CHANNEL, Turn::Backlog).expect("those that were never sent are read from the card");
+    assert_eq!(oldest.created_at.seconds() - EIGHT, 61 * 20);
 }
 
 #[test]
@@ -416,25 +426,25 @@ fn doubtful_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
     machine.push(20);
     machine.push(40);
     let (first, second) = {
-        let first = machine.spool.oldest(CHANNEL).expect("two wait").key;
-        machine.spool.take(first);
-        let second = machine.spool.oldest(CHANNEL).expect("one waits").key;
-        machine.spool.take(second);
+        let first = machine.spool.peek(CHANNEL, Turn::Backlog).expect("two wait").key;
+        machine.spool.take_one(CHANNEL, first);
+        let second = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
+        machine.spool.take_one(CHANNEL, second);
         (first, second)
     };
-    machine.spool.set_aside(first);
-    machine.spool.set_aside(second);
+    machine.spool.reject(CHANNEL, first, Rejection::Unconfirmed);
+    machine.spool.reject(CHANNEL, second, Rejection::Unconfirmed);
     let doubtful = |machine: &Machine| -> Vec<Key> {
         let (listed, _) = all(&machine.fast, &machine.card);
-        listed.iter().filter(|it| it.state == State::Doubtful).map(|it| it.key).collect()
+        listed.iter().filter(|it| it.state == State::Doubtful).map(|it| it.entry.key).collect()
     };
     assert_eq!((machine.spool.waiting(CHANNEL), doubtful(&machine)), (0, vec![first, second]));
     machine.pass(31);
     machine.pump();
-    machine.spool.confirm(second);
+    machine.spool.acknowledge(CHANNEL, second);
     machine.pass(31);
     machine.pump();
-    assert_eq!(machine.spool.counts().doubtful, 1);
+    assert_eq!(machine.spool.counts().unconfirmed, 1);
     machine.cut_power(0);
     assert_eq!((machine.spool.waiting(CHANNEL), doubtful(&machine)), (0, vec![first]));
 }
@@ -444,14 +454,14 @@ fn late_receipt_of_a_doubtful_entry_survives_a_kill() {
     for is_written in [false, true] {
         let mut machine = Machine::new();
         machine.push(20);
-        let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
-        machine.spool.take(key);
-        machine.spool.set_aside(key);
+        let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
+        machine.spool.take_one(CHANNEL, key);
+        machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
         if is_written {
             machine.pass(31);
             machine.pump();
         }
-        machine.spool.confirm(key);
+        machine.spool.acknowledge(CHANNEL, key);
         for _ in 0..2 {
             machine.kill();
             machine.pass(31);
@@ -477,10 +487,10 @@ fn backlog_that_would_never_drain_is_thinned_on_the_card() {
     let samples = |machine: &mut Machine| {
         let mut sum = 0;
         machine.pump();
-        while let Some(waiting) = machine.spool.oldest(CHANNEL) {
-            sum += u64::from(waiting.entry.cells[0].expect("field1").readings());
-            machine.spool.take(waiting.key);
-            machine.spool.confirm(waiting.key);
+        while let Some(waiting) = machine.spool.peek(CHANNEL, Turn::Backlog) {
+            sum += u64::from(waiting.cells[0].expect("field1").readings());
+            machine.spool.take_one(waiting.channel, waiting.key);
+            machine.spool.acknowledge(waiting.channel, waiting.key);
             machine.pump();
         }
         sum

@@ -58,7 +58,7 @@ fn estimate(run: &Untimed, taken: &Taken, next_boot: Utc) -> Began {
 
 /// Whether all untimed entries of a boot are in memory.
 pub(super) fn is_in_memory(queue: &Queue, boot: BootId) -> bool {
-    let held = queue.held.values().filter(|held| held.boot == boot && matches!(held.kept.time, Time::Claimed(_)));
+    let held = queue.held.values().filter(|held| held.boot == boot && matches!(held.record.time, Time::Claimed(_)));
     let run = queue.untimed.iter().find(|run| run.boot == boot);
     run.is_some_and(|run| held.count() == run.count)
 }
@@ -67,7 +67,7 @@ pub(super) fn is_in_memory(queue: &Queue, boot: BootId) -> bool {
 /// told.
 pub(super) fn give_each(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<LogRecord> {
     let of_boot = queue.held.iter().filter(|(_, held)| held.boot == boot);
-    let untimed = of_boot.filter(|(_, held)| matches!(held.kept.time, Time::Claimed(_)));
+    let untimed = of_boot.filter(|(_, held)| matches!(held.record.time, Time::Claimed(_)));
     let own: Vec<(Key, Utc)> = untimed.filter_map(|(key, held)| Some((*key, queue.time_of(held)?))).collect();
     let mut notes = Vec::with_capacity(own.len());
     for (key, own) in own {
@@ -80,7 +80,7 @@ pub(super) fn give_each(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<LogRe
 /// Moves entries that have their time by their boot's beginning off seconds that were given to others, behind all of their
 /// boot's: some of these may be on the card alone. Returns what the runtime directory is to be told.
 pub(super) fn move_off_taken(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<LogRecord> {
-    let clash = queue.held.iter().filter_map(|(key, held)| match held.kept.time {
+    let clash = queue.held.iter().filter_map(|(key, held)| match held.record.time {
         Time::Known(_) => None,
         Time::Claimed(_) => queue.time_of(held).filter(|at| queue.known.taken.has_entry(*at)).map(|at| (*key, at)),
     });

@@ -103,7 +103,7 @@ fn fields_that_an_earlier_version_did_not_have_get_their_default() {
 
 #[test]
 fn kind_of_a_later_version_is_passed_over_and_a_known_one_that_cannot_be_is_strange() {
-    for later in [codec::encode(&(14, "what", [1, 2])), codec::encode(&[0]), codec::encode(&[u32::MAX])] {
+    for later in [codec::encode(&(KINDS.end() + 1, "what", [1, 2])), codec::encode(&[0]), codec::encode(&[u32::MAX])] {
         assert_eq!(only(&record(&later)), (None, 0, 0));
     }
     let kept = entry(Key(7), 60, 1, None);
@@ -171,4 +171,40 @@ fn entries_are_counted_by_what_is_left_of_their_headers() {
     assert_eq!(entries_begun(&log), 1);
     LogRecord::Entry(entry(Key(9), 60, 1, None)).append(&mut log);
     assert_eq!(entries_begun(&log[..log.len() - 40]), 2);
+}
+
+fn entries_of(count: u64, status: &str) -> Vec<EntryRecord> {
+    let entry = |key| {
+        let mut cells = Cells::default();
+        cells[0] = Some(Cell::new(350.0, 4, Reduce::Direction));
+        let (channel, end, status) = (ChannelId(7), Mono::default(), Some(status.to_owned()));
+        let draft = UntimedEntry { channel, end, cells, status, form: Form::Feed };
+        EntryRecord { key: Key(key), since: Mono::default(), time: Time::Known(Utc::RELEASED), draft }
+    };
+    (1..=count).map(entry).collect()
+}
+
+#[test]
+fn entries_that_are_pushed_together_are_one_record_and_read_one_by_one() {
+    let entries = entries_of(9, &"x".repeat(255));
+    let together = together(entries.clone());
+    assert_eq!(together.len(), 1, "those of a slot fit");
+    let mut log = Vec::new();
+    LogRecord::Boot(BootId(5)).append(&mut log);
+    together[0].append(&mut log);
+    let read = read(&log);
+    assert!(read.is_whole);
+    assert_eq!(read.notes, entries.into_iter().map(|one| (BootId(5), LogRecord::Entry(one))).collect::<Vec<_>>());
+}
+
+#[test]
+fn more_of_them_than_a_record_holds_are_several_records() {
+    let entries = entries_of(400, "status");
+    let together = together(entries.clone());
+    assert!((2..10).contains(&together.len()), "{}", together.len());
+    let mut log = Vec::new();
+    for record in &together {
+        record.append(&mut log);
+    }
+    assert_eq!(read(&log).notes.len(), 400);
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::store::storage::Storage;
+use super::Storage;
+use super::memory::Files;
 
 /// Share it between the test and what it tests by cloning.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +13,7 @@ pub(crate) struct Faulty(Arc<Mutex<Disk>>);
 
 #[derive(Debug, Default)]
 struct Disk {
-    files: BTreeMap<String, File>,
+    files: Files,
     /// What a power cut leaves: contents and names as of their last sync.
     kept: BTreeMap<String, Vec<u8>>,
     /// Every write fails with this.
@@ -25,11 +26,6 @@ struct Disk {
     room: Option<usize>,
     written: u64,
     syncs: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct File {
-    bytes: Vec<u8>,
 }
 
 impl Faulty {
@@ -66,15 +62,12 @@ impl Faulty {
     /// The disk after a power cut: of what was appended since a file's last sync, `torn` bytes at most are left.
     pub(crate) fn after_power_cut(&self, torn: usize) -> Self {
         let disk = self.disk();
-        let mut files = BTreeMap::new();
-        for (name, kept) in &disk.kept {
-            let mut bytes = kept.clone();
-            if let Some(file) = disk.files.get(name).filter(|file| file.bytes.starts_with(kept)) {
-                bytes = file.bytes[..file.bytes.len().min(kept.len() + torn)].to_vec();
-            }
-            files.insert(name.clone(), File { bytes });
-        }
-        let kept = files.iter().map(|(name, file)| (name.clone(), file.bytes.clone())).collect();
+        let left = |(name, kept): (&String, &Vec<u8>)| {
+            let file = disk.files.get(name).filter(|file| file.starts_with(kept)).unwrap_or(kept);
+            (name.clone(), file[..file.len().min(kept.len() + torn)].to_vec())
+        };
+        let kept: BTreeMap<String, Vec<u8>> = disk.kept.iter().map(left).collect();
+        let files = kept.clone().into_iter().collect();
         Self(Arc::new(Mutex::new(Disk { files, kept, ..Disk::default() })))
     }
 
@@ -88,8 +81,8 @@ impl Faulty {
     pub(crate) fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut disk = self.disk();
         let file = disk.files.get_mut(name).expect("a file of this name");
-        change(&mut file.bytes);
-        let bytes = file.bytes.clone();
+        change(file);
+        let bytes = file.clone();
         disk.kept.insert(name.to_owned(), bytes);
     }
 }
@@ -105,14 +98,13 @@ impl Disk {
 
     /// How much of it fits.
     fn fit(&self, bytes: usize) -> usize {
-        let used: usize = self.files.values().map(|file| file.bytes.len()).sum();
-        self.room.map_or(bytes, |room| bytes.min(room.saturating_sub(used)))
+        self.room.map_or(bytes, |room| bytes.min(room.saturating_sub(self.files.bytes())))
     }
 }
 
 impl Storage for Faulty {
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.disk().files.keys().cloned().collect())
+        Ok(self.disk().files.names().cloned().collect())
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
@@ -120,16 +112,14 @@ impl Storage for Faulty {
         if disk.blind {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        disk.files.get(name).map(|file| file.bytes.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        disk.files.read(name)
     }
 
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
         let mut disk = self.disk();
         disk.usable()?;
         let fit = disk.fit(bytes.len());
-        let file = disk.files.entry(name.to_owned()).or_default();
-        file.bytes.extend_from_slice(&bytes[..fit]);
-        let length = file.bytes.len() as u64;
+        let length = disk.files.append(name, &bytes[..fit]);
         disk.written += fit as u64;
         if fit < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(length) }
     }
@@ -137,15 +127,10 @@ impl Storage for Faulty {
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
         let mut disk = self.disk();
         disk.usable()?;
-        let whole = usize::try_from(whole).expect("small files");
-        if whole > 0 && disk.files.get(name).is_none_or(|file| file.bytes.len() < whole) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        disk.files.entry(name.to_owned()).or_default().bytes.truncate(whole);
+        disk.files.extend(name, whole, &[])?;
         let fit = disk.fit(bytes.len());
-        let file = disk.files.get_mut(name).expect("made just now");
-        file.bytes.extend_from_slice(&bytes[..fit]);
-        let synced = file.bytes.clone();
+        disk.files.append(name, &bytes[..fit]);
+        let synced = disk.files.read(name)?;
         disk.written += fit as u64;
         if fit < bytes.len() {
             return Err(io::ErrorKind::StorageFull.into());
@@ -162,7 +147,7 @@ impl Storage for Faulty {
             return Err(io::ErrorKind::StorageFull.into());
         }
         disk.written += bytes.len() as u64;
-        disk.files.insert(name.to_owned(), File { bytes: bytes.to_vec() });
+        disk.files.replace(name, bytes);
         if durable {
             disk.syncs += 1;
             disk.kept.insert(name.to_owned(), bytes.to_vec());
@@ -173,9 +158,8 @@ impl Storage for Faulty {
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
         let mut disk = self.disk();
         disk.usable()?;
-        let file = disk.files.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
-        file.bytes.truncate(usize::try_from(length).expect("small files"));
-        let bytes = file.bytes.clone();
+        disk.files.truncate(name, length)?;
+        let bytes = disk.files.read(name)?;
         disk.kept.insert(name.to_owned(), bytes);
         Ok(())
     }
@@ -191,8 +175,7 @@ impl Storage for Faulty {
     fn rename(&self, name: &str, to: &str) -> io::Result<()> {
         let mut disk = self.disk();
         disk.usable()?;
-        let file = disk.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
-        disk.files.insert(to.to_owned(), file);
+        disk.files.rename(name, to)?;
         match disk.kept.remove(name) {
             Some(kept) => disk.kept.insert(to.to_owned(), kept),
             None => disk.kept.remove(to),

@@ -11,7 +11,7 @@ use super::connection::State;
 use super::{Action, Delivery, Session};
 
 impl Session {
-    pub(super) fn pong(&mut self, at: Mono, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    pub(super) fn pong(&mut self, at: Mono, spool: &mut Spool, actions: &mut Vec<Action>) {
         self.last_heard = at;
         let ping = self.ping.take();
         match &mut self.state {
@@ -45,7 +45,7 @@ impl Session {
         topic: Topic,
         payload: &Bytes,
         retained: bool,
-        spool: &mut dyn Spool,
+        spool: &mut Spool,
         actions: &mut Vec<Action>,
     ) {
         match topic {

@@ -131,7 +131,7 @@ impl Session {
     }
 
     /// Takes what happened and says what is to be done.
-    pub fn event(&mut self, now: Now, event: Event, spool: &mut dyn Spool) -> Vec<Action> {
+    pub fn event(&mut self, now: Now, event: Event, spool: &mut Spool) -> Vec<Action> {
         let mut actions = Vec::new();
         let at = now.mono;
         match event {
@@ -159,7 +159,7 @@ impl Session {
     }
 
     /// Does whatever the state and the time allow.
-    fn advance(&mut self, now: Now, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn advance(&mut self, now: Now, spool: &mut Spool, actions: &mut Vec<Action>) {
         let at = now.mono;
         match self.state {
             // A connection in the making was dropped by the stop; nothing could be sent before its subscriptions anyway.
@@ -207,7 +207,7 @@ impl Session {
     }
 
     /// Publishes what is due, asks for what is not heard, and pings where a receipt or a quiet line needs it.
-    fn work(&mut self, now: Now, since: Mono, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn work(&mut self, now: Now, since: Mono, spool: &mut Spool, actions: &mut Vec<Action>) {
         let at = now.mono;
         let tuning = self.settings.tuning;
         for channel in &mut self.channels {
@@ -240,7 +240,7 @@ impl Session {
     }
 
     /// Whether the session ends now: it is old (or the daemon stops) and nothing is open, or the grace is over.
-    fn is_over(&self, at: Mono, since: Mono, spool: &dyn Spool) -> bool {
+    fn is_over(&self, at: Mono, since: Mono, spool: &Spool) -> bool {
         let settled = self.channels.iter().all(Channel::is_settled);
         if let Some(until) = self.stop {
             let idle = settled && !(0..self.channels.len()).any(|index| self.can_publish(index, at, spool));
@@ -254,7 +254,7 @@ impl Session {
         self.channels.iter().map(Channel::echo_takes).fold(self.settings.tuning.renew_grace, Duration::max)
     }
 
-    fn next_deadline(&self, at: Mono, spool: &dyn Spool) -> Option<Mono> {
+    fn next_deadline(&self, at: Mono, spool: &Spool) -> Option<Mono> {
         let tuning = &self.settings.tuning;
         match self.state {
             State::Waiting(until) => Some(until),

@@ -20,7 +20,8 @@ use bytes::Bytes;
 use super::*;
 use crate::entry::{Cell, Cells, ChannelId, Entry, Form, Reduce, UntimedEntry};
 use crate::net::failure::{Failure, Kind};
-use crate::spool::{Backlog, DiskSpool, MemorySpool, Policy};
+use crate::spool::{Backlog, Policy, Spool};
+use crate::store::storage::Memory;
 use crate::store::storage::faulty::Faulty;
 use crate::time::{BootId, Utc};
 
@@ -46,10 +47,18 @@ fn settings(confirm: Confirm, adapt: impl FnOnce(&mut ChannelSettings)) -> Setti
     }
 }
 
+/// A spool whose clock is right, and the folder that it writes to when it is let.
+fn spool_in_memory(channels: impl IntoIterator<Item = ChannelId>) -> (Spool, Memory) {
+    let channels = channels.into_iter().map(|id| (id, Backlog::default()));
+    let (mut spool, disk) = Spool::in_memory(channels, Policy::default(), Default::default(), Box::new(|| {}));
+    spool.synchronised(Now::default());
+    (spool, disk)
+}
+
 /// A session with its spool, driven by the second.
 struct Script {
     session: Session,
-    spool: Box<dyn Spool>,
+    spool: Spool,
     at: f64,
     tally: Tally,
 }
@@ -61,14 +70,9 @@ impl Script {
 
     /// A session whose channel is not the plain one.
     fn with(confirm: Confirm, adapt: impl FnOnce(&mut ChannelSettings)) -> Self {
-        let mut spool = MemorySpool::new([(CHANNEL, Backlog::default())]);
-        spool.synchronised(Now::default());
-        Self {
-            session: Session::new(settings(confirm, adapt), 1),
-            spool: Box::new(spool),
-            at: 1000.0,
-            tally: Tally::default(),
-        }
+        let (spool, _) = spool_in_memory([CHANNEL]);
+        let session = Session::new(settings(confirm, adapt), 1);
+        Self { session, spool, at: 1000.0, tally: Tally::default() }
     }
 
     /// The session of a process that was started a moment after another one ended, on what that left.
@@ -76,11 +80,10 @@ impl Script {
         let (boot, now, card) = (BootId(1), Now::default(), Faulty::default());
         let channels = [(CHANNEL, Backlog::default())];
         let bell = Box::new(|| {});
-        let (mut spool, _) =
-            DiskSpool::open(channels, Policy::default(), (boot, now), Arc::new(fast.clone()), &card, bell);
+        let (mut spool, _) = Spool::open(channels, Policy::default(), (boot, now), Arc::new(fast.clone()), &card, bell);
         spool.synchronised(now);
         let session = Session::new(settings(Confirm::Auto, |_| {}), 1);
-        Self { session, spool: Box::new(spool), at: 1000.0, tally: Tally::default() }
+        Self { session, spool, at: 1000.0, tally: Tally::default() }
     }
 
     /// A session that is online with both subscriptions granted.
@@ -104,7 +107,7 @@ impl Script {
 
     fn event(&mut self, event: Event) -> Vec<Action> {
         let now = self.now();
-        let actions = self.session.event(now, event, &mut *self.spool);
+        let actions = self.session.event(now, event, &mut self.spool);
         for action in &actions {
             if let Action::Notice(notice) = action {
                 self.tally.count(notice);
@@ -136,7 +139,7 @@ impl Script {
         cells[0] = Some(Cell::new(value, 1, Reduce::Mean));
         let now = Now { utc: Utc::from_seconds(second), ..self.now() };
         let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
-        let created_at = self.spool.push(now, draft.clone()).created_at.expect("the clock is right");
+        let created_at = self.spool.push(now, vec![draft.clone()]).created_at[0].expect("the clock is right");
         draft.stamped(created_at)
     }
 

@@ -39,7 +39,7 @@ pub(super) struct Trials {
 
 impl Session {
     /// Sends what has its turn.
-    pub(super) fn publish(&mut self, at: Mono, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    pub(super) fn publish(&mut self, at: Mono, spool: &mut Spool, actions: &mut Vec<Action>) {
         self.end_trial(actions);
         if self.trials.running.is_some() {
             return;
@@ -65,7 +65,7 @@ impl Session {
         }
     }
 
-    fn publish_unsuspected(&mut self, at: Mono, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn publish_unsuspected(&mut self, at: Mono, spool: &mut Spool, actions: &mut Vec<Action>) {
         for index in 0..self.channels.len() {
             if !self.suspects.has(index) {
                 self.publish_to(index, at, spool, actions);
@@ -73,12 +73,12 @@ impl Session {
         }
     }
 
-    fn publish_to(&mut self, index: usize, at: Mono, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn publish_to(&mut self, index: usize, at: Mono, spool: &mut Spool, actions: &mut Vec<Action>) {
         self.published += u64::from(self.channels[index].publish(at, self.published + 1, spool, actions));
     }
 
     /// What is to be tried. Nothing while the daemon stops: the others have a moment left.
-    fn next_trial(&self, at: Mono, spool: &dyn Spool) -> Option<Trial> {
+    fn next_trial(&self, at: Mono, spool: &Spool) -> Option<Trial> {
         if self.stop.is_some() {
             return None;
         }
@@ -116,12 +116,12 @@ impl Session {
     }
 
     /// Whether the channel at this place could send something now, as far as the others and the broker let it.
-    pub(super) fn can_publish(&self, index: usize, at: Mono, spool: &dyn Spool) -> bool {
+    pub(super) fn can_publish(&self, index: usize, at: Mono, spool: &Spool) -> bool {
         !self.suspects.has(index) && self.trials.running.is_none() && self.channels[index].can_publish(at, spool)
     }
 
     /// When an entry can go out, or a trial begin; none while that depends on the outside.
-    pub(super) fn publish_deadline(&self, at: Mono, spool: &dyn Spool) -> Option<Mono> {
+    pub(super) fn publish_deadline(&self, at: Mono, spool: &Spool) -> Option<Mono> {
         if self.trials.running.is_some() {
             return None;
         }

@@ -64,7 +64,7 @@ pub(super) struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     /// Reads a log from its beginning. Its entries have keys above `after`, as far as that is known.
-    pub(super) const fn new(bytes: &'a [u8], after: Key) -> Self {
+    pub(super) fn new(bytes: &'a [u8], after: Key) -> Self {
         Self { notes: LogRecords::new(bytes), last: after, skipped: 0, holes: Vec::new() }
     }
 

@@ -48,16 +48,16 @@ fn drained(machine: &Machine, card: &Faulty) -> (BTreeSet<(u64, i64)>, Found) {
         (20..=400).step_by(20).map(|second| machine.push(second).expect("the clock is right")).collect();
     for channel in [CHANNEL, OTHER] {
         machine.pump();
-        while let Some(waiting) = machine.spool.oldest(channel) {
-            assert_eq!(waiting.entry.channel, channel);
-            machine.spool.take(waiting.key);
+        while let Some(waiting) = machine.spool.peek(channel, Turn::Backlog) {
+            assert_eq!(waiting.channel, channel);
+            machine.spool.take_one(waiting.channel, waiting.key);
             machine.pass(1);
-            machine.spool.confirm(waiting.key);
+            machine.spool.acknowledge(waiting.channel, waiting.key);
             machine.pump();
             assert!(
-                sent.insert((channel.0, waiting.entry.created_at.seconds() - EIGHT)),
+                sent.insert((channel.0, waiting.created_at.seconds() - EIGHT)),
                 "sent twice: {}",
-                waiting.entry.created_at
+                waiting.created_at
             );
         }
     }
@@ -194,11 +194,11 @@ fn files_on_a_card_that_cannot_be_written_are_sent_all_the_same() {
     let mut sent = BTreeSet::new();
     for channel in [CHANNEL, OTHER] {
         machine.pump();
-        while let Some(waiting) = machine.spool.oldest(channel) {
-            machine.spool.take(waiting.key);
-            machine.spool.confirm(waiting.key);
+        while let Some(waiting) = machine.spool.peek(channel, Turn::Backlog) {
+            machine.spool.take_one(waiting.channel, waiting.key);
+            machine.spool.acknowledge(waiting.channel, waiting.key);
             machine.pump();
-            assert!(sent.insert((channel.0, waiting.entry.created_at.seconds() - EIGHT)), "sent twice");
+            assert!(sent.insert((channel.0, waiting.created_at.seconds() - EIGHT)), "sent twice");
         }
     }
     assert_eq!(sent, expected);
@@ -336,9 +336,9 @@ fn doubtful_entries_are_kept_through_rot_and_under_another_name() {
     let mut machine = Machine::new();
     for second in (20..=200).step_by(20) {
         machine.push(second);
-        let key = machine.spool.oldest(CHANNEL).expect("it waits").key;
-        machine.spool.take(key);
-        machine.spool.set_aside(key);
+        let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("it waits").key;
+        machine.spool.take_one(CHANNEL, key);
+        machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
     }
     machine.pass(31);
     machine.pump();
@@ -478,16 +478,16 @@ fn doubtful_entry_is_shown_though_the_segment_that_it_left_is_rotten() {
     let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
     machine.push(20);
     machine.pump();
-    let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
-    machine.spool.take(key);
-    machine.spool.set_aside(key);
+    let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
+    machine.spool.take_one(CHANNEL, key);
+    machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
     machine.push(40);
     machine.pass(31);
     machine.pump();
     let doubtful = |machine: &Machine| {
         let (listed, found) = all(&machine.fast, &machine.card);
         assert_eq!(found.bad.len(), 1, "{found:?}");
-        listed.into_iter().filter(|one| one.state == State::Doubtful).map(|one| one.key).collect::<Vec<_>>()
+        listed.into_iter().filter(|one| one.state == State::Doubtful).map(|one| one.entry.key).collect::<Vec<_>>()
     };
     let segment = segments(&machine.card, CHANNEL)[0].clone();
     machine.card.tamper(&segment, |bytes| bytes.splice(0..0, *b"rot").for_each(drop));
@@ -500,15 +500,15 @@ fn doubtful_entry_is_shown_though_the_segment_that_it_left_is_rotten() {
 fn file_of_doubtful_entries_under_another_channel_s_name_counts_by_its_records() {
     let mut machine = Machine::new();
     machine.push(20);
-    let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
-    machine.spool.take(key);
-    machine.spool.set_aside(key);
+    let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
+    machine.spool.take_one(CHANNEL, key);
+    machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
     machine.pass(31);
     machine.pump();
     machine.cut_power(0);
     rename(&machine.card, &segment::doubtful(CHANNEL), &segment::doubtful(OTHER));
     let (listed, found) = all(&machine.fast, &machine.card);
-    assert_eq!(listed.iter().map(|one| (one.key, one.state)).collect::<Vec<_>>(), [(key, State::Doubtful)]);
+    assert_eq!(listed.iter().map(|one| (one.entry.key, one.state)).collect::<Vec<_>>(), [(key, State::Doubtful)]);
     assert_eq!(found.sorted, [segment::doubtful(OTHER)]);
     machine.kill();
     machine.pass(31);
@@ -548,9 +548,9 @@ fn receipt_in_another_channel_s_log_is_remembered_when_that_is_gone() {
         for channel in [CHANNEL, OTHER] {
             // The first entry of either leaves, and the second one's write tells of that.
             if second == 20 {
-                let key = machine.spool.oldest(channel).expect("one waits").key;
-                machine.spool.take(key);
-                machine.spool.confirm(key);
+                let key = machine.spool.peek(channel, Turn::Backlog).expect("one waits").key;
+                machine.spool.take_one(channel, key);
+                machine.spool.acknowledge(channel, key);
             }
         }
     }
@@ -566,11 +566,11 @@ fn receipt_in_another_channel_s_log_is_remembered_when_that_is_gone() {
     machine.spool.synchronised(at(100));
     for channel in [CHANNEL, OTHER] {
         machine.pump();
-        let waiting = machine.spool.oldest(channel).expect("one waits");
-        assert_eq!((waiting.entry.created_at.seconds() - EIGHT, machine.spool.waiting(channel)), (40, 1));
+        let waiting = machine.spool.peek(channel, Turn::Backlog).expect("one waits");
+        assert_eq!((waiting.created_at.seconds() - EIGHT, machine.spool.waiting(channel)), (40, 1));
         if channel == CHANNEL {
-            machine.spool.take(waiting.key);
-            machine.spool.confirm(waiting.key);
+            machine.spool.take_one(waiting.channel, waiting.key);
+            machine.spool.acknowledge(waiting.channel, waiting.key);
         }
         machine.pass(100);
         machine.pump();

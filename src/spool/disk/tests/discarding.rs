@@ -62,9 +62,9 @@ fn entries_that_come_afterwards_are_not_mistaken_for_those_that_left() {
         let mut machine = backlog();
         // Some leave on a receipt, so that the card calls them settled.
         for _ in 0..100 {
-            let key = machine.spool.oldest(CHANNEL).expect("2000 wait").key;
-            machine.spool.take(key);
-            machine.spool.confirm(key);
+            let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("2000 wait").key;
+            machine.spool.take_one(CHANNEL, key);
+            machine.spool.acknowledge(CHANNEL, key);
             machine.pass(16);
             machine.pump();
         }
@@ -116,9 +116,9 @@ fn doubtful_entries_are_dropped_apart_from_those_that_wait() {
             machine.push(second);
         }
         for _ in 0..2 {
-            let key = machine.spool.oldest(CHANNEL).expect("three wait").key;
-            machine.spool.take(key);
-            machine.spool.set_aside(key);
+            let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("three wait").key;
+            machine.spool.take_one(CHANNEL, key);
+            machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
         }
         if is_written {
             machine.pass(31);

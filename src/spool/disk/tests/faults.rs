@@ -42,6 +42,51 @@ fn log_torn_at_every_byte_loses_what_is_behind_and_takes_new_entries() {
 }
 
 #[test]
+fn entries_that_are_pushed_together_are_kept_or_lost_together_wherever_the_log_is_torn() {
+    let mut machine = Machine::new();
+    machine.push(20);
+    let before = machine.fast.read(fast::FILE).expect("there").len();
+    assert_eq!(machine.push_slot(40, 3).len(), 3);
+    let log = machine.fast.read(fast::FILE).expect("there");
+    for cut in before..=log.len() {
+        let fast = machine.fast.after_kill();
+        fast.tamper(fast::FILE, |bytes| bytes.truncate(cut));
+        let (spool, found) = open(&fast, &machine.card, machine.boot, machine.policy, machine.backlog);
+        let kept = if cut == log.len() { 3 } else { 0 };
+        assert_eq!(spool.waiting(CHANNEL), 1 + kept, "cut at {cut}");
+        assert!(found.bad.is_empty() && found.unreadable.is_empty(), "cut at {cut}: {found:?}");
+    }
+    for room in before..log.len() {
+        let mut full = Machine::new();
+        full.push(20);
+        full.fast.limit(Some(room));
+        full.push_slot(40, 3);
+        full.kill();
+        assert_eq!(full.spool.waiting(CHANNEL), 1, "room for {room}");
+    }
+    // After a kill they are as if they had been pushed one by one.
+    machine.kill();
+    assert_eq!(machine.drain(), [20, 40, 41, 42]);
+}
+
+#[test]
+fn flipped_bit_in_entries_that_were_pushed_together_is_told_and_costs_them_at_most() {
+    let mut machine = Machine::new();
+    machine.push(20);
+    let before = machine.fast.read(fast::FILE).expect("there").len();
+    machine.push_slot(40, 3);
+    machine.push(60);
+    let log = machine.fast.read(fast::FILE).expect("there");
+    for bit in before * 8..log.len() * 8 {
+        let fast = machine.fast.after_kill();
+        fast.tamper(fast::FILE, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+        let (spool, found) = open(&fast, &machine.card, machine.boot, machine.policy, machine.backlog);
+        assert!(matches!(spool.waiting(CHANNEL), 2 | 4), "bit {bit}: {}", spool.waiting(CHANNEL));
+        assert_eq!(found.bad.len() + found.torn.len(), 1, "bit {bit}: {found:?}");
+    }
+}
+
+#[test]
 fn every_flipped_bit_costs_one_entry_at_most_and_the_daemon_starts() {
     let (machine, file, times) = on_card();
     let whole = machine.card.read(&file).expect("there").len();

@@ -4,10 +4,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::spool::disk::queues::Work;
 
 #[derive(Clone, Debug)]
 enum Step {
     Push(ChannelId),
+    /// Several entries together.
+    PushSlot(usize),
     /// Take and confirm the oldest, or the newest live one.
     ConfirmOldest,
     ConfirmLive,
@@ -33,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => Just(Step::Push(CHANNEL)),
         2 => Just(Step::Push(OTHER)),
+        2 => (2_usize..5).prop_map(Step::PushSlot),
         4 => Just(Step::ConfirmOldest),
         2 => Just(Step::ConfirmLive),
         2 => Just(Step::Take),
@@ -69,35 +73,45 @@ impl Model {
                     self.waiting.insert(Key(machine.spool.next.0 - 1), created_at);
                 }
             }
+            Step::PushSlot(count) => {
+                self.second = machine.now.mono.since_boot().as_secs().max(self.second) + 20;
+                let first = machine.spool.next.0;
+                for (key, created_at) in (first..).zip(machine.push_slot(self.second, *count)) {
+                    self.waiting.insert(Key(key), created_at.expect("the clock is right"));
+                }
+            }
             Step::ConfirmOldest => {
-                if let Some(waiting) = machine.spool.oldest(CHANNEL) {
+                if let Some(waiting) = machine.spool.peek(CHANNEL, Turn::Backlog) {
                     self.confirm(machine, &waiting);
                 }
             }
             Step::ConfirmLive => {
-                if let Some(waiting) = machine.spool.live(CHANNEL, machine.now.mono - Duration::from_secs(40)) {
+                if let Some(waiting) =
+                    machine.spool.peek(CHANNEL, Turn::Live(machine.now.mono - Duration::from_secs(40)))
+                {
                     self.confirm(machine, &waiting);
                 }
             }
             Step::Take => {
-                if let Some(waiting) = machine.spool.oldest(CHANNEL) {
-                    machine.spool.take(waiting.key);
+                if let Some(waiting) = machine.spool.peek(CHANNEL, Turn::Backlog) {
+                    machine.spool.take_one(waiting.channel, waiting.key);
                     self.taken.push(waiting.key);
                 }
             }
             Step::SettleTaken { aside } => {
                 if let Some(key) = self.taken.pop() {
                     if *aside {
-                        machine.spool.set_aside(key);
+                        machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
                     } else {
-                        machine.spool.confirm(key);
+                        machine.spool.acknowledge(CHANNEL, key);
                     }
                     self.waiting.remove(&key);
                 }
             }
             Step::Restamp => {
                 if let Some(key) = self.taken.first() {
-                    let at = machine.spool.retime(*key, &|_| false).expect("it is taken");
+                    let at =
+                        machine.spool.reject(CHANNEL, *key, Rejection::SecondTaken(&|_| false)).expect("it is taken");
                     self.waiting.insert(*key, at);
                 }
             }
@@ -128,10 +142,10 @@ impl Model {
         }
     }
 
-    fn confirm(&mut self, machine: &mut Machine, waiting: &Waiting) {
-        assert_eq!(self.waiting.remove(&waiting.key), Some(waiting.entry.created_at), "{:?}", waiting.key);
-        machine.spool.take(waiting.key);
-        machine.spool.confirm(waiting.key);
+    fn confirm(&mut self, machine: &mut Machine, waiting: &Entry) {
+        assert_eq!(self.waiting.remove(&waiting.key), Some(waiting.created_at), "{:?}", waiting.key);
+        machine.spool.take_one(waiting.channel, waiting.key);
+        machine.spool.acknowledge(waiting.channel, waiting.key);
     }
 
     /// While the runtime directory cannot be written a kill may cost something, and what cannot be read at the start is passed
@@ -147,6 +161,28 @@ impl Model {
         machine.kill();
         self.taken.clear();
     }
+}
+
+/// Whether every sum that is kept is that of what it is of.
+fn adds_up(spool: &Spool) -> bool {
+    spool.queues.iter().all(|(_, queue)| queue.held.adds_up() && queue.segments.adds_up())
+}
+
+/// Whether what is due is what would be found by looking at every channel.
+fn knows_what_is_due(spool: &mut Spool) -> bool {
+    let rest = |due: Mono, until: Option<Mono>| until.map_or(due, |until| due.max(until));
+    let (now, card) = (Mono::default(), &spool.card);
+    let dues = spool.queues.iter().flat_map(|(_, queue)| {
+        let work = Work::of(queue, &spool.rules);
+        let read = work.reads.then(|| rest(now, card.read_at));
+        let removal = work.removes.then(|| rest(now, card.remove_at));
+        [read, removal, work.write.map(|due| rest(due, card.write_at))]
+    });
+    let slow = dues.flatten().min();
+    let is_written =
+        |queue: &Queue| queue.unwritten().next().is_none() && queue.aside.is_empty() && queue.unnoted.is_empty();
+    let is_all_written = card.busy.is_none() && spool.queues.iter().all(|(_, queue)| is_written(queue));
+    spool.due() == slow && spool.is_written() == is_all_written && spool.queues.is_settled(&spool.rules)
 }
 
 proptest! {
@@ -174,7 +210,8 @@ proptest! {
             for step in &steps {
                 model.apply(&mut machine, step);
                 prop_assert_eq!(machine.spool.waiting(CHANNEL), model.waiting.len(), "after {:?}", step);
-                prop_assert!(machine.spool.queues.values().all(|queue| queue.held.adds_up()), "after {:?}", step);
+                prop_assert!(adds_up(&machine.spool), "after {:?}", step);
+                prop_assert!(knows_what_is_due(&mut machine.spool), "after {:?}", step);
             }
             machine.card.blind(false);
             model.blind = false;

@@ -20,10 +20,10 @@ fn live_entry_that_left_from_the_card_is_not_read_again() {
     for s in (4020..=4400).step_by(20) {
         machine.push(s);
         machine.pump();
-        let live = machine.spool.live(CHANNEL, machine.now.mono - Duration::from_secs(10)).expect("live");
-        machine.spool.take(live.key);
-        machine.spool.confirm(live.key);
-        confirmed.push(live.entry.created_at.seconds() - EIGHT);
+        let live = machine.spool.peek(CHANNEL, Turn::Live(machine.now.mono - Duration::from_secs(10))).expect("live");
+        machine.spool.take_one(live.channel, live.key);
+        machine.spool.acknowledge(live.channel, live.key);
+        confirmed.push(live.created_at.seconds() - EIGHT);
         machine.pump();
     }
     for s in (4420..=6000).step_by(20) {
@@ -45,16 +45,16 @@ fn times_that_were_given_before_the_card_had_the_entries_outlive_a_power_cut() {
     }
     machine.now = Now { mono: at(45).mono, utc: Utc::from_seconds(EIGHT + 100_045) };
     machine.spool.synchronised(machine.now);
-    let w = machine.spool.oldest(CHANNEL).expect("timed");
-    machine.spool.take(w.key); // sent, no receipt
+    let w = machine.spool.peek(CHANNEL, Turn::Backlog).expect("timed");
+    machine.spool.take_one(w.channel, w.key); // sent, no receipt
     machine.pass(200);
     machine.pump();
     machine.cut_power(0);
     machine.now = Now { mono: at(50).mono, utc: Utc::from_seconds(EIGHT + 200_000) };
     machine.spool.synchronised(machine.now);
     machine.pump();
-    let again = machine.spool.oldest(CHANNEL).expect("it waits");
-    assert_eq!((again.entry.created_at, again.entry.status), (w.entry.created_at, w.entry.status));
+    let again = machine.spool.peek(CHANNEL, Turn::Backlog).expect("it waits");
+    assert_eq!((again.created_at, again.status), (w.created_at, w.status));
 }
 
 #[test]
@@ -68,14 +68,14 @@ fn group_that_was_under_way_when_the_clock_was_set_does_not_let_its_entries_go()
     let job = machine.spool.job(machine.now).expect("append");
     machine.now = Now { mono: at(45).mono, utc: Utc::from_seconds(EIGHT + 100_045) };
     machine.spool.synchronised(machine.now);
-    assert_eq!(machine.spool.oldest(CHANNEL), None, "hushed");
+    assert_eq!(machine.spool.peek(CHANNEL, Turn::Backlog), None, "hushed");
     let outcome = job.perform(&machine.card);
     machine.spool.done(machine.now, outcome);
-    let offered = machine.spool.oldest(CHANNEL).map(|w| w.entry.created_at);
+    let offered = machine.spool.peek(CHANNEL, Turn::Backlog).map(|w| w.created_at);
     machine.cut_power(0);
     machine.spool.synchronised(Now { mono: at(50).mono, utc: Utc::from_seconds(EIGHT + 200_000) });
     machine.pump();
-    let after = machine.spool.oldest(CHANNEL).map(|w| w.entry.created_at);
+    let after = machine.spool.peek(CHANNEL, Turn::Backlog).map(|w| w.created_at);
     assert!(offered.is_none() || offered == after, "{offered:?} {after:?}");
 }
 
@@ -94,21 +94,21 @@ fn card_is_told_after_a_kill_what_it_missed_before() {
     machine.pump();
     machine.pass(100);
     machine.pump();
-    let offered = machine.spool.oldest(CHANNEL).map(|w| w.entry.created_at);
+    let offered = machine.spool.peek(CHANNEL, Turn::Backlog).map(|w| w.created_at);
     machine.cut_power(0);
     machine.spool.synchronised(Now { mono: at(50).mono, utc: Utc::from_seconds(EIGHT + 200_000) });
     machine.pump();
-    assert_eq!(offered, machine.spool.oldest(CHANNEL).map(|w| w.entry.created_at));
+    assert_eq!(offered, machine.spool.peek(CHANNEL, Turn::Backlog).map(|w| w.created_at));
 }
 
 #[test]
 fn new_second_of_an_entry_that_is_being_written_reaches_the_card() {
     let mut machine = Machine::with(always(), Backlog::default());
     machine.push(20);
-    let key = machine.spool.oldest(CHANNEL).expect("one").key;
-    machine.spool.take(key);
+    let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one").key;
+    machine.spool.take_one(CHANNEL, key);
     let job = machine.spool.job(machine.now).expect("append");
-    let at_ = machine.spool.retime(key, &|_| false).expect("taken");
+    let at_ = machine.spool.reject(CHANNEL, key, Rejection::SecondTaken(&|_| false)).expect("taken");
     let outcome = job.perform(&machine.card);
     machine.spool.done(machine.now, outcome);
     machine.pass(100);
@@ -240,7 +240,7 @@ fn keys_are_not_used_twice_where_the_card_could_not_be_read() {
     let card = machine.card.after_power_cut(0);
     let fast = Faulty::default();
     let boot = BootId(2);
-    let (mut spool, _) = DiskSpool::open(
+    let (mut spool, _) = Spool::open(
         [(CHANNEL, machine.backlog)],
         machine.policy,
         (boot, at(1_000)),
@@ -251,16 +251,16 @@ fn keys_are_not_used_twice_where_the_card_could_not_be_read() {
     let utc = Utc::from_seconds(EIGHT + 1000);
     spool.synchronised(Now { mono: at(10).mono, utc });
     for s in [20, 40, 60] {
-        spool.push(Now { mono: at(s).mono, utc: utc + Duration::from_secs(s) }, draft(CHANNEL, s));
+        spool.push(Now { mono: at(s).mono, utc: utc + Duration::from_secs(s) }, vec![draft(CHANNEL, s)]);
     }
     // the first two are confirmed, the third waits
     for _ in 0..2 {
-        let k = spool.oldest(CHANNEL).expect("there").key;
-        spool.take(k);
-        spool.confirm(k);
+        let k = spool.peek(CHANNEL, Turn::Backlog).expect("there").key;
+        spool.take_one(CHANNEL, k);
+        spool.acknowledge(CHANNEL, k);
     }
     drop(spool);
-    let (spool, found) = DiskSpool::open(
+    let (spool, found) = Spool::open(
         [(CHANNEL, machine.backlog)],
         machine.policy,
         (boot, at(1_000)),
@@ -284,8 +284,8 @@ fn absurd_key_does_not_keep_the_daemon_from_starting() {
     card.append("7-0000000000000001.log", &bytes).expect("there");
     let (mut spool, _) = open(&Faulty::default(), &card, BootId(1), Policy::default(), Backlog::default());
     spool.synchronised(at(10));
-    let a = spool.push(at(20), draft(CHANNEL, 20)).created_at;
-    let b = spool.push(at(40), draft(CHANNEL, 40)).created_at;
+    let a = spool.push(at(20), vec![draft(CHANNEL, 20)]).created_at[0];
+    let b = spool.push(at(40), vec![draft(CHANNEL, 40)]).created_at[0];
     assert!(a < b, "{a:?} {b:?}");
 }
 
@@ -293,12 +293,12 @@ fn absurd_key_does_not_keep_the_daemon_from_starting() {
 fn doubtful_entry_that_was_settled_does_not_come_back_after_a_kill() {
     let mut machine = Machine::new();
     machine.push(20);
-    let key = machine.spool.oldest(CHANNEL).expect("there").key;
-    machine.spool.take(key);
-    machine.spool.set_aside(key);
+    let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there").key;
+    machine.spool.take_one(CHANNEL, key);
+    machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
     machine.pass(31);
     machine.pump();
-    machine.spool.confirm(key);
+    machine.spool.acknowledge(CHANNEL, key);
     machine.pass(31);
     machine.pump();
     machine.kill();
@@ -313,20 +313,20 @@ fn record_of_a_write_that_failed_does_not_come_back_after_its_receipt() {
     let mut machine = Machine::with(always(), Backlog::default());
     machine.push(20);
     machine.pump();
-    let first = machine.spool.oldest(CHANNEL).expect("there").key;
-    machine.spool.take(first);
+    let first = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there").key;
+    machine.spool.take_one(CHANNEL, first);
     let used: usize =
         machine.card.list().expect("there").iter().map(|f| machine.card.read(f).expect("there").len()).sum();
     machine.card.limit(Some(used + 110));
     machine.push(40);
     machine.push(60);
     machine.pump();
-    let k = machine.spool.oldest(CHANNEL).expect("there");
-    machine.spool.take(k.key);
-    machine.spool.confirm(k.key);
+    let k = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there");
+    machine.spool.take_one(k.channel, k.key);
+    machine.spool.acknowledge(k.channel, k.key);
     machine.kill();
     let left: Vec<_> = machine.survey().into_values().collect();
-    assert!(!left.contains(&k.entry.created_at), "{left:?}");
+    assert!(!left.contains(&k.created_at), "{left:?}");
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn memory_that_fills_up_is_written_before_its_time() {
         machine.push(s);
         machine.pump();
     }
-    assert_eq!(machine.spool.counts().dropped_for_size, 0, "held {}", size_of::<(Key, Held)>());
+    assert_eq!(machine.spool.counts().dropped_for_size, 0, "held {}", Queued::SIZE);
 }
 
 #[test]
@@ -353,9 +353,9 @@ fn long_status_is_cut() {
     let mut machine = Machine::new();
     let mut d = draft(CHANNEL, 20);
     d.status = Some("x".repeat(9000));
-    machine.spool.push(at(20), d);
+    machine.spool.push(at(20), vec![d]);
     machine.kill();
-    let status = machine.spool.oldest(CHANNEL).expect("it waits").entry.status;
+    let status = machine.spool.peek(CHANNEL, Turn::Backlog).expect("it waits").status;
     assert_eq!(status.map(|status| status.len()), Some(crate::entry::STATUS));
 }
 
@@ -414,9 +414,10 @@ fn thinning_leaves_out_what_was_confirmed_in_the_meantime() {
         machine.push(s);
         machine.pump();
         if s % 150 == 0 {
-            let live = machine.spool.live(CHANNEL, machine.now.mono - Duration::from_secs(5)).expect("there");
-            machine.spool.take(live.key);
-            machine.spool.confirm(live.key);
+            let live =
+                machine.spool.peek(CHANNEL, Turn::Live(machine.now.mono - Duration::from_secs(5))).expect("there");
+            machine.spool.take_one(live.channel, live.key);
+            machine.spool.acknowledge(live.channel, live.key);
             confirmed += 1;
             machine.pump();
         }
@@ -424,10 +425,10 @@ fn thinning_leaves_out_what_was_confirmed_in_the_meantime() {
     let pushed = machine.spool.counts().pushed;
     let mut samples = 0_u64;
     machine.pump();
-    while let Some(w) = machine.spool.oldest(CHANNEL) {
-        samples += u64::from(w.entry.cells[0].expect("there").readings());
-        machine.spool.take(w.key);
-        machine.spool.confirm(w.key);
+    while let Some(w) = machine.spool.peek(CHANNEL, Turn::Backlog) {
+        samples += u64::from(w.cells[0].expect("there").readings());
+        machine.spool.take_one(w.channel, w.key);
+        machine.spool.acknowledge(w.channel, w.key);
         machine.pump();
     }
     assert_eq!(samples, (pushed - confirmed) * 4);
@@ -462,8 +463,8 @@ fn receipts_in_a_segment_that_cannot_be_read_are_remembered() {
     }
     machine.kill();
     machine.pump();
-    let w = machine.spool.oldest(CHANNEL).expect("there");
-    machine.spool.take(w.key);
+    let w = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there");
+    machine.spool.take_one(w.channel, w.key);
     // drain until the next read fails once
     let mut confirmed = vec![];
     loop {
@@ -472,22 +473,22 @@ fn receipts_in_a_segment_that_cannot_be_read_are_remembered() {
             machine.spool.done(machine.now, outcome);
             break;
         }
-        let k = machine.spool.oldest(CHANNEL).expect("there");
-        machine.spool.take(k.key);
-        machine.spool.confirm(k.key);
-        confirmed.push(k.entry.created_at);
+        let k = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there");
+        machine.spool.take_one(k.channel, k.key);
+        machine.spool.acknowledge(k.channel, k.key);
+        confirmed.push(k.created_at);
     }
-    while let Some(k) = machine.spool.oldest(CHANNEL) {
-        machine.spool.take(k.key);
-        machine.spool.confirm(k.key);
-        confirmed.push(k.entry.created_at);
+    while let Some(k) = machine.spool.peek(CHANNEL, Turn::Backlog) {
+        machine.spool.take_one(k.channel, k.key);
+        machine.spool.acknowledge(k.channel, k.key);
+        confirmed.push(k.created_at);
         machine.pump();
         if confirmed.len() > 100 {
             break;
         }
     }
-    machine.spool.confirm(w.key);
-    confirmed.push(w.entry.created_at);
+    machine.spool.acknowledge(w.channel, w.key);
+    confirmed.push(w.created_at);
     machine.spool.write_anew();
     machine.kill();
     let back: Vec<_> = machine.survey().into_values().filter(|t| confirmed.contains(t)).collect();
@@ -507,7 +508,7 @@ fn beginning_of_a_boot_does_not_go_with_the_segment_that_told_it() {
         machine.pump();
         s += 20;
     }
-    machine.spool.policy = Policy::default();
+    machine.spool.adopt(&[], Policy::default());
     machine.push(s);
     machine.push(s + 1);
     machine.now = Now { mono: at(s + 5).mono, utc: Utc::from_seconds(EIGHT + 100_000) };
@@ -518,18 +519,18 @@ fn beginning_of_a_boot_does_not_go_with_the_segment_that_told_it() {
     let segs = machine.spool.queues[&CHANNEL].segments.len();
     // drain all but the last two
     while machine.spool.waiting(CHANNEL) > 2 {
-        let k = machine.spool.oldest(CHANNEL).expect("there");
-        machine.spool.take(k.key);
-        machine.spool.confirm(k.key);
+        let k = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there");
+        machine.spool.take_one(k.channel, k.key);
+        machine.spool.acknowledge(k.channel, k.key);
         machine.pump();
     }
-    let k = machine.spool.oldest(CHANNEL).expect("there");
+    let k = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there");
     machine.pass(100);
     machine.pump();
     machine.cut_power(0);
     machine.spool.synchronised(Now { mono: at(50).mono, utc: Utc::from_seconds(EIGHT + 200_000) });
     machine.pump();
-    assert_eq!(machine.spool.oldest(CHANNEL).map(|w| w.entry.created_at), Some(k.entry.created_at), "{segs} segments");
+    assert_eq!(machine.spool.peek(CHANNEL, Turn::Backlog).map(|w| w.created_at), Some(k.created_at), "{segs} segments");
 }
 
 #[test]
@@ -537,9 +538,9 @@ fn keys_of_doubtful_entries_are_not_used_twice() {
     let mut machine = Machine::new();
     for _ in 0..2 {
         machine.push(20);
-        let key = machine.spool.oldest(CHANNEL).expect("there").key;
-        machine.spool.take(key);
-        machine.spool.set_aside(key);
+        let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there").key;
+        machine.spool.take_one(CHANNEL, key);
+        machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
         machine.pass(31);
         machine.pump();
         let utc = machine.now.utc;
@@ -557,10 +558,10 @@ fn receipt_of_an_entry_that_is_gone_settles_no_new_one() {
     machine.push(20);
     machine.pump();
     machine.push(40);
-    let k = machine.spool.live(CHANNEL, at(30).mono).expect("there").key;
-    machine.spool.take(k);
+    let k = machine.spool.peek(CHANNEL, Turn::Live(at(30).mono)).expect("there").key;
+    machine.spool.take_one(CHANNEL, k);
     let job = machine.spool.job(machine.now).expect("there");
-    machine.spool.confirm(k);
+    machine.spool.acknowledge(CHANNEL, k);
     machine.card.break_with(Some(std::io::ErrorKind::Other));
     let outcome = job.perform(&machine.card);
     machine.spool.done(machine.now, outcome);
@@ -613,17 +614,17 @@ fn what_left_is_remembered_as_long_as_its_segment_is_there() {
     }
     machine.pump();
     // a live one settled in the newest, then killed: left = {it}
-    let w = machine.spool.live(CHANNEL, machine.now.mono - Duration::from_secs(5)).expect("there");
-    machine.spool.take(w.key);
-    machine.spool.confirm(w.key);
+    let w = machine.spool.peek(CHANNEL, Turn::Live(machine.now.mono - Duration::from_secs(5))).expect("there");
+    machine.spool.take_one(w.channel, w.key);
+    machine.spool.acknowledge(w.channel, w.key);
     machine.pump();
     machine.kill();
     // drain so far that all are in memory: the gap closes
     machine.pump();
     while machine.spool.queues[&CHANNEL].head.is_some() {
-        let k = machine.spool.oldest(CHANNEL).expect("there");
-        machine.spool.take(k.key);
-        machine.spool.confirm(k.key);
+        let k = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there");
+        machine.spool.take_one(k.channel, k.key);
+        machine.spool.acknowledge(k.channel, k.key);
         machine.pump();
     }
     let left = machine.spool.waiting(CHANNEL);
@@ -632,7 +633,7 @@ fn what_left_is_remembered_as_long_as_its_segment_is_there() {
         machine.pump();
     }
     let drained = machine.drain();
-    assert!(!drained.contains(&(w.entry.created_at.seconds() - EIGHT)), "left {left}");
+    assert!(!drained.contains(&(w.created_at.seconds() - EIGHT)), "left {left}");
 }
 
 #[test]
@@ -685,10 +686,10 @@ fn healthy_link_has_no_work_for_the_disk() {
     let mut dues = 0;
     for s in (20..6000).step_by(20) {
         machine.push(s);
-        let k = machine.spool.oldest(CHANNEL).expect("there").key;
-        machine.spool.take(k);
+        let k = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there").key;
+        machine.spool.take_one(CHANNEL, k);
         machine.pass(1);
-        machine.spool.confirm(k);
+        machine.spool.acknowledge(CHANNEL, k);
         dues += usize::from(machine.spool.due().is_some_and(|d| d <= machine.now.mono));
     }
     assert_eq!(dues, 0);
@@ -702,13 +703,13 @@ fn words_about_an_entry_reach_its_own_channel_where_the_keys_of_two_are_interlea
         machine.push_to(OTHER, second);
         machine.pump();
     }
-    let sent = machine.spool.oldest(OTHER).expect("ten wait");
-    machine.spool.take(sent.key);
-    let at = machine.spool.retime(sent.key, &|_| false).expect("it is taken");
+    let sent = machine.spool.peek(OTHER, Turn::Backlog).expect("ten wait");
+    machine.spool.take_one(sent.channel, sent.key);
+    let at = machine.spool.reject(sent.channel, sent.key, Rejection::SecondTaken(&|_| false)).expect("it is taken");
     machine.kill();
     machine.pump();
-    let again = machine.spool.oldest_sent(OTHER).expect("it waits");
-    assert_eq!((again.key, again.entry.created_at), (sent.key, at));
+    let again = machine.spool.peek(OTHER, Turn::Again).expect("it waits");
+    assert_eq!((again.key, again.created_at), (sent.key, at));
     assert!(machine.spool.queues[&OTHER].sent.contains(&sent.key));
     assert!(machine.spool.queues[&CHANNEL].sent.is_empty() && machine.spool.queues[&CHANNEL].retimed.is_empty());
 }
@@ -719,12 +720,12 @@ fn bare_value_that_was_sent_before_a_kill_goes_out_with_its_time_afterwards() {
     let mut bare = draft(CHANNEL, 20);
     bare.form = Form::Field;
     machine.now = at(20);
-    machine.spool.push(at(20), bare);
-    let waiting = machine.spool.live(CHANNEL, at(10).mono).expect("it is live");
-    assert_eq!(waiting.entry.form, Form::Field);
-    machine.spool.take(waiting.key);
+    machine.spool.push(at(20), vec![bare]);
+    let waiting = machine.spool.peek(CHANNEL, Turn::Live(at(10).mono)).expect("it is live");
+    assert_eq!(waiting.form, Form::Field);
+    machine.spool.take_one(waiting.channel, waiting.key);
     machine.kill();
-    assert_eq!(machine.spool.oldest_sent(CHANNEL).expect("it waits").entry.form, Form::Feed);
+    assert_eq!(machine.spool.peek(CHANNEL, Turn::Again).expect("it waits").form, Form::Feed);
 }
 
 #[test]
@@ -732,16 +733,16 @@ fn entry_that_was_set_aside_waits_no_more_though_the_power_is_cut_before_its_seg
     let mut machine = Machine::with(always(), Backlog::default());
     machine.push(20);
     machine.pump();
-    let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
-    machine.spool.take(key);
-    machine.spool.set_aside(key);
+    let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
+    machine.spool.take_one(CHANNEL, key);
+    machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
     machine.pass(31);
     let job = machine.spool.job(machine.now).expect("the doubtful entry is due");
     let outcome = job.perform(&machine.card);
     machine.spool.done(machine.now, outcome);
     machine.cut_power(0);
     let (listed, _) = all(&machine.fast, &machine.card);
-    assert_eq!(listed.iter().map(|one| (one.key, one.state)).collect::<Vec<_>>(), [(key, State::Doubtful)]);
+    assert_eq!(listed.iter().map(|one| (one.entry.key, one.state)).collect::<Vec<_>>(), [(key, State::Doubtful)]);
     assert_eq!(machine.spool.waiting(CHANNEL), 0);
     machine.pass(31);
     machine.pump();
@@ -752,7 +753,7 @@ fn entry_that_was_set_aside_waits_no_more_though_the_power_is_cut_before_its_seg
 fn entry_that_stands_behind_its_receipt_waits_no_more() {
     let mut machine = Machine::new();
     machine.push(20);
-    let key = machine.spool.oldest(CHANNEL).expect("one waits").key;
+    let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
     let mut log = Vec::new();
     LogRecord::Settled(key).append(&mut log);
     log.extend(machine.fast.read(fast::FILE).expect("there"));

@@ -85,9 +85,9 @@ fn entries_that_have_left_are_neither_shown_nor_counted_as_dropped_while_their_s
     for second in [20, 40] {
         machine.push(second);
         machine.pump();
-        let oldest = machine.spool.oldest(CHANNEL).expect("one waits").key;
-        machine.spool.take(oldest);
-        machine.spool.confirm(oldest);
+        let oldest = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
+        machine.spool.take_one(CHANNEL, oldest);
+        machine.spool.acknowledge(CHANNEL, oldest);
     }
     // The process ends before the card's thread has removed the segment.
     assert_eq!(machine.card.list().expect("listed").len(), 1);

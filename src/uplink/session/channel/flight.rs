@@ -11,7 +11,6 @@ use crate::time::{Mono, Utc};
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent fact about what became of it")]
 pub(super) struct Flight {
-    pub(super) key: Key,
     pub(super) entry: Entry,
     /// It was sent first within the slot after its own.
     pub(super) live: bool,
@@ -54,9 +53,8 @@ pub(super) enum FlightState {
 
 impl Flight {
     /// One that is about to be sent.
-    pub(super) fn new(key: Key, entry: Entry, live: bool, at: Mono) -> Self {
+    pub(super) fn new(entry: Entry, live: bool, at: Mono) -> Self {
         Self {
-            key,
             entry,
             live,
             first_sent: at,

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::entry::{ChannelId, Column, ColumnSet, Form};
-use crate::spool::{Spool, Waiting};
+use crate::spool::{self, Next, Rejection, Spool};
 use crate::time::{Mono, Utc};
 use crate::uplink::Confirm;
 use crate::uplink::budget::Budget;
@@ -86,8 +86,8 @@ enum Echoes {
 
 /// What has its turn.
 enum Turn {
-    /// An entry that waits; whether it is live.
-    First(Box<Waiting>, bool),
+    /// An entry that waits in the spool.
+    First(Next, spool::Turn),
     /// The flight at this place.
     Again(usize),
 }
@@ -124,7 +124,7 @@ impl Channel {
     }
 
     /// Takes up what an earlier run left: what waits, whether entries come back, and that its last update may have arrived just now.
-    fn begin(&mut self, at: Mono, spool: &dyn Spool) {
+    fn begin(&mut self, at: Mono, spool: &Spool) {
         let id = self.id();
         self.budget = Some(Budget::new(at, self.settings.messages_a_year, spool.waiting(id)));
         if spool.echoes(id) {
@@ -137,7 +137,7 @@ impl Channel {
     }
 
     /// Sends what has its turn, if the pace allows it. `publish` is the number this publish would have.
-    pub(super) fn publish(&mut self, at: Mono, publish: u64, spool: &mut dyn Spool, actions: &mut Vec<Action>) -> bool {
+    pub(super) fn publish(&mut self, at: Mono, publish: u64, spool: &mut Spool, actions: &mut Vec<Action>) -> bool {
         if self.budget.is_none() {
             self.begin(at, spool);
         }
@@ -149,13 +149,13 @@ impl Channel {
                     self.flights[place].entry.form = Form::Feed;
                     place
                 }
-                Turn::First(waiting, live) => {
-                    let Waiting { key, mut entry, since, sent } = *waiting;
-                    spool.take(key);
+                Turn::First(Next { since, .. }, turn) => {
+                    let Some(mut entry) = spool.take(self.id(), turn, 1).pop() else { return false };
+                    let (live, sent) = (matches!(turn, spool::Turn::Live(_)), entry.was_sent);
                     if !live {
                         entry.form = Form::Feed;
                     }
-                    let flight = Flight::new(key, entry, live, at);
+                    let flight = Flight::new(entry, live, at);
                     // An earlier boot has given it its second, and may have sent it: nobody but itself has that.
                     let perhaps_stored = since == Mono::default();
                     self.flights.push_back(Flight { cut: sent, sends: u32::from(sent), perhaps_stored, ..flight });
@@ -171,12 +171,13 @@ impl Channel {
     }
 
     /// What has its turn at this time.
-    fn turn(&self, at: Mono, spool: &dyn Spool) -> Option<Turn> {
+    fn turn(&self, at: Mono, spool: &Spool) -> Option<Turn> {
         let live = self.flights.iter().filter(|flight| flight.live && !flight.is_again()).count();
+        let turn = spool::Turn::Live(at - self.settings.slot);
         if live < LIVE_WINDOW
-            && let Some(waiting) = spool.live(self.id(), at - self.settings.slot)
+            && let Some(next) = spool.next(self.id(), turn)
         {
-            return Some(Turn::First(Box::new(waiting), true));
+            return Some(Turn::First(next, turn));
         }
         if self.budget.is_some_and(|budget| budget.ready_at(at) > at) {
             return None;
@@ -185,35 +186,35 @@ impl Channel {
         let has_room = self.flights.len() < LIVE_WINDOW + 2 * WINDOW + self.most_again(spool);
         // What was refused for its second is as if it was never sent.
         let refused = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_refused());
-        let refused = refused.map(|(place, flight)| (flight.key, place)).min();
+        let refused = refused.map(|(place, flight)| (flight.entry.key, place)).min();
         // One that is not late though it was not offered as live: the bound on those is reached.
-        let is_late = |waiting: &Waiting| at.since(waiting.since) > self.settings.slot;
+        let is_late = |next: &Next| at.since(next.since) > self.settings.slot;
         let may_go = has_room && awaited(false) < WINDOW;
-        let backlog = may_go.then(|| spool.oldest(self.id()).filter(is_late)).flatten();
+        let backlog = may_go.then(|| spool.next(self.id(), spool::Turn::Backlog).filter(is_late)).flatten();
         match (refused, backlog) {
-            (Some((key, place)), backlog) if backlog.as_ref().is_none_or(|waiting| key < waiting.key) => {
+            (Some((key, place)), backlog) if backlog.is_none_or(|next| key < next.key) => {
                 return Some(Turn::Again(place));
             }
-            (_, Some(waiting)) => return Some(Turn::First(Box::new(waiting), false)),
+            (_, Some(next)) => return Some(Turn::First(next, spool::Turn::Backlog)),
             (_, None) => {}
         }
         if awaited(true) >= WINDOW {
             return None;
         }
         let again = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_again());
-        let again = again.map(|(place, flight)| (flight.key, place)).min();
-        let earlier = has_room.then(|| spool.oldest_sent(self.id())).flatten();
+        let again = again.map(|(place, flight)| (flight.entry.key, place)).min();
+        let earlier = has_room.then(|| spool.next(self.id(), spool::Turn::Again)).flatten();
         match (again, earlier) {
-            (Some((key, place)), earlier) if earlier.as_ref().is_none_or(|earlier| key < earlier.key) => {
+            (Some((key, place)), earlier) if earlier.is_none_or(|earlier| key < earlier.key) => {
                 Some(Turn::Again(place))
             }
-            (_, earlier) => earlier.map(|waiting| Turn::First(Box::new(waiting), false)),
+            (_, earlier) => earlier.map(|next| Turn::First(next, spool::Turn::Again)),
         }
     }
 
     /// Looks whether a row has the entry's second already: it is the entry itself, sent before a restart, or the entry has
     /// to move. Returns whether there is still something to send.
-    fn make_room(&mut self, at: Mono, place: usize, spool: &mut dyn Spool, actions: &mut Vec<Action>) -> bool {
+    fn make_room(&mut self, at: Mono, place: usize, spool: &mut Spool, actions: &mut Vec<Action>) -> bool {
         let flight = &self.flights[place];
         if flight.entry.form == Form::Field {
             return true;
@@ -224,7 +225,7 @@ impl Channel {
         } else if row.same_values(&flight.entry, self.known) {
             let (channel, entry_id) = (self.id(), row.entry_id);
             let flight = self.flights.remove(place).expect("it is sent now");
-            spool.confirm(flight.key);
+            spool.acknowledge(self.id(), flight.entry.key);
             let (created_at, took) = (flight.entry.created_at, at.since(flight.first_sent));
             actions.push(Action::Notice(Notice::Stored { channel, created_at, entry_id, took }));
             return false;
@@ -233,14 +234,15 @@ impl Channel {
     }
 
     /// Moves an entry off a second that another row has, `seen` or inferred: the service refuses it without a word.
-    fn retime(&mut self, place: usize, seen: bool, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn retime(&mut self, place: usize, seen: bool, spool: &mut Spool, actions: &mut Vec<Action>) {
         let channel = self.id();
         let (rows, flights, past) = (&self.rows, &self.flights, &self.past);
         let taken = |at: Utc| {
             let sent = flights.iter().map(|flight| &flight.entry).chain(past.iter().map(|past| &past.entry));
             rows.have(at) || sent.into_iter().any(|entry| entry.created_at == at)
         };
-        let Some(to) = spool.retime(self.flights[place].key, &taken) else { return };
+        let key = self.flights[place].entry.key;
+        let Some(to) = spool.reject(channel, key, Rejection::SecondTaken(&taken)) else { return };
         let flight = &mut self.flights[place];
         let from = std::mem::replace(&mut flight.entry.created_at, to);
         flight.sends_here = 0;
@@ -293,7 +295,7 @@ impl Channel {
     }
 
     /// Whether an entry could go out now.
-    pub(super) fn can_publish(&self, at: Mono, spool: &dyn Spool) -> bool {
+    pub(super) fn can_publish(&self, at: Mono, spool: &Spool) -> bool {
         self.pacer.ready_at().is_some_and(|ready| at >= ready) && self.turn(at, spool).is_some()
     }
 
@@ -308,14 +310,14 @@ impl Channel {
     }
 
     /// When the next entry can go out; none while that depends on the outside.
-    pub(super) fn next_publish(&self, at: Mono, spool: &dyn Spool) -> Option<Mono> {
+    pub(super) fn next_publish(&self, at: Mono, spool: &Spool) -> Option<Mono> {
         let paced = self.pacer.ready_at()?.max(at);
         let paid = self.budget.map_or(paced, |budget| budget.ready_at(paced));
         [paced, paid].into_iter().find(|then| self.turn(*then, spool).is_some())
     }
 
     /// How many entries to be sent again are kept in memory.
-    fn most_again(&self, spool: &dyn Spool) -> usize {
+    fn most_again(&self, spool: &Spool) -> usize {
         if spool.may_collide(self.id()) { AGAIN_UNSURE } else { AGAIN }
     }
 

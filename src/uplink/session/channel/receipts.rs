@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::entry::{ColumnSet, Entry, Form};
-use crate::spool::Spool;
+use crate::spool::{Rejection, Spool};
 use crate::thingspeak::feed::FeedMessage;
 use crate::thingspeak::update;
 use crate::time::{Mono, Now};
@@ -28,7 +28,7 @@ impl Channel {
         at: Mono,
         covered: u64,
         tuning: &Tuning,
-        spool: &mut dyn Spool,
+        spool: &mut Spool,
         actions: &mut Vec<Action>,
     ) -> bool {
         let channel = self.id();
@@ -51,7 +51,7 @@ impl Channel {
             |flight: &Flight| flight.late_at().is_some() && (!waits_for_echo || flight.entry.form == Form::Field);
         while let Some(place) = self.flights.iter().position(freed) {
             let flight = self.flights.remove(place).expect("found above");
-            spool.confirm(flight.key);
+            spool.acknowledge(self.id(), flight.entry.key);
             self.remember(flight, false);
         }
         any
@@ -65,7 +65,7 @@ impl Channel {
         row: &FeedMessage,
         retained: bool,
         tuning: &Tuning,
-        spool: &mut dyn Spool,
+        spool: &mut Spool,
         actions: &mut Vec<Action>,
     ) -> bool {
         self.rows.stored(row);
@@ -108,7 +108,7 @@ impl Channel {
 
     /// Rows are numbered without a gap. One that skips numbers tells of rows that nobody has shown us: any entry that was sent may
     /// be among them.
-    fn count(&mut self, row: &FeedMessage, spool: &dyn Spool) {
+    fn count(&mut self, row: &FeedMessage, spool: &Spool) {
         let follows = match (row.entry_id, self.last_id) {
             // The last one may come again when the channel is subscribed to.
             (Some(id), Some(last)) => id == last || last.checked_add(1) == Some(id),
@@ -125,10 +125,10 @@ impl Channel {
 
     /// Finds the entry that came back with this row, and settles it. Returns it with the time of its last sending, and whether
     /// that was the only one.
-    fn settle(&mut self, at: Mono, row: &FeedMessage, spool: &mut dyn Spool) -> Option<(Entry, Mono, bool)> {
+    fn settle(&mut self, at: Mono, row: &FeedMessage, spool: &mut Spool) -> Option<(Entry, Mono, bool)> {
         if let Some(place) = self.flights.iter().position(|flight| flight.is_answered_by(row, self.known)) {
             let flight = self.flights.remove(place).expect("found above");
-            spool.confirm(flight.key);
+            spool.acknowledge(self.id(), flight.entry.key);
             // Of one that was sent again the first may have come back while the second is on its way.
             if flight.state == FlightState::Sent && flight.sends == 1 {
                 self.pacer.arrived(at);
@@ -141,14 +141,14 @@ impl Channel {
         let place = self.past.iter().position(|past| is_echo(row, &past.entry, self.known))?;
         let past = self.past.remove(place).expect("found above");
         if let Some(key) = past.doubtful {
-            spool.confirm(key);
+            spool.acknowledge(self.id(), key);
         }
         Some((past.entry, past.sent_at, past.once))
     }
 
     /// Another row has the second of an entry of ours that is on its way: the service refuses ours. It gets the next
     /// second that is free, and is sent again without waiting for an echo that cannot come.
-    fn collide(&mut self, row: &FeedMessage, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn collide(&mut self, row: &FeedMessage, tuning: &Tuning, spool: &mut Spool, actions: &mut Vec<Action>) {
         let known = self.known;
         let Some(place) = self.flights.iter().position(|flight| flight.collides_with(row, known)) else { return };
         self.retime(place, true, spool, actions);
@@ -167,7 +167,7 @@ impl Channel {
     /// A row with an entry's second that has some of its numbers and contradicts what the channel is known to store is another's.
     /// When the same happens again to the entry at its new second, it is ours: the channel no longer stores what it did. So it is
     /// where many entries in a row have the same fate and none comes back.
-    fn unlearn(&mut self, at: Mono, row: &FeedMessage, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn unlearn(&mut self, at: Mono, row: &FeedMessage, spool: &mut Spool, actions: &mut Vec<Action>) {
         let known = self.known;
         let has_some_of_it = |flight: &&mut Flight| {
             flight.collides_with(row, known) && row.columns_of(&flight.entry) != ColumnSet::default()
@@ -186,11 +186,12 @@ impl Channel {
             let row = flight.former.filter(|_| flight.is_refused()).and_then(|former| self.rows.at(former));
             row.filter(|row| row.same_values(&flight.entry, self.known)).map(|row| row.entry_id)
         };
-        let stored: Vec<_> = self.flights.iter().filter_map(|flight| Some((flight.key, was_stored(flight)?))).collect();
+        let stored: Vec<_> =
+            self.flights.iter().filter_map(|flight| Some((flight.entry.key, was_stored(flight)?))).collect();
         for (key, entry_id) in stored {
-            let Some(place) = self.flights.iter().position(|flight| flight.key == key) else { continue };
+            let Some(place) = self.flights.iter().position(|flight| flight.entry.key == key) else { continue };
             let Some(flight) = self.flights.remove(place) else { continue };
-            spool.confirm(key);
+            spool.acknowledge(self.id(), key);
             let (created_at, took) = (flight.former.unwrap_or(flight.entry.created_at), at.since(flight.first_sent));
             actions.push(Action::Notice(Notice::Stored { channel: self.id(), created_at, entry_id, took }));
         }
@@ -218,7 +219,7 @@ impl Channel {
     }
 
     /// Looks for echoes that should have come.
-    pub(crate) fn expire(&mut self, at: Mono, tuning: &Tuning, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    pub(crate) fn expire(&mut self, at: Mono, tuning: &Tuning, spool: &mut Spool, actions: &mut Vec<Action>) {
         while let Some(place) = self.flights.iter().position(|flight| flight.is_spent(tuning.resends_unsure)) {
             self.give_up(place, spool, actions);
         }
@@ -264,7 +265,7 @@ impl Channel {
             }
             if !self.waits_for_echo() {
                 let flight = self.flights.remove(place).expect("just looked at");
-                spool.confirm(flight.key);
+                spool.acknowledge(self.id(), flight.entry.key);
                 self.remember(flight, false);
                 continue;
             }
@@ -292,7 +293,7 @@ impl Channel {
     /// Perhaps the service tells nothing any more. Until the next echo its absence means nothing (to `auto`): the entries that
     /// follow must not all be sent again and again, slower than they are made. What the broker has read is free then. A person has
     /// to know.
-    fn end_echoes(&mut self, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn end_echoes(&mut self, spool: &mut Spool, actions: &mut Vec<Action>) {
         let came = std::mem::replace(&mut self.echoes, Echoes::Missing) == Echoes::Come;
         spool.set_echoes(self.id(), false);
         if self.settings.confirm != Confirm::Auto {
@@ -308,14 +309,14 @@ impl Channel {
         };
         while let Some(place) = self.flights.iter().position(was_read) {
             let flight = self.flights.remove(place).expect("found above");
-            spool.confirm(flight.key);
+            spool.acknowledge(self.id(), flight.entry.key);
             self.remember(flight, false);
         }
     }
 
     /// Keeps what has to be sent again within its bound: where that is exceeded and no echo came for so long, none will come, and
     /// where some do, the newest wait in the spool.
-    fn bound(&mut self, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn bound(&mut self, spool: &mut Spool, actions: &mut Vec<Action>) {
         let again = |flights: &VecDeque<Flight>| flights.iter().filter(|flight| flight.is_again()).count();
         let most = self.most_again(spool);
         if again(&self.flights) <= most {
@@ -327,17 +328,17 @@ impl Channel {
         }
         while again(&self.flights) > most {
             let newest = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_again());
-            let Some((place, _)) = newest.max_by_key(|(_, flight)| flight.key) else { return };
+            let Some((place, _)) = newest.max_by_key(|(_, flight)| flight.entry.key) else { return };
             let flight = self.flights.remove(place).expect("found above");
-            spool.put_back(flight.key);
+            spool.release(self.id(), flight.entry.key);
         }
     }
 
     /// Sets an entry aside. Its echo may come yet.
-    fn give_up(&mut self, place: usize, spool: &mut dyn Spool, actions: &mut Vec<Action>) {
+    fn give_up(&mut self, place: usize, spool: &mut Spool, actions: &mut Vec<Action>) {
         let Some(flight) = self.flights.remove(place) else { return };
-        spool.set_aside(flight.key);
         let (channel, created_at) = (self.id(), flight.entry.created_at);
+        spool.reject(channel, flight.entry.key, Rejection::Unconfirmed);
         actions.push(Action::Notice(Notice::Doubtful { channel, created_at }));
         self.remember(flight, true);
     }
@@ -346,8 +347,8 @@ impl Channel {
         if !self.granted {
             return;
         }
-        let Flight { key, entry, sent_at, sends, .. } = flight;
-        let doubtful = doubtful.then_some(key);
+        let Flight { entry, sent_at, sends, .. } = flight;
+        let doubtful = doubtful.then_some(entry.key);
         remember(&mut self.past, REMEMBERED, Past { entry, sent_at, once: sends == 1, doubtful });
     }
 }

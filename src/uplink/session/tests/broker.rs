@@ -61,8 +61,7 @@ impl Broker {
     /// One that takes everything, for a session with these channels and commands.
     pub(super) fn new(channels: &[u64], commands: &[Topic]) -> Self {
         let measured: Vec<_> = channels.iter().map(|id| ChannelId(*id)).collect();
-        let mut spool = MemorySpool::new(measured.iter().map(|id| (*id, Backlog::default())));
-        spool.synchronised(Now::default());
+        let (spool, _) = spool_in_memory(measured.iter().copied());
         let settings = Settings {
             channels: measured.iter().map(|id| channel(*id)).collect(),
             commands: commands.to_vec(),
@@ -70,7 +69,7 @@ impl Broker {
         };
         let session = Session::new(settings, 1);
         Self {
-            script: Script { session, spool: Box::new(spool), at: 1000.0, tally: Tally::default() },
+            script: Script { session, spool, at: 1000.0, tally: Tally::default() },
             logins: Box::new(|_, ()| Does::Takes),
             subscriptions: Box::new(|_, _| Does::Takes),
             publishes: Box::new(|_, _| Does::Takes),
@@ -162,7 +161,7 @@ impl Broker {
         cells[0] = Some(Cell::new(self.script.at, 1, Reduce::Mean));
         let now = self.script.now();
         let draft = UntimedEntry { channel, end: now.mono, cells, status: None, form: Form::Feed };
-        self.script.spool.push(now, draft);
+        self.script.spool.push(now, vec![draft]);
     }
 
     pub(super) fn event(&mut self, event: Event) {

@@ -57,7 +57,7 @@ struct House {
     /// What the card keeps of channels beside their logs, and since when something was learned that it has not.
     memory: Vec<(ChannelId, Vec<u8>)>,
     learned: Option<Millis>,
-    spool: DiskSpool,
+    spool: Spool,
     session: Session,
     service: Service,
     at: Millis,
@@ -186,7 +186,7 @@ impl House {
         let value = number as f64;
         cells[0] = Some(Cell::new(value, 1, Reduce::Mean));
         let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
-        let given = self.spool.push(now, draft).created_at.expect("the clock is believed").seconds();
+        let given = self.spool.push(now, vec![draft]).created_at[0].expect("the clock is believed").seconds();
         assert_eq!(self.spool.expire(now, CHANNEL), 0, "a wrong clock makes nothing old");
         let own = now.utc.seconds();
         assert!(self.given.insert(given) || !self.cuts.is_empty(), "{given} is given twice");
@@ -223,7 +223,7 @@ impl House {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let actions = self.session.event(self.now(), event, &mut self.spool);
-            if self.spool.has_learned() {
+            if !self.spool.learned().is_empty() {
                 self.learned.get_or_insert(self.at);
             }
             if self.learned.is_some_and(|since| self.at >= since + 3_600_000) {
@@ -308,11 +308,11 @@ fn open(
     since_boot: Millis,
     memory: &[(ChannelId, Vec<u8>)],
     was_used: bool,
-) -> DiskSpool {
+) -> Spool {
     let now = Now { mono: Mono::new(Duration::from_millis(since_boot)), ..Now::default() };
     let channels = [(CHANNEL, Backlog::default())];
     let (fast, bell) = (Arc::new(fast.clone()), Box::new(|| {}));
-    let (mut spool, _) = DiskSpool::open(channels, Policy::default(), (BootId(boot), now), fast, card, bell);
+    let (mut spool, _) = Spool::open(channels, Policy::default(), (BootId(boot), now), fast, card, bell);
     spool.recall(memory.to_vec(), was_used);
     spool
 }

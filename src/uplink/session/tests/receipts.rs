@@ -113,7 +113,7 @@ fn an_entry_without_an_echo_is_sent_again_with_its_own_time_and_in_the_end_given
     }
     assert_eq!(sends, 5, "once and four times again");
     assert_eq!(doubtful.len(), 1);
-    assert_eq!((script.waiting(), script.spool.counts().doubtful), (0, 1));
+    assert_eq!((script.waiting(), script.spool.counts().unconfirmed), (0, 1));
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn sent_pair(script: &mut Script, second: i64) -> Entry {
     let now = script.now();
     let utc = Utc::from_seconds(second);
     let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
-    script.spool.push(Now { utc, ..now }, draft.clone());
+    script.spool.push(Now { utc, ..now }, vec![draft.clone()]);
     until_sent(script, second);
     script.event(Event::Pong);
     draft.stamped(utc)
@@ -352,7 +352,7 @@ fn an_entry_that_collides_again_and_again_is_set_aside() {
             theirs(&mut script, second);
         }
     }
-    assert_eq!((sent, script.spool.counts().doubtful), (5, 1));
+    assert_eq!((sent, script.spool.counts().unconfirmed), (5, 1));
 }
 
 #[test]
@@ -374,9 +374,9 @@ fn an_echo_settles_its_entry_though_that_was_set_aside() {
         script.event(Event::Pong);
         script.pass();
     }
-    assert_eq!(script.spool.counts().doubtful, 1);
+    assert_eq!(script.spool.counts().unconfirmed, 1);
     assert_eq!(stored(&script.echo(&entry, 4)), [4]);
-    assert_eq!((script.spool.counts().doubtful, script.spool.counts().confirmed), (0, 1));
+    assert_eq!((script.spool.counts().unconfirmed, script.spool.counts().acknowledged), (0, 1));
     let told = Tally { sent: 5, resent: 4, received: 5, stored: 1, retimed: 0, doubtful: 1 };
     assert_eq!(script.tally, told);
 }
@@ -400,7 +400,7 @@ fn an_entry_that_does_not_come_back_while_others_do_is_sent_four_times_more() {
             }
         }
     }
-    assert_eq!((sends, script.spool.counts().doubtful), (5, 1));
+    assert_eq!((sends, script.spool.counts().unconfirmed), (5, 1));
 }
 
 #[test]
@@ -438,7 +438,7 @@ fn an_entry_whose_second_the_service_gave_to_a_bare_value_of_ours_moves_too() {
     cells[1] = Some(Cell::new(7.0, 1, Reduce::Last));
     let now = script.now();
     let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Field };
-    script.spool.push(now, draft);
+    script.spool.push(now, vec![draft]);
     script.tick();
     script.event(Event::Pong);
     assert_eq!(script.waiting(), 0, "a bare value is freed as received");

@@ -61,7 +61,7 @@ fn whatever_happens_the_session_goes_on_and_every_entry_is_accounted_for() {
             let waits_to_connect = script.session.deadline().is_some_and(|deadline| deadline <= now);
             assert!(!waits_to_connect || !script.session.is_online(), "seed {seed}, step {step}: it spins");
             let counts = script.spool.counts();
-            let known = counts.confirmed + counts.doubtful + script.waiting() as u64;
+            let known = counts.acknowledged + counts.unconfirmed + script.waiting() as u64;
             assert_eq!(counts.pushed, known, "seed {seed}, step {step}");
         }
         assert!(!sent.is_empty(), "seed {seed}");

@@ -84,7 +84,8 @@ pub(super) struct World {
     random: fastrand::Rng,
     pub(super) at: Millis,
     session: Session,
-    spool: MemorySpool,
+    spool: Spool,
+    disk: Memory,
     pub(super) service: Service,
     pub(super) other: Service,
     queue: BinaryHeap<Reverse<(Millis, u64)>>,
@@ -118,8 +119,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(plan: Plan, seed: u64) -> Self {
         let channels = [CHANNEL, OTHER].into_iter().take(1 + usize::from(plan.refuses_other.is_some()));
-        let mut spool = MemorySpool::new(channels.clone().map(|channel| (channel, Backlog::default())));
-        spool.synchronised(Now::default());
+        let (spool, disk) = spool_in_memory(channels.clone());
         let slot = Duration::from_millis(plan.slot);
         let mut settings = settings(plan.confirm, |channel| channel.slot = slot);
         let first = settings.channels[0].clone();
@@ -130,6 +130,7 @@ impl World {
             at: 0,
             session,
             spool,
+            disk,
             service: Service::default(),
             other: Service::default(),
             queue: BinaryHeap::new(),
@@ -221,9 +222,9 @@ impl World {
         cells[0] = Some(Cell::new(value, 1, Reduce::Mean));
         let draft = UntimedEntry { channel: CHANNEL, end: now.mono, cells, status: None, form: Form::Feed };
         if self.plan.refuses_other.is_some() {
-            self.spool.push(now, UntimedEntry { channel: OTHER, ..draft.clone() });
+            self.spool.push(now, vec![UntimedEntry { channel: OTHER, ..draft.clone() }]);
         }
-        let created_at = self.spool.push(now, draft).created_at.expect("the clock is right");
+        let created_at = self.spool.push(now, vec![draft]).created_at[0].expect("the clock is right");
         self.due.push((created_at.seconds(), number, self.at));
         if self.at + self.plan.slot <= self.plan.days * DAY {
             self.queue(self.at + self.plan.slot, What::Slot);
@@ -274,6 +275,24 @@ impl World {
     }
 
     fn event(&mut self, event: Event) {
+        self.hear(event);
+        // The session is told when entries come from the disk.
+        while self.pump() {
+            self.hear(Event::Tick);
+        }
+    }
+
+    /// Does what there is for the disk. Returns whether there may be something new to send.
+    fn pump(&mut self) -> bool {
+        let mut has_fed = false;
+        while let Some(job) = self.spool.job(self.now()) {
+            let outcome = job.perform(&self.disk);
+            has_fed |= self.spool.done(self.now(), outcome);
+        }
+        has_fed
+    }
+
+    fn hear(&mut self, event: Event) {
         let actions = self.session.event(self.now(), event, &mut self.spool);
         for action in actions {
             if let Action::Notice(notice) = &action {

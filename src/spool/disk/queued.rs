@@ -10,33 +10,42 @@ use crate::spool::Key;
 use crate::spool::records::{EntryRecord, Time};
 use crate::time::{BootId, Utc};
 
-/// An entry in memory.
+/// A waiting entry: its record, with what memory knows beside it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Held {
-    pub(super) kept: EntryRecord,
-    pub(super) boot: BootId,
-    pub(super) taken: bool,
-    pub(super) on_card: bool,
+pub(in crate::spool) struct Queued {
+    pub(in crate::spool) record: EntryRecord,
+    /// The one that it was pushed in.
+    pub(in crate::spool) boot: BootId,
+    pub(in crate::spool) taken: bool,
+    pub(in crate::spool) on_card: bool,
 }
 
-impl Held {
+impl Queued {
+    /// What it takes in memory without its text, in bytes.
+    pub(in crate::spool) const SIZE: u64 = size_of::<(Key, Self)>() as u64;
+
+    /// One that nobody has taken and the card has not.
+    pub(in crate::spool) const fn new(record: EntryRecord, boot: BootId) -> Self {
+        Self { record, boot, taken: false, on_card: false }
+    }
+
     /// What it takes in memory, in bytes.
     fn size(&self) -> u64 {
-        let text = self.kept.draft.status.as_ref().map_or(0, String::capacity);
-        (size_of::<(Key, Self)>() + text) as u64
+        let text = self.record.draft.status.as_ref().map_or(0, String::capacity);
+        Self::SIZE + text as u64
     }
 }
 
 /// Entries by their keys. It is read as the map that it is.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    by_key: BTreeMap<Key, Held>,
+    by_key: BTreeMap<Key, Queued>,
     on_card: usize,
     unwritten_bytes: u64,
 }
 
 impl Deref for Entries {
-    type Target = BTreeMap<Key, Held>;
+    type Target = BTreeMap<Key, Queued>;
 
     fn deref(&self) -> &Self::Target {
         &self.by_key
@@ -59,14 +68,14 @@ impl Entries {
         self.unwritten_bytes
     }
 
-    pub(super) fn insert(&mut self, held: Held) {
-        let key = held.kept.key;
+    pub(super) fn insert(&mut self, held: Queued) {
+        let key = held.record.key;
         self.remove(key);
         self.add(&held);
         self.by_key.insert(key, held);
     }
 
-    pub(super) fn remove(&mut self, key: Key) -> Option<Held> {
+    pub(super) fn remove(&mut self, key: Key) -> Option<Queued> {
         let held = self.by_key.remove(&key)?;
         self.subtract(&held);
         Some(held)
@@ -95,7 +104,7 @@ impl Entries {
     /// Gives an entry another time.
     pub(super) fn retime(&mut self, key: Key, at: Utc) {
         if let Some(held) = self.by_key.get_mut(&key) {
-            held.kept.time = Time::Known(at);
+            held.record.time = Time::Known(at);
         }
     }
 
@@ -108,7 +117,7 @@ impl Entries {
     }
 
     /// Leaves to the card what need not be in memory.
-    pub(super) fn forget(&mut self, needless: impl Fn(Key, &Held) -> bool) {
+    pub(super) fn forget(&mut self, needless: impl Fn(Key, &Queued) -> bool) {
         let keys: Vec<Key> =
             self.by_key.iter().filter(|(key, held)| needless(**key, held)).map(|(key, _)| *key).collect();
         for key in keys {
@@ -116,7 +125,7 @@ impl Entries {
         }
     }
 
-    fn add(&mut self, held: &Held) {
+    fn add(&mut self, held: &Queued) {
         if held.on_card {
             self.on_card += 1;
         } else {
@@ -124,7 +133,7 @@ impl Entries {
         }
     }
 
-    fn subtract(&mut self, held: &Held) {
+    fn subtract(&mut self, held: &Queued) {
         if held.on_card {
             self.on_card -= 1;
         } else {
@@ -136,6 +145,6 @@ impl Entries {
     #[cfg(test)]
     pub(super) fn adds_up(&self) -> bool {
         let (on_card, unwritten): (Vec<_>, Vec<_>) = self.by_key.values().partition(|held| held.on_card);
-        on_card.len() == self.on_card && unwritten.into_iter().map(Held::size).sum::<u64>() == self.unwritten_bytes
+        on_card.len() == self.on_card && unwritten.into_iter().map(Queued::size).sum::<u64>() == self.unwritten_bytes
     }
 }
