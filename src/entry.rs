@@ -3,10 +3,13 @@
 mod bytes;
 mod decimals;
 mod direction;
+mod packed;
 
 pub(crate) use decimals::denoised;
 pub use decimals::{Decimals, rounded, text};
 pub(crate) use direction::Vector;
+
+use minicbor::{Decode, Encode};
 
 use crate::time::{Mono, Utc};
 
@@ -22,9 +25,10 @@ pub(crate) fn cut(text: &str, most: usize) -> &str {
 }
 
 /// A ThingSpeak channel's number. Entries belong to it, whatever the map calls the channel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, serde::Deserialize)]
+#[cbor(transparent)]
 #[serde(transparent)]
-pub struct ChannelId(pub u64);
+pub struct ChannelId(#[n(0)] pub u64);
 
 impl std::fmt::Display for ChannelId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -227,29 +231,38 @@ pub(crate) const FULL_CIRCLE: f64 = 360.0;
 pub type Cells = [Option<Cell>; Column::COUNT];
 
 /// How an entry is published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
 pub enum Form {
     /// `channels/<id>/publish`, all columns and `created_at`.
+    #[default]
+    #[n(0)]
     Feed,
     /// `channels/<id>/publish/fields/field<n>`, the bare value; the service stamps it. Without a time of its own it cannot be
     /// told from a duplicate: one that waited longer than its slot, or is sent again, goes out as
     /// [`Form::Feed`], so that an old value never gets a new time.
+    #[n(1)]
     Field,
 }
 
 /// What became of a slot, before it has its time: the slot ended on the boot clock, and only the spool knows whether the wall
 /// clock can be believed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct UntimedEntry {
     /// Where it goes.
+    #[n(0)]
     pub channel: ChannelId,
     /// The end of its slot. Ends of one channel are at least a second apart.
+    #[n(1)]
     pub end: Mono,
     /// Its numbers.
+    #[cbor(n(2), with = "packed::cells")]
     pub cells: Cells,
     /// Text for the status column.
+    #[cbor(n(3), with = "packed::status", has_nil)]
     pub status: Option<String>,
     /// How it is published.
+    #[cbor(n(4), skip_if = "crate::store::codec::is_default")]
     pub form: Form,
 }
 

@@ -53,7 +53,7 @@ targets! {
     /// What a GNSS receiver says.
     nmea => crate::sensor::fuzzing::nmea;
     /// The state of the open slots.
-    open_slots => crate::pipeline::slots::fuzzing::state;
+    open_slots => crate::pipeline::fuzzing::state;
     /// A regular expression of the map, from which a simulated device makes up lines.
     pattern => crate::sensor::serial_line::fuzzing::pattern;
     /// A proxy's answer to CONNECT.

@@ -2,13 +2,13 @@
 //! over MQTT, and drives outputs from the field updates it subscribes to.
 //!
 //! ```text
-//! hal ─▶ sensor ─▶ reading ─▶ filter ─▶ batch ─▶ spool ─▶ uplink ─▶ broker
-//!                                         broker ─▶ uplink ─▶ command ─▶ output ─▶ hal
+//! hal ─▶ sensor ─▶ reading ─▶ pipeline ─▶ spool ─▶ uplink ─▶ broker
+//!                               broker ─▶ uplink ─▶ command ─▶ output ─▶ hal
 //! ```
 //!
 //! The modules stand in the order in which the data flows. A module names what stands to its left in its own
-//! row, and the plain types ([`time`], [`reading`], [`entry`]); it never names the daemon. The cores (filter,
-//! batch, spool, uplink session, output rules) are state machines that take `now` and return what is to be
+//! row, and the plain types ([`time`], [`store`], [`reading`], [`entry`]); it never names the daemon. The cores (pipeline,
+//! spool, uplink session, output rules) are state machines that take `now` and return what is to be
 //! done; the daemon's tasks are the only place where threads, sockets and clocks meet them.
 
 pub mod store;

@@ -4,6 +4,7 @@
 //! needs both it is handed a [`Now`]; only `hal`'s clock makes one.
 
 mod boot_id;
+mod bytes;
 mod steps;
 
 use std::fmt;

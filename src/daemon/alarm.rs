@@ -17,7 +17,7 @@ use crate::daemon::lanes;
 
 /// Rung once. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Alarm(Arc<Rung>);
+pub(super) struct Alarm(Arc<Rung>);
 
 #[derive(Debug, Default)]
 struct Rung {
@@ -27,18 +27,18 @@ struct Rung {
 
 impl Alarm {
     /// Says why the daemon cannot go on. The first reason counts.
-    pub(crate) fn ring(&self, why: impl Into<String>) {
+    pub(super) fn ring(&self, why: impl Into<String>) {
         let _ = self.0.why.set(why.into());
         self.0.heard.notify_one();
     }
 
     /// Why it was rung, if it was.
-    pub(crate) fn why(&self) -> Option<String> {
+    pub(super) fn why(&self) -> Option<String> {
         self.0.why.get().cloned()
     }
 
     /// Ready when it was rung.
-    pub(crate) async fn rung(&self) -> String {
+    pub(super) async fn rung(&self) -> String {
         loop {
             if let Some(why) = self.why() {
                 return why;
@@ -48,12 +48,12 @@ impl Alarm {
     }
 
     /// Rings when the thread unwinds through what this value lives in.
-    pub(crate) const fn watch(&self, who: &'static str) -> Watched<'_> {
+    pub(super) const fn watch(&self, who: &'static str) -> Watched<'_> {
         Watched { alarm: self, who }
     }
 
     /// Takes a lock. One that a panic has left half done is taken as it is, for the stop.
-    pub(crate) fn lock<'a, T: ?Sized>(&self, mutex: &'a Mutex<T>, what: &str) -> MutexGuard<'a, T> {
+    pub(super) fn lock<'a, T: ?Sized>(&self, mutex: &'a Mutex<T>, what: &str) -> MutexGuard<'a, T> {
         mutex.lock().unwrap_or_else(|poisoned| {
             self.ring(format!("a panic has left {what} half done"));
             poisoned.into_inner()
@@ -62,7 +62,7 @@ impl Alarm {
 }
 
 /// A stretch of a thread's work that must not panic.
-pub(crate) struct Watched<'a> {
+pub(super) struct Watched<'a> {
     alarm: &'a Alarm,
     who: &'static str,
 }
@@ -76,12 +76,12 @@ impl Drop for Watched<'_> {
 }
 
 /// Takes a lock, poisoned or not. Whoever has panicked under it has ended a task or rung the alarm, and the daemon stops.
-pub(crate) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Awaits something, and says what a panic said that ended it.
-pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
+pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let mut work = pin!(work);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
         Ok(poll) => poll.map(Ok),

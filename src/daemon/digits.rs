@@ -7,7 +7,7 @@ use super::board::{Asked, Board};
 use super::event::Event;
 use crate::config;
 use crate::entry::UntimedEntry;
-use crate::pipeline::core::Intake;
+use crate::pipeline::{Pipeline, Put};
 use crate::reading::{Reading, SensorId};
 use crate::status;
 use crate::store::record::{Reader, Writer};
@@ -38,7 +38,7 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     let map = format!("{HEAD}[[sensor]]\nname = \"it\"\n{sensor}\n");
     let map = config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
     let (start, it) = (Mono::default(), SensorId(0));
-    let mut intake = Intake::new(&map, &[it], start);
+    let mut pipeline = Pipeline::new(&map, &[it], start);
     let mut board = Board::new(start);
     board.event(start, &Event::Map(&map, &[it]));
     let now = |tenths: u64| {
@@ -48,15 +48,17 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     for (tenths, value) in (1..).zip(readings) {
         let now = now(tenths);
         let reading = Reading { sensor: it, quantity, at: now.mono, value: Ok(*value) };
-        intake.put(now, &reading);
+        pipeline.put(now, &reading, &mut Put::default());
         board.event(now.mono, &Event::Reading(&reading));
     }
-    let draft = intake.close_due(now(400), &mut Vec::new()).swap_remove(0);
+    let mut entries = Vec::new();
+    pipeline.close_due(now(400), |closed| entries.extend(closed));
+    let untimed = entries.swap_remove(0);
     // As it comes back from the card.
     let mut writer = Writer::new();
-    draft.write(&mut writer);
+    untimed.write(&mut writer);
     let entry = UntimedEntry::read(&mut Reader::new(&writer.finish()))
-        .expect("a draft")
+        .expect("an entry")
         .stamped(Utc::from_seconds(1_795_334_420));
     let payload = update::encode(&entry);
     let report = board.report(now(400), &Asked::default());

@@ -15,19 +15,19 @@ use crate::config::Settings;
 use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::guard;
-use crate::daemon::liveness::{Liveness, Pulse};
+use crate::daemon::heartbeat::{Heartbeat, HeartbeatMonitor};
+use crate::daemon::pipeline::{self, PipelineHandle};
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
 use crate::ledger::{self, Keeper, Reason};
-use crate::pipeline::gate::Gate;
-use crate::pipeline::kept::Slots;
 use crate::spool::{Backlog, Spool, SpoolEvent};
+use crate::store::journal::Journal;
 use crate::store::storage::Storage;
 use crate::time::Mono;
 
 /// How long a card may take for one piece of work: a bad one takes seconds, a dead one for ever.
 const WORK_WITHIN: Duration = Duration::from_secs(60);
-/// The state directory's lock is looked at so often at most. The closer comes by every 30 s at least, so that what happened to it
+/// The state directory's lock is looked at so often at most. The slots' task comes by every 30 s at least, so that what happened to it
 /// is noticed within a minute.
 const LOCK_LOOKED_AT: Duration = Duration::from_secs(25);
 /// How often a thread that is to end is looked at.
@@ -114,16 +114,14 @@ impl Store {
     }
 
     /// Lets the open slots of an earlier run of this boot go on, and keeps them from now on.
-    pub(super) fn restore(&self, gate: &Gate, hal: &Hal, observer: &Observer) {
+    pub(super) fn restore(&self, pipeline: &PipelineHandle, hal: &Hal, observer: &Observer) {
         let Some(runtime) = &self.runtime else { return };
-        let slots = Slots::new(Arc::clone(runtime), hal.clock.boot());
+        let journal = Journal::new(Arc::clone(runtime), pipeline::FILE);
         let last_end = |channel| locked(&self.spool).last_end(channel);
-        let restored = slots.restore(&mut gate.intake(), hal.clock.now(), last_end);
-        match restored {
+        match pipeline.restore_from(journal, Arc::clone(&hal.clock), last_end) {
             Ok(restored) => observer(&Event::Restored(restored)),
             Err(error) => observer(&Event::Slots { error: Some(&error) }),
         }
-        gate.keep_in(slots);
     }
 
     /// Starts the thread. `fed` is rung when entries came from the card.
@@ -135,7 +133,7 @@ impl Store {
         hal: &Hal,
         fed: &watch::Sender<()>,
         observer: &Observer,
-        liveness: &Liveness,
+        heartbeats: &HeartbeatMonitor,
         alarm: &Alarm,
     ) -> io::Result<Disk> {
         let Self { spool, keeper, disk, notify, notified, .. } = self;
@@ -148,7 +146,7 @@ impl Store {
             fed: fed.clone(),
             observer: Arc::clone(observer),
             // Entries wait in memory meanwhile; and a process that hangs in the card's driver does not even end.
-            pulse: liveness.watch_only("the card"),
+            heartbeat: heartbeats.watch_only("the card"),
             alarm: alarm.clone(),
         };
         let alarm = alarm.clone();
@@ -168,7 +166,7 @@ struct Worker {
     notified: Receiver<()>,
     fed: watch::Sender<()>,
     observer: Observer,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     alarm: Alarm,
 }
 
@@ -186,9 +184,9 @@ impl Worker {
             let job = locked(&self.spool).job(self.clock.now());
             let Some(job) = job else {
                 if !locked(&self.spool).is_stopping() && self.notified.recv().is_ok() {
-                    self.pulse.due(self.clock.now().mono + WORK_WITHIN);
+                    self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
                     guard::look_at_state(&*self.disk, &self.alarm, &self.observer);
-                    self.pulse.rest();
+                    self.heartbeat.rest();
                     continue;
                 }
                 self.keeper.set_channels(self.clock.now().mono, locked(&self.spool).memory(true), Reason::Stop);
@@ -197,9 +195,9 @@ impl Worker {
                 }
                 return;
             };
-            self.pulse.due(self.clock.now().mono + WORK_WITHIN);
+            self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
             let outcome = job.perform(&*self.disk);
-            self.pulse.rest();
+            self.heartbeat.rest();
             let (has_fed, told) = {
                 let mut spool = locked(&self.spool);
                 (spool.done(self.clock.now(), outcome), spool.told())
@@ -212,9 +210,9 @@ impl Worker {
     }
 
     fn write(&self, page: ledger::Job) {
-        self.pulse.due(self.clock.now().mono + WORK_WITHIN);
+        self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
         let outcome = page.perform(&*self.disk);
-        self.pulse.rest();
+        self.heartbeat.rest();
         self.keeper.done(self.clock.now().mono, outcome);
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use crate::config::{LoadError, Settings};
 use crate::daemon::changes::Changes;
-use crate::daemon::liveness::Stuck;
+use crate::daemon::heartbeat::Stuck;
 use crate::entry::{ChannelId, UntimedEntry};
 use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
-use crate::pipeline::core::Edge;
-use crate::pipeline::slots::Restored;
+use crate::pipeline::Edge;
+use crate::pipeline::saved::Restored;
 use crate::reading::{Reading, SensorId, in_seconds};
 use crate::spool::{Counts, Found, SpoolEvent};
 use crate::time::{ClockStep, Mono, Utc};
@@ -84,7 +84,7 @@ pub enum Event<'a> {
     /// A slot was closed and its entry waits for the uplink, or at first for the clock.
     Closed {
         /// The entry, without its time.
-        draft: &'a UntimedEntry,
+        entry: &'a UntimedEntry,
         /// Its time.
         created_at: Option<Utc>,
         /// Entries of its channel that wait now, this one included.

@@ -1,4 +1,4 @@
-//! The guard of the daemon's directories: while the closer is awake it looks whether they are still this process's alone, and whether
+//! The guard of the daemon's directories: while the slots' task is awake it looks whether they are still this process's alone, and whether
 //! what others find there is there.
 //!
 //! A runtime directory that was removed, or whose lock was, is made again with all that belongs there: lock, socket, stop levels,
@@ -17,9 +17,9 @@ use tokio::sync::Notify;
 use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::disk::{Disk, Folders};
 use crate::daemon::event::{Event, Observer};
+use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::GpioBackend;
 use crate::output::{self, levels};
-use crate::pipeline::gate::Gate;
 use crate::store::storage::Storage;
 
 /// Looks after the directories.
@@ -51,13 +51,13 @@ impl Guard {
     }
 
     /// Looks, and makes good what can be.
-    pub(super) fn look(&self, gate: &Gate, disk: Option<&Disk>) {
+    pub(super) fn look(&self, pipeline: &PipelineHandle, disk: Option<&Disk>) {
         let Some(folders) = &self.folders else { return };
         match folders.runtime.still_ours() {
             Ok(false) => self.levels.look(),
             Ok(true) => {
                 self.levels.write();
-                gate.keep_anew();
+                pipeline.save_anew();
                 if let Some(disk) = disk {
                     disk.keep_anew();
                 }

@@ -14,11 +14,11 @@ use log::{debug, error, info, warn};
 
 use crate::config::Settings;
 use crate::daemon::event::{Event, Observer, Wait, Waiting};
-use crate::daemon::liveness::Stuck;
+use crate::daemon::heartbeat::Stuck;
 use crate::entry::ChannelId;
 use crate::net::failure::Kind;
-use crate::pipeline::core::Edge;
-use crate::pipeline::slots::Restored;
+use crate::pipeline::Edge;
+use crate::pipeline::saved::Restored;
 use crate::spool::{self, Damaged, Found, SpoolEvent};
 use crate::uplink::session::{Notice, Tally, in_words};
 
@@ -194,12 +194,12 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         Event::Sensor { name, edge: Edge::Up(_) } => info!(sensor = *name; "sensor {name} measures again"),
         Event::Slow { name, slow: Some(slow) } => warn!(sensor = *name; "sensor {name} is slow: {slow}"),
         Event::Slow { name, slow: None } => info!(sensor = *name; "sensor {name} is quick again"),
-        Event::Closed { draft, created_at: Some(created_at), .. } => {
-            let channel = names.channel(draft.channel);
+        Event::Closed { entry, created_at: Some(created_at), .. } => {
+            let channel = names.channel(entry.channel);
             debug!(channel, created_at:%; "channel {channel}: entry of {created_at} waits");
         }
-        Event::Closed { draft, created_at: None, .. } => {
-            let channel = names.channel(draft.channel);
+        Event::Closed { entry, created_at: None, .. } => {
+            let channel = names.channel(entry.channel);
             debug!(channel; "channel {channel}: an entry waits for the clock to be set");
         }
         Event::Restored(Restored::State) => debug!("what the last run left of its slots was taken over"),

@@ -4,7 +4,7 @@
 //! it. Only sensors of the same lane wait for it, on a bus for its time-out, elsewhere for a second at most: then another
 //! thread takes over the others. A sensor that was slow once, and shares no bus, is read by a thread of its own from then on,
 //! until its reads are quick again (`pace`). What does not answer within its time-out is a fault at that moment: an alarm
-//! wakes the closer for it, which calls [`Lanes::look`].
+//! wakes the slots' task for it, which calls [`Lanes::look`].
 //!
 //! A panic in a driver is caught here, becomes a fault, and the driver is opened anew.
 
@@ -23,9 +23,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::config;
-use crate::daemon::liveness::Liveness;
+use crate::daemon::heartbeat::HeartbeatMonitor;
+use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
-use crate::pipeline::gate::Gate;
 use crate::reading::SensorId;
 use crate::sensor::Lane;
 use crate::time::Now;
@@ -37,16 +37,16 @@ use threads::{Common, Threads};
 /// The running lanes.
 pub(super) struct Lanes {
     common: Common,
-    liveness: Liveness,
+    heartbeats: HeartbeatMonitor,
     running: Mutex<BTreeMap<Lane, Arc<Threads>>>,
 }
 
 impl Lanes {
     /// No lanes yet.
-    pub(super) fn new(hal: &Hal, gate: &Gate, liveness: &Liveness) -> Self {
+    pub(super) fn new(hal: &Hal, pipeline: &PipelineHandle, heartbeats: &HeartbeatMonitor) -> Self {
         let alarm = Arc::new(Alarm::new(Arc::clone(&hal.clock)));
-        let common = Common { hal: hal.clone(), gate: gate.clone(), alarm, died: Arc::new(Notify::new()) };
-        Self { common, liveness: liveness.clone(), running: Mutex::default() }
+        let common = Common { hal: hal.clone(), pipeline: pipeline.clone(), alarm, died: Arc::new(Notify::new()) };
+        Self { common, heartbeats: heartbeats.clone(), running: Mutex::default() }
     }
 
     /// Reads these sensors too, from now on, but for those that are not asked. A lane that has none yet gets its thread.
@@ -58,8 +58,8 @@ impl Lanes {
         for (id, settings) in sensors {
             let lane = settings.kind.device().lane();
             if lane != Lane::Serial {
-                let pulse = self.liveness.watch(format!("sensor {}", settings.name));
-                lanes.entry(lane).or_default().push(Polled::new(*id, settings.clone(), pulse));
+                let heartbeat = self.heartbeats.watch(format!("sensor {}", settings.name));
+                lanes.entry(lane).or_default().push(Polled::new(*id, settings.clone(), heartbeat));
             }
         }
         let mut running = self.running();
@@ -113,7 +113,7 @@ impl Lanes {
         }
     }
 
-    /// The lanes there are. What is done with them is not done under the lock: the closer wants it too, and a driver may take
+    /// The lanes there are. What is done with them is not done under the lock: the slots' task wants it too, and a driver may take
     /// its time.
     fn all(&self) -> Vec<Arc<Threads>> {
         self.running().values().cloned().collect()

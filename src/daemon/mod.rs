@@ -1,27 +1,28 @@
 //! The daemon: wires the rooms together, and takes them apart in the right order.
 //!
-//! One runtime thread holds a task per MQTT device, one for the outputs, one per serial sensor, and the closer, which
+//! One runtime thread holds a task per MQTT device, one for the outputs, one per serial sensor, and the slots' task, which
 //! turns ended slots into waiting entries. Everything that may block has a thread of its own (`lanes`).
 //!
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
 //! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
-pub(crate) mod alarm;
+mod alarm;
 pub mod board;
 pub mod changes;
-mod closer;
 #[cfg(test)]
 mod digits;
 mod disk;
 pub mod event;
 mod guard;
+pub mod heartbeat;
 pub mod journal;
 mod lanes;
-pub mod liveness;
 mod outputs;
+mod pipeline;
 mod routes;
 mod running;
 mod server;
+mod slot_task;
 mod streams;
 pub mod systemd;
 mod uplinks;

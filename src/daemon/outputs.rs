@@ -15,13 +15,13 @@ use tokio::time::sleep;
 
 use crate::command::Command;
 use crate::daemon::event::{Event, Observer, Wait};
-use crate::daemon::liveness::Pulse;
+use crate::daemon::heartbeat::Heartbeat;
+use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
 use crate::ledger::{Keeper, Key};
 use crate::output::driver::Driver;
 use crate::output::rules::{self, Action, Past, Rules, Switch};
 use crate::output::{Drive, Settings, Target};
-use crate::pipeline::gate::Gate;
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 use crate::uplink::session::Delivery;
@@ -43,7 +43,7 @@ pub(super) struct Ears {
     /// Set at the stop.
     pub(super) stop: watch::Receiver<bool>,
     /// Its sign of life.
-    pub(super) pulse: Pulse,
+    pub(super) heartbeat: Heartbeat,
 }
 
 /// All outputs of the map.
@@ -59,7 +59,7 @@ pub(super) struct Outputs {
     /// The switches that were kept last, by their outputs' names.
     switches: BTreeMap<String, Option<Switch>>,
     hal: Hal,
-    gate: Gate,
+    pipeline: PipelineHandle,
     observer: Observer,
 }
 
@@ -80,7 +80,13 @@ struct Pin {
 
 impl Outputs {
     /// Opens every output at its start level. One that cannot be had is tried again.
-    pub(super) fn open(settings: Vec<Settings>, memory: Memory, hal: &Hal, gate: &Gate, observer: &Observer) -> Self {
+    pub(super) fn open(
+        settings: Vec<Settings>,
+        memory: Memory,
+        hal: &Hal,
+        pipeline: &PipelineHandle,
+        observer: &Observer,
+    ) -> Self {
         let drivers = settings.iter().map(|_| Pin::default()).collect();
         let mut rules = Rules::new(&settings);
         for (output, its) in settings.iter().enumerate() {
@@ -95,7 +101,7 @@ impl Outputs {
             is_unkept: false,
             switches: BTreeMap::new(),
             hal: hal.clone(),
-            gate: gate.clone(),
+            pipeline: pipeline.clone(),
             observer: Arc::clone(observer),
         };
         outputs.event(rules::Event::Start);
@@ -104,12 +110,12 @@ impl Outputs {
 
     /// Obeys until the stop, then drives every output to its stop level.
     pub(super) async fn run(mut self, ears: Ears) {
-        let Ears { mut deliveries, mut reloads, report, mut stop, pulse } = ears;
+        let Ears { mut deliveries, mut reloads, report, mut stop, heartbeat } = ears;
         loop {
             let deadline = self.deadline();
             match deadline {
-                Some(deadline) => pulse.due(deadline),
-                None => pulse.rest(),
+                Some(deadline) => heartbeat.due(deadline),
+                None => heartbeat.rest(),
             }
             let due = async {
                 match deadline {
@@ -270,7 +276,7 @@ impl Outputs {
 
     /// Keeps every output's past and the level that its channel is told, as far as they have changed.
     fn keep_all(&mut self) {
-        self.gate.keep();
+        self.pipeline.save();
         for output in 0..self.settings.len() {
             self.keep(output);
         }
@@ -330,7 +336,7 @@ impl Outputs {
                 self.report(output, real);
             }
         }
-        self.gate.keep();
+        self.pipeline.save();
     }
 
     fn report(&self, output: usize, drive: Drive) {
@@ -340,10 +346,7 @@ impl Outputs {
             // As commands are written.
             Target::Pwm { .. } => drive.fraction() * 100.0,
         };
-        let sooner = self.gate.intake().level(self.hal.clock.now(), to, value);
-        if sooner {
-            self.gate.sooner().notify_one();
-        }
+        self.pipeline.level(self.hal.clock.now(), to, value);
     }
 }
 

@@ -16,15 +16,16 @@ use crate::config::Settings;
 use crate::daemon::alarm::{Alarm, caught, locked};
 use crate::daemon::board::Noticeboard;
 use crate::daemon::changes::Changes;
-use crate::daemon::closer::Closer;
 use crate::daemon::disk::{self, Folders, Store};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::guard::Guard;
+use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::lanes::Lanes;
-use crate::daemon::liveness::Liveness;
 use crate::daemon::outputs::{self, Ears, Memory, Outputs};
+use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::routes;
 use crate::daemon::server::Server;
+use crate::daemon::slot_task::SlotTask;
 use crate::daemon::streams::Streams;
 use crate::daemon::uplinks::{Common, Uplinks};
 use crate::daemon::watchdog::Watchdog;
@@ -33,9 +34,8 @@ use crate::hal::{GpioBackend, Hal};
 use crate::ledger::Keeper;
 use crate::output::levels::Levels;
 use crate::output::{self, Settings as OutputSettings};
-use crate::pipeline::core::Intake;
-use crate::pipeline::gate::Gate;
-use crate::pipeline::registry::Roster;
+use crate::pipeline::Pipeline;
+use crate::pipeline::registry::SensorRegistry;
 use crate::uplink::session::Tuning;
 
 /// Messages for the outputs that may wait: a person presses a button a few times, the service allows one update a second.
@@ -74,19 +74,18 @@ pub(super) struct Running {
     observer: Observer,
     guard: Arc<Guard>,
     alarm: Alarm,
-    gate: Gate,
     keeper: Keeper,
-    roster: Roster,
+    registry: SensorRegistry,
     outputs: OutputsTask,
     uplinks: Uplinks,
     watching: JoinHandle<()>,
     streams: Streams,
     lanes: Arc<Lanes>,
-    closer: Arc<Closer>,
+    slot_task: Arc<SlotTask>,
     closing: JoinHandle<()>,
     board: Noticeboard,
     serving: JoinHandle<()>,
-    liveness: Liveness,
+    heartbeats: HeartbeatMonitor,
     /// Why it could not start.
     stillborn: Option<String>,
 }
@@ -103,14 +102,14 @@ impl Running {
         let Parts { settings, hal, folders, socket, board, observer, tuning, ending } = parts;
         let observer = &observer;
         let alarm = Alarm::default();
-        let liveness = Liveness::default();
-        let mut roster = Roster::new();
-        let sensors = roster.take(&settings.sensors).come;
-        observer(&Event::Map(&settings, &roster.ids()));
+        let heartbeats = HeartbeatMonitor::default();
+        let mut registry = SensorRegistry::new();
+        let sensors = registry.update(&settings.sensors).added;
+        observer(&Event::Map(&settings, &registry.ids()));
         let keeper = disk::keeper(&settings, &hal, folders.as_ref()).await;
-        let intake = Intake::new(&settings, &roster.ids(), hal.clock.now().mono);
-        let gate = Gate::new(intake, Arc::clone(observer)).with_totals(keeper.clone());
-        let gate = gate.with_alarm(alarm.clone());
+        let pipeline = Pipeline::new(&settings, &registry.ids(), hal.clock.now().mono);
+        let pipeline = PipelineHandle::new(pipeline, Arc::clone(observer)).with_totals(keeper.clone());
+        let pipeline = pipeline.with_alarm(alarm.clone());
 
         let guard = Guard::new(folders.clone(), !hal.is_simulated, alarm.clone(), Arc::clone(observer));
         let guard = Arc::new(guard);
@@ -119,10 +118,10 @@ impl Running {
         let report = Arc::new(Notify::new());
         let outputs = {
             let memory = Memory { keeper: keeper.clone(), boot: hal.clock.boot().0 };
-            let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &gate, observer);
+            let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &pipeline, observer);
             let ((reload, reloads), stop) = (mpsc::channel(1), watch::Sender::new(false));
-            let (report, pulse) = (Arc::clone(&report), liveness.watch("the outputs' task"));
-            let ears = Ears { deliveries, reloads, report, stop: stop.subscribe(), pulse };
+            let (report, heartbeat) = (Arc::clone(&report), heartbeats.watch("the outputs' task"));
+            let ears = Ears { deliveries, reloads, report, stop: stop.subscribe(), heartbeat };
             let run = async move {
                 let _ending = ending;
                 outputs.run(ears).await;
@@ -132,7 +131,7 @@ impl Running {
 
         // After the outputs: a card may take its time, and pins do not wait for it.
         let store = Store::open(&settings, &hal, folders, keeper.clone(), observer).await;
-        store.restore(&gate, &hal, observer);
+        store.restore(&pipeline, &hal, observer);
         report.notify_one();
         let (spool, bell) = (store.spool(), watch::Sender::new(()));
         let (asked, told) = (board.clone(), Arc::clone(observer));
@@ -149,19 +148,19 @@ impl Running {
             deliveries: deliver,
             observer: Arc::clone(observer),
             tuning,
-            liveness: liveness.clone(),
+            heartbeats: heartbeats.clone(),
         });
         uplinks.take(&settings).await;
 
-        let mut streams = Streams::new(&hal, &gate, &liveness);
+        let mut streams = Streams::new(&hal, &pipeline, &heartbeats);
         streams.add(&sensors);
-        let lanes = Arc::new(Lanes::new(&hal, &gate, &liveness));
-        let (disk, started) = match store.start(&hal, &bell, observer, &liveness, &alarm) {
+        let lanes = Arc::new(Lanes::new(&hal, &pipeline, &heartbeats));
+        let (disk, started) = match store.start(&hal, &bell, observer, &heartbeats, &alarm) {
             Ok(disk) => (Some(disk), lanes.add(&sensors)),
             Err(error) => (None, Err(error)),
         };
-        let closer = Arc::new(Closer {
-            gate: gate.clone(),
+        let slot_task = Arc::new(SlotTask {
+            pipeline: pipeline.clone(),
             spool,
             disk,
             bell,
@@ -173,8 +172,8 @@ impl Running {
             started: hal.clock.now().mono,
             observer: Arc::clone(observer),
         });
-        closer.begin();
-        let closing = tokio::spawn(Arc::clone(&closer).run(Arc::clone(&lanes), Watchdog::new(liveness.clone())));
+        slot_task.begin();
+        let closing = tokio::spawn(Arc::clone(&slot_task).run(Arc::clone(&lanes), Watchdog::new(heartbeats.clone())));
         let stillborn = started.err().map(|error| format!("a thread cannot be started: {error}"));
         if stillborn.is_none() {
             observer(&Event::Started);
@@ -187,19 +186,18 @@ impl Running {
             observer,
             guard,
             alarm,
-            gate,
             keeper,
-            roster,
+            registry,
             outputs,
             uplinks,
             watching,
             streams,
             lanes,
-            closer,
+            slot_task,
             closing,
             board,
             serving,
-            liveness,
+            heartbeats,
             stillborn,
         }
     }
@@ -211,7 +209,7 @@ impl Running {
         }
         tokio::select! {
             ended = &mut self.outputs.task => words("the outputs' task", ended),
-            ended = &mut self.closing => words("the closer", ended),
+            ended = &mut self.closing => words("the slots' task", ended),
             ended = &mut self.serving => words("the server of the status", ended),
             why = self.uplinks.died() => why,
             ended = &mut self.watching => words("the watcher of routes", ended),
@@ -225,23 +223,21 @@ impl Running {
     pub(super) async fn reload(&mut self, settings: Settings) -> Changes {
         let before = std::mem::replace(&mut self.settings, settings);
         let settings = &self.settings;
-        let turnover = self.roster.take(&settings.sensors);
-        (self.observer)(&Event::Map(settings, &self.roster.ids()));
-        let pulse = self.liveness.watch("the taking of the new map");
-        pulse.due(self.hal.clock.now().mono + RELOAD_WITHIN);
+        let diff = self.registry.update(&settings.sensors);
+        (self.observer)(&Event::Map(settings, &self.registry.ids()));
+        let heartbeat = self.heartbeats.watch("the taking of the new map");
+        heartbeat.due(self.hal.clock.now().mono + RELOAD_WITHIN);
 
         // What ends. A driver that is slow to let go is not waited for.
-        let (lanes, gone) = (Arc::clone(&self.lanes), turnover.gone.clone());
+        let (lanes, gone) = (Arc::clone(&self.lanes), diff.removed.clone());
         let _ = timeout(LANES_PATIENCE, spawn_blocking(move || lanes.remove(&gone))).await;
-        self.streams.remove(&turnover.gone).await;
+        self.streams.remove(&diff.removed).await;
 
         // What goes on, with other words. The past of outputs that leave is still to be kept.
         self.keeper.adopt(before.kept().into_iter().chain(settings.kept()).collect());
-        locked(&self.closer.spool).adopt(&disk::backlogs(settings), settings.spool);
-        self.closer.trust(settings.clock);
-        let boot = self.hal.clock.boot();
-        let drafts = self.gate.reload(self.hal.clock.now(), boot, settings, &self.roster.ids());
-        self.closer.push(&drafts);
+        locked(&self.slot_task.spool).adopt(&disk::backlogs(settings), settings.spool);
+        self.slot_task.trust(settings.clock);
+        self.slot_task.reload(settings, &self.registry.ids());
 
         // What begins.
         let both: Vec<output::Settings> = settings.outputs.iter().chain(&before.outputs).cloned().collect();
@@ -253,10 +249,10 @@ impl Running {
         self.guard.levels().keep(self.gpio, &settings.outputs);
         self.keeper.adopt(settings.kept());
         // A slot that was closed had the levels; the next one begins with them.
-        self.closer.report.notify_one();
+        self.slot_task.report.notify_one();
         let sessions = self.uplinks.take(settings).await;
-        self.streams.add(&turnover.come);
-        if let Err(error) = self.lanes.add(&turnover.come) {
+        self.streams.add(&diff.added);
+        if let Err(error) = self.lanes.add(&diff.added) {
             self.stillborn = Some(format!("a thread cannot be started: {error}"));
         }
         let targets = |one: &Settings, other: &Settings| {
@@ -264,7 +260,7 @@ impl Running {
             one.outputs.iter().filter(|output| !has(output.target)).count()
         };
         Changes {
-            sensors: [turnover.come.len(), turnover.gone.len()],
+            sensors: [diff.added.len(), diff.removed.len()],
             outputs: [targets(settings, &before), targets(&before, settings)],
             sessions,
             gpio: (self.gpio != settings.gpio).then_some(settings.gpio),
@@ -283,13 +279,13 @@ impl Running {
         let lanes = self.lanes;
         let _ = spawn_blocking(move || lanes.stop(LANE_PATIENCE)).await;
         steps.push(caught(self.streams.stop()).await);
-        let closer = &self.closer;
-        steps.push(caught(async { closer.close_all() }).await);
+        let slot_task = &self.slot_task;
+        steps.push(caught(async { slot_task.close_all() }).await);
         steps.push(caught(self.uplinks.stop()).await);
-        let writing = Arc::clone(closer);
+        let writing = Arc::clone(slot_task);
         let kept = spawn_blocking(move || writing.keep(CARD_PATIENCE)).await;
         let (settings, board) = (&self.settings, &self.board);
-        steps.push(caught(async { closer.say_goodbye(settings, kept.ok().flatten(), board.tally()) }).await);
+        steps.push(caught(async { slot_task.say_goodbye(settings, kept.ok().flatten(), board.tally()) }).await);
         self.serving.abort();
         while !self.serving.is_finished() {
             yield_now().await;

@@ -14,10 +14,10 @@ use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config;
-use crate::daemon::liveness::{Liveness, Pulse};
+use crate::daemon::heartbeat::{Heartbeat, HeartbeatMonitor};
+use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::words;
 use crate::hal::{Hal, SerialPort};
-use crate::pipeline::gate::Gate;
 use crate::reading::{Fault, SensorId};
 use crate::sensor::{Lane, Outlet, Port, Source, Stream};
 
@@ -31,24 +31,24 @@ const OPEN_WITHIN: Duration = Duration::from_secs(30);
 /// The tasks of all serial sensors.
 pub(super) struct Streams {
     hal: Hal,
-    gate: Gate,
-    liveness: Liveness,
+    pipeline: PipelineHandle,
+    heartbeats: HeartbeatMonitor,
     running: BTreeMap<SensorId, JoinHandle<()>>,
 }
 
 impl Streams {
     /// No tasks yet.
-    pub(super) fn new(hal: &Hal, gate: &Gate, liveness: &Liveness) -> Self {
-        let (hal, gate, liveness) = (hal.clone(), gate.clone(), liveness.clone());
-        Self { hal, gate, liveness, running: BTreeMap::new() }
+    pub(super) fn new(hal: &Hal, pipeline: &PipelineHandle, heartbeats: &HeartbeatMonitor) -> Self {
+        let (hal, pipeline, heartbeats) = (hal.clone(), pipeline.clone(), heartbeats.clone());
+        Self { hal, pipeline, heartbeats, running: BTreeMap::new() }
     }
 
     /// Listens to those of these sensors that talk by themselves.
     pub(super) fn add(&mut self, sensors: &[(SensorId, config::Sensor)]) {
         for (id, settings) in sensors.iter().filter(|(_, sensor)| sensor.kind.device().lane() == Lane::Serial) {
-            let (settings, hal, gate) = (settings.clone(), self.hal.clone(), self.gate.clone());
-            let pulse = self.liveness.watch(format!("sensor {}", settings.name));
-            let listener = Listener { id: *id, settings, hal, gate, pulse };
+            let (settings, hal, pipeline) = (settings.clone(), self.hal.clone(), self.pipeline.clone());
+            let heartbeat = self.heartbeats.watch(format!("sensor {}", settings.name));
+            let listener = Listener { id: *id, settings, hal, pipeline, heartbeat };
             self.running.insert(*id, tokio::spawn(listener.listen()));
         }
     }
@@ -87,8 +87,8 @@ struct Listener {
     id: SensorId,
     settings: config::Sensor,
     hal: Hal,
-    gate: Gate,
-    pulse: Pulse,
+    pipeline: PipelineHandle,
+    heartbeat: Heartbeat,
 }
 
 impl Listener {
@@ -108,7 +108,7 @@ impl Listener {
                 retry = FIRST_RETRY;
             }
             self.fail(&self.routed(), &fault);
-            self.pulse.due(self.hal.clock.now().mono + retry);
+            self.heartbeat.due(self.hal.clock.now().mono + retry);
             sleep(retry).await;
             retry = (retry * 2).min(LAST_RETRY);
         }
@@ -116,7 +116,7 @@ impl Listener {
 
     /// Opens device and port, on a thread of the blocking pool: a USB or Bluetooth port may take its time.
     async fn open(&self, outlet: &Outlet) -> Result<(Box<dyn SerialPort>, Box<dyn Stream>), Fault> {
-        self.pulse.due(self.hal.clock.now().mono + OPEN_WITHIN);
+        self.heartbeat.due(self.hal.clock.now().mono + OPEN_WITHIN);
         let (settings, hal, outlet) = (self.settings.clone(), self.hal.clone(), outlet.clone());
         let mut opening = spawn_blocking(move || match settings.kind.device().open(&hal, outlet)? {
             Source::Stream(Port { path, baud }, stream) => Ok((hal.serial.open(&path, baud)?, stream)),
@@ -143,12 +143,12 @@ impl Listener {
         let mut buffer = [0; 256];
         let mut silent_at = Instant::now() + self.settings.timeout;
         loop {
-            self.pulse.due(self.hal.clock.now().mono + self.settings.timeout);
+            self.heartbeat.due(self.hal.clock.now().mono + self.settings.timeout);
             match timeout_at(silent_at, serial.read(&mut buffer)).await {
                 Ok(Ok(0)) => return Fault::Absent("the port was closed: unplugged?".to_owned()),
                 Ok(Ok(read)) => {
                     stream.bytes(self.hal.clock.now().mono, &buffer[..read], outlet);
-                    self.gate.keep();
+                    self.pipeline.save();
                 }
                 Ok(Err(error)) => return Fault::Bus(error.to_string()),
                 Err(_) => {}
@@ -166,32 +166,32 @@ impl Listener {
 
     /// An outlet that notes what was heard of.
     fn outlet(&self, heard: &Arc<Mutex<Heard>>) -> Outlet {
-        // Not the gate's own outlet, which keeps the open slots with each value: what came in one go is kept together.
-        let (id, gate, clock) = (self.id, self.gate.clone(), Arc::clone(&self.hal.clock));
+        // Not the pipeline's own outlet, which keeps the open slots with each value: what came in one go is kept together.
+        let (id, pipeline, clock) = (self.id, self.pipeline.clone(), Arc::clone(&self.hal.clock));
         let heard = Arc::clone(heard);
         Outlet::new(move |quantity, at, value| {
             let mut heard = lock(&heard);
             heard.quantities.insert(quantity);
             heard.a_value |= value.is_ok();
             drop(heard);
-            let is_routed = gate.intake().is_routed(id, quantity);
+            let is_routed = pipeline.is_routed(id, quantity);
             if is_routed {
-                gate.put(clock.now(), id, quantity, at, value);
+                pipeline.put(clock.now(), id, quantity, at, value);
             }
         })
     }
 
     /// The quantities that the map asks for.
     fn routed(&self) -> Vec<usize> {
-        self.gate.intake().routed(self.id)
+        self.pipeline.routed(self.id)
     }
 
     fn fail(&self, quantities: &[usize], fault: &Fault) {
         let now = self.hal.clock.now();
         for quantity in quantities {
-            self.gate.put(now, self.id, *quantity, now.mono, Err(fault.clone()));
+            self.pipeline.put(now, self.id, *quantity, now.mono, Err(fault.clone()));
         }
-        self.gate.keep();
+        self.pipeline.save();
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
     use crate::daemon::event::Event;
     use crate::hal::sim::Sim;
     use crate::hal::{HalError, SerialPorts};
-    use crate::pipeline::core::Intake;
+    use crate::pipeline::Pipeline;
     use crate::time::Mono;
 
     /// What a busy machine may take.
@@ -256,15 +256,15 @@ to.latitude = "house.field1"
         let map = config::parse(MAP, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
         let gps = SensorId(0);
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let gate = Gate::new(
-            Intake::new(&map, &[gps], Mono::default()),
+        let pipeline = PipelineHandle::new(
+            Pipeline::new(&map, &[gps], Mono::default()),
             Arc::new(move |event| {
                 if let Event::Reading(reading) = event {
                     let _ = tell.send(reading.value.clone());
                 }
             }),
         );
-        let mut streams = Streams::new(&hal, &gate, &Liveness::default());
+        let mut streams = Streams::new(&hal, &pipeline, &HeartbeatMonitor::default());
         streams.add(&[(gps, map.sensors[0].clone())]);
         let mut next = async || tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("told");
         assert_eq!(next().await, Err(Fault::NoAnswer(Duration::from_millis(200))));

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::{self, Settings};
 use crate::daemon::alarm::locked;
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::liveness::Liveness;
+use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::words;
 use crate::entry::ChannelId;
 use crate::hal::Clock;
@@ -46,7 +46,7 @@ pub(super) struct Common {
     pub(super) deliveries: mpsc::Sender<Delivery>,
     pub(super) observer: Observer,
     pub(super) tuning: Tuning,
-    pub(super) liveness: Liveness,
+    pub(super) heartbeats: HeartbeatMonitor,
 }
 
 /// The running sessions, by their devices' names.
@@ -174,7 +174,7 @@ impl Uplinks {
     fn begin(&self, name: &str, wanted: Wanted) -> Running {
         let stop = watch::Sender::new(None);
         let is_up = Arc::new(AtomicBool::new(false));
-        let pulse = self.common.liveness.watch(format!("session of {name}"));
+        let heartbeat = self.common.heartbeats.watch(format!("session of {name}"));
         let (observer, device, up) = (Arc::clone(&self.common.observer), name.to_owned(), Arc::clone(&is_up));
         let uplink = Uplink {
             broker: wanted.broker.clone(),
@@ -196,8 +196,8 @@ impl Uplinks {
                 observer(&Event::Uplink(&device, &notice));
             }),
             alive: Box::new(move |until| match until {
-                Some(until) => pulse.due(until),
-                None => pulse.rest(),
+                Some(until) => heartbeat.due(until),
+                None => heartbeat.rest(),
             }),
         };
         Running { wanted, is_up, stop, task: tokio::spawn(uplink.run()) }

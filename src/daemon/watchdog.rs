@@ -1,4 +1,4 @@
-//! systemd's watchdog: fed by the closer while it is awake anyway, as long as nobody is stuck.
+//! systemd's watchdog: fed by the slots' task while it is awake anyway, as long as nobody is stuck.
 //!
 //! What hangs in the kernel (a bus without its clock, a device file that never answers) ends with its process at best.
 //! Sensors behind it are read by another thread meanwhile; but whoever does not come back for the watchdog's whole interval
@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::liveness::{Liveness, Look, Watch};
+use crate::daemon::heartbeat::{HeartbeatMonitor, Look, Watch};
 use crate::daemon::systemd;
 use crate::time::Mono;
 
@@ -24,9 +24,9 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// The watchdog that systemd told us of when it started us.
-    pub(super) fn new(liveness: Liveness) -> Self {
+    pub(super) fn new(heartbeats: HeartbeatMonitor) -> Self {
         let interval = systemd::watchdog();
-        Self { watch: Watch::new(liveness, interval.unwrap_or(PATIENCE)), interval, fed: None }
+        Self { watch: Watch::new(heartbeats, interval.unwrap_or(PATIENCE)), interval, fed: None }
     }
 
     /// How long whoever looks may sleep: a third of the interval.

@@ -1,11 +1,15 @@
 //! Directions, as of a wind: degrees that begin anew at 360, so that their mean is that of their vectors.
 
+use minicbor::{Decode, Encode};
+
 use super::{FULL_CIRCLE, denoised};
 
 /// A sum of directions.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Vector {
+    #[n(0)]
     pub(crate) east: f64,
+    #[n(1)]
     pub(crate) north: f64,
 }
 

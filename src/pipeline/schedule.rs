@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_sensor_that_is_read_once_a_slot_is_in_every_slot_however_the_two_clocks_are_read() {
         use crate::entry::{ChannelId, Column, Reduce, UntimedEntry};
-        use crate::pipeline::slots::{Batch, Channel, Publish, Route, StatusText};
+        use crate::pipeline::slots::{Channel, Publish, Route, Slots, StatusText};
 
         let every = Duration::from_secs(1);
         let channel =
@@ -107,7 +107,7 @@ mod tests {
             publish: Publish::Slot,
             decimals: None,
         };
-        let mut batch = Batch::new(&[channel], &[route]);
+        let mut slots = Slots::new(&[channel], &[route]);
         let mut schedule = Schedule::new(every);
         let mut random = fastrand::Rng::with_seed(7);
         // The wall clock is read up to two milliseconds before or after the boot clock.
@@ -120,10 +120,10 @@ mod tests {
         for read in 0..500_u64 {
             let began = skewed(at);
             let done = skewed(at + Duration::from_micros(50 + read * 37 % 450));
-            batch.value(done, 0, done.mono, 1.0);
+            slots.value(done, 0, done.mono, 1.0);
             schedule.done(began, true);
-            let seconds = |draft: &UntimedEntry| (draft.end + Duration::from_millis(500)).since_boot().as_secs();
-            stamps.extend(batch.close_due(done).iter().map(seconds));
+            let seconds = |untimed: &UntimedEntry| (untimed.end + Duration::from_millis(500)).since_boot().as_secs();
+            slots.close_due(done, |entries| stamps.extend(entries.iter().map(seconds)));
             at = schedule.next();
         }
         let slots: Vec<u64> = (stamps[0]..).take(stamps.len()).collect();

@@ -4,29 +4,23 @@
 //! each minute. A reading belongs to the slot in which it was *taken*, so a slot may be closed some time after its end
 //! without harm; that is how the sending of many devices is spread.
 //!
-//! Invariants: a draft ends with its slot, on the boot clock; within a channel the ends grow by a second at least; two closes of
+//! Invariants: an entry ends with its slot, on the boot clock; within a channel the ends grow by a second at least; two closes of
 //! a channel are at least the license's interval apart; a value that is missing is left out. Only the grid is the wall
-//! clock's: one that jumps moves the ends of slots to come, and no draft.
+//! clock's: one that jumps moves the ends of slots to come, and no entry.
 //!
-//! It is not a buffer: what it returns goes to the spool at once, and is remembered only until the spool has it
-//! ([`Batch::taken`]), so that no draft is nowhere when the process is killed. [`Batch::save`] and [`Batch::restore`] carry
-//! all of it over such an end.
+//! Cost: a value touches its own channel and an ordered index of deadlines, however many channels there are.
 
-mod bytes;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzzing;
-mod slot;
+mod channel;
 mod sums;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-pub use bytes::Restored;
-
-use crate::entry::{Cells, ChannelId, Column, Decimals, Form, Reduce, STATUS, UntimedEntry, cut};
-use crate::pipeline::slots::slot::OpenSlot;
-use crate::pipeline::slots::sums::Sums;
+use crate::entry::{ChannelId, Column, Decimals, Form, Reduce, UntimedEntry};
 use crate::time::{Mono, Now};
+
+pub(super) use channel::{ChannelSlot, RouteState};
+pub(super) use sums::Sums;
 
 /// When a route's value is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -42,6 +36,16 @@ pub enum Publish {
     Field,
 }
 
+impl Publish {
+    /// The form of the entry that the value is in.
+    pub const fn form(self) -> Form {
+        match self {
+            Self::Slot | Self::OnChange => Form::Feed,
+            Self::Field => Form::Field,
+        }
+    }
+}
+
 /// What goes into an entry's status text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
@@ -54,7 +58,7 @@ pub enum StatusText {
     Health,
 }
 
-/// A channel as the batch sees it.
+/// A channel as its slots see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
     /// Its number.
@@ -86,194 +90,112 @@ pub struct Route {
 
 /// Open slots of all channels.
 #[derive(Debug)]
-pub struct Batch {
-    channels: Vec<OpenSlot>,
-    routes: Vec<RouteState>,
-    /// Trouble that lasts, by channel and route: told in every slot until it is over.
-    standing: BTreeMap<(usize, usize), String>,
-    /// Drafts of ended slots, with the moment at which they are handed out.
-    closed: VecDeque<(Mono, UntimedEntry)>,
-    /// Drafts that were handed out and that the spool may not have yet.
-    handed: Vec<UntimedEntry>,
+pub struct Slots {
+    pub(super) channels: Vec<ChannelSlot>,
+    /// Where each route's sums are: its channel, and its place there.
+    places: Vec<(usize, usize)>,
+    /// When each channel has to be looked at, as far as it has to be.
+    deadlines: BTreeSet<(Mono, usize)>,
+    /// The channels that changed since they were last saved.
+    changed: Vec<usize>,
 }
 
-#[derive(Debug)]
-struct RouteState {
-    route: Route,
-    sums: Option<Sums>,
-    /// The last value taken, to know a change.
-    last: Option<f64>,
-}
-
-impl Batch {
-    /// A batch without values.
+impl Slots {
+    /// Slots without values. Routes are known by their place in this list.
     pub fn new(channels: &[Channel], routes: &[Route]) -> Self {
-        Self {
-            channels: channels.iter().map(OpenSlot::new).collect(),
-            routes: routes.iter().map(|route| RouteState { route: route.clone(), sums: None, last: None }).collect(),
-            standing: BTreeMap::new(),
-            closed: VecDeque::new(),
-            handed: Vec::new(),
-        }
+        let mut slots: Vec<ChannelSlot> = channels.iter().map(ChannelSlot::new).collect();
+        let places = routes.iter().map(|route| (route.channel, slots[route.channel].add(route))).collect();
+        Self { channels: slots, places, deadlines: BTreeSet::new(), changed: Vec::new() }
     }
 
-    /// The channels, each with its routes and their places.
-    pub fn ways(&self) -> impl Iterator<Item = (&Channel, impl Iterator<Item = (usize, &Route)>)> {
-        self.channels.iter().enumerate().map(|(place, slot)| {
-            let routes = self.routes.iter().map(|state| &state.route).enumerate();
-            (&slot.channel, routes.filter(move |(_, route)| route.channel == place))
-        })
-    }
-
-    /// Takes a value of the route with this index, measured `at`. Returns whether the next close moved forward, so that
-    /// whoever sleeps until [`Batch::next_close`] must look again.
+    /// Takes a value of a route, measured `at`. Returns whether the next close moved forward, so that
+    /// whoever sleeps until [`Slots::next_close`] must look again.
     pub fn value(&mut self, now: Now, route: usize, at: Mono, value: f64) -> bool {
-        let before = self.next_close();
-        let channel = self.routes[route].route.channel;
-        self.open_slot(now, channel, at);
-        let state = &mut self.routes[route];
-        match &mut state.sums {
-            Some(sums) => sums.add(value),
-            none => *none = Some(Sums::of(value, state.route.reduce)),
-        }
-        // The first value after the start is no change: it would close a slot that holds hardly anything.
-        #[expect(clippy::float_cmp, reason = "any difference is a change; tolerance is the filter's business")]
-        let changed = state.last.replace(value).is_some_and(|last| last != value);
-        if changed && state.route.publish == Publish::OnChange {
-            self.channels[channel].end_early(at);
-        }
-        self.is_sooner_than(before)
+        let (channel, place) = self.places[route];
+        self.change(channel, |slot| slot.value(now, place, at, value))
     }
 
     /// Notes that a route has no values, in words for its channel's status text. It is told in this slot and in each that
-    /// follows, until [`Batch::recovered`]. Returns as [`Batch::value`] does.
+    /// follows, until [`Slots::recovered`]. Returns as [`Slots::value`] does.
     pub fn trouble(&mut self, now: Now, route: usize, at: Mono, words: &str) -> bool {
-        let channel = self.routes[route].route.channel;
+        let (channel, place) = self.places[route];
         if self.channels[channel].channel.status == StatusText::Off {
             return false;
         }
-        let before = self.next_close();
-        self.open_slot(now, channel, at);
-        self.standing.insert((channel, route), words.to_owned());
-        self.channels[channel].note(words);
-        self.is_sooner_than(before)
+        self.change(channel, |slot| slot.trouble(now, place, at, words))
     }
 
     /// The route has values again.
     pub fn recovered(&mut self, route: usize) {
-        self.standing.remove(&(self.routes[route].route.channel, route));
+        let (channel, place) = self.places[route];
+        if self.channels[channel].routes[place].standing.is_some() {
+            self.change(channel, |slot| slot.routes[place].standing = None);
+        }
     }
 
     /// When the first of the open slots is to be closed.
     pub fn next_close(&self) -> Option<Mono> {
-        let closed = self.closed.iter().map(|(due, _)| *due);
-        self.channels.iter().filter_map(OpenSlot::due).chain(closed).min()
+        self.deadlines.first().map(|(due, _)| *due)
     }
 
-    fn is_sooner_than(&self, before: Option<Mono>) -> bool {
-        self.next_close().is_some_and(|after| before.is_none_or(|before| after < before))
+    /// Closes the slots that have ended. `take` gets their entries, channel by channel, oldest first: what it takes is out of the
+    /// slots' hands.
+    pub fn close_due(&mut self, now: Now, mut take: impl FnMut(Vec<UntimedEntry>)) {
+        while let Some((_, channel)) = self.deadlines.first().filter(|(due, _)| *due <= now.mono).copied() {
+            let mut due = Vec::new();
+            self.change(channel, |slot| due = slot.close_due(now));
+            if !due.is_empty() {
+                take(due);
+            }
+        }
     }
 
-    /// Closes the slots that have ended and returns their drafts, oldest first within each channel. They are remembered
-    /// until [`Batch::taken`] says that the spool has them.
-    pub fn close_due(&mut self, now: Now) -> Vec<UntimedEntry> {
+    /// Closes the slots of these channels now, ended or not, as [`Slots::close_due`] does: for the daemon's stop, or a new map that
+    /// changes them.
+    pub fn close_now(
+        &mut self,
+        now: Now,
+        mut which: impl FnMut(ChannelId) -> bool,
+        mut take: impl FnMut(Vec<UntimedEntry>),
+    ) {
         for channel in 0..self.channels.len() {
-            if self.channels[channel].due().is_some_and(|due| due <= now.mono) {
-                self.close(channel);
+            if which(self.channels[channel].channel.id) {
+                let mut all = Vec::new();
+                self.change(channel, |slot| all = slot.close_now(now));
+                if !all.is_empty() {
+                    take(all);
+                }
             }
         }
-        // From the newest back: whatever stands before a due draft of its channel goes with it, so that an early close
-        // does not overtake.
-        let mut channels = BTreeSet::new();
-        let mut ready = Vec::new();
-        for (due, draft) in std::mem::take(&mut self.closed).into_iter().rev() {
-            if due <= now.mono {
-                channels.insert(draft.channel);
-            }
-            if channels.contains(&draft.channel) {
-                ready.push(draft);
-            } else {
-                self.closed.push_front((due, draft));
-            }
-        }
-        ready.reverse();
-        self.handed.extend_from_slice(&ready);
-        ready
     }
 
-    /// Closes the slots of all channels, as [`Batch::close_now`] does.
-    pub fn close_all(&mut self, now: Now) -> Vec<UntimedEntry> {
-        self.close_now(now, |_| true)
-    }
-
-    /// Closes the slots of these channels now, ended or not: for the daemon's stop, or a map that changes them. Remembers the
-    /// drafts as [`Batch::close_due`] does.
-    pub fn close_now(&mut self, now: Now, which: impl Fn(ChannelId) -> bool) -> Vec<UntimedEntry> {
-        for channel in 0..self.channels.len() {
-            let slot = &mut self.channels[channel];
-            if which(slot.channel.id) && slot.end.is_some() {
-                slot.end = slot.end.map(|end| end.min(now.mono));
-                self.close(channel);
-            }
-        }
-        let (mut drafts, mut others) = (Vec::new(), VecDeque::new());
-        for (due, draft) in self.closed.drain(..) {
-            if which(draft.channel) { drafts.push(draft) } else { others.push_back((due, draft)) }
-        }
-        self.closed = others;
-        self.handed.extend_from_slice(&drafts);
-        drafts
-    }
-
-    /// The spool has the drafts of a channel up to the one that ends at `last_end`: a kill does not lose them any more.
-    /// Whatever else was handed out is remembered, so a spool that can do no more than hold drafts in memory must say of
-    /// them that it has them.
-    pub fn taken(&mut self, channel: ChannelId, last_end: Mono) {
-        self.handed.retain(|draft| draft.channel != channel || draft.end > last_end);
-    }
-
-    /// Makes the slot that holds `at` the open one.
-    fn open_slot(&mut self, now: Now, channel: usize, at: Mono) {
-        if self.channels[channel].end.is_some_and(|end| at >= end) {
-            self.close(channel);
-        }
+    /// Changes a channel, and puts its deadline where it belongs then. Returns whether the next close moved forward.
+    pub(super) fn change(&mut self, channel: usize, change: impl FnOnce(&mut ChannelSlot)) -> bool {
+        let first = self.next_close();
         let slot = &mut self.channels[channel];
-        if slot.end.is_none() {
-            slot.end = Some(slot.grid_end(now, at));
+        let before = slot.due();
+        change(slot);
+        if !std::mem::replace(&mut slot.is_changed, true) {
+            self.changed.push(channel);
         }
+        let after = slot.due();
+        if before == after {
+            return false;
+        }
+        self.deadlines.extend(after.map(|due| (due, channel)));
+        if let Some(before) = before {
+            self.deadlines.remove(&(before, channel));
+        }
+        self.next_close().is_some_and(|after| first.is_none_or(|first| after < first))
     }
 
-    fn close(&mut self, channel: usize) {
-        let slot = &mut self.channels[channel];
-        let (Some(end), Some(due)) = (slot.end, slot.due()) else { return };
-        slot.end = None;
-        slot.early = false;
-        let id = slot.channel.id;
-        for (_, words) in self.standing.range((channel, 0)..=(channel, usize::MAX)) {
-            slot.note(words);
+    /// The channels that changed since this was last asked.
+    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = &ChannelSlot> {
+        let channels = &mut self.channels;
+        for place in &self.changed {
+            channels[*place].is_changed = false;
         }
-        let trouble = std::mem::take(&mut slot.trouble);
-
-        let status = (!trouble.is_empty()).then(|| cut(&trouble.join("; "), STATUS).to_owned());
-        let mut feed = UntimedEntry { channel: id, end, cells: Cells::default(), status, form: Form::Feed };
-        let mut fields = Vec::new();
-        for state in self.routes.iter_mut().filter(|state| state.route.channel == channel) {
-            let Some(cell) = state.sums.take().and_then(|sums| sums.reduce(&state.route)) else { continue };
-            if state.route.publish == Publish::Field {
-                let mut cells = Cells::default();
-                cells[state.route.column.index()] = Some(cell);
-                fields.push(UntimedEntry { channel: id, end, cells, status: None, form: Form::Field });
-            } else {
-                feed.cells[state.route.column.index()] = Some(cell);
-            }
-        }
-
-        let slot = &mut self.channels[channel];
-        for mut draft in std::iter::once(feed).filter(|feed| !feed.is_empty()).chain(fields) {
-            draft.end = slot.place(end);
-            slot.last_end = Some(end);
-            self.closed.push_back((due, draft));
-        }
+        self.changed.drain(..).map(|place| &channels[place])
     }
 }
 

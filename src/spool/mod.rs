@@ -94,7 +94,7 @@
 //!
 //! | killed, or the power cut, | the process ends | the power is cut |
 //! |---|---|---|
-//! | before the push's record is whole | the slot's sums are in a file of their own (`pipeline::kept`): the slot is closed again | the slot is lost |
+//! | before the push's record is whole | the slot's sums are in a file of their own (`pipeline::saved`): the slot is closed again | the slot is lost |
 //! | between push and the card | the runtime directory has it | lost: at most `write_after` + `group_every` old |
 //! | while a group is appended | both logs may have it: the key makes it one | what is torn is cut; the rest of the group is lost |
 //! | after the sync | nothing | nothing |

@@ -1,8 +1,9 @@
 //! What outlives the process: records with checksums, and the folders of files that hold them.
 //!
-//! [`record`] frames bytes so that a torn or flipped file says which of them hold. [`storage`] is where files are: a directory, or
+//! [`record`] frames bytes so that a torn or flipped file says which of them hold. [`codec`] makes payloads of values. [`storage`] is where files are: a directory, or
 //! a test's. What the records mean is their owners' affair: the spool's, the pipeline's, the ledger's.
 
+pub mod codec;
 pub mod journal;
 pub mod record;
 pub mod storage;

@@ -15,7 +15,7 @@ use gatepost::net::Transport;
 use gatepost::net::failure::Kind;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
-use gatepost::pipeline::core::Edge;
+use gatepost::pipeline::Edge;
 use gatepost::sandbox::{
     Closing, Duplicates, EchoValues, Loss, OtherEntries, PublishRefusal, Refusal, RefusedBy, Rights, SecondConnection,
     StoredSessions, SubscribeQos, SubscribeRefusal, Switches, TooLong, What, Wills,

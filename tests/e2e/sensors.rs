@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gatepost::pipeline::core::Edge;
+use gatepost::pipeline::Edge;
 use gatepost::reading::{Fault, SensorId};
 use gatepost::sandbox::Row;
 

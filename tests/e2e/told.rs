@@ -10,7 +10,7 @@ use gatepost::entry::Entry;
 use gatepost::net::failure::{Failure, Kind};
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
-use gatepost::pipeline::core::Edge;
+use gatepost::pipeline::Edge;
 use gatepost::reading::Reading;
 use gatepost::time::Utc;
 use gatepost::uplink::session::Notice;
@@ -48,8 +48,8 @@ impl Told {
             Event::Started => Self::Started,
             Event::Reading(reading) => Self::Reading((*reading).clone()),
             Event::Sensor { edge, .. } => Self::Sensor((*edge).clone()),
-            Event::Closed { draft, created_at, .. } => {
-                Self::Closed((*draft).clone().stamped(created_at.expect("the simulated clock is right")))
+            Event::Closed { entry, created_at, .. } => {
+                Self::Closed((*entry).clone().stamped(created_at.expect("the simulated clock is right")))
             }
             Event::Dropped { .. } => Self::Dropped,
             Event::Uplink(_, notice) => Self::Uplink((*notice).clone()),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use gatepost::config::Settings;
 use gatepost::daemon::event::{Event, Observer};
 use gatepost::entry::{self, Entry};
-use gatepost::pipeline::core::Edge;
+use gatepost::pipeline::Edge;
 use gatepost::pipeline::filter;
 use gatepost::reading::Quantity;
 use gatepost::thingspeak::update;

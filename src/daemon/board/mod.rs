@@ -25,7 +25,7 @@ use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::systemd;
 use crate::entry::ChannelId;
 use crate::hal::Clock;
-use crate::pipeline::core::Edge;
+use crate::pipeline::Edge;
 use crate::reading::SensorId;
 use crate::spool::{self, Spool, SpoolEvent, Status};
 use crate::status::{Report, Trouble};
@@ -142,8 +142,8 @@ impl Board {
                     sensor.slow = *slow;
                 }
             }
-            Event::Closed { draft, created_at, waiting } => {
-                if let Some(channel) = self.channel(draft.channel) {
+            Event::Closed { entry, created_at, waiting } => {
+                if let Some(channel) = self.channel(entry.channel) {
                     channel.made(now, *created_at, *waiting);
                 }
             }

@@ -10,7 +10,7 @@ use crate::hal::HalError;
 use crate::net::failure::{Failure, Kind};
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
-use crate::pipeline::registry::Roster;
+use crate::pipeline::registry::SensorRegistry;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::status::{Drain, Limit, Link, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
@@ -49,15 +49,19 @@ from = "switches.field1"
 /// A board that is told what a daemon would tell it.
 struct Told {
     board: Board,
-    roster: Roster,
+    registry: SensorRegistry,
     at: f64,
     asked: Asked,
 }
 
 impl Told {
     fn new() -> Self {
-        let mut told =
-            Self { board: Board::new(mono(1000.0)), roster: Roster::new(), at: 1000.0, asked: Asked::default() };
+        let mut told = Self {
+            board: Board::new(mono(1000.0)),
+            registry: SensorRegistry::new(),
+            at: 1000.0,
+            asked: Asked::default(),
+        };
         told.asked.is_synchronised = true;
         told.tell(&Event::Found(&spool::Found::default()));
         told.map(MAP);
@@ -67,8 +71,8 @@ impl Told {
 
     fn map(&mut self, map: &str) {
         let map = config::parse(map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-        self.roster.take(&map.settings.sensors);
-        let ids = self.roster.ids();
+        self.registry.update(&map.settings.sensors);
+        let ids = self.registry.ids();
         self.tell(&Event::Map(&map.settings, &ids));
     }
 
@@ -108,7 +112,7 @@ fn down(words: &str, retry_in: u64) -> Notice {
     Notice::Down { failure: Failure::new(Kind::Network, words), retry_in: Duration::from_secs(retry_in) }
 }
 
-fn draft() -> UntimedEntry {
+fn untimed() -> UntimedEntry {
     UntimedEntry { channel: HOUSE, end: mono(1020.0), cells: Cells::default(), status: None, form: Form::Feed }
 }
 
@@ -173,15 +177,15 @@ fn link_is_told_with_its_session_its_failure_and_the_next_try() {
 }
 
 /// An entry of this second was made, and waits alone.
-fn closed(draft: &UntimedEntry, second: i64) -> Event<'_> {
-    Event::Closed { draft, created_at: Some(Utc::from_seconds(second)), waiting: 1 }
+fn closed(entry: &UntimedEntry, second: i64) -> Event<'_> {
+    Event::Closed { entry, created_at: Some(Utc::from_seconds(second)), waiting: 1 }
 }
 
 #[test]
 fn entry_is_followed_from_its_making_to_its_receipt() {
     let mut told = Told::new();
     assert_eq!(told.report().channels.len(), 1, "nothing is published to the other one");
-    told.tell(&closed(&draft(), 20));
+    told.tell(&closed(&untimed(), 20));
     assert_eq!(told.report().channels[0].newest.as_ref().expect("made").stage, Stage::Made);
     told.after(1.0).notice(&sent(20, 0));
     told.after(0.25).notice(&Notice::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
@@ -196,7 +200,7 @@ fn entry_is_followed_from_its_making_to_its_receipt() {
     );
     assert_eq!(newest.created_at, "1970-01-01T00:00:20Z");
 
-    told.tell(&closed(&draft(), 40));
+    told.tell(&closed(&untimed(), 40));
     told.notice(&sent(20, 1));
     told.notice(&stored(20));
     let channel = told.report().channels.remove(0);
@@ -225,7 +229,7 @@ fn forecast_comes_from_what_drained_once_that_was_seen() {
     let mut told = Told::new();
     let stand = |told: &mut Told, waiting: usize| {
         told.asked.channels.insert(HOUSE, (Status { waiting, ..Status::default() }, true));
-        told.tell(&Event::Closed { draft: &draft(), created_at: Some(Utc::from_seconds(20)), waiting });
+        told.tell(&Event::Closed { entry: &untimed(), created_at: Some(Utc::from_seconds(20)), waiting });
         let backlog = told.report().channels.remove(0).backlog;
         (backlog.drain, backlog.drains_in_s)
     };
@@ -249,8 +253,8 @@ fn forecast_comes_from_what_drained_once_that_was_seen() {
 #[test]
 fn newest_entry_is_the_one_made_last_also_when_its_time_is_not_the_greatest() {
     let mut told = Told::new();
-    told.tell(&closed(&draft(), 7200));
-    told.tell(&closed(&draft(), 20));
+    told.tell(&closed(&untimed(), 7200));
+    told.tell(&closed(&untimed(), 20));
     told.notice(&stored(7200));
     let channel = told.report().channels.remove(0);
     assert_eq!(channel.newest.expect("made").created_at, "1970-01-01T00:00:20Z");

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::pace::{Change, Pace};
 use super::words;
 use crate::config;
-use crate::daemon::liveness::Pulse;
+use crate::daemon::heartbeat::Heartbeat;
+use crate::daemon::pipeline::PipelineHandle;
 use crate::entry::Reduce;
 use crate::hal::Hal;
-use crate::pipeline::gate::Gate;
 use crate::pipeline::schedule::Schedule;
 use crate::reading::{Fault, SensorId};
 use crate::sensor::{Measured, Sensor, Source};
@@ -21,7 +21,7 @@ pub(super) struct Polled {
     settings: config::Sensor,
     schedule: Schedule,
     sensor: Option<Box<dyn Sensor>>,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     pace: Pace,
 }
 
@@ -41,9 +41,9 @@ impl Outcome {
 
 impl Polled {
     /// A sensor that is due at once.
-    pub(super) fn new(id: SensorId, settings: config::Sensor, pulse: Pulse) -> Self {
+    pub(super) fn new(id: SensorId, settings: config::Sensor, heartbeat: Heartbeat) -> Self {
         let schedule = Schedule::new(settings.every);
-        Self { id, settings, schedule, sensor: None, pulse, pace: Pace::new() }
+        Self { id, settings, schedule, sensor: None, heartbeat, pace: Pace::new() }
     }
 
     pub(super) fn due(&self) -> Mono {
@@ -63,11 +63,11 @@ impl Polled {
     }
 
     /// Reads it, and opens it where it is not. May block for ever.
-    pub(super) fn read(&mut self, hal: &Hal, gate: &Gate) -> Outcome {
+    pub(super) fn read(&mut self, hal: &Hal, pipeline: &PipelineHandle) -> Outcome {
         let began = hal.clock.now();
-        self.pulse.due(began.mono + self.settings.timeout);
-        let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, gate))).unwrap_or_else(|panic| {
-            if gate.is_poisoned() {
+        self.heartbeat.due(began.mono + self.settings.timeout);
+        let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, pipeline))).unwrap_or_else(|panic| {
+            if pipeline.is_poisoned() {
                 // Not the driver's own.
                 resume_unwind(panic);
             }
@@ -76,44 +76,45 @@ impl Polled {
         if measured.is_err() {
             self.sensor = None;
         }
-        self.pulse.rest();
+        self.heartbeat.rest();
         Outcome { began, ended: hal.clock.now(), measured }
     }
 
     /// Hands on what a read gave. One that took longer than the time-out is a fault, though its answer came in the end;
     /// `was_told` says that it was called one while it lasted. `is_slow` says that it kept others waiting, or would have.
-    pub(super) fn finish(&mut self, outcome: Outcome, was_told: bool, is_slow: bool, gate: &Gate) -> Option<Change> {
+    pub(super) fn finish(
+        &mut self,
+        outcome: Outcome,
+        was_told: bool,
+        is_slow: bool,
+        pipeline: &PipelineHandle,
+    ) -> Option<Change> {
         let (took, timeout) = (outcome.took(), self.settings.timeout);
         let Outcome { began, ended, measured } = outcome;
         let is_late = was_told || took > timeout;
         self.schedule.done(began, measured.is_ok() && !is_late);
         let late = Fault::Late { took, timeout };
-        self.put(gate, ended, &measured, is_late.then_some(&late));
+        self.put(pipeline, ended, &measured, is_late.then_some(&late));
         self.pace.read(is_slow)
     }
 
     /// It could not be read at all.
-    pub(super) fn not_read(&mut self, now: Now, gate: &Gate, fault: &Fault) {
+    pub(super) fn not_read(&mut self, now: Now, pipeline: &PipelineHandle, fault: &Fault) {
         self.schedule.done(now, false);
-        gate.fail(now, self.id, fault);
+        pipeline.fail(now, self.id, fault);
     }
 
     /// Hands on what came since the last read.
-    pub(super) fn say_last(&mut self, hal: &Hal, gate: &Gate) {
+    pub(super) fn say_last(&mut self, hal: &Hal, pipeline: &PipelineHandle) {
         let Some(sensor) = &mut self.sensor else { return };
         let Ok(Some(measured)) = catch_unwind(AssertUnwindSafe(|| sensor.last())) else { return };
         let now = hal.clock.now();
-        let routed = gate.intake().routed(self.id);
-        for quantity in routed {
-            if let Some(Ok(value)) = measured.get(quantity) {
-                gate.put(now, self.id, quantity, now.mono, Ok(*value));
-            }
-        }
+        pipeline.read(now, self.id, |quantity| measured.get(quantity).filter(|value| value.is_ok()).cloned());
     }
 
-    fn measure(&mut self, hal: &Hal, gate: &Gate) -> Result<Measured, Fault> {
+    fn measure(&mut self, hal: &Hal, pipeline: &PipelineHandle) -> Result<Measured, Fault> {
         if self.sensor.is_none() {
-            let source = self.settings.kind.device().open(hal, gate.outlet(self.id, hal))?;
+            let source = self.settings.kind.device().open(hal, pipeline.outlet(self.id, hal))?;
             self.sensor = match source {
                 Source::Polled(sensor) => Some(sensor),
                 Source::Stream(..) => {
@@ -127,23 +128,19 @@ impl Polled {
     }
 
     /// Puts the quantities that the map asks for.
-    fn put(&self, gate: &Gate, now: Now, measured: &Result<Measured, Fault>, late: Option<&Fault>) {
+    fn put(&self, pipeline: &PipelineHandle, now: Now, measured: &Result<Measured, Fault>, late: Option<&Fault>) {
         // What is summed has happened, however late it is told, and would be lost.
         let counts = |quantity: usize| {
             let quantities = self.settings.kind.device().quantities();
             quantities.get(quantity).is_some_and(|it| it.reduce == Reduce::Sum)
         };
-        let routed = gate.intake().routed(self.id);
-        for quantity in routed {
-            let value = match (measured, late) {
+        let missing = || Err(Fault::Unsupported("the driver does not measure this quantity".to_owned()));
+        pipeline.read(now, self.id, |quantity| {
+            Some(match (measured, late) {
                 (Err(fault), _) => Err(fault.clone()),
                 (Ok(_), Some(late)) if !counts(quantity) => Err(late.clone()),
-                (Ok(values), _) => values
-                    .get(quantity)
-                    .cloned()
-                    .unwrap_or_else(|| Err(Fault::Unsupported("the driver does not measure this quantity".to_owned()))),
-            };
-            gate.put(now, self.id, quantity, now.mono, value);
-        }
+                (Ok(values), _) => values.get(quantity).cloned().unwrap_or_else(missing),
+            })
+        });
     }
 }

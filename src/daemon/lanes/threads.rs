@@ -13,8 +13,8 @@ use super::pace::Change;
 use super::polled::Polled;
 use super::queue::{Back, Next, Queue};
 use crate::daemon::event::Slow;
+use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
-use crate::pipeline::gate::Gate;
 use crate::reading::{Fault, SensorId};
 use crate::sensor::Lane;
 use crate::time::Now;
@@ -30,7 +30,7 @@ const NEXT_TRY: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct Common {
     pub(super) hal: Hal,
-    pub(super) gate: Gate,
+    pub(super) pipeline: PipelineHandle,
     pub(super) alarm: Arc<Alarm>,
     /// Notified when a thread of a lane panicked outside a driver.
     pub(super) died: Arc<Notify>,
@@ -88,7 +88,7 @@ impl Threads {
     pub(super) fn remove(&self, gone: &[SensorId]) {
         let ended = self.queue().remove(gone);
         for mut polled in ended {
-            polled.say_last(&self.common.hal, &self.common.gate);
+            polled.say_last(&self.common.hal, &self.common.pipeline);
         }
     }
 
@@ -101,10 +101,10 @@ impl Threads {
             found
         };
         for (id, timeout) in &overdue {
-            self.common.gate.fail(now, *id, &Fault::NoAnswer(*timeout));
+            self.common.pipeline.fail(now, *id, &Fault::NoAnswer(*timeout));
         }
         if !overdue.is_empty() {
-            self.common.gate.keep();
+            self.common.pipeline.save();
         }
         let Some(id) = lasting else { return };
         if let Err(error) = self.replace(id) {
@@ -135,7 +135,7 @@ impl Threads {
             let worker = threads.queue().replace(id);
             if let Some(worker) = worker {
                 // The read that lasts may have come in the midst of a go.
-                threads.common.gate.keep();
+                threads.common.pipeline.save();
                 threads.work(worker);
             }
         })
@@ -157,28 +157,28 @@ impl Threads {
     }
 
     fn work(self: &Arc<Self>, worker: u32) {
-        let Common { hal, gate, .. } = &self.common;
+        let Common { hal, pipeline, .. } = &self.common;
         // When the first of the reads began that are not kept yet.
         let mut began = None;
         loop {
             let now = hal.clock.now().mono;
             if began.is_some_and(|began| now.since(began) >= ONE_GO) {
                 began = None;
-                gate.keep();
+                pipeline.save();
             }
             let mut queue = self.queue();
             if !queue.is_served_by(worker) {
                 self.set_alarm(&queue);
                 drop(queue);
-                return gate.keep();
+                return pipeline.save();
             }
             if queue.is_stopped {
                 let rest = queue.take_all();
                 drop(queue);
                 for mut polled in rest {
-                    polled.say_last(hal, gate);
+                    polled.say_last(hal, pipeline);
                 }
-                return gate.keep();
+                return pipeline.save();
             }
             let until = match queue.next(now) {
                 Next::Read(polled) => {
@@ -199,7 +199,7 @@ impl Threads {
             };
             if began.take().is_some() {
                 drop(queue);
-                gate.keep();
+                pipeline.save();
                 continue;
             }
             self.set_alarm(&queue);
@@ -214,7 +214,7 @@ impl Threads {
             let polled = threads.queue().take_aside(id);
             if let Some(polled) = polled {
                 threads.read(polled);
-                threads.common.gate.keep();
+                threads.common.pipeline.save();
                 threads.set_alarm(&threads.queue());
             }
         });
@@ -222,22 +222,22 @@ impl Threads {
         let polled = self.queue().take_aside(id);
         if let Some(mut polled) = polled {
             let fault = Fault::Bus(format!("no thread to read it on: {error}"));
-            polled.not_read(self.common.hal.clock.now(), &self.common.gate, &fault);
+            polled.not_read(self.common.hal.clock.now(), &self.common.pipeline, &fault);
             self.give_back(polled);
         }
     }
 
     fn read(&self, mut polled: Box<Polled>) {
-        let Common { hal, gate, .. } = &self.common;
-        let outcome = polled.read(hal, gate);
+        let Common { hal, pipeline, .. } = &self.common;
+        let outcome = polled.read(hal, pipeline);
         let took = outcome.took();
         let (was_told, is_slow) = {
             let mut queue = self.queue();
             (queue.answered(polled.id), queue.is_slow(took, polled.timeout()))
         };
-        match polled.finish(outcome, was_told, is_slow, gate) {
-            Some(Change::Slow) => gate.slow(polled.id, Some(Slow { took, delays_bus: self.is_bus })),
-            Some(Change::QuickAgain) => gate.slow(polled.id, None),
+        match polled.finish(outcome, was_told, is_slow, pipeline) {
+            Some(Change::Slow) => pipeline.slow(polled.id, Some(Slow { took, delays_bus: self.is_bus })),
+            Some(Change::QuickAgain) => pipeline.slow(polled.id, None),
             None => {}
         }
         self.give_back(polled);
@@ -255,7 +255,7 @@ impl Threads {
             Back::Waits => {}
             // Its last words have no place any more, but it has pins to give back.
             Back::Gone(polled) => drop(polled),
-            Back::Stopped(mut polled) => polled.say_last(&self.common.hal, &self.common.gate),
+            Back::Stopped(mut polled) => polled.say_last(&self.common.hal, &self.common.pipeline),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::config;
 use crate::entry::ChannelId;
 use crate::hal::sim::Sim;
 use crate::hal::{Clock, ManualClock, Pin as Number};
-use crate::pipeline::core::Intake;
+use crate::pipeline::Pipeline;
 use crate::store::storage::faulty::Faulty;
 use crate::thingspeak::feed::FeedMessage;
 
@@ -53,8 +53,8 @@ impl Machine {
         let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
         let now = hal.clock.now().mono;
         let keeper = Keeper::open(now, map.settings.kept(), Some(Arc::new(self.runtime.clone())), None);
-        let gate = Gate::new(Intake::new(&map.settings, &[], now), Arc::clone(observer));
-        let outputs = Outputs::open(map.settings.outputs, Memory { keeper, boot }, &hal, &gate, observer);
+        let pipeline = PipelineHandle::new(Pipeline::new(&map.settings, &[], now), Arc::clone(observer));
+        let outputs = Outputs::open(map.settings.outputs, Memory { keeper, boot }, &hal, &pipeline, observer);
         (outputs, sim)
     }
 

@@ -57,9 +57,9 @@ impl Stage {
 
     fn map(&self, map: &str) {
         let map = config::parse(map, std::path::Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-        let mut roster = crate::pipeline::registry::Roster::new();
-        roster.take(&map.settings.sensors);
-        (self.observer)(&Event::Map(&map.settings, &roster.ids()));
+        let mut registry = crate::pipeline::registry::SensorRegistry::new();
+        registry.update(&map.settings.sensors);
+        (self.observer)(&Event::Map(&map.settings, &registry.ids()));
     }
 
     fn start(&mut self, socket: Option<PathBuf>) {

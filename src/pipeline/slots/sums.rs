@@ -1,29 +1,37 @@
 //! What a slot keeps of its readings: enough for every reduce, however many they are.
 
+use minicbor::{Decode, Encode};
+
+use super::Route;
 use crate::entry::{Cell, Reduce, Vector, denoised};
-use crate::pipeline::slots::Route;
-use crate::store::record::{Reader, Writer};
 
 /// A slot's readings of one quantity.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Sums {
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub(in crate::pipeline) struct Sums {
+    #[n(0)]
     count: u32,
+    #[n(1)]
     first: f64,
+    #[n(2)]
     last: f64,
+    #[n(3)]
     min: f64,
+    #[n(4)]
     max: f64,
+    #[n(5)]
     sum: f64,
     /// The sum of the readings as directions, where it is asked for: a sine costs a small board more than the rest.
+    #[n(6)]
     vector: Option<Vector>,
 }
 
 impl Sums {
-    pub(super) fn of(value: f64, reduce: Reduce) -> Self {
+    pub(in crate::pipeline) fn of(value: f64, reduce: Reduce) -> Self {
         let vector = (reduce == Reduce::Direction).then(|| Vector::new(value, 1.0));
         Self { count: 1, first: value, last: value, min: value, max: value, sum: value, vector }
     }
 
-    pub(super) fn add(&mut self, value: f64) {
+    pub(in crate::pipeline) fn add(&mut self, value: f64) {
         self.count = self.count.saturating_add(1);
         self.last = value;
         self.min = self.min.min(value);
@@ -34,7 +42,7 @@ impl Sums {
 
     /// The sums of what was read so far, for a route that reduces it so. Directions that were not summed as such, before a new
     /// map asked for it, are known by the first and the last of them.
-    pub(super) fn reduced_by(self, reduce: Reduce) -> Self {
+    pub(in crate::pipeline) fn reduced_by(self, reduce: Reduce) -> Self {
         if reduce != Reduce::Direction || self.vector.is_some() {
             return self;
         }
@@ -46,7 +54,7 @@ impl Sums {
     }
 
     /// `None` where the sum left the range of numbers, or directions cancel out.
-    pub(super) fn reduce(self, route: &Route) -> Option<Cell> {
+    pub(in crate::pipeline) fn reduce(self, route: &Route) -> Option<Cell> {
         let count = f64::from(self.count);
         // Each of so many sums may be off by half a unit in its last place, the largest ones by most.
         let noise = count * f64::EPSILON * self.min.abs().max(self.max.abs());
@@ -68,49 +76,12 @@ impl Sums {
     }
 
     /// The last value.
-    pub(super) const fn last(&self) -> f64 {
+    pub(in crate::pipeline) const fn last(&self) -> f64 {
         self.last
     }
 
-    /// Whether they hold a sum of directions.
-    pub(super) const fn has_vector(&self) -> bool {
-        self.vector.is_some()
-    }
-
-    /// Writes them: the count, then the only value, or first, last, smallest, largest and sum; then the sum of directions, if
-    /// there is one.
-    pub(super) fn write(&self, to: &mut Writer) {
-        to.number(self.count.into());
-        if self.count == 1 {
-            to.float(self.last);
-        } else {
-            for value in [self.first, self.last, self.min, self.max, self.sum] {
-                to.float(value);
-            }
-        }
-        if let Some(Vector { east, north }) = self.vector {
-            to.float(east);
-            to.float(north);
-        }
-    }
-
-    /// Reads what [`Sums::write`] wrote; `None` for anything else.
-    pub(super) fn read(from: &mut Reader<'_>, has_vector: bool) -> Option<Self> {
-        let count = u32::try_from(from.number()?).ok()?;
-        let sums = match count {
-            0 => return None,
-            1 => Self::of(from.float()?, Reduce::default()),
-            _ => Self {
-                count,
-                first: from.float()?,
-                last: from.float()?,
-                min: from.float()?,
-                max: from.float()?,
-                sum: from.float()?,
-                vector: None,
-            },
-        };
-        let vector = if has_vector { Some(Vector { east: from.float()?, north: from.float()? }) } else { None };
-        Some(Self { vector, ..sums })
+    /// Whether they can be those of readings.
+    pub(in crate::pipeline) const fn is_sound(&self) -> bool {
+        self.count > 0
     }
 }

@@ -1,4 +1,4 @@
-//! The batch on a virtual clock. Time 0 of the boot clock is 08:00:00 UTC unless a test says otherwise.
+//! Slots on a virtual clock. Time 0 of the boot clock is 08:00:00 UTC unless a test says otherwise.
 
 use proptest::prelude::*;
 
@@ -30,19 +30,31 @@ fn route(field: u8, reduce: Reduce, publish: Publish) -> Route {
     Route { channel: 0, column: Column::Field(field), reduce, publish, decimals: None }
 }
 
+fn close_due(slots: &mut Slots, now: Now) -> Vec<UntimedEntry> {
+    let mut due = Vec::new();
+    slots.close_due(now, |entries| due.extend(entries));
+    due
+}
+
+fn close_all(slots: &mut Slots, now: Now) -> Vec<UntimedEntry> {
+    let mut all = Vec::new();
+    slots.close_now(now, |_| true, |entries| all.extend(entries));
+    all
+}
+
 fn value(entry: &UntimedEntry, field: u8) -> Option<f64> {
     entry.cells[Column::Field(field).index()].map(|cell| cell.value)
 }
 
 #[test]
-fn a_slot_ends_on_the_wall_clocks_grid_and_its_draft_ends_with_it() {
-    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
-    assert!(batch.value(now(5.0), 0, at(5.0), 1.0), "the first value opens a slot");
-    assert!(!batch.value(now(15.0), 0, at(15.0), 3.0));
-    assert_eq!(batch.next_close(), Some(at(20.0)));
-    assert!(batch.close_due(now(19.9)).is_empty());
+fn a_slot_ends_on_the_wall_clocks_grid_and_its_entry_ends_with_it() {
+    let mut slots = Slots::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
+    assert!(slots.value(now(5.0), 0, at(5.0), 1.0), "the first value opens a slot");
+    assert!(!slots.value(now(15.0), 0, at(15.0), 3.0));
+    assert_eq!(slots.next_close(), Some(at(20.0)));
+    assert!(close_due(&mut slots, now(19.9)).is_empty());
 
-    let entries = batch.close_due(now(20.4));
+    let entries = close_due(&mut slots, now(20.4));
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].end, at(20.0));
     assert_eq!(value(&entries[0], 1), Some(2.0));
@@ -54,13 +66,13 @@ fn every_reduce_gives_its_own_value() {
     use Reduce::{Count, Direction, First, Last, Max, Mean, Min, Sum};
     let reduces = [Mean, Min, Max, Last, First, Sum, Count, Direction];
     let routes: Vec<Route> = (1..).zip(reduces).map(|(field, reduce)| route(field, reduce, Publish::Slot)).collect();
-    let mut batch = Batch::new(&[channel()], &routes);
+    let mut slots = Slots::new(&[channel()], &routes);
     for (second, sample) in [(1.0, 4.0), (2.0, -2.0), (3.0, 7.0), (4.0, 3.0)] {
         for index in 0..routes.len() {
-            batch.value(now(second), index, at(second), sample);
+            slots.value(now(second), index, at(second), sample);
         }
     }
-    let entry = batch.close_due(now(20.0)).remove(0);
+    let entry = close_due(&mut slots, now(20.0)).remove(0);
     let got: Vec<f64> = (1..=8).filter_map(|field| value(&entry, field)).collect();
     assert_eq!(got[..7], [3.0, -2.0, 7.0, 3.0, 4.0, 12.0, 4.0]);
     assert!((got[7] - 3.0).abs() < 0.01, "directions that are close have nearly their mean: {}", got[7]);
@@ -68,12 +80,12 @@ fn every_reduce_gives_its_own_value() {
 
 /// The text that is published of a slot with these readings.
 fn published(reduce: Reduce, samples: &[f64]) -> Option<String> {
-    let mut batch = Batch::new(&[channel()], &[route(1, reduce, Publish::Slot)]);
+    let mut slots = Slots::new(&[channel()], &[route(1, reduce, Publish::Slot)]);
     for (second, sample) in (1_u8..).zip(samples) {
         let second = f64::from(second) / 100.0;
-        batch.value(now(second), 0, at(second), *sample);
+        slots.value(now(second), 0, at(second), *sample);
     }
-    batch.close_due(now(20.0)).first()?.cells[0]?.text()
+    close_due(&mut slots, now(20.0)).first()?.cells[0]?.text()
 }
 
 /// weewx, issue 798: a mean of degrees turned north winds into south winds.
@@ -105,9 +117,9 @@ fn directions_that_cancel_out_are_left_out() {
 fn a_direction_is_never_rounded_to_360() {
     for decimals in [Decimals::Exactly(0), Decimals::UpTo(1)] {
         let route = Route { decimals: Some(decimals), ..route(1, Reduce::Direction, Publish::Slot) };
-        let mut batch = Batch::new(&[channel()], &[route]);
-        batch.value(now(1.0), 0, at(1.0), 359.97);
-        assert_eq!(batch.close_due(now(20.0))[0].cells[0].and_then(|cell| cell.text()).as_deref(), Some("0"));
+        let mut slots = Slots::new(&[channel()], &[route]);
+        slots.value(now(1.0), 0, at(1.0), 359.97);
+        assert_eq!(close_due(&mut slots, now(20.0))[0].cells[0].and_then(|cell| cell.text()).as_deref(), Some("0"));
     }
 }
 
@@ -159,86 +171,86 @@ proptest! {
 
 #[test]
 fn a_reading_belongs_to_the_slot_in_which_it_was_taken_however_late_the_slot_is_closed() {
-    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
-    batch.value(now(19.0), 0, at(19.0), 1.0);
-    batch.value(now(20.0), 0, at(20.0), 2.0);
-    batch.value(now(21.0), 0, at(21.0), 3.0);
+    let mut slots = Slots::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
+    slots.value(now(19.0), 0, at(19.0), 1.0);
+    slots.value(now(20.0), 0, at(20.0), 2.0);
+    slots.value(now(21.0), 0, at(21.0), 3.0);
 
-    let first = batch.close_due(now(23.0));
+    let first = close_due(&mut slots, now(23.0));
     assert_eq!(first.len(), 1);
     assert_eq!((first[0].end, value(&first[0], 1)), (at(20.0), Some(1.0)));
-    let second = batch.close_due(now(43.0));
+    let second = close_due(&mut slots, now(43.0));
     assert_eq!((second[0].end, value(&second[0], 1)), (at(40.0), Some(3.0)));
 }
 
 #[test]
 fn a_missing_value_is_left_out_and_a_silent_slot_makes_no_entry() {
-    let mut batch =
-        Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot), route(2, Reduce::Mean, Publish::Slot)]);
-    batch.value(now(1.0), 0, at(1.0), 5.0);
-    let entry = batch.close_due(now(20.0)).remove(0);
+    let mut slots =
+        Slots::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot), route(2, Reduce::Mean, Publish::Slot)]);
+    slots.value(now(1.0), 0, at(1.0), 5.0);
+    let entry = close_due(&mut slots, now(20.0)).remove(0);
     assert_eq!(value(&entry, 2), None);
-    assert!(batch.close_due(now(40.0)).is_empty());
-    assert_eq!(batch.next_close(), None);
+    assert!(close_due(&mut slots, now(40.0)).is_empty());
+    assert_eq!(slots.next_close(), None);
 }
 
 #[test]
 fn a_change_closes_the_slot_at_once_and_then_no_sooner_than_the_license_allows() {
-    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::OnChange)]);
-    batch.value(now(1.0), 0, at(1.0), 0.0);
-    assert_eq!(batch.next_close(), Some(at(20.0)), "the first value is no change");
-    assert!(batch.value(now(3.0), 0, at(3.0), 1.0));
-    let first = batch.close_due(now(3.0));
+    let mut slots = Slots::new(&[channel()], &[route(1, Reduce::Last, Publish::OnChange)]);
+    slots.value(now(1.0), 0, at(1.0), 0.0);
+    assert_eq!(slots.next_close(), Some(at(20.0)), "the first value is no change");
+    assert!(slots.value(now(3.0), 0, at(3.0), 1.0));
+    let first = close_due(&mut slots, now(3.0));
     assert_eq!((first[0].end, value(&first[0], 1)), (at(3.0), Some(1.0)));
 
-    batch.value(now(5.0), 0, at(5.0), 0.0);
-    assert_eq!(batch.next_close(), Some(at(18.0)), "15 s after the close before");
-    assert_eq!(value(&batch.close_due(now(18.0))[0], 1), Some(0.0));
+    slots.value(now(5.0), 0, at(5.0), 0.0);
+    assert_eq!(slots.next_close(), Some(at(18.0)), "15 s after the close before");
+    assert_eq!(value(&close_due(&mut slots, now(18.0))[0], 1), Some(0.0));
 
-    batch.value(now(25.0), 0, at(25.0), 0.0);
-    assert_eq!(batch.next_close(), Some(at(40.0)), "the same value again is no change");
+    slots.value(now(25.0), 0, at(25.0), 0.0);
+    assert_eq!(slots.next_close(), Some(at(40.0)), "the same value again is no change");
 }
 
 #[test]
 fn the_slot_after_an_early_close_is_stretched_to_the_next_boundary_the_license_allows() {
-    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::OnChange)]);
-    batch.value(now(11.0), 0, at(11.0), 0.0);
-    batch.value(now(12.0), 0, at(12.0), 1.0);
-    assert_eq!(batch.close_due(now(12.0)).len(), 1);
-    batch.value(now(13.0), 0, at(13.0), 1.0);
-    assert_eq!(batch.next_close(), Some(at(40.0)), "20 would be 8 s after the early close");
+    let mut slots = Slots::new(&[channel()], &[route(1, Reduce::Last, Publish::OnChange)]);
+    slots.value(now(11.0), 0, at(11.0), 0.0);
+    slots.value(now(12.0), 0, at(12.0), 1.0);
+    assert_eq!(close_due(&mut slots, now(12.0)).len(), 1);
+    slots.value(now(13.0), 0, at(13.0), 1.0);
+    assert_eq!(slots.next_close(), Some(at(40.0)), "20 would be 8 s after the early close");
 }
 
 #[test]
-fn a_wall_clock_that_jumps_back_moves_the_grid_and_no_draft() {
-    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
-    batch.value(now(1.0), 0, at(1.0), 1.0);
-    let first = batch.close_due(now(20.0)).remove(0);
+fn a_wall_clock_that_jumps_back_moves_the_grid_and_no_entry() {
+    let mut slots = Slots::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
+    slots.value(now(1.0), 0, at(1.0), 1.0);
+    let first = close_due(&mut slots, now(20.0)).remove(0);
     let back = |seconds| Now { mono: at(seconds), utc: Utc::from_seconds(EIGHT - 3607) + at(seconds).since_boot() };
-    batch.value(back(21.0), 0, at(21.0), 2.0);
-    assert_eq!(batch.next_close(), Some(at(47.0)), "on the new grid, and 15 s after the close before");
-    let second = batch.close_due(back(47.0)).remove(0);
+    slots.value(back(21.0), 0, at(21.0), 2.0);
+    assert_eq!(slots.next_close(), Some(at(47.0)), "on the new grid, and 15 s after the close before");
+    let second = close_due(&mut slots, back(47.0)).remove(0);
     assert_eq!((first.end, second.end), (at(20.0), at(47.0)));
 }
 
 #[test]
 fn a_jump_forward_in_a_slot_neither_loses_nor_prolongs_it() {
-    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
-    batch.value(now(1.0), 0, at(1.0), 1.0);
+    let mut slots = Slots::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot)]);
+    slots.value(now(1.0), 0, at(1.0), 1.0);
     let ahead = |seconds| Now { mono: at(seconds), utc: Utc::from_seconds(EIGHT + 86_407) + at(seconds).since_boot() };
-    let entry = batch.close_due(ahead(20.0)).remove(0);
+    let entry = close_due(&mut slots, ahead(20.0)).remove(0);
     assert_eq!(entry.end, at(20.0));
-    batch.value(ahead(21.0), 0, at(21.0), 1.0);
-    assert_eq!(batch.next_close(), Some(at(53.0)), "on the new grid, and 15 s after the close before");
+    slots.value(ahead(21.0), 0, at(21.0), 1.0);
+    assert_eq!(slots.next_close(), Some(at(53.0)), "on the new grid, and 15 s after the close before");
 }
 
 #[test]
 fn a_value_published_by_field_is_an_entry_of_its_own_with_a_second_of_its_own() {
-    let mut batch =
-        Batch::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot), route(2, Reduce::Last, Publish::Field)]);
-    batch.value(now(1.0), 0, at(1.0), 1.0);
-    batch.value(now(1.0), 1, at(1.0), 2.0);
-    let entries = batch.close_due(now(20.0));
+    let mut slots =
+        Slots::new(&[channel()], &[route(1, Reduce::Last, Publish::Slot), route(2, Reduce::Last, Publish::Field)]);
+    slots.value(now(1.0), 0, at(1.0), 1.0);
+    slots.value(now(1.0), 1, at(1.0), 2.0);
+    let entries = close_due(&mut slots, now(20.0));
     assert_eq!(entries.iter().map(|entry| entry.form).collect::<Vec<_>>(), [Form::Feed, Form::Field]);
     assert_eq!(value(&entries[0], 2), None);
     assert_eq!(value(&entries[1], 2), Some(2.0));
@@ -249,80 +261,80 @@ fn a_value_published_by_field_is_an_entry_of_its_own_with_a_second_of_its_own() 
 fn trouble_is_told_in_every_slot_until_it_is_over_and_only_where_the_channel_wants_it() {
     let silent = Channel { status: StatusText::Off, ..channel() };
     let other = Route { channel: 1, ..route(1, Reduce::Mean, Publish::Slot) };
-    let mut batch = Batch::new(
+    let mut slots = Slots::new(
         &[channel(), silent],
         &[route(1, Reduce::Mean, Publish::Slot), route(2, Reduce::Mean, Publish::Slot), other],
     );
-    batch.trouble(now(1.0), 0, at(1.0), "tank: no answer");
-    batch.trouble(now(2.0), 0, at(2.0), "tank: no answer");
-    batch.trouble(now(2.0), 1, at(2.0), "dust: silent for 30 s");
-    assert!(!batch.trouble(now(2.0), 2, at(2.0), "tank: no answer"));
-    batch.recovered(1);
+    slots.trouble(now(1.0), 0, at(1.0), "tank: no answer");
+    slots.trouble(now(2.0), 0, at(2.0), "tank: no answer");
+    slots.trouble(now(2.0), 1, at(2.0), "dust: silent for 30 s");
+    assert!(!slots.trouble(now(2.0), 2, at(2.0), "tank: no answer"));
+    slots.recovered(1);
     // The first reading of the next slot ends this one: what lasts must be in both.
-    batch.value(now(21.0), 1, at(21.0), 5.0);
-    let entries = batch.close_due(now(21.0));
+    slots.value(now(21.0), 1, at(21.0), 5.0);
+    let entries = close_due(&mut slots, now(21.0));
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].status.as_deref(), Some("tank: no answer; dust: silent for 30 s"));
-    assert_eq!(batch.close_due(now(40.0))[0].status.as_deref(), Some("tank: no answer"));
-    batch.recovered(0);
-    batch.value(now(41.0), 1, at(41.0), 5.0);
-    assert_eq!(batch.close_due(now(60.0))[0].status, None);
+    assert_eq!(close_due(&mut slots, now(40.0))[0].status.as_deref(), Some("tank: no answer"));
+    slots.recovered(0);
+    slots.value(now(41.0), 1, at(41.0), 5.0);
+    assert_eq!(close_due(&mut slots, now(60.0))[0].status, None);
 }
 
 #[test]
 fn an_early_close_does_not_overtake_an_entry_that_waits_for_its_spread() {
     let paid = Channel { interval: Duration::from_secs(1), spread: Duration::from_secs(4), ..channel() };
-    let mut batch = Batch::new(&[paid], &[route(1, Reduce::Last, Publish::OnChange)]);
-    batch.value(now(19.0), 0, at(19.0), 0.0);
-    batch.value(now(21.5), 0, at(21.5), 1.0);
-    let ends: Vec<Mono> = batch.close_due(now(21.5)).iter().map(|entry| entry.end).collect();
+    let mut slots = Slots::new(&[paid], &[route(1, Reduce::Last, Publish::OnChange)]);
+    slots.value(now(19.0), 0, at(19.0), 0.0);
+    slots.value(now(21.5), 0, at(21.5), 1.0);
+    let ends: Vec<Mono> = close_due(&mut slots, now(21.5)).iter().map(|entry| entry.end).collect();
     assert_eq!(ends, [at(20.0), at(21.5)]);
-    assert_eq!(batch.next_close(), None);
+    assert_eq!(slots.next_close(), None);
 }
 
 #[test]
 fn stop_closes_open_slots_with_the_time_of_the_stop() {
-    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
-    batch.value(now(1.0), 0, at(1.0), 4.0);
-    let entry = batch.close_all(now(6.2)).remove(0);
+    let mut slots = Slots::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
+    slots.value(now(1.0), 0, at(1.0), 4.0);
+    let entry = close_all(&mut slots, now(6.2)).remove(0);
     assert_eq!((entry.end, value(&entry, 1)), (at(6.2), Some(4.0)));
 }
 
 #[test]
 fn the_spread_delays_the_close_of_a_slot_but_not_its_stamp_nor_a_change() {
     let spread = Channel { spread: Duration::from_secs(3), ..channel() };
-    let mut batch = Batch::new(&[spread], &[route(1, Reduce::Last, Publish::OnChange)]);
-    batch.value(now(1.0), 0, at(1.0), 0.0);
-    batch.value(now(1.5), 0, at(1.5), 1.0);
-    assert_eq!(batch.close_due(now(1.5)).len(), 1, "a change goes out at once");
-    batch.value(now(17.0), 0, at(17.0), 1.0);
-    assert_eq!(batch.next_close(), Some(at(23.0)));
-    assert!(!batch.value(now(20.5), 0, at(20.5), 1.0), "the next slot's readings neither wake anybody");
-    assert_eq!(batch.next_close(), Some(at(23.0)), "nor hand out the slot before its time");
-    assert!(batch.close_due(now(22.9)).is_empty());
-    assert_eq!(batch.close_due(now(23.0))[0].end, at(20.0));
-    assert_eq!(batch.next_close(), Some(at(43.0)));
+    let mut slots = Slots::new(&[spread], &[route(1, Reduce::Last, Publish::OnChange)]);
+    slots.value(now(1.0), 0, at(1.0), 0.0);
+    slots.value(now(1.5), 0, at(1.5), 1.0);
+    assert_eq!(close_due(&mut slots, now(1.5)).len(), 1, "a change goes out at once");
+    slots.value(now(17.0), 0, at(17.0), 1.0);
+    assert_eq!(slots.next_close(), Some(at(23.0)));
+    assert!(!slots.value(now(20.5), 0, at(20.5), 1.0), "the next slot's readings neither wake anybody");
+    assert_eq!(slots.next_close(), Some(at(23.0)), "nor hand out the slot before its time");
+    assert!(close_due(&mut slots, now(22.9)).is_empty());
+    assert_eq!(close_due(&mut slots, now(23.0))[0].end, at(20.0));
+    assert_eq!(slots.next_close(), Some(at(43.0)));
 }
 
 #[test]
 fn the_next_slots_first_value_does_not_undo_the_spread() {
     let spread = Channel { spread: Duration::from_secs(3), ..channel() };
-    let mut batch = Batch::new(&[spread], &[route(1, Reduce::Last, Publish::Slot)]);
-    batch.value(now(19.0), 0, at(19.0), 1.0);
-    assert!(!batch.value(now(20.0), 0, at(20.0), 2.0), "nobody need wake up for it");
-    assert_eq!(batch.next_close(), Some(at(23.0)));
-    assert!(batch.close_due(now(20.0)).is_empty());
-    let entries = batch.close_due(now(23.0));
+    let mut slots = Slots::new(&[spread], &[route(1, Reduce::Last, Publish::Slot)]);
+    slots.value(now(19.0), 0, at(19.0), 1.0);
+    assert!(!slots.value(now(20.0), 0, at(20.0), 2.0), "nobody need wake up for it");
+    assert_eq!(slots.next_close(), Some(at(23.0)));
+    assert!(close_due(&mut slots, now(20.0)).is_empty());
+    let entries = close_due(&mut slots, now(23.0));
     assert_eq!(entries.iter().map(|entry| (entry.end, value(entry, 1))).collect::<Vec<_>>(), [(at(20.0), Some(1.0))]);
 }
 
 #[test]
 fn a_status_text_is_cut_to_what_the_service_takes() {
-    let mut batch = Batch::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
+    let mut slots = Slots::new(&[channel()], &[route(1, Reduce::Mean, Publish::Slot)]);
     for second in 0..19_u32 {
         let at = at(f64::from(second));
-        batch.trouble(now(f64::from(second)), 0, at, &format!("öfen: {second}.25 °C is not within -20 to 60"));
+        slots.trouble(now(f64::from(second)), 0, at, &format!("öfen: {second}.25 °C is not within -20 to 60"));
     }
-    let status = batch.close_due(now(20.0)).remove(0).status.expect("there is trouble");
+    let status = close_due(&mut slots, now(20.0)).remove(0).status.expect("there is trouble");
     assert!((250..=255).contains(&status.len()), "{status}");
 }

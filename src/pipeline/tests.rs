@@ -1,4 +1,4 @@
-//! The intake on a virtual clock, with the settings of real maps.
+//! The pipeline on a virtual clock, with the settings of real maps.
 
 use super::*;
 use crate::config;
@@ -51,8 +51,8 @@ fn settings(map: &str) -> Settings {
     config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings
 }
 
-fn intake() -> Intake {
-    Intake::new(&settings(MAP), &[TANK, AIR], Mono::default())
+fn pipeline() -> Pipeline {
+    Pipeline::new(&settings(MAP), &[TANK, AIR], Mono::default())
 }
 
 fn now(seconds: f64) -> Now {
@@ -60,18 +60,25 @@ fn now(seconds: f64) -> Now {
     Now { mono, utc: Utc::from_seconds(1_795_334_400) + mono.since_boot() }
 }
 
-fn put(intake: &mut Intake, seconds: f64, sensor: SensorId, quantity: usize, value: Result<f64, Fault>) -> Vec<Edge> {
-    let now = now(seconds);
-    intake.put(now, &Reading { sensor, quantity, at: now.mono, value }).edges
+fn put(
+    pipeline: &mut Pipeline,
+    seconds: f64,
+    sensor: SensorId,
+    quantity: usize,
+    value: Result<f64, Fault>,
+) -> Vec<Edge> {
+    let (now, mut put) = (now(seconds), Put::default());
+    pipeline.put(now, &Reading { sensor, quantity, at: now.mono, value }, &mut put);
+    put.edges
 }
 
 fn absent() -> Fault {
     Fault::Absent("nothing on the bus".to_owned())
 }
 
-fn close(intake: &mut Intake, seconds: f64) -> (Vec<UntimedEntry>, Vec<Edge>) {
-    let mut edges = Vec::new();
-    let entries = intake.close_due(now(seconds), &mut edges);
+fn close(pipeline: &mut Pipeline, seconds: f64) -> (Vec<UntimedEntry>, Vec<Edge>) {
+    let mut entries = Vec::new();
+    let edges = pipeline.close_due(now(seconds), |closed| entries.extend(closed));
     (entries, edges)
 }
 
@@ -81,11 +88,11 @@ fn field(entry: &UntimedEntry, number: u8) -> Option<f64> {
 
 #[test]
 fn a_reading_goes_through_its_filter_into_its_field() {
-    let mut intake = intake();
-    put(&mut intake, 11.0, TANK, 0, Ok(20.0));
-    put(&mut intake, 16.0, TANK, 0, Ok(22.0));
-    put(&mut intake, 16.0, AIR, 1, Ok(50.0));
-    let (entries, _) = close(&mut intake, 24.5);
+    let mut pipeline = pipeline();
+    put(&mut pipeline, 11.0, TANK, 0, Ok(20.0));
+    put(&mut pipeline, 16.0, TANK, 0, Ok(22.0));
+    put(&mut pipeline, 16.0, AIR, 1, Ok(50.0));
+    let (entries, _) = close(&mut pipeline, 24.5);
     assert_eq!(entries.len(), 1);
     assert_eq!((field(&entries[0], 1), field(&entries[0], 3)), (Some(21.0), Some(50.0)));
     assert_eq!(entries[0].status, None);
@@ -93,35 +100,35 @@ fn a_reading_goes_through_its_filter_into_its_field() {
 
 #[test]
 fn a_fault_is_told_once_and_so_is_its_end() {
-    let mut intake = intake();
-    assert_eq!(put(&mut intake, 1.0, TANK, 0, Err(absent())), [Edge::Down(TANK, absent())]);
+    let mut pipeline = pipeline();
+    assert_eq!(put(&mut pipeline, 1.0, TANK, 0, Err(absent())), [Edge::Down(TANK, absent())]);
     let other_words = Fault::Absent("still nothing".to_owned());
-    assert_eq!(put(&mut intake, 2.0, TANK, 0, Err(other_words)), [], "the same trouble in other words");
-    assert_eq!(put(&mut intake, 4.0, TANK, 0, Ok(1.0)), [Edge::Up(TANK)]);
-    assert_eq!(put(&mut intake, 5.0, TANK, 0, Ok(1.0)), []);
+    assert_eq!(put(&mut pipeline, 2.0, TANK, 0, Err(other_words)), [], "the same trouble in other words");
+    assert_eq!(put(&mut pipeline, 4.0, TANK, 0, Ok(1.0)), [Edge::Up(TANK)]);
+    assert_eq!(put(&mut pipeline, 5.0, TANK, 0, Ok(1.0)), []);
 }
 
 #[test]
 fn a_sensor_that_is_gone_is_one_line_and_not_one_for_each_quantity() {
-    let mut intake = intake();
-    assert_eq!(put(&mut intake, 1.0, AIR, 0, Err(absent())).len(), 1);
-    assert_eq!(put(&mut intake, 1.0, AIR, 1, Err(absent())), []);
-    assert_eq!(put(&mut intake, 2.0, AIR, 0, Ok(1.0)), [], "half of it is still missing");
-    assert_eq!(put(&mut intake, 2.0, AIR, 1, Ok(1.0)), [Edge::Up(AIR)]);
+    let mut pipeline = pipeline();
+    assert_eq!(put(&mut pipeline, 1.0, AIR, 0, Err(absent())).len(), 1);
+    assert_eq!(put(&mut pipeline, 1.0, AIR, 1, Err(absent())), []);
+    assert_eq!(put(&mut pipeline, 2.0, AIR, 0, Ok(1.0)), [], "half of it is still missing");
+    assert_eq!(put(&mut pipeline, 2.0, AIR, 1, Ok(1.0)), [Edge::Up(AIR)]);
 }
 
 #[test]
 fn a_value_that_the_service_cannot_take_is_named_as_such() {
-    let mut intake = intake();
+    let mut pipeline = pipeline();
     for (value, needs) in [(1e300, 301), (-1e300, 302), (f64::MAX, 309)] {
-        let edges = put(&mut intake, 16.0, AIR, 0, Ok(value));
+        let edges = put(&mut pipeline, 16.0, AIR, 0, Ok(value));
         let words = format!("value needs {needs} characters, the service takes 255");
         assert_eq!(edges, [Edge::Down(AIR, Fault::OutOfRange(words))], "{value:e}");
-        assert_eq!(put(&mut intake, 17.0, AIR, 0, Ok(1e253)), [Edge::Up(AIR)]);
+        assert_eq!(put(&mut pipeline, 17.0, AIR, 0, Ok(1e253)), [Edge::Up(AIR)]);
     }
-    put(&mut intake, 16.0, TANK, 0, Ok(3.0));
-    put(&mut intake, 16.0, AIR, 1, Ok(1e300));
-    let (entries, _) = close(&mut intake, 24.5);
+    put(&mut pipeline, 16.0, TANK, 0, Ok(3.0));
+    put(&mut pipeline, 16.0, AIR, 1, Ok(1e300));
+    let (entries, _) = close(&mut pipeline, 24.5);
     assert_eq!((field(&entries[0], 1), field(&entries[0], 3)), (Some(3.0), None));
     let status = entries[0].status.as_deref().expect("told");
     assert!(status.starts_with("air: ") && status.contains("value needs 301 characters"), "{status}");
@@ -129,49 +136,49 @@ fn a_value_that_the_service_cannot_take_is_named_as_such() {
 
 #[test]
 fn a_value_that_the_filter_refuses_is_left_out_and_told_in_the_status() {
-    let mut intake = intake();
-    let edges = put(&mut intake, 16.0, TANK, 0, Ok(85.0));
+    let mut pipeline = pipeline();
+    let edges = put(&mut pipeline, 16.0, TANK, 0, Ok(85.0));
     assert!(matches!(&edges[..], [Edge::Down(TANK, Fault::OutOfRange(_))]), "{edges:?}");
-    put(&mut intake, 16.0, AIR, 0, Ok(3.0));
-    let (entries, _) = close(&mut intake, 24.5);
+    put(&mut pipeline, 16.0, AIR, 0, Ok(3.0));
+    let (entries, _) = close(&mut pipeline, 24.5);
     assert_eq!(field(&entries[0], 1), None);
     let status = entries[0].status.as_deref().expect("health");
     assert!(status.starts_with("tank: out of range"), "{status}");
-    assert_eq!(put(&mut intake, 26.0, TANK, 0, Ok(20.0)), [Edge::Up(TANK)]);
+    assert_eq!(put(&mut pipeline, 26.0, TANK, 0, Ok(20.0)), [Edge::Up(TANK)]);
 }
 
 #[test]
 fn trouble_that_lasts_is_told_in_every_slot_though_the_sensor_is_tried_rarely() {
-    let mut intake = intake();
-    put(&mut intake, 1.0, TANK, 0, Err(absent()));
+    let mut pipeline = pipeline();
+    put(&mut pipeline, 1.0, TANK, 0, Err(absent()));
     for slot in 0..4_u8 {
         let second = f64::from(slot) * 20.0;
-        put(&mut intake, second + 8.0, AIR, 0, Ok(1.0));
-        let (entries, _) = close(&mut intake, second + 24.5);
+        put(&mut pipeline, second + 8.0, AIR, 0, Ok(1.0));
+        let (entries, _) = close(&mut pipeline, second + 24.5);
         assert_eq!(entries[0].status.as_deref(), Some("tank: no answer: nothing on the bus"), "slot {slot}");
     }
 }
 
 #[test]
 fn a_sensor_whose_thread_is_stuck_is_found_by_its_silence() {
-    let mut intake = intake();
-    put(&mut intake, 1.0, TANK, 0, Ok(20.0));
-    put(&mut intake, 15.0, AIR, 0, Ok(1.0));
-    let (_, edges) = close(&mut intake, 24.0);
+    let mut pipeline = pipeline();
+    put(&mut pipeline, 1.0, TANK, 0, Ok(20.0));
+    put(&mut pipeline, 15.0, AIR, 0, Ok(1.0));
+    let (_, edges) = close(&mut pipeline, 24.0);
     assert!(matches!(&edges[..], [Edge::Down(TANK, Fault::Silent(_))]), "{edges:?}");
-    let (entries, _) = close(&mut intake, 44.5);
+    let (entries, _) = close(&mut pipeline, 44.5);
     assert_eq!(entries[0].status.as_deref(), Some("tank: silent for 23 s"));
 }
 
 #[test]
 fn an_output_that_changes_closes_the_slot_early_and_one_that_does_not_waits_for_its_end() {
-    let mut intake = intake();
-    intake.level(now(2.0), REPORT, 0.0);
-    assert!(intake.level(now(3.0), REPORT, 1.0), "a change closes the slot early");
-    let (entries, _) = close(&mut intake, 3.0);
+    let mut pipeline = pipeline();
+    pipeline.level(now(2.0), REPORT, 0.0);
+    assert!(pipeline.level(now(3.0), REPORT, 1.0), "a change closes the slot early");
+    let (entries, _) = close(&mut pipeline, 3.0);
     assert_eq!(field(&entries[0], 8), Some(1.0));
-    intake.level(now(3.0), REPORT, 1.0);
-    let (entries, _) = close(&mut intake, 44.5);
+    pipeline.level(now(3.0), REPORT, 1.0);
+    let (entries, _) = close(&mut pipeline, 44.5);
     assert_eq!(field(&entries[0], 8), Some(1.0));
 }
 
@@ -186,23 +193,25 @@ fn the_spread_is_the_channels_own_and_below_a_quarter_of_the_slot() {
 }
 
 /// Takes another map; both sensors stay what they are.
-fn reload(intake: &mut Intake, seconds: f64, map: &str) -> Vec<UntimedEntry> {
-    intake.reload(now(seconds), BootId(7), &settings(map), &[TANK, AIR])
+fn reload(pipeline: &mut Pipeline, seconds: f64, map: &str) -> Vec<UntimedEntry> {
+    let mut entries = Vec::new();
+    pipeline.reload(now(seconds), &settings(map), &[TANK, AIR], |closed| entries.extend(closed));
+    entries
 }
 
 #[test]
 fn a_new_map_that_leaves_a_channel_as_it_is_leaves_its_open_slot_and_what_its_filters_know() {
     let map = MAP.replace("valid = { min = -20, max = 60 }", "median = 3");
-    let mut intake = Intake::new(&settings(&map), &[TANK, AIR], Mono::default());
-    put(&mut intake, 1.0, TANK, 0, Ok(10.0));
-    put(&mut intake, 2.0, TANK, 0, Ok(12.0));
-    put(&mut intake, 2.0, AIR, 1, Err(absent()));
+    let mut pipeline = Pipeline::new(&settings(&map), &[TANK, AIR], Mono::default());
+    put(&mut pipeline, 1.0, TANK, 0, Ok(10.0));
+    put(&mut pipeline, 2.0, TANK, 0, Ok(12.0));
+    put(&mut pipeline, 2.0, AIR, 1, Err(absent()));
     // Another channel besides, and the channels in another order.
     let more = map.replace("[channel.switches]", "[channel.more]\nid = 5\n[channel.switches]");
-    assert_eq!(reload(&mut intake, 3.0, &more), [], "nothing is closed");
-    assert_eq!(put(&mut intake, 4.0, AIR, 1, Ok(40.0)), [Edge::Up(AIR)], "its fault was known");
-    put(&mut intake, 5.0, TANK, 0, Ok(90.0));
-    let (entries, _) = close(&mut intake, 30.0);
+    assert_eq!(reload(&mut pipeline, 3.0, &more), [], "nothing is closed");
+    assert_eq!(put(&mut pipeline, 4.0, AIR, 1, Ok(40.0)), [Edge::Up(AIR)], "its fault was known");
+    put(&mut pipeline, 5.0, TANK, 0, Ok(90.0));
+    let (entries, _) = close(&mut pipeline, 30.0);
     // Medians: 10, then the lower of 10 and 12, then 12.
     let mean = field(&entries[0], 1).expect("a mean");
     assert!(entries.len() == 1 && (mean - 32.0 / 3.0).abs() < 1e-12, "{mean}");
@@ -210,36 +219,36 @@ fn a_new_map_that_leaves_a_channel_as_it_is_leaves_its_open_slot_and_what_its_fi
 
 #[test]
 fn slots_of_channels_that_a_new_map_changes_are_closed_as_they_are() {
-    let mut intake = intake();
-    put(&mut intake, 1.0, TANK, 0, Ok(10.0));
+    let mut pipeline = pipeline();
+    put(&mut pipeline, 1.0, TANK, 0, Ok(10.0));
     let moved = MAP.replace("field = \"house.field1\"", "field = \"house.field5\"");
-    let drafts = reload(&mut intake, 3.0, &moved);
-    assert_eq!(drafts.iter().map(|entry| field(entry, 1)).collect::<Vec<_>>(), [Some(10.0)]);
-    put(&mut intake, 4.0, TANK, 0, Ok(11.0));
-    let (entries, _) = close(&mut intake, 60.0);
+    let closed = reload(&mut pipeline, 3.0, &moved);
+    assert_eq!(closed.iter().map(|entry| field(entry, 1)).collect::<Vec<_>>(), [Some(10.0)]);
+    put(&mut pipeline, 4.0, TANK, 0, Ok(11.0));
+    let (entries, _) = close(&mut pipeline, 60.0);
     assert_eq!((field(&entries[0], 1), field(&entries[0], 5)), (None, Some(11.0)), "none of it in the old column");
-    assert!(entries[0].end > drafts[0].end);
+    assert!(entries[0].end > closed[0].end);
 }
 
 #[test]
 fn what_waits_for_its_moment_is_handed_out_when_its_channel_goes() {
-    let mut intake = intake();
-    put(&mut intake, 1.0, TANK, 0, Ok(10.0));
+    let mut pipeline = pipeline();
+    put(&mut pipeline, 1.0, TANK, 0, Ok(10.0));
     let elsewhere = MAP.replace("id = 7", "id = 8");
-    let drafts = reload(&mut intake, 3.0, &elsewhere);
-    assert_eq!(drafts.iter().map(|entry| entry.channel).collect::<Vec<_>>(), [ChannelId(7)]);
-    put(&mut intake, 4.0, TANK, 0, Ok(11.0));
-    let (entries, _) = close(&mut intake, 60.0);
+    let closed = reload(&mut pipeline, 3.0, &elsewhere);
+    assert_eq!(closed.iter().map(|entry| entry.channel).collect::<Vec<_>>(), [ChannelId(7)]);
+    put(&mut pipeline, 4.0, TANK, 0, Ok(11.0));
+    let (entries, _) = close(&mut pipeline, 60.0);
     assert_eq!(entries.iter().map(|entry| entry.channel).collect::<Vec<_>>(), [ChannelId(8)]);
 }
 
 #[test]
 fn a_sensor_that_is_gone_has_nothing_to_say() {
-    let mut intake = intake();
+    let mut pipeline = pipeline();
     let settings = settings(&MAP.replace("name = \"tank\"", "name = \"barrel\""));
     let barrel = SensorId(2);
-    intake.reload(now(1.0), BootId(7), &settings, &[barrel, AIR]);
-    assert_eq!(put(&mut intake, 2.0, TANK, 0, Err(absent())), []);
-    assert_eq!(put(&mut intake, 2.0, barrel, 0, Err(absent())), [Edge::Down(barrel, absent())]);
-    assert_eq!((intake.name(TANK), intake.name(barrel)), (None, Some("barrel")));
+    pipeline.reload(now(1.0), &settings, &[barrel, AIR], |_| {});
+    assert_eq!(put(&mut pipeline, 2.0, TANK, 0, Err(absent())), []);
+    assert_eq!(put(&mut pipeline, 2.0, barrel, 0, Err(absent())), [Edge::Down(barrel, absent())]);
+    assert_eq!((pipeline.name(TANK), pipeline.name(barrel)), (None, Some("barrel")));
 }

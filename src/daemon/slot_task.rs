@@ -1,7 +1,6 @@
-//! The closer: the task that turns ended slots into waiting entries. While it is awake it also looks after the disk and the
+//! The task that turns ended slots into waiting entries. While it is awake it also looks after the disk and the
 //! clock, and tells what the log has counted, so that none of them needs a timer. A read that lasts too long wakes it too.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,11 +14,12 @@ use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::guard::Guard;
 use crate::daemon::journal;
 use crate::daemon::lanes::Lanes;
+use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::watchdog::Watchdog;
 use crate::entry::UntimedEntry;
 use crate::hal::{ClockState, ClockTrust, Hal};
-use crate::pipeline::gate::Gate;
-use crate::spool::Spool;
+use crate::reading::SensorId;
+use crate::spool::{Pushed, Spool};
 use crate::time::{Mono, Now, StepWatch};
 use crate::uplink::session::Tally;
 
@@ -39,8 +39,8 @@ const STEP_MOST: Duration = Duration::from_secs(60);
 
 /// Turns ended slots into waiting entries, and looks after reads that last. Waits on the next close, on changes that move it
 /// forward, and on the lanes' alarm.
-pub(super) struct Closer {
-    pub(super) gate: Gate,
+pub(super) struct SlotTask {
+    pub(super) pipeline: PipelineHandle,
     pub(super) spool: Arc<Mutex<Spool>>,
     pub(super) disk: Option<Disk>,
     /// Rung when entries wait for the uplinks.
@@ -55,11 +55,11 @@ pub(super) struct Closer {
     pub(super) observer: Observer,
 }
 
-impl Closer {
+impl SlotTask {
     pub(super) async fn run(self: Arc<Self>, lanes: Arc<Lanes>, mut watchdog: Watchdog) {
         let mut told_of_clock = false;
         loop {
-            let next = self.gate.intake().next_close();
+            let next = self.pipeline.next_close();
             let is_right = locked(&self.spool).is_synchronised();
             let at_most = watchdog.look_within(if is_right { LOOK_AROUND } else { CLOCK_ASKED });
             let wait = next.map_or(at_most, |next| next.since(self.hal.clock.now().mono).min(at_most));
@@ -79,11 +79,11 @@ impl Closer {
                     if let Some(disk) = &self.disk {
                         disk.look(now.mono, &self.observer);
                     }
-                    self.guard.look(&self.gate, self.disk.as_ref());
+                    self.guard.look(&self.pipeline, self.disk.as_ref());
                     watchdog.look(now.mono, &self.observer);
                     journal::look();
                 }
-                () = self.gate.sooner().notified() => {}
+                () = self.pipeline.sooner().notified() => {}
                 () = lanes.look_when_due() => {}
             }
         }
@@ -130,7 +130,7 @@ impl Closer {
         if !locked(&self.spool).is_synchronised() {
             return steps.forget();
         }
-        let slot = self.gate.intake().shortest_slot();
+        let slot = self.pipeline.shortest_slot();
         if let Some(step) = steps.look(now, (slot * SOME_SLOTS).clamp(STEP_LEAST, STEP_MOST)) {
             (self.observer)(&Event::ClockStep(step));
         }
@@ -138,18 +138,28 @@ impl Closer {
 
     fn close_due(&self) {
         let now = self.hal.clock.now();
-        let mut edges = Vec::new();
-        let drafts = self.gate.close_due(now, &mut edges);
-        self.gate.tell(&edges);
-        if !drafts.is_empty() {
+        let mut pushes = Vec::new();
+        self.pipeline.close_due(now, |entries| pushes.extend(self.push(now, entries)));
+        if !pushes.is_empty() {
             self.report.notify_one();
         }
-        self.push(&drafts);
+        self.tell(&pushes);
     }
 
+    /// Closes all slots, ended or not.
     pub(super) fn close_all(&self) {
-        let drafts = self.gate.close_all(self.hal.clock.now());
-        self.push(&drafts);
+        let now = self.hal.clock.now();
+        let mut pushes = Vec::new();
+        self.pipeline.close_all(now, |entries| pushes.extend(self.push(now, entries)));
+        self.tell(&pushes);
+    }
+
+    /// Takes a new map, whose sensors have these numbers.
+    pub(super) fn reload(&self, settings: &Settings, ids: &[SensorId]) {
+        let now = self.hal.clock.now();
+        let mut pushes = Vec::new();
+        self.pipeline.reload(now, settings, ids, |entries| pushes.extend(self.push(now, entries)));
+        self.tell(&pushes);
     }
 
     /// Puts what waits on the card, for as long as the patience lasts. Returns whether all of it is there; `None` where entries
@@ -167,34 +177,42 @@ impl Closer {
         (self.observer)(&Event::Stopped { waiting, kept, counts, tally });
     }
 
-    /// Puts drafts into the spool.
-    pub(super) fn push(&self, drafts: &[UntimedEntry]) {
-        if drafts.is_empty() {
-            return;
-        }
-        let now = self.hal.clock.now();
-        let mut ends = BTreeMap::new();
-        for slot in drafts.chunk_by(|one, other| one.channel == other.channel) {
-            let channel = slot[0].channel;
-            let (pushed, expired, waiting) = {
-                let mut spool = locked(&self.spool);
-                let pushed = spool.push(now, slot.to_vec());
-                ends.extend(spool.last_end(channel).map(|end| (channel, end)));
-                (pushed, spool.expire(now, channel), spool.waiting(channel))
-            };
-            for (draft, created_at) in slot.iter().zip(pushed.created_at) {
-                (self.observer)(&Event::Closed { draft, created_at, waiting });
+    /// Puts the entries that a channel's slot became into the spool.
+    fn push(&self, now: Now, entries: Vec<UntimedEntry>) -> Option<Push> {
+        let channel = entries.first()?.channel;
+        let mut spool = locked(&self.spool);
+        let pushed = spool.push(now, entries.clone());
+        let expired = spool.expire(now, channel);
+        Some(Push { entries, pushed, expired, waiting: spool.waiting(channel) })
+    }
+
+    /// Tells of entries that wait from now on, and notifies the uplinks.
+    fn tell(&self, pushes: &[Push]) {
+        for Push { entries, pushed, expired, waiting } in pushes {
+            for (entry, created_at) in entries.iter().zip(&pushed.created_at) {
+                (self.observer)(&Event::Closed { entry, created_at: *created_at, waiting: *waiting });
             }
             let count = pushed.dropped + expired;
             if count > 0 {
-                (self.observer)(&Event::Dropped { channel, count, aged: expired });
+                (self.observer)(&Event::Dropped { channel: entries[0].channel, count, aged: *expired });
             }
         }
-        self.gate.taken(&ends);
-        self.ring();
+        if !pushes.is_empty() {
+            self.ring();
+        }
     }
 
     fn ring(&self) {
         self.bell.send_replace(());
     }
+}
+
+/// The entries of a channel's slot that were put into the spool, and what came of it.
+struct Push {
+    entries: Vec<UntimedEntry>,
+    pushed: Pushed,
+    /// How many of their channel were too old.
+    expired: usize,
+    /// How many of their channel wait now.
+    waiting: usize,
 }

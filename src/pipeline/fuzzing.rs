@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Batch, Channel, Publish, Restored, Route, StatusText};
+use super::saved::Restored;
+use super::slots::{Channel, Publish, Route, Slots, StatusText};
 use crate::entry::{ChannelId, Column, Reduce};
 use crate::fuzzing::with_right_checksums;
 use crate::time::{BootId, Mono, Now, Utc};
@@ -16,7 +17,7 @@ fn at(second: u64) -> Now {
     Now { mono, utc: Utc::RELEASED + mono.since_boot() }
 }
 
-fn empty() -> Batch {
+fn empty() -> Slots {
     let channel = |id, every, status| {
         let second = Duration::from_secs(1);
         Channel { id, every: every * second, interval: 15 * second, status, spread: 3 * second }
@@ -42,7 +43,7 @@ fn empty() -> Batch {
         [(0, Publish::Slot), (1, Publish::OnChange), (1, Publish::Field)]
             .map(|(channel, publish)| route(channel, field, reduce, publish))
     });
-    Batch::new(
+    Slots::new(
         &[channel(HOUSE, 20, StatusText::Health), channel(GATE, 30, StatusText::Off)],
         &routes.collect::<Vec<_>>(),
     )
@@ -52,23 +53,23 @@ fn empty() -> Batch {
 /// is not lost.
 pub(crate) fn state(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), with_right_checksums(bytes)] {
-        let mut batch = empty();
-        let restored = batch.restore(at(1000), BOOT, &bytes, |_| None);
-        let saved = batch.save(BOOT);
+        let mut slots = empty();
+        let restored = slots.restore(at(1000), BOOT, &bytes, |_| None);
+        let saved = slots.state(BOOT);
         let mut again = empty();
         assert_eq!(again.restore(at(1000), BOOT, &saved, |_| None), Restored::State);
-        assert_eq!(again.save(BOOT), saved);
-        if restored != Restored::State {
-            assert_eq!(saved, empty().save(BOOT), "{restored:?}");
+        assert_eq!(again.state(BOOT), saved);
+        if matches!(restored, Restored::Nothing | Restored::OtherBoot) {
+            assert_eq!(saved, empty().state(BOOT), "{restored:?}");
         }
 
-        batch.value(at(1001), 0, at(1001).mono, 21.5);
-        let mut drafts = batch.close_due(at(1030));
-        drafts.extend(batch.close_all(at(1030)));
-        for draft in &drafts {
-            assert!(draft.cells.iter().flatten().all(|cell| cell.value.is_finite()), "{draft:?}");
+        slots.value(at(1001), 0, at(1001).mono, 21.5);
+        let mut entries = Vec::new();
+        slots.close_due(at(1030), |closed| entries.extend(closed));
+        slots.close_now(at(1030), |_| true, |closed| entries.extend(closed));
+        for entry in &entries {
+            assert!(entry.cells.iter().flatten().all(|cell| cell.value.is_finite()), "{entry:?}");
         }
-        assert!(drafts.iter().any(|draft| draft.channel == HOUSE && draft.cells[0].is_some()), "{drafts:?}");
-        batch.taken(HOUSE, drafts.iter().map(|draft| draft.end).max().unwrap_or_default());
+        assert!(entries.iter().any(|entry| entry.channel == HOUSE && entry.cells[0].is_some()), "{entries:?}");
     }
 }

@@ -1,29 +1,40 @@
-//! Signs of life: whoever the daemon runs says until when it will be heard of again, and is looked for when it is not.
+//! Heartbeats: whoever the daemon runs says until when it will be heard of again, and is looked for when it is not.
 //!
-//! A task or thread that waits for something of its own (a deadline, a read, a connection) has a `Pulse` and says when it
-//! will be back at the latest; one that may wait for ever rests. The closer looks whenever it is awake (`Watch`), so
-//! that nothing ticks for it. A stuck one stops the feeding of systemd's watchdog: a read that hangs in the kernel ends with
-//! its process at best.
+//! A task or thread that waits for something of its own (a deadline, a read, a connection) has a [`Heartbeat`] and says when it
+//! will be back at the latest; one that may wait for ever rests. The slots' task looks whenever it is awake ([`Watch`]), so
+//! that nothing ticks for it, and a look costs what is under way, not what there is. A stuck one stops the feeding of systemd's
+//! watchdog: a read that hangs in the kernel ends with its process at best.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::time::Mono;
 
-/// Everybody who is to show signs of life. Cheap to clone.
+/// Everybody who is to be heard of. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Liveness(Arc<Mutex<Vec<Weak<Life>>>>);
+pub(super) struct HeartbeatMonitor(Arc<Mutex<Expected>>);
 
-struct Life {
-    who: String,
-    due: Mutex<Option<Mono>>,
+#[derive(Default)]
+struct Expected {
+    /// How many heartbeats were given out so far.
+    given: u64,
+    /// Those that are to be heard of, by their numbers, and when at the latest.
+    due: BTreeMap<u64, (Mono, Arc<Owner>)>,
+}
+
+struct Owner {
+    name: String,
     /// What it hangs in ends with the process, and others wait for it.
     ends_with_process: bool,
 }
 
-/// One of them. Dropped, it is not looked for any more.
-pub(super) struct Pulse(Arc<Life>);
+/// The heartbeat of a task or a thread. Dropped, it is not looked for any more.
+pub(super) struct Heartbeat {
+    number: u64,
+    owner: Arc<Owner>,
+    monitor: HeartbeatMonitor,
+}
 
 /// Somebody who was to be heard of and was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,51 +45,57 @@ pub struct Stuck {
     pub overdue: Duration,
 }
 
-impl Liveness {
+impl HeartbeatMonitor {
     /// Somebody new, who rests at first.
-    pub(super) fn watch(&self, who: impl Into<String>) -> Pulse {
+    pub(super) fn watch(&self, who: impl Into<String>) -> Heartbeat {
         self.add(who.into(), true)
     }
 
     /// Somebody new whom a new process would not help, and whom nobody waits for: it is only told of.
-    pub(super) fn watch_only(&self, who: impl Into<String>) -> Pulse {
+    pub(super) fn watch_only(&self, who: impl Into<String>) -> Heartbeat {
         self.add(who.into(), false)
     }
 
-    fn add(&self, who: String, ends_with_process: bool) -> Pulse {
-        let life = Arc::new(Life { who, due: Mutex::new(None), ends_with_process });
-        let mut lives = lock(&self.0);
-        lives.retain(|life| life.strong_count() > 0);
-        lives.push(Arc::downgrade(&life));
-        Pulse(life)
+    fn add(&self, name: String, ends_with_process: bool) -> Heartbeat {
+        let mut expected = self.expected();
+        expected.given += 1;
+        let owner = Arc::new(Owner { name, ends_with_process });
+        Heartbeat { number: expected.given, owner, monitor: self.clone() }
     }
 
     /// Who is overdue, and for how long.
-    fn overdue(&self, now: Mono) -> Vec<(Arc<Life>, Duration)> {
-        let lives: Vec<Arc<Life>> = lock(&self.0).iter().filter_map(Weak::upgrade).collect();
-        let late = lives.into_iter().filter_map(|life| {
-            let by = now.since((*lock(&life.due))?);
-            Some((life, by))
-        });
-        late.filter(|(_, by)| !by.is_zero()).collect()
+    fn overdue(&self, now: Mono) -> Vec<(Arc<Owner>, Duration)> {
+        let expected = self.expected();
+        let late = expected.due.values().map(|(due, owner)| (owner, now.since(*due)));
+        late.filter(|(_, by)| !by.is_zero()).map(|(owner, by)| (Arc::clone(owner), by)).collect()
+    }
+
+    fn expected(&self) -> MutexGuard<'_, Expected> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Pulse {
+impl Heartbeat {
     /// It will be heard of again by then.
     pub(super) fn due(&self, at: Mono) {
-        *lock(&self.0.due) = Some(at);
+        self.monitor.expected().due.insert(self.number, (at, Arc::clone(&self.owner)));
     }
 
     /// It waits for something that may never come.
     pub(super) fn rest(&self) {
-        *lock(&self.0.due) = None;
+        self.monitor.expected().due.remove(&self.number);
     }
 }
 
-/// Looks after everybody. Pure, but for the pulses.
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.rest();
+    }
+}
+
+/// Looks after everybody. Pure, but for the heartbeats.
 pub(super) struct Watch {
-    liveness: Liveness,
+    heartbeats: HeartbeatMonitor,
     /// Who is overdue for so long is stuck. It counts from the first look that finds it: a machine that slept finds everybody
     /// late, and all come back.
     patience: Duration,
@@ -102,36 +119,32 @@ pub(super) struct Look {
 }
 
 impl Watch {
-    pub(super) const fn new(liveness: Liveness, patience: Duration) -> Self {
-        Self { liveness, patience, overdue: BTreeMap::new() }
+    pub(super) const fn new(heartbeats: HeartbeatMonitor, patience: Duration) -> Self {
+        Self { heartbeats, patience, overdue: BTreeMap::new() }
     }
 
     pub(super) fn look(&mut self, now: Mono) -> Look {
         let mut look = Look::default();
-        let late = self.liveness.overdue(now);
+        let late = self.heartbeats.overdue(now);
         self.overdue.retain(|who, overdue| {
-            let is_late = late.iter().any(|(life, _)| life.who == *who);
+            let is_late = late.iter().any(|(owner, _)| owner.name == *who);
             if !is_late && overdue.told {
                 look.back.push(who.clone());
             }
             is_late
         });
-        for (life, by) in late {
-            let overdue = self.overdue.entry(life.who.clone()).or_insert(Overdue { seen: now, told: false });
+        for (owner, by) in late {
+            let overdue = self.overdue.entry(owner.name.clone()).or_insert(Overdue { seen: now, told: false });
             if now.since(overdue.seen) < self.patience {
                 continue;
             }
-            look.is_lost |= life.ends_with_process;
+            look.is_lost |= owner.ends_with_process;
             if !std::mem::replace(&mut overdue.told, true) {
-                look.stuck.push(Stuck { who: life.who.clone(), overdue: by });
+                look.stuck.push(Stuck { who: owner.name.clone(), overdue: by });
             }
         }
         look
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -151,9 +164,9 @@ mod tests {
 
     #[test]
     fn one_that_stays_overdue_is_stuck_and_told_once_until_it_is_back() {
-        let liveness = Liveness::default();
-        let (tank, pump) = (liveness.watch("sensor tank"), liveness.watch("outputs"));
-        let mut watch = Watch::new(liveness, PATIENCE);
+        let heartbeats = HeartbeatMonitor::default();
+        let (tank, pump) = (heartbeats.watch("sensor tank"), heartbeats.watch("outputs"));
+        let mut watch = Watch::new(heartbeats, PATIENCE);
         tank.due(at(10));
         pump.due(at(100));
         assert_eq!(watch.look(at(20)), Look::default(), "it has a minute from now");
@@ -171,9 +184,9 @@ mod tests {
 
     #[test]
     fn machine_that_slept_is_not_stuck_if_all_come_back_in_time() {
-        let liveness = Liveness::default();
-        let tank = liveness.watch("sensor tank");
-        let mut watch = Watch::new(liveness, PATIENCE);
+        let heartbeats = HeartbeatMonitor::default();
+        let tank = heartbeats.watch("sensor tank");
+        let mut watch = Watch::new(heartbeats, PATIENCE);
         tank.due(at(10));
         assert_eq!(watch.look(at(9000)), Look::default());
         assert_eq!(watch.look(at(9059)), Look::default());
@@ -183,9 +196,9 @@ mod tests {
 
     #[test]
     fn one_that_nobody_waits_for_is_told_of_and_stops_nothing() {
-        let liveness = Liveness::default();
-        let card = liveness.watch_only("the card");
-        let mut watch = Watch::new(liveness, PATIENCE);
+        let heartbeats = HeartbeatMonitor::default();
+        let card = heartbeats.watch_only("the card");
+        let mut watch = Watch::new(heartbeats, PATIENCE);
         card.due(at(10));
         watch.look(at(20));
         assert_eq!(watch.look(at(80)), Look { is_lost: false, ..stuck("the card", 70) });
@@ -193,13 +206,12 @@ mod tests {
 
     #[test]
     fn one_that_is_gone_is_not_looked_for() {
-        let liveness = Liveness::default();
-        let tank = liveness.watch("sensor tank");
-        let mut watch = Watch::new(liveness.clone(), PATIENCE);
+        let heartbeats = HeartbeatMonitor::default();
+        let tank = heartbeats.watch("sensor tank");
+        let mut watch = Watch::new(heartbeats.clone(), PATIENCE);
         tank.due(at(10));
         drop(tank);
         assert_eq!(watch.look(at(9000)), Look::default());
-        drop(liveness.watch("another"));
-        assert_eq!(lock(&liveness.0).len(), 1, "the dead are forgotten");
+        assert!(heartbeats.expected().due.is_empty(), "the dead are forgotten");
     }
 }

@@ -1,0 +1,162 @@
+//! Payloads: a value as CBOR (RFC 8949), by derives of `minicbor` with a number for each field.
+//!
+//! A struct is an array of its fields in the order of their numbers, an enum an array of the variant's number and its fields.
+//! What makes the next change possible:
+//!
+//! - A field is added with the next number, as an `Option` or with `#[cbor(default)]`. Older bytes lack it, and it gets its
+//!   default; an older gatepost passes over it.
+//! - A number is never used for something else, and a field that is not optional stays for ever.
+//! - A variant is added with the next number. An older gatepost fails at it: whoever reads an enum asks [`variant`] first, and
+//!   passes over what it does not know.
+//!
+//! The bytes may come from a card that rots, or from somebody else: they never panic, take no more memory than they have bytes,
+//! and never make a value that its type does not allow. So a type checks its bounds in its own `Decode`.
+
+use std::time::Duration;
+
+use minicbor::decode::{Decoder, Error};
+use minicbor::{Decode, Encode};
+
+/// The bytes of a value.
+///
+/// # Panics
+/// Never: memory takes all bytes.
+pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
+    minicbor::to_vec(value).expect("memory takes all bytes")
+}
+
+/// The value of these bytes, and of all of them.
+///
+/// # Errors
+/// What is wrong, and mostly at which byte.
+pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Error> {
+    let mut decoder = Decoder::new(bytes);
+    let value = decoder.decode()?;
+    match decoder.position() {
+        at if at == bytes.len() => Ok(value),
+        at => Err(Error::message("bytes behind the value").at(at)),
+    }
+}
+
+/// The number of the variant that the bytes of a flat enum begin with. The rest may be missing, or be anything.
+pub fn variant(bytes: &[u8]) -> Option<u32> {
+    let mut decoder = Decoder::new(bytes);
+    decoder.array().ok().flatten().filter(|fields| *fields > 0)?;
+    decoder.u32().ok()
+}
+
+/// Whether a field need not be written, for `#[cbor(skip_if = "…")]`: what is missing is read as its default.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A duration as its nanoseconds, for `#[cbor(with = "…")]`. Up to 584 years.
+pub mod nanos {
+    use minicbor::encode::{self, Encoder, Write};
+
+    use super::{Decoder, Duration, Error};
+
+    /// Writes it; a longer one as the longest.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn encode<C, W: Write>(
+        duration: &Duration,
+        to: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        to.u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))?.ok()
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// For what is no such number.
+    pub fn decode<C>(from: &mut Decoder<'_>, _: &mut C) -> Result<Duration, Error> {
+        from.u64().map(Duration::from_nanos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    struct Old {
+        #[n(0)]
+        name: String,
+        #[cbor(n(1), with = "nanos")]
+        after: Duration,
+    }
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    struct New {
+        #[n(0)]
+        name: String,
+        #[cbor(n(1), with = "nanos")]
+        after: Duration,
+        #[n(2)]
+        note: Option<String>,
+        #[cbor(n(3), default)]
+        counts: Vec<u64>,
+    }
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    #[cbor(flat)]
+    enum Kind {
+        #[n(1)]
+        One(#[n(0)] u64),
+        #[n(300)]
+        Other(#[n(0)] Old),
+    }
+
+    fn old() -> Old {
+        Old { name: "pump".to_owned(), after: Duration::from_millis(1500) }
+    }
+
+    #[test]
+    fn fields_of_a_later_version_are_passed_over_and_those_of_an_earlier_one_have_their_default() {
+        let new = New { name: old().name, after: old().after, note: Some("…".to_owned()), counts: vec![1, 2] };
+        assert_eq!(decode(&encode(&new)).ok(), Some(old()));
+        let read: New = decode(&encode(&old())).expect("what is missing is optional");
+        assert_eq!(read, New { note: None, counts: Vec::new(), ..new });
+    }
+
+    #[test]
+    fn bytes_are_one_whole_value_or_none() {
+        let bytes = encode(&old());
+        for cut in 0..bytes.len() {
+            assert!(decode::<Old>(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        let error = decode::<Old>(&[&bytes[..], b"\0"].concat()).expect_err("one too many");
+        assert_eq!(error.position(), Some(bytes.len()));
+    }
+
+    #[test]
+    fn variant_is_told_whatever_follows() {
+        assert_eq!(variant(&encode(&Kind::One(7))), Some(1));
+        let bytes = encode(&Kind::Other(old()));
+        assert_eq!(variant(&bytes[..4]), Some(300));
+        assert_eq!([&b""[..], b"\x80", b"\x01", b"\x81", b"\x81\x61a"].map(variant), [None; 5]);
+    }
+
+    #[test]
+    fn counts_out_of_thin_air_end_with_the_bytes() {
+        // An array of 2^64 - 1 fields, and one of as many numbers.
+        assert!(decode::<Old>(b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff\x61a\x01\x01").is_err());
+        assert!(decode::<New>(b"\x84\x61a\x01\xf6\x9b\xff\xff\xff\xff\xff\xff\xff\xff\x01").is_err());
+        // A text of as many bytes, and a field of a later version as deep as it gets.
+        assert!(decode::<Old>(b"\x82\x7b\xff\xff\xff\xff\xff\xff\xff\xffa").is_err());
+        let deep = [&b"\x83\x61a\x01"[..], &[0x81; 8000], b"\x00"].concat();
+        assert_eq!(decode::<Old>(&deep).map(|old| old.name).ok().as_deref(), Some("a"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = (decode::<New>(&bytes), decode::<Kind>(&bytes), variant(&bytes));
+        }
+    }
+}
