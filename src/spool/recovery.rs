@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::ErrorKind;
 
 use crate::entry::ChannelId;
-use crate::spool::disk::fast;
-use crate::spool::disk::queue::Queue;
-use crate::spool::disk::queued::Queued;
-use crate::spool::disk::segment::{self, BAD, Segment};
+use crate::spool::queue::Queue;
+use crate::spool::queued::Queued;
 use crate::spool::records::{Began, EntryRecord, LogRecord, LogRecords, Time};
+use crate::spool::runtime_log;
+use crate::spool::segment::{self, BAD, Segment};
 use crate::spool::{Backlog, Key};
 use crate::store::storage::Storage;
 use crate::time::{BootId, Mono, Utc};
@@ -148,7 +148,7 @@ impl Reading<'_> {
         told: &mut Told,
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) -> Option<Damage> {
-        let bytes = read_file(fast, fast::FILE, self.repair, &mut self.found)?;
+        let bytes = read_file(fast, runtime_log::FILE, self.repair, &mut self.found)?;
         let mut scan = Scan::new(&bytes, Key(0));
         for (boot, note) in scan.by_ref() {
             self.is_first_run &= boot != self.boot;
@@ -210,18 +210,18 @@ impl Reading<'_> {
         match scan.condition() {
             Condition::Whole => return None,
             Condition::Torn => {
-                self.found.torn.push(fast::FILE.to_owned());
+                self.found.torn.push(runtime_log::FILE.to_owned());
                 return None;
             }
             Condition::Rotten => {}
         }
         if self.repair
-            && let Err(error) = fast.replace(&format!("{}{BAD}", fast::FILE), &bytes, false)
+            && let Err(error) = fast.replace(&format!("{}{BAD}", runtime_log::FILE), &bytes, false)
         {
-            self.found.unreadable.push((fast::FILE.to_owned(), error.to_string()));
+            self.found.unreadable.push((runtime_log::FILE.to_owned(), error.to_string()));
         }
         let lost = scan.strange_entries();
-        Some(Damage { file: fast::FILE.to_owned(), holes: scan.holes(), lost, until: None })
+        Some(Damage { file: runtime_log::FILE.to_owned(), holes: scan.holes(), lost, until: None })
     }
 
     /// A key that any record names is not given again: its receipt would settle somebody else.

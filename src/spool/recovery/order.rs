@@ -15,10 +15,10 @@ use std::io;
 
 use crate::entry::ChannelId;
 use crate::spool::Key;
-use crate::spool::disk::recovery::scan::{Condition, Hole, Scan};
-use crate::spool::disk::recovery::{Found, read_file};
-use crate::spool::disk::segment::{self, BAD, told_in};
 use crate::spool::records::{self, EntryRecord, LogRecord};
+use crate::spool::recovery::scan::{Condition, Hole, Scan};
+use crate::spool::recovery::{Found, read_file};
+use crate::spool::segment::{self, BAD, told_in};
 use crate::store::storage::{Storage, UNFINISHED};
 use crate::time::BootId;
 
