@@ -5,7 +5,11 @@
 //! is damaged stays as `*.bad`, for people to look at, and what is whole in it is written anew; a file that cannot be read at
 //! all is left alone.
 
+mod channel;
+mod disk;
+mod loose;
 mod order;
+mod runtime;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -14,15 +18,13 @@ use std::io::ErrorKind;
 use crate::entry::ChannelId;
 use crate::spool::queue::Queue;
 use crate::spool::queued::Queued;
-use crate::spool::records::{Began, EntryRecord, LogRecord, LogRecords, Time};
-use crate::spool::runtime_log;
-use crate::spool::segment::{self, BAD, Segment};
+use crate::spool::records::{Began, LogRecord, Time};
+use crate::spool::segment::BAD;
 use crate::spool::{Backlog, Key};
 use crate::store::storage::Storage;
-use crate::time::{BootId, Mono, Utc};
+use crate::time::{BootId, Utc};
 
-use order::{Damage, Order, put_in_order};
-use scan::{Condition, Scan};
+use order::{Damage, put_in_order};
 
 /// What was found at the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,7 +75,7 @@ pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repa
         queue.held.insert(held);
     }
     for queue in queues.values_mut() {
-        finish(queue);
+        channel::finish(queue);
     }
     let Reading { mut found, next, believed, is_first_run, .. } = reading;
     found.waiting =
@@ -97,6 +99,8 @@ struct Told {
     /// What each channel's log says of the rest: it is told what it lacks.
     restamped_on_card: HashMap<(ChannelId, Key), Utc>,
     began_on_card: HashSet<(ChannelId, BootId)>,
+    /// Unconfirmed entries of the runtime directory's log.
+    asides: HashMap<Key, ChannelId>,
 }
 
 impl Told {
@@ -141,89 +145,6 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Returns what is wrong with the file, if it is rotten.
-    fn read_fast(
-        &mut self,
-        fast: &dyn Storage,
-        told: &mut Told,
-        queues: &mut BTreeMap<ChannelId, Queue>,
-    ) -> Option<Damage> {
-        let bytes = read_file(fast, runtime_log::FILE, self.repair, &mut self.found)?;
-        let mut scan = Scan::new(&bytes, Key(0));
-        for (boot, note) in scan.by_ref() {
-            self.is_first_run &= boot != self.boot;
-            if let Some(at) = segment::time_in(&note)
-                && let Some(channel) = told.channel_of_note(&note)
-            {
-                queue_of(queues, channel).known.taken.give(at);
-            }
-            match note {
-                LogRecord::Echoes(channel, echoes) if boot == self.boot => {
-                    queue_of(queues, channel).known.echoes = echoes;
-                }
-                LogRecord::Columns(channel, columns) => {
-                    let queue = queue_of(queues, channel);
-                    queue.known.columns = columns;
-                }
-                LogRecord::Given(channel, taken, has_past) => {
-                    let known = &mut queue_of(queues, channel).known;
-                    known.taken.learn(&taken);
-                    known.has_past = has_past && boot == self.boot;
-                }
-                LogRecord::Entry(kept) => {
-                    let channel = kept.draft.channel;
-                    let queue = queue_of(queues, channel);
-                    if boot == self.boot {
-                        queue.last_end = queue.last_end.max(Some(kept.draft.end));
-                    }
-                    self.use_up(kept.key);
-                    if !told.settled.contains(&kept.key) {
-                        told.waiting.insert(kept.key, (Queued::new(kept, boot), channel));
-                    }
-                }
-                LogRecord::Settled(key) => {
-                    self.use_up(key);
-                    if told.waiting.remove(&key).is_none() {
-                        settle_aside(queues, boot, key);
-                    }
-                    told.settled.insert(key);
-                }
-                LogRecord::Aside(kept) => {
-                    self.use_up(kept.key);
-                    told.has_left(kept.key);
-                    queue_of(queues, kept.draft.channel).aside.push((boot, LogRecord::Aside(kept)));
-                }
-                LogRecord::Sent(key) => _ = told.sent.insert(key),
-                LogRecord::Latest(channel, at, end) => {
-                    let queue = queue_of(queues, channel);
-                    if let Some(at) = at {
-                        queue.known.taken.give(at);
-                    }
-                    if boot == self.boot {
-                        queue.last_end = queue.last_end.max(end);
-                    }
-                }
-                LogRecord::Believed => self.believed |= boot == self.boot,
-                note => self.common(&note, told, queues),
-            }
-        }
-        match scan.condition() {
-            Condition::Whole => return None,
-            Condition::Torn => {
-                self.found.torn.push(runtime_log::FILE.to_owned());
-                return None;
-            }
-            Condition::Rotten => {}
-        }
-        if self.repair
-            && let Err(error) = fast.replace(&format!("{}{BAD}", runtime_log::FILE), &bytes, false)
-        {
-            self.found.unreadable.push((runtime_log::FILE.to_owned(), error.to_string()));
-        }
-        let lost = scan.strange_entries();
-        Some(Damage { file: runtime_log::FILE.to_owned(), holes: scan.holes(), lost, until: None })
-    }
-
     /// A key that any record names is not given again: its receipt would settle somebody else.
     fn use_up(&mut self, key: Key) {
         self.next = self.next.max(Key(key.0.saturating_add(1)));
@@ -246,230 +167,6 @@ impl Reading<'_> {
             }
             LogRecord::Next(key) => self.next = self.next.max(*key),
             _ => {}
-        }
-    }
-
-    fn read_card(
-        &mut self,
-        order: Order,
-        rotten: Option<Damage>,
-        told: &mut Told,
-        queues: &mut BTreeMap<ChannelId, Queue>,
-    ) {
-        let Order { segments, doubtful, loose, asides, damaged } = order;
-        let is_damaged = rotten.is_some() || !damaged.is_empty();
-        for (channel, name) in doubtful {
-            queue_of(queues, channel);
-            self.use_up_doubtful(channel, &name, told, queues);
-        }
-        let mut on_card: HashMap<ChannelId, Vec<(Segment, Vec<Key>)>> = HashMap::new();
-        for (channel, first, name) in segments {
-            queue_of(queues, channel);
-            self.use_up(first);
-            if let Some(read) = self.read_segment(channel, first, name, told, queues) {
-                on_card.entry(channel).or_default().push(read);
-            }
-        }
-        self.take_loose(loose, asides, told, queues);
-        if is_damaged {
-            let keys = on_card.values().flatten().flat_map(|(_, keys)| keys);
-            self.count_lost(rotten.into_iter().chain(damaged), &told.named(keys));
-        }
-        for (channel, segments) in on_card {
-            let queue = queues.get_mut(&channel).expect("made above");
-            for (mut segment, keys) in segments {
-                let (left, waiting): (Vec<Key>, Vec<Key>) =
-                    keys.into_iter().partition(|key| told.settled.contains(key));
-                for key in &waiting {
-                    told.waiting.remove(key);
-                    if told.retimed.contains_key(key) || told.sent.contains(key) {
-                        told.on_card.insert(*key, channel);
-                    }
-                }
-                // A segment without entries has a key in its name all the same: none below it belongs there.
-                queue.written = queue.written.max(Key(segment.first.0.saturating_sub(1)));
-                queue.written = queue.written.max(waiting.last().copied().unwrap_or_default());
-                queue.written = queue.written.max(left.last().copied().unwrap_or_default());
-                for key in &left {
-                    if !told.settled_on_card.contains(&(channel, *key)) {
-                        queue.unnoted.push((BootId::default(), LogRecord::Settled(*key)));
-                    }
-                }
-                segment.waiting = waiting.len();
-                queue.left.extend(left);
-                queue.segments.push_back(segment);
-            }
-        }
-        for (key, at) in &told.retimed {
-            if let Some(queue) = told.channel_of(*key).and_then(|channel| queues.get_mut(&channel)) {
-                queue.retimed.insert(*key, *at);
-                queue.known.taken.give(*at);
-                if told.restamped_on_card.get(&(queue.id, *key)) != Some(at) {
-                    queue.unnoted.push((BootId::default(), LogRecord::Retimed(*key, *at)));
-                }
-            }
-        }
-        for key in &told.sent {
-            if let Some(queue) = told.channel_of(*key).and_then(|channel| queues.get_mut(&channel)) {
-                queue.sent.insert(*key);
-            }
-        }
-        for (id, queue) in queues.iter_mut() {
-            let on_card = |boot: BootId| queue.untimed.iter().any(|run| run.boot == boot);
-            let lacks = |boot: BootId| on_card(boot) && !told.began_on_card.contains(&(*id, boot));
-            let untold: Vec<_> = queue.began.iter().filter(|(boot, _)| lacks(*boot)).copied().collect();
-            for (boot, began) in untold {
-                queue.hushed = true;
-                queue.unnoted.push((BootId::default(), LogRecord::Began(*id, boot, began)));
-            }
-        }
-    }
-
-    /// The keys of unconfirmed entries are used, too, and so are their seconds. They do not wait, though the power may have been
-    /// cut before their segment was told.
-    fn use_up_doubtful(
-        &mut self,
-        channel: ChannelId,
-        name: &str,
-        told: &mut Told,
-        queues: &mut BTreeMap<ChannelId, Queue>,
-    ) {
-        let bytes = self.card.read(name).unwrap_or_default();
-        for (_, note) in LogRecords::new(&bytes) {
-            if let (LogRecord::Aside(EntryRecord { time: Time::Known(at), .. }), Some(queue)) =
-                (&note, queues.get_mut(&channel))
-            {
-                queue.known.given_on_card.give(*at);
-            }
-            if let LogRecord::Aside(EntryRecord { key, .. }) | LogRecord::Settled(key) = note {
-                self.use_up(key);
-                told.has_left(key);
-            }
-        }
-    }
-
-    fn read_segment(
-        &mut self,
-        channel: ChannelId,
-        first: Key,
-        file: String,
-        told: &mut Told,
-        queues: &mut BTreeMap<ChannelId, Queue>,
-    ) -> Option<(Segment, Vec<Key>)> {
-        let bytes = read_file(self.card, &file, false, &mut self.found)?;
-        let mut segment = Segment { file, ..Segment::new(channel, first) };
-        let mut keys = Vec::new();
-        let mut scan = Scan::new(&bytes, first);
-        for (boot, note) in scan.by_ref() {
-            let queue = queues.get_mut(&channel).expect("made by the caller");
-            // What the card tells is older than what the runtime directory does.
-            if let Some(at) = segment::time_in(&note) {
-                queue.known.given_on_card.give(at);
-            }
-            match note {
-                LogRecord::Entry(kept) => {
-                    self.use_up(kept.key);
-                    segment.last = segment.last.max(kept.key);
-                    if let Time::Claimed(at) = kept.time {
-                        queue.note_untimed(boot, kept.draft.end, at);
-                    }
-                    keys.push(kept.key);
-                }
-                LogRecord::Settled(key) => {
-                    self.use_up(key);
-                    told.has_left(key);
-                    told.settled_on_card.insert((channel, key));
-                }
-                note => {
-                    match note {
-                        LogRecord::Retimed(key, at) => {
-                            let latest = told.restamped_on_card.entry((channel, key)).or_insert(at);
-                            *latest = at.max(*latest);
-                        }
-                        LogRecord::Began(of, boot, _) if of == channel => _ = told.began_on_card.insert((of, boot)),
-                        _ => {}
-                    }
-                    self.common(&note, told, queues);
-                }
-            }
-        }
-        segment.bytes = scan.end();
-        Some((segment, keys))
-    }
-
-    /// Takes what is in files that cannot be gone on with. Their entries are in memory alone.
-    fn take_loose(
-        &mut self,
-        loose: Vec<(BootId, LogRecord)>,
-        asides: Vec<Vec<(BootId, LogRecord)>>,
-        told: &mut Told,
-        queues: &mut BTreeMap<ChannelId, Queue>,
-    ) {
-        self.take_loose_asides(asides, told, queues);
-        let mut entries = Vec::new();
-        for (boot, note) in loose {
-            match note {
-                LogRecord::Entry(kept) => entries.push((boot, kept)),
-                LogRecord::Settled(key) => {
-                    self.use_up(key);
-                    told.has_left(key);
-                }
-                note => self.common(&note, told, queues),
-            }
-        }
-        for (boot, mut kept) in entries {
-            self.use_up(kept.key);
-            let queue = queue_of(queues, kept.draft.channel);
-            if let Time::Known(at) = kept.time {
-                queue.known.given_on_card.give(at);
-            }
-            // The file is still there: its receipt has to be told there too.
-            queue.attempted = queue.attempted.max(kept.key);
-            if told.settled.contains(&kept.key) {
-                continue;
-            }
-            if let Some(at) = told.retimed.get(&kept.key) {
-                kept.time = Time::Known(*at);
-            }
-            let channel = kept.draft.channel;
-            let held = Queued::new(kept, boot);
-            told.waiting.entry(held.record.key).or_insert((held, channel));
-        }
-    }
-
-    /// Takes doubtful entries of files that cannot be gone on with. What the runtime directory tells of them is newer.
-    fn take_loose_asides(
-        &mut self,
-        asides: Vec<Vec<(BootId, LogRecord)>>,
-        told: &mut Told,
-        queues: &mut BTreeMap<ChannelId, Queue>,
-    ) {
-        let newer: Vec<_> = queues.iter_mut().map(|(id, queue)| (*id, std::mem::take(&mut queue.aside))).collect();
-        for file in asides {
-            let mut channels: BTreeMap<Key, ChannelId> = BTreeMap::new();
-            for (boot, note) in file {
-                if let LogRecord::Aside(EntryRecord { key, .. }) | LogRecord::Settled(key) = note {
-                    self.use_up(key);
-                    told.has_left(key);
-                }
-                let channel = match &note {
-                    LogRecord::Aside(kept) => {
-                        channels.insert(kept.key, kept.draft.channel);
-                        Some(kept.draft.channel)
-                    }
-                    LogRecord::Settled(key) => channels.get(key).copied(),
-                    _ => {
-                        self.common(&note, told, queues);
-                        None
-                    }
-                };
-                if let Some(channel) = channel {
-                    queue_of(queues, channel).aside.push((boot, note));
-                }
-            }
-        }
-        for (id, newer) in newer {
-            queue_of(queues, id).aside.extend(newer);
         }
     }
 
@@ -505,51 +202,8 @@ fn queue_of(queues: &mut BTreeMap<ChannelId, Queue>, channel: ChannelId) -> &mut
     queues.entry(channel).or_insert_with(|| Queue::new(channel, Backlog::default()))
 }
 
-/// A late receipt of a doubtful entry, of which the card may have been told or not.
-fn settle_aside(queues: &mut BTreeMap<ChannelId, Queue>, boot: BootId, key: Key) {
-    let has_it = |queue: &&mut Queue| {
-        queue.aside.iter().any(|(_, note)| matches!(note, LogRecord::Aside(kept) if kept.key == key))
-    };
-    if let Some(queue) = queues.values_mut().find(has_it) {
-        queue.aside.push((boot, LogRecord::Settled(key)));
-    }
-}
-
 fn know(queue: &mut Queue, boot: BootId, began: Began) {
     if queue.began_of(boot).is_none() {
         queue.began.push((boot, began));
-    }
-}
-
-/// Puts together what was read of a channel.
-fn finish(queue: &mut Queue) {
-    let in_memory: Vec<(BootId, Mono, Utc)> = queue
-        .held
-        .values()
-        .filter_map(|held| match held.record.time {
-            Time::Claimed(at) => Some((held.boot, held.record.draft.end, at)),
-            Time::Known(_) => None,
-        })
-        .collect();
-    for (boot, end, at) in in_memory {
-        queue.note_untimed(boot, end, at);
-    }
-    let began = std::mem::take(&mut queue.began);
-    let known = |boot: BootId| began.iter().find(|(known, _)| *known == boot).map(|(_, began)| began);
-    let mut spans = Vec::new();
-    queue.untimed.retain(|run| match known(run.boot) {
-        Some(began) => {
-            spans.push((began.time_of(run.first), began.time_of(run.last)));
-            false
-        }
-        None => true,
-    });
-    queue.known.taken.learn(&std::mem::take(&mut queue.known.given_on_card));
-    for (first, last) in spans {
-        queue.known.taken.give_span(first, last);
-    }
-    queue.began = began;
-    if queue.segments.iter().any(|segment| segment.waiting > 0) {
-        queue.head = Some(Key(0));
     }
 }

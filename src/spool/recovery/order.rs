@@ -10,17 +10,21 @@
 //!
 //! What cannot be mended, or is only looked at, is *loose*: its entries are in memory, and the file stays as it is.
 
+mod look;
+mod mend;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 use crate::entry::ChannelId;
 use crate::spool::Key;
-use crate::spool::records::{self, EntryRecord, LogRecord};
-use crate::spool::recovery::scan::{Condition, Hole, Scan};
+use crate::spool::records::LogRecord;
+use crate::spool::recovery::scan::{Condition, Hole};
 use crate::spool::recovery::{Found, read_file};
-use crate::spool::segment::{self, BAD, told_in};
+use crate::spool::segment;
 use crate::store::storage::{Storage, UNFINISHED};
 use crate::time::BootId;
+
+use look::{Look, Name};
 
 /// What is in the state directory.
 #[derive(Default)]
@@ -47,118 +51,6 @@ pub(super) struct Damage {
     pub(super) until: Option<Key>,
 }
 
-/// What a name says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Name {
-    Segment(ChannelId, Key),
-    Doubtful(ChannelId),
-    Other,
-}
-
-impl Name {
-    /// Only what a file of ours is called: not the same in other words.
-    fn of(file: &str) -> Self {
-        let segment = segment::parse(file).filter(|(channel, key)| segment::name(*channel, *key) == file);
-        let doubtful = segment::parse_doubtful(file).filter(|channel| segment::doubtful(*channel) == file);
-        match (segment, doubtful) {
-            (Some((channel, key)), _) if (1..records::KEYS).contains(&key.0) => Self::Segment(channel, key),
-            (_, Some(channel)) => Self::Doubtful(channel),
-            _ => Self::Other,
-        }
-    }
-}
-
-/// A file as it was found.
-struct Look {
-    file: String,
-    name: Name,
-    /// The first and the last key of each channel's entries.
-    spans: BTreeMap<ChannelId, (Key, Key)>,
-    is_ascending: bool,
-    has_asides: bool,
-    /// Some of them are not of the channel that the name says.
-    has_strangers: bool,
-    notes: usize,
-    condition: Condition,
-    end: u64,
-    length: u64,
-    strange: usize,
-    holes: Vec<Hole>,
-}
-
-impl Look {
-    fn at(file: String, bytes: &[u8]) -> Self {
-        let name = Name::of(&file);
-        let before = if let Name::Segment(_, first) = name { Key(first.0 - 1) } else { Key(0) };
-        let mut scan = Scan::new(bytes, before);
-        let (mut spans, mut is_ascending, mut notes) = (BTreeMap::new(), true, 0);
-        let (mut has_asides, mut has_strangers) = (false, false);
-        for (_, note) in scan.by_ref() {
-            notes += 1;
-            match note {
-                LogRecord::Entry(kept) => {
-                    let (first, last) = spans.entry(kept.draft.channel).or_insert((kept.key, Key(0)));
-                    is_ascending &= *last < kept.key;
-                    (*first, *last) = ((*first).min(kept.key), (*last).max(kept.key));
-                }
-                LogRecord::Aside(kept) => {
-                    has_asides = true;
-                    has_strangers |= name != Name::Doubtful(kept.draft.channel);
-                }
-                _ => {}
-            }
-        }
-        let (condition, end, strange) = (scan.condition(), scan.end(), scan.strange_entries());
-        let (holes, length) = (scan.holes(), bytes.len() as u64);
-        let mut look = Self {
-            file,
-            name,
-            spans,
-            is_ascending,
-            has_asides,
-            has_strangers,
-            notes,
-            condition,
-            end,
-            length,
-            strange,
-            holes,
-        };
-        if !look.is_sound() {
-            // What the name says of the first key is not true.
-            look.holes.iter_mut().filter(|hole| hole.after == before).for_each(|hole| hole.after = Key(0));
-        }
-        look
-    }
-
-    /// Whether it is what its name says.
-    fn is_sound(&self) -> bool {
-        match self.name {
-            Name::Segment(channel, named) => {
-                let fits = |(of, (first, _)): (&ChannelId, &(Key, Key))| *of == channel && named <= *first;
-                self.spans.iter().all(fits) && self.is_ascending && !self.has_asides
-            }
-            Name::Doubtful(_) => self.spans.is_empty() && !self.has_strangers,
-            Name::Other => false,
-        }
-    }
-
-    /// Whether it has a name that nobody else would give to a file.
-    fn looks_like_ours(&self) -> bool {
-        self.name != Name::Other || segment::parse(&self.file).is_some()
-    }
-
-    /// The keys of a channel that the file is about. A name that fits counts: no other file may get it.
-    fn span(&self, channel: ChannelId) -> Option<(Key, Key)> {
-        match (self.spans.get(&channel), self.name) {
-            (Some((first, last)), Name::Segment(of, named)) if of == channel => Some(((*first).min(named), *last)),
-            (Some(span), _) => Some(*span),
-            (None, Name::Segment(of, named)) if of == channel && self.spans.is_empty() => Some((named, named)),
-            _ => None,
-        }
-    }
-}
-
 /// Files of a channel whose keys overlap, or one that is to be written anew.
 struct Group {
     channel: ChannelId,
@@ -166,21 +58,6 @@ struct Group {
     stay: Vec<usize>,
     /// The others.
     others: Vec<usize>,
-}
-
-/// A file that is to be made.
-struct Piece {
-    channel: ChannelId,
-    first: Key,
-    name: String,
-    bytes: Vec<u8>,
-}
-
-impl Piece {
-    /// Whether it holds doubtful entries.
-    fn is_doubtful(&self) -> bool {
-        self.name == segment::doubtful(self.channel)
-    }
 }
 
 /// Looks at all files, and with `repair` mends them.
@@ -350,136 +227,6 @@ impl Sorting<'_> {
         }
     }
 
-    /// Sorts what is in files that do not stay, and writes it anew.
-    fn mend(&mut self, groups: &[Group]) {
-        let mut pieces = Vec::new();
-        let (mut loose, mut asides) = (Vec::new(), Vec::new());
-        let mut gone: BTreeSet<usize> = BTreeSet::new();
-        for group in groups {
-            let mut fresh: BTreeMap<Key, (BootId, EntryRecord)> = BTreeMap::new();
-            let stay = group.stay.iter().flat_map(|place| self.entries(*place, group.channel));
-            let staying: BTreeMap<Key, (BootId, EntryRecord)> =
-                stay.map(|(boot, kept)| (kept.key, (boot, kept))).collect();
-            let mut others = Vec::new();
-            for place in &group.others {
-                let is_first = gone.insert(*place);
-                let mut clashes = 0;
-                for (boot, kept) in self.entries(*place, group.channel) {
-                    match staying.get(&kept.key).or_else(|| fresh.get(&kept.key)) {
-                        // Of two that differ nobody knows which is the right one.
-                        Some((_, known)) => clashes += usize::from(*known != kept),
-                        None => _ = fresh.insert(kept.key, (boot, kept)),
-                    }
-                }
-                self.looks[*place].strange += clashes;
-                if is_first {
-                    others.extend(self.others(*place, &mut pieces, &mut asides));
-                }
-            }
-            if fresh.is_empty() {
-                loose.extend(others);
-                for place in &group.stay {
-                    self.keep(group.channel, *place);
-                }
-                continue;
-            }
-            for place in &group.stay {
-                gone.insert(*place);
-                others.extend(self.others(*place, &mut pieces, &mut asides));
-            }
-            fresh.extend(staying);
-            cut_into_pieces(group.channel, others, fresh, &mut pieces);
-        }
-        if gone.is_empty() {
-            return;
-        }
-        let written = if self.repair { self.write(&pieces, &gone) } else { Err(io::ErrorKind::Unsupported.into()) };
-        if let Err(error) = written {
-            if self.repair {
-                let files = gone.iter().map(|place| &self.looks[*place].file);
-                self.found.unreadable.extend(files.map(|file| (file.clone(), format!("it cannot be mended: {error}"))));
-            }
-            let of_doubtful: Vec<_> = pieces.extract_if(.., |piece| piece.is_doubtful()).collect();
-            let notes = |piece: &Piece| records::read(&piece.bytes).notes;
-            // What a file of another name tells would be written behind them.
-            asides.splice(0..0, of_doubtful.iter().map(notes));
-            loose.extend(pieces.iter().flat_map(notes));
-        }
-        (self.order.loose, self.order.asides) = (loose, asides);
-    }
-
-    /// Makes the new files, sets the old ones aside, and gives the new ones their names.
-    fn write(&mut self, pieces: &[Piece], gone: &BTreeSet<usize>) -> io::Result<()> {
-        let taken: BTreeSet<String> = self.card.list()?.into_iter().collect();
-        let free =
-            (1_u32..).map(|number| format!("mended-{number}{}", segment::SUFFIX)).filter(|name| !taken.contains(name));
-        let names: Vec<String> = free.take(pieces.len()).collect();
-        for (place, (piece, name)) in pieces.iter().zip(&names).enumerate() {
-            if let Err(error) = self.card.replace(name, &piece.bytes, true) {
-                // What was written of it would only take up room.
-                for name in &names[..=place] {
-                    let _ = self.card.remove(name);
-                }
-                return Err(error);
-            }
-        }
-        let mut in_the_way = taken;
-        for place in gone {
-            let file = self.looks[*place].file.as_str();
-            match self.card.rename(file, &format!("{file}{BAD}")) {
-                Ok(()) => _ = in_the_way.remove(file),
-                Err(error) => self.found.unreadable.push((file.to_owned(), format!("it cannot be set aside: {error}"))),
-            }
-        }
-        for (piece, written) in pieces.iter().zip(names) {
-            // Under the name that it has it is found as well.
-            let is_named = !in_the_way.contains(&piece.name) && self.card.rename(&written, &piece.name).is_ok();
-            let name = if is_named { piece.name.clone() } else { written };
-            if piece.is_doubtful() {
-                self.order.doubtful.push((piece.channel, name));
-            } else {
-                self.order.segments.push((piece.channel, piece.first, name));
-            }
-        }
-        Ok(())
-    }
-
-    /// The entries of a channel in a file.
-    fn entries(&self, place: usize, channel: ChannelId) -> impl Iterator<Item = (BootId, EntryRecord)> + use<> {
-        let bytes = self.card.read(&self.looks[place].file).unwrap_or_default();
-        let notes = records::read(&bytes).notes.into_iter();
-        notes.filter_map(move |(boot, note)| match note {
-            LogRecord::Entry(kept) if kept.draft.channel == channel => Some((boot, kept)),
-            _ => None,
-        })
-    }
-
-    /// What else is in a file. That of a file of doubtful entries stays one; doubtful ones in another file are on their way there.
-    fn others(
-        &self,
-        place: usize,
-        pieces: &mut Vec<Piece>,
-        asides: &mut Vec<Vec<(BootId, LogRecord)>>,
-    ) -> Vec<(BootId, LogRecord)> {
-        let look = &self.looks[place];
-        let bytes = self.card.read(&look.file).unwrap_or_default();
-        let mut others = records::read(&bytes).notes;
-        others.retain(|(_, note)| !matches!(note, LogRecord::Entry(_)));
-        if let Name::Doubtful(channel) = look.name
-            && !look.has_strangers
-        {
-            if !others.is_empty() {
-                let (name, bytes) = (segment::doubtful(channel), told_in(others));
-                pieces.push(Piece { channel, first: Key(0), name, bytes });
-            }
-            return Vec::new();
-        }
-        if look.has_asides {
-            asides.push(std::mem::take(&mut others));
-        }
-        others
-    }
-
     /// Says what was wrong.
     fn report(&mut self, groups: &[Group]) {
         let told: BTreeSet<usize> = groups.iter().flat_map(|group| &group.others).copied().collect();
@@ -498,42 +245,5 @@ impl Sorting<'_> {
             let (file, holes, lost) = (look.file.clone(), look.holes.clone(), look.strange);
             self.order.damaged.push(Damage { file, holes, lost, until });
         }
-    }
-}
-
-impl Look {
-    /// The channels whose log it belongs to.
-    fn channels(&self) -> Vec<ChannelId> {
-        match self.name {
-            Name::Segment(channel, _) if self.spans.is_empty() => vec![channel],
-            _ => self.spans.keys().copied().collect(),
-        }
-    }
-}
-
-/// Makes segments of entries, each as large as they may grow. The first one gets what else is to be told.
-fn cut_into_pieces(
-    channel: ChannelId,
-    others: Vec<(BootId, LogRecord)>,
-    entries: BTreeMap<Key, (BootId, EntryRecord)>,
-    pieces: &mut Vec<Piece>,
-) {
-    let mut notes = others;
-    let (mut first, mut size) = (None, 0);
-    let mut cut = |first: Key, notes: &mut Vec<(BootId, LogRecord)>| {
-        let (name, bytes) = (segment::name(channel, first), told_in(std::mem::take(notes)));
-        pieces.push(Piece { channel, first, name, bytes });
-    };
-    for (key, (boot, kept)) in entries {
-        let begins = *first.get_or_insert(key);
-        size += kept.size() as u64;
-        notes.push((boot, LogRecord::Entry(kept)));
-        if size >= segment::LARGEST {
-            cut(begins, &mut notes);
-            (first, size) = (None, 0);
-        }
-    }
-    if let Some(first) = first {
-        cut(first, &mut notes);
     }
 }
