@@ -115,218 +115,208 @@
 //! Of a backlog on the card only the oldest entries are in memory, read ahead in small pieces, those that are taken, and the
 //! newest, which may be live.
 
-mod disk;
+mod channels;
+mod clock;
+mod discard;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod gap;
+mod job;
+mod jobs;
+mod known;
+mod policy;
+mod pushing;
+mod queue;
+mod queued;
+mod queues;
 mod records;
+mod recovery;
+mod rules;
+mod runtime_log;
+mod segment;
+mod segments;
+mod status;
+mod survey;
 mod taken;
+mod taking;
 mod thin;
+mod times;
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::entry::{ChannelId, UntimedEntry};
-use crate::store::record;
-use crate::time::{Mono, Utc};
+use crate::entry::ChannelId;
+use crate::store::storage::{Memory, Storage};
+use crate::time::{BootId, Mono, Now};
+
+use clock::WallClock;
+use queue::Queue;
+use queues::Queues;
+use rules::Rules;
+use runtime_log::RuntimeLog;
 
 pub use crate::entry::Key;
-pub use disk::{
-    Damaged, DiscardError, Discarded, Found, Job, Listed, MEMORY, Outcome, Spool, State, Which, discard, survey,
-};
+pub use discard::{DiscardError, Discarded, Which, discard};
+pub use job::{Job, Outcome};
+pub use known::MEMORY;
+pub use policy::{Backlog, Durability, GROUP_SIZE, Policy, entry_size, size_in_words};
+pub use pushing::Pushed;
+pub use recovery::{Damaged, Found};
+pub use status::{Counts, SpoolEvent, Status};
+pub use survey::{Listed, State, survey};
+pub use taking::{Next, Rejection, Turn};
 
-/// How much of an outage is kept.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Backlog {
-    /// Entries older than this are dropped, and counted.
-    pub keep: Duration,
-    /// When the waiting entries of a channel would take more bytes than this, the oldest are dropped, and counted.
-    pub max_size: u64,
-    /// Before dropping for size, and where the map leaves no spare slots, neighbours within this time are merged, each column
-    /// by its own reduce.
-    pub thin: Option<Duration>,
-    /// Whether the map leaves spare slots, in which a backlog drains.
-    pub drains: bool,
+/// Waiting entries of all channels. None of its methods waits for a disk.
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent fact")]
+pub struct Spool {
+    rules: Rules,
+    queues: Queues,
+    next: Key,
+    believed: bool,
+    /// Nothing is known of an earlier run of this boot.
+    is_first_run: bool,
+    /// Its folders end with the process.
+    is_in_memory: bool,
+    /// An earlier run or session may have sent updates a moment ago.
+    may_have_just_sent: bool,
+    fast: RuntimeLog,
+    card: Card,
+    /// The last time that anybody told.
+    seen: Mono,
+    wall: WallClock,
+    counts: Counts,
+    told: Vec<SpoolEvent>,
+    /// Channels of which something was learned that is worth a write to the card.
+    learned: BTreeSet<ChannelId>,
+    /// The card says that it knows all seconds that were given, and no longer does.
+    outdates_card: bool,
+    bell: Box<dyn Fn() + Send>,
 }
 
-impl Default for Backlog {
-    fn default() -> Self {
-        Self { keep: Duration::from_secs(7 * 86_400), max_size: 32 << 20, thin: None, drains: true }
-    }
+/// The state directory, as far as the spool knows it.
+#[derive(Debug, Default)]
+struct Card {
+    /// That it cannot be written was told.
+    trouble: bool,
+    /// After a failure it is left alone until then, each kind of work by itself.
+    write_at: Option<Mono>,
+    read_at: Option<Mono>,
+    remove_at: Option<Mono>,
+    /// The channel that had the last job.
+    turn: ChannelId,
+    /// The file that a job works on.
+    busy: Option<String>,
 }
 
-/// When an entry is written to the card.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// When it stays unconfirmed, in groups: with a healthy link the card is left alone.
-    #[default]
-    Grouped,
-    /// At once.
-    Always,
-}
-
-/// How the card is treated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// When an entry is written to it.
-    pub durability: Durability,
-    /// An entry that is unconfirmed for so long is written.
-    pub write_after: Duration,
-    /// Then it waits so long for others,
-    pub group_every: Duration,
-    /// or for so many.
-    pub group_entries: usize,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            durability: Durability::Grouped,
-            write_after: Duration::from_secs(60),
-            group_every: Duration::from_secs(30),
-            group_entries: 32,
+impl Spool {
+    /// Reads what an earlier run left in the runtime directory (`fast`) and on the card (`card`), mends what is torn, and goes
+    /// on from there. `bell` is rung when [`Spool::job`] has something that does not wait for a time.
+    ///
+    /// What cannot be read is told and set aside: the daemon starts in any case.
+    pub fn open(
+        channels: impl IntoIterator<Item = (ChannelId, Backlog)>,
+        policy: Policy,
+        (boot, now): (BootId, Now),
+        fast: Arc<dyn Storage>,
+        card: &dyn Storage,
+        bell: Box<dyn Fn() + Send>,
+    ) -> (Self, Found) {
+        let mut recovered = recovery::recover(boot, &*fast, card, true);
+        if !recovered.found.unreadable.is_empty() {
+            // Nobody knows which keys are used there: what comes now must not get the same ones.
+            let by_clock = now.utc.seconds().max(1).unsigned_abs().min(records::KEYS >> 21) << 20;
+            recovered.next = recovered.next.max(Key(by_clock));
         }
-    }
-}
-
-impl Policy {
-    /// How long an entry may wait in an outage until the card has it.
-    pub const fn unwritten_for(&self) -> Duration {
-        match self.durability {
-            Durability::Grouped => self.write_after.saturating_add(self.group_every),
-            Durability::Always => Duration::ZERO,
+        let lost = recovered.found.bad.iter().map(|damaged| damaged.lost as u64).sum();
+        for (id, backlog) in channels {
+            recovered.queues.entry(id).or_insert_with(|| Queue::new(id, backlog)).backlog = backlog;
         }
-    }
-
-    /// How many entries one write takes in an outage, where a channel makes so many at the end of each slot.
-    pub fn group_of(&self, every: Duration, updates: u32) -> u64 {
-        let slots = match self.durability {
-            Durability::Grouped => self.group_every.as_nanos() / every.as_nanos().max(1) + 1,
-            Durability::Always => return 1,
+        let mut spool = Self {
+            rules: Rules { policy, boot, is_stopping: false },
+            queues: Queues::new(recovered.queues),
+            next: recovered.next,
+            believed: recovered.believed,
+            is_first_run: recovered.is_first_run,
+            is_in_memory: false,
+            may_have_just_sent: true,
+            fast: RuntimeLog::new(fast),
+            card: Card::default(),
+            seen: now.mono,
+            wall: WallClock::default(),
+            counts: Counts { unreadable: lost, ..Counts::default() },
+            told: Vec::new(),
+            learned: BTreeSet::new(),
+            outdates_card: false,
+            bell,
         };
-        let ripe = u64::try_from(slots).unwrap_or(u64::MAX).saturating_mul(updates.into());
-        ripe.min(self.group_entries as u64).max(1)
+        spool.move_off_taken();
+        spool.write_anew();
+        (spool, recovered.found)
     }
-}
 
-/// What a group takes on the card besides its entries, in bytes: the boot that they were made in.
-pub const GROUP_SIZE: u64 = record::size(19) as u64;
-
-/// What an entry takes on the card, in bytes.
-pub fn entry_size(draft: UntimedEntry) -> usize {
-    // Keys grow; this one stands for those of the first years.
-    let since = draft.end;
-    records::EntryRecord { key: Key(1 << 20), since, time: records::Time::Known(Utc::RELEASED), draft }.size()
-}
-
-/// What a spool has to say about its directories. A trouble is told when it begins and when it is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SpoolEvent {
-    /// Entries are on the card: from now on they survive a power cut. They are told after the card has said so.
-    Written {
-        /// Whose.
-        channel: ChannelId,
-        /// How many.
-        entries: usize,
-        /// The time of the last one; `None` while it waits for the clock. Of what the channel took before it nothing waits
-        /// to be written.
-        until: Option<Utc>,
-    },
-    /// The runtime directory cannot be written, for this reason; or can again.
-    Runtime(Option<String>),
-    /// The state directory cannot be written, for this reason; or can again.
-    State(Option<String>),
-    /// A file in the state directory can no longer be read. It is left there.
-    Unreadable {
-        /// Which.
-        file: String,
-        /// How many entries that wait in it memory does not have.
-        entries: usize,
-        /// Why.
-        why: String,
-    },
-}
-
-/// Bytes as people read them, rounded up.
-pub fn size_in_words(bytes: u64) -> String {
-    match bytes.div_ceil(1 << 10) {
-        0..=1 => format!("{bytes} bytes"),
-        kibibytes @ ..1024 => format!("{kibibytes} KiB"),
-        kibibytes => format!("{} MiB", kibibytes.div_ceil(1 << 10)),
+    /// A spool without directories: what waits ends with the process, and it has nothing to say of disks. Returns it with the
+    /// folder that its jobs are to be performed on.
+    pub fn in_memory(
+        channels: impl IntoIterator<Item = (ChannelId, Backlog)>,
+        policy: Policy,
+        start: (BootId, Now),
+        bell: Box<dyn Fn() + Send>,
+    ) -> (Self, Memory) {
+        let (runtime, disk) = (Arc::new(Memory::default()), Memory::default());
+        let (spool, _) = Self::open(channels, policy, start, runtime, &disk, bell);
+        (Self { is_in_memory: true, may_have_just_sent: false, ..spool }, disk)
     }
-}
 
-/// What happened in a spool since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Entries taken.
-    pub pushed: u64,
-    /// Entries that left on their acknowledgement.
-    pub acknowledged: u64,
-    /// Entries dropped for their age.
-    pub dropped_for_age: u64,
-    /// Entries dropped for size.
-    pub dropped_for_size: u64,
-    /// Entries that were sent several times and never acknowledged.
-    pub unconfirmed: u64,
-    /// Entries that were merged into a neighbour.
-    pub merged: u64,
-    /// Entries in files that could no longer be read.
-    pub unreadable: u64,
-}
+    /// Whether what waits ends with the process.
+    pub const fn is_in_memory(&self) -> bool {
+        self.is_in_memory
+    }
 
-/// What pushing entries led to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pushed {
-    /// The time of each; `None` while the wall clock is not believed.
-    pub created_at: Vec<Option<Utc>>,
-    /// How many entries of their channel had to be dropped for them.
-    pub dropped: usize,
-}
+    /// From now on everything is written to the card as fast as it goes.
+    pub fn stop(&mut self) {
+        self.rules.is_stopping = true;
+        self.queues.all_are_stale();
+        (self.card.write_at, self.card.remove_at) = (None, None);
+        (self.bell)();
+    }
 
-/// How a channel's entries stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Entries that wait: those that are taken too, the unconfirmed not.
-    pub waiting: usize,
-    /// Of them, those that are on the disk.
-    pub on_disk: usize,
-    /// What they take, on the disk and in memory.
-    pub bytes: u64,
-    /// The time of the oldest. `None` where none waits, or while it has no time, or is still to be read from the disk.
-    pub oldest: Option<Utc>,
-}
+    /// Whether [`Spool::stop`] was called.
+    pub const fn is_stopping(&self) -> bool {
+        self.rules.is_stopping
+    }
 
-/// Which of a channel's waiting entries are asked for. The oldest of them comes first; those that are taken, and those that have no
-/// time yet, are left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// Those that were never sent and were pushed at this time or later.
-    Live(Mono),
-    /// Those that were never sent. None though such entries wait means that they come from the disk later.
-    Backlog,
-    /// Those that an earlier run or session has sent.
-    Again,
-}
+    /// Entries that wait, of one channel: those that are taken too, the unconfirmed not.
+    pub fn waiting(&self, channel: ChannelId) -> usize {
+        self.queues.get(channel).map_or(0, Queue::waiting)
+    }
 
-/// An entry that could be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Next {
-    /// Its place.
-    pub key: Key,
-    /// When it was pushed, on the boot clock; the boot itself for one of an earlier boot.
-    pub since: Mono,
-}
+    /// How a channel's entries stand.
+    pub fn status(&self, channel: ChannelId) -> Status {
+        let status = self.queues.get(channel).map(Queue::status).unwrap_or_default();
+        Status { on_disk: if self.is_in_memory { 0 } else { status.on_disk }, ..status }
+    }
 
-/// Why an entry that was taken cannot stay as it is.
-#[derive(Clone, Copy)]
-pub enum Rejection<'a> {
-    /// Another row has its second, so that the service refuses it. It gets the next second that no other entry was given and for which
-    /// this is not true.
-    SecondTaken(&'a dyn Fn(Utc) -> bool),
-    /// It was sent several times and never acknowledged: it may be stored or not. It waits no more; an acknowledgement that comes late
-    /// still counts.
-    Unconfirmed,
+    /// What happened since the start.
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What went wrong with the directories, or works again, since this was last asked.
+    pub fn told(&mut self) -> Vec<SpoolEvent> {
+        let told = std::mem::take(&mut self.told);
+        if self.is_in_memory { Vec::new() } else { told }
+    }
+
+    /// Takes the channels and the policy of a new map. What waits for a channel that it no longer has goes on waiting.
+    pub fn adopt(&mut self, channels: &[(ChannelId, Backlog)], policy: Policy) {
+        self.rules.policy = policy;
+        for (id, backlog) in channels {
+            self.queues.get_or_new(*id).backlog = *backlog;
+        }
+        // What is due on the card may be due earlier now.
+        self.queues.all_are_stale();
+        (self.bell)();
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::entry::{Cell, Form, Reduce, UntimedEntry, Vector, denoised};
-use crate::spool::disk::Queued;
+use crate::spool::queued::Queued;
 use crate::spool::records::Time;
 
 /// Merges runs of entries whose times lie in the same stretch of `within`. What is taken, and what is published by its field,

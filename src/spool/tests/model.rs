@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::spool::disk::queues::Work;
+use crate::spool::queues::Work;
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::spool::disk::{DiscardError, Which, discard};
+use crate::spool::{DiscardError, Which, discard};
 use crate::store::storage::Storage;
 
 const ALL: Which = Which { channel: CHANNEL, doubtful: false, before: None };

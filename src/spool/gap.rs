@@ -5,10 +5,10 @@
 //! [`Queue::head`] is where it begins.
 
 use crate::spool::Key;
-use crate::spool::disk::queue::Queue;
-use crate::spool::disk::queued::Queued;
-use crate::spool::disk::segment::Segment;
+use crate::spool::queue::Queue;
+use crate::spool::queued::Queued;
 use crate::spool::records::{EntryRecord, Time};
+use crate::spool::segment::Segment;
 use crate::time::BootId;
 
 /// Entries that are read ahead from the card.

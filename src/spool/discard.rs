@@ -13,11 +13,11 @@ use std::io;
 
 use crate::entry::ChannelId;
 use crate::spool::Key;
-use crate::spool::disk::queue::Queue;
-use crate::spool::disk::recovery::{Found, recover};
-use crate::spool::disk::segment::{self, Segment, told_in};
-use crate::spool::disk::{fast, survey};
+use crate::spool::queue::Queue;
 use crate::spool::records::{self, EntryRecord, LogRecord, Time};
+use crate::spool::recovery::{Found, recover};
+use crate::spool::segment::{self, Segment, told_in};
+use crate::spool::{runtime_log, survey};
 use crate::store::storage::Storage;
 use crate::time::{BootId, Utc};
 
@@ -186,8 +186,8 @@ fn rewrite_fast(
     discarded: &Discarded,
     stays: impl Fn(BootId, &LogRecord) -> bool,
 ) -> Result<(), DiscardError> {
-    let refused = |error| DiscardError::Disk { file: fast::FILE.to_owned(), entries: discarded.entries, error };
-    let bytes = match fast.read(fast::FILE) {
+    let refused = |error| DiscardError::Disk { file: runtime_log::FILE.to_owned(), entries: discarded.entries, error };
+    let bytes = match fast.read(runtime_log::FILE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         read => read.map_err(refused)?,
     };
@@ -204,7 +204,7 @@ fn rewrite_fast(
     notes.push((boot, LogRecord::Given(channel, known.taken.clone(), has_past)));
     // The keys of what is gone stay used: the log may call some of them settled.
     notes.extend(next.map(|next| (BootId::default(), LogRecord::Next(next))));
-    fast.replace(fast::FILE, &told_in(notes), false).map_err(refused)
+    fast.replace(runtime_log::FILE, &told_in(notes), false).map_err(refused)
 }
 
 /// The first key that is free behind an entry.

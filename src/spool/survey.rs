@@ -8,10 +8,10 @@ use std::ops::Bound;
 
 use crate::entry::{ChannelId, Entry};
 use crate::spool::Key;
-use crate::spool::disk::queue::Queue;
-use crate::spool::disk::recovery::{Found, recover};
-use crate::spool::disk::segment;
+use crate::spool::queue::Queue;
 use crate::spool::records::{self, EntryRecord, LogRecord, Time};
+use crate::spool::recovery::{Found, recover};
+use crate::spool::segment;
 use crate::store::storage::Storage;
 use crate::time::BootId;
 

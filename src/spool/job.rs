@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::entry::ChannelId;
 use crate::spool::Key;
-use crate::spool::disk::gap::AHEAD;
-use crate::spool::disk::segment;
+use crate::spool::gap::AHEAD;
 use crate::spool::records::{EntryRecord, LogRecord};
+use crate::spool::segment;
 use crate::store::storage::Storage;
 use crate::time::BootId;
 

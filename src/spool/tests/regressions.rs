@@ -756,8 +756,8 @@ fn entry_that_stands_behind_its_receipt_waits_no_more() {
     let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
     let mut log = Vec::new();
     LogRecord::Settled(key).append(&mut log);
-    log.extend(machine.fast.read(fast::FILE).expect("there"));
-    machine.fast.tamper(fast::FILE, |bytes| *bytes = log);
+    log.extend(machine.fast.read(runtime_log::FILE).expect("there"));
+    machine.fast.tamper(runtime_log::FILE, |bytes| *bytes = log);
     for _ in 0..2 {
         machine.kill();
         assert_eq!((machine.spool.waiting(CHANNEL), machine.found.waiting.len()), (0, 0));

@@ -12,12 +12,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::entry::{ChannelId, Entry, Form};
-use crate::spool::disk::job::Group;
-use crate::spool::disk::known::Known;
-use crate::spool::disk::queued::{Entries, Queued};
-use crate::spool::disk::segment::{self, Segment};
-use crate::spool::disk::segments::Segments;
+use crate::spool::job::Group;
+use crate::spool::known::Known;
+use crate::spool::queued::{Entries, Queued};
 use crate::spool::records::{Began, LogRecord, Time};
+use crate::spool::segment::{self, Segment};
+use crate::spool::segments::Segments;
 use crate::spool::{Backlog, Key, Status, Turn};
 use crate::time::{BootId, Mono, Utc};
 

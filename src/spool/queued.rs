@@ -12,20 +12,20 @@ use crate::time::{BootId, Utc};
 
 /// A waiting entry: its record, with what memory knows beside it.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::spool) struct Queued {
-    pub(in crate::spool) record: EntryRecord,
+pub(super) struct Queued {
+    pub(super) record: EntryRecord,
     /// The one that it was pushed in.
-    pub(in crate::spool) boot: BootId,
-    pub(in crate::spool) taken: bool,
-    pub(in crate::spool) on_card: bool,
+    pub(super) boot: BootId,
+    pub(super) taken: bool,
+    pub(super) on_card: bool,
 }
 
 impl Queued {
     /// What it takes in memory without its text, in bytes.
-    pub(in crate::spool) const SIZE: u64 = size_of::<(Key, Self)>() as u64;
+    pub(super) const SIZE: u64 = size_of::<(Key, Self)>() as u64;
 
     /// One that nobody has taken and the card has not.
-    pub(in crate::spool) const fn new(record: EntryRecord, boot: BootId) -> Self {
+    pub(super) const fn new(record: EntryRecord, boot: BootId) -> Self {
         Self { record, boot, taken: false, on_card: false }
     }
 

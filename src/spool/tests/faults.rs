@@ -45,12 +45,12 @@ fn log_torn_at_every_byte_loses_what_is_behind_and_takes_new_entries() {
 fn entries_that_are_pushed_together_are_kept_or_lost_together_wherever_the_log_is_torn() {
     let mut machine = Machine::new();
     machine.push(20);
-    let before = machine.fast.read(fast::FILE).expect("there").len();
+    let before = machine.fast.read(runtime_log::FILE).expect("there").len();
     assert_eq!(machine.push_slot(40, 3).len(), 3);
-    let log = machine.fast.read(fast::FILE).expect("there");
+    let log = machine.fast.read(runtime_log::FILE).expect("there");
     for cut in before..=log.len() {
         let fast = machine.fast.after_kill();
-        fast.tamper(fast::FILE, |bytes| bytes.truncate(cut));
+        fast.tamper(runtime_log::FILE, |bytes| bytes.truncate(cut));
         let (spool, found) = open(&fast, &machine.card, machine.boot, machine.policy, machine.backlog);
         let kept = if cut == log.len() { 3 } else { 0 };
         assert_eq!(spool.waiting(CHANNEL), 1 + kept, "cut at {cut}");
@@ -73,13 +73,13 @@ fn entries_that_are_pushed_together_are_kept_or_lost_together_wherever_the_log_i
 fn flipped_bit_in_entries_that_were_pushed_together_is_told_and_costs_them_at_most() {
     let mut machine = Machine::new();
     machine.push(20);
-    let before = machine.fast.read(fast::FILE).expect("there").len();
+    let before = machine.fast.read(runtime_log::FILE).expect("there").len();
     machine.push_slot(40, 3);
     machine.push(60);
-    let log = machine.fast.read(fast::FILE).expect("there");
+    let log = machine.fast.read(runtime_log::FILE).expect("there");
     for bit in before * 8..log.len() * 8 {
         let fast = machine.fast.after_kill();
-        fast.tamper(fast::FILE, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+        fast.tamper(runtime_log::FILE, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
         let (spool, found) = open(&fast, &machine.card, machine.boot, machine.policy, machine.backlog);
         assert!(matches!(spool.waiting(CHANNEL), 2 | 4), "bit {bit}: {}", spool.waiting(CHANNEL));
         assert_eq!(found.bad.len() + found.torn.len(), 1, "bit {bit}: {found:?}");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::spool::disk::{Which, discard};
+use crate::spool::{Which, discard};
 use crate::store::storage::Storage as _;
 
 /// A machine with a backlog of several segments in each of two channels, all of it on the card, after a power cut.

@@ -9,8 +9,9 @@ use std::ops::{Bound, Index};
 
 use crate::entry::ChannelId;
 use crate::spool::Backlog;
-use crate::spool::disk::jobs::{self, Rules};
-use crate::spool::disk::queue::Queue;
+use crate::spool::jobs;
+use crate::spool::queue::Queue;
+use crate::spool::rules::Rules;
 use crate::time::Mono;
 
 /// Queues by channel, in which nothing changes unseen.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::ops::Deref;
 
 use crate::spool::Key;
-use crate::spool::disk::segment::Segment;
+use crate::spool::segment::Segment;
 
 /// Segments in the order of their keys. It is read as the queue that it is.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@
 //! [`Taken::give_span`]: crate::spool::taken::Taken::give_span
 
 use crate::spool::Key;
-use crate::spool::disk::queue::{Queue, Untimed};
+use crate::spool::queue::{Queue, Untimed};
 use crate::spool::records::{Began, LogRecord, Time};
 use crate::spool::taken::{SECOND, Taken};
 use crate::time::{BootId, Mono, Now, Utc};

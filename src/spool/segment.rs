@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::entry::ChannelId;
-use crate::spool::disk::Queued;
+use crate::spool::queued::Queued;
 use crate::spool::records::{EntryRecord, LogRecord, LogRecords};
 use crate::spool::thin;
 use crate::spool::{Backlog, Key, records};
