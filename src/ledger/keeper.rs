@@ -12,6 +12,7 @@ use super::{FILE, Job, Key, Ledger, Outcome};
 use crate::entry::ChannelId;
 use crate::sensor::Total;
 use crate::store::record::{Reader, Writer};
+use crate::store::snapshot::Snapshot;
 use crate::store::storage::Storage;
 use crate::time::Mono;
 
@@ -54,11 +55,11 @@ pub struct Keeper(Arc<Mutex<Shared>>);
 struct Shared {
     ledger: Ledger,
     names: Vec<Key>,
-    runtime: Option<Arc<dyn Storage>>,
+    runtime: Option<Snapshot>,
     /// There is a card, and it may be written.
     state: bool,
-    /// The tier's failure was told.
-    told: [bool; 2],
+    /// A failure of the card was reported.
+    is_card_failing: bool,
 }
 
 impl Keeper {
@@ -75,7 +76,8 @@ impl Keeper {
         if !strays.is_empty() {
             log::info!("the map no longer asks for what was kept of {}; it stays for a while", strays.join(", "));
         }
-        let shared = Shared { ledger, names, runtime, state, told: [false; 2] };
+        let runtime = runtime.map(|runtime| Snapshot::new(runtime, FILE));
+        let shared = Shared { ledger, names, runtime, state, is_card_failing: false };
         Self(Arc::new(Mutex::new(shared)))
     }
 
@@ -135,7 +137,9 @@ impl Keeper {
 
     /// Writes the runtime directory's page again: somebody has removed it.
     pub fn keep_anew(&self) {
-        self.shared().write_runtime();
+        let mut shared = self.shared();
+        shared.runtime.iter_mut().for_each(Snapshot::invalidate);
+        shared.write_runtime();
     }
 
     /// Whether somebody panicked while changing it.
@@ -166,7 +170,10 @@ impl Keeper {
     pub fn done(&self, now: Mono, outcome: Outcome) {
         let mut shared = self.shared();
         let written = shared.ledger.done(now, outcome);
-        shared.tell(Tier::State, written);
+        let was_failing = std::mem::replace(&mut shared.is_card_failing, written.is_err());
+        if was_failing != written.is_err() {
+            tell(Tier::State, written);
+        }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -177,19 +184,19 @@ impl Keeper {
 
 impl Shared {
     fn write_runtime(&mut self) {
-        let Some(runtime) = &self.runtime else { return };
-        let written = runtime.replace(FILE, &self.ledger.page(), false);
-        self.tell(Tier::Runtime, written);
+        let Some(runtime) = &mut self.runtime else { return };
+        if let Some(news) = runtime.keep(self.ledger.page()) {
+            tell(Tier::Runtime, news);
+        }
     }
+}
 
-    fn tell(&mut self, tier: Tier, written: io::Result<()>) {
-        let told = &mut self.told[usize::from(tier == Tier::State)];
-        match written {
-            Ok(()) if std::mem::take(told) => log::info!("totals and switch times are kept in the {tier} again"),
-            Err(error) if !std::mem::replace(told, true) => {
-                log::warn!("totals and switch times cannot be kept in the {tier}; they go on in memory: {error}");
-            }
-            _ => {}
+/// Tells of the first failure, or of the first success behind one.
+fn tell(tier: Tier, news: io::Result<()>) {
+    match news {
+        Ok(()) => log::info!("totals and switch times are kept in the {tier} again"),
+        Err(error) => {
+            log::warn!("totals and switch times cannot be kept in the {tier}; they go on in memory: {error}");
         }
     }
 }

@@ -6,4 +6,5 @@
 pub mod codec;
 pub mod journal;
 pub mod record;
+pub mod snapshot;
 pub mod storage;
