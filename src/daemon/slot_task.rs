@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::config::Settings;
@@ -14,6 +14,7 @@ use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::guard::Guard;
 use crate::daemon::journal;
 use crate::daemon::lanes::Lanes;
+use crate::daemon::new_entries::NewEntries;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::watchdog::Watchdog;
 use crate::entry::UntimedEntry;
@@ -43,8 +44,7 @@ pub(super) struct SlotTask {
     pub(super) pipeline: PipelineHandle,
     pub(super) spool: Arc<Mutex<dyn Spool>>,
     pub(super) disk: Option<Disk>,
-    /// Rung when entries wait for the uplinks.
-    pub(super) bell: watch::Sender<()>,
+    pub(super) new_entries: NewEntries,
     pub(super) report: Arc<Notify>,
     pub(super) guard: Arc<Guard>,
     pub(super) hal: Hal,
@@ -107,7 +107,7 @@ impl SlotTask {
         let is_right = self.believe(now);
         if is_right {
             (self.observer)(&Event::Clock(Waiting::Ends));
-            self.ring();
+            self.new_entries.of_any();
         }
         is_right
     }
@@ -189,7 +189,7 @@ impl SlotTask {
         entries.into_iter().map(push).collect()
     }
 
-    /// Tells of entries that wait from now on, and rings for them.
+    /// Tells of entries that wait from now on, and their sessions of them.
     fn tell(&self, pushes: &[Push]) {
         for Push { entry, pushed, expired, waiting } in pushes {
             (self.observer)(&Event::Closed { entry, created_at: pushed.created_at, waiting: *waiting });
@@ -197,14 +197,8 @@ impl SlotTask {
             if count > 0 {
                 (self.observer)(&Event::Dropped { channel: entry.channel, count, aged: *expired });
             }
+            self.new_entries.of(entry.channel);
         }
-        if !pushes.is_empty() {
-            self.ring();
-        }
-    }
-
-    fn ring(&self) {
-        self.bell.send_replace(());
     }
 }
 
