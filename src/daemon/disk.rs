@@ -18,8 +18,8 @@ use crate::daemon::new_entries::NewEntries;
 use crate::daemon::pipeline::{self, PipelineHandle};
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
-use crate::ledger::{self, Keeper, Reason};
 use crate::spool::{Backlog, DiskSpool, MemorySpool, Spool, SpoolEvent};
+use crate::state::{self, Reason, StateHandle};
 use crate::store::journal::Journal;
 use crate::store::storage::Storage;
 use crate::time::Mono;
@@ -46,7 +46,7 @@ pub struct Folders {
 /// The spool with its thread.
 pub(super) struct Disk {
     spool: Arc<Mutex<DiskSpool>>,
-    keeper: Keeper,
+    state: StateHandle,
     bell: SyncSender<()>,
     thread: JoinHandle<()>,
     /// When the thread was last rung to look at its lock.
@@ -56,7 +56,7 @@ pub(super) struct Disk {
 /// The spool of a run, and what its thread will be made of.
 pub(super) struct Store {
     spool: Arc<Mutex<dyn Spool>>,
-    keeper: Keeper,
+    state: StateHandle,
     on_disk: Option<OnDisk>,
 }
 
@@ -68,10 +68,12 @@ struct OnDisk {
 }
 
 /// The totals and switch times that outlive the process: two small files, which the outputs need before anything else.
-pub(super) async fn keeper(settings: &Settings, hal: &Hal, folders: Option<&Folders>) -> Keeper {
+pub(super) async fn state_handle(settings: &Settings, hal: &Hal, folders: Option<&Folders>) -> StateHandle {
     let (start, kept) = (hal.clock.now().mono, settings.kept());
-    let Some(Folders { runtime, state, .. }) = folders.cloned() else { return Keeper::open(start, kept, None, None) };
-    let open = move || Keeper::open(start, kept, Some(runtime), Some(&*state));
+    let Some(Folders { runtime, state: card, .. }) = folders.cloned() else {
+        return StateHandle::open(start, kept, None, None);
+    };
+    let open = move || StateHandle::open(start, kept, Some(runtime), Some(&*card));
     tokio::task::spawn_blocking(open).await.expect("reading does not panic")
 }
 
@@ -81,29 +83,29 @@ impl Store {
         settings: &Settings,
         hal: &Hal,
         folders: Option<Folders>,
-        keeper: Keeper,
+        state: StateHandle,
         observer: &Observer,
     ) -> Self {
         let backlogs = backlogs(settings);
         let Some(folders) = folders else {
-            return Self { spool: Arc::new(Mutex::new(MemorySpool::new(backlogs))), keeper, on_disk: None };
+            return Self { spool: Arc::new(Mutex::new(MemorySpool::new(backlogs))), state, on_disk: None };
         };
         // One is enough: it says that there is something, not how much.
         let (ring, heard) = sync_channel(1);
         let (policy, bell) = (settings.spool, ring.clone());
         let start_of = (hal.clock.boot(), hal.clock.now());
-        let Folders { runtime, state, was_used } = folders.clone();
+        let Folders { runtime, state: card, was_used } = folders.clone();
         let bell = Box::new(move || strike(&bell));
-        let open = move || DiskSpool::open(backlogs, policy, start_of, runtime, &*state, bell);
+        let open = move || DiskSpool::open(backlogs, policy, start_of, runtime, &*card, bell);
         let (mut spool, found) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
-        spool.recall(keeper.channels(), was_used);
+        spool.recall(state.channels(), was_used);
         if spool.outdates_card() {
-            keeper.set_channels(hal.clock.now().mono, spool.memory(false), Reason::Outdated);
+            state.set_channels(hal.clock.now().mono, spool.memory(false), Reason::Outdated);
         }
         observer(&Event::Found(&found));
         let spool = Arc::new(Mutex::new(spool));
         let seen = Arc::clone(&spool) as Arc<Mutex<dyn Spool>>;
-        Self { spool: seen, keeper, on_disk: Some(OnDisk { spool, folders, ring, heard }) }
+        Self { spool: seen, state, on_disk: Some(OnDisk { spool, folders, ring, heard }) }
     }
 
     /// The spool as the uplinks see it.
@@ -135,10 +137,10 @@ impl Store {
         alarm: &Alarm,
     ) -> io::Result<Option<Disk>> {
         let Some(OnDisk { spool, folders, ring, heard }) = self.on_disk else { return Ok(None) };
-        let keeper = self.keeper;
+        let state = self.state;
         let worker = Worker {
             spool: Arc::clone(&spool),
-            keeper: keeper.clone(),
+            state: state.clone(),
             card: folders.state,
             clock: Arc::clone(&hal.clock),
             heard,
@@ -153,13 +155,13 @@ impl Store {
             let _watched = alarm.watch("the disk's thread");
             worker.run();
         })?;
-        Ok(Some(Disk { spool, keeper, bell: ring, thread, looked: Mutex::default() }))
+        Ok(Some(Disk { spool, state, bell: ring, thread, looked: Mutex::default() }))
     }
 }
 
 struct Worker {
     spool: Arc<Mutex<DiskSpool>>,
-    keeper: Keeper,
+    state: StateHandle,
     card: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     heard: Receiver<()>,
@@ -174,10 +176,10 @@ impl Worker {
     fn run(self) {
         loop {
             let now = self.clock.now().mono;
-            if self.keeper.deadline().is_some_and(|deadline| deadline <= now) {
-                self.keeper.set_channels(now, locked(&self.spool).memory(false), Reason::Along);
+            if self.state.deadline().is_some_and(|deadline| deadline <= now) {
+                self.state.set_channels(now, locked(&self.spool).memory(false), Reason::Along);
             }
-            if let Some(page) = self.keeper.due(now) {
+            if let Some(page) = self.state.due(now) {
                 self.write(page);
             }
             let job = locked(&self.spool).job(self.clock.now());
@@ -188,8 +190,8 @@ impl Worker {
                     self.heartbeat.rest();
                     continue;
                 }
-                self.keeper.set_channels(self.clock.now().mono, locked(&self.spool).memory(true), Reason::Stop);
-                if let Some(page) = self.keeper.last() {
+                self.state.set_channels(self.clock.now().mono, locked(&self.spool).memory(true), Reason::Stop);
+                if let Some(page) = self.state.last() {
                     self.write(page);
                 }
                 return;
@@ -208,11 +210,11 @@ impl Worker {
         }
     }
 
-    fn write(&self, page: ledger::Job) {
+    fn write(&self, page: state::Job) {
         self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
         let outcome = page.perform(&*self.card);
         self.heartbeat.rest();
-        self.keeper.done(self.clock.now().mono, outcome);
+        self.state.done(self.clock.now().mono, outcome);
     }
 }
 
@@ -224,9 +226,9 @@ impl Disk {
             (spool.due(), spool.told(), spool.has_learned().then(|| spool.memory(false)))
         };
         if let Some(memory) = learned {
-            self.keeper.set_channels(now, memory, Reason::Learned);
+            self.state.set_channels(now, memory, Reason::Learned);
         }
-        let due = due.into_iter().chain(self.keeper.deadline()).min();
+        let due = due.into_iter().chain(self.state.deadline()).min();
         tell(&told, observer);
         // A panic there would leave the card alone for ever: it ends the process, as any other.
         assert!(!self.thread.is_finished(), "the disk's thread lives as long as the daemon");
@@ -246,7 +248,7 @@ impl Disk {
     /// Writes anew what the runtime directory had: it was removed.
     pub(super) fn keep_anew(&self) {
         locked(&self.spool).keep_anew();
-        self.keeper.keep_anew();
+        self.state.keep_anew();
     }
 
     /// Writes what waits, for as long as the patience lasts. Returns whether everything is on the card.
