@@ -8,11 +8,11 @@ use humantime::format_duration;
 use super::columns::Columns;
 use crate::config::{Channel, Settings, license};
 use crate::entry::{Cell, Cells, Column, Decimals, Form, Reduce, UntimedEntry};
-use crate::ledger;
 use crate::pipeline::slots::Publish;
 use crate::sensor::Kind;
 use crate::spool::size_in_words;
 use crate::spool::{Durability, entry_size};
+use crate::state;
 use crate::time::Mono;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -47,7 +47,7 @@ pub(super) fn losses(settings: &Settings) -> String {
         text.push_str(&table);
     }
     if settings.keeps_totals() {
-        let every = format_duration(ledger::TOTALS_EVERY);
+        let every = format_duration(state::TOTALS_EVERY);
         let _ = writeln!(text, "Of totals and switch times a power cut costs up to {every}.");
     }
     text
@@ -120,8 +120,8 @@ pub(super) fn wear(settings: &Settings) -> String {
     }
     let page = settings.kept_size();
     if settings.keeps_totals() {
-        let writes = DAY.as_secs().div_ceil(ledger::TOTALS_EVERY.as_secs());
-        let bytes = size_in_words(ledger::bytes_per_day(page));
+        let writes = DAY.as_secs().div_ceil(state::TOTALS_EVERY.as_secs());
+        let bytes = size_in_words(state::bytes_per_day(page));
         let _ =
             writeln!(text, "Totals and switch times: at most {writes} writes a day, {bytes}, and one at each stop.");
     } else if page > 0 {
