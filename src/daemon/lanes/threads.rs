@@ -185,7 +185,7 @@ impl Threads {
                     self.set_alarm(&queue);
                     drop(queue);
                     began.get_or_insert(now);
-                    self.read(polled);
+                    self.read(polled, Some(worker));
                     continue;
                 }
                 Next::Aside(id) => {
@@ -213,7 +213,7 @@ impl Threads {
         let started = self.start(move |threads| {
             let polled = threads.queue().take_aside(id);
             if let Some(polled) = polled {
-                threads.read(polled);
+                threads.read(polled, None);
                 threads.common.pipeline.save();
                 threads.set_alarm(&threads.queue());
             }
@@ -223,11 +223,12 @@ impl Threads {
         if let Some(mut polled) = polled {
             let fault = Fault::Bus(format!("no thread to read it on: {error}"));
             polled.not_read(self.common.hal.clock.now(), &self.common.pipeline, &fault);
-            self.give_back(polled);
+            self.give_back(polled, None);
         }
     }
 
-    fn read(&self, mut polled: Box<Polled>) {
+    /// Reads a sensor, as this worker or by a thread of its own.
+    fn read(&self, mut polled: Box<Polled>, worker: Option<u32>) {
         let Common { hal, pipeline, .. } = &self.common;
         let outcome = polled.read(hal, pipeline);
         let took = outcome.took();
@@ -240,15 +241,17 @@ impl Threads {
             Some(Change::QuickAgain) => pipeline.slow(polled.id, None),
             None => {}
         }
-        self.give_back(polled);
+        self.give_back(polled, worker);
     }
 
-    fn give_back(&self, polled: Box<Polled>) {
+    fn give_back(&self, polled: Box<Polled>, worker: Option<u32>) {
         let back = {
             let mut queue = self.queue();
             let back = queue.give_back(polled);
-            // Another thread may be the worker by now, and sleep until another sensor is due.
-            self.bell.notify_one();
+            // Another thread may be the worker by now, and sleep until another sensor is due. The worker itself looks next.
+            if worker.is_none_or(|worker| !queue.is_served_by(worker)) {
+                self.bell.notify_one();
+            }
             back
         };
         match back {
