@@ -1,6 +1,5 @@
 //! An entry: the row that will appear in a ThingSpeak channel, and the draft that it was before it had its time.
 
-mod bytes;
 mod decimals;
 mod direction;
 mod packed;
@@ -11,6 +10,7 @@ pub(crate) use direction::Vector;
 
 use minicbor::{Decode, Encode};
 
+use crate::store::codec;
 use crate::time::{Mono, Utc};
 
 /// Fields a channel has (thingspeak.md, payload of the channel feed).
@@ -262,7 +262,7 @@ pub struct UntimedEntry {
     #[cbor(n(3), with = "packed::status", has_nil)]
     pub status: Option<String>,
     /// How it is published.
-    #[cbor(n(4), skip_if = "crate::store::codec::is_default")]
+    #[cbor(n(4), with = "codec::or_default", has_nil)]
     pub form: Form,
 }
 

@@ -16,6 +16,7 @@ use serde::Deserializer;
 use serde::de::{self, Visitor};
 
 pub use boot_id::{BootId, NoBootId};
+pub(crate) use bytes::CLOCK;
 pub use steps::{ClockStep, StepWatch};
 
 /// A point on the boot clock: time since boot, suspend included. It never jumps.

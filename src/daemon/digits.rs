@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::board::{Asked, Board};
 use super::event::Event;
+use super::tracker::{Asked, StatusTracker};
 use crate::config;
 use crate::entry::UntimedEntry;
 use crate::pipeline::{Pipeline, Put};
 use crate::reading::{Reading, SensorId};
 use crate::status;
-use crate::store::record::{Reader, Writer};
+use crate::store::codec;
 use crate::thingspeak::{import, update};
 use crate::time::{Mono, Now, Utc};
 
@@ -39,8 +39,8 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     let map = config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
     let (start, it) = (Mono::default(), SensorId(0));
     let mut pipeline = Pipeline::new(&map, &[it], start);
-    let mut board = Board::new(start);
-    board.event(start, &Event::Map(&map, &[it]));
+    let mut tracker = StatusTracker::new(start);
+    tracker.event(start, &Event::Map(&map, &[it]));
     let now = |tenths: u64| {
         let mono = Mono::new(Duration::from_millis(tenths * 100));
         Now { mono, utc: Utc::from_seconds(1_795_334_400) + mono.since_boot() }
@@ -49,19 +49,16 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
         let now = now(tenths);
         let reading = Reading { sensor: it, quantity, at: now.mono, value: Ok(*value) };
         pipeline.put(now, &reading, &mut Put::default());
-        board.event(now.mono, &Event::Reading(&reading));
+        tracker.event(now.mono, &Event::Reading(&reading));
     }
     let mut entries = Vec::new();
     pipeline.close_due(now(400), |closed| entries.extend(closed));
     let untimed = entries.swap_remove(0);
     // As it comes back from the card.
-    let mut writer = Writer::new();
-    untimed.write(&mut writer);
-    let entry = UntimedEntry::read(&mut Reader::new(&writer.finish()))
-        .expect("an entry")
-        .stamped(Utc::from_seconds(1_795_334_420));
+    let read: UntimedEntry = codec::decode(&codec::encode(&untimed)).expect("an entry");
+    let entry = read.stamped(Utc::from_seconds(1_795_334_420));
     let payload = update::encode(&entry);
-    let report = board.report(now(400), &Asked::default());
+    let report = tracker.report(now(400), &Asked::default());
     let sensor = report.sensors.iter().flat_map(|sensor| &sensor.quantities).next().expect("one");
     Shown {
         payload: payload.split('&').next().and_then(|pair| pair.strip_prefix("field1=")).expect("field1").to_owned(),

@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
 use crate::config::Settings;
 use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::guard;
 use crate::daemon::heartbeat::{Heartbeat, HeartbeatMonitor};
+use crate::daemon::new_entries::NewEntries;
 use crate::daemon::pipeline::{self, PipelineHandle};
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
@@ -124,14 +123,14 @@ impl Store {
         }
     }
 
-    /// Starts the thread. `fed` is rung when entries came from the card.
+    /// Starts the thread. `new_entries` is told when entries came from the disk.
     ///
     /// # Errors
     /// When the system has no thread left.
     pub(super) fn start(
         self,
         hal: &Hal,
-        fed: &watch::Sender<()>,
+        new_entries: &NewEntries,
         observer: &Observer,
         heartbeats: &HeartbeatMonitor,
         alarm: &Alarm,
@@ -143,7 +142,7 @@ impl Store {
             disk,
             clock: Arc::clone(&hal.clock),
             notified,
-            fed: fed.clone(),
+            new_entries: new_entries.clone(),
             observer: Arc::clone(observer),
             // Entries wait in memory meanwhile; and a process that hangs in the card's driver does not even end.
             heartbeat: heartbeats.watch_only("the card"),
@@ -164,7 +163,7 @@ struct Worker {
     disk: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     notified: Receiver<()>,
-    fed: watch::Sender<()>,
+    new_entries: NewEntries,
     observer: Observer,
     heartbeat: Heartbeat,
     alarm: Alarm,
@@ -204,7 +203,7 @@ impl Worker {
             };
             tell(&told, &self.observer);
             if has_fed {
-                self.fed.send_replace(());
+                self.new_entries.of_any();
             }
         }
     }

@@ -7,7 +7,6 @@
 //! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
 mod alarm;
-pub mod board;
 pub mod changes;
 #[cfg(test)]
 mod digits;
@@ -17,6 +16,7 @@ mod guard;
 pub mod heartbeat;
 pub mod journal;
 mod lanes;
+mod new_entries;
 mod outputs;
 mod pipeline;
 mod routes;
@@ -25,6 +25,7 @@ mod server;
 mod slot_task;
 mod streams;
 pub mod systemd;
+pub mod tracker;
 mod uplinks;
 mod watchdog;
 
@@ -38,9 +39,9 @@ use tokio::time::timeout;
 
 use crate::config::{self, LoadError, Settings};
 use crate::daemon::alarm::caught;
-use crate::daemon::board::Noticeboard;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::running::{OUTPUTS_PATIENCE, Parts, Running, put_to_stop_levels};
+use crate::daemon::tracker::StatusHandle;
 use crate::hal::Hal;
 use crate::uplink::session::Tuning;
 
@@ -92,11 +93,11 @@ impl Daemon {
     /// When it cannot start, or when a task died; the outputs are at their stop level then too.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let Self { settings, hal, folders, socket, observer, tuning, reload } = self;
-        let board = Noticeboard::new(Arc::clone(&hal.clock));
-        let observer = board.beside(observer);
+        let tracker = StatusHandle::new(Arc::clone(&hal.clock));
+        let observer = tracker.beside(observer);
         let (gpio, pins) = (settings.gpio, (hal.clone(), settings.outputs.clone()));
         let (ending, mut ended) = mpsc::channel(1);
-        let parts = Parts { settings, hal, folders, socket, board, observer: Arc::clone(&observer), tuning, ending };
+        let parts = Parts { settings, hal, folders, socket, tracker, observer: Arc::clone(&observer), tuning, ending };
         let mut running = match caught(Running::start(parts)).await {
             Ok(running) => running,
             Err(why) => {

@@ -14,19 +14,20 @@ use tokio::time::timeout;
 
 use crate::config::Settings;
 use crate::daemon::alarm::{Alarm, caught, locked};
-use crate::daemon::board::Noticeboard;
 use crate::daemon::changes::Changes;
 use crate::daemon::disk::{self, Folders, Store};
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::guard::Guard;
 use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::lanes::Lanes;
+use crate::daemon::new_entries::NewEntries;
 use crate::daemon::outputs::{self, Ears, Memory, Outputs};
 use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::routes;
 use crate::daemon::server::Server;
 use crate::daemon::slot_task::SlotTask;
 use crate::daemon::streams::Streams;
+use crate::daemon::tracker::StatusHandle;
 use crate::daemon::uplinks::{Common, Uplinks};
 use crate::daemon::watchdog::Watchdog;
 use crate::daemon::words;
@@ -57,8 +58,8 @@ pub(super) struct Parts {
     pub(super) hal: Hal,
     pub(super) folders: Option<Folders>,
     pub(super) socket: Option<PathBuf>,
-    pub(super) board: Noticeboard,
-    /// It tells the board too.
+    pub(super) tracker: StatusHandle,
+    /// It tells the tracker too.
     pub(super) observer: Observer,
     pub(super) tuning: Tuning,
     /// Dropped when the outputs' task has ended, however it did.
@@ -83,7 +84,7 @@ pub(super) struct Running {
     lanes: Arc<Lanes>,
     slot_task: Arc<SlotTask>,
     closing: JoinHandle<()>,
-    board: Noticeboard,
+    tracker: StatusHandle,
     serving: JoinHandle<()>,
     heartbeats: HeartbeatMonitor,
     /// Why it could not start.
@@ -99,7 +100,7 @@ struct OutputsTask {
 impl Running {
     /// Starts all parts. One that could not says so in [`Running::died`].
     pub(super) async fn start(parts: Parts) -> Self {
-        let Parts { settings, hal, folders, socket, board, observer, tuning, ending } = parts;
+        let Parts { settings, hal, folders, socket, tracker, observer, tuning, ending } = parts;
         let observer = &observer;
         let alarm = Alarm::default();
         let heartbeats = HeartbeatMonitor::default();
@@ -133,16 +134,16 @@ impl Running {
         let store = Store::open(&settings, &hal, folders, keeper.clone(), observer).await;
         store.restore(&pipeline, &hal, observer);
         report.notify_one();
-        let (spool, bell) = (store.spool(), watch::Sender::new(()));
-        let (asked, told) = (board.clone(), Arc::clone(observer));
+        let (spool, new_entries) = (store.spool(), NewEntries::default());
+        let (asked, told) = (tracker.clone(), Arc::clone(observer));
         let look = guard.door();
-        let server = Server { socket, board: asked, spool: Arc::clone(&spool), observer: told, look };
+        let server = Server { socket, tracker: asked, spool: Arc::clone(&spool), observer: told, look };
         let serving = tokio::spawn(server.run());
         let network = watch::Sender::new(());
         let watching = tokio::spawn(routes::watch(network.clone(), Arc::clone(observer)));
         let mut uplinks = Uplinks::new(Common {
             spool: Arc::clone(&spool),
-            bell: bell.clone(),
+            new_entries: new_entries.clone(),
             network,
             clock: Arc::clone(&hal.clock),
             deliveries: deliver,
@@ -155,7 +156,7 @@ impl Running {
         let mut streams = Streams::new(&hal, &pipeline, &heartbeats);
         streams.add(&sensors);
         let lanes = Arc::new(Lanes::new(&hal, &pipeline, &heartbeats));
-        let (disk, started) = match store.start(&hal, &bell, observer, &heartbeats, &alarm) {
+        let (disk, started) = match store.start(&hal, &new_entries, observer, &heartbeats, &alarm) {
             Ok(disk) => (Some(disk), lanes.add(&sensors)),
             Err(error) => (None, Err(error)),
         };
@@ -163,7 +164,7 @@ impl Running {
             pipeline: pipeline.clone(),
             spool,
             disk,
-            bell,
+            new_entries,
             report,
             guard: Arc::clone(&guard),
             hal: hal.clone(),
@@ -195,7 +196,7 @@ impl Running {
             lanes,
             slot_task,
             closing,
-            board,
+            tracker,
             serving,
             heartbeats,
             stillborn,
@@ -284,8 +285,8 @@ impl Running {
         steps.push(caught(self.uplinks.stop()).await);
         let writing = Arc::clone(slot_task);
         let kept = spawn_blocking(move || writing.keep(CARD_PATIENCE)).await;
-        let (settings, board) = (&self.settings, &self.board);
-        steps.push(caught(async { slot_task.say_goodbye(settings, kept.ok().flatten(), board.tally()) }).await);
+        let (settings, tracker) = (&self.settings, &self.tracker);
+        steps.push(caught(async { slot_task.say_goodbye(settings, kept.ok().flatten(), tracker.tally()) }).await);
         self.serving.abort();
         while !self.serving.is_finished() {
             yield_now().await;

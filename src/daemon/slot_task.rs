@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::config::Settings;
@@ -14,9 +14,10 @@ use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::guard::Guard;
 use crate::daemon::journal;
 use crate::daemon::lanes::Lanes;
+use crate::daemon::new_entries::NewEntries;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::watchdog::Watchdog;
-use crate::entry::UntimedEntry;
+use crate::entry::{ChannelId, UntimedEntry};
 use crate::hal::{ClockState, ClockTrust, Hal};
 use crate::reading::SensorId;
 use crate::spool::{Pushed, Spool};
@@ -43,8 +44,7 @@ pub(super) struct SlotTask {
     pub(super) pipeline: PipelineHandle,
     pub(super) spool: Arc<Mutex<Spool>>,
     pub(super) disk: Option<Disk>,
-    /// Rung when entries wait for the uplinks.
-    pub(super) bell: watch::Sender<()>,
+    pub(super) new_entries: NewEntries,
     pub(super) report: Arc<Notify>,
     pub(super) guard: Arc<Guard>,
     pub(super) hal: Hal,
@@ -107,7 +107,7 @@ impl SlotTask {
         let is_right = self.believe(now);
         if is_right {
             (self.observer)(&Event::Clock(Waiting::Ends));
-            self.ring();
+            self.new_entries.of_any();
         }
         is_right
     }
@@ -139,7 +139,7 @@ impl SlotTask {
     fn close_due(&self) {
         let now = self.hal.clock.now();
         let mut pushes = Vec::new();
-        self.pipeline.close_due(now, |entries| pushes.extend(self.push(now, entries)));
+        self.pipeline.close_due(now, |entries| pushes.push(self.push(now, entries)));
         if !pushes.is_empty() {
             self.report.notify_one();
         }
@@ -150,7 +150,7 @@ impl SlotTask {
     pub(super) fn close_all(&self) {
         let now = self.hal.clock.now();
         let mut pushes = Vec::new();
-        self.pipeline.close_all(now, |entries| pushes.extend(self.push(now, entries)));
+        self.pipeline.close_all(now, |entries| pushes.push(self.push(now, entries)));
         self.tell(&pushes);
     }
 
@@ -158,7 +158,7 @@ impl SlotTask {
     pub(super) fn reload(&self, settings: &Settings, ids: &[SensorId]) {
         let now = self.hal.clock.now();
         let mut pushes = Vec::new();
-        self.pipeline.reload(now, settings, ids, |entries| pushes.extend(self.push(now, entries)));
+        self.pipeline.reload(now, settings, ids, |entries| pushes.push(self.push(now, entries)));
         self.tell(&pushes);
     }
 
@@ -177,42 +177,37 @@ impl SlotTask {
         (self.observer)(&Event::Stopped { waiting, kept, counts, tally });
     }
 
-    /// Puts the entries that a channel's slot became into the spool.
-    fn push(&self, now: Now, entries: Vec<UntimedEntry>) -> Option<Push> {
-        let channel = entries.first()?.channel;
+    /// Puts a channel's entries into the spool, all or none of them.
+    fn push(&self, now: Now, entries: Vec<UntimedEntry>) -> Push {
+        let channel = entries[0].channel;
         let mut spool = locked(&self.spool);
         let pushed = spool.push(now, entries.clone());
         let expired = spool.expire(now, channel);
-        Some(Push { entries, pushed, expired, waiting: spool.waiting(channel) })
+        Push { channel, entries, pushed, expired, waiting: spool.waiting(channel) }
     }
 
-    /// Tells of entries that wait from now on, and notifies the uplinks.
+    /// Tells of entries that wait from now on, and their sessions of them.
     fn tell(&self, pushes: &[Push]) {
-        for Push { entries, pushed, expired, waiting } in pushes {
+        for Push { channel, entries, pushed, expired, waiting } in pushes {
             for (entry, created_at) in entries.iter().zip(&pushed.created_at) {
                 (self.observer)(&Event::Closed { entry, created_at: *created_at, waiting: *waiting });
             }
             let count = pushed.dropped + expired;
             if count > 0 {
-                (self.observer)(&Event::Dropped { channel: entries[0].channel, count, aged: *expired });
+                (self.observer)(&Event::Dropped { channel: *channel, count, aged: *expired });
             }
+            self.new_entries.of(*channel);
         }
-        if !pushes.is_empty() {
-            self.ring();
-        }
-    }
-
-    fn ring(&self) {
-        self.bell.send_replace(());
     }
 }
 
-/// The entries of a channel's slot that were put into the spool, and what came of it.
+/// Entries of a channel that were put into the spool, and what came of it.
 struct Push {
+    channel: ChannelId,
     entries: Vec<UntimedEntry>,
     pushed: Pushed,
-    /// How many of their channel were too old.
+    /// How many of the channel were too old.
     expired: usize,
-    /// How many of their channel wait now.
+    /// How many of the channel wait now.
     waiting: usize,
 }

@@ -19,6 +19,7 @@ use crate::config::{self, Settings};
 use crate::daemon::alarm::locked;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::heartbeat::HeartbeatMonitor;
+use crate::daemon::new_entries::NewEntries;
 use crate::daemon::words;
 use crate::entry::ChannelId;
 use crate::hal::Clock;
@@ -38,8 +39,7 @@ pub(super) const DRAIN: Duration = Duration::from_millis(900);
 /// What every session works with.
 pub(super) struct Common {
     pub(super) spool: Arc<Mutex<Spool>>,
-    /// Rung when entries wait.
-    pub(super) bell: watch::Sender<()>,
+    pub(super) new_entries: NewEntries,
     /// Rung when the machine got a link, an address or a route.
     pub(super) network: watch::Sender<()>,
     pub(super) clock: Arc<dyn Clock>,
@@ -182,7 +182,7 @@ impl Uplinks {
             // Jitter of one's own: a thousand Pis that lose the broker together must not come back together.
             session: Session::new(wanted.session.clone(), fastrand::u64(..)),
             spool: Arc::clone(&self.common.spool),
-            pushed: self.common.bell.subscribe(),
+            new_entries: self.common.new_entries.session(wanted.session.channels.iter().map(|channel| channel.id)),
             network: Changes::new(self.common.network.subscribe()),
             clock: Arc::clone(&self.common.clock),
             stop: stop.subscribe(),

@@ -2,17 +2,33 @@
 //!
 //! The runtime directory is told of each change. Over a reboot it is remembered as bytes that go along with the card's page of totals.
 
+use minicbor::{Decode, Encode};
+
 use crate::entry::ColumnSet;
 use crate::spool::taken::Taken;
-use crate::store::record::{Reader, Writer};
+use crate::store::codec;
 
 /// What is remembered of a channel over a reboot takes at most so many bytes: on the card, and with every total.
 pub const MEMORY: usize = 256;
 
-/// The flag of entries that come back.
-const ECHOES: u8 = 1;
-/// The flag of a memory that holds all seconds that were given.
-const COMPLETE: u8 = 2;
+/// What is remembered of a channel over a reboot.
+#[derive(Debug, Default, PartialEq, Encode, Decode)]
+struct Memory {
+    #[n(0)]
+    echoes: bool,
+    /// It holds all seconds that were given.
+    #[n(1)]
+    is_complete: bool,
+    #[n(2)]
+    columns: ColumnSet,
+    #[n(3)]
+    taken: Taken,
+}
+
+impl Memory {
+    /// What all but the seconds take at most, in bytes.
+    const REST: usize = 1 + 1 + 1 + 3;
+}
 
 /// What is known of a channel.
 #[derive(Debug, Default)]
@@ -39,34 +55,23 @@ impl Known {
 
     /// The bytes to remember. `is_last` says that no more seconds will be given in this boot.
     pub(super) fn memory(&self, is_last: bool) -> Vec<u8> {
-        let flag = |is_so: bool, flag: u8| if is_so { flag } else { 0 };
-        let mut taken = Writer::new();
-        // A flag and three bytes of columns at most.
-        let is_complete = self.taken.write(MEMORY - 4, &mut taken) && is_last && !self.may_collide();
-        let mut to = Writer::new();
-        to.byte(flag(self.echoes, ECHOES) | flag(is_complete, COMPLETE));
-        to.number(self.columns.bits().into());
-        for byte in taken.finish() {
-            to.byte(byte);
-        }
-        to.finish()
+        let taken = self.taken.newest(MEMORY - Memory::REST);
+        let is_complete = is_last && !self.has_past && !taken.has_forgotten();
+        codec::encode(&Memory { echoes: self.echoes, is_complete, columns: self.columns, taken })
     }
 
     /// Takes up what an earlier run remembered. Where `is_first` is not so, a run of this boot knows more since. `None` for bytes
     /// that are none of ours.
     pub(super) fn recall(&mut self, memory: &[u8], is_first: bool) -> Option<()> {
-        let mut from = Reader::new(memory);
-        let (flags, columns) = (from.byte()?, u16::try_from(from.number()?).ok()?);
-        let taken = Taken::read(&mut from)?;
-        let is_complete = flags & COMPLETE != 0;
+        let memory: Memory = codec::decode(memory).ok()?;
         if is_first {
-            self.echoes |= flags & ECHOES != 0;
-            self.columns = self.columns.union(ColumnSet::from_bits(columns));
-            self.has_past = !is_complete;
+            self.echoes |= memory.echoes;
+            self.columns = self.columns.union(memory.columns);
+            self.has_past = !memory.is_complete;
         }
         // From now on seconds are given that the card does not know.
-        self.is_outdated |= is_complete;
-        self.taken.learn(&taken);
+        self.is_outdated |= memory.is_complete;
+        self.taken.learn(&memory.taken);
         Some(())
     }
 }

@@ -63,12 +63,14 @@
 //!
 //! # Records
 //!
-//! All files are records as [`crate::store::record`] frames them: `"gp"`, length, CRC-32, payload. The payload's first byte says what
-//! it is: a *boot* (whose clock what follows is told by), an *entry* (key, time of push, its time or the one that the clock
-//! claimed, the draft), *settled*, *aside*, *retimed*, a boot's *beginning* in UTC, and in the runtime directory
+//! All files are records as [`crate::store::record`] frames them: `"gp"`, length, CRC-32, payload. The payload is an array in
+//! CBOR ([`crate::store::codec`]): the number of the record's kind, and its fields. There are a *boot* (whose clock what follows is
+//! told by), an *entry* (key, time of push, its time or the one that the clock claimed, the draft), *sent*, *settled*, *aside*,
+//! *retimed*, a boot's *beginning* in UTC, and in the runtime directory
 //! *given* (a channel's seconds), *latest* (the end of its last slot), *echoes* and *columns* (whether and in which columns its
-//! entries come back), *next* (key) and *believed* (the wall clock). An unknown kind is passed over, so
-//! that an older gatepost reads what a newer one wrote, without what it does not know.
+//! entries come back), *next* (key) and *believed* (the wall clock). A kind or a field that is not known is passed over, so
+//! that an older gatepost reads what a newer one wrote, without what it does not know. A record of no such form is as good as
+//! damaged.
 //!
 //! Keys count up over all channels and are never given twice while a record of either log names them. No key is 2^53 or more:
 //! a record that says so is rubbish with a good checksum, and uses up no keys.

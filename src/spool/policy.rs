@@ -84,7 +84,7 @@ impl Policy {
 }
 
 /// What a group takes on the card besides its entries, in bytes: the boot that they were made in.
-pub const GROUP_SIZE: u64 = record::size(17) as u64;
+pub const GROUP_SIZE: u64 = record::size(19) as u64;
 
 /// What an entry takes on the card, in bytes.
 pub fn entry_size(draft: UntimedEntry) -> usize {

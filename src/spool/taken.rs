@@ -11,8 +11,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::store::record::{Reader, Writer};
-use crate::time::{Mono, Now, Utc};
+use minicbor::decode::{self, Decoder};
+use minicbor::encode::{self, Encoder, Write};
+use minicbor::{CborLen, Decode, Encode};
+
+use crate::time::{CLOCK, Mono, Now, Utc};
 
 /// The resolution of an entry's time.
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -27,10 +30,13 @@ const LONGEST_STEP: i64 = 86_400;
 const PATIENCE: usize = 100_000;
 
 /// Seconds in equal steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
 struct Run {
+    #[n(0)]
     first: i64,
+    #[n(1)]
     step: i64,
+    #[n(2)]
     count: i64,
 }
 
@@ -54,13 +60,16 @@ impl Run {
 }
 
 /// The seconds that a channel has given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Taken {
     /// Those of single entries, in the order of giving.
+    #[cbor(n(1), decode_with = "decode_runs")]
     entries: VecDeque<Run>,
     /// Those of boots whose entries had no time at first.
+    #[cbor(n(0), decode_with = "decode_runs")]
     spans: VecDeque<Run>,
-    /// Some were forgotten, since they were too many.
+    /// Some were forgotten, since they were too many. It is not written: whoever reads has what was kept.
+    #[cbor(skip)]
     forgot: bool,
 }
 
@@ -166,63 +175,52 @@ impl Taken {
         }
     }
 
-    /// Writes them in at most so many bytes, by leaving out the oldest. Returns whether none had to be.
-    pub(super) fn write(&self, most: usize, to: &mut Writer) -> bool {
-        let mut is_complete = !self.forgot;
+    /// The newest of them, which are written in at most so many bytes.
+    pub(super) fn newest(&self, most: usize) -> Self {
+        let mut newest = Self { forgot: self.forgot, ..Self::default() };
+        let mut room = most.saturating_sub(1);
         // Spans are few: a boot without a clock makes one.
-        let mut room = most;
-        for runs in [&self.spans, &self.entries] {
-            let mut chosen: Vec<Vec<u8>> = Vec::new();
+        for (runs, chosen) in [(&self.spans, &mut newest.spans), (&self.entries, &mut newest.entries)] {
+            room = room.saturating_sub(LONGEST_COUNT);
             for run in runs.iter().rev() {
-                let mut bytes = Writer::new();
-                bytes.signed(run.first);
-                bytes.number(run.step.unsigned_abs());
-                bytes.number(run.count.unsigned_abs());
-                let bytes = bytes.finish();
-                // Two bytes for the number of runs.
-                if bytes.len() + 2 > room {
-                    break;
-                }
-                room -= bytes.len();
-                chosen.push(bytes);
+                let Some(left) = room.checked_sub(minicbor::len(run)) else { break };
+                room = left;
+                chosen.push_front(*run);
             }
-            is_complete &= chosen.len() == runs.len();
-            room = room.saturating_sub(2);
-            to.number(chosen.len() as u64);
-            for bytes in chosen.into_iter().rev() {
-                for byte in bytes {
-                    to.byte(byte);
-                }
-            }
+            newest.forgot |= chosen.len() < runs.len();
         }
-        is_complete
-    }
-
-    /// Reads what [`Taken::write`] wrote; `None` for anything else.
-    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let mut runs = || {
-            let count = usize::try_from(from.number()?).ok().filter(|count| *count <= MOST)?;
-            let mut runs = VecDeque::with_capacity(count);
-            for _ in 0..count {
-                runs.extend(read_run(from)?);
-            }
-            Some(runs)
-        };
-        let spans = runs()?;
-        Some(Self { entries: runs()?, spans, forgot: false })
+        newest
     }
 }
 
-/// A run; an empty one where it lies beyond the times that are kept, as those of a clock that is centuries ahead.
-#[expect(clippy::option_option, reason = "the outer one is for bytes that are wrong")]
-fn read_run(from: &mut Reader<'_>) -> Option<Option<Run>> {
-    let number = |number: u64| i64::try_from(number).ok();
-    let (first, step, count) = (from.signed()?, number(from.number()?)?, number(from.number()?)?);
-    // From 1900 to 2200, as all times that are kept.
-    let is_time = |second: i64| (-2_208_988_800..7_258_118_400).contains(&second);
-    let last = step.checked_mul(count - 1)?.checked_add(first)?;
-    let is_run = step >= 1 && count >= 1 && is_time(first) && is_time(last);
-    Some(is_run.then_some(Run { first, step, count }))
+/// What the number of runs takes at most, in bytes.
+const LONGEST_COUNT: usize = 3;
+
+/// Writes the newest runs in `MOST` bytes, for `#[cbor(encode_with = "…")]`.
+pub(super) fn encode_newest<const MOST: usize, C, W: Write>(
+    taken: &Taken,
+    to: &mut Encoder<W>,
+    context: &mut C,
+) -> Result<(), encode::Error<W::Error>> {
+    taken.newest(MOST).encode(to, context)
+}
+
+/// Reads runs, and leaves out those that lie beyond the times that are kept, as those of a clock that is centuries ahead.
+fn decode_runs<C>(from: &mut Decoder<'_>, context: &mut C) -> Result<VecDeque<Run>, decode::Error> {
+    let at = from.position();
+    let mut runs = VecDeque::new();
+    for (index, run) in from.array_iter_with::<_, Run>(context)?.enumerate() {
+        let run = run?;
+        let last = run.count.checked_sub(1).and_then(|steps| run.step.checked_mul(steps)?.checked_add(run.first));
+        match last {
+            Some(last) if index < MOST => {
+                let is_run = run.step >= 1 && run.count >= 1 && CLOCK.contains(&run.first) && CLOCK.contains(&last);
+                runs.extend(is_run.then_some(run));
+            }
+            _ => return Err(decode::Error::message("these are no seconds").at(at)),
+        }
+    }
+    Ok(runs)
 }
 
 /// Adds the newest run. Returns whether the oldest had to go for it.
@@ -251,6 +249,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::codec;
 
     fn at(second: i64) -> Utc {
         Utc::from_seconds(second)
@@ -261,11 +260,9 @@ mod tests {
     }
 
     fn copied(taken: &Taken, most: usize) -> Taken {
-        let mut to = Writer::new();
-        taken.write(most, &mut to);
-        let bytes = to.finish();
+        let bytes = codec::encode(&taken.newest(most));
         assert!(bytes.len() <= most, "{} bytes of {most}", bytes.len());
-        Taken::read(&mut Reader::new(&bytes)).expect("it was written like that")
+        codec::decode(&bytes).expect("it was written like that")
     }
 
     #[test]
@@ -379,7 +376,7 @@ mod tests {
         fn any_bytes_are_read_without_a_panic_and_leave_a_record_that_works(
             bytes in prop::collection::vec(any::<u8>(), 0..200), second in -10_i64..10,
         ) {
-            if let Some(mut taken) = Taken::read(&mut Reader::new(&bytes)) {
+            if let Ok(mut taken) = codec::decode::<Taken>(&bytes) {
                 taken.give(at(second));
                 prop_assert!(taken.has(at(second)));
                 let free = taken.free_from(at(second), &nobody);

@@ -1,7 +1,7 @@
 //! How a running daemon stands: one [`Report`], of which the JSON, the text for people ([`text`]) and the metrics
 //! ([`metrics`]) are three forms.
 //!
-//! Plain data. The daemon fills it in when somebody asks (`daemon::board`); it holds no secret, so that every user of the
+//! Plain data. The daemon fills it in when somebody asks (`daemon::tracker`); it holds no secret, so that every user of the
 //! machine may read it. Times that pass are seconds (`…_s`) as of the asking, measured on the boot clock; stamps are ISO 8601 in
 //! UTC. A field that an older daemon does not send has its default.
 

@@ -3,11 +3,14 @@
 //! A struct is an array of its fields in the order of their numbers, an enum an array of the variant's number and its fields.
 //! What makes the next change possible:
 //!
-//! - A field is added with the next number, as an `Option` or with `#[cbor(default)]`. Older bytes lack it, and it gets its
+//! - A field is added with the next number, as an `Option` or with [`or_default`]. Older bytes lack it, and it gets its
 //!   default; an older gatepost passes over it.
 //! - A number is never used for something else, and a field that is not optional stays for ever.
 //! - A variant is added with the next number. An older gatepost fails at it: whoever reads an enum asks [`variant`] first, and
-//!   passes over what it does not know.
+//!   passes over what it does not know. A variant without fields gets none later.
+//!
+//! Two things that the derive offers are not for us. `skip_if` leaves a hole where another field follows, and does not read it. An
+//! `Option` of an enum that is `flat` or `index_only` passes over the wrong bytes at a variant that it does not know.
 //!
 //! The bytes may come from a card that rots, or from somebody else: they never panic, take no more memory than they have bytes,
 //! and never make a value that its type does not allow. So a type checks its bounds in its own `Decode`.
@@ -45,9 +48,48 @@ pub fn variant(bytes: &[u8]) -> Option<u32> {
     decoder.u32().ok()
 }
 
-/// Whether a field need not be written, for `#[cbor(skip_if = "…")]`: what is missing is read as its default.
-pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+/// A field that is left out where it has its default, for `#[cbor(with = "…", has_nil)]`.
+pub mod or_default {
+    use minicbor::encode::{self, Encoder, Write};
+
+    use super::{Decode, Decoder, Encode, Error};
+
+    /// Writes it; its default as null, where another field follows.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn encode<C, W: Write, T: Encode<C> + Default + PartialEq>(
+        value: &T,
+        to: &mut Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        if is_nil(value) { to.null()?.ok() } else { value.encode(to, context) }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// For what is no such value.
+    pub fn decode<'b, C, T: Decode<'b, C> + Default>(from: &mut Decoder<'b>, context: &mut C) -> Result<T, Error> {
+        let at = from.position();
+        let value: Result<Option<T>, Error> = Decode::decode(from, context);
+        match value {
+            Ok(value) => Ok(value.unwrap_or_default()),
+            // The derive would pass over what follows.
+            Err(error) if error.is_unknown_variant() => Err(Error::message("an unknown variant").at(at)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is not there.
+    pub fn nil<T: Default>() -> Option<T> {
+        Some(T::default())
+    }
+
+    /// Whether it need not be written.
+    pub fn is_nil<T: Default + PartialEq>(value: &T) -> bool {
+        *value == T::default()
+    }
 }
 
 /// A duration as its nanoseconds, for `#[cbor(with = "…")]`. Up to 584 years.
@@ -99,8 +141,22 @@ mod tests {
         after: Duration,
         #[n(2)]
         note: Option<String>,
-        #[cbor(n(3), default)]
+        #[cbor(n(3), with = "or_default", has_nil)]
         counts: Vec<u64>,
+        #[cbor(n(4), with = "or_default", has_nil)]
+        switch: Switch,
+        #[n(5)]
+        last: Option<u8>,
+    }
+
+    #[derive(Debug, Default, PartialEq, Encode, Decode)]
+    #[cbor(index_only)]
+    enum Switch {
+        #[default]
+        #[n(0)]
+        Off,
+        #[n(1)]
+        On,
     }
 
     #[derive(Debug, PartialEq, Encode, Decode)]
@@ -118,10 +174,28 @@ mod tests {
 
     #[test]
     fn fields_of_a_later_version_are_passed_over_and_those_of_an_earlier_one_have_their_default() {
-        let new = New { name: old().name, after: old().after, note: Some("…".to_owned()), counts: vec![1, 2] };
-        assert_eq!(decode(&encode(&new)).ok(), Some(old()));
-        let read: New = decode(&encode(&old())).expect("what is missing is optional");
-        assert_eq!(read, New { note: None, counts: Vec::new(), ..new });
+        let none = New {
+            name: old().name,
+            after: old().after,
+            note: None,
+            counts: Vec::new(),
+            switch: Switch::Off,
+            last: None,
+        };
+        assert_eq!(encode(&none), encode(&old()), "what has its default takes no bytes");
+        assert_eq!(decode(&encode(&none)).ok(), Some(none));
+        for (counts, switch, last) in [(vec![1, 2], Switch::On, None), (Vec::new(), Switch::Off, Some(7))] {
+            let new = New { name: old().name, after: old().after, note: Some("…".to_owned()), counts, switch, last };
+            assert_eq!(decode(&encode(&new)).ok(), Some(old()));
+            assert_eq!(decode(&encode(&new)).ok(), Some(new));
+        }
+    }
+
+    #[test]
+    fn variant_that_is_not_known_is_an_error_and_not_the_next_field() {
+        let with = |switch: u8| encode(&("pump", 0, None::<u8>, None::<u8>, switch, 7));
+        assert!(matches!(decode::<New>(&with(1)), Ok(New { switch: Switch::On, last: Some(7), .. })));
+        assert!(decode::<New>(&with(2)).is_err());
     }
 
     #[test]

@@ -125,13 +125,15 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// The first bytes of the payloads of records that begin in these bytes, as far as their headers can be read.
-pub fn beginnings(bytes: &[u8]) -> impl Iterator<Item = u8> {
-    let headers = bytes.windows(HEADER + 1).filter(|window| {
-        let length = usize::from(u16::from_le_bytes([window[2], window[3]]));
-        window[..2] == MAGIC && (1..=LONGEST).contains(&length)
-    });
-    headers.map(|window| window[HEADER])
+/// What is there of the payloads of records that begin in these bytes, as far as their headers can be read: the first byte at
+/// least, and nobody knows whether it is right.
+pub fn beginnings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    (0..bytes.len()).filter_map(|at| {
+        let (header, behind) = bytes[at..].split_at_checked(HEADER)?;
+        let length = usize::from(u16::from_le_bytes([header[2], header[3]]));
+        let is_header = header[..2] == MAGIC && (1..=LONGEST).contains(&length);
+        Some(&behind[..length.min(behind.len())]).filter(|payload| is_header && !payload.is_empty())
+    })
 }
 
 /// The payload of the record that begins here, if one does.
@@ -338,10 +340,10 @@ mod tests {
     fn headers_in_a_stretch_that_rotted_say_what_was_there() {
         let mut bytes = log(&[b"\x02one", b"\x03two", b"\x02three"]);
         bytes[9] ^= 1;
-        assert_eq!(beginnings(&bytes).collect::<Vec<_>>(), [2, 3, 2]);
+        assert_eq!(beginnings(&bytes).collect::<Vec<_>>(), [b"\x02nne", b"\x03two", &b"\x02three"[..]]);
         bytes[..20].fill(0);
-        assert_eq!(beginnings(&bytes).collect::<Vec<_>>(), [2]);
-        assert_eq!(beginnings(b"gp").count(), 0);
+        assert_eq!(beginnings(&bytes[..bytes.len() - 1]).collect::<Vec<_>>(), [b"\x02thre"]);
+        assert_eq!(beginnings(b"gp\x01\0crc!").count(), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 
 use crate::hal::Clock;
@@ -33,8 +33,8 @@ pub struct Uplink {
     pub session: Session,
     /// The entries of all devices.
     pub spool: Arc<Mutex<Spool>>,
-    /// Rung when entries were pushed.
-    pub pushed: watch::Receiver<()>,
+    /// Notified when entries of the device's channels wait.
+    pub new_entries: Arc<Notify>,
     /// Changes of the machine's network.
     pub network: Changes,
     /// The clocks.
@@ -192,7 +192,7 @@ impl Uplink {
                 }
             },
             until = stopped(&mut self.stop) => Event::Stop(until),
-            Ok(()) = self.pushed.changed() => Event::Tick,
+            () = self.new_entries.notified() => Event::Tick,
             () = self.network.next() => Event::NetworkChanged,
             () = tick => Event::Tick,
         }

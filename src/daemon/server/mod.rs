@@ -32,8 +32,8 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::daemon::board::Noticeboard;
 use crate::daemon::event::{Event, Observer};
+use crate::daemon::tracker::StatusHandle;
 use crate::spool::Spool;
 use crate::status::metrics;
 
@@ -61,7 +61,7 @@ pub(super) struct Server {
     /// Where its socket is to be; none where nobody is to ask, as in a simulated run without directories.
     pub(super) socket: Option<PathBuf>,
     /// Who knows.
-    pub(super) board: Noticeboard,
+    pub(super) tracker: StatusHandle,
     /// Who knows the rest.
     pub(super) spool: Arc<Mutex<Spool>>,
     /// Who is told of what cannot be had.
@@ -73,7 +73,7 @@ pub(super) struct Server {
 impl Server {
     /// Serves until it is dropped; that removes the socket.
     pub(super) async fn run(self) {
-        let mut maps = self.board.listen();
+        let mut maps = self.tracker.listen();
         let mut network = Network::new(Arc::clone(&self.observer));
         network.set(*maps.borrow_and_update());
         let mut door = Door::new(self.socket.clone(), Arc::clone(&self.observer));
@@ -89,7 +89,7 @@ impl Server {
                 }
                 () = self.look.notified() => door.open(),
                 changed = maps.changed() => {
-                    // The board lives as long as this holds it.
+                    // The tracker lives as long as this holds it.
                     if changed.is_ok() {
                         network.set(*maps.borrow_and_update());
                         door.open();
@@ -105,10 +105,10 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (board, spool) = (self.board.clone(), Arc::clone(&self.spool));
+        let (tracker, spool) = (self.tracker.clone(), Arc::clone(&self.spool));
         let render = move |page| {
             asked.store(true, Ordering::Relaxed);
-            let report = board.report(&spool);
+            let report = tracker.report(&spool);
             match page {
                 Page::Metrics => metrics::render(&report),
                 Page::Status => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",

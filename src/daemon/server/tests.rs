@@ -28,7 +28,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// A server with what it works with.
 struct Stage {
-    board: Noticeboard,
+    tracker: StatusHandle,
     observer: Observer,
     spool: Arc<Mutex<Spool>>,
     /// A permit for each event of serving, by whether it went well.
@@ -42,15 +42,15 @@ impl Stage {
     fn set(map: &str) -> Self {
         let (good, bad) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let count = (Arc::clone(&good), Arc::clone(&bad));
-        let board = Noticeboard::new(Arc::new(ManualClock::default()));
-        let observer = board.beside(Arc::new(move |event| match event {
+        let tracker = StatusHandle::new(Arc::new(ManualClock::default()));
+        let observer = tracker.beside(Arc::new(move |event| match event {
             Event::Served { error: None, .. } => count.0.add_permits(1),
             Event::Served { error: Some(_), .. } => count.1.add_permits(1),
             _ => {}
         }));
         let (spool, _) = Spool::in_memory([], Policy::default(), Default::default(), Box::new(|| {}));
         let spool = Arc::new(Mutex::new(spool));
-        let stage = Self { board, observer, spool, good, bad, look: Arc::default(), tasks: JoinSet::new() };
+        let stage = Self { tracker, observer, spool, good, bad, look: Arc::default(), tasks: JoinSet::new() };
         stage.map(map);
         stage
     }
@@ -63,9 +63,9 @@ impl Stage {
     }
 
     fn start(&mut self, socket: Option<PathBuf>) {
-        let (board, spool, observer) = (self.board.clone(), Arc::clone(&self.spool), Arc::clone(&self.observer));
+        let (tracker, spool, observer) = (self.tracker.clone(), Arc::clone(&self.spool), Arc::clone(&self.observer));
         let look = Arc::clone(&self.look);
-        self.tasks.spawn(Server { socket, board, spool, observer, look }.run());
+        self.tasks.spawn(Server { socket, tracker, spool, observer, look }.run());
     }
 }
 
@@ -188,7 +188,7 @@ async fn client_that_says_nothing_is_let_go() {
     let stage = Stage::set(MAP);
     let server = Server {
         socket: None,
-        board: stage.board.clone(),
+        tracker: stage.tracker.clone(),
         spool: Arc::clone(&stage.spool),
         observer: Arc::clone(&stage.observer),
         look: Arc::default(),

@@ -28,8 +28,8 @@ pub(super) struct Hole {
     pub(super) begun: usize,
 }
 
-/// The smallest record of an entry, in bytes: one value, without a status text.
-const SMALLEST: usize = record::size(27);
+/// The smallest record of an entry, in bytes: one value, without a status text, of a slot that ended in the boot's first seconds.
+const SMALLEST: usize = record::size(31);
 
 impl Hole {
     /// How many entries it can have held at most, by its size and by the keys that are missing there: those between its

@@ -92,6 +92,10 @@ impl Sensor {
         self.fault = None;
     }
 
+    pub(super) const fn is_down(&self) -> bool {
+        self.fault.is_some()
+    }
+
     /// That it has nothing to say, in words.
     pub(super) fn trouble(&self) -> Option<String> {
         self.fault.as_ref().map(|fault| format!("sensor {} has nothing to say: {}", self.name, fault.words))

@@ -1,8 +1,8 @@
 //! What is known of how things stand: an observer that keeps of each event what somebody may ask for later.
 //!
-//! [`Board`] is pure: [`Board::event`] takes what happened, [`Board::report`] makes a [`Report`] of it as of the asking, together
+//! [`StatusTracker`] is pure: [`StatusTracker::event`] takes what happened, [`StatusTracker::report`] makes a [`Report`] of it as of the asking, together
 //! with what only the spool knows ([`Asked`]). Nothing here has a timer: ages are computed when somebody asks. A reading costs a
-//! lock and a store.
+//! lock, a look-up and a store, and an entry not much more, however large the map is.
 //!
 //! Everything goes by the map's names. When the map changes, what is gone vanishes, and what is as before keeps its numbers.
 
@@ -13,7 +13,8 @@ mod outputs;
 mod report;
 mod sensors;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,13 +40,16 @@ use sensors::Sensor;
 
 /// What is known.
 #[derive(Debug, Default)]
-pub struct Board {
+pub struct StatusTracker {
     started: Mono,
     phase: Phase,
     lines: Vec<Line>,
     channels: Vec<Channel>,
     sensors: Vec<Sensor>,
     outputs: Vec<Output>,
+    places: Places,
+    /// The places of sensors that are down.
+    down: BTreeSet<usize>,
     disk: Disk,
     /// The clock is waited for so long that a person was told.
     clock_is_late: bool,
@@ -61,8 +65,16 @@ pub struct Board {
     refuses_map: bool,
     /// Who does not come back, and since when.
     stuck: BTreeMap<String, Mono>,
-    /// The last line that [`Board::told`] returned.
+    /// The last line that [`StatusTracker::told`] returned.
     told: String,
+}
+
+/// Where in the lists something is.
+#[derive(Debug, Default)]
+struct Places {
+    sensors: HashMap<SensorId, usize>,
+    channels: HashMap<ChannelId, usize>,
+    lines: HashMap<String, usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -113,8 +125,8 @@ impl Asked {
     }
 }
 
-impl Board {
-    /// The board of a daemon that starts.
+impl StatusTracker {
+    /// The tracker of a daemon that starts.
     pub fn new(started: Mono) -> Self {
         Self { started, ..Self::default() }
     }
@@ -126,15 +138,22 @@ impl Board {
             Event::Started => self.phase = Phase::Running,
             Event::Stopping => self.phase = Phase::Stopping,
             Event::Reading(reading) => {
-                if let Some(sensor) = self.sensors.iter_mut().find(|sensor| sensor.id == reading.sensor) {
-                    sensor.reading(now, reading);
+                if let Some(&place) = self.places.sensors.get(&reading.sensor) {
+                    self.sensors[place].reading(now, reading);
                 }
             }
-            Event::Sensor { name, edge } => {
-                let Some(sensor) = self.sensors.iter_mut().find(|sensor| sensor.name == *name) else { return };
+            Event::Sensor { edge, .. } => {
+                let (Edge::Down(id, _) | Edge::Up(id)) = edge;
+                let Some(&place) = self.places.sensors.get(id) else { return };
                 match edge {
-                    Edge::Down(_, fault) => sensor.down(now, fault),
-                    Edge::Up(_) => sensor.up(),
+                    Edge::Down(_, fault) => {
+                        self.sensors[place].down(now, fault);
+                        self.down.insert(place);
+                    }
+                    Edge::Up(_) => {
+                        self.sensors[place].up();
+                        self.down.remove(&place);
+                    }
                 }
             }
             Event::Slow { name, slow } => {
@@ -217,8 +236,8 @@ impl Board {
 
     fn uplink(&mut self, now: Mono, device: &str, notice: &Notice) {
         self.tally.count(notice);
-        if let Some(line) = self.lines.iter_mut().find(|line| line.name == device) {
-            line.notice(now, notice);
+        if let Some(&place) = self.places.lines.get(device) {
+            self.lines[place].notice(now, notice);
         }
         if let Notice::Up { .. } | Notice::Down { .. } = notice {
             let is_up = matches!(notice, Notice::Up { .. });
@@ -239,10 +258,10 @@ impl Board {
         }
     }
 
-    /// As [`Board::event`]; returns how things stand in one line, where that has changed.
+    /// As [`StatusTracker::event`]; returns how things stand in one line, where that has changed.
     pub fn told(&mut self, now: Mono, event: &Event<'_>) -> Option<String> {
         self.event(now, event);
-        if matches!(event, Event::Reading(_)) {
+        if !may_change_summary(event) {
             return None;
         }
         let summary = self.summary();
@@ -266,42 +285,47 @@ impl Board {
         if let Some(before) = listened.filter(|_| listened != self.listen) {
             self.deaf.remove(&super::server::url(before));
         }
-        let mut lines = std::mem::take(&mut self.lines);
+        let mut lines = known(&mut self.lines, |line| line.name.clone());
         let devices = settings.devices.iter().enumerate();
         self.lines = devices
             .map(|(place, device)| {
-                let known = take(&mut lines, |line| line.name == device.name);
-                let mut line = known.unwrap_or_else(|| Line::new(now, &device.name));
+                let mut line = lines.remove(&device.name).unwrap_or_else(|| Line::new(now, &device.name));
                 line.set(settings.is_used(place), settings.broker.renew);
                 line
             })
             .collect();
-        let mut channels = std::mem::take(&mut self.channels);
+        let mut channels = known(&mut self.channels, |channel| channel.id);
         let published = settings.channels.iter().filter(|channel| settings.planned_a_year(channel) > 0);
         self.channels = published
             .map(|channel| {
-                let known = take(&mut channels, |known| known.id == channel.id);
-                let mut known = known.unwrap_or_else(|| Channel::new(channel.id));
+                let mut known = channels.remove(&channel.id).unwrap_or_else(|| Channel::new(channel.id));
                 known.set(settings, channel);
                 known
             })
             .collect();
-        let mut sensors = std::mem::take(&mut self.sensors);
+        let mut sensors = known(&mut self.sensors, |sensor| sensor.id);
         let mut sensor = |(id, sensor): (&SensorId, _)| {
             let new = Sensor::new(*id, sensor);
-            take(&mut sensors, |known| known.is_like(&new)).unwrap_or(new)
+            sensors.remove(id).filter(|known| known.is_like(&new)).unwrap_or(new)
         };
         self.sensors = ids.iter().zip(&settings.sensors).map(&mut sensor).collect();
-        let mut outputs = std::mem::take(&mut self.outputs);
+        let mut outputs = known(&mut self.outputs, |output| output.name.clone());
         let mut output = |output: &crate::output::Settings| {
             let new = Output::new(&output.name, output.from.topic());
-            take(&mut outputs, |known| known.is_like(&new)).unwrap_or(new)
+            outputs.remove(&output.name).filter(|known| known.is_like(&new)).unwrap_or(new)
         };
         self.outputs = settings.outputs.iter().map(&mut output).collect();
+        self.places = Places {
+            sensors: places(self.sensors.iter().map(|sensor| sensor.id)),
+            channels: places(self.channels.iter().map(|channel| channel.id)),
+            lines: places(self.lines.iter().map(|line| line.name.clone())),
+        };
+        let is_down = |(_, sensor): &(usize, &Sensor)| sensor.is_down();
+        self.down = self.sensors.iter().enumerate().filter(is_down).map(|(place, _)| place).collect();
     }
 
     fn channel(&mut self, id: ChannelId) -> Option<&mut Channel> {
-        self.channels.iter_mut().find(|channel| channel.id == id)
+        self.places.channels.get(&id).map(|place| &mut self.channels[*place])
     }
 
     fn output(&mut self, name: &str) -> Option<&mut Output> {
@@ -309,9 +333,31 @@ impl Board {
     }
 }
 
-/// Takes the first that fits out of a list.
-fn take<T>(list: &mut Vec<T>, fits: impl Fn(&T) -> bool) -> Option<T> {
-    list.iter().position(fits).map(|place| list.swap_remove(place))
+/// Empties a list, to find what was in it.
+fn known<K: Hash + Eq, T>(list: &mut Vec<T>, key: impl Fn(&T) -> K) -> HashMap<K, T> {
+    list.drain(..).map(|it| (key(&it), it)).collect()
+}
+
+/// Where in a list each of its keys is.
+fn places<K: Hash + Eq>(keys: impl Iterator<Item = K>) -> HashMap<K, usize> {
+    keys.enumerate().map(|(place, key)| (key, place)).collect()
+}
+
+/// Whether an event can change how things stand in one line ([`StatusTracker::summary`]): the others are many.
+const fn may_change_summary(event: &Event<'_>) -> bool {
+    matches!(
+        event,
+        Event::Map(..)
+            | Event::Started
+            | Event::Stopping
+            | Event::Sensor { .. }
+            | Event::MapRefused(_)
+            | Event::Reloaded(_)
+            | Event::Uplink(
+                _,
+                Notice::Up { .. } | Notice::Down { .. } | Notice::StillDown { .. } | Notice::Renewed { .. }
+            )
+    )
 }
 
 impl Disk {
@@ -343,22 +389,22 @@ fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-/// The board of a running daemon, which all of its threads write to. Cheap to clone.
+/// The tracker of a running daemon, which all of its threads write to. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Noticeboard {
-    board: Arc<Mutex<Board>>,
+pub(super) struct StatusHandle {
+    tracker: Arc<Mutex<StatusTracker>>,
     clock: Arc<dyn Clock>,
     /// Where the map says that metrics are served.
     listen: watch::Sender<Option<SocketAddr>>,
 }
 
-impl Noticeboard {
+impl StatusHandle {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        let board = Board::new(clock.now().mono);
-        Self { board: Arc::new(Mutex::new(board)), clock, listen: watch::Sender::new(None) }
+        let tracker = StatusTracker::new(clock.now().mono);
+        Self { tracker: Arc::new(Mutex::new(tracker)), clock, listen: watch::Sender::new(None) }
     }
 
-    /// An observer that tells the board, and then this one.
+    /// An observer that tells the tracker, and then this one.
     pub(super) fn beside(&self, observer: Observer) -> Observer {
         let own = self.clone();
         Arc::new(move |event| {
@@ -396,9 +442,9 @@ impl Noticeboard {
         self.lock().report(now, &asked)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Board> {
+    fn lock(&self) -> MutexGuard<'_, StatusTracker> {
         // It holds numbers and words: what a panic left of them is still worth showing until the process ends.
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,15 +1,15 @@
-//! The report that is made of the board when somebody asks.
+//! The report that is made of the tracker when somebody asks.
 
 use std::time::Duration;
 
-use super::{Asked, Board, Phase, seconds};
+use super::{Asked, Phase, StatusTracker, seconds};
 use crate::status::{Clock, Report, Spool};
 use crate::time::{Mono, Now};
 
 /// A clock that was set is remarked on for so long.
 const STEP_SHOWN: Duration = Duration::from_secs(86_400);
 
-impl Board {
+impl StatusTracker {
     /// How things stand.
     pub fn report(&self, now: Now, asked: &Asked) -> Report {
         let at = now.mono;
@@ -71,12 +71,7 @@ impl Board {
             parts[0].push_str(" with the old map, since the new one has faults");
         }
         parts.extend(self.lines.iter().filter_map(super::Line::words));
-        let silent: Vec<&str> = self
-            .sensors
-            .iter()
-            .filter(|sensor| sensor.trouble().is_some())
-            .map(|sensor| sensor.name.as_str())
-            .collect();
+        let silent: Vec<&str> = self.down.iter().map(|place| self.sensors[*place].name.as_str()).collect();
         if !silent.is_empty() {
             parts.push(format!("nothing from {}", silent.join(", ")));
         }

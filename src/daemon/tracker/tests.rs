@@ -1,4 +1,4 @@
-//! The board on a virtual clock: events in, a report out.
+//! The tracker on a virtual clock: events in, a report out.
 
 use std::path::Path;
 
@@ -46,9 +46,9 @@ pin = 17
 from = "switches.field1"
 "#;
 
-/// A board that is told what a daemon would tell it.
+/// A tracker that is told what a daemon would tell it.
 struct Told {
-    board: Board,
+    tracker: StatusTracker,
     registry: SensorRegistry,
     at: f64,
     asked: Asked,
@@ -57,7 +57,7 @@ struct Told {
 impl Told {
     fn new() -> Self {
         let mut told = Self {
-            board: Board::new(mono(1000.0)),
+            tracker: StatusTracker::new(mono(1000.0)),
             registry: SensorRegistry::new(),
             at: 1000.0,
             asked: Asked::default(),
@@ -77,7 +77,7 @@ impl Told {
     }
 
     fn tell(&mut self, event: &Event<'_>) {
-        self.board.event(mono(self.at), event);
+        self.tracker.event(mono(self.at), event);
     }
 
     fn after(&mut self, seconds: f64) -> &mut Self {
@@ -100,7 +100,7 @@ impl Told {
 
     fn report(&self) -> Report {
         let now = Now { mono: mono(self.at), utc: Utc::from_seconds(1_795_334_400) };
-        self.board.report(now, &self.asked)
+        self.tracker.report(now, &self.asked)
     }
 }
 
@@ -208,7 +208,7 @@ fn entry_is_followed_from_its_making_to_its_receipt() {
     assert_eq!(channel.receipt.expect("stored").created_at, "1970-01-01T00:00:20Z");
     let counts = channel.counts;
     assert_eq!((counts.made, counts.sent, counts.resent, counts.received, counts.stored), (2, 2, 1, 1, 2));
-    assert_eq!(told.board.tally().sent, 2);
+    assert_eq!(told.tracker.tally().sent, 2);
 }
 
 #[test]
