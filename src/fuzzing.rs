@@ -42,8 +42,6 @@ targets! {
     feed => messages::feed;
     /// Text files of the kernel and of the user: DS18B20, machine, thermal zones, hwmon, IIO, a number in a file.
     kernel_files => crate::sensor::fuzzing::kernel_files;
-    /// The pages of totals in both directories.
-    ledger => crate::ledger::fuzzing::pages;
     /// The map.
     map => crate::config::fuzzing::map;
     /// What a broker says, from the first byte on.
@@ -70,6 +68,8 @@ targets! {
     serial_line => crate::sensor::fuzzing::serial_line;
     /// Files in the spool's two directories: each begins with a line `@fast/NAME` or `@card/NAME`.
     spool_files => crate::spool::fuzzing::files;
+    /// The pages of the state store in both directories.
+    state_page => crate::state::fuzzing::pages;
     /// The report of a daemon, and the levels that it left.
     status_report => messages::status_report;
     /// A request to the status page.

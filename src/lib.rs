@@ -27,7 +27,7 @@ pub mod entry;
 pub mod pipeline;
 pub mod spool;
 
-pub mod ledger;
+pub mod state;
 
 pub mod thingspeak;
 

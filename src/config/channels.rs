@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::Channel;
 use super::devices;
 use super::diagnostic::Findings;
+use super::license::Load;
 use super::sensors::check_name;
 use super::table::{Named, Node, Table};
 use super::values::{Lasting, Size};
@@ -29,7 +30,7 @@ const LARGEST_ID: u64 = 9_999_999_999;
 const ENTRY_KEYS: [&str; 4] = ["every", "confirm", "backlog", "status"];
 
 /// A channel as far as it could be read.
-pub(super) struct UntimedEntry {
+pub(super) struct Draft {
     /// Its name, at its place.
     pub(super) name: Spanned<String>,
     /// Its number.
@@ -92,7 +93,7 @@ pub(super) struct BacklogKeys {
     thin: Option<Spanned<Lasting>>,
 }
 
-impl UntimedEntry {
+impl Draft {
     /// The slot's length.
     pub(super) fn slot(&self) -> Duration {
         self.every.as_ref().map_or(EVERY, |written| written.get_ref().0)
@@ -110,21 +111,20 @@ impl UntimedEntry {
             license: self.license,
             backlog: self.backlog,
             status: self.status,
+            // Counted when the whole map is read.
+            load: Load::default(),
+            messages_a_year: 0,
         })
     }
 }
 
 /// Reads the channels in the order of the text.
-pub(super) fn read(
-    node: Option<Node<'_>>,
-    devices: &[devices::UntimedEntry],
-    findings: &mut Findings,
-) -> Vec<UntimedEntry> {
+pub(super) fn read(node: Option<Node<'_>>, devices: &[devices::Draft], findings: &mut Findings) -> Vec<Draft> {
     let named = Table::named(node, "channel", findings);
     named.into_iter().map(|named| channel(named, devices, findings)).collect()
 }
 
-fn channel(named: Named<'_>, devices: &[devices::UntimedEntry], findings: &mut Findings) -> UntimedEntry {
+fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings) -> Draft {
     let Named { name, mut table } = named;
     check_name(&name, findings);
     let entry_keys = ENTRY_KEYS.into_iter().filter(|key| table.has(key)).map(|key| (key, table.span_of(key))).collect();
@@ -154,7 +154,7 @@ fn channel(named: Named<'_>, devices: &[devices::UntimedEntry], findings: &mut F
         ),
         _ => {}
     }
-    UntimedEntry {
+    Draft {
         name,
         id: keys.id,
         device: device(keys.device, &header, devices, findings),
@@ -170,7 +170,7 @@ fn channel(named: Named<'_>, devices: &[devices::UntimedEntry], findings: &mut F
 fn device(
     written: Option<Spanned<String>>,
     header: &Range<usize>,
-    devices: &[devices::UntimedEntry],
+    devices: &[devices::Draft],
     findings: &mut Findings,
 ) -> Option<usize> {
     let names: Vec<&str> = devices.iter().map(|device| device.name.get_ref().as_str()).collect();
@@ -236,23 +236,19 @@ pub(super) fn positive(key: &str, written: &Spanned<Lasting>, findings: &mut Fin
 }
 
 /// Reads `channel.column`, as routes and outputs write it: the index of the channel and the column.
-pub(super) fn place(
-    written: &Spanned<String>,
-    channels: &[UntimedEntry],
-    findings: &mut Findings,
-) -> Option<(usize, Column)> {
+pub(super) fn place(written: &Spanned<String>, channels: &[Draft], findings: &mut Findings) -> Option<(usize, Column)> {
     const COLUMNS: [&str; 11] =
         ["field1", "field2", "field3", "field4", "field5", "field6", "field7", "field8", "lat", "long", "elevation"];
     let (span, text) = (written.span(), written.get_ref());
-    let names: Vec<&str> = channels.iter().map(|channel| channel.name.get_ref().as_str()).collect();
+    let mut names = channels.iter().map(|channel| channel.name.get_ref().as_str());
     let Some((channel, column)) = text.rsplit_once('.') else {
-        let example = names.first().copied().unwrap_or("channel");
+        let example = names.next().unwrap_or("channel");
         findings.fault(&span, format!("`{text}` names no column of a channel"), format!("write `{example}.field1`"));
         return None;
     };
-    let index = names.iter().position(|name| *name == channel);
+    let index = names.clone().position(|name| name == channel);
     if index.is_none() {
-        let help = match words::one_of(channel, &names) {
+        let help = match words::one_of(channel, &names.collect::<Vec<_>>()) {
             help if help.is_empty() => format!("add `[channel.{channel}]` with its `id`"),
             help => help,
         };

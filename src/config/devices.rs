@@ -39,7 +39,7 @@ pub(super) enum Promised {
 }
 
 /// A device as far as it could be read.
-pub(super) struct UntimedEntry {
+pub(super) struct Draft {
     /// Its name, at its place.
     pub(super) name: Spanned<String>,
     /// Where its credentials are, unless that is a fault.
@@ -72,7 +72,7 @@ pub(super) struct Keys {
     password_file: Option<Spanned<PathBuf>>,
 }
 
-impl UntimedEntry {
+impl Draft {
     /// The device of a map without faults.
     pub(super) fn into_device(self) -> Option<Device> {
         Some(Device { name: self.name.into_inner(), credentials: self.source? })
@@ -80,12 +80,12 @@ impl UntimedEntry {
 }
 
 /// Reads the devices in the order of the text.
-pub(super) fn read(node: Option<Node<'_>>, around: &Surroundings, findings: &mut Findings) -> Vec<UntimedEntry> {
+pub(super) fn read(node: Option<Node<'_>>, around: &Surroundings, findings: &mut Findings) -> Vec<Draft> {
     let named = Table::named(node, "device", findings);
     named.into_iter().map(|named| device(named, around, findings)).collect()
 }
 
-fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> UntimedEntry {
+fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> Draft {
     let Named { name, table } = named;
     check_name(&name, findings);
     let header = table.span().clone();
@@ -100,7 +100,7 @@ fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> U
     // A key that was refused for its value must not be told as missing on top.
     let complete = findings.faults.len() == faults_before;
     let source = source(keys, &header, complete, around, findings);
-    UntimedEntry { name, source, source_span }
+    Draft { name, source, source_span }
 }
 
 fn source(

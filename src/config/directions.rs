@@ -80,7 +80,7 @@ const fn spoils(reduce: Reduce) -> bool {
 }
 
 /// What else tells of a sensor's only number: the sensor's name, and its file's.
-fn others(sensor: &sensors::UntimedEntry, kind: &Kind) -> Vec<String> {
+fn others(sensor: &sensors::Draft, kind: &Kind) -> Vec<String> {
     let file = match kind {
         Kind::File(settings) => settings.path.file_stem().map(|name| name.to_string_lossy().into_owned()),
         _ => None,

@@ -2,10 +2,10 @@
 //! channel that is published to.
 
 use super::{Sensor, Settings};
-use crate::ledger::{self, Key};
 use crate::output::rules::Past;
 use crate::sensor::{Kind, counter};
 use crate::spool;
+use crate::state::{self, Key};
 
 impl Settings {
     /// The names under which something is kept. A total that goes nowhere is not: nobody would see it, and the card need not
@@ -24,11 +24,11 @@ impl Settings {
         self.kept().iter().any(|key| !matches!(key, Key::Channel(_)))
     }
 
-    /// The most that one write of them takes, in bytes; 0 where nothing is kept. See [`ledger::bytes_per_day`].
+    /// The most that one write of them takes, in bytes; 0 where nothing is kept. See [`state::bytes_per_day`].
     pub fn kept_size(&self) -> usize {
-        ledger::page_size(self.kept().into_iter().map(|key| {
+        state::page_size(self.kept().into_iter().map(|key| {
             let value = match key {
-                Key::Counter(_) => ledger::LONGEST_TOTAL,
+                Key::Counter(_) => state::LONGEST_TOTAL,
                 Key::Output(_) => Past::LONGEST,
                 Key::Channel(_) => spool::MEMORY,
             };

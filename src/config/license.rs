@@ -1,11 +1,13 @@
 //! What the licenses make of a map: how short a slot may be, and how many updates a year has
 //! (thingspeak.md, rates and quota).
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::diagnostic::Findings;
 use super::rules::Published;
-use super::{Channel, Settings, channels, plan, words};
+use super::{Channel, Settings, channels, words};
+use crate::entry::ChannelId;
 use crate::pipeline::slots::Publish;
 use crate::thingspeak::license::License;
 use crate::uplink::pacer::{MARGIN, drain_time};
@@ -17,7 +19,7 @@ const YEAR: Duration = Duration::from_secs(365 * 86_400);
 pub(super) const REPORT: Publish = Publish::OnChange;
 
 /// What a channel's license has to bear.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Load {
     slot: Duration,
     /// One for the entry, and one for each field that is published by itself.
@@ -25,16 +27,18 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// The load of what is published to a channel with slots of this length.
-    pub(super) fn new(slot: Duration, published: impl IntoIterator<Item = Publish>) -> Self {
-        let (mut entry, mut fields) = (0, 0);
-        for publish in published {
-            match publish {
-                Publish::Field => fields += 1,
-                Publish::Slot | Publish::OnChange => entry = 1,
-            }
+    /// The loads of channels with slots of these lengths, of what is published to each: its place, and when.
+    pub(super) fn all(
+        slots: impl IntoIterator<Item = Duration>,
+        published: impl IntoIterator<Item = (usize, Publish)>,
+    ) -> Vec<Self> {
+        let mut loads: Vec<Self> = slots.into_iter().map(|slot| Self { slot, updates_a_slot: 0 }).collect();
+        let mut has_entry = vec![false; loads.len()];
+        for (channel, publish) in published {
+            let is_first = publish == Publish::Field || !std::mem::replace(&mut has_entry[channel], true);
+            loads[channel].updates_a_slot += u32::from(is_first);
         }
-        Self { slot, updates_a_slot: entry + fields }
+        loads
     }
 
     /// How many updates a day makes.
@@ -85,13 +89,13 @@ impl Drain {
 impl Settings {
     /// How the backlog of a channel drains.
     pub fn drain(&self, channel: &Channel) -> Drain {
-        let updates_a_slot = plan::load_of(channel, self).updates_a_slot;
+        let updates_a_slot = channel.load.updates_a_slot;
         Drain { slot: channel.every, updates_a_slot, interval: channel.license.interval() }
     }
 
     /// How many updates a year the map plans for a channel.
     pub fn planned_a_year(&self, channel: &Channel) -> u64 {
-        plan::load_of(channel, self).a_year()
+        channel.load.a_year()
     }
 
     /// Whether anything is published by the device at this place, or heard: only then it has a session.
@@ -102,29 +106,32 @@ impl Settings {
         })
     }
 
-    /// Tells each channel's backlog whether there are spare slots for it.
-    pub(super) fn tell_what_drains(&mut self) {
-        for index in 0..self.channels.len() {
-            let channel = &self.channels[index];
-            let drains = plan::load_of(channel, self).leaves_time(channel.license);
-            self.channels[index].backlog.drains = drains;
+    /// Counts what is published to each channel, and what follows from it: whether there are spare slots for its backlog, and its
+    /// share of the license's year.
+    pub(super) fn count_loads(&mut self) {
+        let places: HashMap<ChannelId, usize> =
+            self.channels.iter().enumerate().map(|(place, channel)| (channel.id, place)).collect();
+        let routes = self.sensors.iter().flat_map(|sensor| &sensor.routes).map(|route| (route.channel, route.publish));
+        let reports = self.outputs.iter().filter_map(|output| output.report);
+        let reports = reports.filter_map(|(id, _)| Some((*places.get(&id)?, REPORT)));
+        let loads = Load::all(self.channels.iter().map(|channel| channel.every), routes.chain(reports));
+        let mut planned: BTreeMap<u64, u128> = BTreeMap::new();
+        for (channel, load) in self.channels.iter().zip(&loads) {
+            *planned.entry(channel.license.messages_a_year()).or_default() += u128::from(load.a_year());
         }
-    }
-
-    /// A channel's share of its license's year, in messages: as large a part as it has in what the map plans. So a channel that
-    /// is sent to each second catches up from as many days' savings as one that is sent to each minute.
-    pub fn messages_a_year(&self, channel: &Channel) -> u64 {
-        let planned = |channel: &Channel| u128::from(plan::load_of(channel, self).a_year());
-        let all: u128 = self.channels.iter().filter(|other| other.license == channel.license).map(planned).sum();
-        let share = u128::from(channel.license.messages_a_year()) * planned(channel) / all.max(1);
-        u64::try_from(share).unwrap_or(u64::MAX)
+        for (channel, load) in self.channels.iter_mut().zip(loads) {
+            let year = channel.license.messages_a_year();
+            let share = u128::from(year) * u128::from(load.a_year()) / planned[&year].max(1);
+            channel.load = load;
+            channel.messages_a_year = u64::try_from(share).unwrap_or(u64::MAX);
+            channel.backlog.drains = load.leaves_time(channel.license);
+        }
     }
 }
 
 /// Holds each channel's slot against its license.
-pub(super) fn rates(channels: &[channels::UntimedEntry], published: &[Published<'_>], findings: &mut Findings) {
-    for (index, channel) in channels.iter().enumerate() {
-        let load = load_of(index, channel, published);
+pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], findings: &mut Findings) {
+    for (channel, load) in channels.iter().zip(loads(channels, published)) {
         let updates = load.updates_a_slot;
         let slot = channel.slot();
         let span = channel.every.as_ref().map_or_else(|| channel.name.span(), toml::Spanned::span);
@@ -183,10 +190,11 @@ fn paid_hint(license: License) -> &'static str {
 }
 
 /// Holds the sum of all channels against each license's year.
-pub(super) fn quotas(channels: &[channels::UntimedEntry], published: &[Published<'_>], findings: &mut Findings) {
+pub(super) fn quotas(channels: &[channels::Draft], published: &[Published<'_>], findings: &mut Findings) {
+    let loads = loads(channels, published);
     for license in [License::Free, License::Paid] {
-        let counted = channels.iter().enumerate().filter(|(_, channel)| channel.license == license);
-        let yearly = counted.map(|(index, channel)| (channel, load_of(index, channel, published).a_year()));
+        let counted = channels.iter().zip(&loads).filter(|(channel, _)| channel.license == license);
+        let yearly = counted.map(|(channel, load)| (channel, load.a_year()));
         let yearly: Vec<_> = yearly.filter(|(_, updates)| *updates > 0).collect();
         let sum: u64 = yearly.iter().map(|(_, updates)| updates).sum();
         let quota = license.messages_a_year();
@@ -202,6 +210,6 @@ pub(super) fn quotas(channels: &[channels::UntimedEntry], published: &[Published
     }
 }
 
-fn load_of(index: usize, channel: &channels::UntimedEntry, published: &[Published<'_>]) -> Load {
-    Load::new(channel.slot(), published.iter().filter(|one| one.channel == index).map(|one| one.publish))
+fn loads(channels: &[channels::Draft], published: &[Published<'_>]) -> Vec<Load> {
+    Load::all(channels.iter().map(channels::Draft::slot), published.iter().map(|one| (one.channel, one.publish)))
 }

@@ -41,6 +41,7 @@ use toml::de::DeTable;
 
 use self::devices::Promised;
 use self::diagnostic::Findings;
+use self::license::Load;
 use self::rules::Drafts;
 use self::table::Table;
 use crate::entry::{ChannelId, Column, Decimals, Reduce};
@@ -103,6 +104,11 @@ pub struct Channel {
     pub backlog: Backlog,
     /// What its status column says.
     pub status: StatusText,
+    /// What its license has to bear.
+    load: Load,
+    /// Its share of its license's year, in messages: as large a part as it has in what the map plans. So a channel that
+    /// is sent to each second catches up from as many days' savings as one that is sent to each minute.
+    pub messages_a_year: u64,
 }
 
 /// A sensor of the map.
@@ -294,7 +300,7 @@ fn read(
 
     let ids: Vec<_> = channels.iter().filter_map(|channel| channel.id.as_ref().map(|id| *id.get_ref())).collect();
     let names: Vec<_> = outputs.iter().map(|output| output.name.get_ref().clone()).collect();
-    let channels = channels.into_iter().map(channels::UntimedEntry::into_channel).collect::<Option<Vec<_>>>()?;
+    let channels = channels.into_iter().map(channels::Draft::into_channel).collect::<Option<Vec<_>>>()?;
     let sensors = sensors.into_iter().map(|sensor| sensor.into_sensor(&channels)).collect::<Option<_>>()?;
     let mut settings = Settings {
         gpio,
@@ -302,12 +308,12 @@ fn read(
         broker,
         spool,
         metrics,
-        devices: devices.into_iter().map(devices::UntimedEntry::into_device).collect::<Option<_>>()?,
+        devices: devices.into_iter().map(devices::Draft::into_device).collect::<Option<_>>()?,
         channels,
         sensors,
         outputs: outputs.into_iter().map(|output| output.into_settings(&ids, &names)).collect::<Option<_>>()?,
     };
-    settings.tell_what_drains();
+    settings.count_loads();
     Some(settings)
 }
 

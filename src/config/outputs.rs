@@ -30,7 +30,7 @@ const LAST_PWM: u8 = 3;
 const FREQUENCY: f64 = 1000.0;
 
 /// An output as far as it could be read.
-pub(super) struct UntimedEntry {
+pub(super) struct Draft {
     /// Its name, at its place.
     pub(super) name: Spanned<String>,
     /// What it drives, at the key that says so.
@@ -121,7 +121,7 @@ pub(super) struct LinkLossKeys {
     set: Spanned<SetTo>,
 }
 
-impl UntimedEntry {
+impl Draft {
     /// The output of a map without faults; `ids` and `names` are those of all channels and outputs.
     pub(super) fn into_settings(self, ids: &[ChannelId], names: &[String]) -> Option<Settings> {
         let (channel, field) = self.from?.into_inner();
@@ -147,16 +147,12 @@ impl UntimedEntry {
 }
 
 /// Reads the outputs in the order of the text.
-pub(super) fn read(
-    node: Option<Node<'_>>,
-    channels: &[channels::UntimedEntry],
-    findings: &mut Findings,
-) -> Vec<UntimedEntry> {
+pub(super) fn read(node: Option<Node<'_>>, channels: &[channels::Draft], findings: &mut Findings) -> Vec<Draft> {
     let tables = list(node, "output", findings);
     tables.into_iter().map(|table| output(table, channels, findings)).collect()
 }
 
-fn output(mut table: Table<'_>, channels: &[channels::UntimedEntry], findings: &mut Findings) -> UntimedEntry {
+fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Findings) -> Draft {
     let header = table.span().clone();
     let (has_name, has_from) = (table.means("name"), table.means("from"));
     let has_target = table.means("pin") || table.means("pwm");
@@ -192,7 +188,7 @@ fn output(mut table: Table<'_>, channels: &[channels::UntimedEntry], findings: &
     let max_on = keys.max_on.and_then(|written| positive("max_on", &written, findings));
     // A pulse is on for as long as it is to be.
     let least_on = DWELL.min(max_on.unwrap_or(DWELL));
-    UntimedEntry {
+    Draft {
         name,
         target: target(keys.pin, keys.active, keys.pwm, keys.frequency, has_target, &header, findings),
         from: keys.from.and_then(|written| command_field(&written, channels, findings)),
@@ -288,7 +284,7 @@ fn drive(written: &Spanned<SetTo>, is_pwm: bool, findings: &mut Findings) -> Dri
 
 fn command_field(
     written: &Spanned<String>,
-    channels: &[channels::UntimedEntry],
+    channels: &[channels::Draft],
     findings: &mut Findings,
 ) -> Option<Spanned<(usize, u8)>> {
     let (channel, column) = place(written, channels, findings)?;
@@ -320,7 +316,7 @@ fn accept_age(written: Option<Spanned<Lasting>>, feed: CommandFeed, findings: &m
 }
 
 /// Checks what outputs say about each other.
-pub(super) fn interlocks(outputs: &[UntimedEntry], findings: &mut Findings) {
+pub(super) fn interlocks(outputs: &[Draft], findings: &mut Findings) {
     let names: Vec<&str> = outputs.iter().map(|output| output.name.get_ref().as_str()).collect();
     for (index, output) in outputs.iter().enumerate() {
         for other in &output.interlock {
@@ -340,8 +336,8 @@ pub(super) fn interlocks(outputs: &[UntimedEntry], findings: &mut Findings) {
 }
 
 /// Refuses what would set two outputs on together that exclude each other.
-fn both_on(one: &UntimedEntry, other: &UntimedEntry, span: &Range<usize>, findings: &mut Findings) {
-    let on_link_loss = |output: &UntimedEntry| output.link_loss.is_some_and(|loss| loss.set.is_on());
+fn both_on(one: &Draft, other: &Draft, span: &Range<usize>, findings: &mut Findings) {
+    let on_link_loss = |output: &Draft| output.link_loss.is_some_and(|loss| loss.set.is_on());
     let phases = [
         (one.start.is_on() && other.start.is_on(), "start on", "start off"),
         (one.stop.is_on() && other.stop.is_on(), "stop on", "stop off"),

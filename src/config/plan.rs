@@ -10,7 +10,7 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use self::columns::Columns;
-use super::license::{self, Drain, Load};
+use super::license::{self, Drain};
 use super::{Channel, Settings};
 use crate::entry::{ChannelId, Decimals};
 use crate::hal::{Active, ClockTrust, GpioBackend};
@@ -187,7 +187,7 @@ fn updates(settings: &Settings) -> String {
     let mut table = Columns::new(["channel", "id", "every", "a day", "license takes", "after an outage of 1h"]);
     let mut years: BTreeMap<u64, u64> = BTreeMap::new();
     for channel in &settings.channels {
-        let load = load_of(channel, settings);
+        let load = channel.load;
         if load.updates_a_slot == 0 {
             continue;
         }
@@ -299,16 +299,8 @@ fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
 impl Settings {
     /// Whether anything is published to a channel.
     pub fn feeds(&self, channel: &Channel) -> bool {
-        load_of(channel, self).updates_a_slot > 0
+        channel.load.updates_a_slot > 0
     }
-}
-
-pub(super) fn load_of(channel: &Channel, settings: &Settings) -> Load {
-    let routes = settings.sensors.iter().flat_map(|sensor| &sensor.routes);
-    let routes = routes.filter(|route| settings.channels[route.channel].id == channel.id).map(|route| route.publish);
-    let reports = settings.outputs.iter().filter_map(|output| output.report);
-    let reports = reports.filter(|(id, _)| *id == channel.id).map(|_| license::REPORT);
-    Load::new(channel.every, routes.chain(reports))
 }
 
 fn name_of(id: ChannelId, settings: &Settings) -> &str {

@@ -3,6 +3,7 @@
 //! What is a fault here is one on every Pi. A pin that a bus may also have is a warning: which pins a bus, a port or a PWM
 //! channel really has is said by the machine's `config.txt`, which the map does not know.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::diagnostic::{Findings, Source};
@@ -22,7 +23,7 @@ struct Use {
     user: String,
 }
 
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Thing {
     Resource(Resource),
     Pwm(u8),
@@ -96,9 +97,11 @@ impl std::fmt::Display for Thing {
 /// Tells of each thing that has two users, and of pins that are not where people look for them.
 pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
     let uses = uses(drafts);
-    for (index, one) in uses.iter().enumerate() {
+    let mut seen: HashMap<&Thing, &Use> = HashMap::new();
+    for one in &uses {
         let Use { thing, span, user } = one;
-        if let Some(other) = uses[..index].iter().find(|other| other.thing == *thing && thing.is_exclusive()) {
+        let other = *seen.entry(thing).or_insert(one);
+        if thing.is_exclusive() && !std::ptr::eq(other, one) {
             let message = format!("{thing} is taken by {} and by {user}", other.user);
             findings.fault(span, message, format!("{}; {}", elsewhere(source, other.span.start), thing.help()));
         }

@@ -1,6 +1,6 @@
 //! What a map's parts must not do to each other: two values in one field, a name given twice, a slot that stays empty.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -15,10 +15,10 @@ const CHANNELS_A_DEVICE: usize = 10;
 
 /// Everything that was read.
 pub(super) struct Drafts {
-    pub(super) devices: Vec<devices::UntimedEntry>,
-    pub(super) channels: Vec<channels::UntimedEntry>,
-    pub(super) sensors: Vec<sensors::UntimedEntry>,
-    pub(super) outputs: Vec<outputs::UntimedEntry>,
+    pub(super) devices: Vec<devices::Draft>,
+    pub(super) channels: Vec<channels::Draft>,
+    pub(super) sensors: Vec<sensors::Draft>,
+    pub(super) outputs: Vec<outputs::Draft>,
 }
 
 /// Something that is published into a column.
@@ -120,7 +120,7 @@ fn devices(drafts: &Drafts, source: &Source, findings: &mut Findings) {
     }
 }
 
-fn channel_numbers(channels: &[channels::UntimedEntry], source: &Source, findings: &mut Findings) {
+fn channel_numbers(channels: &[channels::Draft], source: &Source, findings: &mut Findings) {
     let mut seen: BTreeMap<u64, usize> = BTreeMap::new();
     for id in channels.iter().filter_map(|channel| channel.id.as_ref()) {
         match seen.get(&id.get_ref().0) {
@@ -133,10 +133,11 @@ fn channel_numbers(channels: &[channels::UntimedEntry], source: &Source, finding
     }
 }
 
-fn columns(published: &[Published<'_>], channels: &[channels::UntimedEntry], source: &Source, findings: &mut Findings) {
-    for (index, one) in published.iter().enumerate() {
-        let first = published[..index].iter().find(|other| (other.channel, other.column) == (one.channel, one.column));
-        if let Some(first) = first {
+fn columns(published: &[Published<'_>], channels: &[channels::Draft], source: &Source, findings: &mut Findings) {
+    let mut seen: HashMap<(usize, Column), &Published<'_>> = HashMap::new();
+    for one in published {
+        let first = *seen.entry((one.channel, one.column)).or_insert(one);
+        if !std::ptr::eq(first, one) {
             let channel = channels[one.channel].name.get_ref();
             findings.fault(
                 &one.span,
@@ -197,10 +198,11 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
             "add a `[[sensor]]` or an `[[output]]`",
         );
     }
+    let fed: HashSet<usize> = published.iter().map(|one| one.channel).collect();
+    let heard = drafts.outputs.iter().filter_map(|output| output.from.as_ref());
+    let heard: HashSet<usize> = heard.map(|from| from.get_ref().0).collect();
     for (index, channel) in drafts.channels.iter().enumerate() {
-        let is_fed = published.iter().any(|one| one.channel == index);
-        let is_heard =
-            drafts.outputs.iter().any(|output| output.from.as_ref().is_some_and(|from| from.get_ref().0 == index));
+        let (is_fed, is_heard) = (fed.contains(&index), heard.contains(&index));
         let name = channel.name.get_ref();
         if !is_fed && !is_heard {
             let message = format!("nothing is published to channel `{name}`, and no output listens to it");

@@ -27,7 +27,7 @@ const LEAST_EVERY: Duration = Duration::from_millis(50);
 const LEAST_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// A sensor as far as it could be read.
-pub(super) struct UntimedEntry {
+pub(super) struct Draft {
     /// Its name, at its place.
     pub(super) name: Spanned<String>,
     /// What it is.
@@ -77,7 +77,7 @@ pub(super) struct RouteKeys {
     publish: Option<Spanned<Publish>>,
 }
 
-impl UntimedEntry {
+impl Draft {
     /// The sensor of a map without faults. Unless the map says otherwise it is read as often as its kind likes, and at
     /// least once in each slot it feeds, so that no entry misses it.
     pub(super) fn into_sensor(self, channels: &[Channel]) -> Option<Sensor> {
@@ -94,10 +94,10 @@ impl UntimedEntry {
 /// Reads the sensors in the order of the text. Relative paths start in `folder`.
 pub(super) fn read(
     node: Option<Node<'_>>,
-    channels: &[channels::UntimedEntry],
+    channels: &[channels::Draft],
     folder: &Path,
     findings: &mut Findings,
-) -> Vec<UntimedEntry> {
+) -> Vec<Draft> {
     let tables = list(node, "sensor", findings);
     tables.into_iter().map(|table| sensor(table, channels, folder, findings)).collect()
 }
@@ -141,12 +141,7 @@ pub(super) fn name(
     written
 }
 
-fn sensor(
-    mut table: Table<'_>,
-    channels: &[channels::UntimedEntry],
-    folder: &Path,
-    findings: &mut Findings,
-) -> UntimedEntry {
+fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, findings: &mut Findings) -> Draft {
     let header = table.span().clone();
     let (has_name, has_use) = (table.means("name"), table.means("use"));
     let common = table.split(&["name", "use", "every", "timeout"]);
@@ -191,7 +186,7 @@ fn sensor(
         let why = "a timeout is at least 100ms, so that a moment's load does not make a sensor look dead";
         at_least(LEAST_TIMEOUT, &timeout, why, findings)
     });
-    UntimedEntry { name, kind, every, timeout, resources, routes }
+    Draft { name, kind, every, timeout, resources, routes }
 }
 
 /// The keys that name a resource, the more telling one first.
@@ -237,7 +232,7 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, folder: &Path, findings: &mut F
 fn routes(
     to: Table<'_>,
     kind: Option<&Kind>,
-    channels: &[channels::UntimedEntry],
+    channels: &[channels::Draft],
     findings: &mut Findings,
 ) -> Vec<Spanned<Route>> {
     let quantities = kind.map(|kind| kind.device().quantities()).unwrap_or_default();
@@ -263,7 +258,7 @@ fn route(
     node: Node<'_>,
     quantity: usize,
     natural: Reduce,
-    channels: &[channels::UntimedEntry],
+    channels: &[channels::Draft],
     findings: &mut Findings,
 ) -> Option<Spanned<Route>> {
     let span = node.span();

@@ -866,7 +866,7 @@ fn channels_share_their_licenses_year_as_the_map_plans_to_use_it() {
     let settings = parse(&map, &folder.path().join("map.toml")).expect("a good map").settings;
     let share = |name: &str| {
         let channel = settings.channels.iter().find(|channel| channel.name == name).expect("it is in the map");
-        settings.messages_a_year(channel)
+        channel.messages_a_year
     };
     assert_eq!([share("house"), share("cellar"), share("spare")], [2_250_000, 750_000, 0]);
 }

@@ -18,8 +18,9 @@ use crate::daemon::new_entries::NewEntries;
 use crate::daemon::pipeline::{self, PipelineHandle};
 use crate::entry::ChannelId;
 use crate::hal::{Clock, Hal};
-use crate::ledger::{self, Keeper, Reason};
+
 use crate::spool::{Backlog, Spool, SpoolEvent};
+use crate::state::{self, Reason, StateHandle};
 use crate::store::journal::Journal;
 use crate::store::storage::Storage;
 use crate::time::Mono;
@@ -46,7 +47,7 @@ pub struct Folders {
 /// The spool with its thread.
 pub(super) struct Disk {
     spool: Arc<Mutex<Spool>>,
-    keeper: Keeper,
+    totals: StateHandle,
     notify: SyncSender<()>,
     thread: JoinHandle<()>,
     /// When the thread was last rung to look at its lock.
@@ -56,7 +57,7 @@ pub(super) struct Disk {
 /// The spool of a run, and what its thread will be made of.
 pub(super) struct Store {
     spool: Arc<Mutex<Spool>>,
-    keeper: Keeper,
+    totals: StateHandle,
     /// The runtime directory; none where all of it ends with the process.
     runtime: Option<Arc<dyn Storage>>,
     /// What the thread works on: the state directory, or a folder in memory.
@@ -66,10 +67,12 @@ pub(super) struct Store {
 }
 
 /// The totals and switch times that outlive the process: two small files, which the outputs need before anything else.
-pub(super) async fn keeper(settings: &Settings, hal: &Hal, folders: Option<&Folders>) -> Keeper {
+pub(super) async fn state_handle(settings: &Settings, hal: &Hal, folders: Option<&Folders>) -> StateHandle {
     let (start, kept) = (hal.clock.now().mono, settings.kept());
-    let Some(Folders { runtime, state, .. }) = folders.cloned() else { return Keeper::open(start, kept, None, None) };
-    let open = move || Keeper::open(start, kept, Some(runtime), Some(&*state));
+    let Some(Folders { runtime, state, .. }) = folders.cloned() else {
+        return StateHandle::open(start, kept, None, None);
+    };
+    let open = move || StateHandle::open(start, kept, Some(runtime), Some(&*state));
     tokio::task::spawn_blocking(open).await.expect("reading does not panic")
 }
 
@@ -79,7 +82,7 @@ impl Store {
         settings: &Settings,
         hal: &Hal,
         folders: Option<Folders>,
-        keeper: Keeper,
+        totals: StateHandle,
         observer: &Observer,
     ) -> Self {
         let (backlogs, policy) = (backlogs(settings), settings.spool);
@@ -93,18 +96,18 @@ impl Store {
         let Some(Folders { runtime, state, was_used }) = folders else {
             let (spool, disk) = Spool::in_memory(backlogs, policy, start, wake);
             let (spool, disk) = (Arc::new(Mutex::new(spool)), Arc::new(disk));
-            return Self { spool, keeper, runtime: None, disk, notify, notified };
+            return Self { spool, totals, runtime: None, disk, notify, notified };
         };
         let (fast, card) = (Arc::clone(&runtime), Arc::clone(&state));
         let open = move || Spool::open(backlogs, policy, start, fast, &*card, wake);
         let (mut spool, found) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
-        spool.recall(keeper.channels(), was_used);
+        spool.recall(totals.channels(), was_used);
         if spool.outdates_disk() {
-            keeper.set_channels(hal.clock.now().mono, spool.memory(false), Reason::Outdated);
+            totals.set_channels(hal.clock.now().mono, spool.memory(false), Reason::Outdated);
         }
         observer(&Event::Found(&found));
         let spool = Arc::new(Mutex::new(spool));
-        Self { spool, keeper, runtime: Some(runtime), disk: state, notify, notified }
+        Self { spool, totals, runtime: Some(runtime), disk: state, notify, notified }
     }
 
     /// The spool as the uplinks see it.
@@ -135,10 +138,10 @@ impl Store {
         heartbeats: &HeartbeatMonitor,
         alarm: &Alarm,
     ) -> io::Result<Disk> {
-        let Self { spool, keeper, disk, notify, notified, .. } = self;
+        let Self { spool, totals, disk, notify, notified, .. } = self;
         let worker = Worker {
             spool: Arc::clone(&spool),
-            keeper: keeper.clone(),
+            totals: totals.clone(),
             disk,
             clock: Arc::clone(&hal.clock),
             notified,
@@ -153,13 +156,13 @@ impl Store {
             let _watched = alarm.watch("the disk's thread");
             worker.run();
         })?;
-        Ok(Disk { spool, keeper, notify, thread, looked: Mutex::default() })
+        Ok(Disk { spool, totals, notify, thread, looked: Mutex::default() })
     }
 }
 
 struct Worker {
     spool: Arc<Mutex<Spool>>,
-    keeper: Keeper,
+    totals: StateHandle,
     disk: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     notified: Receiver<()>,
@@ -174,10 +177,10 @@ impl Worker {
     fn run(self) {
         loop {
             let now = self.clock.now().mono;
-            if self.keeper.deadline().is_some_and(|deadline| deadline <= now) {
-                self.keeper.set_channels(now, locked(&self.spool).memory(false), Reason::Along);
+            if self.totals.deadline().is_some_and(|deadline| deadline <= now) {
+                self.totals.set_channels(now, locked(&self.spool).memory(false), Reason::Along);
             }
-            if let Some(page) = self.keeper.due(now) {
+            if let Some(page) = self.totals.due(now) {
                 self.write(page);
             }
             let job = locked(&self.spool).job(self.clock.now());
@@ -188,8 +191,8 @@ impl Worker {
                     self.heartbeat.rest();
                     continue;
                 }
-                self.keeper.set_channels(self.clock.now().mono, locked(&self.spool).memory(true), Reason::Stop);
-                if let Some(page) = self.keeper.last() {
+                self.totals.set_channels(self.clock.now().mono, locked(&self.spool).memory(true), Reason::Stop);
+                if let Some(page) = self.totals.last() {
                     self.write(page);
                 }
                 return;
@@ -208,11 +211,11 @@ impl Worker {
         }
     }
 
-    fn write(&self, page: ledger::Job) {
+    fn write(&self, page: state::Job) {
         self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
         let outcome = page.perform(&*self.disk);
         self.heartbeat.rest();
-        self.keeper.done(self.clock.now().mono, outcome);
+        self.totals.done(self.clock.now().mono, outcome);
     }
 }
 
@@ -223,8 +226,8 @@ impl Disk {
             let mut spool = locked(&self.spool);
             (spool.due(), spool.told(), spool.learned())
         };
-        self.keeper.set_channels(now, learned, Reason::Learned);
-        let due = due.into_iter().chain(self.keeper.deadline()).min();
+        self.totals.set_channels(now, learned, Reason::Learned);
+        let due = due.into_iter().chain(self.totals.deadline()).min();
         tell(&told, observer);
         // A panic there would leave the card alone for ever: it ends the process, as any other.
         assert!(!self.thread.is_finished(), "the disk's thread lives as long as the daemon");
@@ -244,7 +247,7 @@ impl Disk {
     /// Writes anew what the runtime directory had: it was removed.
     pub(super) fn keep_anew(&self) {
         locked(&self.spool).keep_anew();
-        self.keeper.keep_anew();
+        self.totals.keep_anew();
     }
 
     /// Writes what waits, for as long as the patience lasts. Returns whether everything is on the card; `None` where what waits ends

@@ -9,7 +9,7 @@
 //! Between two looks nothing is written where somebody else may write: the folder looks at its lock before each change
 //! ([`crate::store::storage::Storage`]).
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
@@ -20,6 +20,7 @@ use crate::daemon::event::{Event, Observer};
 use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::GpioBackend;
 use crate::output::{self, levels};
+use crate::store::snapshot::Snapshot;
 use crate::store::storage::Storage;
 
 /// Looks after the directories.
@@ -36,7 +37,8 @@ impl Guard {
     /// `keeps_levels` is false where the pins are simulated: nobody is to drive real ones by them.
     pub(super) fn new(folders: Option<Folders>, keeps_levels: bool, alarm: Alarm, observer: Observer) -> Self {
         let runtime = folders.as_ref().filter(|_| keeps_levels).map(|folders| Arc::clone(&folders.runtime));
-        let levels = StopLevels { runtime, bytes: Mutex::default() };
+        let file = runtime.map(|runtime| Mutex::new(Snapshot::new(runtime, levels::FILE)));
+        let levels = StopLevels { file };
         Self { folders, levels, door: Arc::default(), alarm, observer }
     }
 
@@ -56,7 +58,7 @@ impl Guard {
         match folders.runtime.still_ours() {
             Ok(false) => self.levels.look(),
             Ok(true) => {
-                self.levels.write();
+                self.levels.keep_again();
                 pipeline.save_anew();
                 if let Some(disk) = disk {
                     disk.keep_anew();
@@ -87,43 +89,49 @@ fn taken(directory: &str) -> String {
     format!("the {directory} was removed, and another gatepost has taken its place")
 }
 
-/// The file of the stop levels, which `gatepost outputs --stop` reads.
+/// The file of the stop levels, which `gatepost outputs --stop` reads. There is none before the start and after the stop.
 pub(super) struct StopLevels {
-    runtime: Option<Arc<dyn Storage>>,
-    /// What it is to hold; nothing before the start and after the stop.
-    bytes: Mutex<Option<Vec<u8>>>,
+    file: Option<Mutex<Snapshot>>,
 }
 
 impl StopLevels {
     /// Writes down those of a map.
     pub(super) fn keep(&self, gpio: GpioBackend, outputs: &[output::Settings]) {
-        *locked(&self.bytes) = Some(levels::write(gpio, outputs));
-        self.write();
+        self.update(|file| file.keep(levels::write(gpio, outputs)));
     }
 
     /// They are where they are to be: whatever fails from here on must not move pins by a map that is gone.
     pub(super) fn remove(&self) {
-        *locked(&self.bytes) = None;
-        if let Some(runtime) = &self.runtime {
-            let _ = runtime.remove(levels::FILE);
+        if let Some(file) = &self.file {
+            let _ = locked(file).remove();
         }
     }
 
-    fn write(&self) {
-        let Some(runtime) = &self.runtime else { return };
-        let Some(bytes) = locked(&self.bytes).clone() else { return };
-        if let Err(error) = runtime.replace(levels::FILE, &bytes, false) {
-            log::warn!("the stop levels of the outputs cannot be kept: a crash would leave them as they are: {error}");
-            // Those of an older map are worse than none.
-            let _ = runtime.remove(levels::FILE);
-        }
+    /// Writes them again: somebody has removed the directory.
+    fn keep_again(&self) {
+        self.update(Snapshot::keep_again);
     }
 
     /// Writes them again where somebody has removed the file.
     fn look(&self) {
-        let Some(runtime) = &self.runtime else { return };
-        if runtime.read(levels::FILE).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            self.write();
+        self.update(Snapshot::look);
+    }
+
+    fn update(&self, update: impl FnOnce(&mut Snapshot) -> Option<io::Result<()>>) {
+        let Some(file) = &self.file else { return };
+        let mut file = locked(file);
+        match update(&mut file) {
+            Some(Ok(())) => log::info!("the stop levels of the outputs are kept again"),
+            Some(Err(error)) => {
+                log::warn!(
+                    "the stop levels of the outputs cannot be kept: a crash would leave them as they are: {error}"
+                );
+            }
+            None => {}
+        }
+        if file.is_failing() {
+            // Those of an older map are worse than none.
+            let _ = file.discard();
         }
     }
 }

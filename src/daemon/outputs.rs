@@ -18,10 +18,10 @@ use crate::daemon::event::{Event, Observer, Wait};
 use crate::daemon::heartbeat::Heartbeat;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
-use crate::ledger::{Keeper, Key};
 use crate::output::driver::Driver;
 use crate::output::rules::{self, Action, Past, Rules, Switch};
 use crate::output::{Drive, Settings, Target};
+use crate::state::{Key, StateHandle};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 use crate::uplink::session::Delivery;
@@ -65,8 +65,8 @@ pub(super) struct Outputs {
 
 /// Where the outputs' past is kept.
 pub(super) struct Memory {
-    /// The ledger.
-    pub(super) keeper: Keeper,
+    /// The state store.
+    pub(super) state: StateHandle,
     /// Which boot this is: a switch time of another one means nothing.
     pub(super) boot: u128,
 }
@@ -90,7 +90,7 @@ impl Outputs {
         let drivers = settings.iter().map(|_| Pin::default()).collect();
         let mut rules = Rules::new(&settings);
         for (output, its) in settings.iter().enumerate() {
-            rules.remember(output, past(&memory.keeper, memory.boot, its));
+            rules.remember(output, past(&memory.state, memory.boot, its));
         }
         let mut outputs = Self {
             rules,
@@ -204,8 +204,8 @@ impl Outputs {
         self.drivers = before.iter().map(kept).map(Option::unwrap_or_default).collect();
         drop(drivers);
         self.settings = settings;
-        let Memory { keeper, boot } = &self.memory;
-        let past = |its: &Settings| past(keeper, *boot, its);
+        let Memory { state, boot } = &self.memory;
+        let past = |its: &Settings| past(state, *boot, its);
         let actions = self.rules.reload(self.hal.clock.now().mono, &self.settings, &before, past);
         for output in (0..self.settings.len()).filter(|output| before[*output].is_some()) {
             let (drive, reason, limit) =
@@ -297,7 +297,7 @@ impl Outputs {
         let its = &self.settings[output];
         self.switches.insert(its.name.clone(), self.rules.past(output).switch);
         let past = self.rules.past(output).to_bytes(self.memory.boot, its.from);
-        self.memory.keeper.set(self.hal.clock.now().mono, &Key::Output(its.name.clone()), past);
+        self.memory.state.set(self.hal.clock.now().mono, &Key::Output(its.name.clone()), past);
     }
 
     /// Opens the output if need be and drives it. Returns what it really is. A failure is told once.
@@ -351,8 +351,8 @@ impl Outputs {
 }
 
 /// What is known of an output from before.
-fn past(keeper: &Keeper, boot: u128, its: &Settings) -> Past {
-    let kept = keeper.get(&Key::Output(its.name.clone()));
+fn past(state: &StateHandle, boot: u128, its: &Settings) -> Past {
+    let kept = state.get(&Key::Output(its.name.clone()));
     kept.map(|kept| Past::from_bytes(&kept, boot, its.from)).unwrap_or_default()
 }
 

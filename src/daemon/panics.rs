@@ -191,7 +191,7 @@ async fn daemon_stops_in_order_and_its_outputs_are_safe_whatever_panics() {
         "found",
         "started",
         "uplink",
-        "runtime read ledger",
+        "runtime read state",
         "runtime read spool.log",
         "state list ",
         "runtime read slots",
@@ -201,10 +201,10 @@ async fn daemon_stops_in_order_and_its_outputs_are_safe_whatever_panics() {
         "stopping",
         "driven",
         "stopped",
-        "runtime replace ledger",
+        "runtime replace state",
         "runtime append spool.log",
         "state extend ",
-        "state replace ledger",
+        "state replace state",
     ];
     let start = at_the_start.map(|place| (place, true, false));
     let run = running.map(|place| (place, false, false));

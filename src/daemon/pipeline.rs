@@ -15,11 +15,11 @@ use crate::daemon::alarm::Alarm;
 use crate::daemon::event::{Event, Observer, Slow};
 use crate::entry::{ChannelId, Column, UntimedEntry};
 use crate::hal::{Clock, Hal};
-use crate::ledger::Keeper;
 use crate::pipeline::saved::Restored;
 use crate::pipeline::{Edge, Pipeline, Put};
 use crate::reading::{Fault, Reading, SensorId};
 use crate::sensor::Outlet;
+use crate::state::StateHandle;
 use crate::store::journal::Journal;
 use crate::time::{BootId, Mono, Now};
 
@@ -31,7 +31,7 @@ pub(super) const FILE: &str = "slots";
 pub(super) struct PipelineHandle {
     shared: Arc<Mutex<Shared>>,
     sooner: Arc<Notify>,
-    totals: Keeper,
+    totals: StateHandle,
     observer: Observer,
     alarm: Alarm,
 }
@@ -54,14 +54,14 @@ impl PipelineHandle {
         Self {
             shared: Arc::new(Mutex::new(Shared { pipeline, saving: None })),
             sooner: Arc::new(Notify::new()),
-            totals: Keeper::default(),
+            totals: StateHandle::default(),
             observer,
             alarm: Alarm::default(),
         }
     }
 
     /// Lets the totals of the map's counters go on where they were, and keeps them, from now on.
-    pub(super) fn with_totals(self, totals: Keeper) -> Self {
+    pub(super) fn with_totals(self, totals: StateHandle) -> Self {
         Self { totals, ..self }
     }
 

@@ -32,11 +32,11 @@ use crate::daemon::uplinks::{Common, Uplinks};
 use crate::daemon::watchdog::Watchdog;
 use crate::daemon::words;
 use crate::hal::{GpioBackend, Hal};
-use crate::ledger::Keeper;
 use crate::output::levels::Levels;
 use crate::output::{self, Settings as OutputSettings};
 use crate::pipeline::Pipeline;
 use crate::pipeline::registry::SensorRegistry;
+use crate::state::StateHandle;
 use crate::uplink::session::Tuning;
 
 /// Messages for the outputs that may wait: a person presses a button a few times, the service allows one update a second.
@@ -75,7 +75,7 @@ pub(super) struct Running {
     observer: Observer,
     guard: Arc<Guard>,
     alarm: Alarm,
-    keeper: Keeper,
+    state: StateHandle,
     registry: SensorRegistry,
     outputs: OutputsTask,
     uplinks: Uplinks,
@@ -107,9 +107,9 @@ impl Running {
         let mut registry = SensorRegistry::new();
         let sensors = registry.update(&settings.sensors).added;
         observer(&Event::Map(&settings, &registry.ids()));
-        let keeper = disk::keeper(&settings, &hal, folders.as_ref()).await;
+        let state = disk::state_handle(&settings, &hal, folders.as_ref()).await;
         let pipeline = Pipeline::new(&settings, &registry.ids(), hal.clock.now().mono);
-        let pipeline = PipelineHandle::new(pipeline, Arc::clone(observer)).with_totals(keeper.clone());
+        let pipeline = PipelineHandle::new(pipeline, Arc::clone(observer)).with_totals(state.clone());
         let pipeline = pipeline.with_alarm(alarm.clone());
 
         let guard = Guard::new(folders.clone(), !hal.is_simulated, alarm.clone(), Arc::clone(observer));
@@ -118,7 +118,7 @@ impl Running {
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let report = Arc::new(Notify::new());
         let outputs = {
-            let memory = Memory { keeper: keeper.clone(), boot: hal.clock.boot().0 };
+            let memory = Memory { state: state.clone(), boot: hal.clock.boot().0 };
             let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &pipeline, observer);
             let ((reload, reloads), stop) = (mpsc::channel(1), watch::Sender::new(false));
             let (report, heartbeat) = (Arc::clone(&report), heartbeats.watch("the outputs' task"));
@@ -131,7 +131,7 @@ impl Running {
         };
 
         // After the outputs: a card may take its time, and pins do not wait for it.
-        let store = Store::open(&settings, &hal, folders, keeper.clone(), observer).await;
+        let store = Store::open(&settings, &hal, folders, state.clone(), observer).await;
         store.restore(&pipeline, &hal, observer);
         report.notify_one();
         let (spool, new_entries) = (store.spool(), NewEntries::default());
@@ -187,7 +187,7 @@ impl Running {
             observer,
             guard,
             alarm,
-            keeper,
+            state,
             registry,
             outputs,
             uplinks,
@@ -235,7 +235,7 @@ impl Running {
         self.streams.remove(&diff.removed).await;
 
         // What goes on, with other words. The past of outputs that leave is still to be kept.
-        self.keeper.adopt(before.kept().into_iter().chain(settings.kept()).collect());
+        self.state.adopt(before.kept().into_iter().chain(settings.kept()).collect());
         locked(&self.slot_task.spool).adopt(&disk::backlogs(settings), settings.spool);
         self.slot_task.trust(settings.clock);
         self.slot_task.reload(settings, &self.registry.ids());
@@ -248,7 +248,7 @@ impl Running {
             let _ = timeout(OUTPUTS_PATIENCE, done).await;
         }
         self.guard.levels().keep(self.gpio, &settings.outputs);
-        self.keeper.adopt(settings.kept());
+        self.state.adopt(settings.kept());
         // A slot that was closed had the levels; the next one begins with them.
         self.slot_task.report.notify_one();
         let sessions = self.uplinks.take(settings).await;

@@ -217,7 +217,7 @@ fn wanted(settings: &Settings, place: usize, device: &Device, tuning: Tuning) ->
             interval: channel.license.interval(),
             slot: channel.every,
             confirm: channel.confirm,
-            messages_a_year: settings.messages_a_year(channel),
+            messages_a_year: channel.messages_a_year,
         })
         .collect();
     let ours: BTreeSet<ChannelId> = settings.channels.iter().filter(served).map(|channel| channel.id).collect();

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use embedded_hal::i2c;
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -68,16 +69,20 @@ pub struct Hal {
 }
 
 /// Which GPIO back end `run` is to take; the map's `gpio` key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
+#[cbor(index_only)]
 #[serde(rename_all = "lowercase")]
 pub enum GpioBackend {
     /// `rppal` where it knows the board, which is every Raspberry Pi up to the 5; `cdev` elsewhere.
     #[default]
+    #[n(0)]
     Auto,
     /// rppal, a library for the Raspberry Pi; an error on a board that it does not know.
+    #[n(1)]
     Rppal,
     /// The kernel's own interface (`/dev/gpiochip0`), for every board.
+    #[n(2)]
     Cdev,
 }
 
@@ -92,10 +97,11 @@ impl fmt::Display for GpioBackend {
 }
 
 /// A pin by its BCM number: 17 is GPIO17, on every Pi the same header pin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Deserialize, Serialize)]
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema), schemars(extend("title" = "BCM number", "maximum" = Self::LAST.0)))]
+#[cbor(transparent)]
 #[serde(transparent)]
-pub struct Pin(pub u8);
+pub struct Pin(#[n(0)] pub u8);
 
 impl Pin {
     /// The last pin of any Pi's controller: Pi 1 to 4 and the compute modules have two banks, GPIO0 to GPIO53, and the
@@ -139,14 +145,17 @@ impl fmt::Display for Level {
 }
 
 /// Which voltage means `on`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Deserialize, Serialize)]
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
+#[cbor(index_only)]
 #[serde(rename_all = "lowercase")]
 pub enum Active {
     /// High is on.
     #[default]
+    #[n(0)]
     High,
     /// Low is on: buttons to ground, most relay boards.
+    #[n(1)]
     Low,
 }
 

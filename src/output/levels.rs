@@ -1,24 +1,31 @@
 //! Where the outputs are to be when the daemon has ended without a word: kept in the runtime directory while it runs, and read
 //! by `gatepost outputs --stop` afterwards. The map on the card may have been changed in between, or be broken.
+//!
+//! The file has a record ([`record`]) for the back end, then one for each output. A record of a later version's kind is passed over;
+//! with anything else that is wrong there are no levels, since a pin that is not the right one must not be driven.
 
+use std::iter;
+use std::ops::RangeInclusive;
 use std::thread;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use minicbor::{Decode, Encode};
 
 use crate::hal::{Active, Gpio, GpioBackend, HalError, Pin, PwmOutputs};
 use crate::output::driver::Driver;
 use crate::output::{Drive, Settings, Target};
+use crate::store::codec;
+use crate::store::record::{self, Records};
 
 /// How often, and how long apart, a PWM channel is tried again: a second in all.
 const PWM_TRIES: u32 = 20;
 const PWM_AGAIN: Duration = Duration::from_millis(50);
 
 /// The file's name.
-pub const FILE: &str = "outputs.json";
+pub const FILE: &str = "outputs";
 
 /// The outputs of the map that held, with their stop levels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Levels {
     /// The back end that drove them.
     pub gpio: GpioBackend,
@@ -27,48 +34,83 @@ pub struct Levels {
 }
 
 /// An output and its stop level.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct Level {
     /// The map's name for it.
+    #[n(0)]
     pub name: String,
-    /// The line, or none for PWM.
-    #[serde(flatten)]
+    /// What is driven.
+    #[n(1)]
     pub target: Wire,
     /// From 0 to 1.
+    #[n(2)]
     pub stop: f64,
 }
 
 /// What is driven, as it is written down.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", untagged)]
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+#[cbor(flat)]
 pub enum Wire {
     /// A line.
+    #[n(0)]
     Line {
         /// Its BCM number.
+        #[n(0)]
         pin: Pin,
         /// Which voltage is on.
+        #[n(1)]
         active: Active,
     },
     /// A hardware PWM channel.
+    #[n(1)]
     Pwm {
         /// Its number.
+        #[n(0)]
         pwm: u8,
         /// Hertz.
+        #[n(1)]
         frequency: f64,
     },
 }
 
+/// A record of the file.
+#[derive(Encode, Decode)]
+#[cbor(flat)]
+enum Record {
+    #[n(0)]
+    Gpio(#[n(0)] GpioBackend),
+    #[n(1)]
+    Output(#[n(0)] Level),
+}
+
+/// The numbers of the records that this version knows.
+const KINDS: RangeInclusive<u32> = 0..=1;
+
 /// The file's bytes.
-///
-/// # Panics
-/// Never: names and numbers can be written.
 pub fn write(gpio: GpioBackend, outputs: &[Settings]) -> Vec<u8> {
-    serde_json::to_vec(&Levels::of(gpio, outputs)).expect("names and finite numbers")
+    let Levels { gpio, outputs } = Levels::of(gpio, outputs);
+    let records = iter::once(Record::Gpio(gpio)).chain(outputs.into_iter().map(Record::Output));
+    let mut bytes = Vec::new();
+    for record in records {
+        record::append(&mut bytes, &codec::encode(&record));
+    }
+    bytes
 }
 
 /// What the file says; none for bytes that are no such file.
 pub fn read(bytes: &[u8]) -> Option<Levels> {
-    serde_json::from_slice(bytes).ok()
+    let mut records = Records::new(bytes);
+    let (mut gpio, mut outputs) = (None, Vec::new());
+    for payload in records.by_ref() {
+        match codec::decode(payload) {
+            Ok(Record::Gpio(backend)) => gpio = Some(backend),
+            Ok(Record::Output(level)) => outputs.push(level),
+            Err(_) if codec::variant(payload).is_some_and(|kind| !KINDS.contains(&kind)) => {}
+            Err(_) => return None,
+        }
+    }
+    let is_sound = records.is_whole() && outputs.iter().all(Level::is_sound);
+    Some(Levels { gpio: gpio?, outputs }).filter(|_| is_sound)
 }
 
 impl Levels {
@@ -98,6 +140,13 @@ impl Level {
     pub fn drive(&self) -> Drive {
         // Rubbish in the file is no reason to switch anything on.
         Drive::duty(self.stop).unwrap_or(Drive::OFF)
+    }
+
+    fn is_sound(&self) -> bool {
+        match self.target {
+            Wire::Line { .. } => true,
+            Wire::Pwm { frequency, .. } => frequency.is_finite() && frequency > 0.0,
+        }
     }
 
     fn set(&self, gpio: &dyn Gpio, pwm: &dyn PwmOutputs) -> Result<(), HalError> {
@@ -144,6 +193,14 @@ mod tests {
         }
     }
 
+    fn records(payloads: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for payload in payloads {
+            record::append(&mut bytes, payload);
+        }
+        bytes
+    }
+
     #[test]
     fn outputs_that_a_crash_left_on_go_to_their_stop_levels_those_that_go_off_first() {
         let line = |pin| Target::Line { pin: Pin(pin), active: Active::Low };
@@ -162,10 +219,37 @@ mod tests {
 
     #[test]
     fn rubbish_is_no_levels_and_a_level_out_of_range_is_off() {
-        assert_eq!(read(b"{\"gpio\":\"auto\"}"), None);
-        assert_eq!(read(b"\xff"), None);
-        let bytes = br#"{"gpio":"cdev","outputs":[{"name":"pump","pin":17,"active":"high","stop":7.5}]}"#;
-        let levels = read(bytes).expect("the form is right");
-        assert_eq!(levels.outputs[0].drive(), Drive::OFF);
+        assert_eq!((read(b""), read(b"\xff")), (None, None));
+        let level = |stop, target| codec::encode(&Record::Output(Level { name: "pump".to_owned(), target, stop }));
+        let line = Wire::Line { pin: Pin(17), active: Active::High };
+        let gpio = codec::encode(&Record::Gpio(GpioBackend::Cdev));
+        let levels = read(&records(&[&gpio, &level(7.5, line)])).expect("the form is right");
+        assert_eq!((levels.gpio, levels.outputs[0].drive()), (GpioBackend::Cdev, Drive::OFF));
+        let pwm = Wire::Pwm { pwm: 0, frequency: f64::NAN };
+        for wrong in [level(0.5, pwm), codec::encode(&(1, "pump")), b"no array".to_vec()] {
+            assert_eq!(read(&records(&[&gpio, &wrong])), None);
+        }
+        assert_eq!(read(&records(&[&level(0.5, line)])), None, "which back end?");
+    }
+
+    #[test]
+    fn flipped_bit_drives_no_pin() {
+        let target = Target::Line { pin: Pin(17), active: Active::Low };
+        let bytes = write(GpioBackend::Auto, &[output("pump", target, Drive::ON)]);
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read(&flipped), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_passed_over() {
+        let gpio = codec::encode(&(0, GpioBackend::Rppal, "later"));
+        let level = codec::encode(&(1, ("pump", (0, Pin(17), Active::Low, "later"), 1.0, "later"), "later"));
+        let levels = read(&records(&[&gpio, &level, &codec::encode(&(2, "later"))])).expect("what is known of it");
+        let target = Wire::Line { pin: Pin(17), active: Active::Low };
+        let pump = Level { name: "pump".to_owned(), target, stop: 1.0 };
+        assert_eq!(levels, Levels { gpio: GpioBackend::Rppal, outputs: vec![pump] });
     }
 }

@@ -6,7 +6,7 @@
 //! that has failed is given up, and when the daemon stops.
 //!
 //! **The total** goes on over a new opening and a restart, where the outlet keeps one ([`crate::sensor::Total`]). It is kept in
-//! pulses, so that a corrected `scale` corrects all of it. It is told to the keeper with each read that found pulses, and
+//! pulses, so that a corrected `scale` corrects all of it. It is kept with each read that found pulses, and
 //! before the sum of that read is handed over. So a killed daemon loses the pulses since the last read, in the total as in
 //! the sum, and no pulse is counted twice; if it is killed between the two, the sum lacks one read that the total has.
 //! What comes while no daemon runs is counted by nobody, in neither of them.
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(0.0), Ok(0.0)]));
     }
 
-    /// What a ledger would keep, over openings.
+    /// What the state store would keep, over openings.
     #[derive(Default)]
     struct Kept(Mutex<(u64, usize)>);
 

@@ -138,7 +138,7 @@ impl Lane {
 }
 
 /// Something of the machine that a device uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// A pin, for itself.
     Pin(Pin),

@@ -9,8 +9,9 @@
 //! - A variant is added with the next number. An older gatepost fails at it: whoever reads an enum asks [`variant`] first, and
 //!   passes over what it does not know. A variant without fields gets none later.
 //!
-//! Two things that the derive offers are not for us. `skip_if` leaves a hole where another field follows, and does not read it. An
-//! `Option` of an enum that is `flat` or `index_only` passes over the wrong bytes at a variant that it does not know.
+//! Two things that the derive offers are not for us. `skip_if` leaves a hole where another field follows, and does not read it.
+//! And an `Option` means to pass over a variant that is not known, wherever in it that is, and passes over the wrong bytes: an
+//! enum below an `Option` is read by [`known`].
 //!
 //! The bytes may come from a card that rots, or from somebody else: they never panic, take no more memory than they have bytes,
 //! and never make a value that its type does not allow. So a type checks its bounds in its own `Decode`.
@@ -52,7 +53,7 @@ pub fn variant(bytes: &[u8]) -> Option<u32> {
 pub mod or_default {
     use minicbor::encode::{self, Encoder, Write};
 
-    use super::{Decode, Decoder, Encode, Error};
+    use super::{Decode, Decoder, Encode, Error, known};
 
     /// Writes it; its default as null, where another field follows.
     ///
@@ -71,14 +72,7 @@ pub mod or_default {
     /// # Errors
     /// For what is no such value.
     pub fn decode<'b, C, T: Decode<'b, C> + Default>(from: &mut Decoder<'b>, context: &mut C) -> Result<T, Error> {
-        let at = from.position();
-        let value: Result<Option<T>, Error> = Decode::decode(from, context);
-        match value {
-            Ok(value) => Ok(value.unwrap_or_default()),
-            // The derive would pass over what follows.
-            Err(error) if error.is_unknown_variant() => Err(Error::message("an unknown variant").at(at)),
-            Err(error) => Err(error),
-        }
+        known::decode(from, context).map(Option::unwrap_or_default)
     }
 
     /// What is not there.
@@ -89,6 +83,23 @@ pub mod or_default {
     /// Whether it need not be written.
     pub fn is_nil<T: Default + PartialEq>(value: &T) -> bool {
         *value == T::default()
+    }
+}
+
+/// An enum below an `Option`, for `#[cbor(decode_with = "…")]`: a variant that is not known is an error of the whole payload.
+pub mod known {
+    use super::{Decode, Decoder, Error};
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// For what is no such value.
+    pub fn decode<'b, C, T: Decode<'b, C>>(from: &mut Decoder<'b>, context: &mut C) -> Result<T, Error> {
+        let at = from.position();
+        let told = |error: Error| {
+            if error.is_unknown_variant() { Error::message("an unknown variant").at(at) } else { error }
+        };
+        T::decode(from, context).map_err(told)
     }
 }
 

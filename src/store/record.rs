@@ -1,7 +1,7 @@
 //! Bytes that outlive the process: records of a log, each with its length and its checksum.
 //!
-//! A record is `"gp"`, the payload's length (16 bits), the CRC-32 (IEEE) of length and payload (32 bits), and the payload.
-//! Numbers are little-endian; those that are mostly small are written in seven bits a byte (LEB128).
+//! A record is `"gp"`, the payload's length (16 bits), the CRC-32 (IEEE) of length and payload (32 bits), and the payload, all
+//! little-endian. What payloads hold is [`super::codec`]'s affair.
 //!
 //! [`Records`] reads what may be torn or flipped: it returns every record whose checksum holds, says how many bytes belong to
 //! none, and whether they look like a write that was cut off. It never panics, whatever the bytes are.
@@ -148,123 +148,6 @@ fn whole(bytes: &[u8]) -> Option<&[u8]> {
     (checksum([l0, l1], payload) == u32::from_le_bytes(crc)).then_some(payload)
 }
 
-/// Writes a payload.
-#[derive(Clone, Debug, Default)]
-pub struct Writer(Vec<u8>);
-
-impl Writer {
-    /// An empty payload.
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// One byte.
-    pub fn byte(&mut self, byte: u8) {
-        self.0.push(byte);
-    }
-
-    /// A number that is mostly small.
-    pub fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.0.push(number.to_le_bytes()[0] | 0x80);
-            number >>= 7;
-        }
-        self.0.push(number.to_le_bytes()[0]);
-    }
-
-    /// A number that may be negative.
-    pub fn signed(&mut self, number: i64) {
-        self.0.extend_from_slice(&number.to_le_bytes());
-    }
-
-    /// A number of 128 bits.
-    pub fn wide(&mut self, number: u128) {
-        self.0.extend_from_slice(&number.to_le_bytes());
-    }
-
-    /// A value, bit by bit.
-    pub fn float(&mut self, value: f64) {
-        self.0.extend_from_slice(&value.to_bits().to_le_bytes());
-    }
-
-    /// A text.
-    pub fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    /// The payload.
-    pub fn finish(self) -> Vec<u8> {
-        self.0
-    }
-}
-
-/// Reads a payload. Everything is `None` where the bytes are not what they should be.
-#[derive(Clone, Debug)]
-pub struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    /// Reads from the beginning.
-    pub const fn new(payload: &'a [u8]) -> Self {
-        Self(payload)
-    }
-
-    /// One byte.
-    pub fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
-    }
-
-    /// A number that is mostly small.
-    pub fn number(&mut self) -> Option<u64> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            number |= bits.checked_shl(shift).filter(|shifted| shifted >> shift == bits)?;
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    /// A number that may be negative.
-    pub fn signed(&mut self) -> Option<i64> {
-        self.chunk().map(i64::from_le_bytes)
-    }
-
-    /// A number of 128 bits.
-    pub fn wide(&mut self) -> Option<u128> {
-        self.chunk().map(u128::from_le_bytes)
-    }
-
-    /// A value, bit by bit.
-    pub fn float(&mut self) -> Option<f64> {
-        self.chunk().map(u64::from_le_bytes).map(f64::from_bits)
-    }
-
-    /// A text.
-    pub fn text(&mut self) -> Option<&'a str> {
-        let length = usize::try_from(self.number()?).ok()?;
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        std::str::from_utf8(text).ok()
-    }
-
-    /// Whether nothing is left.
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (chunk, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*chunk)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -369,29 +252,6 @@ mod tests {
             let mut records = Records::new(&bytes);
             let found: usize = records.by_ref().map(|payload| size(payload.len())).sum();
             prop_assert!(found <= bytes.len());
-            let mut reader = Reader::new(&bytes);
-            while reader.text().is_some() {}
-            let _ = (reader.number(), reader.float(), reader.wide(), reader.signed(), reader.byte());
-        }
-
-        #[test]
-        fn what_is_written_is_read(number: u64, signed: i64, wide: u128, bits: u64, text in ".{0,40}") {
-            let mut writer = Writer::new();
-            writer.number(number);
-            writer.signed(signed);
-            writer.wide(wide);
-            writer.float(f64::from_bits(bits));
-            writer.text(&text);
-            writer.byte(7);
-            let payload = writer.finish();
-            let mut reader = Reader::new(&payload);
-            prop_assert_eq!(reader.number(), Some(number));
-            prop_assert_eq!(reader.signed(), Some(signed));
-            prop_assert_eq!(reader.wide(), Some(wide));
-            prop_assert_eq!(reader.float().map(f64::to_bits), Some(bits));
-            prop_assert_eq!(reader.text(), Some(text.as_str()));
-            prop_assert_eq!(reader.byte(), Some(7));
-            prop_assert!(reader.is_empty());
         }
     }
 }

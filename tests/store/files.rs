@@ -34,10 +34,10 @@ fn what_is_not_a_plain_file_of_a_sane_size_is_refused_in_words_and_the_daemon_st
     let files = [
         "run/spool.log",
         "run/slots",
-        "run/ledger",
+        "run/state",
         "state/spool/1-0000000000000001.log",
         "state/spool/1-doubtful.log",
-        "state/spool/ledger",
+        "state/spool/state",
     ];
     std::thread::scope(|scope| {
         for file in files {

@@ -41,7 +41,7 @@ fn runtime_directory_that_is_removed_is_made_again_with_all_that_belongs_there()
     let runtime = house.runtime();
     until("it is removed", || fs::remove_dir_all(&runtime).is_ok());
     daemon.wait_for("somebody removed the runtime directory or its lock: it is made again");
-    for name in ["lock", "spool.log", "slots", "ledger", "gatepost.sock"] {
+    for name in ["lock", "spool.log", "slots", "state", "gatepost.sock"] {
         until(name, || runtime.join(name).exists());
     }
     until("it answers", || house.ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 ")));

@@ -6,14 +6,13 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use super::columns::Columns;
-use super::load_of;
 use crate::config::{Channel, Settings, license};
 use crate::entry::{Cell, Cells, Column, Decimals, Form, Reduce, UntimedEntry};
-use crate::ledger;
 use crate::pipeline::slots::Publish;
 use crate::sensor::Kind;
 use crate::spool::size_in_words;
 use crate::spool::{Durability, entry_size};
+use crate::state;
 use crate::time::Mono;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -22,7 +21,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) fn losses(settings: &Settings) -> String {
     let mut text = String::new();
     let mut table = Columns::new(["channel", "a power cut costs", "in an outage", "of an outage is kept", "then"]);
-    for channel in settings.channels.iter().filter(|channel| settings.feeds(channel)) {
+    for (channel, bytes) in fed(settings) {
         let wait = settings.spool.unwritten_for();
         // The open slot, and with it what waits to be written; with a healthy link the entry before has its receipt by then.
         let outage = channel.every + wait;
@@ -31,8 +30,8 @@ pub(super) fn losses(settings: &Settings) -> String {
             channel.name.clone(),
             format!("up to {}", format_duration(healthy)),
             format!("up to {}", format_duration(outage)),
-            kept(channel, settings),
-            beyond(channel, settings),
+            kept(channel, bytes),
+            beyond(channel, bytes),
         ]);
     }
     let table = table.finish();
@@ -48,17 +47,17 @@ pub(super) fn losses(settings: &Settings) -> String {
         text.push_str(&table);
     }
     if settings.keeps_totals() {
-        let every = format_duration(ledger::TOTALS_EVERY);
+        let every = format_duration(state::TOTALS_EVERY);
         let _ = writeln!(text, "Of totals and switch times a power cut costs up to {every}.");
     }
     text
 }
 
 /// How long an outage is kept, as far as its age or its size allows.
-fn kept(channel: &Channel, settings: &Settings) -> String {
+fn kept(channel: &Channel, bytes: u64) -> String {
     let backlog = &channel.backlog;
-    let (updates, bytes) = (load_of(channel, settings).updates_a_slot, bytes_an_entry(channel, settings));
-    let by_age = entries_by_age(channel, settings);
+    let updates = channel.load.updates_a_slot;
+    let by_age = entries_by_age(channel);
     let by_size = backlog.max_size / bytes;
     let entries = by_age.min(by_size);
     let lasts = if by_age <= by_size {
@@ -73,14 +72,14 @@ fn kept(channel: &Channel, settings: &Settings) -> String {
 }
 
 /// What becomes of entries that are too old, or have no more room.
-fn beyond(channel: &Channel, settings: &Settings) -> String {
+fn beyond(channel: &Channel, bytes: u64) -> String {
     let backlog = &channel.backlog;
     let dropped = "the oldest are dropped, and counted";
     let Some(within) = backlog.thin.map(format_duration) else { return dropped.to_owned() };
     let room = backlog.max_size / 4 * 3;
     if !backlog.drains {
         format!("neighbours within {within} are merged from the beginning; {dropped}")
-    } else if entries_by_age(channel, settings) * bytes_an_entry(channel, settings) > room {
+    } else if entries_by_age(channel) * bytes > room {
         format!("from {} on neighbours within {within} are merged; {dropped}", size_in_words(room))
     } else {
         format!("{dropped}; there is room for all, so that nothing is merged")
@@ -88,17 +87,17 @@ fn beyond(channel: &Channel, settings: &Settings) -> String {
 }
 
 /// How many entries the channel makes until they are too old to be kept.
-fn entries_by_age(channel: &Channel, settings: &Settings) -> u64 {
+fn entries_by_age(channel: &Channel) -> u64 {
     let slots = channel.backlog.keep.as_secs() / channel.every.as_secs().max(1);
-    slots * u64::from(load_of(channel, settings).updates_a_slot)
+    slots * u64::from(channel.load.updates_a_slot)
 }
 
 /// What is written to the card, with and without a link.
 pub(super) fn wear(settings: &Settings) -> String {
     let mut table = Columns::new(["channel", "bytes an entry", "entries a day", "bytes a day", "writes a day"]);
     let is_hasty = settings.spool.durability == Durability::Always;
-    for channel in settings.channels.iter().filter(|channel| settings.feeds(channel)) {
-        let (load, bytes) = (load_of(channel, settings), bytes_an_entry(channel, settings));
+    for (channel, bytes) in fed(settings) {
+        let load = channel.load;
         let entries = load.a_day();
         let writes = entries.div_ceil(settings.spool.group_of(channel.every, load.updates_a_slot));
         table.row([
@@ -121,8 +120,8 @@ pub(super) fn wear(settings: &Settings) -> String {
     }
     let page = settings.kept_size();
     if settings.keeps_totals() {
-        let writes = DAY.as_secs().div_ceil(ledger::TOTALS_EVERY.as_secs());
-        let bytes = size_in_words(ledger::bytes_per_day(page));
+        let writes = DAY.as_secs().div_ceil(state::TOTALS_EVERY.as_secs());
+        let bytes = size_in_words(state::bytes_per_day(page));
         let _ =
             writeln!(text, "Totals and switch times: at most {writes} writes a day, {bytes}, and one at each stop.");
     } else if page > 0 {
@@ -135,29 +134,42 @@ pub(super) fn wear(settings: &Settings) -> String {
     text
 }
 
-/// What an entry of a channel takes in the log: the mean over those of a slot, with all values there and no status.
-fn bytes_an_entry(channel: &Channel, settings: &Settings) -> u64 {
-    let (mut together, mut entries) = (Cells::default(), Vec::new());
-    let cell = |every: Duration, reduce: Reduce| {
-        let readings = channel.every.as_secs().checked_div(every.as_secs()).unwrap_or(1);
-        let count = u32::try_from(readings).unwrap_or(u32::MAX).max(1);
-        Some(Cell { decimals: Some(Decimals::UpTo(2)), ..Cell::new(1.0, count, reduce) })
-    };
-    let mut add = |column: Column, publish: Publish, cell: Option<Cell>| match publish {
-        Publish::Field => {
-            let mut alone = Cells::default();
-            alone[column.index()] = cell;
-            entries.push((alone, Form::Field));
-        }
-        Publish::Slot | Publish::OnChange => together[column.index()] = cell,
-    };
+/// The channels that are published to, and what an entry of each takes in the log.
+fn fed(settings: &Settings) -> Vec<(&Channel, u64)> {
+    let mut values: Vec<Vec<Value>> = vec![Vec::new(); settings.channels.len()];
     for sensor in &settings.sensors {
-        for route in sensor.routes.iter().filter(|route| settings.channels[route.channel].id == channel.id) {
-            add(route.column, route.publish, cell(sensor.every, route.reduce));
+        for route in &sensor.routes {
+            values[route.channel].push((route.column, route.publish, sensor.every, route.reduce));
         }
     }
-    for (_, column) in settings.outputs.iter().filter_map(|output| output.report).filter(|(id, _)| *id == channel.id) {
-        add(column, license::REPORT, cell(channel.every, Reduce::Last));
+    for (id, column) in settings.outputs.iter().filter_map(|output| output.report) {
+        if let Some(place) = settings.channels.iter().position(|channel| channel.id == id) {
+            let every = settings.channels[place].every;
+            values[place].push((column, license::REPORT, every, Reduce::Last));
+        }
+    }
+    let channels = settings.channels.iter().zip(values).filter(|(channel, _)| settings.feeds(channel));
+    channels.map(|(channel, values)| (channel, bytes_an_entry(channel, &values))).collect()
+}
+
+/// Where a value goes, when, how often it is read, and how a slot's readings become one.
+type Value = (Column, Publish, Duration, Reduce);
+
+/// What an entry of a channel takes in the log: the mean over those of a slot, with all values there and no status.
+fn bytes_an_entry(channel: &Channel, values: &[Value]) -> u64 {
+    let (mut together, mut entries) = (Cells::default(), Vec::new());
+    for &(column, publish, every, reduce) in values {
+        let readings = channel.every.as_secs().checked_div(every.as_secs()).unwrap_or(1);
+        let count = u32::try_from(readings).unwrap_or(u32::MAX).max(1);
+        let cell = Some(Cell { decimals: Some(Decimals::UpTo(2)), ..Cell::new(1.0, count, reduce) });
+        match publish {
+            Publish::Field => {
+                let mut alone = Cells::default();
+                alone[column.index()] = cell;
+                entries.push((alone, Form::Field));
+            }
+            Publish::Slot | Publish::OnChange => together[column.index()] = cell,
+        }
     }
     if together.iter().any(Option::is_some) {
         entries.push((together, Form::Feed));
@@ -165,7 +177,7 @@ fn bytes_an_entry(channel: &Channel, settings: &Settings) -> u64 {
     let count = entries.len() as u64;
     // After a month of running, which is when such numbers have grown to their usual length.
     let end = Mono::new(DAY * 30);
-    let drafts =
-        entries.into_iter().map(|(cells, form)| UntimedEntry { channel: channel.id, end, cells, status: None, form });
-    drafts.map(|draft| entry_size(draft) as u64).sum::<u64>().div_ceil(count.max(1)).max(1)
+    let entry = |(cells, form)| UntimedEntry { channel: channel.id, end, cells, status: None, form };
+    let sizes = entries.into_iter().map(|parts| entry_size(entry(parts)) as u64);
+    sizes.sum::<u64>().div_ceil(count.max(1)).max(1)
 }

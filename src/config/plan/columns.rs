@@ -32,10 +32,11 @@ impl<const N: usize> Columns<N> {
         }
         let filled: Vec<usize> = (0..N).filter(|column| self.rows.iter().any(|row| !row[*column].is_empty())).collect();
         let lines: Vec<&[String; N]> = self.titles.iter().chain(&self.rows).collect();
-        let width = |column: usize| lines.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+        let width = |column: &usize| lines.iter().map(|row| row[*column].chars().count()).max().unwrap_or_default();
+        let widths: Vec<usize> = filled.iter().map(width).collect();
         let mut text = String::new();
         for line in &lines {
-            let cells = filled.iter().map(|column| format!("{:<1$}", line[*column], width(*column)));
+            let cells = filled.iter().zip(&widths).map(|(column, width)| format!("{:<width$}", line[*column]));
             text.push_str(cells.collect::<Vec<_>>().join(GAP).trim_end());
             text.push('\n');
         }

@@ -52,9 +52,9 @@ impl Machine {
         let folder = tempfile::tempdir().expect("a folder");
         let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
         let now = hal.clock.now().mono;
-        let keeper = Keeper::open(now, map.settings.kept(), Some(Arc::new(self.runtime.clone())), None);
+        let state = StateHandle::open(now, map.settings.kept(), Some(Arc::new(self.runtime.clone())), None);
         let pipeline = PipelineHandle::new(Pipeline::new(&map.settings, &[], now), Arc::clone(observer));
-        let outputs = Outputs::open(map.settings.outputs, Memory { keeper, boot }, &hal, &pipeline, observer);
+        let outputs = Outputs::open(map.settings.outputs, Memory { state, boot }, &hal, &pipeline, observer);
         (outputs, sim)
     }
 
@@ -167,12 +167,12 @@ fn the_rest_of_an_output_that_a_new_map_drops_is_not_forgotten() {
     outputs.deliver(&machine.entry(5, 1));
     assert!(is_on(&sim));
     machine.after(2);
-    let keeper = outputs.memory.keeper.clone();
+    let state = outputs.memory.state.clone();
     let pump = Key::Output("pump".to_owned());
-    keeper.adopt(vec![pump.clone(), Key::Output("fan".to_owned())]);
+    state.adopt(vec![pump.clone(), Key::Output("fan".to_owned())]);
     outputs.reload(settings(&MAP.replace("\"pump\"", "\"fan\"").replace("pin = 17", "pin = 23")));
     assert!(!is_on(&sim));
-    keeper.adopt(vec![pump]);
+    state.adopt(vec![pump]);
     outputs.reload(settings(&format!("{MAP}start = \"on\"\n")));
     assert!(!is_on(&sim), "off for no time at all, and min_off is three minutes");
     machine.after(3);

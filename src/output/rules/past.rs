@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use minicbor::{Decode, Encode};
+
 use crate::entry::ChannelId;
 use crate::output::CommandSource;
 use crate::output::rules::Reason;
-use crate::store::record::{Reader, Writer};
-use crate::time::{Mono, Utc};
+use crate::store::codec;
+use crate::time::{BootId, CLOCK, Mono, Utc};
 
 /// What is known of an output's past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,110 +23,73 @@ pub struct Past {
 }
 
 /// When an output last went on or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Switch {
     /// It went on.
+    #[n(0)]
     pub on: bool,
     /// When it did.
+    #[n(1)]
     pub at: Mono,
     /// Where it is on: for how long it was on before in a stretch that a restart broke, less the time it was off. Where it is
     /// off: for how long it was on in all.
+    #[cbor(n(2), with = "codec::nanos")]
     pub used: Duration,
     /// Why it did.
+    #[cbor(n(3), decode_with = "codec::known::decode")]
     pub by: Reason,
 }
 
 /// An entry that held a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Seen {
     /// Its number in the channel.
+    #[n(0)]
     pub id: u64,
     /// When it was written to the channel.
+    #[n(1)]
     pub written: Option<Utc>,
 }
 
-/// Which parts there are.
-const SWITCH: u8 = 1;
-const ON: u8 = 2;
-const SEEN: u8 = 4;
-const WRITTEN: u8 = 8;
-
-const REASONS: [Reason; 7] =
-    [Reason::Start, Reason::Command, Reason::MaxOn, Reason::LinkLoss, Reason::Stop, Reason::Rest, Reason::Interlock];
+/// A past as it is kept, with what it is known by.
+#[derive(Encode, Decode)]
+struct Kept {
+    /// The boot whose clock the switch is told by.
+    #[n(0)]
+    switch: Option<(BootId, Switch)>,
+    /// The channel and the field of the entry.
+    #[n(1)]
+    seen: Option<(ChannelId, u8, Seen)>,
+}
 
 impl Past {
     /// The most bytes that [`Past::to_bytes`] makes.
-    pub const LONGEST: usize = 1 + (16 + 10 + 10 + 1) + (10 + 1 + 10 + 8);
+    pub const LONGEST: usize = 1 + (1 + 17 + 1 + 1 + 9 + 9 + 1) + (1 + 9 + 2 + 1 + 9 + 1 + 9 + 5);
 
-    /// As bytes: which parts there are; of the switch the boot, the time and the time used in nanoseconds and the reason; of the
-    /// entry the channel, the field, its number and its time in milliseconds.
+    /// As bytes. A time beyond those that are kept becomes the last one that is.
     pub fn to_bytes(&self, boot: u128, from: CommandSource) -> Vec<u8> {
-        let written = self.seen.and_then(|seen| seen.written);
-        let parts = [
-            (SWITCH, self.switch.is_some()),
-            (ON, self.switch.is_some_and(|switch| switch.on)),
-            (SEEN, self.seen.is_some()),
-            (WRITTEN, written.is_some()),
-        ];
-        let mut writer = Writer::new();
-        writer.byte(parts.iter().filter(|(_, there)| *there).map(|(part, _)| part).sum());
-        if let Some(Switch { at, used, by, .. }) = self.switch {
-            let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-            writer.wide(boot);
-            writer.number(nanos(at.since_boot()));
-            writer.number(nanos(used));
-            writer.byte(code(by));
-        }
-        if let Some(seen) = self.seen {
-            writer.number(from.channel.0);
-            writer.byte(from.field);
-            writer.number(seen.id);
-        }
-        if let Some(written) = written {
-            writer.signed(written.millis());
-        }
-        writer.finish()
+        let seen = self.seen.map(|seen| Seen { written: seen.written.map(kept), ..seen });
+        codec::encode(&Kept {
+            switch: self.switch.map(|switch| (BootId(boot), switch)),
+            seen: seen.map(|seen| (from.channel, from.field, seen)),
+        })
     }
 
     /// What of those bytes still holds: a switch of another boot means nothing, nor does an entry of another field. Bytes that
     /// are not what they should be are no past at all.
     pub fn from_bytes(bytes: &[u8], boot: u128, from: CommandSource) -> Self {
-        Self::read(bytes, boot, from).unwrap_or_default()
-    }
-
-    fn read(bytes: &[u8], boot: u128, from: CommandSource) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
-        let parts = reader.byte()?;
-        let mut past = Self::default();
-        if parts & SWITCH != 0 {
-            let of = reader.wide()?;
-            let at = Mono::new(Duration::from_nanos(reader.number()?));
-            let used = Duration::from_nanos(reader.number()?);
-            let by = *REASONS.get(usize::from(reader.byte()?))?;
-            past.switch = Some(Switch { on: parts & ON != 0, at, used, by }).filter(|_| of == boot);
+        let Ok(Kept { switch, seen }) = codec::decode(bytes) else { return Self::default() };
+        Self {
+            switch: switch.filter(|(of, _)| *of == BootId(boot)).map(|(_, switch)| switch),
+            seen: seen.filter(|(id, field, _)| (*id, *field) == (from.channel, from.field)).map(|(_, _, seen)| seen),
         }
-        if parts & SEEN != 0 {
-            let channel = ChannelId(reader.number()?);
-            let field = reader.byte()?;
-            let id = reader.number()?;
-            let written = if parts & WRITTEN != 0 { Some(Utc::from_millis(reader.signed()?)) } else { None };
-            past.seen = Some(Seen { id, written }).filter(|_| channel == from.channel && field == from.field);
-        }
-        reader.is_empty().then_some(past)
     }
 }
 
-/// The place in [`REASONS`].
-const fn code(reason: Reason) -> u8 {
-    match reason {
-        Reason::Start => 0,
-        Reason::Command => 1,
-        Reason::MaxOn => 2,
-        Reason::LinkLoss => 3,
-        Reason::Stop => 4,
-        Reason::Rest => 5,
-        Reason::Interlock => 6,
-    }
+/// The time, or the nearest one that is kept.
+fn kept(at: Utc) -> Utc {
+    let (first, last) = (Utc::from_seconds(CLOCK.start), Utc::from_seconds(CLOCK.end - 1));
+    at.clamp(first, last)
 }
 
 #[cfg(test)]
@@ -135,6 +100,15 @@ mod tests {
     use crate::output::CommandFeed;
 
     const FROM: CommandSource = CommandSource { channel: ChannelId(7), field: 2, feed: CommandFeed::Channel };
+    const REASONS: [Reason; 7] = [
+        Reason::Start,
+        Reason::Command,
+        Reason::MaxOn,
+        Reason::LinkLoss,
+        Reason::Stop,
+        Reason::Rest,
+        Reason::Interlock,
+    ];
     const BOOT: u128 = 0x1234_5678_9abc_def0;
 
     fn any_past() -> impl Strategy<Value = Past> {
@@ -163,10 +137,29 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_has_its_own_code() {
-        for reason in REASONS {
-            assert_eq!(REASONS[usize::from(code(reason))], reason);
-        }
+    fn reasons_have_the_numbers_that_they_always_had() {
+        let numbers = REASONS.map(|reason| codec::encode(&reason)[0]);
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_passed_over_and_a_later_reason_is_no_past() {
+        let at = Mono::new(Duration::from_secs(60));
+        let switch = |by: u8| (BootId(BOOT), (true, at, 0, by, "later"));
+        let seen = (ChannelId(7), 2, (5, None::<Utc>, "later"));
+        let read = |by| Past::from_bytes(&codec::encode(&(switch(by), seen, "later")), BOOT, FROM);
+        let expected = Switch { on: true, at, used: Duration::ZERO, by: Reason::Command };
+        assert_eq!(read(1), Past { switch: Some(expected), seen: Some(Seen { id: 5, written: None }) });
+        assert_eq!(read(7), Past::default());
+        assert_eq!(Past::from_bytes(&codec::encode(&[None::<u8>]), BOOT, FROM), Past::default());
+    }
+
+    #[test]
+    fn time_in_the_far_future_becomes_the_last_one_that_is_kept() {
+        let seen = Some(Seen { id: 5, written: Some(Utc::from_seconds(i64::MAX)) });
+        let bytes = Past { switch: None, seen }.to_bytes(BOOT, FROM);
+        let read = Past::from_bytes(&bytes, BOOT, FROM).seen.expect("the entry is known all the same");
+        assert_eq!((read.id, read.written), (5, Some(Utc::from_seconds(CLOCK.end - 1))));
     }
 
     proptest! {

@@ -3,22 +3,32 @@
 use std::fmt;
 use std::time::Duration;
 
+use minicbor::{Decode, Encode};
+
 /// Why an output is at its level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
 pub enum Reason {
     /// Its start level.
+    #[n(0)]
     Start,
     /// Its start level is on, and waits until `min_off`, which began before the restart, is over.
+    #[n(5)]
     Rest,
     /// A command.
+    #[n(1)]
     Command,
     /// `max_on` is over.
+    #[n(2)]
     MaxOn,
     /// The feed was away for the stated time.
+    #[n(3)]
     LinkLoss,
     /// Its stop level.
+    #[n(4)]
     Stop,
     /// A new map does not let it be on together with an output that is on.
+    #[n(6)]
     Interlock,
 }
 

@@ -1,15 +1,18 @@
-//! The ledger on a virtual clock and disks that fail; then bytes of all kinds.
+//! The store on a virtual clock and disks that fail; then bytes of all kinds.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use minicbor::bytes::ByteVec;
+
 use super::page::Page;
 use super::*;
 use crate::sensor::Total;
 use crate::store::storage::Folder;
 use crate::store::storage::faulty::Faulty;
+use crate::store::{codec, record};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -33,8 +36,8 @@ struct Disks {
 }
 
 impl Disks {
-    fn open(&self, now: Mono) -> Keeper {
-        Keeper::open(now, names(), Some(Arc::new(self.runtime.clone())), Some(&self.state))
+    fn open(&self, now: Mono) -> StateHandle {
+        StateHandle::open(now, names(), Some(Arc::new(self.runtime.clone())), Some(&self.state))
     }
 
     fn killed(&self) -> Self {
@@ -46,30 +49,30 @@ impl Disks {
     }
 
     /// What the disk thread does.
-    fn write(&self, keeper: &Keeper, now: Mono) -> bool {
-        let Some(job) = keeper.due(now) else { return false };
-        keeper.done(now, job.perform(&self.state));
+    fn write(&self, state: &StateHandle, now: Mono) -> bool {
+        let Some(job) = state.due(now) else { return false };
+        state.done(now, job.perform(&self.state));
         true
     }
 
-    fn stop(&self, keeper: &Keeper, now: Mono) {
-        if let Some(job) = keeper.last() {
-            keeper.done(now, job.perform(&self.state));
+    fn stop(&self, state: &StateHandle, now: Mono) {
+        if let Some(job) = state.last() {
+            state.done(now, job.perform(&self.state));
         }
     }
 }
 
-fn total(keeper: &Keeper) -> Arc<dyn Total> {
-    keeper.total("rain").expect("a name of the map")
+fn total(state: &StateHandle) -> Arc<dyn Total> {
+    state.total("rain").expect("a name of the map")
 }
 
 #[test]
 fn total_survives_a_kill_and_the_card_was_never_touched() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
-    assert_eq!(total(&keeper).kept(), 0);
+    let state = disks.open(at(0));
+    assert_eq!(total(&state).kept(), 0);
     for pulses in 1..=7 {
-        total(&keeper).keep(at(0), pulses);
+        total(&state).keep(at(0), pulses);
     }
     let disks = disks.killed();
     assert_eq!(total(&disks.open(at(1))).kept(), 7);
@@ -79,23 +82,23 @@ fn total_survives_a_kill_and_the_card_was_never_touched() {
 #[test]
 fn runtime_directory_gets_one_write_a_change_and_none_without() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
-    total(&keeper).keep(at(0), 5);
+    let state = disks.open(at(0));
+    total(&state).keep(at(0), 5);
     let (after_one, _) = disks.runtime.cost();
-    total(&keeper).keep(at(1), 5);
+    total(&state).keep(at(1), 5);
     assert_eq!(disks.runtime.cost(), (after_one, 0), "nothing changed, and nothing there is synced");
-    total(&keeper).keep(at(2), 6);
+    total(&state).keep(at(2), 6);
     assert_eq!(disks.runtime.cost().0, after_one * 2);
 }
 
 #[test]
 fn card_is_written_once_in_totals_every_and_a_power_cut_costs_no_more() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
+    let state = disks.open(at(0));
     let mut written = Vec::new();
     for minute in 0..24 * 60 {
-        total(&keeper).keep(at(minute), u64::from(minute) + 1);
-        if disks.write(&keeper, at(minute)) {
+        total(&state).keep(at(minute), u64::from(minute) + 1);
+        if disks.write(&state, at(minute)) {
             written.push(minute);
         }
         let lost = minute + 1 - u32::try_from(total(&disks.without_power().open(at(0))).kept()).expect("few");
@@ -109,24 +112,24 @@ fn card_is_written_once_in_totals_every_and_a_power_cut_costs_no_more() {
 #[test]
 fn nothing_is_written_to_the_card_while_nothing_changes() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
-    assert_eq!(keeper.deadline(), None);
-    total(&keeper).keep(at(0), 1);
-    assert_eq!(keeper.deadline(), Some(at(60)));
-    assert!(!disks.write(&keeper, at(59)));
-    assert!(disks.write(&keeper, at(60)));
+    let state = disks.open(at(0));
+    assert_eq!(state.deadline(), None);
+    total(&state).keep(at(0), 1);
+    assert_eq!(state.deadline(), Some(at(60)));
+    assert!(!disks.write(&state, at(59)));
+    assert!(disks.write(&state, at(60)));
     let cost = disks.state.cost();
-    assert_eq!(keeper.deadline(), None);
-    disks.stop(&keeper, at(5000));
+    assert_eq!(state.deadline(), None);
+    disks.stop(&state, at(5000));
     assert_eq!(disks.state.cost(), cost, "it has everything");
 }
 
 #[test]
 fn stop_writes_what_the_card_lacks() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
-    total(&keeper).keep(at(0), 3);
-    disks.stop(&keeper, at(1));
+    let state = disks.open(at(0));
+    total(&state).keep(at(0), 3);
+    disks.stop(&state, at(1));
     assert_eq!(total(&disks.without_power().open(at(0))).kept(), 3);
 }
 
@@ -134,28 +137,28 @@ fn stop_writes_what_the_card_lacks() {
 fn daemon_that_is_killed_again_and_again_does_not_put_off_the_card() {
     let mut disks = Disks::default();
     for minute in (0..60).step_by(10) {
-        let keeper = disks.open(at(minute));
-        total(&keeper).keep(at(minute), u64::from(minute) + 1);
-        assert!(!disks.write(&keeper, at(minute)));
+        let state = disks.open(at(minute));
+        total(&state).keep(at(minute), u64::from(minute) + 1);
+        assert!(!disks.write(&state, at(minute)));
         disks = disks.killed();
     }
-    let keeper = disks.open(at(60));
-    assert!(disks.write(&keeper, at(60)), "an hour after the first change");
+    let state = disks.open(at(60));
+    assert!(disks.write(&state, at(60)), "an hour after the first change");
     assert_eq!(total(&disks.without_power().open(at(0))).kept(), 51);
 }
 
 #[test]
 fn newer_line_wins_whichever_directory_it_is_from() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
-    total(&keeper).keep(at(0), 1);
+    let state = disks.open(at(0));
+    total(&state).keep(at(0), 1);
     disks.runtime.break_with(Some(ErrorKind::StorageFull));
-    total(&keeper).keep(at(1), 2);
-    disks.stop(&keeper, at(2));
+    total(&state).keep(at(1), 2);
+    disks.stop(&state, at(2));
     let disks = disks.killed();
-    let keeper = disks.open(at(3));
-    assert_eq!(total(&keeper).kept(), 2, "the card is ahead");
-    total(&keeper).keep(at(4), 3);
+    let state = disks.open(at(3));
+    assert_eq!(total(&state).kept(), 2, "the card is ahead");
+    total(&state).keep(at(4), 3);
     assert_eq!(total(&disks.killed().open(at(5))).kept(), 3, "the runtime directory is");
 }
 
@@ -163,30 +166,30 @@ fn newer_line_wins_whichever_directory_it_is_from() {
 fn card_that_fails_is_tried_again_and_the_total_goes_on() {
     for kind in [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotFound, ErrorKind::Other] {
         let disks = Disks::default();
-        let keeper = disks.open(at(0));
-        total(&keeper).keep(at(0), 1);
+        let state = disks.open(at(0));
+        total(&state).keep(at(0), 1);
         disks.state.break_with(Some(kind));
-        assert!(disks.write(&keeper, at(60)));
-        assert_eq!(keeper.deadline(), Some(at(65)), "{kind}");
-        total(&keeper).keep(at(61), 2);
+        assert!(disks.write(&state, at(60)));
+        assert_eq!(state.deadline(), Some(at(65)), "{kind}");
+        total(&state).keep(at(61), 2);
         disks.state.break_with(None);
-        assert!(disks.write(&keeper, at(65)));
+        assert!(disks.write(&state, at(65)));
         assert_eq!(total(&disks.without_power().open(at(0))).kept(), 2, "{kind}");
-        assert_eq!(keeper.deadline(), None);
+        assert_eq!(state.deadline(), None);
     }
 }
 
 #[test]
 fn change_during_a_write_is_not_forgotten() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
-    total(&keeper).keep(at(0), 1);
-    let job = keeper.due(at(60)).expect("due");
-    assert!(keeper.due(at(60)).is_none(), "one at a time");
-    total(&keeper).keep(at(61), 2);
-    keeper.done(at(62), job.perform(&disks.state));
-    assert_eq!(keeper.deadline(), Some(at(121)));
-    assert!(disks.write(&keeper, at(121)));
+    let state = disks.open(at(0));
+    total(&state).keep(at(0), 1);
+    let job = state.due(at(60)).expect("due");
+    assert!(state.due(at(60)).is_none(), "one at a time");
+    total(&state).keep(at(61), 2);
+    state.done(at(62), job.perform(&disks.state));
+    assert_eq!(state.deadline(), Some(at(121)));
+    assert!(disks.write(&state, at(121)));
     assert_eq!(total(&disks.without_power().open(at(0))).kept(), 2);
 }
 
@@ -194,32 +197,32 @@ fn change_during_a_write_is_not_forgotten() {
 fn full_runtime_directory_costs_nothing_while_the_daemon_lives() {
     let disks = Disks::default();
     disks.runtime.limit(Some(4));
-    let keeper = disks.open(at(0));
-    total(&keeper).keep(at(0), 9);
-    assert_eq!(total(&keeper).kept(), 9);
+    let state = disks.open(at(0));
+    total(&state).keep(at(0), 9);
+    assert_eq!(total(&state).kept(), 9);
     disks.runtime.limit(None);
-    total(&keeper).keep(at(1), 10);
+    total(&state).keep(at(1), 10);
     assert_eq!(total(&disks.killed().open(at(2))).kept(), 10);
 }
 
 #[test]
 fn flipped_bit_costs_one_line_its_last_change_and_no_other_line() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
-    let keep = |keeper: &Keeper, value: u64| {
+    let state = disks.open(at(0));
+    let keep = |state: &StateHandle, value: u64| {
         for name in ["rain", "water"] {
-            keeper.total(name).expect("a name of the map").keep(at(0), value);
+            state.total(name).expect("a name of the map").keep(at(0), value);
         }
     };
-    keep(&keeper, 100);
-    disks.stop(&keeper, at(1));
-    keep(&keeper, 101);
+    keep(&state, 100);
+    disks.stop(&state, at(1));
+    keep(&state, 101);
     let length = disks.runtime.read(FILE).expect("a page").len();
     for bit in 0..length * 8 {
         let disks = disks.killed();
         disks.runtime.tamper(FILE, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
-        let keeper = disks.open(at(2));
-        let mut totals = ["rain", "water"].map(|name| keeper.total(name).expect("a name of the map").kept());
+        let state = disks.open(at(2));
+        let mut totals = ["rain", "water"].map(|name| state.total(name).expect("a name of the map").kept());
         totals.sort_unstable();
         assert!(totals == [100, 101] || totals == [101, 101], "bit {bit}: {totals:?}");
     }
@@ -228,10 +231,10 @@ fn flipped_bit_costs_one_line_its_last_change_and_no_other_line() {
 #[test]
 fn page_torn_at_any_byte_leaves_the_lines_before_and_the_card_the_others() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
-    total(&keeper).keep(at(0), 100);
-    disks.stop(&keeper, at(1));
-    total(&keeper).keep(at(2), 101);
+    let state = disks.open(at(0));
+    total(&state).keep(at(0), 100);
+    disks.stop(&state, at(1));
+    total(&state).keep(at(2), 101);
     let length = disks.runtime.read(FILE).expect("a page").len();
     for cut in 0..=length {
         let disks = disks.killed();
@@ -244,17 +247,18 @@ fn page_torn_at_any_byte_leaves_the_lines_before_and_the_card_the_others() {
 #[test]
 fn name_that_left_the_map_is_kept_and_comes_back_and_strays_are_bounded() {
     let disks = Disks::default();
-    let open = |names: Vec<Key>| Keeper::open(at(0), names, Some(Arc::new(disks.runtime.clone())), Some(&disks.state));
+    let open =
+        |names: Vec<Key>| StateHandle::open(at(0), names, Some(Arc::new(disks.runtime.clone())), Some(&disks.state));
     let many: Vec<Key> = (0..40).map(|number| Key::Counter(format!("meter {number}"))).collect();
-    let keeper = open(many.clone());
+    let state = open(many.clone());
     for number in 0..40_u64 {
-        let total = keeper.total(&format!("meter {number}")).expect("a name of the map");
+        let total = state.total(&format!("meter {number}")).expect("a name of the map");
         total.keep(at(0), number + 1);
     }
-    let keeper = open(names());
-    total(&keeper).keep(at(1), 5);
-    let keeper = open(many);
-    let kept = (0..40).filter(|number| keeper.get(&Key::Counter(format!("meter {number}"))).is_some());
+    let state = open(names());
+    total(&state).keep(at(1), 5);
+    let state = open(many);
+    let kept = (0..40).filter(|number| state.get(&Key::Counter(format!("meter {number}"))).is_some());
     assert_eq!(kept.collect::<Vec<_>>(), (24..40).collect::<Vec<_>>(), "the newest ones");
 }
 
@@ -262,29 +266,29 @@ fn name_that_left_the_map_is_kept_and_comes_back_and_strays_are_bounded() {
 fn order_of_the_map_does_not_matter_and_kinds_do() {
     let disks = Disks::default();
     total(&disks.open(at(0))).keep(at(0), 5);
-    let open = |names: Vec<Key>| Keeper::open(at(1), names, Some(Arc::new(disks.runtime.clone())), None);
+    let open = |names: Vec<Key>| StateHandle::open(at(1), names, Some(Arc::new(disks.runtime.clone())), None);
     let mut turned = names();
     turned.reverse();
     assert_eq!(total(&open(turned)).kept(), 5);
-    let keeper = open(vec![Key::Output("rain".to_owned())]);
-    assert_eq!(keeper.get(&Key::Output("rain".to_owned())), None);
-    assert!(keeper.total("rain").is_none(), "the map does not want it");
+    let state = open(vec![Key::Output("rain".to_owned())]);
+    assert_eq!(state.get(&Key::Output("rain".to_owned())), None);
+    assert!(state.total("rain").is_none(), "the map does not want it");
 }
 
 #[test]
 fn folders_of_the_file_system_keep_it_too() {
     let folder = tempfile::tempdir().expect("a folder");
-    let [runtime, state] = ["run", "lib"].map(|name| Folder::new(folder.path().join(name)));
-    let open = || Keeper::open(at(0), names(), Some(Arc::new(runtime.clone())), Some(&state));
-    let keeper = open();
-    total(&keeper).keep(at(0), 5);
+    let [runtime, card] = ["run", "lib"].map(|name| Folder::new(folder.path().join(name)));
+    let open = || StateHandle::open(at(0), names(), Some(Arc::new(runtime.clone())), Some(&card));
+    let state = open();
+    total(&state).keep(at(0), 5);
     assert_eq!(total(&open()).kept(), 5);
-    assert!(!state.path().exists());
+    assert!(!card.path().exists());
     std::fs::remove_dir_all(runtime.path()).expect("it is there");
-    total(&keeper).keep(at(1), 6);
+    total(&state).keep(at(1), 6);
     assert_eq!(total(&open()).kept(), 6, "a directory that vanished is made again");
-    let job = keeper.due(at(60)).expect("due");
-    keeper.done(at(60), job.perform(&state));
+    let job = state.due(at(60)).expect("due");
+    state.done(at(60), job.perform(&card));
     std::fs::remove_dir_all(runtime.path()).expect("it is there");
     assert_eq!(total(&open()).kept(), 6);
 }
@@ -325,13 +329,13 @@ impl Storage for Forbidden {
 #[test]
 fn page_on_the_card_that_cannot_be_read_is_not_written_over() {
     let disks = Disks::default();
-    let keeper = disks.open(at(0));
-    total(&keeper).keep(at(0), 5000);
-    disks.stop(&keeper, at(0));
+    let state = disks.open(at(0));
+    total(&state).keep(at(0), 5000);
+    disks.stop(&state, at(0));
     let forbidden = Forbidden(disks.state.clone());
-    let keeper = Keeper::open(at(1), names(), None, Some(&forbidden));
-    total(&keeper).keep(at(1), 1);
-    assert_eq!((keeper.due(at(5000)), keeper.last()), (None, None));
+    let state = StateHandle::open(at(1), names(), None, Some(&forbidden));
+    total(&state).keep(at(1), 1);
+    assert_eq!((state.due(at(5000)), state.last()), (None, None));
     assert_eq!(total(&disks.without_power().open(at(0))).kept(), 5000);
 }
 
@@ -341,66 +345,89 @@ fn what_is_remembered_of_channels_goes_along_with_a_page_and_is_no_reason_to_wri
     let house = ChannelId(7);
     let open = |disks: &Disks, now| {
         let names = names().into_iter().chain([Key::Channel(house)]).collect();
-        Keeper::open(now, names, Some(Arc::new(disks.runtime.clone())), Some(&disks.state))
+        StateHandle::open(now, names, Some(Arc::new(disks.runtime.clone())), Some(&disks.state))
     };
-    let keeper = open(&disks, at(0));
-    let along = |keeper: &Keeper, now, memory: &[u8]| {
-        keeper.set_channels(now, vec![(house, memory.to_vec()), (ChannelId(8), vec![9])], Reason::Along);
+    let state = open(&disks, at(0));
+    let along = |state: &StateHandle, now, memory: &[u8]| {
+        state.set_channels(now, vec![(house, memory.to_vec()), (ChannelId(8), vec![9])], Reason::Along);
     };
-    along(&keeper, at(0), &[1]);
-    assert_eq!((keeper.deadline(), keeper.last()), (None, None));
-    total(&keeper).keep(at(1), 5);
-    assert_eq!(keeper.deadline(), Some(at(61)), "the total is a reason");
-    along(&keeper, at(61), &[2]);
-    assert!(disks.write(&keeper, at(61)));
+    along(&state, at(0), &[1]);
+    assert_eq!((state.deadline(), state.last()), (None, None));
+    total(&state).keep(at(1), 5);
+    assert_eq!(state.deadline(), Some(at(61)), "the total is a reason");
+    along(&state, at(61), &[2]);
+    assert!(disks.write(&state, at(61)));
     assert_eq!(open(&disks.without_power(), at(0)).channels(), [(house, vec![2])]);
 
-    along(&keeper, at(62), &[3]);
+    along(&state, at(62), &[3]);
     let killed = open(&disks.killed(), at(63));
     assert_eq!(killed.deadline(), None, "a newer line in the runtime directory is none");
-    keeper.set_channels(at(64), vec![(house, vec![4])], Reason::Learned);
-    assert_eq!(keeper.deadline(), Some(at(124)), "what was learned is");
-    assert!(disks.write(&keeper, at(124)));
-    keeper.set_channels(at(125), vec![(house, vec![4])], Reason::Stop);
-    assert_eq!(keeper.last(), None, "the card has it");
-    keeper.set_channels(at(125), vec![(house, vec![5])], Reason::Stop);
-    disks.stop(&keeper, at(125));
+    state.set_channels(at(64), vec![(house, vec![4])], Reason::Learned);
+    assert_eq!(state.deadline(), Some(at(124)), "what was learned is");
+    assert!(disks.write(&state, at(124)));
+    state.set_channels(at(125), vec![(house, vec![4])], Reason::Stop);
+    assert_eq!(state.last(), None, "the card has it");
+    state.set_channels(at(125), vec![(house, vec![5])], Reason::Stop);
+    disks.stop(&state, at(125));
     assert_eq!(open(&disks.without_power(), at(0)).channels(), [(house, vec![5])]);
 }
 
 #[test]
 fn without_directories_it_lives_in_memory() {
-    let keeper = Keeper::open(at(0), names(), None, None);
-    total(&keeper).keep(at(0), 5);
-    assert_eq!(total(&keeper).kept(), 5);
-    assert_eq!((keeper.deadline(), keeper.due(at(5000)), keeper.last()), (None, None, None));
+    let state = StateHandle::open(at(0), names(), None, None);
+    total(&state).keep(at(0), 5);
+    assert_eq!(total(&state).kept(), 5);
+    assert_eq!((state.deadline(), state.due(at(5000)), state.last()), (None, None, None));
 }
 
 #[test]
 fn line_longer_than_any_of_ours_is_left_out() {
     for (length, taken) in [(page::LONGEST_VALUE, true), (page::LONGEST_VALUE + 1, false), (8000, false)] {
-        let mut writer = crate::store::record::Writer::new();
-        writer.byte(1);
-        writer.number(1);
-        writer.text("rain");
+        let line = codec::encode(&(1, 1, "rain", ByteVec::from(vec![7; length])));
         let mut page = Vec::new();
-        crate::store::record::append(&mut page, &[writer.finish(), vec![7; length]].concat());
+        record::append(&mut page, &line);
         let page = Page::read(&page);
         assert_eq!(page.damaged, !taken, "{length}");
-        let ledger = Ledger::new(at(0), names(), [page, Page::default()]);
-        assert_eq!(ledger.get(&rain()).is_some(), taken, "{length}");
-        assert!(!Page::read(&ledger.page()).damaged);
+        let store = StateStore::new(at(0), names(), [page, Page::default()]);
+        assert_eq!(store.get(&rain()).is_some(), taken, "{length}");
+        assert!(!Page::read(&store.page()).damaged);
+    }
+}
+
+#[test]
+fn line_of_a_later_version_is_passed_over_and_one_that_cannot_be_damages_the_page() {
+    let page = |payloads: &[Vec<u8>]| {
+        let mut page = Vec::new();
+        for payload in payloads {
+            record::append(&mut page, payload);
+        }
+        Page::read(&page)
+    };
+    let value = || ByteVec::from(vec![7]);
+    let later = [codec::encode(&(4, "what", 1)), codec::encode(&(1, 5, "rain", value(), "further"))];
+    let page_of_later = page(&later);
+    assert!(!page_of_later.damaged);
+    let store = StateStore::new(at(0), names(), [page_of_later, Page::default()]);
+    assert_eq!(store.get(&rain()), Some(&[7][..]));
+    for (wrong, why) in [
+        (codec::encode(&(1, u64::MAX, "rain", value())), "no store counts so far"),
+        (codec::encode(&(1, 5, "rain")), "no value"),
+        (codec::encode(&(3, 5, "house", value())), "a channel is a number"),
+        (b"\x01\x05\x04rain\x07".to_vec(), "no array"),
+    ] {
+        let page = page(&[wrong, later[1].clone()]);
+        assert_eq!((page.damaged, page.lines.len()), (true, 1), "{why}");
     }
 }
 
 #[test]
 fn bytes_per_day_are_nothing_for_a_map_that_keeps_nothing() {
     assert_eq!(bytes_per_day(page_size([])), 0);
-    let page = page_size([(rain(), 10)]);
+    let page = page_size([(rain(), LONGEST_TOTAL)]);
     assert_eq!(bytes_per_day(page), 24 * page as u64);
-    let mut ledger = Ledger::new(at(0), names(), <[Page; 2]>::default());
-    ledger.set(at(0), &rain(), vec![0xff; 10]);
-    assert!(ledger.page().len() <= page);
+    let mut store = StateStore::new(at(0), names(), <[Page; 2]>::default());
+    store.set(at(0), &rain(), codec::encode(&u64::MAX));
+    assert!(store.page().len() <= page);
 }
 
 proptest! {
@@ -422,10 +449,10 @@ proptest! {
         for (kind, rest) in payloads {
             crate::store::record::append(&mut page, &[&[kind][..], &rest].concat());
         }
-        let ledger = Ledger::new(at(0), names(), [Page::read(&page), Page::default()]);
-        let again = Page::read(&ledger.page());
+        let store = StateStore::new(at(0), names(), [Page::read(&page), Page::default()]);
+        let again = Page::read(&store.page());
         prop_assert!(!again.damaged);
-        let mut ledger = Ledger::new(at(0), names(), [again, Page::default()]);
-        prop_assert!(ledger.set(at(0), &rain(), vec![1; 30]));
+        let mut store = StateStore::new(at(0), names(), [again, Page::default()]);
+        prop_assert!(store.set(at(0), &rain(), vec![1; 30]));
     }
 }

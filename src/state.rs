@@ -1,13 +1,13 @@
 //! What few numbers outlive the process: the totals of counters, what the rules know of each output's past, and what the spool
 //! remembers of each channel over a reboot.
 //!
-//! A line is a [`Key`] and bytes that only their owner understands. The whole ledger is one page of a few hundred bytes, since
+//! A line is a [`Key`] and bytes that only their owner understands. The whole store is one page of a few hundred bytes, since
 //! a map has few of them; a page is written as a whole, in the place of the one before ([`page`] says how it looks).
 //!
 //! **Two tiers.** The *runtime directory* lives in memory and forgets at a power cut: it gets a page at each change, on
 //! the thread that made it, so that no timer is needed for it. The *state directory* is the card: it gets a page
 //! [`TOTALS_EVERY`] after the first change that it does not have, and at the stop. So a killed daemon loses what was not told to
-//! the ledger yet, and a power cut loses [`TOTALS_EVERY`] of it at most (longer where the card cannot be written).
+//! the store yet, and a power cut loses [`TOTALS_EVERY`] of it at most (longer where the card cannot be written).
 //! The moment from which the card is behind is a line of its own, so that a daemon that is started again and again does not
 //! put the writing off for ever.
 //!
@@ -19,12 +19,12 @@
 //! is the same gauge, and the order of the map is nobody's concern. A new name begins anew. Lines of names that are no longer in
 //! the map are kept, the [`STRAYS`] newest of them: a slip in the map must not cost the total of a year.
 //!
-//! [`Ledger`] is pure: it says what to write, and is told how that went. [`Keeper`] is what the daemon shares. A disk that
-//! fails changes nothing here but the tier that stays behind: the ledger itself is in memory.
+//! [`StateStore`] is pure: it says what to write, and is told how that went. [`StateHandle`] is what the daemon shares. A disk that
+//! fails changes nothing here but the tier that stays behind: the store itself is in memory.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod keeper;
+mod handle;
 pub mod page;
 
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ use crate::entry::ChannelId;
 use crate::store::storage::Storage;
 use crate::time::Mono;
 
-pub use keeper::{Keeper, Reason, Tier};
+pub use handle::{Reason, StateHandle, Tier};
 
 /// How long after a change the card gets it: what a power cut can cost. A write of a few hundred bytes costs a card some
 /// blocks, in bad ones a whole erase block (4 MiB): at 24 a day that is a hundred megabytes, which a small card stands for
@@ -44,14 +44,14 @@ pub const TOTALS_EVERY: Duration = Duration::from_secs(3600);
 /// How long after a failed write to the card it is tried again.
 const RETRY: Duration = Duration::from_secs(300);
 
-/// The most bytes of a counter's line.
-pub const LONGEST_TOTAL: usize = 10;
+/// The most bytes of a counter's total.
+pub const LONGEST_TOTAL: usize = 9;
 
 /// How many lines are kept whose names are no longer in the map.
 pub const STRAYS: usize = 16;
 
 /// The name of the page in both directories.
-pub const FILE: &str = "ledger";
+pub const FILE: &str = "state";
 
 /// Whose line it is: the map's name for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,7 @@ pub enum Key {
 
 /// Lines by name. Pure.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
+pub struct StateStore {
     lines: BTreeMap<Key, Line>,
     /// The number of the newest change.
     change: u64,
@@ -115,8 +115,8 @@ impl Job {
     }
 }
 
-impl Ledger {
-    /// The ledger of a map's names, as the two tiers have it: the runtime directory and the card.
+impl StateStore {
+    /// The state of a map's names, as the two tiers have it: the runtime directory and the card.
     pub fn new(now: Mono, names: impl IntoIterator<Item = Key>, [runtime, state]: [page::Page; 2]) -> Self {
         let mut lines: BTreeMap<Key, Line> = BTreeMap::new();
         let on_card: BTreeMap<Key, u64> = state.lines.iter().map(|line| (line.key.clone(), line.change)).collect();

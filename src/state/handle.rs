@@ -1,17 +1,18 @@
-//! The ledger as the daemon's threads share it: who changes a line writes the runtime directory's page on the spot.
+//! The store as the daemon's threads share it: who changes a line writes the runtime directory's page on the spot.
 //!
 //! That directory lives in memory, so that a page costs tens of microseconds, once a change. The card's page is made here
-//! ([`Keeper::due`]) and written elsewhere.
+//! ([`StateHandle::due`]) and written elsewhere.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::page::Page;
-use super::{FILE, Job, Key, Ledger, Outcome};
+use super::{FILE, Job, Key, Outcome, StateStore};
 use crate::entry::ChannelId;
 use crate::sensor::Total;
-use crate::store::record::{Reader, Writer};
+use crate::store::codec;
+use crate::store::snapshot::Snapshot;
 use crate::store::storage::Storage;
 use crate::time::Mono;
 
@@ -46,56 +47,57 @@ pub enum Reason {
     Stop,
 }
 
-/// A shared [`Ledger`]. Cheap to clone. Without directories it lives in memory only.
+/// A shared [`StateStore`]. Cheap to clone. Without directories it lives in memory only.
 #[derive(Clone, Default)]
-pub struct Keeper(Arc<Mutex<Shared>>);
+pub struct StateHandle(Arc<Mutex<Shared>>);
 
 #[derive(Default)]
 struct Shared {
-    ledger: Ledger,
+    store: StateStore,
     names: Vec<Key>,
-    runtime: Option<Arc<dyn Storage>>,
+    runtime: Option<Snapshot>,
     /// There is a card, and it may be written.
-    state: bool,
-    /// The tier's failure was told.
-    told: [bool; 2],
+    has_card: bool,
+    /// A failure of the card was reported.
+    is_card_failing: bool,
 }
 
-impl Keeper {
-    /// The ledger of a map's names, as far as the directories have it: to be called once, before anything is measured or
+impl StateHandle {
+    /// The store of a map's names, as far as the directories have it: to be called once, before anything is measured or
     /// driven. What cannot be read is told, and begins anew. A card whose page is there and cannot be read is not written
     /// either: the totals in it are worth more than those of this run.
     pub fn open(now: Mono, names: Vec<Key>, runtime: Option<Arc<dyn Storage>>, state: Option<&dyn Storage>) -> Self {
         let of_runtime = runtime.as_deref().and_then(|storage| read(Tier::Runtime, storage));
         let of_state = state.and_then(|storage| read(Tier::State, storage));
-        let state = of_state.is_some();
+        let has_card = of_state.is_some();
         let pages = [of_runtime, of_state].map(Option::unwrap_or_default);
-        let ledger = Ledger::new(now, names.iter().cloned(), pages);
-        let strays: Vec<String> = ledger.strays().map(Key::to_string).collect();
+        let store = StateStore::new(now, names.iter().cloned(), pages);
+        let strays: Vec<String> = store.strays().map(Key::to_string).collect();
         if !strays.is_empty() {
             log::info!("the map no longer asks for what was kept of {}; it stays for a while", strays.join(", "));
         }
-        let shared = Shared { ledger, names, runtime, state, told: [false; 2] };
+        let runtime = runtime.map(|runtime| Snapshot::new(runtime, FILE));
+        let shared = Shared { store, names, runtime, has_card, is_card_failing: false };
         Self(Arc::new(Mutex::new(shared)))
     }
 
     /// Takes the names of a new map. What is kept of the others stays for a while.
     pub fn adopt(&self, names: Vec<Key>) {
         let mut shared = self.shared();
-        shared.ledger.adopt(&names);
+        shared.store.adopt(&names);
         shared.names = names;
     }
 
     /// What a line holds.
     pub fn get(&self, key: &Key) -> Option<Vec<u8>> {
-        self.shared().ledger.get(key).map(<[u8]>::to_vec)
+        self.shared().store.get(key).map(<[u8]>::to_vec)
     }
 
     /// Sets a line, if its name is one of the map's, and writes the runtime directory's page if that changed it.
     pub fn set(&self, now: Mono, key: &Key, value: Vec<u8>) {
         // The pages must arrive in the order of the changes: the lock is held while one is written.
         let mut shared = self.shared();
-        if shared.names.contains(key) && shared.ledger.set(now, key, value) {
+        if shared.names.contains(key) && shared.store.set(now, key, value) {
             shared.write_runtime();
         }
     }
@@ -108,13 +110,13 @@ impl Keeper {
             let key = Key::Channel(channel);
             if shared.names.contains(&key) {
                 changed |= match reason {
-                    Reason::Along => shared.ledger.set_along(&key, memory),
-                    Reason::Learned | Reason::Outdated | Reason::Stop => shared.ledger.set(now, &key, memory),
+                    Reason::Along => shared.store.set_along(&key, memory),
+                    Reason::Learned | Reason::Outdated | Reason::Stop => shared.store.set(now, &key, memory),
                 };
             }
         }
         if changed && reason == Reason::Outdated {
-            shared.ledger.hasten(now);
+            shared.store.hasten(now);
         }
         if changed && matches!(reason, Reason::Learned | Reason::Outdated) {
             shared.write_runtime();
@@ -123,19 +125,21 @@ impl Keeper {
 
     /// What was remembered of channels.
     pub fn channels(&self) -> Vec<(ChannelId, Vec<u8>)> {
-        self.shared().ledger.channels()
+        self.shared().store.channels()
     }
 
     /// The total of a counter, where the map wants it to be kept.
     pub fn total(&self, sensor: &str) -> Option<Arc<dyn Total>> {
         let key = Key::Counter(sensor.to_owned());
         let wanted = self.shared().names.contains(&key);
-        wanted.then(|| Arc::new(KeptTotal { keeper: self.clone(), key }) as Arc<dyn Total>)
+        wanted.then(|| Arc::new(KeptTotal { state: self.clone(), key }) as Arc<dyn Total>)
     }
 
     /// Writes the runtime directory's page again: somebody has removed it.
     pub fn keep_anew(&self) {
-        self.shared().write_runtime();
+        let mut shared = self.shared();
+        shared.runtime.iter_mut().for_each(Snapshot::invalidate);
+        shared.write_runtime();
     }
 
     /// Whether somebody panicked while changing it.
@@ -143,30 +147,33 @@ impl Keeper {
         self.0.is_poisoned()
     }
 
-    /// When [`Keeper::due`] has something.
+    /// When [`StateHandle::due`] has something.
     pub fn deadline(&self) -> Option<Mono> {
         let shared = self.shared();
-        shared.ledger.deadline().filter(|_| shared.state)
+        shared.store.deadline().filter(|_| shared.has_card)
     }
 
-    /// The page for the card, if it is due. Give the outcome to [`Keeper::done`].
+    /// The page for the card, if it is due. Give the outcome to [`StateHandle::done`].
     pub fn due(&self, now: Mono) -> Option<Job> {
         let mut shared = self.shared();
-        if shared.state { shared.ledger.due(now) } else { None }
+        if shared.has_card { shared.store.due(now) } else { None }
     }
 
     /// The page for the card at the stop, when nothing changes any more; `None` if it has everything. One that is being
     /// written has to be done first.
     pub fn last(&self) -> Option<Job> {
         let mut shared = self.shared();
-        if shared.state { shared.ledger.last() } else { None }
+        if shared.has_card { shared.store.last() } else { None }
     }
 
     /// Takes how the writing of a page went, and tells of the first failure and of the recovery.
     pub fn done(&self, now: Mono, outcome: Outcome) {
         let mut shared = self.shared();
-        let written = shared.ledger.done(now, outcome);
-        shared.tell(Tier::State, written);
+        let written = shared.store.done(now, outcome);
+        let was_failing = std::mem::replace(&mut shared.is_card_failing, written.is_err());
+        if was_failing != written.is_err() {
+            tell(Tier::State, written);
+        }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -177,19 +184,19 @@ impl Keeper {
 
 impl Shared {
     fn write_runtime(&mut self) {
-        let Some(runtime) = &self.runtime else { return };
-        let written = runtime.replace(FILE, &self.ledger.page(), false);
-        self.tell(Tier::Runtime, written);
+        let Some(runtime) = &mut self.runtime else { return };
+        if let Some(news) = runtime.keep(self.store.page()) {
+            tell(Tier::Runtime, news);
+        }
     }
+}
 
-    fn tell(&mut self, tier: Tier, written: io::Result<()>) {
-        let told = &mut self.told[usize::from(tier == Tier::State)];
-        match written {
-            Ok(()) if std::mem::take(told) => log::info!("totals and switch times are kept in the {tier} again"),
-            Err(error) if !std::mem::replace(told, true) => {
-                log::warn!("totals and switch times cannot be kept in the {tier}; they go on in memory: {error}");
-            }
-            _ => {}
+/// Tells of the first failure, or of the first success behind one.
+fn tell(tier: Tier, news: io::Result<()>) {
+    match news {
+        Ok(()) => log::info!("totals and switch times are kept in the {tier} again"),
+        Err(error) => {
+            log::warn!("totals and switch times cannot be kept in the {tier}; they go on in memory: {error}");
         }
     }
 }
@@ -223,19 +230,17 @@ impl fmt::Display for Key {
 }
 
 struct KeptTotal {
-    keeper: Keeper,
+    state: StateHandle,
     key: Key,
 }
 
 impl Total for KeptTotal {
     fn kept(&self) -> u64 {
-        let value = self.keeper.get(&self.key);
-        value.and_then(|value| Reader::new(&value).number()).unwrap_or(0)
+        let value = self.state.get(&self.key);
+        value.and_then(|value| codec::decode(&value).ok()).unwrap_or(0)
     }
 
     fn keep(&self, now: Mono, total: u64) {
-        let mut writer = Writer::new();
-        writer.number(total);
-        self.keeper.set(now, &self.key, writer.finish());
+        self.state.set(now, &self.key, codec::encode(&total));
     }
 }
