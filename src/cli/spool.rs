@@ -169,7 +169,7 @@ struct Summary {
 impl Summary {
     fn add(&mut self, listed: &Listed) {
         match listed.state {
-            State::Doubtful => {
+            State::Unconfirmed => {
                 self.doubtful += 1;
                 return;
             }

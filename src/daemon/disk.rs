@@ -102,7 +102,7 @@ impl Store {
         let open = move || Spool::open(backlogs, policy, start, fast, &*card, wake);
         let (mut spool, found) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
         spool.recall(totals.channels(), was_used);
-        if spool.outdates_card() {
+        if spool.outdates_disk() {
             totals.set_channels(hal.clock.now().mono, spool.memory(false), Reason::Outdated);
         }
         observer(&Event::Found(&found));

@@ -64,21 +64,21 @@ impl Spool {
         for (channel, memory) in memories {
             let queue = self.queues.get_or_new(channel);
             let _ = queue.known.recall(&memory, self.is_first_run);
-            self.outdates_card |= std::mem::take(&mut queue.known.is_outdated);
+            self.outdates_disk |= std::mem::take(&mut queue.known.is_outdated);
         }
         self.move_off_taken();
         self.write_anew();
     }
 
     /// What is to be remembered of the channels of which something was learned since this was last asked: it is worth a write to
-    /// the card.
+    /// the disk.
     pub fn learned(&mut self) -> Vec<(ChannelId, Vec<u8>)> {
         let learned = std::mem::take(&mut self.learned).into_iter();
         learned.filter_map(|channel| Some((channel, self.queues.get(channel)?.known.memory(false)))).collect()
     }
 
-    /// Whether the card says that it knows all seconds that were given, and no longer does, since this was last asked.
-    pub fn outdates_card(&mut self) -> bool {
-        std::mem::take(&mut self.outdates_card)
+    /// Whether the disk says that it knows all seconds that were given, and no longer does, since this was last asked.
+    pub fn outdates_disk(&mut self) -> bool {
+        std::mem::take(&mut self.outdates_disk)
     }
 }

@@ -35,7 +35,7 @@ impl Spool {
         notes.extend((!was_believed).then_some(LogRecord::Believed));
         if !notes.is_empty() {
             self.note(boot, &notes);
-            (self.bell)();
+            (self.notify)();
         }
     }
 

@@ -1,7 +1,7 @@
 //! Entries that a person wants to be rid of are taken out of both directories. No daemon may be running.
 //!
-//! **Order.** The runtime directory's log goes first, then the card's segments, the oldest first: an entry may be in both,
-//! and what is gone from the card must not come back from the runtime directory. Each file is replaced or cut as a whole,
+//! **Order.** The runtime directory's log goes first, then the disk's segments, the oldest first: an entry may be in both,
+//! and what is gone from the disk must not come back from the runtime directory. Each file is replaced or cut as a whole,
 //! so that a crash in between leaves some entries dropped and the others as they were; dropping again takes the rest.
 //!
 //! **Keys.** What stays in a segment may speak of entries that are gone, and a new entry must not get the key of one that a
@@ -26,8 +26,8 @@ use crate::time::{BootId, Utc};
 pub struct Which {
     /// Those of this channel.
     pub channel: ChannelId,
-    /// Those that were set aside as doubtful, instead of those that wait.
-    pub doubtful: bool,
+    /// Those that were set aside as unconfirmed, instead of those that wait.
+    pub unconfirmed: bool,
     /// Only those with a time before this one. An entry that waits for its time stays then.
     pub before: Option<Utc>,
 }
@@ -60,22 +60,22 @@ pub enum DiscardError {
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn discard(fast: &dyn Storage, card: &dyn Storage, which: &Which) -> Result<Discarded, DiscardError> {
-    let mut recovered = recover(BootId::default(), fast, card, true);
+pub fn discard(runtime: &dyn Storage, disk: &dyn Storage, which: &Which) -> Result<Discarded, DiscardError> {
+    let mut recovered = recover(BootId::default(), runtime, disk, true);
     let mut discarded = Discarded { entries: 0, found: recovered.found };
     let Some(queue) = recovered.queues.remove(&which.channel) else { return Ok(discarded) };
-    if which.doubtful {
-        drop_doubtful(&queue, fast, card, which, &mut discarded)?;
+    if which.unconfirmed {
+        drop_unconfirmed(&queue, runtime, disk, which, &mut discarded)?;
     } else {
-        drop_waiting(&queue, fast, card, which, &mut discarded)?;
+        drop_waiting(&queue, runtime, disk, which, &mut discarded)?;
     }
     Ok(discarded)
 }
 
 fn drop_waiting(
     queue: &Queue,
-    fast: &dyn Storage,
-    card: &dyn Storage,
+    runtime: &dyn Storage,
+    disk: &dyn Storage,
     which: &Which,
     discarded: &mut Discarded,
 ) -> Result<(), DiscardError> {
@@ -89,15 +89,15 @@ fn drop_waiting(
         known.is_some_and(|at| at < before)
     };
     let is_of_channel = |kept: &EntryRecord| kept.draft.channel == which.channel;
-    rewrite_fast(queue, fast, discarded, |boot, note| match note {
+    rewrite_runtime(queue, runtime, discarded, |boot, note| match note {
         LogRecord::Entry(kept) => !(is_of_channel(kept) && goes(kept, boot)),
         _ => true,
     })?;
-    // The log told of some that are on the card too, or that have left already: those in memory alone are counted here.
-    discarded.entries += queue.held.values().filter(|held| goes(&held.record, held.boot)).count();
+    // The log told of some that are on the disk too, or that have left already: those in memory alone are counted here.
+    discarded.entries += queue.queued.values().filter(|queued| goes(&queued.record, queued.boot)).count();
     let mut is_oldest = true;
     for segment in queue.segments.iter() {
-        is_oldest &= drop_from(segment, queue, card, &goes, is_oldest, discarded)?;
+        is_oldest &= drop_from(segment, queue, disk, &goes, is_oldest, discarded)?;
     }
     Ok(())
 }
@@ -106,14 +106,14 @@ fn drop_waiting(
 fn drop_from(
     segment: &Segment,
     queue: &Queue,
-    card: &dyn Storage,
+    disk: &dyn Storage,
     goes: &impl Fn(&EntryRecord, BootId) -> bool,
     is_oldest: bool,
     discarded: &mut Discarded,
 ) -> Result<bool, DiscardError> {
     let file = segment.file.as_str();
     let refused = |error| DiscardError::Disk { file: file.to_owned(), entries: discarded.entries, error };
-    let notes = records::read(&card.read(file).map_err(refused)?).notes;
+    let notes = records::read(&disk.read(file).map_err(refused)?).notes;
     let is_dropped = |boot: BootId, note: &LogRecord| match note {
         LogRecord::Entry(kept) => queue.left.contains(&kept.key) || goes(kept, boot),
         _ => false,
@@ -132,20 +132,20 @@ fn drop_from(
     let is_gone = after == 0 && is_oldest;
     if is_gone {
         // To cut a file needs no room, and is durable; that its name is gone may be forgotten in a power cut.
-        card.truncate(file, 0).and_then(|()| card.remove(file)).map_err(refused)?;
+        disk.truncate(file, 0).and_then(|()| disk.remove(file)).map_err(refused)?;
     } else if after < before {
         let used = last.map(|last| (BootId::default(), LogRecord::Next(Key(last.0 + 1))));
         stay.splice(0..0, used);
-        card.replace(file, &told_in(stay), true).map_err(refused)?;
+        disk.replace(file, &told_in(stay), true).map_err(refused)?;
     }
     discarded.entries += before - after;
     Ok(is_gone)
 }
 
-fn drop_doubtful(
+fn drop_unconfirmed(
     queue: &Queue,
-    fast: &dyn Storage,
-    card: &dyn Storage,
+    runtime: &dyn Storage,
+    disk: &dyn Storage,
     which: &Which,
     discarded: &mut Discarded,
 ) -> Result<(), DiscardError> {
@@ -154,25 +154,25 @@ fn drop_doubtful(
         (Some(before), Time::Known(at)) => at < before,
         (Some(_), Time::Claimed(_)) => false,
     };
-    let doubtful = survey::doubtful(which.channel, queue, card);
-    let gone: BTreeSet<Key> = doubtful.values().filter(|kept| goes(kept)).map(|kept| kept.key).collect();
+    let unconfirmed = survey::unconfirmed(which.channel, queue, disk);
+    let gone: BTreeSet<Key> = unconfirmed.values().filter(|kept| goes(kept)).map(|kept| kept.key).collect();
     let is_dropped = |note: &LogRecord| match note {
         LogRecord::Aside(kept) => kept.draft.channel == which.channel && gone.contains(&kept.key),
         _ => false,
     };
-    rewrite_fast(queue, fast, discarded, |_, note| !is_dropped(note))?;
-    let file = segment::doubtful(which.channel);
+    rewrite_runtime(queue, runtime, discarded, |_, note| !is_dropped(note))?;
+    let file = segment::unconfirmed(which.channel);
     let refused = |error| DiscardError::Disk { file: file.clone(), entries: 0, error };
-    let bytes = match card.read(&file) {
+    let bytes = match disk.read(&file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         read => Some(read.map_err(refused)?),
     };
     if let Some(bytes) = bytes {
         let stay: Vec<_> = records::read(&bytes).notes.into_iter().filter(|(_, note)| !is_dropped(note)).collect();
         if stay.iter().any(|(_, note)| matches!(note, LogRecord::Aside(_))) {
-            card.replace(&file, &told_in(stay), true).map_err(refused)?;
+            disk.replace(&file, &told_in(stay), true).map_err(refused)?;
         } else {
-            card.truncate(&file, 0).and_then(|()| card.remove(&file)).map_err(refused)?;
+            disk.truncate(&file, 0).and_then(|()| disk.remove(&file)).map_err(refused)?;
         }
     }
     discarded.entries = gone.len();
@@ -180,21 +180,21 @@ fn drop_doubtful(
 }
 
 /// Writes the runtime directory's log anew with the notes that stay, where some do not.
-fn rewrite_fast(
+fn rewrite_runtime(
     queue: &Queue,
-    fast: &dyn Storage,
+    runtime: &dyn Storage,
     discarded: &Discarded,
     stays: impl Fn(BootId, &LogRecord) -> bool,
 ) -> Result<(), DiscardError> {
     let refused = |error| DiscardError::Disk { file: runtime_log::FILE.to_owned(), entries: discarded.entries, error };
-    let bytes = match fast.read(runtime_log::FILE) {
+    let bytes = match runtime.read(runtime_log::FILE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         read => read.map_err(refused)?,
     };
     let mut notes = records::read(&bytes).notes;
     let next = notes.iter().filter_map(|(_, note)| used(note)).max();
     notes.retain(|(boot, note)| stays(*boot, note));
-    // The seconds of what is gone stay used, on the card too: some of it may be stored.
+    // The seconds of what is gone stay used, on the disk too: some of it may be stored.
     let (channel, known) = (queue.id, &queue.known);
     let told = notes.iter().rev().find_map(|(boot, note)| match note {
         LogRecord::Given(of, _, has_past) if *of == channel => Some((*boot, *has_past)),
@@ -204,7 +204,7 @@ fn rewrite_fast(
     notes.push((boot, LogRecord::Given(channel, known.taken.clone(), has_past)));
     // The keys of what is gone stay used: the log may call some of them settled.
     notes.extend(next.map(|next| (BootId::default(), LogRecord::Next(next))));
-    fast.replace(runtime_log::FILE, &told_in(notes), false).map_err(refused)
+    runtime.replace(runtime_log::FILE, &told_in(notes), false).map_err(refused)
 }
 
 /// The first key that is free behind an entry.

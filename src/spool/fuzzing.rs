@@ -28,7 +28,7 @@ pub(crate) fn files(bytes: &[u8]) {
             continue;
         }
         let keys: BTreeSet<Key> =
-            before.iter().filter(|one| one.state != State::Doubtful).map(|one| one.entry.key).collect();
+            before.iter().filter(|one| one.state != State::Unconfirmed).map(|one| one.entry.key).collect();
         assert_eq!(keys.len(), found.waiting.values().sum::<usize>(), "{before:?}");
         can_be_dropped(&fast, &card, &found);
 
@@ -109,7 +109,8 @@ fn listed(fast: &Faulty, card: &Faulty) -> (Vec<Listed>, Found) {
 
 /// The doubtful ones among these.
 fn doubtful(listed: &[Listed]) -> BTreeSet<(ChannelId, Key)> {
-    let all = || listed.iter().filter(|one| one.state == State::Doubtful).map(|one| (one.entry.channel, one.entry.key));
+    let all =
+        || listed.iter().filter(|one| one.state == State::Unconfirmed).map(|one| (one.entry.channel, one.entry.key));
     let doubtful: BTreeSet<_> = all().collect();
     assert_eq!(doubtful.len(), all().count(), "each is shown once: {listed:?}");
     doubtful
@@ -119,7 +120,7 @@ fn doubtful(listed: &[Listed]) -> BTreeSet<(ChannelId, Key)> {
 fn can_be_dropped(fast: &Faulty, card: &Faulty, found: &Found) {
     let Some((channel, waiting)) = found.waiting.first_key_value() else { return };
     let (fast, card) = (fast.after_kill(), card.after_kill());
-    let which = Which { channel: *channel, doubtful: false, before: None };
+    let which = Which { channel: *channel, unconfirmed: false, before: None };
     let gone = discard(&fast, &card, &which).expect("nothing fails in memory");
     assert_eq!(gone.entries, *waiting);
     let (_, left) = listed(&fast, &card);

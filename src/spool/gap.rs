@@ -1,6 +1,6 @@
-//! Entries that only the card holds, and how they come into memory.
+//! Entries that only the disk holds, and how they come into memory.
 //!
-//! In memory are those that are not on the card yet, those that are taken, the oldest (so that the uplink finds them at
+//! In memory are those that are not on the disk yet, those that are taken, the oldest (so that the uplink finds them at
 //! once) and the newest (which may still be live). Between the oldest and the newest there may be a gap;
 //! [`Queue::head`] is where it begins.
 
@@ -11,7 +11,7 @@ use crate::spool::records::{EntryRecord, Time};
 use crate::spool::segment::Segment;
 use crate::time::BootId;
 
-/// Entries that are read ahead from the card.
+/// Entries that are read ahead from the disk.
 pub(super) const AHEAD: usize = 32;
 /// With fewer than these the next ones are read.
 const LOW: usize = 8;
@@ -21,17 +21,17 @@ const NEWEST: usize = 16;
 const TRIES: u32 = 3;
 
 impl Queue {
-    /// Entries that only the card holds, and that can be read.
+    /// Entries that only the disk holds, and that can be read.
     pub(super) fn gap(&self) -> usize {
-        self.segments.readable().saturating_sub(self.held.on_card())
+        self.segments.readable().saturating_sub(self.queued.on_disk())
     }
 
-    /// Whether the next entries must be read from the card.
+    /// Whether the next entries must be read from the disk.
     pub(super) fn is_low(&self) -> bool {
         let Some(head) = self.head else { return false };
         // What was sent before waits for spare time: it must not keep those from memory that were never sent.
-        let is_ready = |(key, held): &(&Key, &Queued)| !held.taken && !self.sent.contains(key);
-        let ready = self.held.range(..=head).filter(is_ready).count();
+        let is_ready = |(key, queued): &(&Key, &Queued)| !queued.taken && !self.sent.contains(key);
+        let ready = self.queued.range(..=head).filter(is_ready).count();
         ready < LOW && self.gap() > 0
     }
 
@@ -54,14 +54,14 @@ impl Queue {
         let last = read.last().map(|(_, kept)| kept.key);
         let is_last = behind.next_back().is_none_or(|key| last.is_some_and(|last| *key <= last));
         for (boot, mut kept) in read {
-            // Its receipt may have come while it was read.
-            if self.left.contains(&kept.key) || self.held.contains_key(&kept.key) {
+            // Its acknowledgement may have come while it was read.
+            if self.left.contains(&kept.key) || self.queued.contains_key(&kept.key) {
                 continue;
             }
             if let Some(at) = self.retimed.get(&kept.key) {
                 kept.time = Time::Known(*at);
             }
-            self.held.insert(Queued { on_card: true, ..Queued::new(kept, boot) });
+            self.queued.insert(Queued { on_disk: true, ..Queued::new(kept, boot) });
         }
         self.head = Some(if is_last { whole } else { last.unwrap_or(whole) });
         self.close_gap();
@@ -72,11 +72,11 @@ impl Queue {
     fn reconcile(&mut self, file: &str, keys: &[Key]) -> usize {
         let (first, last, expected) =
             self.change_segment(file, |segment| (segment.first, segment.last, segment.waiting));
-        // Those that memory has are not missing, but the card has them no more.
-        let adrift = self.held.range(first..=last).filter(|(key, held)| held.on_card && !keys.contains(key));
+        // Those that memory has are not missing, but the disk has them no more.
+        let adrift = self.queued.range(first..=last).filter(|(key, queued)| queued.on_disk && !keys.contains(key));
         let adrift: Vec<Key> = adrift.map(|(key, _)| *key).collect();
         for key in &adrift {
-            self.held.set_on_card(*key, false);
+            self.queued.set_on_disk(*key, false);
         }
         let there = keys.iter().filter(|key| !self.left.contains(key)).count();
         let is_sure = self.change_segment(file, |segment| {
@@ -93,20 +93,20 @@ impl Queue {
             segment.skipped |= segment.failures >= TRIES;
             segment.skipped.then_some((segment.first, segment.last, segment.waiting))
         })?;
-        let in_memory = self.held.range(first..=last).filter(|(_, held)| held.on_card).count();
+        let in_memory = self.queued.range(first..=last).filter(|(_, queued)| queued.on_disk).count();
         self.pass_over(last);
         Some(waiting.saturating_sub(in_memory))
     }
 
-    /// A segment's file is gone, or cut. Returns how many entries are gone with it: memory has the others, and the card gets
+    /// A segment's file is gone, or cut. Returns how many entries are gone with it: memory has the others, and the disk gets
     /// them again if nothing newer is there.
     pub(super) fn vanished(&mut self, file: &str) -> usize {
         let place = self.segments.in_file(file).expect("a segment that is worked on stays");
         let Segment { first, last, waiting, .. } = self.segments.remove(place).expect("just found");
-        let inside = self.held.range(first..=last).filter(|(_, held)| held.on_card);
+        let inside = self.queued.range(first..=last).filter(|(_, queued)| queued.on_disk);
         let inside: Vec<Key> = inside.map(|(key, _)| *key).collect();
         for key in &inside {
-            self.held.set_on_card(*key, false);
+            self.queued.set_on_disk(*key, false);
         }
         self.written = self.segments.back().map_or(Key(0), |segment| segment.last);
         self.pass_over(last);
@@ -127,21 +127,21 @@ impl Queue {
         }
     }
 
-    /// Leaves to the card what need not be in memory.
+    /// Leaves to the disk what need not be in memory.
     pub(super) fn forget(&mut self) {
-        let free = |held: &Queued| held.on_card && !held.taken;
-        let newest = self.held.keys().rev().nth(NEWEST - 1).copied();
+        let free = |queued: &Queued| queued.on_disk && !queued.taken;
+        let newest = self.queued.keys().rev().nth(NEWEST - 1).copied();
         let Some(newest) = newest else { return };
         let head = match self.head {
             Some(head) => head,
-            None => match self.held.iter().filter(|(_, held)| free(held)).map(|(key, _)| *key).nth(AHEAD * 2) {
+            None => match self.queued.iter().filter(|(_, queued)| free(queued)).map(|(key, _)| *key).nth(AHEAD * 2) {
                 Some(key) => key,
                 None => return,
             },
         };
-        let before = self.held.len();
-        self.held.forget(|key, held| key > head && key < newest && free(held));
-        if self.held.len() < before {
+        let before = self.queued.len();
+        self.queued.forget(|key, queued| key > head && key < newest && free(queued));
+        if self.queued.len() < before {
             self.head = Some(head);
         }
     }

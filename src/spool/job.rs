@@ -1,4 +1,4 @@
-//! What is to be done on the card, as values: the spool's lock is not held while the card takes its time.
+//! What is to be done on the disk, as values: the spool's lock is not held while the disk takes its time.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -31,7 +31,7 @@ pub(super) enum Task {
     Remove,
     /// Write a segment anew with its neighbours merged, but for those that were sent in an earlier run.
     Thin { within: Duration, left: BTreeSet<Key>, sent: BTreeSet<Key> },
-    /// Append to the file of doubtful entries.
+    /// Append to the file of unconfirmed entries.
     Aside { bytes: Vec<u8>, notes: usize },
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Group {
     /// The segment is a new one.
     pub(super) begins: bool,
     pub(super) entries: Vec<Key>,
-    /// How many of the notes for the card it tells, and whether they have the beginning of a boot.
+    /// How many of the notes for the disk it tells, and whether they have the beginning of a boot.
     pub(super) notes: usize,
     pub(super) began: bool,
 }
@@ -71,22 +71,22 @@ pub(super) enum Done {
     },
 }
 
-/// The file of doubtful entries is halved when it has so many bytes.
-const DOUBTFUL: u64 = 256 << 10;
+/// The file of unconfirmed entries is halved when it has so many bytes.
+const UNCONFIRMED: u64 = 256 << 10;
 
 impl Job {
     /// Does it. It may take seconds.
-    pub fn perform(self, card: &dyn Storage) -> Outcome {
-        let result = self.try_to(card);
+    pub fn perform(self, disk: &dyn Storage) -> Outcome {
+        let result = self.try_to(disk);
         Outcome { job: self, result }
     }
 
-    fn try_to(&self, card: &dyn Storage) -> io::Result<Done> {
+    fn try_to(&self, disk: &dyn Storage) -> io::Result<Done> {
         let file = self.file.as_str();
         match &self.task {
-            Task::Append(group) => card.extend(file, group.whole, &group.bytes).map(|()| Done::Written),
+            Task::Append(group) => disk.extend(file, group.whole, &group.bytes).map(|()| Done::Written),
             Task::Read { after, within, left } => {
-                let bytes = card.read(file)?;
+                let bytes = disk.read(file)?;
                 let (mut read, mut keys) = (Vec::new(), Vec::new());
                 for (boot, kept) in
                     segment::entries(self.channel, &bytes).filter(|(_, kept)| within.contains(&kept.key))
@@ -98,28 +98,28 @@ impl Job {
                 }
                 Ok(Done::Entries { read, keys })
             }
-            Task::Remove => card.remove(file).map(|()| Done::Written),
+            Task::Remove => disk.remove(file).map(|()| Done::Written),
             Task::Thin { within, left, sent } => {
-                let before = card.read(file)?;
+                let before = disk.read(file)?;
                 let Some((bytes, waiting, merged)) = segment::thinned(&before, *within, left, sent) else {
                     // It has rotted meanwhile: what is lost is counted when it is read.
                     return Ok(Done::Written);
                 };
                 if merged > 0 {
-                    card.replace(file, &bytes, true)?;
+                    disk.replace(file, &bytes, true)?;
                 }
                 let bytes = if merged > 0 { bytes.len() } else { before.len() };
                 Ok(Done::Thinned { bytes: bytes as u64, waiting, merged })
             }
             Task::Aside { bytes, .. } => {
-                let before = match card.read(file) {
+                let before = match disk.read(file) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
                     before => before?,
                 };
-                if before.len() as u64 + bytes.len() as u64 > DOUBTFUL {
-                    card.replace(file, &newer_half(&before, bytes), true)?;
+                if before.len() as u64 + bytes.len() as u64 > UNCONFIRMED {
+                    disk.replace(file, &newer_half(&before, bytes), true)?;
                 } else {
-                    card.extend(file, before.len() as u64, bytes)?;
+                    disk.extend(file, before.len() as u64, bytes)?;
                 }
                 Ok(Done::Written)
             }
@@ -127,7 +127,7 @@ impl Job {
     }
 }
 
-/// What is kept of the doubtful entries when there is no more room, with the new ones.
+/// What is kept of the unconfirmed entries when there is no more room, with the new ones.
 fn newer_half(before: &[u8], added: &[u8]) -> Vec<u8> {
     let notes = crate::spool::records::read(before).notes;
     let settled: BTreeSet<Key> = notes

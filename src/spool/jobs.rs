@@ -1,4 +1,4 @@
-//! Which work the card gets, when, and what its outcome means.
+//! Which work the disk gets, when, and what its outcome means.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -13,29 +13,29 @@ use crate::spool::times;
 use crate::spool::{Key, SpoolEvent};
 use crate::time::{Mono, Now};
 
-/// How long the card is left alone after a failure.
+/// How long the disk is left alone after a failure.
 const RETRY: Duration = Duration::from_secs(30);
 
 impl Spool {
-    /// What is to be done on the card now, if anything. The next one is given out after [`Spool::done`].
+    /// What is to be done on the disk now, if anything. The next one is given out after [`Spool::done`].
     pub fn job(&mut self, now: Now) -> Option<Job> {
         self.seen = now.mono;
-        if self.card.busy.is_some() {
+        if self.disk.busy.is_some() {
             return None;
         }
         let job = self.choose(now.mono)?;
         if matches!(job.task, Task::Thin { .. }) {
             // Entries that are merged away must not come back from the runtime directory's log.
             self.write_anew();
-            if self.fast.journal().is_stale() {
+            if self.runtime.journal().is_stale() {
                 return None;
             }
         }
         if let (Task::Append(group), Some(queue)) = (&job.task, self.queues.get_mut(job.channel)) {
             queue.attempted = queue.attempted.max(group.entries.last().copied().unwrap_or_default());
         }
-        self.card.turn = job.channel;
-        self.card.busy = Some(job.file.clone());
+        self.disk.turn = job.channel;
+        self.disk.busy = Some(job.file.clone());
         Some(job)
     }
 
@@ -44,10 +44,10 @@ impl Spool {
         self.queues.settle(&self.rules);
         let now = Mono::default();
         let later = |due: Mono, rest: Option<Mono>| rest.map_or(due, |rest| due.max(rest));
-        let card = &self.card;
-        let read = self.queues.has_reads().then(|| later(now, card.read_at));
-        let removal = self.queues.has_removals().then(|| later(now, card.remove_at));
-        let write = self.queues.next_write().map(|due| later(due, card.write_at));
+        let disk = &self.disk;
+        let read = self.queues.has_reads().then(|| later(now, disk.read_at));
+        let removal = self.queues.has_removals().then(|| later(now, disk.remove_at));
+        let write = self.queues.next_write().map(|due| later(due, disk.write_at));
         [read, removal, write].into_iter().flatten().min()
     }
 
@@ -55,32 +55,32 @@ impl Spool {
     /// take turns, so that one with a broken file holds up no other.
     fn choose(&mut self, now: Mono) -> Option<Job> {
         let rests = |until: Option<Mono>| until.is_some_and(|until| now < until);
-        let (turn, rules, queues) = (self.card.turn, &self.rules, &mut self.queues);
+        let (turn, rules, queues) = (self.disk.turn, &self.rules, &mut self.queues);
         queues.settle(rules);
-        if !rests(self.card.read_at)
+        if !rests(self.disk.read_at)
             && let Some(job) = queues.reads(turn).find_map(read)
         {
             return Some(job);
         }
-        if !rests(self.card.write_at) {
+        if !rests(self.disk.write_at) {
             let writing = queues.due_writes(now, turn).find_map(|queue| rules.write(now, queue));
             if let Some(job) = writing.or_else(|| queues.thins(turn).find_map(thin)) {
                 return Some(job);
             }
         }
-        if rests(self.card.remove_at) { None } else { queues.removals(turn).find_map(remove) }
+        if rests(self.disk.remove_at) { None } else { queues.removals(turn).find_map(remove) }
     }
 
     /// Takes the outcome of a job. Returns whether there may be something new for the uplinks to send.
     pub fn done(&mut self, now: Now, outcome: Outcome) -> bool {
         self.seen = now.mono;
-        self.card.busy = None;
+        self.disk.busy = None;
         let Outcome { job, result } = outcome;
         let Some(queue) = self.queues.get_mut(job.channel) else { return false };
         let result = match (job.task, result) {
             (Task::Append(group), Ok(_)) => {
                 queue.begin_segment(&job.file, group.begins);
-                let kept: Vec<&Queued> = group.entries.iter().filter_map(|key| queue.held.get(key)).collect();
+                let kept: Vec<&Queued> = group.entries.iter().filter_map(|key| queue.queued.get(key)).collect();
                 if let Some(last) = kept.last() {
                     let until = queue.time_of(last);
                     self.told.push(SpoolEvent::Written { channel: job.channel, entries: kept.len(), until });
@@ -91,9 +91,9 @@ impl Spool {
             (Task::Append(group), Err(error)) => {
                 // What was begun may be there in part: it is known, so that it can be written over or removed.
                 queue.begin_segment(&job.file, group.begins);
-                // While the card takes no word, its entries are offered all the same: to wait would be worse than that a power cut
+                // While the disk takes no word, its entries are offered all the same: to wait would be worse than that a power cut
                 // makes their times estimates again.
-                queue.hushed &= !group.began;
+                queue.awaiting_boot_record &= !group.began;
                 if error.kind() == ErrorKind::NotFound && group.whole > 0 {
                     let entries = queue.vanished(&job.file);
                     self.counts.unreadable += entries as u64;
@@ -116,15 +116,15 @@ impl Spool {
                     let why = "records are missing in it".to_owned();
                     self.told.push(SpoolEvent::Unreadable { file: job.file, entries, why });
                 }
-                self.card.read_at = None;
+                self.disk.read_at = None;
                 return true;
             }
             (Task::Read { .. }, Err(error)) => {
-                self.card.read_at = Some(now.mono + RETRY);
+                self.disk.read_at = Some(now.mono + RETRY);
                 let gone = error.kind() == ErrorKind::NotFound;
                 let entries = if gone { Some(queue.vanished(&job.file)) } else { queue.could_not_read(&job.file) };
                 if let Some(entries) = entries {
-                    self.card.read_at = None;
+                    self.disk.read_at = None;
                     self.counts.unreadable += entries as u64;
                     self.told.push(SpoolEvent::Unreadable { file: job.file, entries, why: error.to_string() });
                 }
@@ -132,11 +132,11 @@ impl Spool {
             }
             (Task::Remove, Ok(_)) => {
                 queue.removed(&job.file);
-                self.card.remove_at = None;
+                self.disk.remove_at = None;
                 return false;
             }
             (Task::Remove, Err(_)) => {
-                self.card.remove_at = Some(now.mono + RETRY);
+                self.disk.remove_at = Some(now.mono + RETRY);
                 return false;
             }
             (Task::Thin { .. }, Ok(Done::Thinned { bytes, waiting, merged })) => {
@@ -158,25 +158,25 @@ impl Spool {
             (_, Err(error)) => Err(error),
             (_, Ok(_)) => Ok(false),
         };
-        self.tell_card(now.mono, result.as_ref().err());
+        self.report_disk(now.mono, result.as_ref().err());
         result.unwrap_or(true)
     }
 
-    /// Trouble is over when everything that is due was written: on a full card now and then a little fits.
-    fn tell_card(&mut self, now: Mono, failed: Option<&io::Error>) {
-        self.card.write_at = failed.map(|_| now + RETRY);
+    /// Trouble is over when everything that is due was written: on a full disk now and then a little fits.
+    fn report_disk(&mut self, now: Mono, failed: Option<&io::Error>) {
+        self.disk.write_at = failed.map(|_| now + RETRY);
         self.queues.settle(&self.rules);
         let is_behind = self.queues.next_write().is_some_and(|due| due <= now);
-        let trouble = failed.is_some() || (self.card.trouble && is_behind);
-        if std::mem::replace(&mut self.card.trouble, trouble) != trouble {
+        let trouble = failed.is_some() || (self.disk.trouble && is_behind);
+        if std::mem::replace(&mut self.disk.trouble, trouble) != trouble {
             self.told.push(SpoolEvent::State(failed.map(ToString::to_string)));
         }
     }
 
-    /// Whether nothing is left that the card should be told before the process ends.
+    /// Whether nothing is left that the disk should be told before the process ends.
     pub fn is_written(&mut self) -> bool {
         self.queues.settle(&self.rules);
-        self.card.busy.is_none() && self.queues.is_written()
+        self.disk.busy.is_none() && self.queues.is_written()
     }
 }
 
@@ -206,7 +206,7 @@ pub(super) fn to_be_thinned(queue: &Queue) -> Option<(&Segment, Duration)> {
     let is_needed = !queue.backlog.drains || queue.bytes() > queue.backlog.max_size / 4 * 3;
     let closed = queue.segments.len().saturating_sub(1);
     let untouched = |segment: &&Segment| {
-        !segment.thinned && !segment.skipped && queue.held.range(segment.first..=segment.last).next().is_none()
+        !segment.thinned && !segment.skipped && queue.queued.range(segment.first..=segment.last).next().is_none()
     };
     let mut closed = queue.segments.iter().take(if is_needed { closed } else { 0 });
     closed.find(untouched).map(|segment| (segment, within))

@@ -1,6 +1,6 @@
 //! What is known of a channel beyond its entries: the seconds that it gave, and how its entries come back.
 //!
-//! The runtime directory is told of each change. Over a reboot it is remembered as bytes that go along with the card's page of totals.
+//! The runtime directory is told of each change. Over a reboot it is remembered as bytes that go along with the disk's page of totals.
 
 use minicbor::{Decode, Encode};
 
@@ -8,7 +8,7 @@ use crate::entry::ColumnSet;
 use crate::spool::taken::Taken;
 use crate::store::codec;
 
-/// What is remembered of a channel over a reboot takes at most so many bytes: on the card, and with every total.
+/// What is remembered of a channel over a reboot takes at most so many bytes: on the disk, and with every total.
 pub const MEMORY: usize = 256;
 
 /// What is remembered of a channel over a reboot.
@@ -35,15 +35,15 @@ impl Memory {
 pub(super) struct Known {
     /// The seconds that were given.
     pub(super) taken: Taken,
-    /// Those that the card's log tells of, while it is read.
-    pub(super) given_on_card: Taken,
+    /// Those that the disk's log tells of, while it is read.
+    pub(super) given_on_disk: Taken,
     /// Entries were seen to come back.
     pub(super) echoes: bool,
     /// The columns in which they did.
     pub(super) columns: ColumnSet,
     /// An earlier boot may have given seconds that are not among these.
     pub(super) has_past: bool,
-    /// The card says that it knows all seconds, and from now on it does not.
+    /// The disk says that it knows all seconds, and from now on it does not.
     pub(super) is_outdated: bool,
 }
 
@@ -69,7 +69,7 @@ impl Known {
             self.columns = self.columns.union(memory.columns);
             self.has_past = !memory.is_complete;
         }
-        // From now on seconds are given that the card does not know.
+        // From now on seconds are given that the disk does not know.
         self.is_outdated |= memory.is_complete;
         self.taken.learn(&memory.taken);
         Some(())

@@ -1,16 +1,21 @@
-//! Entries that wait for their receipt.
+//! Entries that wait for their acknowledgement.
 //!
-//! [`Spool`] is the seam: whoever makes entries pushes their drafts, the uplink takes them and settles each on its
-//! receipt. It keeps them in two directories; in a run without any these are folders in memory.
+//! [`Spool`] is a queue: whoever makes entries pushes those of a slot ([`Spool::push`]), the uplink looks at what is next
+//! ([`Spool::next`]), takes it ([`Spool::take`]), and acknowledges, rejects or releases each. What has waited too long expires. It keeps them
+//! in two directories ([`Spool::open`]), or, in a run without any, in two folders in memory ([`Spool::in_memory`]).
+//!
+//! An entry has three types: the pipeline's [`UntimedEntry`](crate::entry::UntimedEntry), the spool's own record of it, with what memory
+//! knows beside it (`queued`), and the uplink's [`Entry`](crate::entry::Entry), which has its time.
 //!
 //! # Invariants
 //!
-//! - An entry leaves on a receipt, or by the stated policy, which counts it: too old, no room, or set aside as doubtful
+//! - An entry leaves on an acknowledgement, or by the stated policy, which counts it: too old, no room, or set aside as unconfirmed
 //!   after several sends without an echo. One that is taken is neither merged nor dropped.
 //! - A draft gets its time here, once the wall clock can be believed: its slot's own end by that clock, in whole seconds. No
 //!   second of a channel is given twice. A second that was given stays, unless it turns out to be another row's.
 //! - Entries are offered in the order in which they were made, also where that is not the order of their times.
-//! - Nothing here waits for the card. What is to be done there are [`Job`]s, for a thread of its own.
+//! - Nothing here waits for the disk. What is to be done there are [`Job`]s, for a thread of its own.
+//! - The cost of no operation grows with the number of channels (`queues`), but for what is about all of them: start, new map, stop.
 //! - A channel's entries belong to its number, whatever the map calls it.
 //!
 //! # Seconds
@@ -29,11 +34,11 @@
 //!   channel with an entry in each slot needs one run of some 12 bytes for all of its past, and 512 runs are kept. So `kill -9` and
 //!   a clock that goes back give none twice.
 //! - **Entries that had no time at first** get theirs when the clock is believed: each its own second where all of them are in
-//!   memory. Where some are on the card alone, they get theirs by their boot's beginning, and the seconds from the first to the last are
+//!   memory. Where some are on the disk alone, they get theirs by their boot's beginning, and the seconds from the first to the last are
 //!   a span in which no other entry gets one.
-//! - **Over a reboot** the runtime directory is gone. The newest runs go along whenever the card's page of totals is written
+//! - **Over a reboot** the runtime directory is gone. The newest runs go along whenever the disk's page of totals is written
 //!   (within an hour after totals changed, and at each stop: [`MEMORY`] bytes a channel), so that a healthy daemon writes nothing for them.
-//!   Entries on the card tell of theirs. A page of an orderly stop may say that it is complete; the next start takes that back
+//!   Entries on the disk tell of theirs. A page of an orderly stop may say that it is complete; the next start takes that back
 //!   at once. After anything else there is a past that is not known ([`Spool::may_collide`]), which the runtime directory
 //!   remembers for the boot. It matters where the clock is believed though it went back behind it. Then the service refuses an
 //!   entry without a word; the uplink sees its echo missing twice while the numbers of the rows have no gap, and moves it.
@@ -43,10 +48,10 @@
 //! # Two logs
 //!
 //! The *runtime directory* lives in memory: it survives the process, `kill -9` included, and not the machine. Its one file,
-//! `spool.log`, gets a record with each push, receipt and other change, at once and without a sync, since there is no disk
+//! `spool.log`, gets a record with each push, acknowledgement and other change, at once and without a sync, since there is no disk
 //! below. When most of it tells of entries that have left, it is written anew (into `spool.log.new`, renamed over it).
 //!
-//! The *state directory* is on the card. An entry gets there when it stays unconfirmed ([`Policy::write_after`]), in groups
+//! The *state directory* is on the disk. An entry gets there when it stays unconfirmed ([`Policy::write_after`]), in groups
 //! ([`Policy::group_every`], [`Policy::group_entries`]), at the stop, or at once with [`Durability::Always`]. So with a
 //! healthy link nothing is written there. Each channel has a log of its own, in segments of up to 64 KiB (a quarter of the
 //! channel's `max_size` where that is less):
@@ -65,7 +70,7 @@
 //!
 //! All files are records as [`crate::store::record`] frames them: `"gp"`, length, CRC-32, payload. The payload is an array in
 //! CBOR ([`crate::store::codec`]): the number of the record's kind, and its fields. There are a *boot* (whose clock what follows is
-//! told by), an *entry* (key, time of push, its time or the one that the clock claimed, the draft), *sent*, *settled*, *aside*,
+//! told by), an *entry* (key, time of push, its time or the one that the clock claimed, the draft), *entries* (those of a slot, all or none), *sent*, *settled*, *aside*,
 //! *retimed*, a boot's *beginning* in UTC, and in the runtime directory
 //! *given* (a channel's seconds), *latest* (the end of its last slot), *echoes* and *columns* (whether and in which columns its
 //! entries come back), *next* (key) and *believed* (the wall clock). A kind or a field that is not known is passed over, so
@@ -84,35 +89,35 @@
 //!   entries', a copy of another one, one whose keys are in no order or overlap with another's, or with records of
 //!   another channel: its entries are sorted in, each once, and written anew. As it was it stays as `*.bad`, and that is told.
 //! - *Torn or rotten.* Only the file that was written to last can have been torn by a crash: each channel's last segment, the file of
-//!   doubtful entries, the runtime directory's log. It ends with the beginning of a record, or with zeros (a file
+//!   unconfirmed entries, the runtime directory's log. It ends with the beginning of a record, or with zeros (a file
 //!   system that knew the new length and did not get the bytes in time): that is cut away, and told as INFO. All else is rot, in
 //!   whichever file: what is whole is written anew, the file stays as `*.bad`, and an ERROR says how many entries are lost at
 //!   most, by the keys and the bytes that are missing.
 //! - *Plain files only.* A pipe, a link, a directory, or a file beyond 64 MiB is not read: it is set aside as `*.bad`, and told. A file
 //!   that cannot be read for another reason is left alone, and told.
-//! - Where the card cannot be written the files stay, and what is in them waits in memory.
+//! - Where the disk cannot be written the files stay, and what is in them waits in memory.
 //!
 //! # What a crash can do
 //!
 //! | killed, or the power cut, | the process ends | the power is cut |
 //! |---|---|---|
 //! | before the push's record is whole | the slot's sums are in a file of their own (`pipeline::saved`): the slot is closed again | the slot is lost |
-//! | between push and the card | the runtime directory has it | lost: at most `write_after` + `group_every` old |
+//! | between push and the disk | the runtime directory has it | lost: at most `write_after` + `group_every` old |
 //! | while a group is appended | both logs may have it: the key makes it one | what is torn is cut; the rest of the group is lost |
 //! | after the sync | nothing | nothing |
-//! | between receipt and the card's *settled* | the runtime directory knows | it is sent again with its own time, which the service refuses as a duplicate |
+//! | between acknowledgement and the disk's *settled* | the runtime directory knows | it is sent again with its own time, which the service refuses as a duplicate |
 //! | while a segment is removed or thinned | it is there or not; a thinned one replaces it whole | the same |
 //! | while `spool.log` is written anew | the old one is there | it is gone in any case |
 //! | while files are sorted at the start | the new files are there before the old ones get other names, under names that the next start reads too; the key makes it one | the same |
 //!
-//! A sync that fails may have written nothing (Linux forgets the pages): the group is cut off and written again. While the card
+//! A sync that fails may have written nothing (Linux forgets the pages): the group is cut off and written again. While the disk
 //! fails, entries stay in memory and in the runtime directory, up to 4 MiB a channel. While the runtime directory fails, memory
 //! is all there is; its log is written anew as soon as it works. Both are told once, when they begin and when they end. A
 //! directory that somebody removes is made again within a minute, or the daemon stops (`daemon::guard`).
 //!
 //! # Memory
 //!
-//! Of a backlog on the card only the oldest entries are in memory, read ahead in small pieces, those that are taken, and the
+//! Of a backlog on the disk only the oldest entries are in memory, read ahead in small pieces, those that are taken, and the
 //! newest, which may be live.
 
 mod channels;
@@ -179,23 +184,23 @@ pub struct Spool {
     is_in_memory: bool,
     /// An earlier run or session may have sent updates a moment ago.
     may_have_just_sent: bool,
-    fast: RuntimeLog,
-    card: Card,
+    runtime: RuntimeLog,
+    disk: Disk,
     /// The last time that anybody told.
     seen: Mono,
     wall: WallClock,
     counts: Counts,
     told: Vec<SpoolEvent>,
-    /// Channels of which something was learned that is worth a write to the card.
+    /// Channels of which something was learned that is worth a write to the disk.
     learned: BTreeSet<ChannelId>,
-    /// The card says that it knows all seconds that were given, and no longer does.
-    outdates_card: bool,
-    bell: Box<dyn Fn() + Send>,
+    /// The disk says that it knows all seconds that were given, and no longer does.
+    outdates_disk: bool,
+    notify: Box<dyn Fn() + Send>,
 }
 
 /// The state directory, as far as the spool knows it.
 #[derive(Debug, Default)]
-struct Card {
+struct Disk {
     /// That it cannot be written was told.
     trouble: bool,
     /// After a failure it is left alone until then, each kind of work by itself.
@@ -209,19 +214,19 @@ struct Card {
 }
 
 impl Spool {
-    /// Reads what an earlier run left in the runtime directory (`fast`) and on the card (`card`), mends what is torn, and goes
-    /// on from there. `bell` is rung when [`Spool::job`] has something that does not wait for a time.
+    /// Reads what an earlier run left in the runtime directory (`runtime`) and on the disk (`disk`), mends what is torn, and goes
+    /// on from there. `notify` is called when [`Spool::job`] has something that does not wait for a time.
     ///
     /// What cannot be read is told and set aside: the daemon starts in any case.
     pub fn open(
         channels: impl IntoIterator<Item = (ChannelId, Backlog)>,
         policy: Policy,
         (boot, now): (BootId, Now),
-        fast: Arc<dyn Storage>,
-        card: &dyn Storage,
-        bell: Box<dyn Fn() + Send>,
+        runtime: Arc<dyn Storage>,
+        disk: &dyn Storage,
+        notify: Box<dyn Fn() + Send>,
     ) -> (Self, Found) {
-        let mut recovered = recovery::recover(boot, &*fast, card, true);
+        let mut recovered = recovery::recover(boot, &*runtime, disk, true);
         if !recovered.found.unreadable.is_empty() {
             // Nobody knows which keys are used there: what comes now must not get the same ones.
             let by_clock = now.utc.seconds().max(1).unsigned_abs().min(records::KEYS >> 21) << 20;
@@ -239,15 +244,15 @@ impl Spool {
             is_first_run: recovered.is_first_run,
             is_in_memory: false,
             may_have_just_sent: true,
-            fast: RuntimeLog::new(fast),
-            card: Card::default(),
+            runtime: RuntimeLog::new(runtime),
+            disk: Disk::default(),
             seen: now.mono,
             wall: WallClock::default(),
             counts: Counts { unreadable: lost, ..Counts::default() },
             told: Vec::new(),
             learned: BTreeSet::new(),
-            outdates_card: false,
-            bell,
+            outdates_disk: false,
+            notify,
         };
         spool.move_off_taken();
         spool.write_anew();
@@ -260,10 +265,10 @@ impl Spool {
         channels: impl IntoIterator<Item = (ChannelId, Backlog)>,
         policy: Policy,
         start: (BootId, Now),
-        bell: Box<dyn Fn() + Send>,
+        notify: Box<dyn Fn() + Send>,
     ) -> (Self, Memory) {
         let (runtime, disk) = (Arc::new(Memory::default()), Memory::default());
-        let (spool, _) = Self::open(channels, policy, start, runtime, &disk, bell);
+        let (spool, _) = Self::open(channels, policy, start, runtime, &disk, notify);
         (Self { is_in_memory: true, may_have_just_sent: false, ..spool }, disk)
     }
 
@@ -272,12 +277,12 @@ impl Spool {
         self.is_in_memory
     }
 
-    /// From now on everything is written to the card as fast as it goes.
+    /// From now on everything is written to the disk as fast as it goes.
     pub fn stop(&mut self) {
         self.rules.is_stopping = true;
         self.queues.all_are_stale();
-        (self.card.write_at, self.card.remove_at) = (None, None);
-        (self.bell)();
+        (self.disk.write_at, self.disk.remove_at) = (None, None);
+        (self.notify)();
     }
 
     /// Whether [`Spool::stop`] was called.
@@ -313,9 +318,9 @@ impl Spool {
         for (id, backlog) in channels {
             self.queues.get_or_new(*id).backlog = *backlog;
         }
-        // What is due on the card may be due earlier now.
+        // What is due on the disk may be due earlier now.
         self.queues.all_are_stale();
-        (self.bell)();
+        (self.notify)();
     }
 }
 

@@ -1,4 +1,4 @@
-//! How much is kept, and when it is written to the card.
+//! How much is kept, and when it is written to the disk.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub enum Durability {
     Always,
 }
 
-/// How the card is treated.
+/// How the disk is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// When an entry is written to it.
@@ -64,7 +64,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// How long an entry may wait in an outage until the card has it.
+    /// How long an entry may wait in an outage until the disk has it.
     pub const fn unwritten_for(&self) -> Duration {
         match self.durability {
             Durability::Grouped => self.write_after.saturating_add(self.group_every),
@@ -83,10 +83,10 @@ impl Policy {
     }
 }
 
-/// What a group takes on the card besides its entries, in bytes: the boot that they were made in.
+/// What a group takes on the disk besides its entries, in bytes: the boot that they were made in.
 pub const GROUP_SIZE: u64 = record::size(19) as u64;
 
-/// What an entry takes on the card, in bytes.
+/// What an entry takes on the disk, in bytes.
 pub fn entry_size(draft: UntimedEntry) -> usize {
     // Keys grow; this one stands for those of the first years.
     let since = draft.end;

@@ -39,14 +39,14 @@ impl Spool {
                 queue.note_untimed(boot, draft.end, now.utc_at(draft.end));
             }
             let kept = EntryRecord { key, since: now.mono, time, draft };
-            queue.held.insert(Queued::new(kept.clone(), boot));
+            queue.queued.insert(Queued::new(kept.clone(), boot));
             created_at.push(at);
             records.push(kept);
         }
         self.note(boot, &records::together(records));
         let dropped = self.make_room(channel);
         if self.rules.policy.durability == Durability::Always {
-            (self.bell)();
+            (self.notify)();
         }
         Pushed { created_at, dropped }
     }
@@ -60,12 +60,12 @@ impl Spool {
         let Some(queue) = self.queues.get_mut(channel) else { return 0 };
         let keep = queue.backlog.keep;
         let mut old = Vec::new();
-        while let Some((key, held)) = queue.oldest() {
-            let age = if held.boot == boot {
-                now.mono.since(held.record.since)
+        while let Some((key, queued)) = queue.oldest() {
+            let age = if queued.boot == boot {
+                now.mono.since(queued.record.since)
             } else {
                 // What an earlier boot left is at least as old as this one, and as its time says where that is known.
-                let by_time = queue.time_of(held).filter(|_| is_steady).map(|at| now.utc.since(at));
+                let by_time = queue.time_of(queued).filter(|_| is_steady).map(|at| now.utc.since(at));
                 by_time.unwrap_or_default().max(now.mono.since_boot())
             };
             if age <= keep {
@@ -75,7 +75,7 @@ impl Spool {
             old.push(LogRecord::Settled(key));
         }
         if queue.is_low() {
-            (self.bell)();
+            (self.notify)();
         }
         self.counts.dropped_for_age += old.len() as u64;
         if !old.is_empty() {
@@ -88,11 +88,11 @@ impl Spool {
     fn make_room(&mut self, channel: ChannelId) -> usize {
         let Some(queue) = self.queues.get_mut(channel) else { return 0 };
         let before = queue.waiting();
-        let busy = self.card.busy.as_deref();
+        let busy = self.disk.busy.as_deref();
         let (mut settled, mut has_segment_gone) = (Vec::new(), false);
         while queue.is_memory_full() || queue.bytes() > queue.backlog.max_size {
-            let on_card = queue.segments.front().filter(|_| !queue.is_memory_full());
-            let went = match on_card {
+            let on_disk = queue.segments.front().filter(|_| !queue.is_memory_full());
+            let went = match on_disk {
                 Some(segment) if Some(segment.file.as_str()) == busy => false,
                 Some(_) => {
                     has_segment_gone = true;
@@ -118,7 +118,7 @@ impl Spool {
             self.write_anew();
         }
         if dropped > 0 {
-            (self.bell)();
+            (self.notify)();
         }
         self.counts.dropped_for_size += dropped as u64;
         dropped

@@ -1,13 +1,13 @@
-//! One channel's waiting entries: which of them are in memory, and which only on the card.
+//! One channel's waiting entries: which of them are in memory, and which only on the disk.
 //!
 //! Invariants, between two calls:
-//! - An entry waits in memory (`held`), in a segment, or in both (`on_card`). A segment's `waiting` counts the entries in its file
+//! - An entry waits in memory (`queued`), in a segment, or in both (`on_disk`). A segment's `waiting` counts the entries in its file
 //!   that have not `left`, in memory or not.
-//! - Entries up to `head` are in memory, and so are those that are not on the card yet; in between lies the gap
+//! - Entries up to `head` are in memory, and so are those that are not on the disk yet; in between lies the gap
 //!   ([`super::gap`]). Without a `head` there is no gap.
-//! - The card's log is in the order of the keys: only keys above `written` are appended. Up to `attempted`, which is never
-//!   less, the card may have an entry though nobody knows: its receipt is told there too.
-//! - What left and may be on the card is in `left` until its segment is gone.
+//! - The disk's log is in the order of the keys: only keys above `written` are appended. Up to `attempted`, which is never
+//!   less, the disk may have an entry though nobody knows: its acknowledgement is told there too.
+//! - What left and may be on the disk is in `left` until its segment is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +21,8 @@ use crate::spool::segments::Segments;
 use crate::spool::{Backlog, Key, Status, Turn};
 use crate::time::{BootId, Mono, Utc};
 
-/// What a channel may take in memory while the card cannot be written.
-const CARDLESS: u64 = 4 << 20;
+/// What a channel may take in memory while the disk cannot be written.
+const DISKLESS: u64 = 4 << 20;
 
 /// Entries of one boot that were pushed before anybody knew the time, oldest first.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,26 +40,26 @@ pub(super) struct Untimed {
 pub(super) struct Queue {
     pub(super) id: ChannelId,
     pub(super) backlog: Backlog,
-    pub(super) held: Entries,
+    pub(super) queued: Entries,
     /// All entries up to this one are in memory; `None` where all are.
     pub(super) head: Option<Key>,
     /// The channel's log, oldest first.
     pub(super) segments: Segments,
-    /// The last entry that was written to the card.
+    /// The last entry that was written to the disk.
     pub(super) written: Key,
     /// When boots began, as far as entries of theirs need it.
     pub(super) began: Vec<(BootId, Began)>,
     pub(super) untimed: Vec<Untimed>,
-    /// New times of entries whose record on the card has the old one.
+    /// New times of entries whose record on the disk has the old one.
     pub(super) retimed: BTreeMap<Key, Utc>,
-    /// Entries on the card, not in memory, that have left: by a receipt of an earlier run.
+    /// Entries on the disk, not in memory, that have left: by an acknowledgement of an earlier run.
     pub(super) left: BTreeSet<Key>,
-    /// What the card is to be told with the next group, and since when.
+    /// What the disk is to be told with the next group, and since when.
     pub(super) unnoted: Vec<(BootId, LogRecord)>,
     pub(super) unnoted_since: Mono,
-    /// The card must be told a boot's beginning before entries get their times by it.
-    pub(super) hushed: bool,
-    /// Entries up to this one were given to a write that may have reached the card, whatever became of it.
+    /// The disk must be told a boot's beginning before entries get their times by it.
+    pub(super) awaiting_boot_record: bool,
+    /// Entries up to this one were given to a write that may have reached the disk, whatever became of it.
     pub(super) attempted: Key,
     /// Entries that were sent in an earlier run, or by a session that is gone: they are not merged.
     pub(super) sent: BTreeSet<Key>,
@@ -69,10 +69,10 @@ pub(super) struct Queue {
     pub(super) last_end: Option<Mono>,
     /// Files that hold nothing any more: dropped for size.
     pub(super) removals: Vec<String>,
-    /// Doubtful entries on their way to the card, or late receipts of such.
+    /// Unconfirmed entries on their way to the disk, or late acknowledgements of such.
     pub(super) aside: Vec<(BootId, LogRecord)>,
-    /// Doubtful ones that a late echo may still settle.
-    pub(super) doubtful: BTreeSet<Key>,
+    /// Unconfirmed ones that a late echo may still settle.
+    pub(super) unconfirmed: BTreeSet<Key>,
 }
 
 impl Queue {
@@ -80,7 +80,7 @@ impl Queue {
         Self {
             id,
             backlog,
-            held: Entries::default(),
+            queued: Entries::default(),
             head: None,
             segments: Segments::default(),
             written: Key(0),
@@ -90,56 +90,56 @@ impl Queue {
             left: BTreeSet::new(),
             unnoted: Vec::new(),
             unnoted_since: Mono::default(),
-            hushed: false,
+            awaiting_boot_record: false,
             attempted: Key(0),
             sent: BTreeSet::new(),
             known: Known::default(),
             last_end: None,
             removals: Vec::new(),
             aside: Vec::new(),
-            doubtful: BTreeSet::new(),
+            unconfirmed: BTreeSet::new(),
         }
     }
 
-    /// Entries that wait, on the card and in memory.
+    /// Entries that wait, on the disk and in memory.
     pub(super) fn waiting(&self) -> usize {
-        self.segments.waiting() + self.held.unwritten()
+        self.segments.waiting() + self.queued.unwritten()
     }
 
     /// How the channel's entries stand.
     pub(super) fn status(&self) -> Status {
-        let on_card = self.segments.waiting();
+        let on_disk = self.segments.waiting();
         // Behind the gap there are older ones that memory does not have.
         let before_gap = |key: &Key| self.head.is_none_or(|head| *key <= head);
         let oldest =
-            self.held.iter().next().filter(|(key, _)| before_gap(key)).and_then(|(_, held)| self.time_of(held));
-        Status { waiting: self.waiting(), on_disk: on_card, bytes: self.bytes(), oldest }
+            self.queued.iter().next().filter(|(key, _)| before_gap(key)).and_then(|(_, queued)| self.time_of(queued));
+        Status { waiting: self.waiting(), on_disk, bytes: self.bytes(), oldest }
     }
 
-    /// What the channel's entries take, on the card and in memory.
+    /// What the channel's entries take, on the disk and in memory.
     pub(super) fn bytes(&self) -> u64 {
-        self.segments.bytes() + self.held.unwritten_bytes()
+        self.segments.bytes() + self.queued.unwritten_bytes()
     }
 
-    /// Entries that are still to be written to the card. One whose segment is gone stays in memory and in the runtime
-    /// directory: the card's log is in the order of the keys.
+    /// Entries that are still to be written to the disk. One whose segment is gone stays in memory and in the runtime
+    /// directory: the disk's log is in the order of the keys.
     pub(super) fn unwritten(&self) -> impl Iterator<Item = (&Key, &Queued)> {
-        self.held.range(Key(self.written.0 + 1)..).filter(|(_, held)| !held.on_card)
+        self.queued.range(Key(self.written.0 + 1)..).filter(|(_, queued)| !queued.on_disk)
     }
 
-    /// Whether so much waits in memory that the card should have it, whatever the policy says.
+    /// Whether so much waits in memory that the disk should have it, whatever the policy says.
     pub(super) fn is_memory_half_full(&self) -> bool {
-        self.held.unwritten_bytes() > CARDLESS / 2
+        self.queued.unwritten_bytes() > DISKLESS / 2
     }
 
-    /// Whether memory holds all that it may while the card takes nothing.
+    /// Whether memory holds all that it may while the disk takes nothing.
     pub(super) fn is_memory_full(&self) -> bool {
-        self.held.unwritten_bytes() > CARDLESS
+        self.queued.unwritten_bytes() > DISKLESS
     }
 
     /// The oldest entry in memory that is not taken and stands before the gap.
     pub(super) fn oldest(&self) -> Option<(Key, &Queued)> {
-        self.before_gap().find(|(_, held)| !held.taken)
+        self.before_gap().find(|(_, queued)| !queued.taken)
     }
 
     /// The entry that has this turn, if it has its time.
@@ -149,39 +149,43 @@ impl Queue {
             Turn::Backlog => self.oldest_sent(false),
             Turn::Again => self.oldest_sent(true),
         };
-        next.filter(|(_, held)| self.is_timed(held))
+        next.filter(|(_, queued)| self.is_timed(queued))
     }
 
     /// The oldest of those that were never sent, or of those that an earlier run or session has sent.
     fn oldest_sent(&self, sent: bool) -> Option<(Key, &Queued)> {
-        self.before_gap().find(|(key, held)| !held.taken && self.sent.contains(key) == sent)
+        self.before_gap().find(|(key, queued)| !queued.taken && self.sent.contains(key) == sent)
     }
 
     fn before_gap(&self) -> impl Iterator<Item = (Key, &Queued)> {
         let before_gap = |key: &Key| self.head.is_none_or(|head| *key <= head);
-        self.held.iter().take_while(move |(key, _)| before_gap(key)).map(|(key, held)| (*key, held))
+        self.queued.iter().take_while(move |(key, _)| before_gap(key)).map(|(key, queued)| (*key, queued))
     }
 
     /// The oldest entry of this boot that was never sent and was pushed at `since` or later.
     fn live(&self, boot: BootId, since: Mono) -> Option<(Key, &Queued)> {
-        let lately = self.held.iter().rev().take_while(|(_, held)| held.boot == boot && held.record.since >= since);
-        lately.filter(|(key, held)| !held.taken && !self.sent.contains(key)).last().map(|(key, held)| (*key, held))
+        let lately =
+            self.queued.iter().rev().take_while(|(_, queued)| queued.boot == boot && queued.record.since >= since);
+        lately
+            .filter(|(key, queued)| !queued.taken && !self.sent.contains(key))
+            .last()
+            .map(|(key, queued)| (*key, queued))
     }
 
     /// Whether an entry has its time, and may be sent with it.
-    fn is_timed(&self, held: &Queued) -> bool {
-        let is_claimed = matches!(held.record.time, Time::Claimed(_));
-        let is_new = is_claimed || self.retimed.contains_key(&held.record.key);
-        if is_new && self.hushed && self.may_be_on_card(held) {
+    fn is_timed(&self, queued: &Queued) -> bool {
+        let is_claimed = matches!(queued.record.time, Time::Claimed(_));
+        let is_new = is_claimed || self.retimed.contains_key(&queued.record.key);
+        if is_new && self.awaiting_boot_record && self.may_be_on_disk(queued) {
             return false;
         }
-        !is_claimed || self.began_of(held.boot).is_some()
+        !is_claimed || self.began_of(queued.boot).is_some()
     }
 
     /// The entry as it is sent; `None` while it has no time.
-    pub(super) fn entry(&self, held: &Queued) -> Option<Entry> {
-        let mut entry = held.record.entry(self.began_of(held.boot)).filter(|_| self.is_timed(held))?;
-        entry.was_sent = self.sent.contains(&held.record.key);
+    pub(super) fn entry(&self, queued: &Queued) -> Option<Entry> {
+        let mut entry = queued.record.entry(self.began_of(queued.boot)).filter(|_| self.is_timed(queued))?;
+        entry.was_sent = self.sent.contains(&queued.record.key);
         if entry.was_sent {
             // What may have arrived as a bare value goes out with its time now, or it would get the time of its arrival.
             entry.form = Form::Feed;
@@ -194,42 +198,42 @@ impl Queue {
     }
 
     /// The time of an entry as far as it is known.
-    pub(super) fn time_of(&self, held: &Queued) -> Option<Utc> {
-        match held.record.time {
+    pub(super) fn time_of(&self, queued: &Queued) -> Option<Utc> {
+        match queued.record.time {
             Time::Known(at) => Some(at),
-            Time::Claimed(_) => self.began_of(held.boot).map(|began| began.time_of(held.record.draft.end)),
+            Time::Claimed(_) => self.began_of(queued.boot).map(|began| began.time_of(queued.record.draft.end)),
         }
     }
 
-    /// Takes an entry out that has left. Returns it; one that is on the card is noted to have left.
+    /// Takes an entry out that has left. Returns it; one that is on the disk is noted to have left.
     pub(super) fn remove(&mut self, now: Mono, key: Key) -> Option<Queued> {
-        let held = self.held.remove(key)?;
+        let queued = self.queued.remove(key)?;
         self.retimed.remove(&key);
-        if held.on_card
+        if queued.on_disk
             && let Some(place) = self.segments.holding(key)
         {
             self.segments.change(place, |segment| segment.waiting = segment.waiting.saturating_sub(1));
         }
-        if self.may_be_on_card(&held) {
+        if self.may_be_on_disk(&queued) {
             self.left.insert(key);
-            self.tell(now, held.boot, LogRecord::Settled(key));
+            self.tell(now, queued.boot, LogRecord::Settled(key));
         }
         self.sent.remove(&key);
-        Some(held)
+        Some(queued)
     }
 
-    /// Whether the card has an entry, or may have it from a write that is under way or has failed.
-    pub(super) fn may_be_on_card(&self, held: &Queued) -> bool {
-        held.on_card || held.record.key <= self.attempted
+    /// Whether the disk has an entry, or may have it from a write that is under way or has failed.
+    pub(super) fn may_be_on_disk(&self, queued: &Queued) -> bool {
+        queued.on_disk || queued.record.key <= self.attempted
     }
 
-    /// Something that the card is to be told with the next group.
+    /// Something that the disk is to be told with the next group.
     pub(super) fn tell(&mut self, now: Mono, boot: BootId, note: LogRecord) {
         self.begin_group(now);
         self.unnoted.push((boot, note));
     }
 
-    /// Something for the file of doubtful entries.
+    /// Something for the file of unconfirmed entries.
     pub(super) fn tell_aside(&mut self, now: Mono, boot: BootId, note: LogRecord) {
         self.begin_group(now);
         self.aside.push((boot, note));
@@ -244,16 +248,16 @@ impl Queue {
     /// Gives an entry another second. Returns what the runtime directory is to be told.
     pub(super) fn move_to(&mut self, now: Mono, boot: BootId, key: Key, at: Utc) -> LogRecord {
         self.known.taken.give(at);
-        self.held.retime(key, at);
+        self.queued.retime(key, at);
         let note = LogRecord::Retimed(key, at);
-        if self.held.get(&key).is_some_and(|held| self.may_be_on_card(held)) {
+        if self.queued.get(&key).is_some_and(|queued| self.may_be_on_disk(queued)) {
             self.retimed.insert(key, at);
             self.tell(now, boot, note.clone());
         }
         note
     }
 
-    /// LogRecords that an entry was pushed without a time.
+    /// Notes that an entry was pushed without a time.
     pub(super) fn note_untimed(&mut self, boot: BootId, end: Mono, claimed: Utc) {
         let claimed = claimed - end.since_boot();
         match self.untimed.iter_mut().find(|run| run.boot == boot) {
@@ -271,12 +275,12 @@ impl Queue {
     /// there was one.
     pub(super) fn drop_segment(&mut self) -> bool {
         let Some(segment) = self.segments.pop_front() else { return false };
-        let inside: Vec<Key> = self.held.range(segment.first..=segment.last).map(|(key, _)| *key).collect();
+        let inside: Vec<Key> = self.queued.range(segment.first..=segment.last).map(|(key, _)| *key).collect();
         for key in inside {
-            if self.held[&key].taken {
-                self.held.set_on_card(key, false);
+            if self.queued[&key].taken {
+                self.queued.set_on_disk(key, false);
             } else {
-                self.held.remove(key);
+                self.queued.remove(key);
             }
         }
         self.forget_before(segment.last);
@@ -288,11 +292,11 @@ impl Queue {
         true
     }
 
-    /// Drops the oldest entry that is neither taken nor on the card, but for the newest. Returns which, if there was one.
+    /// Drops the oldest entry that is neither taken nor on the disk, but for the newest. Returns which, if there was one.
     pub(super) fn drop_unwritten(&mut self, now: Mono) -> Option<Key> {
-        let newest = self.held.keys().next_back().copied();
-        let free = |(key, held): &(&Key, &Queued)| !held.taken && !held.on_card && Some(**key) != newest;
-        let oldest = self.held.iter().find(free).map(|(key, _)| *key);
+        let newest = self.queued.keys().next_back().copied();
+        let free = |(key, queued): &(&Key, &Queued)| !queued.taken && !queued.on_disk && Some(**key) != newest;
+        let oldest = self.queued.iter().find(free).map(|(key, _)| *key);
         oldest.and_then(|key| self.remove(now, key)).map(|dropped| dropped.record.key)
     }
 
@@ -312,8 +316,8 @@ impl Queue {
 
     /// A group was written to a segment.
     pub(super) fn written(&mut self, file: &str, group: &Group) {
-        // One that is gone had its receipt while it was written, and the card will be told.
-        let waiting = group.entries.iter().filter(|key| self.held.set_on_card(**key, true)).count();
+        // One that is gone had its acknowledgement while it was written, and the disk will be told.
+        let waiting = group.entries.iter().filter(|key| self.queued.set_on_disk(**key, true)).count();
         let last = group.entries.last().copied();
         self.change_segment(file, |segment| {
             segment.bytes = group.whole + group.bytes.len() as u64;
@@ -322,7 +326,7 @@ impl Queue {
         });
         self.written = last.unwrap_or(self.written);
         self.unnoted.drain(..group.notes);
-        self.hushed &= !group.began;
+        self.awaiting_boot_record &= !group.began;
         self.forget();
     }
 
@@ -337,16 +341,16 @@ impl Queue {
             self.unnoted.clear();
             self.retimed.clear();
             self.left.clear();
-            self.sent.retain(|key| self.held.contains_key(key));
-            let held = &self.held;
-            self.began.retain(|(boot, _)| held.values().any(|held| held.boot == *boot));
+            self.sent.retain(|key| self.queued.contains_key(key));
+            let queued = &self.queued;
+            self.began.retain(|(boot, _)| queued.values().any(|queued| queued.boot == *boot));
         }
     }
 
     /// What was known of entries in segments that are gone.
     fn forget_before(&mut self, last: Key) {
         self.left.retain(|key| *key > last);
-        self.sent.retain(|key| *key > last || self.held.contains_key(key));
+        self.sent.retain(|key| *key > last || self.queued.contains_key(key));
         self.retimed.retain(|key, _| *key > last);
     }
 

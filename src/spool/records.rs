@@ -31,13 +31,13 @@ pub(super) enum LogRecord {
     /// So do several, which were pushed together: all of them or none. It is read as one record of each.
     #[n(14)]
     Entries(#[n(0)] Vec<EntryRecord>),
-    /// An entry left: on its receipt, or by the policy.
+    /// An entry left: on its acknowledgement, or by the policy.
     #[n(3)]
     Settled(#[n(0)] Key),
     /// An entry was given to the uplink: the service may have it.
     #[n(4)]
     Sent(#[n(0)] Key),
-    /// An entry was set aside as doubtful; it is told once more, since its own record may be gone by now.
+    /// An entry was set aside as unconfirmed; it is told once more, since its own record may be gone by now.
     #[n(5)]
     Aside(#[n(0)] EntryRecord),
     /// An entry got another second.

@@ -1,6 +1,6 @@
 //! Start-up: what an earlier run left becomes the spool's state again.
 //!
-//! The runtime directory's log is read first: it knows of receipts that the card was not told yet. Then the state
+//! The runtime directory's log is read first: it knows of acknowledgements that the disk was not told yet. Then the state
 //! directory's files are put in order ([`order`]), and each channel's segments are read, oldest first. A torn end is cut. What
 //! is damaged stays as `*.bad`, for people to look at, and what is whole in it is written anew; a file that cannot be read at
 //! all is left alone.
@@ -61,18 +61,18 @@ pub(super) struct Recovered {
     pub(super) found: Found,
 }
 
-/// Reads both directories. With `repair` what is torn or damaged on the card is mended.
-pub(super) fn recover(boot: BootId, fast: &dyn Storage, card: &dyn Storage, repair: bool) -> Recovered {
+/// Reads both directories. With `repair` what is torn or damaged on the disk is mended.
+pub(super) fn recover(boot: BootId, runtime: &dyn Storage, disk: &dyn Storage, repair: bool) -> Recovered {
     let mut reading =
-        Reading { boot, card, repair, found: Found::default(), next: Key(1), believed: false, is_first_run: true };
+        Reading { boot, disk, repair, found: Found::default(), next: Key(1), believed: false, is_first_run: true };
     let mut queues: BTreeMap<ChannelId, Queue> = BTreeMap::new();
     let mut told = Told::default();
-    let rotten = reading.read_fast(fast, &mut told, &mut queues);
-    let order = put_in_order(card, repair, &mut reading.found);
-    reading.read_card(order, rotten, &mut told, &mut queues);
-    for (held, channel) in told.waiting.into_values() {
+    let rotten = reading.read_runtime(runtime, &mut told, &mut queues);
+    let order = put_in_order(disk, repair, &mut reading.found);
+    reading.read_disk(order, rotten, &mut told, &mut queues);
+    for (queued, channel) in told.waiting.into_values() {
         let queue = queue_of(&mut queues, channel);
-        queue.held.insert(held);
+        queue.queued.insert(queued);
     }
     for queue in queues.values_mut() {
         channel::finish(queue);
@@ -90,24 +90,24 @@ struct Told {
     waiting: BTreeMap<Key, (Queued, ChannelId)>,
     settled: BTreeSet<Key>,
     /// Those of them that the log of a channel tells of. Another channel's may be gone before the entry is.
-    settled_on_card: HashSet<(ChannelId, Key)>,
+    settled_on_disk: HashSet<(ChannelId, Key)>,
     retimed: BTreeMap<Key, Utc>,
     /// Entries that were sent.
     sent: BTreeSet<Key>,
-    /// Those that wait on the card and are named in one of these: keys count over all channels.
-    on_card: BTreeMap<Key, ChannelId>,
+    /// Those that wait on the disk and are named in one of these: keys count over all channels.
+    on_disk: BTreeMap<Key, ChannelId>,
     /// What each channel's log says of the rest: it is told what it lacks.
-    restamped_on_card: HashMap<(ChannelId, Key), Utc>,
-    began_on_card: HashSet<(ChannelId, BootId)>,
+    retimed_on_disk: HashMap<(ChannelId, Key), Utc>,
+    began_on_disk: HashSet<(ChannelId, BootId)>,
     /// Unconfirmed entries of the runtime directory's log.
     asides: HashMap<Key, ChannelId>,
 }
 
 impl Told {
-    /// Every key that some log names, sorted: those of entries on the card, and what the runtime directory tells of.
-    fn named<'a>(&'a self, on_card: impl Iterator<Item = &'a Key>) -> Vec<Key> {
+    /// Every key that some log names, sorted: those of entries on the disk, and what the runtime directory tells of.
+    fn named<'a>(&'a self, on_disk: impl Iterator<Item = &'a Key>) -> Vec<Key> {
         let mut named: Vec<Key> =
-            on_card.chain(self.waiting.keys()).chain(&self.settled).chain(&self.sent).copied().collect();
+            on_disk.chain(self.waiting.keys()).chain(&self.settled).chain(&self.sent).copied().collect();
         named.sort_unstable();
         named.dedup();
         named
@@ -121,7 +121,7 @@ impl Told {
 
     /// Whose an entry is that waits.
     fn channel_of(&self, key: Key) -> Option<ChannelId> {
-        self.on_card.get(&key).copied().or_else(|| self.waiting.get(&key).map(|(_, channel)| *channel))
+        self.on_disk.get(&key).copied().or_else(|| self.waiting.get(&key).map(|(_, channel)| *channel))
     }
 
     /// Whose entry a note of the runtime directory's log is about, as far as it is known by then.
@@ -136,7 +136,7 @@ impl Told {
 
 struct Reading<'a> {
     boot: BootId,
-    card: &'a dyn Storage,
+    disk: &'a dyn Storage,
     repair: bool,
     found: Found,
     next: Key,
@@ -145,7 +145,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// A key that any record names is not given again: its receipt would settle somebody else.
+    /// A key that any record names is not given again: its acknowledgement would settle somebody else.
     fn use_up(&mut self, key: Key) {
         self.next = self.next.max(Key(key.0.saturating_add(1)));
     }
@@ -157,8 +157,8 @@ impl Reading<'_> {
                 // Both logs may tell of several; times only grow.
                 let latest = told.retimed.entry(*key).or_insert(*at);
                 *latest = (*at).max(*latest);
-                if let Some((held, _)) = told.waiting.get_mut(key) {
-                    held.record.time = Time::Known(*at);
+                if let Some((queued, _)) = told.waiting.get_mut(key) {
+                    queued.record.time = Time::Known(*at);
                 }
             }
             LogRecord::Began(channel, of, began) => {

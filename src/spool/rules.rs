@@ -1,4 +1,4 @@
-//! When a channel has to be written to the card, and what then.
+//! When a channel has to be written to the disk, and what then.
 
 use std::time::Duration;
 
@@ -25,18 +25,18 @@ pub(super) struct Rules {
 
 impl Rules {
     /// When an entry was pushed, on the clock of this boot.
-    pub(super) fn since(&self, held: &Queued) -> Mono {
-        if held.boot == self.boot { held.record.since } else { Mono::default() }
+    pub(super) fn since(&self, queued: &Queued) -> Mono {
+        if queued.boot == self.boot { queued.record.since } else { Mono::default() }
     }
 
     /// When a channel has to be written: entries that stay, in groups.
     pub(super) fn write_due(&self, queue: &Queue) -> Option<Mono> {
         let policy = &self.policy;
         let hasty = self.is_hasty(queue);
-        let mut unwritten = queue.unwritten().map(|(_, held)| held);
+        let mut unwritten = queue.unwritten().map(|(_, queued)| queued);
         let oldest = unwritten.next();
         // Without a segment there is nothing on the disk that waits for its word.
-        if (hasty && oldest.is_some()) || (queue.hushed && !queue.segments.is_empty()) {
+        if (hasty && oldest.is_some()) || (queue.awaiting_boot_record && !queue.segments.is_empty()) {
             return Some(Mono::default());
         }
         let ripe = |since: Mono| since + policy.write_after;
@@ -69,11 +69,11 @@ impl Rules {
         if !queue.aside.is_empty() {
             let bytes = told_in(queue.aside.iter().cloned());
             let task = Task::Aside { bytes, notes: queue.aside.len() };
-            return Some(Job { channel, file: segment::doubtful(channel), task });
+            return Some(Job { channel, file: segment::unconfirmed(channel), task });
         }
         let hasty = self.is_hasty(queue);
         let ripe = |since: Mono| hasty || now >= since + self.policy.write_after;
-        let ripe = queue.unwritten().take_while(|(_, held)| ripe(self.since(held)));
+        let ripe = queue.unwritten().take_while(|(_, queued)| ripe(self.since(queued)));
         let group: Vec<_> = ripe.take(AT_ONCE).collect();
         if group.is_empty() && queue.segments.is_empty() {
             return None;
@@ -91,7 +91,7 @@ impl Rules {
         let begins = queue.segments.back().is_none_or(|last| last.file != segment.file);
         let began = queue.unnoted.iter().any(|(_, note)| matches!(note, LogRecord::Began(..)));
         let notes = queue.unnoted.iter().cloned();
-        let entries = group.iter().map(|(_, held)| (held.boot, LogRecord::Entry(held.record.clone())));
+        let entries = group.iter().map(|(_, queued)| (queued.boot, LogRecord::Entry(queued.record.clone())));
         let bytes = told_in(notes.chain(beginnings(channel, queue, &group)).chain(entries));
         let (whole, notes) = (segment.bytes, queue.unnoted.len());
         let entries = group.iter().map(|(key, _)| **key).collect();
@@ -106,8 +106,9 @@ fn beginnings(
     queue: &Queue,
     group: &[(&Key, &Queued)],
 ) -> impl Iterator<Item = (BootId, LogRecord)> {
-    let needs =
-        |boot: BootId| group.iter().any(|(_, held)| held.boot == boot && matches!(held.record.time, Time::Claimed(_)));
+    let needs = |boot: BootId| {
+        group.iter().any(|(_, queued)| queued.boot == boot && matches!(queued.record.time, Time::Claimed(_)))
+    };
     let needed: Vec<_> = queue.began.iter().filter(|(boot, _)| needs(*boot)).copied().collect();
     needed.into_iter().map(move |(boot, began)| (boot, LogRecord::Began(channel, boot, began)))
 }

@@ -1,5 +1,5 @@
 //! The log in the runtime directory: every entry is written here at once. The directory is memory-backed, so that this costs
-//! no card, takes no time, and survives everything but the machine.
+//! no disk, takes no time, and survives everything but the machine.
 
 use std::io;
 use std::sync::Arc;
@@ -66,11 +66,11 @@ impl Spool {
 
     /// Adds to the runtime directory's log; where that fails, memory is all there is until it works again.
     pub(super) fn note(&mut self, boot: BootId, notes: &[LogRecord]) {
-        if !self.fast.journal().is_stale() {
-            let written = self.fast.add(boot, notes);
-            self.tell_fast(written);
+        if !self.runtime.journal().is_stale() {
+            let written = self.runtime.add(boot, notes);
+            self.report_runtime(written);
         }
-        if self.fast.journal().wants_rewrite(self.seen) {
+        if self.runtime.journal().wants_rewrite(self.seen) {
             self.write_anew();
         }
     }
@@ -89,20 +89,20 @@ impl Spool {
                 queue.began.iter().map(|(boot, began)| (self.rules.boot, LogRecord::Began(*id, *boot, *began))),
             );
             notes.extend(queue.sent.iter().map(|key| (self.rules.boot, LogRecord::Sent(*key))));
-            let taken = queue.held.iter().filter(|(_, held)| held.taken);
+            let taken = queue.queued.iter().filter(|(_, queued)| queued.taken);
             notes.extend(taken.map(|(key, _)| (self.rules.boot, LogRecord::Sent(*key))));
             notes.extend(queue.retimed.iter().map(|(key, at)| (self.rules.boot, LogRecord::Retimed(*key, *at))));
             notes.extend(queue.unnoted.iter().filter(|(_, note)| matches!(note, LogRecord::Settled(_))).cloned());
-            let unwritten = queue.held.values().filter(|held| !held.on_card);
-            notes.extend(unwritten.map(|held| (held.boot, LogRecord::Entry(held.record.clone()))));
+            let unwritten = queue.queued.values().filter(|queued| !queued.on_disk);
+            notes.extend(unwritten.map(|queued| (queued.boot, LogRecord::Entry(queued.record.clone()))));
             notes.extend(queue.aside.iter().cloned());
         }
-        let written = self.fast.rewrite(self.seen, notes);
-        self.tell_fast(written);
+        let written = self.runtime.rewrite(self.seen, notes);
+        self.report_runtime(written);
     }
 
-    fn tell_fast(&mut self, written: std::io::Result<()>) {
-        if let Some(news) = self.fast.journal().news(written) {
+    fn report_runtime(&mut self, written: std::io::Result<()>) {
+        if let Some(news) = self.runtime.journal().news(written) {
             self.told.push(SpoolEvent::Runtime(news.err().map(|error| error.to_string())));
         }
     }

@@ -1,4 +1,4 @@
-//! A segment: one file of a channel's log on the card.
+//! A segment: one file of a channel's log on the disk.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -79,13 +79,13 @@ pub(super) fn parse(name: &str) -> Option<(ChannelId, Key)> {
     Some((ChannelId(channel.parse().ok()?), Key(key)))
 }
 
-/// The file of a channel's doubtful entries.
-pub(super) fn doubtful(channel: ChannelId) -> String {
+/// The file of a channel's unconfirmed entries.
+pub(super) fn unconfirmed(channel: ChannelId) -> String {
     format!("{channel}-doubtful{SUFFIX}")
 }
 
 /// The channel of such a file.
-pub(super) fn parse_doubtful(name: &str) -> Option<ChannelId> {
+pub(super) fn parse_unconfirmed(name: &str) -> Option<ChannelId> {
     name.strip_suffix(SUFFIX)?.strip_suffix("-doubtful")?.parse().ok().map(ChannelId)
 }
 
@@ -133,7 +133,7 @@ pub(super) fn thinned(
     Some((told_in(others.into_iter().chain(merged)), left, before - left))
 }
 
-/// LogRecords as bytes, each in its boot.
+/// Records as bytes, each in its boot.
 pub(super) fn told_in(notes: impl IntoIterator<Item = (BootId, LogRecord)>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut told = None;

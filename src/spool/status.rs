@@ -38,7 +38,7 @@ pub struct Status {
 /// What a spool has to say about its directories. A trouble is told when it begins and when it is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpoolEvent {
-    /// Entries are on the card: from now on they survive a power cut. They are told after the card has said so.
+    /// Entries are on the disk: from now on they survive a power cut. They are told after the disk has said so.
     Written {
         /// Whose.
         channel: ChannelId,

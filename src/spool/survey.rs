@@ -1,6 +1,6 @@
 //! A look at both directories for people: nothing is changed, and a daemon may be running.
 //!
-//! What a running daemon does meanwhile may be seen half: an entry that has just had its receipt may still be shown, and a
+//! What a running daemon does meanwhile may be seen half: an entry that has just had its acknowledgement may still be shown, and a
 //! record that is just being written looks torn. None is shown twice.
 
 use std::collections::BTreeMap;
@@ -29,35 +29,35 @@ pub struct Listed {
 /// What an entry waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Its receipt.
+    /// Its acknowledgement.
     Waits,
-    /// The clock, and then its receipt.
+    /// The clock, and then its acknowledgement.
     Untimed,
     /// Nothing: it was sent several times without an echo.
-    Doubtful,
+    Unconfirmed,
 }
 
-/// Shows all entries that wait or are doubtful to `visit`, channel by channel, the oldest first, and of each channel the
-/// doubtful ones last. One file at a time is in memory, so that a long backlog can be looked at on a small machine.
+/// Shows all entries that wait or are unconfirmed to `visit`, channel by channel, the oldest first, and of each channel the
+/// unconfirmed ones last. One file at a time is in memory, so that a long backlog can be looked at on a small machine.
 ///
 /// # Errors
 /// The first error of `visit`, which ends the survey. What cannot be read is no error: [`Found`] tells of it.
 pub fn survey<E>(
-    fast: &dyn Storage,
-    card: &dyn Storage,
+    runtime: &dyn Storage,
+    disk: &dyn Storage,
     mut visit: impl FnMut(Listed) -> Result<(), E>,
 ) -> Result<Found, E> {
-    let recovered = recover(BootId::default(), fast, card, false);
+    let recovered = recover(BootId::default(), runtime, disk, false);
     for (id, queue) in &recovered.queues {
-        waiting(queue, card, &mut visit)?;
-        for kept in doubtful(*id, queue, card).into_values() {
-            visit(Listed { bytes: kept.size(), entry: kept.claimed(), state: State::Doubtful })?;
+        waiting(queue, disk, &mut visit)?;
+        for kept in unconfirmed(*id, queue, disk).into_values() {
+            visit(Listed { bytes: kept.size(), entry: kept.claimed(), state: State::Unconfirmed })?;
         }
     }
     Ok(recovered.found)
 }
 
-fn waiting<E>(queue: &Queue, card: &dyn Storage, visit: &mut impl FnMut(Listed) -> Result<(), E>) -> Result<(), E> {
+fn waiting<E>(queue: &Queue, disk: &dyn Storage, visit: &mut impl FnMut(Listed) -> Result<(), E>) -> Result<(), E> {
     // A daemon may have written more to the last segment since it was first read.
     let mut shown = Key(0);
     let mut show = |entries: BTreeMap<Key, (BootId, EntryRecord)>| {
@@ -78,37 +78,37 @@ fn waiting<E>(queue: &Queue, card: &dyn Storage, visit: &mut impl FnMut(Listed) 
         }
         Ok(())
     };
-    let held = |after: Key, to: Key| {
-        let held = queue.held.range((Bound::Excluded(after), Bound::Included(to)));
-        held.map(|(key, held)| (*key, (held.boot, held.record.clone())))
+    let queued = |after: Key, to: Key| {
+        let queued = queue.queued.range((Bound::Excluded(after), Bound::Included(to)));
+        queued.map(|(key, queued)| (*key, (queued.boot, queued.record.clone())))
     };
     let mut before = Key(0);
     for segment in queue.segments.iter() {
-        let bytes = card.read(&segment.file).unwrap_or_default();
+        let bytes = disk.read(&segment.file).unwrap_or_default();
         let read = segment::entries(queue.id, &bytes).filter(|(_, kept)| !queue.left.contains(&kept.key));
         let mut entries: BTreeMap<_, _> = read.map(|(boot, kept)| (kept.key, (boot, kept))).collect();
         // An entry whose own segment is gone is in memory alone, and has its place in the order.
-        entries.extend(held(before, segment.last.max(before)));
+        entries.extend(queued(before, segment.last.max(before)));
         before = before.max(segment.last);
         show(entries)?;
     }
-    show(held(before, Key(u64::MAX)).collect())
+    show(queued(before, Key(u64::MAX)).collect())
 }
 
-/// A channel's doubtful entries, on the card and on their way there.
-pub(super) fn doubtful(id: ChannelId, queue: &Queue, card: &dyn Storage) -> BTreeMap<Key, EntryRecord> {
-    let on_card = card.read(&segment::doubtful(id)).unwrap_or_default();
-    let asides = records::read(&on_card).notes.into_iter().chain(queue.aside.iter().cloned());
-    let mut doubtful = BTreeMap::new();
+/// A channel's unconfirmed entries, on the disk and on their way there.
+pub(super) fn unconfirmed(id: ChannelId, queue: &Queue, disk: &dyn Storage) -> BTreeMap<Key, EntryRecord> {
+    let on_disk = disk.read(&segment::unconfirmed(id)).unwrap_or_default();
+    let asides = records::read(&on_disk).notes.into_iter().chain(queue.aside.iter().cloned());
+    let mut unconfirmed = BTreeMap::new();
     for (_, note) in asides {
         match note {
             // Somebody may have put another file in the place of the channel's.
-            LogRecord::Aside(kept) if kept.draft.channel == id => _ = doubtful.insert(kept.key, kept),
-            LogRecord::Settled(key) => _ = doubtful.remove(&key),
+            LogRecord::Aside(kept) if kept.draft.channel == id => _ = unconfirmed.insert(kept.key, kept),
+            LogRecord::Settled(key) => _ = unconfirmed.remove(&key),
             _ => {}
         }
     }
-    doubtful
+    unconfirmed
 }
 
 impl EntryRecord {

@@ -45,8 +45,8 @@ pub enum Rejection<'a> {
 impl Spool {
     /// The entry of a channel that has this turn, without taking it.
     pub fn next(&self, channel: ChannelId, turn: Turn) -> Option<Next> {
-        let (key, held) = self.queues.get(channel)?.next(turn, self.rules.boot)?;
-        Some(Next { key, since: self.rules.since(held) })
+        let (key, queued) = self.queues.get(channel)?.next(turn, self.rules.boot)?;
+        Some(Next { key, since: self.rules.since(queued) })
     }
 
     /// Takes entries of a channel for sending, as many as `most`: from now on they are neither merged nor dropped, and not offered
@@ -56,16 +56,16 @@ impl Spool {
         let Some(queue) = self.queues.get_mut(channel) else { return Vec::new() };
         let mut taken = Vec::new();
         while taken.len() < most
-            && let Some(entry) = queue.next(turn, boot).and_then(|(_, held)| queue.entry(held))
+            && let Some(entry) = queue.next(turn, boot).and_then(|(_, queued)| queue.entry(queued))
         {
-            queue.held.take(entry.key);
+            queue.queued.take(entry.key);
             taken.push(entry);
         }
         if taken.is_empty() {
             return taken;
         }
         if queue.is_low() {
-            (self.bell)();
+            (self.notify)();
         }
         // From now on the service may have them: a later run must not merge them.
         let sent: Vec<LogRecord> = taken.iter().map(|entry| LogRecord::Sent(entry.key)).collect();
@@ -75,8 +75,8 @@ impl Spool {
 
     /// An entry that was taken waits again, as one that was sent.
     pub fn release(&mut self, channel: ChannelId, key: Key) {
-        let Some(queue) = self.queues.get_mut(channel).filter(|queue| queue.held.contains_key(&key)) else { return };
-        queue.held.put_back(key);
+        let Some(queue) = self.queues.get_mut(channel).filter(|queue| queue.queued.contains_key(&key)) else { return };
+        queue.queued.release(key);
         queue.sent.insert(key);
     }
 
@@ -84,7 +84,7 @@ impl Spool {
     pub fn release_all(&mut self, channel: ChannelId) {
         self.may_have_just_sent = true;
         if let Some(queue) = self.queues.get_mut(channel) {
-            queue.sent.extend(queue.held.give_back());
+            queue.sent.extend(queue.queued.release_all());
         }
     }
 
@@ -92,10 +92,10 @@ impl Spool {
     pub fn acknowledge(&mut self, channel: ChannelId, key: Key) {
         if self.remove(channel, key).is_none() {
             let (now, boot) = (self.seen, self.rules.boot);
-            let Some(queue) = self.queues.get_mut(channel).filter(|queue| queue.doubtful.contains(&key)) else {
+            let Some(queue) = self.queues.get_mut(channel).filter(|queue| queue.unconfirmed.contains(&key)) else {
                 return;
             };
-            queue.doubtful.remove(&key);
+            queue.unconfirmed.remove(&key);
             queue.tell_aside(now, boot, LogRecord::Settled(key));
             self.counts.unconfirmed = self.counts.unconfirmed.saturating_sub(1);
         }
@@ -108,7 +108,7 @@ impl Spool {
         match why {
             Rejection::SecondTaken(taken) => self.retime(channel, key, taken),
             Rejection::Unconfirmed => {
-                self.set_aside(channel, key);
+                self.set_unconfirmed(channel, key);
                 None
             }
         }
@@ -117,42 +117,42 @@ impl Spool {
     fn retime(&mut self, channel: ChannelId, key: Key, taken: &dyn Fn(Utc) -> bool) -> Option<Utc> {
         let (now, boot) = (self.seen, self.rules.boot);
         let queue = self.queues.get_mut(channel)?;
-        let from = queue.time_of(queue.held.get(&key)?)?;
+        let from = queue.time_of(queue.queued.get(&key)?)?;
         let at = queue.known.taken.free_from(from + SECOND, taken);
         let note = queue.move_to(now, boot, key, at);
         self.note(boot, &[note]);
         Some(at)
     }
 
-    fn set_aside(&mut self, channel: ChannelId, key: Key) {
+    fn set_unconfirmed(&mut self, channel: ChannelId, key: Key) {
         let now = self.seen;
-        let Some(held) = self.remove(channel, key) else { return };
+        let Some(queued) = self.remove(channel, key) else { return };
         self.counts.unconfirmed += 1;
         let queue = self.queues.get_or_new(channel);
-        let mut kept = held.record;
-        if let Some(began) = queue.began_of(held.boot)
+        let mut kept = queued.record;
+        if let Some(began) = queue.began_of(queued.boot)
             && let Time::Claimed(_) = kept.time
         {
             kept.time = Time::Known(began.time_of(kept.draft.end));
         }
-        queue.tell_aside(now, held.boot, LogRecord::Aside(kept.clone()));
-        queue.doubtful.insert(key);
-        if queue.doubtful.len() > UNCONFIRMED {
-            queue.doubtful.pop_first();
+        queue.tell_aside(now, queued.boot, LogRecord::Aside(kept.clone()));
+        queue.unconfirmed.insert(key);
+        if queue.unconfirmed.len() > UNCONFIRMED {
+            queue.unconfirmed.pop_first();
         }
-        self.note(held.boot, &[LogRecord::Settled(key), LogRecord::Aside(kept)]);
+        self.note(queued.boot, &[LogRecord::Settled(key), LogRecord::Aside(kept)]);
     }
 
     /// Takes an entry out for good.
     fn remove(&mut self, channel: ChannelId, key: Key) -> Option<Queued> {
         let now = self.seen;
         let queue = self.queues.get_mut(channel)?;
-        let held = queue.remove(now, key)?;
-        let rings = queue.is_low() || queue.segments.front().is_some_and(|segment| segment.waiting == 0);
-        if rings {
-            (self.bell)();
+        let queued = queue.remove(now, key)?;
+        let notifies = queue.is_low() || queue.segments.front().is_some_and(|segment| segment.waiting == 0);
+        if notifies {
+            (self.notify)();
         }
-        Some(held)
+        Some(queued)
     }
 }
 
@@ -166,7 +166,7 @@ impl Spool {
 
     /// Takes this entry, whichever turn it has.
     pub(crate) fn take_one(&mut self, channel: ChannelId, key: Key) {
-        let since = self.queues[&channel].held[&key].record.since;
+        let since = self.queues[&channel].queued[&key].record.since;
         let has_it = |turn: &Turn| self.next(channel, *turn).is_some_and(|next| next.key == key);
         let turn = [Turn::Backlog, Turn::Again, Turn::Live(since)].into_iter().find(has_it).expect("it has its turn");
         assert_eq!(self.take(channel, turn, 1)[0].key, key);

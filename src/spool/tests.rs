@@ -38,8 +38,8 @@ fn draft(channel: ChannelId, second: u64) -> UntimedEntry {
 
 /// A machine: two directories, a boot, and the process that is using them.
 struct Machine {
-    fast: Faulty,
-    card: Faulty,
+    runtime: Faulty,
+    disk: Faulty,
     boot: BootId,
     policy: Policy,
     backlog: Backlog,
@@ -54,27 +54,27 @@ impl Machine {
     }
 
     fn with(policy: Policy, backlog: Backlog) -> Self {
-        let (fast, card, boot, now) = (Faulty::default(), Faulty::default(), BootId(1), at(0));
-        let (spool, found) = open(&fast, &card, boot, policy, backlog);
-        let mut machine = Self { fast, card, boot, policy, backlog, now, spool, found };
+        let (runtime, disk, boot, now) = (Faulty::default(), Faulty::default(), BootId(1), at(0));
+        let (spool, found) = open(&runtime, &disk, boot, policy, backlog);
+        let mut machine = Self { runtime, disk, boot, policy, backlog, now, spool, found };
         machine.spool.synchronised(now);
         machine
     }
 
     fn go_on(&mut self) {
-        let (spool, found) = open(&self.fast, &self.card, self.boot, self.policy, self.backlog);
+        let (spool, found) = open(&self.runtime, &self.disk, self.boot, self.policy, self.backlog);
         (self.spool, self.found) = (spool, found);
     }
 
     /// SIGKILL, and a new start.
     fn kill(&mut self) {
-        (self.fast, self.card) = (self.fast.after_kill(), self.card.after_kill());
+        (self.runtime, self.disk) = (self.runtime.after_kill(), self.disk.after_kill());
         self.go_on();
     }
 
-    /// The power is cut, and comes back: the runtime directory is empty, the card has what was synced and `torn` bytes more.
+    /// The power is cut, and comes back: the runtime directory is empty, the disk has what was synced and `torn` bytes more.
     fn cut_power(&mut self, torn: usize) {
-        (self.fast, self.card) = (Faulty::default(), self.card.after_power_cut(torn));
+        (self.runtime, self.disk) = (Faulty::default(), self.disk.after_power_cut(torn));
         self.boot = BootId(self.boot.0 + 1);
         self.go_on();
     }
@@ -99,17 +99,17 @@ impl Machine {
         self.now = Now { mono: self.now.mono + by, utc: self.now.utc + by };
     }
 
-    /// Does all that the card is to do now.
+    /// Does all that the disk is to do now.
     fn pump(&mut self) {
         while let Some(job) = self.spool.job(self.now) {
-            let outcome = job.perform(&self.card);
+            let outcome = job.perform(&self.disk);
             self.spool.done(self.now, outcome);
         }
     }
 
     /// The times of all waiting entries, by key. Nothing is taken.
     fn survey(&self) -> BTreeMap<Key, Utc> {
-        let (listed, _) = all(&self.fast, &self.card);
+        let (listed, _) = all(&self.runtime, &self.disk);
         let waits = |listed: &Listed| listed.state == State::Waits && listed.entry.channel == CHANNEL;
         listed.into_iter().filter(waits).map(|listed| (listed.entry.key, listed.entry.created_at)).collect()
     }
@@ -134,15 +134,15 @@ impl Machine {
     }
 }
 
-fn open(fast: &Faulty, card: &Faulty, boot: BootId, policy: Policy, backlog: Backlog) -> (Spool, Found) {
+fn open(runtime: &Faulty, disk: &Faulty, boot: BootId, policy: Policy, backlog: Backlog) -> (Spool, Found) {
     let channels = [(CHANNEL, backlog), (OTHER, backlog)];
-    Spool::open(channels, policy, (boot, at(0)), Arc::new(fast.clone()), card, Box::new(|| {}))
+    Spool::open(channels, policy, (boot, at(0)), Arc::new(runtime.clone()), disk, Box::new(|| {}))
 }
 
 /// Everything that a survey shows.
-fn all(fast: &Faulty, card: &Faulty) -> (Vec<Listed>, Found) {
+fn all(runtime: &Faulty, disk: &Faulty) -> (Vec<Listed>, Found) {
     let mut listed = Vec::new();
-    let found = survey(fast, card, |one| {
+    let found = survey(runtime, disk, |one| {
         listed.push(one);
         Ok::<_, std::convert::Infallible>(())
     });
@@ -161,8 +161,11 @@ fn with_a_healthy_link_nothing_is_written_to_the_card() {
         machine.spool.acknowledge(CHANNEL, key);
         machine.pump();
     }
-    assert_eq!(machine.card.cost(), (0, 0));
-    assert!(machine.fast.read("spool.log").expect("there").len() < 70_000, "the log is written anew from time to time");
+    assert_eq!(machine.disk.cost(), (0, 0));
+    assert!(
+        machine.runtime.read("spool.log").expect("there").len() < 70_000,
+        "the log is written anew from time to time"
+    );
 }
 
 #[test]
@@ -174,10 +177,10 @@ fn killed_process_loses_nothing_whether_the_card_has_it_or_not() {
         machine.pump();
         machine.kill();
     }
-    assert!(machine.card.cost().1 == 0 || !machine.card.list().expect("listed").is_empty());
+    assert!(machine.disk.cost().1 == 0 || !machine.disk.list().expect("listed").is_empty());
     assert!(machine.spool.is_synchronised(), "the clock of this boot was right once");
     assert_eq!(machine.drain(), pushed);
-    assert_eq!(machine.card.list().expect("listed"), Vec::<String>::new(), "what is empty is removed");
+    assert_eq!(machine.disk.list().expect("listed"), Vec::<String>::new(), "what is empty is removed");
 }
 
 #[test]
@@ -204,13 +207,13 @@ fn backlog_does_not_live_in_memory_and_drains_in_order() {
         pushed.push(machine.push(second).expect("stamped").seconds() - EIGHT);
         machine.pump();
     }
-    let held = machine.spool.queues[&CHANNEL].held.len();
-    assert!(held < 150, "{held} of {} are in memory", pushed.len());
+    let queued = machine.spool.queues[&CHANNEL].queued.len();
+    assert!(queued < 150, "{queued} of {} are in memory", pushed.len());
     assert!(machine.spool.queues[&CHANNEL].segments.len() > 1);
     machine.kill();
     assert_eq!(machine.spool.waiting(CHANNEL), pushed.len());
     assert_eq!(machine.drain(), pushed);
-    assert_eq!(machine.card.list().expect("listed"), Vec::<String>::new());
+    assert_eq!(machine.disk.list().expect("listed"), Vec::<String>::new());
 }
 
 #[test]
@@ -281,16 +284,16 @@ fn entries_of_a_boot_without_a_clock_get_their_times_when_it_is_set_and_keep_the
     machine.pump();
     let before = machine.survey();
     assert_eq!(before.values().map(|at| at.seconds() - EIGHT).next(), Some(100_020));
-    let torn_card = machine.card.after_power_cut(0);
+    let torn_disk = machine.disk.after_power_cut(0);
     machine.kill();
     assert_eq!(machine.survey(), before);
-    let on_card: Vec<i64> = {
-        machine.card = torn_card;
+    let on_disk: Vec<i64> = {
+        machine.disk = torn_disk;
         machine.cut_power(0);
         machine.spool.synchronised(Now { mono: at(3).mono, utc: Utc::from_seconds(EIGHT + 200_000) });
         machine.drain()
     };
-    assert_eq!(on_card[..3], [100_020, 100_040, 100_060], "a power cut does not change a time that was given");
+    assert_eq!(on_disk[..3], [100_020, 100_040, 100_060], "a power cut does not change a time that was given");
 }
 
 #[test]
@@ -308,7 +311,7 @@ fn entries_of_a_boot_that_never_had_a_clock_are_bounded_by_what_is_known_and_say
     machine.now = Now { mono: at(100).mono, utc: Utc::from_seconds(EIGHT + 5000) };
     machine.spool.synchronised(machine.now);
     machine.pump();
-    let (listed, _) = all(&machine.fast, &machine.card);
+    let (listed, _) = all(&machine.runtime, &machine.disk);
     let told: Vec<_> =
         listed.iter().map(|it| (it.entry.created_at.seconds() - EIGHT, it.entry.status.as_deref())).collect();
     assert_eq!(told[0], (20, None));
@@ -366,9 +369,9 @@ fn seconds_that_an_older_version_told_of_are_not_given_again() {
     let mut log = Vec::new();
     LogRecord::Boot(BootId(1)).append(&mut log);
     LogRecord::Latest(CHANNEL, Some(at(40).utc), Some(at(40).mono)).append(&mut log);
-    let (fast, card) = (Faulty::default(), Faulty::default());
-    fast.replace(runtime_log::FILE, &log, false).expect("a good disk");
-    let (mut spool, _) = open(&fast, &card, BootId(1), Policy::default(), Backlog::default());
+    let (runtime, disk) = (Faulty::default(), Faulty::default());
+    runtime.replace(runtime_log::FILE, &log, false).expect("a good disk");
+    let (mut spool, _) = open(&runtime, &disk, BootId(1), Policy::default(), Backlog::default());
     spool.synchronised(at(50));
     let pushed = spool.push(at(40), vec![draft(CHANNEL, 40)]).created_at[0].expect("the clock is right");
     assert_eq!(pushed.seconds() - EIGHT, 41);
@@ -390,7 +393,7 @@ fn what_was_learned_of_a_channel_and_given_in_it_is_known_after_a_boot() {
         spool.recall(memory, true);
         assert!(spool.echoes(CHANNEL) && spool.columns(CHANNEL) == ColumnSet::from_bits(5));
         assert_eq!(spool.may_collide(CHANNEL), !is_last, "an orderly stop tells of all seconds");
-        assert_eq!(spool.outdates_card(), is_last, "the card is told that it no longer does");
+        assert_eq!(spool.outdates_disk(), is_last, "the card is told that it no longer does");
         spool.synchronised(at(30));
         let pushed = spool.push(at(20), vec![draft(CHANNEL, 20)]).created_at[0].expect("the clock is right");
         assert_eq!(pushed.seconds() - EIGHT, 21);
@@ -425,7 +428,7 @@ fn entries_that_were_sent_before_do_not_keep_those_from_memory_that_were_never_s
 }
 
 #[test]
-fn doubtful_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
+fn unconfirmed_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
     let mut machine = Machine::new();
     machine.push(20);
     machine.push(40);
@@ -438,11 +441,11 @@ fn doubtful_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
     };
     machine.spool.reject(CHANNEL, first, Rejection::Unconfirmed);
     machine.spool.reject(CHANNEL, second, Rejection::Unconfirmed);
-    let doubtful = |machine: &Machine| -> Vec<Key> {
-        let (listed, _) = all(&machine.fast, &machine.card);
-        listed.iter().filter(|it| it.state == State::Doubtful).map(|it| it.entry.key).collect()
+    let unconfirmed = |machine: &Machine| -> Vec<Key> {
+        let (listed, _) = all(&machine.runtime, &machine.disk);
+        listed.iter().filter(|it| it.state == State::Unconfirmed).map(|it| it.entry.key).collect()
     };
-    assert_eq!((machine.spool.waiting(CHANNEL), doubtful(&machine)), (0, vec![first, second]));
+    assert_eq!((machine.spool.waiting(CHANNEL), unconfirmed(&machine)), (0, vec![first, second]));
     machine.pass(31);
     machine.pump();
     machine.spool.acknowledge(CHANNEL, second);
@@ -450,11 +453,11 @@ fn doubtful_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
     machine.pump();
     assert_eq!(machine.spool.counts().unconfirmed, 1);
     machine.cut_power(0);
-    assert_eq!((machine.spool.waiting(CHANNEL), doubtful(&machine)), (0, vec![first]));
+    assert_eq!((machine.spool.waiting(CHANNEL), unconfirmed(&machine)), (0, vec![first]));
 }
 
 #[test]
-fn late_receipt_of_a_doubtful_entry_survives_a_kill() {
+fn late_receipt_of_a_unconfirmed_entry_survives_a_kill() {
     for is_written in [false, true] {
         let mut machine = Machine::new();
         machine.push(20);
@@ -470,7 +473,7 @@ fn late_receipt_of_a_doubtful_entry_survives_a_kill() {
             machine.kill();
             machine.pass(31);
             machine.pump();
-            let (listed, _) = all(&machine.fast, &machine.card);
+            let (listed, _) = all(&machine.runtime, &machine.disk);
             assert_eq!(listed, [], "the card was told: {is_written}");
         }
     }

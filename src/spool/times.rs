@@ -1,8 +1,8 @@
 //! The times of entries that were pushed before anybody knew the time.
 //!
 //! Such an entry is kept with its slot's end on the boot clock. When the wall clock is believed, each boot gets its beginning
-//! in UTC, and with it every entry of that boot its time: the same for one read from the card a week later, and for one
-//! that was read before a crash. Where all of them are in memory, each is given its second. Where some are on the card alone, the
+//! in UTC, and with it every entry of that boot its time: the same for one read from the disk a week later, and for one
+//! that was read before a crash. Where all of them are in memory, each is given its second. Where some are on the disk alone, the
 //! seconds from the first to the last are the boot's ([`Taken::give_span`]), and an entry whose second was given to another one
 //! before, when a clock was ahead, is moved behind them.
 //!
@@ -32,10 +32,11 @@ pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now, is_here: bool) 
             queue.known.taken.give_span(began.time_of(run.first), began.time_of(run.last));
         }
         queue.began.push((run.boot, began));
-        let may_be_on_card = queue.held.values().any(|held| held.boot == run.boot && queue.may_be_on_card(held));
-        if may_be_on_card || queue.gap() > 0 {
+        let may_be_on_disk =
+            queue.queued.values().any(|queued| queued.boot == run.boot && queue.may_be_on_disk(queued));
+        if may_be_on_disk || queue.gap() > 0 {
             // Should the power fail after such an entry was sent, it must get the same time again.
-            queue.hushed = true;
+            queue.awaiting_boot_record = true;
             queue.tell(now.mono, boot, LogRecord::Began(queue.id, run.boot, began));
         }
         resolved.push((run.boot, began));
@@ -58,17 +59,18 @@ fn estimate(run: &Untimed, taken: &Taken, next_boot: Utc) -> Began {
 
 /// Whether all untimed entries of a boot are in memory.
 pub(super) fn is_in_memory(queue: &Queue, boot: BootId) -> bool {
-    let held = queue.held.values().filter(|held| held.boot == boot && matches!(held.record.time, Time::Claimed(_)));
+    let queued =
+        queue.queued.values().filter(|queued| queued.boot == boot && matches!(queued.record.time, Time::Claimed(_)));
     let run = queue.untimed.iter().find(|run| run.boot == boot);
-    run.is_some_and(|run| held.count() == run.count)
+    run.is_some_and(|run| queued.count() == run.count)
 }
 
 /// Gives each untimed entry of this boot its own second, or the next one that is free. Returns what the runtime directory is to be
 /// told.
 pub(super) fn give_each(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<LogRecord> {
-    let of_boot = queue.held.iter().filter(|(_, held)| held.boot == boot);
-    let untimed = of_boot.filter(|(_, held)| matches!(held.record.time, Time::Claimed(_)));
-    let own: Vec<(Key, Utc)> = untimed.filter_map(|(key, held)| Some((*key, queue.time_of(held)?))).collect();
+    let of_boot = queue.queued.iter().filter(|(_, queued)| queued.boot == boot);
+    let untimed = of_boot.filter(|(_, queued)| matches!(queued.record.time, Time::Claimed(_)));
+    let own: Vec<(Key, Utc)> = untimed.filter_map(|(key, queued)| Some((*key, queue.time_of(queued)?))).collect();
     let mut notes = Vec::with_capacity(own.len());
     for (key, own) in own {
         let at = queue.known.taken.free_from(own, &|_| false);
@@ -78,11 +80,11 @@ pub(super) fn give_each(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<LogRe
 }
 
 /// Moves entries that have their time by their boot's beginning off seconds that were given to others, behind all of their
-/// boot's: some of these may be on the card alone. Returns what the runtime directory is to be told.
+/// boot's: some of these may be on the disk alone. Returns what the runtime directory is to be told.
 pub(super) fn move_off_taken(queue: &mut Queue, now: Mono, boot: BootId) -> Vec<LogRecord> {
-    let clash = queue.held.iter().filter_map(|(key, held)| match held.record.time {
+    let clash = queue.queued.iter().filter_map(|(key, queued)| match queued.record.time {
         Time::Known(_) => None,
-        Time::Claimed(_) => queue.time_of(held).filter(|at| queue.known.taken.has_entry(*at)).map(|at| (*key, at)),
+        Time::Claimed(_) => queue.time_of(queued).filter(|at| queue.known.taken.has_entry(*at)).map(|at| (*key, at)),
     });
     let clash: Vec<(Key, Utc)> = clash.collect();
     let mut notes = Vec::with_capacity(clash.len());

@@ -193,7 +193,7 @@ impl Lane {
         let found = survey(&runtime, &disk, |listed| {
             if let Some(held) = of_entry(&listed.entry) {
                 match listed.state {
-                    State::Doubtful => entries.unconfirmed.push(held),
+                    State::Unconfirmed => entries.unconfirmed.push(held),
                     State::Waits | State::Untimed => entries.waiting.push(held),
                 }
             }

@@ -36,7 +36,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let place = args.place.open()?;
     let channel = place.names.find(&args.channel)?;
-    let which = Which { channel, doubtful: args.doubtful, before: args.older_than.map(before).transpose()? };
+    let which = Which { channel, unconfirmed: args.doubtful, before: args.older_than.map(before).transpose()? };
     hold(&place)?;
     let name = place.names.of(channel);
     let kind = if args.doubtful { "doubtful " } else { "" };
@@ -96,7 +96,7 @@ fn matching(place: &Place, which: &Which) -> Matching {
     let counted = place.survey(|Listed { entry, state, .. }: Listed| {
         let is_timed = state != State::Untimed;
         let is_old = which.before.is_none_or(|before| is_timed && entry.created_at < before);
-        if entry.channel == which.channel && (state == State::Doubtful) == which.doubtful && is_old {
+        if entry.channel == which.channel && (state == State::Unconfirmed) == which.unconfirmed && is_old {
             matching.count += 1;
             if is_timed {
                 matching.oldest.get_or_insert(entry.created_at);

@@ -91,7 +91,7 @@ fn export(place: &Place, channel: ChannelId, doubtful: bool, out: &mut impl Writ
     let found = place.survey(|Listed { entry, state, .. }: Listed| {
         match (state, doubtful) {
             _ if entry.channel != channel => {}
-            (State::Waits, false) | (State::Doubtful, true) => {
+            (State::Waits, false) | (State::Unconfirmed, true) => {
                 written += 1;
                 out.write_all(import::row(&entry).as_bytes())?;
             }

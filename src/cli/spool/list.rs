@@ -162,7 +162,7 @@ fn entry(listed: &Listed, names: &Names, json: bool, out: &mut impl Write) -> io
     let (state, created_at) = match listed.state {
         State::Waits => ("waits", Some(entry.created_at)),
         State::Untimed => ("untimed", None),
-        State::Doubtful => ("doubtful", Some(entry.created_at)),
+        State::Unconfirmed => ("doubtful", Some(entry.created_at)),
     };
     let values = entry.values().filter_map(|(column, cell)| Some((column.to_string(), update::number(cell)?)));
     if json {

@@ -8,10 +8,10 @@ use crate::time::{BootId, Mono, Utc};
 /// Puts together what was read of a channel.
 pub(super) fn finish(queue: &mut Queue) {
     let in_memory: Vec<(BootId, Mono, Utc)> = queue
-        .held
+        .queued
         .values()
-        .filter_map(|held| match held.record.time {
-            Time::Claimed(at) => Some((held.boot, held.record.draft.end, at)),
+        .filter_map(|queued| match queued.record.time {
+            Time::Claimed(at) => Some((queued.boot, queued.record.draft.end, at)),
             Time::Known(_) => None,
         })
         .collect();
@@ -28,7 +28,7 @@ pub(super) fn finish(queue: &mut Queue) {
         }
         None => true,
     });
-    queue.known.taken.learn(&std::mem::take(&mut queue.known.given_on_card));
+    queue.known.taken.learn(&std::mem::take(&mut queue.known.given_on_disk));
     for (first, last) in spans {
         queue.known.taken.give_span(first, last);
     }

@@ -35,9 +35,9 @@ impl Reading<'_> {
             self.use_up(kept.key);
             let queue = queue_of(queues, kept.draft.channel);
             if let Time::Known(at) = kept.time {
-                queue.known.given_on_card.give(at);
+                queue.known.given_on_disk.give(at);
             }
-            // The file is still there: its receipt has to be told there too.
+            // The file is still there: its acknowledgement has to be told there too.
             queue.attempted = queue.attempted.max(kept.key);
             if told.settled.contains(&kept.key) {
                 continue;
@@ -46,12 +46,12 @@ impl Reading<'_> {
                 kept.time = Time::Known(*at);
             }
             let channel = kept.draft.channel;
-            let held = Queued::new(kept, boot);
-            told.waiting.entry(held.record.key).or_insert((held, channel));
+            let entry = Queued::new(kept, boot);
+            told.waiting.entry(entry.record.key).or_insert((entry, channel));
         }
     }
 
-    /// Takes doubtful entries of files that cannot be gone on with. What the runtime directory tells of them is newer.
+    /// Takes unconfirmed entries of files that cannot be gone on with. What the runtime directory tells of them is newer.
     fn take_loose_asides(
         &mut self,
         asides: Vec<Vec<(BootId, LogRecord)>>,

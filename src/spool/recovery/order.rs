@@ -31,11 +31,11 @@ use look::{Look, Name};
 pub(super) struct Order {
     /// The segments in the order of their entries, each with a key that is not above its first one's.
     pub(super) segments: Vec<(ChannelId, Key, String)>,
-    /// The files of doubtful entries.
-    pub(super) doubtful: Vec<(ChannelId, String)>,
+    /// The files of unconfirmed entries.
+    pub(super) unconfirmed: Vec<(ChannelId, String)>,
     /// What is in no file that can be gone on with.
     pub(super) loose: Vec<(BootId, LogRecord)>,
-    /// The same of files with doubtful entries, each by itself: a receipt is that of one in the same file.
+    /// The same of files with unconfirmed entries, each by itself: an acknowledgement is that of one in the same file.
     pub(super) asides: Vec<Vec<(BootId, LogRecord)>>,
     /// What is wrong with files, for counting what is lost with it.
     pub(super) damaged: Vec<Damage>,
@@ -61,15 +61,15 @@ struct Group {
 }
 
 /// Looks at all files, and with `repair` mends them.
-pub(super) fn put_in_order(card: &dyn Storage, repair: bool, found: &mut Found) -> Order {
-    let names = match card.list() {
+pub(super) fn put_in_order(disk: &dyn Storage, repair: bool, found: &mut Found) -> Order {
+    let names = match disk.list() {
         Ok(names) => names,
         Err(error) => {
             found.unreadable.push(("the state directory".to_owned(), error.to_string()));
             return Order::default();
         }
     };
-    let mut sorting = Sorting { card, repair, found, order: Order::default(), looks: Vec::new() };
+    let mut sorting = Sorting { disk, repair, found, order: Order::default(), looks: Vec::new() };
     sorting.look(names);
     sorting.judge_ends();
     let groups = sorting.group();
@@ -81,7 +81,7 @@ pub(super) fn put_in_order(card: &dyn Storage, repair: bool, found: &mut Found) 
 }
 
 struct Sorting<'a> {
-    card: &'a dyn Storage,
+    disk: &'a dyn Storage,
     repair: bool,
     found: &'a mut Found,
     order: Order,
@@ -93,11 +93,11 @@ impl Sorting<'_> {
         names.sort();
         for name in names {
             if name.ends_with(segment::SUFFIX) {
-                let Some(bytes) = read_file(self.card, &name, self.repair, self.found) else { continue };
+                let Some(bytes) = read_file(self.disk, &name, self.repair, self.found) else { continue };
                 self.looks.push(Look::at(name, &bytes));
             } else if self.repair && name.ends_with(UNFINISHED) {
                 // A replacement that was cut off; what it was to replace is there.
-                let _ = self.card.remove(&name);
+                let _ = self.disk.remove(&name);
             }
         }
     }
@@ -115,7 +115,7 @@ impl Sorting<'_> {
         }
         for look in &mut self.looks {
             let is_last = |look: &Look| match look.name {
-                Name::Doubtful(_) => true,
+                Name::Unconfirmed(_) => true,
                 _ => look
                     .channels()
                     .iter()
@@ -125,13 +125,13 @@ impl Sorting<'_> {
                 look.condition = Condition::Rotten;
             }
         }
-        let (card, repair) = (self.card, self.repair);
+        let (disk, repair) = (self.disk, self.repair);
         let mut stay = Vec::new();
         for look in std::mem::take(&mut self.looks) {
             match look.condition {
                 Condition::Whole if look.length == 0 && look.looks_like_ours() => {
                     if repair {
-                        let _ = card.remove(&look.file);
+                        let _ = disk.remove(&look.file);
                     }
                 }
                 // Somebody else's, or a later version's.
@@ -146,7 +146,7 @@ impl Sorting<'_> {
                     let is_empty = look.notes == 0 && look.end == 0;
                     if repair {
                         // Where that fails, the next group is written over it.
-                        let _ = if is_empty { card.remove(&look.file) } else { card.truncate(&look.file, look.end) };
+                        let _ = if is_empty { disk.remove(&look.file) } else { disk.truncate(&look.file, look.end) };
                     }
                     if !is_empty {
                         stay.push(look);
@@ -183,7 +183,9 @@ impl Sorting<'_> {
         }
         for (place, look) in self.looks.iter().enumerate() {
             match look.name {
-                Name::Doubtful(channel) if self.stays(place) => self.order.doubtful.push((channel, look.file.clone())),
+                Name::Unconfirmed(channel) if self.stays(place) => {
+                    self.order.unconfirmed.push((channel, look.file.clone()));
+                }
                 // What has no entry is in no cluster.
                 _ if look.channels().is_empty() => {
                     groups.push(Group { channel: ChannelId(0), stay: Vec::new(), others: vec![place] });

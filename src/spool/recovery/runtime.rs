@@ -16,13 +16,13 @@ use crate::store::storage::Storage;
 
 impl Reading<'_> {
     /// Returns what is wrong with the file, if it is rotten.
-    pub(super) fn read_fast(
+    pub(super) fn read_runtime(
         &mut self,
-        fast: &dyn Storage,
+        runtime: &dyn Storage,
         told: &mut Told,
         queues: &mut BTreeMap<ChannelId, Queue>,
     ) -> Option<Damage> {
-        let bytes = read_file(fast, runtime_log::FILE, self.repair, &mut self.found)?;
+        let bytes = read_file(runtime, runtime_log::FILE, self.repair, &mut self.found)?;
         let mut scan = Scan::new(&bytes, Key(0));
         for (boot, note) in scan.by_ref() {
             self.is_first_run &= boot != self.boot;
@@ -57,7 +57,7 @@ impl Reading<'_> {
                 }
                 LogRecord::Settled(key) => {
                     self.use_up(key);
-                    // A late acknowledgement of an unconfirmed entry, of which the card may have been told or not.
+                    // A late acknowledgement of an unconfirmed entry, of which the disk may have been told or not.
                     if told.waiting.remove(&key).is_none()
                         && let Some(channel) = told.asides.get(&key)
                     {
@@ -94,7 +94,7 @@ impl Reading<'_> {
             Condition::Rotten => {}
         }
         if self.repair
-            && let Err(error) = fast.replace(&format!("{}{BAD}", runtime_log::FILE), &bytes, false)
+            && let Err(error) = runtime.replace(&format!("{}{BAD}", runtime_log::FILE), &bytes, false)
         {
             self.found.unreadable.push((runtime_log::FILE.to_owned(), error.to_string()));
         }

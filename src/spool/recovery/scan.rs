@@ -94,7 +94,7 @@ impl<'a> Scan<'a> {
         self.holes
     }
 
-    /// LogRecords a hole that was just passed.
+    /// Notes a hole that was just passed.
     fn look(&mut self) {
         let skipped = self.notes.records().skipped();
         let bytes = skipped - std::mem::replace(&mut self.skipped, skipped);

@@ -8,7 +8,7 @@ use super::*;
 use crate::spool::{Which, discard};
 use crate::store::storage::Storage as _;
 
-/// A machine with a backlog of several segments in each of two channels, all of it on the card, after a power cut.
+/// A machine with a backlog of several segments in each of two channels, all of it on the disk, after a power cut.
 fn backlog() -> Machine {
     let backlog = Backlog { max_size: 12 << 10, ..Backlog::default() };
     let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, backlog);
@@ -24,8 +24,8 @@ fn backlog() -> Machine {
 }
 
 /// All entries of both channels, as they are found.
-fn entries(card: &Faulty) -> (BTreeSet<(u64, i64)>, Found) {
-    let (listed, found) = all(&Faulty::default(), card);
+fn entries(disk: &Faulty) -> (BTreeSet<(u64, i64)>, Found) {
+    let (listed, found) = all(&Faulty::default(), disk);
     let entries: Vec<_> =
         listed.iter().map(|one| (one.entry.channel.0, one.entry.created_at.seconds() - EIGHT)).collect();
     let once: BTreeSet<_> = entries.iter().copied().collect();
@@ -33,12 +33,12 @@ fn entries(card: &Faulty) -> (BTreeSet<(u64, i64)>, Found) {
     (once, found)
 }
 
-/// Starts on this card, sends all there is, and goes on for a while. Returns what was sent, and what was found.
-fn drained(machine: &Machine, card: &Faulty) -> (BTreeSet<(u64, i64)>, Found) {
-    let (spool, found) = open(&Faulty::default(), card, BootId(9), machine.policy, Backlog::default());
+/// Starts on this disk, sends all there is, and goes on for a while. Returns what was sent, and what was found.
+fn drained(machine: &Machine, disk: &Faulty) -> (BTreeSet<(u64, i64)>, Found) {
+    let (spool, found) = open(&Faulty::default(), disk, BootId(9), machine.policy, Backlog::default());
     let first = found.clone();
     let mut machine =
-        Machine { spool, card: card.clone(), fast: Faulty::default(), boot: BootId(9), found, ..Machine::new() };
+        Machine { spool, disk: disk.clone(), runtime: Faulty::default(), boot: BootId(9), found, ..Machine::new() };
     let now = Now { mono: at(1).mono, utc: Utc::from_seconds(EIGHT + 100_000) };
     machine.now = now;
     machine.spool.synchronised(now);
@@ -68,7 +68,7 @@ fn drained(machine: &Machine, card: &Faulty) -> (BTreeSet<(u64, i64)>, Found) {
     machine.pump();
     assert_eq!((machine.spool.waiting(CHANNEL), machine.spool.waiting(OTHER)), (0, 0));
     let logs: Vec<_> =
-        card.list().expect("listed").into_iter().filter(|name| name.ends_with(segment::SUFFIX)).collect();
+        disk.list().expect("listed").into_iter().filter(|name| name.ends_with(segment::SUFFIX)).collect();
     assert_eq!(logs, Vec::<String>::new(), "what is empty is removed");
     // What is pushed after all this is found again.
     machine.push(500_000);
@@ -78,26 +78,26 @@ fn drained(machine: &Machine, card: &Faulty) -> (BTreeSet<(u64, i64)>, Found) {
     (sent, first)
 }
 
-fn segments(card: &Faulty, channel: ChannelId) -> Vec<String> {
+fn segments(disk: &Faulty, channel: ChannelId) -> Vec<String> {
     let begins = format!("{channel}-");
-    let mut names: Vec<_> = card.list().expect("listed").into_iter().filter(|name| name.starts_with(&begins)).collect();
+    let mut names: Vec<_> = disk.list().expect("listed").into_iter().filter(|name| name.starts_with(&begins)).collect();
     names.sort();
     names
 }
 
-fn rename(card: &Faulty, from: &str, to: &str) {
-    let bytes = card.read(from).expect("there");
-    card.remove(from).expect("there");
-    card.replace(to, &bytes, true).expect("written");
+fn rename(disk: &Faulty, from: &str, to: &str) {
+    let bytes = disk.read(from).expect("there");
+    disk.remove(from).expect("there");
+    disk.replace(to, &bytes, true).expect("written");
 }
 
 #[test]
 fn segment_under_another_name_counts_by_its_records_and_every_entry_is_sent_once() {
     let machine = backlog();
-    let (expected, _) = entries(&machine.card);
-    assert!(segments(&machine.card, CHANNEL).len() > 2 && segments(&machine.card, OTHER).len() > 2);
-    let first = segments(&machine.card, CHANNEL)[0].clone();
-    let second = segments(&machine.card, CHANNEL)[1].clone();
+    let (expected, _) = entries(&machine.disk);
+    assert!(segments(&machine.disk, CHANNEL).len() > 2 && segments(&machine.disk, OTHER).len() > 2);
+    let first = segments(&machine.disk, CHANNEL)[0].clone();
+    let second = segments(&machine.disk, CHANNEL)[1].clone();
     for name in [
         "7-0000000000000501.log",
         "7-7fffffffffffffff.log",
@@ -112,12 +112,12 @@ fn segment_under_another_name_counts_by_its_records_and_every_entry_is_sent_once
         "7-doubtful.log",
     ] {
         for from in [&first, &second] {
-            let card = machine.card.after_kill();
-            rename(&card, from, name);
-            let (listed, found) = entries(&card);
+            let disk = machine.disk.after_kill();
+            rename(&disk, from, name);
+            let (listed, found) = entries(&disk);
             assert_eq!(listed, expected, "{name}: by who only looks");
             assert_eq!((found.sorted.len(), found.bad.len()), (1, 0), "{name}: {found:?}");
-            let (sent, found) = drained(&machine, &card);
+            let (sent, found) = drained(&machine, &disk);
             assert_eq!(sent, expected, "{name}");
             assert_eq!((&found.sorted[..], found.bad.len()), (&[name.to_owned()][..], 0), "{name}: {found:?}");
         }
@@ -127,25 +127,25 @@ fn segment_under_another_name_counts_by_its_records_and_every_entry_is_sent_once
 #[test]
 fn copies_of_segments_send_nothing_twice() {
     let machine = backlog();
-    let (expected, _) = entries(&machine.card);
+    let (expected, _) = entries(&machine.disk);
     for (place, name) in
         [(0, "7-0000000000000050.log"), (1, "7-0000000000000000.log"), (2, "copy.log"), (0, "8-0000000000000009.log")]
     {
-        let card = machine.card.after_kill();
-        let bytes = card.read(&segments(&card, CHANNEL)[place]).expect("there");
-        card.replace(name, &bytes, true).expect("written");
-        assert_eq!(entries(&card).0, expected, "{name}");
-        let (sent, found) = drained(&machine, &card);
+        let disk = machine.disk.after_kill();
+        let bytes = disk.read(&segments(&disk, CHANNEL)[place]).expect("there");
+        disk.replace(name, &bytes, true).expect("written");
+        assert_eq!(entries(&disk).0, expected, "{name}");
+        let (sent, found) = drained(&machine, &disk);
         assert_eq!((sent, &found.sorted[..]), (expected.clone(), &[name.to_owned()][..]), "{name}");
-        assert!(card.list().expect("listed").contains(&format!("{name}.bad")), "what somebody made stays");
+        assert!(disk.list().expect("listed").contains(&format!("{name}.bad")), "what somebody made stays");
     }
 }
 
 #[test]
 fn crash_while_files_are_sorted_loses_and_repeats_nothing() {
     let machine = backlog();
-    let (expected, _) = entries(&machine.card);
-    let mixed = machine.card.after_kill();
+    let (expected, _) = entries(&machine.disk);
+    let mixed = machine.disk.after_kill();
     let (ours, theirs) = (segments(&mixed, CHANNEL), segments(&mixed, OTHER));
     // Swapped between the channels, and two of one channel swapped besides.
     let bytes = |name: &String| mixed.read(name).expect("there");
@@ -155,12 +155,12 @@ fn crash_while_files_are_sorted_loses_and_repeats_nothing() {
     }
     let mut steps = 0;
     loop {
-        let card = mixed.after_kill();
-        card.break_after(Some(steps));
-        let (_, found) = open(&Faulty::default(), &card, BootId(2), machine.policy, machine.backlog);
+        let disk = mixed.after_kill();
+        disk.break_after(Some(steps));
+        let (_, found) = open(&Faulty::default(), &disk, BootId(2), machine.policy, machine.backlog);
         let is_done = found.unreadable.is_empty();
-        card.break_after(None);
-        let (sent, _) = drained(&machine, &card.after_kill());
+        disk.break_after(None);
+        let (sent, _) = drained(&machine, &disk.after_kill());
         assert_eq!(sent, expected, "crash at step {steps}");
         if is_done {
             break;
@@ -175,21 +175,21 @@ type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
 #[test]
 fn files_on_a_card_that_cannot_be_written_are_sent_all_the_same() {
     let machine = backlog();
-    let (expected, _) = entries(&machine.card);
-    let card = machine.card.after_kill();
-    let names = segments(&card, CHANNEL);
-    rename(&card, &names[0], "copy.log");
-    let bytes = card.read(&names[1]).expect("there");
-    card.replace("7-0000000000000007.log", &bytes, true).expect("written");
-    card.break_with(Some(std::io::ErrorKind::ReadOnlyFilesystem));
-    let (listed, _) = entries(&card);
+    let (expected, _) = entries(&machine.disk);
+    let disk = machine.disk.after_kill();
+    let names = segments(&disk, CHANNEL);
+    rename(&disk, &names[0], "copy.log");
+    let bytes = disk.read(&names[1]).expect("there");
+    disk.replace("7-0000000000000007.log", &bytes, true).expect("written");
+    disk.break_with(Some(std::io::ErrorKind::ReadOnlyFilesystem));
+    let (listed, _) = entries(&disk);
     assert_eq!(listed, expected);
-    let (spool, found) = open(&Faulty::default(), &card, BootId(9), machine.policy, Backlog::default());
+    let (spool, found) = open(&Faulty::default(), &disk, BootId(9), machine.policy, Backlog::default());
     assert!(
         found.unreadable.iter().any(|(file, why)| file == "copy.log" && why.contains("cannot be mended")),
         "{found:?}"
     );
-    let mut machine = Machine { spool, found, fast: Faulty::default(), card, ..machine };
+    let mut machine = Machine { spool, found, runtime: Faulty::default(), disk, ..machine };
     machine.spool.synchronised(Now { mono: at(1).mono, utc: Utc::from_seconds(EIGHT + 100_000) });
     let mut sent = BTreeSet::new();
     for channel in [CHANNEL, OTHER] {
@@ -207,8 +207,8 @@ fn files_on_a_card_that_cannot_be_written_are_sent_all_the_same() {
 #[test]
 fn rot_is_told_with_file_and_count_and_only_the_last_segment_can_be_torn() {
     let machine = backlog();
-    let (expected, _) = entries(&machine.card);
-    let names = segments(&machine.card, CHANNEL);
+    let (expected, _) = entries(&machine.disk);
+    let names = segments(&machine.disk, CHANNEL);
     let last = names.last().expect("several").clone();
     let half = |bytes: &mut Vec<u8>| {
         let middle = bytes.len() / 2;
@@ -229,15 +229,15 @@ fn rot_is_told_with_file_and_count_and_only_the_last_segment_can_be_torn() {
         ("last segment with a tail of zeros", &last, &half, false),
     ];
     for (what, file, change, is_rot) in cases {
-        let card = machine.card.after_kill();
-        card.tamper(file, |bytes| change(bytes));
-        let (sent, found) = drained(&machine, &card);
+        let disk = machine.disk.after_kill();
+        disk.tamper(file, |bytes| change(bytes));
+        let (sent, found) = drained(&machine, &disk);
         assert!(sent.is_subset(&expected), "{what}");
         let missing = expected.len() - sent.len();
         assert!(missing > 0, "{what}");
         if is_rot {
             assert_eq!(found.bad, [Damaged { file: file.clone(), lost: missing }], "{what}");
-            assert!(found.torn.is_empty() && card.list().expect("listed").contains(&format!("{file}.bad")), "{what}");
+            assert!(found.torn.is_empty() && disk.list().expect("listed").contains(&format!("{file}.bad")), "{what}");
         } else {
             assert_eq!((&found.torn[..], found.bad.len()), (&[file.clone()][..], 0), "{what}: {found:?}");
         }
@@ -250,7 +250,7 @@ fn rot_in_the_runtime_directory_is_told_with_its_count_and_a_copy_stays() {
     for second in (20..=400).step_by(20) {
         machine.push(second);
     }
-    machine.fast.tamper("spool.log", |bytes| {
+    machine.runtime.tamper("spool.log", |bytes| {
         let third = bytes.len() / 3;
         bytes[third..third + 300].fill(0);
     });
@@ -258,9 +258,9 @@ fn rot_in_the_runtime_directory_is_told_with_its_count_and_a_copy_stays() {
     let lost = 20 - machine.spool.waiting(CHANNEL);
     assert!((2..=8).contains(&lost), "{lost}");
     assert_eq!(machine.found.bad, [Damaged { file: "spool.log".to_owned(), lost }]);
-    assert!(machine.fast.list().expect("listed").contains(&"spool.log.bad".to_owned()));
+    assert!(machine.runtime.list().expect("listed").contains(&"spool.log.bad".to_owned()));
     assert_eq!(machine.spool.counts().unreadable, lost as u64);
-    machine.fast.tamper("spool.log", |bytes| bytes.truncate(bytes.len() - 3));
+    machine.runtime.tamper("spool.log", |bytes| bytes.truncate(bytes.len() - 3));
     machine.kill();
     assert_eq!((machine.found.torn.clone(), machine.found.bad.len()), (vec!["spool.log".to_owned()], 0));
 }
@@ -281,20 +281,20 @@ fn key_that_nobody_gave_is_set_aside_and_keys_stay_assignable() {
             [(true, "7-0000000000000001.log"), (true, "7-ffffffffffffffff.log"), (false, "spool.log")]
         {
             let mut machine = backlog();
-            let (expected, _) = entries(&machine.card);
-            let disk = if is_on_card { &machine.card } else { &machine.fast };
+            let (expected, _) = entries(&machine.disk);
+            let disk = if is_on_card { &machine.disk } else { &machine.runtime };
             let before = disk.read(name).unwrap_or_default();
             disk.replace(name, &[before, with_key(key)].concat(), true).expect("written");
             machine.kill();
             assert_eq!(machine.found.bad, [Damaged { file: name.to_owned(), lost: 1 }], "{key} in {name}");
             assert!(machine.spool.next < Key(10_000), "{key} in {name}");
-            let (sent, _) = drained(&machine, &machine.card.clone());
+            let (sent, _) = drained(&machine, &machine.disk.clone());
             assert_eq!(sent, expected, "{key} in {name}");
         }
     }
     // One far beyond all others that could have been given is believed, and leaves room above it.
     let mut machine = backlog();
-    machine.fast.append("spool.log", &with_key(1 << 52)).expect("written");
+    machine.runtime.append("spool.log", &with_key(1 << 52)).expect("written");
     machine.kill();
     let waiting = machine.spool.waiting(CHANNEL);
     for second in [20, 40] {
@@ -308,31 +308,31 @@ fn key_that_nobody_gave_is_set_aside_and_keys_stay_assignable() {
 #[test]
 fn records_of_another_channel_or_in_another_order_are_sorted() {
     let machine = backlog();
-    let (expected, _) = entries(&machine.card);
-    let names = segments(&machine.card, CHANNEL);
-    let theirs = segments(&machine.card, OTHER);
-    let both = [machine.card.read(&names[0]).expect("there"), machine.card.read(&theirs[1]).expect("there")].concat();
+    let (expected, _) = entries(&machine.disk);
+    let names = segments(&machine.disk, CHANNEL);
+    let theirs = segments(&machine.disk, OTHER);
+    let both = [machine.disk.read(&names[0]).expect("there"), machine.disk.read(&theirs[1]).expect("there")].concat();
     let reversed = {
-        let mut notes = records::read(&machine.card.read(&names[1]).expect("there")).notes;
+        let mut notes = records::read(&machine.disk.read(&names[1]).expect("there")).notes;
         notes.reverse();
         segment::told_in(notes)
     };
-    let twice = machine.card.read(&names[0]).expect("there").repeat(2);
+    let twice = machine.disk.read(&names[0]).expect("there").repeat(2);
     for (name, bytes, gone) in
         [(&names[0], both, Some(&theirs[1])), (&names[1], reversed, None), (&names[0], twice, None)]
     {
-        let card = machine.card.after_kill();
-        card.replace(name, &bytes, true).expect("written");
+        let disk = machine.disk.after_kill();
+        disk.replace(name, &bytes, true).expect("written");
         if let Some(gone) = gone {
-            card.remove(gone).expect("there");
+            disk.remove(gone).expect("there");
         }
-        assert_eq!(entries(&card).0, expected);
-        assert_eq!(drained(&machine, &card).0, expected);
+        assert_eq!(entries(&disk).0, expected);
+        assert_eq!(drained(&machine, &disk).0, expected);
     }
 }
 
 #[test]
-fn doubtful_entries_are_kept_through_rot_and_under_another_name() {
+fn unconfirmed_entries_are_kept_through_rot_and_under_another_name() {
     let mut machine = Machine::new();
     for second in (20..=200).step_by(20) {
         machine.push(second);
@@ -343,28 +343,28 @@ fn doubtful_entries_are_kept_through_rot_and_under_another_name() {
     machine.pass(31);
     machine.pump();
     machine.cut_power(0);
-    let doubtful = |card: &Faulty| {
-        let (listed, _) = all(&Faulty::default(), card);
-        listed.iter().filter(|one| one.state == State::Doubtful).count()
+    let unconfirmed = |disk: &Faulty| {
+        let (listed, _) = all(&Faulty::default(), disk);
+        listed.iter().filter(|one| one.state == State::Unconfirmed).count()
     };
-    let name = segment::doubtful(CHANNEL);
-    assert_eq!(doubtful(&machine.card), 10);
-    let rotten = machine.card.after_kill();
+    let name = segment::unconfirmed(CHANNEL);
+    assert_eq!(unconfirmed(&machine.disk), 10);
+    let rotten = machine.disk.after_kill();
     rotten.tamper(&name, |bytes| {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
     });
-    let renamed = machine.card.after_kill();
+    let renamed = machine.disk.after_kill();
     rename(&renamed, &name, "7-0000000000000003.log");
-    for (card, expected) in [(rotten, 9), (renamed, 10)] {
-        let (mut spool, _) = open(&Faulty::default(), &card, BootId(3), machine.policy, machine.backlog);
+    for (disk, expected) in [(rotten, 9), (renamed, 10)] {
+        let (mut spool, _) = open(&Faulty::default(), &disk, BootId(3), machine.policy, machine.backlog);
         let now = Now { mono: at(100).mono, utc: Utc::from_seconds(EIGHT + 10_000) };
         while let Some(job) = spool.job(now) {
-            let outcome = job.perform(&card);
+            let outcome = job.perform(&disk);
             spool.done(now, outcome);
         }
-        assert_eq!(doubtful(&card), expected);
-        let (listed, found) = all(&Faulty::default(), &card);
+        assert_eq!(unconfirmed(&disk), expected);
+        let (listed, found) = all(&Faulty::default(), &disk);
         assert_eq!((listed.len(), found), (expected, Found::default()), "it was mended");
     }
 }
@@ -396,44 +396,44 @@ fn harm() -> impl Strategy<Value = Harm> {
 }
 
 /// Does it. What was under a name that is taken now is gone with it, as with `mv` and `cp`.
-fn inflict(card: &Faulty, file: prop::sample::Index, harm: &Harm) {
-    let names: Vec<String> = card.list().expect("listed");
+fn inflict(disk: &Faulty, file: prop::sample::Index, harm: &Harm) {
+    let names: Vec<String> = disk.list().expect("listed");
     let Some(file) = (!names.is_empty()).then(|| file.get(&names).clone()) else { return };
     let name = |key: &u64, channel: &prop::sample::Index| {
         let channel = channel.get(&[7_u64, 8, 9]);
         format!("{channel}-{key:016x}.log")
     };
-    let bytes = card.read(&file).expect("there");
+    let bytes = disk.read(&file).expect("there");
     let place = |at: &prop::sample::Index| if bytes.is_empty() { 0 } else { at.index(bytes.len()) };
     match harm {
-        Harm::Cut(at) => card.tamper(&file, |bytes| bytes.truncate(place(at))),
-        Harm::Zero(at, length) => card.tamper(&file, |bytes| {
+        Harm::Cut(at) => disk.tamper(&file, |bytes| bytes.truncate(place(at))),
+        Harm::Zero(at, length) => disk.tamper(&file, |bytes| {
             let from = place(at);
             let to = bytes.len().min(from + length);
             bytes[from..to].fill(0);
         }),
-        Harm::Flip(at) => card.tamper(&file, |bytes| {
+        Harm::Flip(at) => disk.tamper(&file, |bytes| {
             if let Some(byte) = bytes.get_mut(place(at)) {
                 *byte ^= 0x10;
             }
         }),
-        Harm::Rename(key, channel) => rename(card, &file, &name(key, channel)),
-        Harm::Copy(key, channel) => card.replace(&name(key, channel), &bytes, true).expect("written"),
+        Harm::Rename(key, channel) => rename(disk, &file, &name(key, channel)),
+        Harm::Copy(key, channel) => disk.replace(&name(key, channel), &bytes, true).expect("written"),
         Harm::Swap(with) => {
             let other = with.get(&names).clone();
-            let theirs = card.read(&other).expect("there");
-            card.replace(&file, &theirs, true).expect("written");
-            card.replace(&other, &bytes, true).expect("written");
+            let theirs = disk.read(&other).expect("there");
+            disk.replace(&file, &theirs, true).expect("written");
+            disk.replace(&other, &bytes, true).expect("written");
         }
-        Harm::Remove => card.remove(&file).expect("there"),
+        Harm::Remove => disk.remove(&file).expect("there"),
     }
 }
 
 /// The entries whose records are whole in some file.
-fn whole(card: &Faulty) -> BTreeSet<(u64, i64)> {
+fn whole(disk: &Faulty) -> BTreeSet<(u64, i64)> {
     let mut whole = BTreeSet::new();
-    for name in card.list().expect("listed").iter().filter(|name| name.ends_with(segment::SUFFIX)) {
-        for (_, note) in records::read(&card.read(name).expect("there")).notes {
+    for name in disk.list().expect("listed").iter().filter(|name| name.ends_with(segment::SUFFIX)) {
+        for (_, note) in records::read(&disk.read(name).expect("there")).notes {
             if let LogRecord::Entry(EntryRecord { time: Time::Known(at), draft, .. }) = note {
                 whole.insert((draft.channel.0, at.seconds() - EIGHT));
             }
@@ -450,15 +450,15 @@ proptest! {
         harms in prop::collection::vec((any::<prop::sample::Index>(), harm()), 1..6),
     ) {
         let machine = backlog();
-        let before = entries(&machine.card).0;
-        let card = machine.card.after_kill();
+        let before = entries(&machine.disk).0;
+        let disk = machine.disk.after_kill();
         for (file, harm) in &harms {
-            inflict(&card, *file, harm);
+            inflict(&disk, *file, harm);
         }
-        let expected = whole(&card);
-        let (listed, looked) = entries(&card);
+        let expected = whole(&disk);
+        let (listed, looked) = entries(&disk);
         prop_assert_eq!(&listed, &expected);
-        let (sent, found) = drained(&machine, &card);
+        let (sent, found) = drained(&machine, &disk);
         prop_assert_eq!(&sent, &expected);
         prop_assert_eq!(looked.bad, found.bad.clone());
         // Files that were taken away leave nothing that could tell of them.
@@ -474,7 +474,7 @@ proptest! {
 }
 
 #[test]
-fn doubtful_entry_is_shown_though_the_segment_that_it_left_is_rotten() {
+fn unconfirmed_entry_is_shown_though_the_segment_that_it_left_is_rotten() {
     let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
     machine.push(20);
     machine.pump();
@@ -484,20 +484,20 @@ fn doubtful_entry_is_shown_though_the_segment_that_it_left_is_rotten() {
     machine.push(40);
     machine.pass(31);
     machine.pump();
-    let doubtful = |machine: &Machine| {
-        let (listed, found) = all(&machine.fast, &machine.card);
+    let unconfirmed = |machine: &Machine| {
+        let (listed, found) = all(&machine.runtime, &machine.disk);
         assert_eq!(found.bad.len(), 1, "{found:?}");
-        listed.into_iter().filter(|one| one.state == State::Doubtful).map(|one| one.entry.key).collect::<Vec<_>>()
+        listed.into_iter().filter(|one| one.state == State::Unconfirmed).map(|one| one.entry.key).collect::<Vec<_>>()
     };
-    let segment = segments(&machine.card, CHANNEL)[0].clone();
-    machine.card.tamper(&segment, |bytes| bytes.splice(0..0, *b"rot").for_each(drop));
-    assert_eq!(doubtful(&machine), [key]);
-    machine.fast = Faulty::default();
-    assert_eq!(doubtful(&machine), [key], "after a power cut too");
+    let segment = segments(&machine.disk, CHANNEL)[0].clone();
+    machine.disk.tamper(&segment, |bytes| bytes.splice(0..0, *b"rot").for_each(drop));
+    assert_eq!(unconfirmed(&machine), [key]);
+    machine.runtime = Faulty::default();
+    assert_eq!(unconfirmed(&machine), [key], "after a power cut too");
 }
 
 #[test]
-fn file_of_doubtful_entries_under_another_channel_s_name_counts_by_its_records() {
+fn file_of_unconfirmed_entries_under_another_channel_s_name_counts_by_its_records() {
     let mut machine = Machine::new();
     machine.push(20);
     let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
@@ -506,16 +506,16 @@ fn file_of_doubtful_entries_under_another_channel_s_name_counts_by_its_records()
     machine.pass(31);
     machine.pump();
     machine.cut_power(0);
-    rename(&machine.card, &segment::doubtful(CHANNEL), &segment::doubtful(OTHER));
-    let (listed, found) = all(&machine.fast, &machine.card);
-    assert_eq!(listed.iter().map(|one| (one.entry.key, one.state)).collect::<Vec<_>>(), [(key, State::Doubtful)]);
-    assert_eq!(found.sorted, [segment::doubtful(OTHER)]);
+    rename(&machine.disk, &segment::unconfirmed(CHANNEL), &segment::unconfirmed(OTHER));
+    let (listed, found) = all(&machine.runtime, &machine.disk);
+    assert_eq!(listed.iter().map(|one| (one.entry.key, one.state)).collect::<Vec<_>>(), [(key, State::Unconfirmed)]);
+    assert_eq!(found.sorted, [segment::unconfirmed(OTHER)]);
     machine.kill();
     machine.pass(31);
     machine.pump();
-    assert!(machine.card.list().expect("listed").contains(&segment::doubtful(CHANNEL)));
-    let which = Which { channel: CHANNEL, doubtful: true, before: None };
-    assert_eq!(discard(&machine.fast, &machine.card, &which).expect("the disks work").entries, 1);
+    assert!(machine.disk.list().expect("listed").contains(&segment::unconfirmed(CHANNEL)));
+    let which = Which { channel: CHANNEL, unconfirmed: true, before: None };
+    assert_eq!(discard(&machine.runtime, &machine.disk, &which).expect("the disks work").entries, 1);
 }
 
 #[test]
@@ -526,11 +526,11 @@ fn entry_that_is_older_than_a_segment_without_entries_is_not_written_to_it() {
     LogRecord::Boot(BootId(1)).append(&mut log);
     LogRecord::Believed.append(&mut log);
     let name = segment::name(CHANNEL, Key(2));
-    machine.card.replace(&name, &log, true).expect("a good disk");
+    machine.disk.replace(&name, &log, true).expect("a good disk");
     machine.kill();
     machine.push(40);
     machine.pump();
-    assert_eq!(machine.card.list().expect("listed"), [name]);
+    assert_eq!(machine.disk.list().expect("listed"), [name]);
     for _ in 0..2 {
         machine.kill();
         assert_eq!((machine.spool.waiting(CHANNEL), &machine.found.sorted[..]), (2, &[][..]));
@@ -556,12 +556,12 @@ fn receipt_in_another_channel_s_log_is_remembered_when_that_is_gone() {
     }
     machine.cut_power(0);
     // Somebody puts all into one file.
-    let names: Vec<String> = [CHANNEL, OTHER].iter().flat_map(|id| segments(&machine.card, *id)).collect();
-    let bytes: Vec<u8> = names.iter().flat_map(|name| machine.card.read(name).expect("there")).collect();
+    let names: Vec<String> = [CHANNEL, OTHER].iter().flat_map(|id| segments(&machine.disk, *id)).collect();
+    let bytes: Vec<u8> = names.iter().flat_map(|name| machine.disk.read(name).expect("there")).collect();
     for name in &names {
-        machine.card.remove(name).expect("there");
+        machine.disk.remove(name).expect("there");
     }
-    machine.card.replace("all.log", &bytes, true).expect("a good disk");
+    machine.disk.replace("all.log", &bytes, true).expect("a good disk");
     machine.kill();
     machine.spool.synchronised(at(100));
     for channel in [CHANNEL, OTHER] {
@@ -575,7 +575,7 @@ fn receipt_in_another_channel_s_log_is_remembered_when_that_is_gone() {
         machine.pass(100);
         machine.pump();
     }
-    assert_eq!(segments(&machine.card, CHANNEL), Vec::<String>::new(), "its log is gone");
+    assert_eq!(segments(&machine.disk, CHANNEL), Vec::<String>::new(), "its log is gone");
     machine.cut_power(0);
     assert_eq!((machine.spool.waiting(CHANNEL), machine.spool.waiting(OTHER)), (0, 1));
 }

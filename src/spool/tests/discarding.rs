@@ -7,9 +7,9 @@ use super::*;
 use crate::spool::{DiscardError, Which, discard};
 use crate::store::storage::Storage;
 
-const ALL: Which = Which { channel: CHANNEL, doubtful: false, before: None };
+const ALL: Which = Which { channel: CHANNEL, unconfirmed: false, before: None };
 
-/// A machine that stopped with a long backlog of two channels: the most on the card, the newest in memory alone.
+/// A machine that stopped with a long backlog of two channels: the most on the disk, the newest in memory alone.
 fn backlog() -> Machine {
     let mut machine = Machine::new();
     for second in (20..=40_000).step_by(20) {
@@ -22,7 +22,7 @@ fn backlog() -> Machine {
 }
 
 fn seconds(machine: &Machine, channel: ChannelId, state: State) -> Vec<i64> {
-    let (listed, _) = all(&machine.fast, &machine.card);
+    let (listed, _) = all(&machine.runtime, &machine.disk);
     let listed = listed.into_iter().filter(|one| one.entry.channel == channel && one.state == state);
     listed.map(|one| one.entry.created_at.seconds() - EIGHT).collect()
 }
@@ -31,13 +31,13 @@ fn seconds(machine: &Machine, channel: ChannelId, state: State) -> Vec<i64> {
 fn waiting_entries_of_a_channel_are_dropped_for_good_and_the_others_stay() {
     let machine = backlog();
     let others = seconds(&machine, OTHER, State::Waits);
-    let discarded = discard(&machine.fast, &machine.card, &ALL).expect("the disks work");
+    let discarded = discard(&machine.runtime, &machine.disk, &ALL).expect("the disks work");
     assert_eq!(discarded.entries, 2000);
     assert_eq!((seconds(&machine, CHANNEL, State::Waits), seconds(&machine, OTHER, State::Waits)), (vec![], others));
-    let names = machine.card.list().expect("listed");
+    let names = machine.disk.list().expect("listed");
     assert!(names.iter().all(|name| name.starts_with("8-")), "{names:?}");
     let mut cut = backlog();
-    discard(&cut.fast, &cut.card, &ALL).expect("the disks work");
+    discard(&cut.runtime, &cut.disk, &ALL).expect("the disks work");
     cut.cut_power(0);
     assert_eq!(cut.spool.waiting(CHANNEL), 0);
     assert!(cut.spool.waiting(OTHER) > 1990);
@@ -47,7 +47,7 @@ fn waiting_entries_of_a_channel_are_dropped_for_good_and_the_others_stay() {
 fn older_entries_go_and_newer_stay_in_order() {
     let mut machine = backlog();
     let before = Utc::from_seconds(EIGHT + 30_000);
-    let discarded = discard(&machine.fast, &machine.card, &Which { before: Some(before), ..ALL }).expect("dropped");
+    let discarded = discard(&machine.runtime, &machine.disk, &Which { before: Some(before), ..ALL }).expect("dropped");
     assert_eq!(discarded.entries, 1499, "those from 20 to 29980");
     let expected: Vec<i64> = (30_000..=40_000).step_by(20).collect();
     assert_eq!(seconds(&machine, CHANNEL, State::Waits), expected);
@@ -60,7 +60,7 @@ fn older_entries_go_and_newer_stay_in_order() {
 fn entries_that_come_afterwards_are_not_mistaken_for_those_that_left() {
     for cut in [false, true] {
         let mut machine = backlog();
-        // Some leave on a receipt, so that the card calls them settled.
+        // Some leave on an acknowledgement, so that the disk calls them settled.
         for _ in 0..100 {
             let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("2000 wait").key;
             machine.spool.take_one(CHANNEL, key);
@@ -71,8 +71,8 @@ fn entries_that_come_afterwards_are_not_mistaken_for_those_that_left() {
         machine.spool.stop();
         machine.pump();
         let before = Utc::from_seconds(EIGHT + 39_990);
-        discard(&machine.fast, &machine.card, &Which { before: Some(before), ..ALL }).expect("dropped");
-        discard(&machine.fast, &machine.card, &Which { channel: OTHER, ..ALL }).expect("dropped");
+        discard(&machine.runtime, &machine.disk, &Which { before: Some(before), ..ALL }).expect("dropped");
+        discard(&machine.runtime, &machine.disk, &Which { channel: OTHER, ..ALL }).expect("dropped");
         if cut {
             machine.cut_power(0);
         } else {
@@ -102,14 +102,14 @@ fn entries_without_a_time_stay_where_an_age_is_asked_for() {
         assert_eq!(machine.push(second), None);
     }
     let before = Some(Utc::from_seconds(EIGHT + 86_400));
-    assert_eq!(discard(&machine.fast, &machine.card, &Which { before, ..ALL }).expect("no fault").entries, 0);
-    assert_eq!(discard(&machine.fast, &machine.card, &ALL).expect("dropped").entries, 2);
+    assert_eq!(discard(&machine.runtime, &machine.disk, &Which { before, ..ALL }).expect("no fault").entries, 0);
+    assert_eq!(discard(&machine.runtime, &machine.disk, &ALL).expect("dropped").entries, 2);
     machine.kill();
     assert_eq!(machine.spool.waiting(CHANNEL), 0);
 }
 
 #[test]
-fn doubtful_entries_are_dropped_apart_from_those_that_wait() {
+fn unconfirmed_entries_are_dropped_apart_from_those_that_wait() {
     for is_written in [false, true] {
         let mut machine = Machine::new();
         for second in [20, 40, 60] {
@@ -124,14 +124,14 @@ fn doubtful_entries_are_dropped_apart_from_those_that_wait() {
             machine.pass(31);
             machine.pump();
         }
-        let which = Which { doubtful: true, before: Some(Utc::from_seconds(EIGHT + 30)), ..ALL };
-        assert_eq!(discard(&machine.fast, &machine.card, &which).expect("dropped").entries, 1);
-        assert_eq!(seconds(&machine, CHANNEL, State::Doubtful), [40]);
-        let which = Which { doubtful: true, ..ALL };
-        assert_eq!(discard(&machine.fast, &machine.card, &which).expect("dropped").entries, 1);
-        assert_eq!(discard(&machine.fast, &machine.card, &which).expect("nothing to do").entries, 0);
+        let which = Which { unconfirmed: true, before: Some(Utc::from_seconds(EIGHT + 30)), ..ALL };
+        assert_eq!(discard(&machine.runtime, &machine.disk, &which).expect("dropped").entries, 1);
+        assert_eq!(seconds(&machine, CHANNEL, State::Unconfirmed), [40]);
+        let which = Which { unconfirmed: true, ..ALL };
+        assert_eq!(discard(&machine.runtime, &machine.disk, &which).expect("dropped").entries, 1);
+        assert_eq!(discard(&machine.runtime, &machine.disk, &which).expect("nothing to do").entries, 0);
         machine.kill();
-        assert_eq!(seconds(&machine, CHANNEL, State::Doubtful), Vec::<i64>::new());
+        assert_eq!(seconds(&machine, CHANNEL, State::Unconfirmed), Vec::<i64>::new());
         assert_eq!(seconds(&machine, CHANNEL, State::Waits), [60]);
     }
 }
@@ -140,22 +140,22 @@ fn doubtful_entries_are_dropped_apart_from_those_that_wait() {
 fn disk_that_fails_on_the_way_keeps_what_was_not_dropped_and_the_next_try_takes_it() {
     let machine = backlog();
     let whole = seconds(&machine, CHANNEL, State::Waits);
-    machine.card.break_with(Some(ErrorKind::ReadOnlyFilesystem));
-    let refused = discard(&machine.fast, &machine.card, &ALL);
+    machine.disk.break_with(Some(ErrorKind::ReadOnlyFilesystem));
+    let refused = discard(&machine.runtime, &machine.disk, &ALL);
     let Err(DiscardError::Disk { entries, .. }) = refused else { panic!("the card takes nothing: {refused:?}") };
     let left = seconds(&machine, CHANNEL, State::Waits);
     assert_eq!(left.len() + entries, whole.len(), "what is said to be gone is gone");
     assert!(whole.starts_with(&left));
-    machine.card.break_with(None);
-    assert_eq!(discard(&machine.fast, &machine.card, &ALL).expect("it works again").entries, left.len());
+    machine.disk.break_with(None);
+    assert_eq!(discard(&machine.runtime, &machine.disk, &ALL).expect("it works again").entries, left.len());
     assert_eq!(seconds(&machine, CHANNEL, State::Waits), Vec::<i64>::new());
 }
 
 #[test]
 fn card_that_is_full_still_lets_a_whole_backlog_be_dropped() {
     let machine = backlog();
-    machine.card.limit(Some(0));
-    assert_eq!(discard(&machine.fast, &machine.card, &ALL).expect("cutting needs no room").entries, 2000);
+    machine.disk.limit(Some(0));
+    assert_eq!(discard(&machine.runtime, &machine.disk, &ALL).expect("cutting needs no room").entries, 2000);
 }
 
 /// A disk that takes so many changes and no more: what a crash at that point leaves.
@@ -210,13 +210,13 @@ fn crash_at_any_step_leaves_every_entry_either_dropped_or_as_it_was() {
     for before in [None, Some(Utc::from_seconds(EIGHT + 39_800))] {
         let mut steps = 0;
         loop {
-            let (fast, card, left) = (whole.fast.after_kill(), whole.card.after_kill(), AtomicUsize::new(steps));
+            let (runtime, disk, left) = (whole.runtime.after_kill(), whole.disk.after_kill(), AtomicUsize::new(steps));
             let crashing = |disk| Crashing { disk, left: &left };
-            let done = discard(&crashing(&fast), &crashing(&card), &Which { before, ..ALL });
+            let done = discard(&crashing(&runtime), &crashing(&disk), &Which { before, ..ALL });
             let (mut killed, mut cut) = (Machine::new(), Machine::new());
-            (killed.fast, killed.card) = (fast.clone(), card.clone());
+            (killed.runtime, killed.disk) = (runtime.clone(), disk.clone());
             killed.kill();
-            (cut.fast, cut.card) = (fast, card);
+            (cut.runtime, cut.disk) = (runtime, disk);
             cut.cut_power(0);
             for machine in [killed, cut] {
                 let left = seconds(&machine, CHANNEL, State::Waits);

@@ -21,15 +21,15 @@ enum Step {
     },
     Restamp,
     Pass(u64),
-    /// The card does its work, or a single job of it.
+    /// The disk does its work, or a single job of it.
     Pump,
     OneJob,
     /// A job is taken, and its outcome lost with the process.
     KillInJob,
     Kill,
-    BreakCard(bool),
-    BreakFast(bool),
-    BlindCard(bool),
+    BreakDisk(bool),
+    BreakRuntime(bool),
+    BlindDisk(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -47,9 +47,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::OneJob),
         1 => Just(Step::KillInJob),
         2 => Just(Step::Kill),
-        1 => any::<bool>().prop_map(Step::BreakCard),
-        1 => any::<bool>().prop_map(Step::BreakFast),
-        1 => any::<bool>().prop_map(Step::BlindCard),
+        1 => any::<bool>().prop_map(Step::BreakDisk),
+        1 => any::<bool>().prop_map(Step::BreakRuntime),
+        1 => any::<bool>().prop_map(Step::BlindDisk),
     ]
 }
 
@@ -59,7 +59,7 @@ struct Model {
     waiting: BTreeMap<Key, Utc>,
     taken: Vec<Key>,
     second: u64,
-    fast_broken: bool,
+    runtime_broken: bool,
     blind: bool,
 }
 
@@ -119,25 +119,25 @@ impl Model {
             Step::Pump => machine.pump(),
             Step::OneJob => {
                 if let Some(job) = machine.spool.job(machine.now) {
-                    let outcome = job.perform(&machine.card);
+                    let outcome = job.perform(&machine.disk);
                     machine.spool.done(machine.now, outcome);
                 }
             }
             Step::KillInJob => {
-                if !self.fast_broken && !self.blind {
-                    drop(machine.spool.job(machine.now).map(|job| job.perform(&machine.card)));
+                if !self.runtime_broken && !self.blind {
+                    drop(machine.spool.job(machine.now).map(|job| job.perform(&machine.disk)));
                     self.kill(machine);
                 }
             }
             Step::Kill => self.kill(machine),
-            Step::BreakCard(broken) => machine.card.break_with(broken.then_some(std::io::ErrorKind::StorageFull)),
-            Step::BlindCard(blind) => {
+            Step::BreakDisk(broken) => machine.disk.break_with(broken.then_some(std::io::ErrorKind::StorageFull)),
+            Step::BlindDisk(blind) => {
                 self.blind = *blind;
-                machine.card.blind(*blind);
+                machine.disk.blind(*blind);
             }
-            Step::BreakFast(broken) => {
-                self.fast_broken = *broken;
-                machine.fast.break_with(broken.then_some(std::io::ErrorKind::StorageFull));
+            Step::BreakRuntime(broken) => {
+                self.runtime_broken = *broken;
+                machine.runtime.break_with(broken.then_some(std::io::ErrorKind::StorageFull));
             }
         }
     }
@@ -151,7 +151,7 @@ impl Model {
     /// While the runtime directory cannot be written a kill may cost something, and what cannot be read at the start is passed
     /// over: nothing is promised then.
     fn kill(&mut self, machine: &mut Machine) {
-        if self.fast_broken || self.blind {
+        if self.runtime_broken || self.blind {
             return;
         }
         // Its log is made good with the next word.
@@ -165,23 +165,23 @@ impl Model {
 
 /// Whether every sum that is kept is that of what it is of.
 fn adds_up(spool: &Spool) -> bool {
-    spool.queues.iter().all(|(_, queue)| queue.held.adds_up() && queue.segments.adds_up())
+    spool.queues.iter().all(|(_, queue)| queue.queued.adds_up() && queue.segments.adds_up())
 }
 
 /// Whether what is due is what would be found by looking at every channel.
 fn knows_what_is_due(spool: &mut Spool) -> bool {
     let rest = |due: Mono, until: Option<Mono>| until.map_or(due, |until| due.max(until));
-    let (now, card) = (Mono::default(), &spool.card);
+    let (now, disk) = (Mono::default(), &spool.disk);
     let dues = spool.queues.iter().flat_map(|(_, queue)| {
         let work = Work::of(queue, &spool.rules);
-        let read = work.reads.then(|| rest(now, card.read_at));
-        let removal = work.removes.then(|| rest(now, card.remove_at));
-        [read, removal, work.write.map(|due| rest(due, card.write_at))]
+        let read = work.reads.then(|| rest(now, disk.read_at));
+        let removal = work.removes.then(|| rest(now, disk.remove_at));
+        [read, removal, work.write.map(|due| rest(due, disk.write_at))]
     });
     let slow = dues.flatten().min();
     let is_written =
         |queue: &Queue| queue.unwritten().next().is_none() && queue.aside.is_empty() && queue.unnoted.is_empty();
-    let is_all_written = card.busy.is_none() && spool.queues.iter().all(|(_, queue)| is_written(queue));
+    let is_all_written = disk.busy.is_none() && spool.queues.iter().all(|(_, queue)| is_written(queue));
     spool.due() == slow && spool.is_written() == is_all_written && spool.queues.is_settled(&spool.rules)
 }
 
@@ -213,12 +213,12 @@ proptest! {
                 prop_assert!(adds_up(&machine.spool), "after {:?}", step);
                 prop_assert!(knows_what_is_due(&mut machine.spool), "after {:?}", step);
             }
-            machine.card.blind(false);
+            machine.disk.blind(false);
             model.blind = false;
             machine.pass(31);
-            machine.card.break_with(None);
-            machine.fast.break_with(None);
-            model.fast_broken = false;
+            machine.disk.break_with(None);
+            machine.runtime.break_with(None);
+            model.runtime_broken = false;
             model.kill(&mut machine);
             machine.pass(40);
             machine.pump();

@@ -46,7 +46,7 @@ fn times_that_were_given_before_the_card_had_the_entries_outlive_a_power_cut() {
     machine.now = Now { mono: at(45).mono, utc: Utc::from_seconds(EIGHT + 100_045) };
     machine.spool.synchronised(machine.now);
     let w = machine.spool.peek(CHANNEL, Turn::Backlog).expect("timed");
-    machine.spool.take_one(w.channel, w.key); // sent, no receipt
+    machine.spool.take_one(w.channel, w.key); // sent, no acknowledgement
     machine.pass(200);
     machine.pump();
     machine.cut_power(0);
@@ -69,7 +69,7 @@ fn group_that_was_under_way_when_the_clock_was_set_does_not_let_its_entries_go()
     machine.now = Now { mono: at(45).mono, utc: Utc::from_seconds(EIGHT + 100_045) };
     machine.spool.synchronised(machine.now);
     assert_eq!(machine.spool.peek(CHANNEL, Turn::Backlog), None, "hushed");
-    let outcome = job.perform(&machine.card);
+    let outcome = job.perform(&machine.disk);
     machine.spool.done(machine.now, outcome);
     let offered = machine.spool.peek(CHANNEL, Turn::Backlog).map(|w| w.created_at);
     machine.cut_power(0);
@@ -109,7 +109,7 @@ fn new_second_of_an_entry_that_is_being_written_reaches_the_card() {
     machine.spool.take_one(CHANNEL, key);
     let job = machine.spool.job(machine.now).expect("append");
     let at_ = machine.spool.reject(CHANNEL, key, Rejection::SecondTaken(&|_| false)).expect("taken");
-    let outcome = job.perform(&machine.card);
+    let outcome = job.perform(&machine.disk);
     machine.spool.done(machine.now, outcome);
     machine.pass(100);
     machine.pump();
@@ -124,8 +124,8 @@ fn records_that_rot_while_the_daemon_runs_are_counted_and_block_nobody() {
         machine.push(s);
         machine.pump();
     }
-    let file = machine.card.list().expect("there").into_iter().min().expect("there");
-    machine.card.tamper(&file, |b| {
+    let file = machine.disk.list().expect("there").into_iter().min().expect("there");
+    machine.disk.tamper(&file, |b| {
         let n = b.len() / 2;
         b[n] ^= 1;
     });
@@ -137,7 +137,7 @@ fn records_that_rot_while_the_daemon_runs_are_counted_and_block_nobody() {
             machine.spool.waiting(CHANNEL),
             machine.spool.counts().unreadable,
             machine.spool.due(),
-            machine.card.list().expect("there").len()
+            machine.disk.list().expect("there").len()
         ),
         (0, 1, None, 0),
         "{n} drained"
@@ -151,8 +151,8 @@ fn directory_that_vanished_is_noticed_and_its_entries_are_counted() {
         machine.push(s);
         machine.pump();
     }
-    for f in machine.card.list().expect("there") {
-        machine.card.remove(&f).expect("there");
+    for f in machine.disk.list().expect("there") {
+        machine.disk.remove(&f).expect("there");
     }
     for s in (3020..=6000).step_by(20) {
         machine.push(s);
@@ -172,14 +172,14 @@ fn file_that_was_removed_by_hand_holds_up_neither_its_channel_nor_others() {
     machine.push(20);
     machine.pump();
     let used: usize =
-        machine.card.list().expect("there").iter().map(|f| machine.card.read(f).expect("there").len()).sum();
-    machine.card.limit(Some(used + 10));
+        machine.disk.list().expect("there").iter().map(|f| machine.disk.read(f).expect("there").len()).sum();
+    machine.disk.limit(Some(used + 10));
     machine.push(40);
     machine.pump();
-    for f in machine.card.list().expect("there") {
-        machine.card.remove(&f).expect("there");
+    for f in machine.disk.list().expect("there") {
+        machine.disk.remove(&f).expect("there");
     }
-    machine.card.limit(None);
+    machine.disk.limit(None);
     machine.push_to(OTHER, 60);
     for _ in 0..100 {
         machine.pass(60);
@@ -192,7 +192,7 @@ fn file_that_was_removed_by_hand_holds_up_neither_its_channel_nor_others() {
 #[test]
 fn full_card_is_told_once() {
     let mut machine = Machine::new();
-    machine.card.limit(Some(10));
+    machine.disk.limit(Some(10));
     for s in (20..=2000).step_by(20) {
         machine.push(s);
         machine.pump();
@@ -237,14 +237,14 @@ fn keys_are_not_used_twice_where_the_card_could_not_be_read() {
         machine.push(s);
         machine.pump();
     }
-    let card = machine.card.after_power_cut(0);
-    let fast = Faulty::default();
+    let disk = machine.disk.after_power_cut(0);
+    let runtime = Faulty::default();
     let boot = BootId(2);
     let (mut spool, _) = Spool::open(
         [(CHANNEL, machine.backlog)],
         machine.policy,
         (boot, at(1_000)),
-        Arc::new(fast.clone()),
+        Arc::new(runtime.clone()),
         &Blind,
         Box::new(|| {}),
     );
@@ -264,8 +264,8 @@ fn keys_are_not_used_twice_where_the_card_could_not_be_read() {
         [(CHANNEL, machine.backlog)],
         machine.policy,
         (boot, at(1_000)),
-        Arc::new(fast.after_kill()),
-        &card,
+        Arc::new(runtime.after_kill()),
+        &disk,
         Box::new(|| {}),
     );
     assert_eq!(spool.waiting(CHANNEL), 11, "10 on the card, one in the runtime directory: {found:?}");
@@ -273,7 +273,7 @@ fn keys_are_not_used_twice_where_the_card_could_not_be_read() {
 
 #[test]
 fn absurd_key_does_not_keep_the_daemon_from_starting() {
-    let card = Faulty::default();
+    let disk = Faulty::default();
     let kept = EntryRecord {
         key: Key(u64::MAX),
         since: Mono::default(),
@@ -281,8 +281,8 @@ fn absurd_key_does_not_keep_the_daemon_from_starting() {
         draft: draft(CHANNEL, 20),
     };
     let bytes = segment::told_in([(BootId(1), LogRecord::Entry(kept))]);
-    card.append("7-0000000000000001.log", &bytes).expect("there");
-    let (mut spool, _) = open(&Faulty::default(), &card, BootId(1), Policy::default(), Backlog::default());
+    disk.append("7-0000000000000001.log", &bytes).expect("there");
+    let (mut spool, _) = open(&Faulty::default(), &disk, BootId(1), Policy::default(), Backlog::default());
     spool.synchronised(at(10));
     let a = spool.push(at(20), vec![draft(CHANNEL, 20)]).created_at[0];
     let b = spool.push(at(40), vec![draft(CHANNEL, 40)]).created_at[0];
@@ -290,7 +290,7 @@ fn absurd_key_does_not_keep_the_daemon_from_starting() {
 }
 
 #[test]
-fn doubtful_entry_that_was_settled_does_not_come_back_after_a_kill() {
+fn unconfirmed_entry_that_was_settled_does_not_come_back_after_a_kill() {
     let mut machine = Machine::new();
     machine.push(20);
     let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there").key;
@@ -304,7 +304,7 @@ fn doubtful_entry_that_was_settled_does_not_come_back_after_a_kill() {
     machine.kill();
     machine.pass(31);
     machine.pump();
-    let (listed, _) = all(&machine.fast, &machine.card);
+    let (listed, _) = all(&machine.runtime, &machine.disk);
     assert_eq!(listed, []);
 }
 
@@ -316,8 +316,8 @@ fn record_of_a_write_that_failed_does_not_come_back_after_its_receipt() {
     let first = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there").key;
     machine.spool.take_one(CHANNEL, first);
     let used: usize =
-        machine.card.list().expect("there").iter().map(|f| machine.card.read(f).expect("there").len()).sum();
-    machine.card.limit(Some(used + 110));
+        machine.disk.list().expect("there").iter().map(|f| machine.disk.read(f).expect("there").len()).sum();
+    machine.disk.limit(Some(used + 110));
     machine.push(40);
     machine.push(60);
     machine.pump();
@@ -395,14 +395,14 @@ fn thinning_that_fails_after_its_work_leaves_no_phantoms() {
     for s in (15..=90_000).step_by(15) {
         machine.push(s);
         while let Some(job) = machine.spool.job(machine.now) {
-            let outcome = job.perform(&LateError(machine.card.clone()));
+            let outcome = job.perform(&LateError(machine.disk.clone()));
             machine.spool.done(machine.now, outcome);
         }
     }
     machine.drain();
     machine.pass(100);
     machine.pump();
-    assert_eq!((machine.spool.waiting(CHANNEL), machine.card.list().expect("there").len()), (0, 0));
+    assert_eq!((machine.spool.waiting(CHANNEL), machine.disk.list().expect("there").len()), (0, 0));
 }
 
 #[test]
@@ -444,7 +444,7 @@ fn card_that_is_away_for_a_moment_is_read_again() {
     machine.kill();
     let before = machine.spool.waiting(CHANNEL);
     for _ in 0..50 {
-        // one moment without the card
+        // one moment without the disk
         let Some(job) = machine.spool.job(machine.now) else { break };
         let outcome = job.perform(&Blind);
         machine.spool.done(machine.now, outcome);
@@ -534,7 +534,7 @@ fn beginning_of_a_boot_does_not_go_with_the_segment_that_told_it() {
 }
 
 #[test]
-fn keys_of_doubtful_entries_are_not_used_twice() {
+fn keys_of_unconfirmed_entries_are_not_used_twice() {
     let mut machine = Machine::new();
     for _ in 0..2 {
         machine.push(20);
@@ -548,7 +548,7 @@ fn keys_of_doubtful_entries_are_not_used_twice() {
         machine.now = Now { mono: at(0).mono, utc: utc + Duration::from_secs(100) };
         machine.spool.synchronised(machine.now);
     }
-    let (listed, _) = all(&machine.fast, &machine.card);
+    let (listed, _) = all(&machine.runtime, &machine.disk);
     assert_eq!(listed.len(), 2);
 }
 
@@ -562,10 +562,10 @@ fn receipt_of_an_entry_that_is_gone_settles_no_new_one() {
     machine.spool.take_one(CHANNEL, k);
     let job = machine.spool.job(machine.now).expect("there");
     machine.spool.acknowledge(CHANNEL, k);
-    machine.card.break_with(Some(std::io::ErrorKind::Other));
-    let outcome = job.perform(&machine.card);
+    machine.disk.break_with(Some(std::io::ErrorKind::Other));
+    let outcome = job.perform(&machine.disk);
     machine.spool.done(machine.now, outcome);
-    machine.card.break_with(None);
+    machine.disk.break_with(None);
     machine.pass(100);
     machine.pump();
     let utc = machine.now.utc;
@@ -591,13 +591,13 @@ fn flipped_boot_record_gives_no_wrong_times() {
         machine.push(40);
         machine.pump();
     }
-    let file = machine.card.list().expect("there")[0].clone();
-    let bytes = machine.card.read(&file).expect("there");
+    let file = machine.disk.list().expect("there")[0].clone();
+    let bytes = machine.disk.read(&file).expect("there");
     // each append begins with a boot record; flip the first one of boot 3 and the second
     let boots: Vec<usize> = (0..bytes.len() - 8)
         .filter(|&i| bytes[i..].starts_with(b"gp") && bytes[i + 8..].starts_with(&[0x82, 1, 0x50]))
         .collect();
-    machine.card.tamper(&file, |b| b[boots[3] + 9] ^= 1);
+    machine.disk.tamper(&file, |b| b[boots[3] + 9] ^= 1);
     machine.cut_power(0);
     machine.now = Now { mono: at(100).mono, utc: Utc::from_seconds(EIGHT + 5000) };
     machine.spool.synchronised(machine.now);
@@ -645,14 +645,14 @@ fn entries_of_an_old_boot_that_turn_up_late_get_their_times_too() {
         machine.push(s);
         machine.pump();
     }
-    let card = machine.card.clone();
-    machine.card = Faulty::default(); // not mounted yet
+    let disk = machine.disk.clone();
+    machine.disk = Faulty::default(); // not mounted yet
     machine.cut_power(0);
     machine.spool.next = Key(1000);
     machine.now = at(100);
     machine.spool.synchronised(machine.now);
     machine.push(120);
-    machine.card = card;
+    machine.disk = disk;
     machine.kill(); // mounted, restarted
     machine.spool.synchronised(machine.now);
     machine.pass(1000);
@@ -671,7 +671,7 @@ fn log_torn_while_the_clock_was_told_makes_the_clock_be_asked_again() {
     }
     machine.now = Now { mono: at(65).mono, utc: Utc::from_seconds(EIGHT + 100_000) };
     machine.spool.synchronised(machine.now);
-    machine.fast.tamper("spool.log", |b| {
+    machine.runtime.tamper("spool.log", |b| {
         let n = b.len() - 3;
         b.truncate(n);
     });
@@ -738,15 +738,15 @@ fn entry_that_was_set_aside_waits_no_more_though_the_power_is_cut_before_its_seg
     machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
     machine.pass(31);
     let job = machine.spool.job(machine.now).expect("the doubtful entry is due");
-    let outcome = job.perform(&machine.card);
+    let outcome = job.perform(&machine.disk);
     machine.spool.done(machine.now, outcome);
     machine.cut_power(0);
-    let (listed, _) = all(&machine.fast, &machine.card);
-    assert_eq!(listed.iter().map(|one| (one.entry.key, one.state)).collect::<Vec<_>>(), [(key, State::Doubtful)]);
+    let (listed, _) = all(&machine.runtime, &machine.disk);
+    assert_eq!(listed.iter().map(|one| (one.entry.key, one.state)).collect::<Vec<_>>(), [(key, State::Unconfirmed)]);
     assert_eq!(machine.spool.waiting(CHANNEL), 0);
     machine.pass(31);
     machine.pump();
-    assert_eq!(machine.card.list().expect("listed"), [segment::doubtful(CHANNEL)], "nothing waits in the segment");
+    assert_eq!(machine.disk.list().expect("listed"), [segment::unconfirmed(CHANNEL)], "nothing waits in the segment");
 }
 
 #[test]
@@ -756,8 +756,8 @@ fn entry_that_stands_behind_its_receipt_waits_no_more() {
     let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
     let mut log = Vec::new();
     LogRecord::Settled(key).append(&mut log);
-    log.extend(machine.fast.read(runtime_log::FILE).expect("there"));
-    machine.fast.tamper(runtime_log::FILE, |bytes| *bytes = log);
+    log.extend(machine.runtime.read(runtime_log::FILE).expect("there"));
+    machine.runtime.tamper(runtime_log::FILE, |bytes| *bytes = log);
     for _ in 0..2 {
         machine.kill();
         assert_eq!((machine.spool.waiting(CHANNEL), machine.found.waiting.len()), (0, 0));

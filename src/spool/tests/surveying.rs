@@ -11,7 +11,7 @@ fn entries_are_shown_once_and_in_order_while_the_daemon_moves_them_to_the_card()
         machine.push(second);
         machine.pump();
         if second % 1000 == 0 {
-            let (listed, found) = all(&machine.fast, &machine.card);
+            let (listed, found) = all(&machine.runtime, &machine.disk);
             let seconds: Vec<i64> = listed.iter().map(|one| one.entry.created_at.seconds() - EIGHT).collect();
             assert_eq!(seconds, (20..=i64::try_from(second).expect("small")).step_by(20).collect::<Vec<_>>());
             assert_eq!(found, Found { waiting: found.waiting.clone(), ..Found::default() });
@@ -26,7 +26,7 @@ fn survey_ends_at_the_first_error_of_who_looks() {
         machine.push(second);
     }
     let mut seen = 0;
-    let ended = survey(&machine.fast, &machine.card, |_| {
+    let ended = survey(&machine.runtime, &machine.disk, |_| {
         seen += 1;
         if seen == 2 { Err("enough") } else { Ok(()) }
     });
@@ -37,15 +37,15 @@ fn survey_ends_at_the_first_error_of_who_looks() {
 fn size_of_an_entry_is_what_the_log_grows_by() {
     let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
     let size_of_card = |machine: &Machine| {
-        let names = machine.card.list().expect("listed");
-        names.iter().map(|name| machine.card.read(name).expect("there").len()).sum::<usize>()
+        let names = machine.disk.list().expect("listed");
+        names.iter().map(|name| machine.disk.read(name).expect("there").len()).sum::<usize>()
     };
     machine.push(20);
     machine.pump();
     let before = size_of_card(&machine);
     machine.push(40);
     machine.pump();
-    let (listed, _) = all(&machine.fast, &machine.card);
+    let (listed, _) = all(&machine.runtime, &machine.disk);
     assert_eq!(size_of_card(&machine) - before, listed[1].bytes + usize::try_from(GROUP_SIZE).expect("small"));
 }
 
@@ -70,7 +70,7 @@ fn day_of_an_outage_costs_the_card_what_is_said_beforehand() {
                 machine.pump();
             }
         }
-        let (bytes, writes) = machine.card.cost();
+        let (bytes, writes) = machine.disk.cost();
         let expected = 4320 / factor;
         assert!(expected - expected.min(5) <= writes && writes <= expected + 1, "{writes} writes, not {expected}");
         let said = 4320 * entry_size(draft(CHANNEL, 86_400)) as u64 + expected * GROUP_SIZE;
@@ -89,10 +89,10 @@ fn entries_that_have_left_are_neither_shown_nor_counted_as_dropped_while_their_s
         machine.spool.take_one(CHANNEL, oldest);
         machine.spool.acknowledge(CHANNEL, oldest);
     }
-    // The process ends before the card's thread has removed the segment.
-    assert_eq!(machine.card.list().expect("listed").len(), 1);
-    assert_eq!(all(&machine.fast, &machine.card), (Vec::new(), Found::default()));
+    // The process ends before the disk's thread has removed the segment.
+    assert_eq!(machine.disk.list().expect("listed").len(), 1);
+    assert_eq!(all(&machine.runtime, &machine.disk), (Vec::new(), Found::default()));
     machine.push(60);
-    let which = Which { channel: CHANNEL, doubtful: false, before: None };
-    assert_eq!(discard(&machine.fast, &machine.card, &which).expect("the disks work").entries, 1);
+    let which = Which { channel: CHANNEL, unconfirmed: false, before: None };
+    assert_eq!(discard(&machine.runtime, &machine.disk, &which).expect("the disks work").entries, 1);
 }

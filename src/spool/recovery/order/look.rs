@@ -12,7 +12,7 @@ use crate::spool::segment;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Segment(ChannelId, Key),
-    Doubtful(ChannelId),
+    Unconfirmed(ChannelId),
     Other,
 }
 
@@ -20,10 +20,10 @@ impl Name {
     /// Only what a file of ours is called: not the same in other words.
     fn of(file: &str) -> Self {
         let segment = segment::parse(file).filter(|(channel, key)| segment::name(*channel, *key) == file);
-        let doubtful = segment::parse_doubtful(file).filter(|channel| segment::doubtful(*channel) == file);
-        match (segment, doubtful) {
+        let unconfirmed = segment::parse_unconfirmed(file).filter(|channel| segment::unconfirmed(*channel) == file);
+        match (segment, unconfirmed) {
             (Some((channel, key)), _) if (1..records::KEYS).contains(&key.0) => Self::Segment(channel, key),
-            (_, Some(channel)) => Self::Doubtful(channel),
+            (_, Some(channel)) => Self::Unconfirmed(channel),
             _ => Self::Other,
         }
     }
@@ -64,7 +64,7 @@ impl Look {
                 }
                 LogRecord::Aside(kept) => {
                     has_asides = true;
-                    has_strangers |= name != Name::Doubtful(kept.draft.channel);
+                    has_strangers |= name != Name::Unconfirmed(kept.draft.channel);
                 }
                 _ => {}
             }
@@ -99,7 +99,7 @@ impl Look {
                 let fits = |(of, (first, _)): (&ChannelId, &(Key, Key))| *of == channel && named <= *first;
                 self.spans.iter().all(fits) && self.is_ascending && !self.has_asides
             }
-            Name::Doubtful(_) => self.spans.is_empty() && !self.has_strangers,
+            Name::Unconfirmed(_) => self.spans.is_empty() && !self.has_strangers,
             Name::Other => false,
         }
     }

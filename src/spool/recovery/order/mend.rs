@@ -20,9 +20,9 @@ struct Piece {
 }
 
 impl Piece {
-    /// Whether it holds doubtful entries.
-    fn is_doubtful(&self) -> bool {
-        self.name == segment::doubtful(self.channel)
+    /// Whether it holds unconfirmed entries.
+    fn is_unconfirmed(&self) -> bool {
+        self.name == segment::unconfirmed(self.channel)
     }
 }
 
@@ -76,10 +76,10 @@ impl Sorting<'_> {
                 let files = gone.iter().map(|place| &self.looks[*place].file);
                 self.found.unreadable.extend(files.map(|file| (file.clone(), format!("it cannot be mended: {error}"))));
             }
-            let of_doubtful: Vec<_> = pieces.extract_if(.., |piece| piece.is_doubtful()).collect();
+            let of_unconfirmed: Vec<_> = pieces.extract_if(.., |piece| piece.is_unconfirmed()).collect();
             let notes = |piece: &Piece| records::read(&piece.bytes).notes;
             // What a file of another name tells would be written behind them.
-            asides.splice(0..0, of_doubtful.iter().map(notes));
+            asides.splice(0..0, of_unconfirmed.iter().map(notes));
             loose.extend(pieces.iter().flat_map(notes));
         }
         (self.order.loose, self.order.asides) = (loose, asides);
@@ -87,15 +87,15 @@ impl Sorting<'_> {
 
     /// Makes the new files, sets the old ones aside, and gives the new ones their names.
     fn write(&mut self, pieces: &[Piece], gone: &BTreeSet<usize>) -> io::Result<()> {
-        let taken: BTreeSet<String> = self.card.list()?.into_iter().collect();
+        let taken: BTreeSet<String> = self.disk.list()?.into_iter().collect();
         let free =
             (1_u32..).map(|number| format!("mended-{number}{}", segment::SUFFIX)).filter(|name| !taken.contains(name));
         let names: Vec<String> = free.take(pieces.len()).collect();
         for (place, (piece, name)) in pieces.iter().zip(&names).enumerate() {
-            if let Err(error) = self.card.replace(name, &piece.bytes, true) {
+            if let Err(error) = self.disk.replace(name, &piece.bytes, true) {
                 // What was written of it would only take up room.
                 for name in &names[..=place] {
-                    let _ = self.card.remove(name);
+                    let _ = self.disk.remove(name);
                 }
                 return Err(error);
             }
@@ -103,17 +103,17 @@ impl Sorting<'_> {
         let mut in_the_way = taken;
         for place in gone {
             let file = self.looks[*place].file.as_str();
-            match self.card.rename(file, &format!("{file}{BAD}")) {
+            match self.disk.rename(file, &format!("{file}{BAD}")) {
                 Ok(()) => _ = in_the_way.remove(file),
                 Err(error) => self.found.unreadable.push((file.to_owned(), format!("it cannot be set aside: {error}"))),
             }
         }
         for (piece, written) in pieces.iter().zip(names) {
             // Under the name that it has it is found as well.
-            let is_named = !in_the_way.contains(&piece.name) && self.card.rename(&written, &piece.name).is_ok();
+            let is_named = !in_the_way.contains(&piece.name) && self.disk.rename(&written, &piece.name).is_ok();
             let name = if is_named { piece.name.clone() } else { written };
-            if piece.is_doubtful() {
-                self.order.doubtful.push((piece.channel, name));
+            if piece.is_unconfirmed() {
+                self.order.unconfirmed.push((piece.channel, name));
             } else {
                 self.order.segments.push((piece.channel, piece.first, name));
             }
@@ -123,7 +123,7 @@ impl Sorting<'_> {
 
     /// The entries of a channel in a file.
     fn entries(&self, place: usize, channel: ChannelId) -> impl Iterator<Item = (BootId, EntryRecord)> + use<> {
-        let bytes = self.card.read(&self.looks[place].file).unwrap_or_default();
+        let bytes = self.disk.read(&self.looks[place].file).unwrap_or_default();
         let notes = records::read(&bytes).notes.into_iter();
         notes.filter_map(move |(boot, note)| match note {
             LogRecord::Entry(kept) if kept.draft.channel == channel => Some((boot, kept)),
@@ -131,7 +131,7 @@ impl Sorting<'_> {
         })
     }
 
-    /// What else is in a file. That of a file of doubtful entries stays one; doubtful ones in another file are on their way there.
+    /// What else is in a file. That of a file of unconfirmed entries stays one; unconfirmed ones in another file are on their way there.
     fn others(
         &self,
         place: usize,
@@ -139,14 +139,14 @@ impl Sorting<'_> {
         asides: &mut Vec<Vec<(BootId, LogRecord)>>,
     ) -> Vec<(BootId, LogRecord)> {
         let look = &self.looks[place];
-        let bytes = self.card.read(&look.file).unwrap_or_default();
+        let bytes = self.disk.read(&look.file).unwrap_or_default();
         let mut others = records::read(&bytes).notes;
         others.retain(|(_, note)| !matches!(note, LogRecord::Entry(_)));
-        if let Name::Doubtful(channel) = look.name
+        if let Name::Unconfirmed(channel) = look.name
             && !look.has_strangers
         {
             if !others.is_empty() {
-                let (name, bytes) = (segment::doubtful(channel), told_in(others));
+                let (name, bytes) = (segment::unconfirmed(channel), told_in(others));
                 pieces.push(Piece { channel, first: Key(0), name, bytes });
             }
             return Vec::new();

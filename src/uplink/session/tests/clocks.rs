@@ -114,7 +114,7 @@ impl House {
         // The first run leaves its lock there.
         let was_used = self.at > 0;
         self.spool = open(&self.fast, &self.card, self.boot, self.at - self.booted, &self.memory, was_used);
-        if self.spool.outdates_card() {
+        if self.spool.outdates_disk() {
             self.memory = self.spool.memory(false);
         }
         self.spool.synchronised(self.now());
