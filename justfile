@@ -61,10 +61,16 @@ proxies *names:
 windows:
     tests/proof/windows
 
-# What the daemon costs with ten sensors: memory, CPU and wake-ups (minutes may be given)
+# What the daemon costs with ten sensors beside a bare rumqttc program: CPU, wake-ups and memory (minutes may be given)
 measure minutes="3":
     cargo build --release --locked
+    cargo build --release --locked --manifest-path tests/measure/bare/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/bare"
     tests/measure/run {{ minutes }}
+
+# What a growing map costs, from 10 to 10,000 sensors: CPU of a reading, memory, start and `check` (numbers of sensors may be given)
+growth *sensors:
+    cargo build --release --locked
+    tests/growth/run {{ sensors }}
 
 # The release binary through every kind of fault, as root: prints a table (minutes, a seed and `--only FAULT,...` may be given)
 soak *args:
