@@ -24,12 +24,12 @@ pub mod reading;
 
 pub mod entry;
 
+pub mod thingspeak;
+
 pub mod pipeline;
 pub mod spool;
 
 pub mod state;
-
-pub mod thingspeak;
 
 pub mod uplink;
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::sleep;
 
 use crate::config::Settings;
 use crate::daemon::alarm::locked;
@@ -18,6 +17,7 @@ use crate::daemon::new_entries::NewEntries;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::watchdog::Watchdog;
 use crate::entry::{ChannelId, UntimedEntry};
+use crate::hal::timer::Wait;
 use crate::hal::{ClockState, ClockTrust, Hal};
 use crate::reading::SensorId;
 use crate::spool::{Pushed, Spool};
@@ -58,12 +58,13 @@ pub(super) struct SlotTask {
 impl SlotTask {
     pub(super) async fn run(self: Arc<Self>, lanes: Arc<Lanes>, mut watchdog: Watchdog) {
         let mut told_of_clock = false;
+        let timer = Wait::new();
         loop {
             let next = self.pipeline.next_close();
             let is_right = locked(&self.spool).is_synchronised();
             let at_most = watchdog.look_within(if is_right { LOOK_AROUND } else { CLOCK_ASKED });
             let wait = next.map_or(at_most, |next| next.since(self.hal.clock.now().mono).min(at_most));
-            let due = sleep(wait);
+            let due = timer.after(Some(wait));
             tokio::select! {
                 () = due => {
                     let now = self.hal.clock.now();

@@ -31,6 +31,7 @@ mod patient_pwm;
 mod rppal;
 
 pub mod sim;
+pub mod timer;
 
 use std::fmt;
 use std::io;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::sleep;
 
 use crate::hal::Clock;
+use crate::hal::timer::Wait;
 use crate::net::dial::Memory;
 use crate::net::failure::{Failure, Kind};
 use crate::net::{Broker, Trust};
@@ -54,6 +54,7 @@ impl Uplink {
     pub async fn run(mut self) {
         let mut link = None;
         let mut way = Way::default();
+        let timer = Wait::new();
         let mut event = Event::Tick;
         loop {
             let now = self.clock.now();
@@ -66,7 +67,7 @@ impl Uplink {
             event = match self.perform(actions, &mut link, &mut way).await {
                 Some(Outcome::Done) => return,
                 Some(Outcome::Event(event)) => event,
-                None => self.wait(&mut link).await,
+                None => self.wait(&mut link, &timer).await,
             };
         }
     }
@@ -166,15 +167,10 @@ impl Uplink {
         }
     }
 
-    async fn wait(&mut self, link: &mut Option<Link>) -> Event {
+    async fn wait(&mut self, link: &mut Option<Link>, timer: &Wait) -> Event {
         let deadline = self.session.deadline();
         (self.alive)(deadline);
-        let tick = async {
-            match deadline {
-                Some(deadline) => sleep(deadline.since(self.clock.now().mono)).await,
-                None => std::future::pending().await,
-            }
-        };
+        let tick = timer.after(deadline.map(|deadline| deadline.since(self.clock.now().mono)));
         let heard = async {
             match link {
                 Some(link) => link.next().await,

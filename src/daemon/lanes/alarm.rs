@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::hal::Clock;
+use crate::hal::timer::Timer;
 use crate::time::Mono;
 
 /// The alarm of all lanes.
@@ -87,86 +88,6 @@ impl Alarm {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(target_os = "linux")]
-use linux::Timer;
-
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::future::pending;
-    use std::io::ErrorKind;
-    use std::os::fd::OwnedFd;
-    use std::sync::OnceLock;
-    use std::time::Duration;
-
-    use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-    };
-    use tokio::net::unix::pipe::Receiver;
-
-    /// A timer of the kernel's that the runtime waits on.
-    pub(super) struct Timer {
-        fd: OwnedFd,
-        /// The same, known to the runtime that waited on it first, which reads it as it would a pipe.
-        watched: OnceLock<Option<Receiver>>,
-    }
-
-    impl Timer {
-        pub(super) fn new() -> Option<Self> {
-            // The boot clock, as everywhere: a read that hangs hangs on while the machine sleeps.
-            let made = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC);
-            let fd = made.inspect_err(|error| log::warn!("no timer of the kernel's can be had: {error}")).ok()?;
-            Some(Self { fd, watched: OnceLock::new() })
-        }
-
-        /// Rings after this time; `None` stops it.
-        pub(super) fn set(&self, after: Option<Duration>) {
-            // Zero would stop it.
-            let after = after.map_or(Duration::ZERO, |after| after.max(Duration::from_nanos(1)));
-            let never_again = Timespec { tv_sec: 0, tv_nsec: 0 };
-            let it_value = Timespec::try_from(after).unwrap_or(Timespec { tv_sec: i64::from(i32::MAX), tv_nsec: 0 });
-            let time = Itimerspec { it_interval: never_again, it_value };
-            timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &time).expect("a timer and a time within its range");
-        }
-
-        pub(super) async fn expired(&self) {
-            let watched = self.watched.get_or_init(|| {
-                let watched = self.fd.try_clone().and_then(Receiver::from_owned_fd_unchecked);
-                watched.inspect_err(|error| log::warn!("reads that hang are found late: {error}")).ok()
-            });
-            let Some(watched) = watched else { return pending().await };
-            while watched.readable().await.is_ok() {
-                match watched.try_read(&mut [0; 8]) {
-                    Ok(_) => return,
-                    // It was stopped or set again in the meantime.
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(_) => break,
-                }
-            }
-            // The runtime ends.
-            pending::<()>().await;
-        }
-    }
-}
-
-/// Other systems have none that a thread could set without waking the runtime.
-#[cfg(not(target_os = "linux"))]
-enum Timer {}
-
-#[cfg(not(target_os = "linux"))]
-impl Timer {
-    const fn new() -> Option<Self> {
-        None
-    }
-
-    fn set(&self, _after: Option<std::time::Duration>) {
-        match *self {}
-    }
-
-    async fn expired(&self) {
-        match *self {}
     }
 }
 
