@@ -102,14 +102,13 @@ impl PipelineHandle {
 
     /// Takes a value of a sensor's quantity. It is safe from a kill with the next [`PipelineHandle::save`].
     pub(super) fn put(&self, now: Now, sensor: SensorId, quantity: usize, at: Mono, value: Result<f64, Fault>) {
-        self.put_all(now, &[Reading { sensor, quantity, at, value }]);
+        self.put_all(now, |_| vec![Reading { sensor, quantity, at, value }]);
     }
 
     /// Takes what `value` says of each quantity of a sensor that the map asks for; nothing where it says nothing.
     pub(super) fn read(&self, now: Now, sensor: SensorId, value: impl Fn(usize) -> Option<Result<f64, Fault>>) {
         let reading = |quantity| Some(Reading { sensor, quantity, at: now.mono, value: value(quantity)? });
-        let readings: Vec<Reading> = self.routed(sensor).into_iter().filter_map(reading).collect();
-        self.put_all(now, &readings);
+        self.put_all(now, |pipeline| pipeline.routed(sensor).filter_map(reading).collect());
     }
 
     /// Takes a fault of every quantity that the map asks for.
@@ -214,16 +213,18 @@ impl PipelineHandle {
         self.shared().pipeline.name(sensor).map(str::to_owned)
     }
 
-    fn put_all(&self, now: Now, readings: &[Reading]) {
+    fn put_all(&self, now: Now, readings: impl FnOnce(&Pipeline) -> Vec<Reading>) {
         let _watched = self.alarm.watch("who takes the readings");
         let mut put = Put::default();
-        {
+        let readings = {
             let mut shared = self.shared();
-            for reading in readings {
+            let readings = readings(&shared.pipeline);
+            for reading in &readings {
                 shared.pipeline.put(now, reading, &mut put);
             }
-        }
-        for reading in readings {
+            readings
+        };
+        for reading in &readings {
             (self.observer)(&Event::Reading(reading));
         }
         self.tell(&put.edges);
