@@ -1,7 +1,7 @@
 //! Heartbeats: whoever the daemon runs says until when it will be heard of again, and is looked for when it is not.
 //!
-//! A task or thread that waits for something of its own (a deadline, a read, a connection) has a [`Heartbeat`] and says when it
-//! will be back at the latest; one that may wait for ever rests. The slots' task looks whenever it is awake ([`Watch`]), so
+//! A task or thread that waits for something of its own (a deadline, a read, a connection) has a `Heartbeat` and says when it
+//! will be back at the latest; one that may wait for ever rests. The slots' task looks whenever it is awake (`Watch`), so
 //! that nothing ticks for it, and a look costs what is under way, not what there is. A stuck one stops the feeding of systemd's
 //! watchdog: a read that hangs in the kernel ends with its process at best.
 

@@ -106,7 +106,7 @@ impl Pipeline {
         self.slots.changes()
     }
 
-    /// Takes what [`Pipeline::state`] and [`Pipeline::changes`] gave to the process before this one; see [`Slots::restore`].
+    /// Takes what [`Pipeline::state`] and [`Pipeline::changes`] gave to the process before this one; see `Slots::restore`.
     pub fn restore(
         &mut self,
         now: Now,

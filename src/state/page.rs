@@ -1,6 +1,6 @@
 //! How a page of the state store looks: one record ([`record`]) a line, so that each has a checksum of its own.
 //!
-//! A record's payload is a [`Line`]. One of a later version's kind is passed over; one that is not what it should be is left out,
+//! A record's payload is a `Line`. One of a later version's kind is passed over; one that is not what it should be is left out,
 //! and the page is damaged.
 
 use std::ops::RangeInclusive;
