@@ -7,10 +7,9 @@ use tokio::io::AsyncReadExt as _;
 use tungstenite::handshake::derive_accept_key;
 
 use super::frames::{Frames, Part, Role};
-use super::{WebSocket, handshake};
+use super::{Closed, WebSocket, handshake};
 use crate::fuzzing::line::{Line, done};
 use crate::fuzzing::{assert_line, same_in_pieces};
-use crate::net::violation::Violation;
 use crate::net::{Broker, MQTT_PATH, Road, Transport};
 
 /// RFC 6455, section 1.3.
@@ -53,7 +52,7 @@ pub(crate) fn request(bytes: &[u8]) {
 /// What comes out of frames is what was in them, however they come, and as the stream of bytes that a WebSocket is.
 pub(crate) fn frames(bytes: &[u8]) {
     for role in [Role::Client, Role::Server] {
-        let (payload, pings, is_closed, end) = same_in_pieces(bytes, |piece| read(role, bytes, piece));
+        let (payload, pings, end) = same_in_pieces(bytes, |piece| read(role, bytes, piece));
         assert!(payload.len() + pings.iter().map(Vec::len).sum::<usize>() <= bytes.len());
         let (streamed, told) = same_in_pieces(bytes, |piece| {
             let line = Line::new(bytes, piece);
@@ -66,13 +65,13 @@ pub(crate) fn frames(bytes: &[u8]) {
             (streamed, told)
         });
         assert_eq!(streamed, payload);
-        assert_eq!(told, end.filter(|_| !is_closed).map(|end| end.to_string()));
+        assert_eq!(told, end);
         told.inspect(|told| assert_line(told));
     }
 }
 
-/// Payload, pings, whether it was closed in order, and what else ended it.
-type Read = (Vec<u8>, Vec<Vec<u8>>, bool, Option<Violation>);
+/// Payload, pings, and what is told of the end, where that is more than that it is over.
+type Read = (Vec<u8>, Vec<Vec<u8>>, Option<String>);
 
 fn read(role: Role, bytes: &[u8], piece: usize) -> Read {
     let (mut frames, mut raw, mut room) = (Frames::new(role), BytesMut::new(), [0; 5]);
@@ -83,11 +82,13 @@ fn read(role: Role, bytes: &[u8], piece: usize) -> Read {
             match frames.next(&mut raw, &mut room) {
                 Ok(Part::Payload(count)) => payload.extend_from_slice(&room[..count]),
                 Ok(Part::Ping(ping)) => pings.push(ping.to_vec()),
-                Ok(Part::Close(_)) => return (payload, pings, true, None),
+                Ok(Part::Close(close)) => {
+                    return (payload, pings, Closed::read(&close).map(|closed| closed.to_string()));
+                }
                 Ok(Part::Nothing) => break,
-                Err(violation) => return (payload, pings, false, Some(violation)),
+                Err(violation) => return (payload, pings, Some(violation.to_string())),
             }
         }
     }
-    (payload, pings, false, None)
+    (payload, pings, None)
 }
