@@ -1,7 +1,7 @@
 //! Where records are kept: a folder of small files, behind a trait so that tests can tear, fill and break it.
 //!
-//! Only what a log needs: files are appended to, replaced as a whole, renamed and removed. No file is held open in between but the
-//! lock and what was added to last, so that a file that vanishes is noticed at the next write, and a folder within a minute.
+//! Only what a log needs: files are appended to, replaced as a whole, renamed and removed. No file is held open in between but
+//! the lock, so that a folder that vanishes and comes back is noticed at the next write.
 //!
 //! [`Folder`] is one of the file system. It opens plain files of a sane size and nothing else (`plain`), and what is
 //! locked is written by the process that has the lock and by no other (`lock`). [`Memory`] is for runs without directories.

@@ -3,7 +3,6 @@
 mod modes;
 mod owner;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -24,9 +23,6 @@ pub struct Folder {
     locked_with: Option<PathBuf>,
     /// The folder itself where it is another user's, who could put a link in its place.
     pinned: Option<Arc<Pinned>>,
-    /// The files that were added to last, held open: a journal is added to each second. One that lost its name is not
-    /// written to any more. A folder that was moved away is noticed when somebody asks whether it is still ours.
-    journals: Arc<Mutex<BTreeMap<String, File>>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,14 +35,7 @@ struct Held {
 impl Folder {
     /// The folder at a path, which need not exist yet. One that has to be made is for its owner and the group.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            mode: PRIVATE,
-            lock: Arc::default(),
-            locked_with: None,
-            pinned: None,
-            journals: Arc::default(),
-        }
+        Self { path: path.into(), mode: PRIVATE, lock: Arc::default(), locked_with: None, pinned: None }
     }
 
     /// The same folder, whose lock is that of the directory around it: nothing is written for it.
@@ -124,10 +113,6 @@ impl Folder {
         }
     }
 
-    fn journals(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
-        self.journals.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// To be called before each change.
     fn writable(&self) -> io::Result<()> {
         self.hold(&mut self.held())
@@ -177,19 +162,6 @@ impl Folder {
     }
 }
 
-/// Whether a file is in a directory still.
-#[cfg(unix)]
-fn has_name(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    metadata.nlink() > 0
-}
-
-/// Elsewhere a file that is open keeps its name.
-#[cfg(not(unix))]
-const fn has_name(_: &fs::Metadata) -> bool {
-    true
-}
-
 impl Storage for Folder {
     fn list(&self) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(self.base()) {
@@ -208,21 +180,10 @@ impl Storage for Folder {
     }
 
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
-        let mut journals = self.journals();
-        if let Some(mut file) = journals.remove(name) {
-            file.write_all(bytes)?;
-            let metadata = file.metadata()?;
-            if has_name(&metadata) {
-                journals.insert(name.to_owned(), file);
-                return Ok(metadata.len());
-            }
-        }
         self.writable()?;
         let mut file = self.open(name, private(OpenOptions::new().append(true).create(true)))?;
         file.write_all(bytes)?;
-        let length = file.metadata()?.len();
-        journals.insert(name.to_owned(), file);
-        Ok(length)
+        Ok(file.metadata()?.len())
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
@@ -245,7 +206,6 @@ impl Storage for Folder {
 
     fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
         self.writable()?;
-        self.journals().remove(name);
         let unfinished = format!("{name}{UNFINISHED}");
         let mut file = self.anew(&unfinished)?;
         let written = file.write_all(bytes).and_then(|()| if durable { file.sync_data() } else { Ok(()) });
@@ -268,7 +228,6 @@ impl Storage for Folder {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.writable()?;
-        self.journals().remove(name);
         match fs::remove_file(self.at(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -277,7 +236,6 @@ impl Storage for Folder {
 
     fn rename(&self, name: &str, to: &str) -> io::Result<()> {
         self.writable()?;
-        self.journals().retain(|journal, _| journal != name && journal != to);
         fs::rename(self.at(name), self.at(to))?;
         self.sync_names()
     }

@@ -197,28 +197,3 @@ fn folder_that_cannot_be_locked_yet_is_locked_with_the_first_write_that_works() 
     assert_eq!(Folder::new(&path).lock().expect_err("it is locked").kind(), ErrorKind::WouldBlock);
     assert!(!folder.still_ours().expect("ours"), "nothing was lost");
 }
-
-#[test]
-fn journal_is_held_open_and_one_that_lost_its_name_is_written_to_no_more() {
-    let parent = tempfile::tempdir().expect("a folder");
-    let folder = Folder::new(parent.path().join("run"));
-    let add = |bytes: &[u8]| folder.append("journal", bytes).expect("a good disk");
-    let read = || folder.read("journal").expect("it is there");
-    assert_eq!((add(b"one"), add(b"two")), (3, 6));
-    fs::remove_file(folder.path().join("journal")).expect("it is there");
-    assert_eq!(add(b"three"), 5, "what was there is gone");
-    assert_eq!(read(), b"three");
-    folder.replace("journal", b"whole ", false).expect("a good disk");
-    assert_eq!(add(b"four"), 10);
-    assert_eq!(read(), b"whole four");
-    // Another process takes its place.
-    Folder::new(folder.path()).replace("journal", b"other ", false).expect("a good disk");
-    assert_eq!(add(b"five"), 10);
-    assert_eq!(read(), b"other five");
-    folder.rename("journal", "old").expect("a good disk");
-    assert_eq!(add(b"six"), 3);
-    folder.remove("journal").expect("a good disk");
-    assert_eq!(add(b"seven"), 5);
-    fs::remove_dir_all(folder.path()).expect("it is there");
-    assert_eq!(add(b"eight"), 5, "the folder is made again");
-}
