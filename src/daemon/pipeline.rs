@@ -7,6 +7,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -86,7 +87,7 @@ impl PipelineHandle {
     }
 
     /// The length of the shortest slot.
-    pub(super) fn shortest_slot(&self) -> std::time::Duration {
+    pub(super) fn shortest_slot(&self) -> Duration {
         self.shared().pipeline.shortest_slot()
     }
 

@@ -178,7 +178,7 @@ impl SlotTask {
         (self.observer)(&Event::Stopped { waiting, kept, counts, tally });
     }
 
-    /// Puts a channel's entries into the spool, all or none of them.
+    /// Puts a channel's entries, of which there is one at least, into the spool: all or none of them.
     fn push(&self, now: Now, entries: Vec<UntimedEntry>) -> Push {
         let channel = entries[0].channel;
         let mut spool = locked(&self.spool);

@@ -3,7 +3,6 @@
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use super::*;
 use crate::config;

@@ -552,7 +552,7 @@ proptest! {
     }
 
     #[test]
-    fn any_change_of_a_state_with_a_right_checksum_leaves_a_batch_that_works(
+    fn any_change_of_a_state_with_a_right_checksum_leaves_slots_that_work(
         changes in prop::collection::vec((0..400_usize, any::<u8>()), 1..6),
     ) {
         let (journal, _) = journal();
