@@ -89,9 +89,9 @@ impl Storage for Panicky {
         self.disk.read(name)
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
+    fn append(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
         self.step("append", name);
-        self.disk.append(name, bytes)
+        self.disk.append(name, whole, bytes)
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {

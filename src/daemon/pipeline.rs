@@ -248,19 +248,18 @@ impl Shared {
     /// Saves what changed. Returns that it cannot be saved from now on, or that it can again.
     fn save(&mut self) -> Option<io::Result<()>> {
         let Saving { journal, boot, clock } = self.saving.as_mut()?;
-        let now = clock.now().mono;
-        let written = if journal.wants_rewrite(now) {
-            journal.rewrite(now, &self.pipeline.state(*boot))
-        } else if journal.is_stale() {
-            return None;
-        } else {
+        let mut written = None;
+        if !journal.is_stale() {
             let changes = self.pipeline.changes();
-            if changes.is_empty() {
-                return None;
+            if !changes.is_empty() {
+                written = Some(journal.append(&changes));
             }
-            journal.append(&changes)
-        };
-        journal.news(written)
+        }
+        let now = clock.now().mono;
+        if journal.wants_rewrite(now) {
+            written = Some(journal.rewrite(now, &self.pipeline.state(*boot)));
+        }
+        journal.news(written?)
     }
 }
 

@@ -305,8 +305,8 @@ impl Storage for Forbidden {
         Err(ErrorKind::PermissionDenied.into())
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
-        self.0.append(name, bytes)
+    fn append(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.append(name, whole, bytes)
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {

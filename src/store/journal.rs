@@ -49,15 +49,21 @@ impl Journal {
         }
     }
 
-    /// Adds records. After an error the journal is stale, and where it turns out that its file was taken away.
+    /// Adds records. After an error the journal is stale, and where it turns out that its file was taken away or changed.
     ///
     /// # Errors
     /// The disk's.
     pub fn append(&mut self, records: &[u8]) -> io::Result<()> {
-        let length = self.storage.append(self.file, records).inspect_err(|_| self.is_stale = true)?;
-        self.bytes += records.len() as u64;
-        self.is_stale = length != self.bytes;
-        Ok(())
+        match self.storage.append(self.file, self.bytes, records) {
+            Ok(()) => {
+                self.bytes += records.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                self.is_stale = true;
+                if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
+            }
+        }
     }
 
     /// Whether something is missing in it: an addition would not help.

@@ -35,12 +35,13 @@ pub trait Storage: Send + Sync {
     /// [`io::ErrorKind::FileTooLarge`] beyond [`LARGEST`].
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
 
-    /// Adds to the end of a file; makes it, and the folder, where they are missing. Returns how long the file is now: shorter
-    /// than expected where somebody took it away. After an error a part may have been written.
+    /// Adds to the end of a file of `whole` bytes. With `whole` 0 the file is made, and the folder. After an error a part may have
+    /// been written.
     ///
     /// # Errors
-    /// When not everything could be written.
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64>;
+    /// [`io::ErrorKind::NotFound`] when the file is gone or of another length: somebody else was here, and nothing is written. Else
+    /// when not everything could be written.
+    fn append(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Adds to a file behind its first `whole` bytes, and returns when a power cut would not undo that. With `whole` 0 the file is
     /// made, and the folder. What stands behind, from a try that failed, is cut off.

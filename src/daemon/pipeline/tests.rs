@@ -157,7 +157,8 @@ fn kill_within_a_write_leaves_the_state_before_it() {
     let before = Daemon::new(folder.clone(), None);
     before.put(11, 20.0);
     std::fs::write(folder.path().join("slots.new"), b"gp\x10").expect("as a rewriting leaves it that is cut off");
-    folder.append(FILE, b"gp\x10").expect("as an addition leaves it");
+    let whole = folder.read(FILE).expect("there").len() as u64;
+    folder.append(FILE, whole, b"gp\x10").expect("as an addition leaves it");
     let after = Daemon::new(folder.clone(), None);
     after.put(12, 30.0);
     assert_eq!(Daemon::new(folder, None).close_all(), [(25.0, 2)]);

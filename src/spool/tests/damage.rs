@@ -294,7 +294,7 @@ fn key_that_nobody_gave_is_set_aside_and_keys_stay_assignable() {
     }
     // One far beyond all others that could have been given is believed, and leaves room above it.
     let mut machine = backlog();
-    machine.runtime.append("spool.log", &with_key(1 << 52)).expect("written");
+    machine.runtime.tamper("spool.log", |log| log.extend(with_key(1 << 52)));
     machine.kill();
     let waiting = machine.spool.waiting(CHANNEL);
     for second in [20, 40] {

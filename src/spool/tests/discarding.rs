@@ -180,8 +180,8 @@ impl Storage for Crashing<'_> {
         self.disk.read(name)
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
-        self.step().and_then(|()| self.disk.append(name, bytes))
+    fn append(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
+        self.step().and_then(|()| self.disk.append(name, whole, bytes))
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {

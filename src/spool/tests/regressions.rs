@@ -210,7 +210,7 @@ impl Storage for Blind {
     fn read(&self, _: &str) -> io::Result<Vec<u8>> {
         Err(ErrorKind::PermissionDenied.into())
     }
-    fn append(&self, _: &str, _: &[u8]) -> io::Result<u64> {
+    fn append(&self, _: &str, _: u64, _: &[u8]) -> io::Result<()> {
         Err(ErrorKind::PermissionDenied.into())
     }
     fn extend(&self, _: &str, _: u64, _: &[u8]) -> io::Result<()> {
@@ -281,7 +281,7 @@ fn absurd_key_does_not_keep_the_daemon_from_starting() {
         draft: draft(CHANNEL, 20),
     };
     let bytes = segment::told_in([(BootId(1), LogRecord::Entry(kept))]);
-    disk.append("7-0000000000000001.log", &bytes).expect("there");
+    disk.append("7-0000000000000001.log", 0, &bytes).expect("made");
     let (mut spool, _) = open(&Faulty::default(), &disk, BootId(1), Policy::default(), Backlog::default());
     spool.synchronised(at(10));
     let a = spool.push(at(20), vec![draft(CHANNEL, 20)]).created_at[0];
@@ -367,8 +367,8 @@ impl Storage for LateError {
     fn read(&self, n: &str) -> io::Result<Vec<u8>> {
         self.0.read(n)
     }
-    fn append(&self, n: &str, b: &[u8]) -> io::Result<u64> {
-        self.0.append(n, b)
+    fn append(&self, n: &str, w: u64, b: &[u8]) -> io::Result<()> {
+        self.0.append(n, w, b)
     }
     fn extend(&self, n: &str, w: u64, b: &[u8]) -> io::Result<()> {
         self.0.extend(n, w, b)

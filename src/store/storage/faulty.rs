@@ -115,13 +115,13 @@ impl Storage for Faulty {
         disk.files.read(name)
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
+    fn append(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
         let mut disk = self.disk();
         disk.usable()?;
         let fit = disk.fit(bytes.len());
-        let length = disk.files.append(name, &bytes[..fit]);
+        disk.files.append(name, whole, &bytes[..fit])?;
         disk.written += fit as u64;
-        if fit < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(length) }
+        if fit < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
@@ -129,7 +129,7 @@ impl Storage for Faulty {
         disk.usable()?;
         disk.files.extend(name, whole, &[])?;
         let fit = disk.fit(bytes.len());
-        disk.files.append(name, &bytes[..fit]);
+        disk.files.append(name, whole, &bytes[..fit])?;
         let synced = disk.files.read(name)?;
         disk.written += fit as u64;
         if fit < bytes.len() {

@@ -87,7 +87,7 @@ impl Folder {
         let had = match &held.lock {
             Lock::Free => return Ok(()),
             Lock::Lost => return Err(lock::lost()),
-            Lock::Held(file) if lock::is_at(file, &path) => return Ok(()),
+            Lock::Held(file) if file.is_at(&path) => return Ok(()),
             Lock::Held(_) => true,
             Lock::Wanted => false,
         };
@@ -95,7 +95,9 @@ impl Folder {
         private(options.read(true).write(true).create(true).truncate(false));
         let taken = match &self.locked_with {
             Some(directory) => make_and(directory, self.mode, || lock::take_directory(directory)),
-            None => self.make_and(|| lock::take(&path, &mut options)).and_then(|file| self.give(file)),
+            None => self
+                .make_and(|| lock::take(&path, &mut options))
+                .and_then(|locked| self.give(locked.file()).map(|()| locked)),
         };
         match taken {
             Ok(file) => {
@@ -135,7 +137,13 @@ impl Folder {
     /// Opens a file for writing; makes it where the options say so, and the folder.
     fn open(&self, name: &str, options: &mut OpenOptions) -> io::Result<File> {
         let path = self.at(name);
-        self.make_and(|| plain::open(&path, options)).and_then(|file| self.give(file))
+        let file = self.make_and(|| plain::open(&path, options))?;
+        self.give(&file).map(|()| file)
+    }
+
+    fn open_existing(&self, name: &str) -> io::Result<File> {
+        let file = plain::open(&self.at(name), OpenOptions::new().write(true))?;
+        self.give(&file).map(|()| file)
     }
 
     /// Does something in the folder. Where that finds it missing, it is made first.
@@ -176,21 +184,36 @@ impl Storage for Folder {
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        plain::read(&self.alone(plain::open(&self.at(name), OpenOptions::new().read(true))?)?)
+        let file = plain::open(&self.at(name), OpenOptions::new().read(true))?;
+        self.alone(&file)?;
+        plain::read(&file)
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
-        self.writable()?;
-        let mut file = self.open(name, private(OpenOptions::new().append(true).create(true)))?;
-        file.write_all(bytes)?;
-        Ok(file.metadata()?.len())
+    fn append(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.append(true);
+        if whole == 0 {
+            self.writable()?;
+            self.open(name, private(options.create(true)))?;
+        } else if !self.held().lock.is_ours() {
+            self.writable()?;
+        }
+        // A file as long as it was left is ours: what says so costs a fifth of the look at the lock's name.
+        let opened = plain::open_with_length(&self.at(name), &mut options);
+        let (mut file, length) = opened.or_else(|error| self.writable().and(Err(error)))?;
+        if length != whole {
+            self.writable()?;
+            return Err(io::Error::new(ErrorKind::NotFound, "the file is not as long as it was"));
+        }
+        self.give(&file)?;
+        file.write_all(bytes)
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
         self.writable()?;
         let mut file = match whole {
             0 => self.open(name, private(OpenOptions::new().write(true).create(true).truncate(false)))?,
-            _ => self.give(plain::open(&self.at(name), OpenOptions::new().write(true))?)?,
+            _ => self.open_existing(name)?,
         };
         let length = file.metadata()?.len();
         if length < whole {
@@ -221,7 +244,7 @@ impl Storage for Folder {
 
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
         self.writable()?;
-        let file = self.give(plain::open(&self.at(name), OpenOptions::new().write(true))?)?;
+        let file = self.open_existing(name)?;
         file.set_len(length)?;
         file.sync_data()
     }

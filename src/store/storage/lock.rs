@@ -24,16 +24,52 @@ pub(super) enum Lock {
     /// It was asked for, and could not be had so far: the folder cannot be written.
     Wanted,
     /// This process has it.
-    Held(File),
+    Held(Locked),
     /// It was lost to another process.
     Lost,
+}
+
+impl Lock {
+    /// Whether this process had the lock when that was last looked at, or nobody asked for it.
+    pub(super) const fn is_ours(&self) -> bool {
+        matches!(self, Self::Free | Self::Held(_))
+    }
+}
+
+/// A file or a directory that is open and locked.
+#[derive(Debug)]
+pub(super) struct Locked {
+    file: File,
+    found: Metadata,
+}
+
+impl Locked {
+    fn new(file: File, path: &Path) -> io::Result<Self> {
+        let locked = Self { found: file.metadata()?, file };
+        // Between opening and locking somebody may have put another one in its place.
+        if locked.is_at(path) { Ok(locked) } else { Err(ErrorKind::Interrupted.into()) }
+    }
+
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether it still has its name. What cannot be looked at counts as being there: writing will say what is wrong.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let found = fs::symlink_metadata(path);
+        let found = if found.as_ref().is_ok_and(Metadata::is_symlink) { fs::metadata(path) } else { found };
+        match found {
+            Ok(there) => is_same(&self.found, &there),
+            Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        }
+    }
 }
 
 /// Takes the lock of a folder that is there.
 ///
 /// # Errors
 /// [`ErrorKind::WouldBlock`] when another process has it; else when the file cannot be opened.
-pub(super) fn take(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub(super) fn take(path: &Path, options: &mut OpenOptions) -> io::Result<Locked> {
     let file = match plain::open(path, options) {
         // The lock of a folder that is write-protected, or of another user, can be held all the same.
         Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
@@ -43,15 +79,14 @@ pub(super) fn take(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     }?;
     #[cfg(target_os = "linux")]
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
-    // Between opening and locking somebody may have put another file in its place.
-    if is_at(&file, path) { Ok(file) } else { Err(ErrorKind::Interrupted.into()) }
+    Locked::new(file, path)
 }
 
 /// Takes the lock of a directory that is there.
 ///
 /// # Errors
 /// As [`take`].
-pub(super) fn take_directory(path: &Path) -> io::Result<File> {
+pub(super) fn take_directory(path: &Path) -> io::Result<Locked> {
     if !fs::metadata(path)?.is_dir() {
         return Err(ErrorKind::NotADirectory.into());
     }
@@ -64,19 +99,7 @@ pub(super) fn take_directory(path: &Path) -> io::Result<File> {
         }
         locked => locked?,
     }
-    if is_at(&directory, path) { Ok(directory) } else { Err(ErrorKind::Interrupted.into()) }
-}
-
-/// Whether a file or a directory still has its name. What cannot be looked at counts as being there: writing will say what is
-/// wrong.
-pub(super) fn is_at(file: &File, path: &Path) -> bool {
-    let found = fs::symlink_metadata(path);
-    let found = if found.as_ref().is_ok_and(Metadata::is_symlink) { fs::metadata(path) } else { found };
-    match (file.metadata(), found) {
-        (Ok(ours), Ok(there)) => is_same(&ours, &there),
-        (_, Err(error)) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
-        (Err(_), _) => true,
-    }
+    Locked::new(directory, path)
 }
 
 #[cfg(unix)]

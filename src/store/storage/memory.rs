@@ -43,11 +43,11 @@ impl Files {
         self.get(name).cloned().ok_or_else(|| ErrorKind::NotFound.into())
     }
 
-    /// Returns how long the file is then.
-    pub(super) fn append(&mut self, name: &str, bytes: &[u8]) -> u64 {
-        let file = self.0.entry(name.to_owned()).or_default();
-        file.extend_from_slice(bytes);
-        file.len() as u64
+    pub(super) fn append(&mut self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
+        if self.get(name).map_or(0, Vec::len) != length(whole) {
+            return Err(io::Error::new(ErrorKind::NotFound, "the file is not as long as it was"));
+        }
+        self.extend(name, whole, bytes)
     }
 
     pub(super) fn extend(&mut self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
@@ -101,8 +101,8 @@ impl Storage for Memory {
         self.files().read(name)
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
-        Ok(self.files().append(name, bytes))
+    fn append(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
+        self.files().append(name, whole, bytes)
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
@@ -138,8 +138,9 @@ mod tests {
         let mut done = Vec::new();
         let mut note =
             |result: io::Result<String>| done.push(result.unwrap_or_else(|error| format!("{:?}", error.kind())));
-        note(storage.append("log", b"one").map(|length| length.to_string()));
-        note(storage.append("log", b"two").map(|length| length.to_string()));
+        for (name, whole) in [("log", 0), ("log", 3), ("log", 0), ("log", 3), ("log", 7), ("gone", 3), ("log", 6)] {
+            note(storage.append(name, whole, b"two").map(|()| format!("{name} behind {whole}")));
+        }
         for (name, whole) in [("log", 3), ("log", 9), ("gone", 1), ("new", 0)] {
             note(storage.extend(name, whole, b"three").map(|()| format!("{name} behind {whole}")));
         }
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn clones_share_their_files() {
         let memory = Memory::default();
-        memory.clone().append("log", b"one").expect("nothing fails");
+        memory.clone().append("log", 0, b"one").expect("nothing fails");
         assert_eq!(memory.read("log").expect("there"), b"one");
     }
 }

@@ -13,6 +13,11 @@ pub const LARGEST: u64 = 64 << 20;
 
 /// Opens a plain file. A link is not followed, and nothing is waited for.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    open_with_length(path, options).map(|(file, _)| file)
+}
+
+/// As [`open`], with the length that the file had.
+pub(super) fn open_with_length(path: &Path, options: &mut OpenOptions) -> io::Result<(File, u64)> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::OFlags;
@@ -25,7 +30,10 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
         check(found.file_type())?;
     }
     match options.open(path) {
-        Ok(file) => check(file.metadata()?.file_type()).map(|()| file),
+        Ok(file) => {
+            let found = file.metadata()?;
+            check(found.file_type()).map(|()| (file, found.len()))
+        }
         // The system has other words for each kind of thing that is in the way.
         Err(error) => match fs::symlink_metadata(path) {
             Ok(found) => check(found.file_type()).and(Err(error)),

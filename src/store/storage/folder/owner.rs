@@ -66,25 +66,25 @@ impl Folder {
     }
 
     /// In another user's folder a file must be of that folder alone.
-    pub(super) fn alone(&self, file: File) -> io::Result<File> {
+    pub(super) fn alone(&self, file: &File) -> io::Result<()> {
         #[cfg(unix)]
         if self.pinned.is_some() && file.metadata()?.nlink() > 1 {
             let words = "it has a second name elsewhere (a hard link)";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
         }
-        Ok(file)
+        Ok(())
     }
 
     /// Gives a file to whoever owns the folder.
-    pub(super) fn give(&self, file: File) -> io::Result<File> {
-        let file = self.alone(file)?;
+    pub(super) fn give(&self, file: &File) -> io::Result<()> {
+        self.alone(file)?;
         #[cfg(unix)]
         if let Some(Pinned { owner: (user, group), .. }) = self.pinned.as_deref()
             && file.metadata()?.uid() != *user
         {
-            fchown(&file, Some(*user), Some(*group))?;
+            fchown(file, Some(*user), Some(*group))?;
         }
-        Ok(file)
+        Ok(())
     }
 }
 

@@ -11,8 +11,8 @@ fn folder_is_made_when_something_is_kept_in_it_and_again_when_it_vanished() {
     let folder = Folder::new(parent.path().join("a/b"));
     assert_eq!(folder.list().expect("nothing is no error"), Vec::<String>::new());
     for _ in 0..2 {
-        assert_eq!(folder.append("log", b"one").expect("written"), 3);
-        assert_eq!(folder.append("log", b"two").expect("written"), 6);
+        folder.append("log", 0, b"one").expect("made");
+        folder.append("log", 3, b"two").expect("written");
         assert_eq!(folder.read("log").expect("there"), b"onetwo");
         fs::remove_dir_all(folder.path()).expect("gone");
     }
@@ -69,7 +69,8 @@ fn nothing_is_read_or_written_through_a_link_in_another_users_folder() {
     }
     for done in [
         folder.read("log").map(drop),
-        folder.append("log", b"x").map(drop),
+        folder.append("log", 0, b"x"),
+        folder.append("log", 5, b"x"),
         folder.extend("log", 0, b"x"),
         folder.extend("log", 1, b"x"),
         folder.truncate("log", 0),
@@ -81,7 +82,7 @@ fn nothing_is_read_or_written_through_a_link_in_another_users_folder() {
     folder.replace("log", b"ours", true).expect("what is in the way of a new file goes");
     assert_eq!(folder.read("log").expect("a plain file now"), b"ours");
     fs::hard_link(&secret, theirs.join("second")).expect("planted");
-    for done in [folder.read("second").map(drop), folder.append("second", b"x").map(drop)] {
+    for done in [folder.read("second").map(drop), folder.append("second", 6, b"x")] {
         assert!(done.expect_err("a link").to_string().contains("a hard link"));
     }
     // What is put in the folder's place afterwards leads nowhere.
@@ -131,7 +132,7 @@ fn lock_that_vanished_is_taken_again_and_one_that_was_taken_by_another_ends_all_
     assert!(ours.still_ours().expect("made again") && !ours.still_ours().expect("and told once"));
     // By a write, before anybody looks.
     fs::remove_dir_all(&path).expect("removed");
-    ours.append("log", b"x").expect("written");
+    ours.append("log", 0, b"x").expect("written");
     assert!(ours.still_ours().expect("ours"));
     assert_eq!(Folder::new(&path).lock().expect_err("we have it").kind(), ErrorKind::WouldBlock);
     // Another file in the lock's place.
@@ -143,9 +144,10 @@ fn lock_that_vanished_is_taken_again_and_one_that_was_taken_by_another_ends_all_
     let theirs = Folder::new(&path);
     theirs.lock().expect("nobody has that one");
     assert_eq!(ours.still_ours().expect_err("theirs").kind(), ErrorKind::WouldBlock);
-    theirs.append("log", b"theirs").expect("written");
+    theirs.append("log", 0, b"theirs").expect("written");
     for done in [
-        ours.append("log", b"x").map(drop),
+        ours.append("log", 0, b"x"),
+        ours.append("log", 6, b"x"),
         ours.extend("log", 0, b"x"),
         ours.replace("log", b"x", false),
         ours.truncate("log", 0),
@@ -168,7 +170,7 @@ fn directory_around_a_folder_is_locked_without_writing_anything_there() {
     ours.lock().expect("nobody has it");
     assert_eq!(fs::read_dir(&state).expect("there").count(), 0);
     assert_eq!(folder().lock().expect_err("we have it").kind(), ErrorKind::WouldBlock);
-    ours.append("log", b"x").expect("written");
+    ours.append("log", 0, b"x").expect("written");
     assert!(!ours.still_ours().expect("ours"));
     fs::remove_dir_all(&state).expect("removed");
     assert!(ours.still_ours().expect("made again"));
@@ -178,7 +180,7 @@ fn directory_around_a_folder_is_locked_without_writing_anything_there() {
     fs::create_dir(&state).expect("made");
     let theirs = folder();
     theirs.lock().expect("nobody has that one");
-    assert_eq!(ours.append("log", b"x").expect_err("theirs").kind(), ErrorKind::WouldBlock);
+    assert_eq!(ours.append("log", 0, b"x").expect_err("theirs").kind(), ErrorKind::WouldBlock);
     assert!(!state.join("spool").exists());
 }
 
@@ -191,9 +193,9 @@ fn folder_that_cannot_be_locked_yet_is_locked_with_the_first_write_that_works() 
     let folder = Folder::new(&path);
     let failed = folder.lock().expect_err("a file is in the way");
     assert_ne!(failed.kind(), ErrorKind::WouldBlock);
-    folder.append("log", b"x").expect_err("still");
+    folder.append("log", 0, b"x").expect_err("still");
     fs::remove_file(&path).expect("ours");
-    folder.append("log", b"x").expect("written");
+    folder.append("log", 0, b"x").expect("written");
     assert_eq!(Folder::new(&path).lock().expect_err("it is locked").kind(), ErrorKind::WouldBlock);
     assert!(!folder.still_ours().expect("ours"), "nothing was lost");
 }
