@@ -1,6 +1,6 @@
 //! A field update becomes a checked command.
 //!
-//! Rubbish is refused here, with words that say what came; whether a good command may act now (age, interlock,
+//! InvalidCommand is refused here, with words that say what came; whether a good command may act now (age, interlock,
 //! min-off) is decided by `output::rules`. An entry that does not hold the field (absent, null or empty) is no command:
 //! it was written for another field of the channel.
 

@@ -66,7 +66,7 @@ targets! {
     sandbox_update => crate::sandbox::fuzzing::update;
     /// What a device on a serial port says.
     serial_line => crate::sensor::fuzzing::serial_line;
-    /// Files in the spool's two directories: each begins with a line `@fast/NAME` or `@card/NAME`.
+    /// Files in the spool's two directories: each begins with a line `@fast/NAME` or `@disk/NAME`.
     spool_files => crate::spool::fuzzing::files;
     /// The pages of the state store in both directories.
     state_page => crate::state::fuzzing::pages;

@@ -1,22 +1,22 @@
 //! What few numbers outlive the process: the totals of counters, what the rules know of each output's past, and what the spool
 //! remembers of each channel over a reboot.
 //!
-//! A line is a [`Key`] and bytes that only their owner understands. The whole store is one page of a few hundred bytes, since
+//! A record is a [`Key`] and bytes that only their owner understands. The whole store is one page of a few hundred bytes, since
 //! a map has few of them; a page is written as a whole, in the place of the one before ([`page`] says how it looks).
 //!
 //! **Two tiers.** The *runtime directory* lives in memory and forgets at a power cut: it gets a page at each change, on
-//! the thread that made it, so that no timer is needed for it. The *state directory* is the card: it gets a page
+//! the thread that made it, so that no timer is needed for it. The *state directory* is the disk: it gets a page
 //! [`TOTALS_EVERY`] after the first change that it does not have, and at the stop. So a killed daemon loses what was not told to
-//! the store yet, and a power cut loses [`TOTALS_EVERY`] of it at most (longer where the card cannot be written).
-//! The moment from which the card is behind is a line of its own, so that a daemon that is started again and again does not
+//! the store yet, and a power cut loses [`TOTALS_EVERY`] of it at most (longer where the disk cannot be written).
+//! The moment from which the disk is behind is a line of its own, so that a daemon that is started again and again does not
 //! put the writing off for ever.
 //!
-//! **Which line is newer.** Each change has a number, one more than the one before; at the start the higher number wins,
-//! line by line, whichever tier it is from. So a page that lost one line to a flipped bit costs that line's last
+//! **Which record is newer.** Each change has a number, one more than the one before; at the start the higher number wins,
+//! record by record, whichever tier it is from. So a page that lost one record to a flipped bit costs that record's last
 //! change and not the others.
 //!
-//! **Who is who.** A line is named by what the map calls its owner, not by pin or place: the rain gauge that moves to another pin
-//! is the same gauge, and the order of the map is nobody's concern. A new name begins anew. Lines of names that are no longer in
+//! **Who is who.** A record is named by what the map calls its owner, not by pin or place: the rain gauge that moves to another pin
+//! is the same gauge, and the order of the map is nobody's concern. A new name begins anew. Records of names that are no longer in
 //! the map are kept, the [`STRAYS`] newest of them: a slip in the map must not cost the total of a year.
 //!
 //! [`StateStore`] is pure: it says what to write, and is told how that went. [`StateHandle`] is what the daemon shares. A disk that
@@ -36,24 +36,24 @@ use crate::time::Mono;
 
 pub use handle::{Reason, StateHandle, Tier};
 
-/// How long after a change the card gets it: what a power cut can cost. A write of a few hundred bytes costs a card some
-/// blocks, in bad ones a whole erase block (4 MiB): at 24 a day that is a hundred megabytes, which a small card stands for
+/// How long after a change the disk gets it: what a power cut can cost. A write of a few hundred bytes costs a disk some
+/// blocks, in bad ones a whole erase block (4 MiB): at 24 a day that is a hundred megabytes, which a small disk stands for
 /// decades. Every ten minutes it would be a few years.
 pub const TOTALS_EVERY: Duration = Duration::from_secs(3600);
 
-/// How long after a failed write to the card it is tried again.
+/// How long after a failed write to the disk it is tried again.
 const RETRY: Duration = Duration::from_secs(300);
 
 /// The most bytes of a counter's total.
 pub const LONGEST_TOTAL: usize = 9;
 
-/// How many lines are kept whose names are no longer in the map.
+/// How many records are kept whose names are no longer in the map.
 pub const STRAYS: usize = 16;
 
 /// The name of the page in both directories.
 pub const FILE: &str = "state";
 
-/// Whose line it is: the map's name for it.
+/// Whose record it is: the map's name for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     /// The total of a counter.
@@ -65,29 +65,29 @@ pub enum Key {
     Channel(ChannelId),
 }
 
-/// Lines by name. Pure.
+/// Records by name. Pure.
 #[derive(Clone, Debug, Default)]
 pub struct StateStore {
-    lines: BTreeMap<Key, Line>,
+    records: BTreeMap<Key, Record>,
     /// The number of the newest change.
     change: u64,
-    /// Since when the card is behind.
+    /// Since when the disk is behind.
     behind_since: Option<Mono>,
-    /// The card is to be written as soon as it can.
+    /// The disk is to be written as soon as it can.
     hasty: bool,
     /// After a failed write: not before this.
     retry_at: Option<Mono>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Line {
+struct Record {
     change: u64,
     value: Vec<u8>,
     /// The name is in the map.
     known: bool,
 }
 
-/// A page that is to be written to the card, on a thread that may wait for it.
+/// A page that is to be written to the disk, on a thread that may wait for it.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct Job {
@@ -104,7 +104,7 @@ pub struct Outcome {
 }
 
 impl Job {
-    /// Puts the page in the place of the one before. Takes as long as the card likes.
+    /// Puts the page in the place of the one before. Takes as long as the disk likes.
     pub fn perform(self, state: &dyn Storage) -> Outcome {
         Outcome { behind_since: self.behind_since, written: state.replace(FILE, &self.page, true) }
     }
@@ -116,59 +116,60 @@ impl Job {
 }
 
 impl StateStore {
-    /// The state of a map's names, as the two tiers have it: the runtime directory and the card.
+    /// The state of a map's names, as the two tiers have it: the runtime directory and the disk.
     pub fn new(now: Mono, names: impl IntoIterator<Item = Key>, [runtime, state]: [page::Page; 2]) -> Self {
-        let mut lines: BTreeMap<Key, Line> = BTreeMap::new();
-        let on_card: BTreeMap<Key, u64> = state.lines.iter().map(|line| (line.key.clone(), line.change)).collect();
-        for read in state.lines.into_iter().chain(runtime.lines) {
-            let line = Line { change: read.change, value: read.value, known: false };
-            if lines.get(&read.key).is_none_or(|other| other.change < line.change) {
-                lines.insert(read.key, line);
+        let mut records: BTreeMap<Key, Record> = BTreeMap::new();
+        let on_disk: BTreeMap<Key, u64> =
+            state.records.iter().map(|record| (record.key.clone(), record.change)).collect();
+        for read in state.records.into_iter().chain(runtime.records) {
+            let record = Record { change: read.change, value: read.value, known: false };
+            if records.get(&read.key).is_none_or(|other| other.change < record.change) {
+                records.insert(read.key, record);
             }
         }
-        let lacks = |(key, line): (&Key, &Line)| on_card.get(key).is_none_or(|&change| change < line.change);
+        let lacks = |(key, record): (&Key, &Record)| on_disk.get(key).is_none_or(|&change| change < record.change);
         // What goes along is no reason.
-        let behind = lines.iter().filter(|(key, _)| !matches!(key, Key::Channel(_))).any(lacks);
+        let behind = records.iter().filter(|(key, _)| !matches!(key, Key::Channel(_))).any(lacks);
         for name in names {
-            if let Some(line) = lines.get_mut(&name) {
-                line.known = true;
+            if let Some(record) = records.get_mut(&name) {
+                record.known = true;
             }
         }
         Self {
-            change: lines.values().map(|line| line.change).max().unwrap_or(0),
-            lines,
+            change: records.values().map(|record| record.change).max().unwrap_or(0),
+            records,
             behind_since: behind.then(|| runtime.behind_since.map_or(now, |since| since.min(now))),
             hasty: false,
             retry_at: None,
         }
     }
 
-    /// What a line holds.
+    /// What a record holds.
     pub fn get(&self, key: &Key) -> Option<&[u8]> {
-        self.lines.get(key).map(|line| line.value.as_slice())
+        self.records.get(key).map(|record| record.value.as_slice())
     }
 
-    /// The lines of channels.
+    /// The records of channels.
     pub fn channels(&self) -> Vec<(ChannelId, Vec<u8>)> {
-        let line = |(key, line): (&Key, &Line)| match key {
-            Key::Channel(id) => Some((*id, line.value.clone())),
+        let record = |(key, record): (&Key, &Record)| match key {
+            Key::Channel(id) => Some((*id, record.value.clone())),
             _ => None,
         };
-        self.lines.iter().filter_map(line).collect()
+        self.records.iter().filter_map(record).collect()
     }
 
-    /// Sets a line of a name of the map. Whether that changed anything.
+    /// Sets a record of a name of the map. Whether that changed anything.
     pub fn set(&mut self, now: Mono, key: &Key, value: Vec<u8>) -> bool {
         if self.get(key).is_some_and(|old| old == value) {
             return false;
         }
         self.change += 1;
-        self.lines.insert(key.clone(), Line { change: self.change, value, known: true });
+        self.records.insert(key.clone(), Record { change: self.change, value, known: true });
         self.behind_since.get_or_insert(now);
         true
     }
 
-    /// Sets a line without a reason to write the card: it goes along with the next page. Whether that changed anything.
+    /// Sets a record without a reason to write the disk: it goes along with the next page. Whether that changed anything.
     pub fn set_along(&mut self, key: &Key, value: Vec<u8>) -> bool {
         let behind_since = self.behind_since;
         let changed = self.set(Mono::default(), key, value);
@@ -176,7 +177,7 @@ impl StateStore {
         changed
     }
 
-    /// The card is to get what was set as soon as it can.
+    /// The disk is to get what was set as soon as it can.
     pub fn hasten(&mut self, now: Mono) {
         self.behind_since.get_or_insert(now);
         self.hasty = true;
@@ -184,43 +185,43 @@ impl StateStore {
 
     /// Takes the names of a new map.
     pub fn adopt(&mut self, names: &[Key]) {
-        for (key, line) in &mut self.lines {
-            line.known = names.contains(key);
+        for (key, record) in &mut self.records {
+            record.known = names.contains(key);
         }
     }
 
-    /// The lines of names that the map no longer has.
+    /// The records of names that the map no longer has.
     pub fn strays(&self) -> impl Iterator<Item = &Key> {
-        self.lines.iter().filter(|(_, line)| !line.known).map(|(key, _)| key)
+        self.records.iter().filter(|(_, record)| !record.known).map(|(key, _)| key)
     }
 
     /// The page as it is now, for the runtime directory.
     pub fn page(&self) -> Vec<u8> {
         let oldest_stray = {
             let mut changes: Vec<u64> =
-                self.lines.values().filter(|line| !line.known).map(|line| line.change).collect();
+                self.records.values().filter(|record| !record.known).map(|record| record.change).collect();
             changes.sort_unstable_by(|a, b| b.cmp(a));
             changes.truncate(STRAYS);
             changes.last().copied().unwrap_or(0)
         };
-        let kept = self.lines.iter().filter(|(_, line)| line.known || line.change >= oldest_stray);
-        let kept = kept.map(|(key, line)| (key, line.change, line.value.as_slice()));
+        let kept = self.records.iter().filter(|(_, record)| record.known || record.change >= oldest_stray);
+        let kept = kept.map(|(key, record)| (key, record.change, record.value.as_slice()));
         page::write(self.behind_since, kept)
     }
 
-    /// When the card is to be written; `None` while it has everything, or is being written.
+    /// When the disk is to be written; `None` while it has everything, or is being written.
     pub fn deadline(&self) -> Option<Mono> {
         let since = self.behind_since?;
         let due = if self.hasty { since } else { since + TOTALS_EVERY };
         Some(self.retry_at.map_or(due, |retry| due.max(retry)))
     }
 
-    /// The page for the card, if it is due.
+    /// The page for the disk, if it is due.
     pub fn due(&mut self, now: Mono) -> Option<Job> {
         self.deadline().filter(|&deadline| deadline <= now).and_then(|_| self.last())
     }
 
-    /// The page for the card at the stop, unless it has everything.
+    /// The page for the disk at the stop, unless it has everything.
     pub fn last(&mut self) -> Option<Job> {
         let behind_since = self.behind_since.take()?;
         self.hasty = false;
@@ -240,16 +241,16 @@ impl StateStore {
     }
 }
 
-/// What one write to the card holds at most, in bytes, for the names of a map and the lengths of their values.
+/// What one write to the disk holds at most, in bytes, for the names of a map and the lengths of their values.
 pub fn page_size(names: impl IntoIterator<Item = (Key, usize)>) -> usize {
-    let lines = names.into_iter().map(|(key, value)| page::line_size(&key, value));
-    match lines.sum() {
+    let records = names.into_iter().map(|(key, value)| page::line_size(&key, value));
+    match records.sum() {
         0 => 0,
-        lines => lines + page::BEHIND_SIZE,
+        records => records + page::BEHIND_SIZE,
     }
 }
 
-/// The most that is written to the card in a day, in bytes, besides once at each stop. The file system adds its own to
+/// The most that is written to the disk in a day, in bytes, besides once at each stop. The file system adds its own to
 /// each of these writes.
 pub fn bytes_per_day(page_size: usize) -> u64 {
     let writes = 86_400_u64.div_ceil(TOTALS_EVERY.as_secs());

@@ -1,4 +1,4 @@
-//! A backlog lives on the card: memory does not grow with it, in a process that does nothing else.
+//! A backlog lives on the disk: memory does not grow with it, in a process that does nothing else.
 #![cfg(target_os = "linux")]
 
 use std::sync::Arc;
@@ -74,7 +74,7 @@ fn hundred_thousand_waiting_entries_take_no_memory_while_they_gather_at_the_star
 
     for second in ENTRIES..ENTRIES + 1_000 {
         pump(&mut spool, at(second), &state);
-        let oldest = spool.take(CHANNEL, Turn::Backlog, 1).pop().ok_or("the next entries are read from the card")?;
+        let oldest = spool.take(CHANNEL, Turn::Backlog, 1).pop().ok_or("the next entries are read from the disk")?;
         spool.acknowledge(CHANNEL, oldest.key);
     }
     check("while they drain")?;

@@ -11,7 +11,7 @@ use gatepost::hal::sim::Sim;
 use gatepost::reading::Fault;
 use gatepost::sensor::bme280::sim::Part;
 use gatepost::sensor::nmea::Receiver;
-use gatepost::sensor::{Kind, Measured, Outlet, Source, Stream};
+use gatepost::sensor::{Kind, Measured, ReadingSender, Source, Stream};
 use gatepost::time::Mono;
 use serde::Deserialize;
 use serde_json::json;
@@ -54,7 +54,7 @@ fn number(text: &str) -> f64 {
 
 fn measure(tag: &str, keys: serde_json::Value, sim: &Sim) -> Result<Measured, Fault> {
     let kind = Kind::deserialize(tag, keys).expect("a kind").expect("good keys");
-    match kind.device().open(&sim.hal(), Outlet::new(|_, _, _| {}))? {
+    match kind.device().open(&sim.hal(), ReadingSender::new(|_, _, _| {}))? {
         Source::Polled(mut sensor) => sensor.measure(),
         Source::Stream(..) => panic!("{tag} is polled"),
     }
@@ -90,13 +90,13 @@ fn receivers_logs_give_the_positions_gpsd_found() {
         // Position and elevation; a receiver says more.
         let puts = Arc::new(Mutex::new([const { Vec::new() }; 3]));
         let sink = Arc::clone(&puts);
-        let outlet = Outlet::new(move |quantity, _, value| {
+        let sender = ReadingSender::new(move |quantity, _, value| {
             if let (Ok(value), Some(puts)) = (value, sink.lock().expect("no panic while putting").get_mut(quantity)) {
                 puts.push(value);
             }
         });
         let mut receiver = Receiver::default();
-        receiver.bytes(Mono::default(), capture(&format!("nmea/{name}.log")).as_bytes(), &outlet);
+        receiver.bytes(Mono::default(), capture(&format!("nmea/{name}.log")).as_bytes(), &sender);
 
         assert_eq!(receiver.bad_checksums(), decoded.bad_checksum_lines.len() as u64, "{name}: wrong checksums");
         let puts = puts.lock().expect("no panic while putting");

@@ -1,4 +1,4 @@
-//! What an entry costs, counted: a card wears by bytes and by flushes, and neither depends on the machine that counts.
+//! What an entry costs, counted: a disk wears by bytes and by flushes, and neither depends on the machine that counts.
 
 use std::io;
 use std::sync::Arc;
@@ -42,9 +42,9 @@ impl Storage for Counting {
         self.folder.read(name)
     }
 
-    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<u64> {
+    fn append(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
         self.bytes.fetch_add(bytes.len() as u64, Relaxed);
-        self.folder.append(name, bytes)
+        self.folder.append(name, whole, bytes)
     }
 
     fn extend(&self, name: &str, whole: u64, bytes: &[u8]) -> io::Result<()> {
@@ -106,6 +106,6 @@ fn counted(name: &str, folders: &Folders, policy: Policy, step: impl Fn(&mut Sta
         step(&mut station);
     }
     let each = |counted: u64| counted as f64 / ENTRIES as f64;
-    let ((in_memory, _), (on_card, flushes)) = (runtime.taken(), state.taken());
-    println!("{name:<34} {:>10.0} {:>10.0} {:>16.4}", each(in_memory), each(on_card), each(flushes));
+    let ((in_memory, _), (on_disk, flushes)) = (runtime.taken(), state.taken());
+    println!("{name:<34} {:>10.0} {:>10.0} {:>16.4}", each(in_memory), each(on_disk), each(flushes));
 }

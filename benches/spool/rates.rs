@@ -53,7 +53,7 @@ fn started_with_100_000_waiting(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| Station::rebooted(&folders.storages(), Policy::default()));
 }
 
-/// A card that takes nothing.
+/// A disk that takes nothing.
 struct Full;
 
 impl Storage for Full {
@@ -65,7 +65,7 @@ impl Storage for Full {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    fn append(&self, _: &str, _: &[u8]) -> io::Result<u64> {
+    fn append(&self, _: &str, _: u64, _: &[u8]) -> io::Result<()> {
         Err(io::ErrorKind::StorageFull.into())
     }
 

@@ -1,4 +1,4 @@
-//! A spool with its two folders and a clock of its own: what a slot, an outage and a receipt do to it.
+//! A spool with its two folders and a clock of its own: what a slot, an outage and an acknowledgement do to it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl Station {
         self.spool.push(self.now, vec![draft]);
     }
 
-    /// Does all that the card is to do now, as the disk's thread would.
+    /// Does all that the disk is to do now, as the disk's thread would.
     pub(crate) fn pump(&mut self) {
         while let Some(job) = self.spool.job(self.now) {
             let outcome = job.perform(&*self.state);
@@ -106,10 +106,10 @@ impl Station {
     /// Sends the oldest entry.
     pub(crate) fn take(&mut self) -> Entry {
         let oldest = self.spool.take(CHANNEL, Turn::Backlog, 1).pop();
-        oldest.expect("entries wait, and the next ones were read from the card")
+        oldest.expect("entries wait, and the next ones were read from the disk")
     }
 
-    /// A slot with a healthy link: its receipt comes before the next one ends.
+    /// A slot with a healthy link: its acknowledgement comes before the next one ends.
     pub(crate) fn send(&mut self, every: Duration) {
         self.wait(every);
         let sent = self.take();
@@ -123,14 +123,14 @@ impl Station {
         self.pump();
     }
 
-    /// An outage of so many slots, until everything is on the card.
+    /// An outage of so many slots, until everything is on the disk.
     pub(crate) fn outage(&mut self, entries: usize, every: Duration) {
         for _ in 0..entries {
             self.wait(every);
         }
         self.spool.stop();
         self.pump();
-        assert!(self.spool.is_written() && self.spool.waiting(CHANNEL) >= entries, "all of them wait on the card");
+        assert!(self.spool.is_written() && self.spool.waiting(CHANNEL) >= entries, "all of them wait on the disk");
     }
 
     /// The oldest entry of a backlog goes, in a spare slot.

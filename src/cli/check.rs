@@ -38,6 +38,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             format!("{warnings}{gap}{}\nthe map is good\n", Plan::of(&checked.settings))
         }
     };
-    super::tell(&text)?;
+    super::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

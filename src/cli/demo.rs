@@ -1,9 +1,9 @@
 //! `gatepost demo`: the whole way on this machine, told in words.
 //!
-//! The daemon runs as it always does; the demo brings the sandbox, the simulated hardware, and a teller that puts the
+//! The daemon runs as it always does; the demo brings the sandbox, the simulated hardware, and a printer that puts the
 //! daemon's events into sentences.
 
-mod teller;
+mod printer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use gatepost::sandbox::{Channel, Folder, Options, Rights, Sandbox};
 use gatepost::thingspeak::credentials::Source;
 use gatepost::uplink::session::Tuning;
 
-use self::teller::{Screen, Teller};
+use self::printer::{DemoPrinter, Screen};
 
 /// The map, shipped inside so that the demo needs nothing but the program.
 const MAP: &str = include_str!("../../config/demo.toml");
@@ -68,13 +68,13 @@ async fn demo(args: &Args, directory: &Path) -> anyhow::Result<()> {
     let screen = Screen::default();
     screen.say(&welcome(&settings, &sandbox, &folder, &pins));
 
-    let teller = Teller::new(&settings, screen.clone(), args.entries);
+    let printer = DemoPrinter::new(&settings, screen.clone(), args.entries);
     let daemon = Daemon {
         settings,
         hal: sim.hal(),
         folders: None,
         socket: None,
-        observer: teller,
+        observer: printer,
         tuning: Tuning::default(),
         reload: None,
     };

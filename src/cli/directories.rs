@@ -12,7 +12,7 @@ use gatepost::store::storage::Folder;
 pub(super) struct Directories {
     /// Memory-backed.
     pub(super) runtime: PathBuf,
-    /// On the card.
+    /// On the disk.
     pub(super) state: PathBuf,
 }
 

@@ -11,7 +11,7 @@ use gatepost::config::{self, Channel, LoadError, Settings};
 use gatepost::doctor::daemon::Running;
 use gatepost::doctor::machine::{Machine, Needs};
 use gatepost::doctor::user::{self, User};
-use gatepost::doctor::{Line, network, places, sensors};
+use gatepost::doctor::{Conclusion, network, places, sensors};
 use gatepost::hal::{Hal, SystemClock};
 
 use super::directories::{Directories, SERVICE};
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             if args.json {
                 found = format!("{found}:\n{text}");
             }
-            report.tell(Line::wrong("map", found, advice));
+            report.print(Conclusion::wrong("map", found, advice));
             super::complain(&text);
             super::unless_closed(report.written)?;
             return Ok(ExitCode::from(super::EXIT_CONFIG));
@@ -89,13 +89,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.probe.is_asked_for() {
         return probe::run(&args.probe, settings, channel.context("--probe needs --channel NAME")?, running.as_ref());
     }
-    report.tell(match checked.warnings.len() {
-        0 => Line::ok("map", format!("{} is good", args.map.display())),
+    report.print(match checked.warnings.len() {
+        0 => Conclusion::ok("map", format!("{} is good", args.map.display())),
         count => {
             super::complain(&checked.render_warnings());
             let warnings = if count == 1 { "a warning".to_owned() } else { format!("{count} warnings") };
             let found = format!("{} is good, with {warnings} (above)", args.map.display());
-            Line::warning("map", found, "`gatepost check` shows them too")
+            Conclusion::warning("map", found, "`gatepost check` shows them too")
         }
     });
     let machine = Machine::below("/");
@@ -119,7 +119,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ));
     }
     super::block_on(async {
-        network::examine(settings, wish, &SystemClock, &mut |line| report.tell(line)).await;
+        network::examine(settings, wish, &SystemClock, &mut |line| report.print(line)).await;
         Ok(())
     })?;
     super::unless_closed(report.written)?;
@@ -135,19 +135,21 @@ fn local(
     report: &mut Report<'_>,
 ) {
     if let Some(running) = running {
-        report.tell(running.line(args.take_over));
+        report.print(running.line(args.take_over));
     }
     report.tell_all(machine.examine(&Needs::of(settings), user));
     match Hal::real(settings.gpio) {
         Ok(hal) => report.tell_all(sensors::examine(settings, &hal, running.is_some(), |part| machine.lacks(part))),
-        Err(error) => report.tell(Line::wrong("sensors", error.to_string(), "write `gpio = \"auto\"` in the map")),
+        Err(error) => {
+            report.print(Conclusion::wrong("sensors", error.to_string(), "write `gpio = \"auto\"` in the map"));
+        }
     }
-    report.tell(places::clock(settings.clock));
+    report.print(places::clock(settings.clock));
     match Directories::of(args.runtime_dir.clone(), args.state_dir.clone()) {
         Some(Directories { runtime, state }) => {
             report.tell_all(places::directories(&runtime, &state, user));
         }
-        None => report.tell(Line::warning(
+        None => report.print(Conclusion::warning(
             "directories",
             "no directory is known to keep entries in: they would wait in memory",
             "the service has its own; by hand, name some with --runtime-dir and --state-dir",
@@ -188,19 +190,19 @@ fn channel<'a>(args: &Args, settings: &'a Settings) -> anyhow::Result<Option<&'a
 /// What was told so far.
 struct Report<'a> {
     args: &'a Args,
-    lines: Vec<Line>,
+    lines: Vec<Conclusion>,
     /// Whether all of them could be written: after the first failure none is.
     written: io::Result<()>,
 }
 
 impl Report<'_> {
-    fn tell_all(&mut self, lines: Vec<Line>) {
+    fn tell_all(&mut self, lines: Vec<Conclusion>) {
         for line in lines {
-            self.tell(line);
+            self.print(line);
         }
     }
 
-    fn tell(&mut self, line: Line) {
+    fn print(&mut self, line: Conclusion) {
         // A line has text and nothing else, so that it can be written as JSON.
         let text = if self.args.json { serde_json::to_string(&line).unwrap_or_default() } else { line.to_string() };
         if self.written.is_ok() {

@@ -130,7 +130,7 @@ fn unless_closed(written: std::io::Result<()>) -> anyhow::Result<()> {
 }
 
 /// Prints text as it is, for a reader that may have seen enough.
-fn tell(text: &str) -> anyhow::Result<()> {
+fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     unless_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
 
-    /// Where entries wait that stay: a directory on the card (by default systemd's, or the user's)
+    /// Where entries wait that stay: a directory on the disk (by default systemd's, or the user's)
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
 

@@ -21,7 +21,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let found = look(args.all_buses)?;
     let text = if args.json { serde_json::to_string_pretty(&found)? + "\n" } else { found.to_string() };
-    super::tell(&text)?;
+    super::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -155,11 +155,11 @@ impl Place {
 /// A channel's entries in numbers.
 #[derive(Default)]
 struct Summary {
-    /// Those that wait, for their receipt or for the clock.
+    /// Those that wait, for their acknowledgement or for the clock.
     waiting: usize,
     /// Those of them that wait for the clock.
     untimed: usize,
-    doubtful: usize,
+    unconfirmed: usize,
     oldest: Option<Utc>,
     newest: Option<Utc>,
     /// What those that wait take, in bytes.
@@ -170,7 +170,7 @@ impl Summary {
     fn add(&mut self, listed: &Listed) {
         match listed.state {
             State::Unconfirmed => {
-                self.doubtful += 1;
+                self.unconfirmed += 1;
                 return;
             }
             State::Untimed => self.untimed += 1,

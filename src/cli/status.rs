@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.watch {
         return Ok(match look(args) {
             Ok((words, code)) => {
-                super::tell(&words)?;
+                super::print(&words)?;
                 code
             }
             Err(error) => {

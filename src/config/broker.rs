@@ -11,7 +11,7 @@ use toml::Spanned;
 
 use super::diagnostic::Findings;
 use super::table::{Node, Table};
-use super::values::Lasting;
+use super::values::HumanDuration;
 use crate::net::{Broker, MQTT_PATH, Transport, proxy};
 
 /// The broker for MQTT devices (thingspeak.md, connection).
@@ -59,8 +59,8 @@ pub(super) struct Keys {
     #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["ca.pem"])))]
     ca_file: Option<Spanned<PathBuf>>,
     /// The session is replaced by a new one at this age, since the broker cuts what it takes for idle after an hour.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(RENEW), "x-range" = Lasting::from_to_under(LEAST_RENEW, IDLE_LIMIT))))]
-    renew: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(RENEW), "x-range" = HumanDuration::from_to_under(LEAST_RENEW, IDLE_LIMIT))))]
+    renew: Option<Spanned<HumanDuration>>,
     /// Consents to the password and every reading in the clear. Only for a network of your own.
     #[cfg_attr(feature = "docs", schemars(with = "Option<bool>", extend("default" = false)))]
     allow_plaintext: Option<Spanned<bool>>,

@@ -12,7 +12,7 @@ use super::diagnostic::Findings;
 use super::license::Load;
 use super::sensors::check_name;
 use super::table::{Named, Node, Table};
-use super::values::{Lasting, Size};
+use super::values::{HumanDuration, Size};
 use super::words;
 use crate::entry::{ChannelId, Column};
 use crate::pipeline::slots::StatusText;
@@ -38,7 +38,7 @@ pub(super) struct Draft {
     /// The index of its device.
     pub(super) device: Option<usize>,
     /// The slot, as written.
-    pub(super) every: Option<Spanned<Lasting>>,
+    pub(super) every: Option<Spanned<HumanDuration>>,
     /// Those of [`ENTRY_KEYS`] that were written, with the places of their values.
     pub(super) entry_keys: Vec<(&'static str, Range<usize>)>,
     /// What it says besides.
@@ -63,8 +63,8 @@ pub(super) struct Keys {
     /// of each minute, and have whole seconds. The free license takes an update every 15 s, the paid one every second; a
     /// slot of `"16s"` is the shortest that survives a delay on the way, and `"20s"` leaves time to catch up after an
     /// outage.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(EVERY))))]
-    every: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(EVERY))))]
+    every: Option<Spanned<HumanDuration>>,
     /// What frees an entry, so that it need not be sent again.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Confirm>", extend("default" = Confirm::default())))]
     confirm: Option<Confirm>,
@@ -82,15 +82,15 @@ pub(super) struct Keys {
 #[serde(deny_unknown_fields)]
 pub(super) struct BacklogKeys {
     /// Entries that are older are dropped, and counted.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(Backlog::default().keep))))]
-    keep: Option<Spanned<Lasting>>,
-    /// What the channel's waiting entries may take on the card. The oldest beyond it are dropped, and counted.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(Backlog::default().keep))))]
+    keep: Option<Spanned<HumanDuration>>,
+    /// What the channel's waiting entries may take on the disk. The oldest beyond it are dropped, and counted.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Size>", extend("default" = Size(Backlog::default().max_size), "x-range" = Size(LEAST_SIZE).or_more())))]
     max_size: Option<Spanned<Size>>,
     /// Neighbours within this time are merged before entries are dropped for their size, and from the beginning where the
     /// slots leave no time to catch up: a mean stays a mean, a sum a sum. Nothing is merged unless this is said.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(300))])))]
-    thin: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(Duration::from_secs(300))])))]
+    thin: Option<Spanned<HumanDuration>>,
 }
 
 impl Draft {
@@ -226,7 +226,7 @@ fn backlog(node: Option<Node<'_>>, findings: &mut Findings) -> Backlog {
 const LEAST_SIZE: u64 = 4096;
 
 /// A duration that may not be zero.
-pub(super) fn positive(key: &str, written: &Spanned<Lasting>, findings: &mut Findings) -> Option<Duration> {
+pub(super) fn positive(key: &str, written: &Spanned<HumanDuration>, findings: &mut Findings) -> Option<Duration> {
     let duration = written.get_ref().0;
     if duration.is_zero() {
         findings.fault(&written.span(), format!("`{key}` must be longer than nothing"), "");

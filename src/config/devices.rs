@@ -16,7 +16,7 @@ use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Key, S
 use crate::uplink::Device;
 
 /// Where the files are that a map speaks of.
-pub(super) struct Surroundings {
+pub(super) struct LoadContext {
     /// The map itself.
     pub(super) map: PathBuf,
     /// Relative paths start here: the map's folder.
@@ -80,12 +80,12 @@ impl Draft {
 }
 
 /// Reads the devices in the order of the text.
-pub(super) fn read(node: Option<Node<'_>>, around: &Surroundings, findings: &mut Findings) -> Vec<Draft> {
+pub(super) fn read(node: Option<Node<'_>>, around: &LoadContext, findings: &mut Findings) -> Vec<Draft> {
     let named = Table::named(node, "device", findings);
     named.into_iter().map(|named| device(named, around, findings)).collect()
 }
 
-fn device(named: Named<'_>, around: &Surroundings, findings: &mut Findings) -> Draft {
+fn device(named: Named<'_>, around: &LoadContext, findings: &mut Findings) -> Draft {
     let Named { name, table } = named;
     check_name(&name, findings);
     let header = table.span().clone();
@@ -107,7 +107,7 @@ fn source(
     keys: Keys,
     header: &Range<usize>,
     complete: bool,
-    around: &Surroundings,
+    around: &LoadContext,
     findings: &mut Findings,
 ) -> Option<Source> {
     if let Some(file) = keys.credentials {
@@ -186,7 +186,7 @@ fn source(
     }
 }
 
-impl Surroundings {
+impl LoadContext {
     /// Where the file `written` in the map is.
     fn resolve(&self, written: &Path) -> PathBuf {
         credentials::locate(written, self.credentials_directory.as_deref(), &self.folder)
@@ -203,7 +203,7 @@ fn written(value: &Spanned<String>, name: &str, key: Key, findings: &mut Finding
 }
 
 /// Tells whether the credentials in a file will do: it is there, others may not read it, and it holds what it should.
-fn usable(source: Source, span: &Range<usize>, around: &Surroundings, findings: &mut Findings) -> Option<Source> {
+fn usable(source: Source, span: &Range<usize>, around: &LoadContext, findings: &mut Findings) -> Option<Source> {
     let is_promised = match &around.promised {
         Promised::Nothing => false,
         Promised::File(path) => source.file() == Some(path),

@@ -8,7 +8,7 @@ use crate::spool;
 use crate::state::{self, Key};
 
 impl Settings {
-    /// The names under which something is kept. A total that goes nowhere is not: nobody would see it, and the card need not
+    /// The names under which something is kept. A total that goes nowhere is not: nobody would see it, and the disk need not
     /// carry it.
     pub fn kept(&self) -> Vec<Key> {
         let totals = self.sensors.iter().filter(|sensor| sensor.keeps_total());

@@ -71,7 +71,7 @@ pub struct Settings {
     pub clock: ClockTrust,
     /// Where entries go.
     pub broker: Broker,
-    /// How the card is treated.
+    /// How the disk is treated.
     pub spool: Policy,
     /// Who may ask over the network how things stand.
     pub metrics: Metrics,
@@ -150,7 +150,7 @@ impl Route {
     }
 }
 
-/// A good map with what is doubtful about it.
+/// A good map with what is unconfirmed about it.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// What the daemon will do.
@@ -250,7 +250,7 @@ pub fn parse_promised(text: &str, path: &Path, promised: &Path) -> Result<Checke
 }
 
 fn parse_with(text: &str, path: &Path, promised: &Promised) -> Result<Checked, LoadError> {
-    let around = devices::Surroundings {
+    let around = devices::LoadContext {
         map: path.to_owned(),
         folder: path.parent().unwrap_or(Path::new("")).to_owned(),
         credentials_directory: credentials::directory(),
@@ -277,7 +277,7 @@ fn parse_with(text: &str, path: &Path, promised: &Promised) -> Result<Checked, L
 /// Reads the sections of a map. `None` only with faults.
 fn read(
     root: DeTable<'_>,
-    around: &devices::Surroundings,
+    around: &devices::LoadContext,
     source: &Source,
     findings: &mut Findings,
 ) -> Option<Settings> {

@@ -10,7 +10,7 @@ use super::channels::{self, place, positive};
 use super::diagnostic::Findings;
 use super::sensors::{list, name};
 use super::table::{Node, Table};
-use super::values::{Hertz, Lasting, SetTo};
+use super::values::{Hertz, HumanDuration, SetTo};
 use super::words;
 use crate::entry::{ChannelId, Column};
 use crate::hal::{Active, Pin};
@@ -86,23 +86,23 @@ pub(super) struct Keys {
     #[cfg_attr(feature = "docs", schemars(with = "Option<SetTo>", extend("default" = SetTo::Off)))]
     stop: Option<Spanned<SetTo>>,
     /// It goes off after being on for this long, also over a restart. No limit unless this is said.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(1800))])))]
-    max_on: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(Duration::from_secs(1800))])))]
+    max_on: Option<Spanned<HumanDuration>>,
     /// It stays on for this long before a command may switch it off: one that comes earlier waits, and the newest wins. `max_on`,
     /// link loss, a start or stop level and an interlocked output that is to go on do not wait. With `pwm` no limit unless
     /// this is said; a change of duty is no switch.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(DWELL))))]
-    min_on: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(DWELL))))]
+    min_on: Option<Spanned<HumanDuration>>,
     /// It stays off for this long before it may go on again, also over a restart. A command that comes earlier waits, and the
     /// newest wins; one that would be older than `accept_age` by then is refused. With `pwm` no limit unless this is said.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(DWELL))))]
-    min_off: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(DWELL))))]
+    min_off: Option<Spanned<HumanDuration>>,
     /// Names of outputs that are never on together with this one.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<String>>", extend("examples" = [["heater"]])))]
     interlock: Option<Vec<Spanned<String>>>,
     /// Commands that are older are refused. Only with the channel feed: a field feed carries no time.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(ACCEPT_AGE))))]
-    accept_age: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(ACCEPT_AGE))))]
+    accept_age: Option<Spanned<HumanDuration>>,
     /// Where its real level is published back: a column of a channel.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["greenhouse.field7"])))]
     report: Option<Spanned<String>>,
@@ -114,8 +114,8 @@ pub(super) struct Keys {
 #[serde(deny_unknown_fields)]
 pub(super) struct LinkLossKeys {
     /// How long the link to the broker must have been away.
-    #[cfg_attr(feature = "docs", schemars(with = "Lasting", extend("examples" = [Lasting(Duration::from_secs(600))])))]
-    after: Spanned<Lasting>,
+    #[cfg_attr(feature = "docs", schemars(with = "HumanDuration", extend("examples" = [HumanDuration(Duration::from_secs(600))])))]
+    after: Spanned<HumanDuration>,
     /// What the output is then set to, until the next command.
     #[cfg_attr(feature = "docs", schemars(with = "SetTo", extend("examples" = [SetTo::Off])))]
     set: Spanned<SetTo>,
@@ -299,7 +299,7 @@ fn command_field(
     Some(Spanned::new(written.span(), (channel, field)))
 }
 
-fn accept_age(written: Option<Spanned<Lasting>>, feed: CommandFeed, findings: &mut Findings) -> Option<Duration> {
+fn accept_age(written: Option<Spanned<HumanDuration>>, feed: CommandFeed, findings: &mut Findings) -> Option<Duration> {
     match (written, feed) {
         (None, CommandFeed::Channel) => Some(ACCEPT_AGE),
         (None, CommandFeed::Field) => None,

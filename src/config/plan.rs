@@ -1,7 +1,7 @@
 //! What the daemon will do with a map, in plain text: what `gatepost check` prints.
 
-mod card;
 mod columns;
+mod disk;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -41,8 +41,8 @@ impl fmt::Display for Plan<'_> {
             ("Pins in use (BCM numbers)", pins(settings)),
             ("Sessions", sessions(settings)),
             ("Time", time(settings.clock).to_owned()),
-            ("What can be lost", card::losses(settings)),
-            ("What is written to the card", card::wear(settings)),
+            ("What can be lost", disk::losses(settings)),
+            ("What is written to the disk", disk::wear(settings)),
         ];
         let mut first = true;
         for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {

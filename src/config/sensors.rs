@@ -14,11 +14,11 @@ use toml::de::DeValue;
 use super::channels::{self, place};
 use super::diagnostic::Findings;
 use super::table::{Node, Table, one_or_many};
-use super::values::Lasting;
+use super::values::HumanDuration;
 use super::{Channel, Route, Sensor, steps, words};
 use crate::entry::{Column, Reduce};
 use crate::pipeline::slots::Publish;
-use crate::sensor::{Kind, Lane, Resource};
+use crate::sensor::{Bus, Kind, Resource};
 
 /// Files and buses answer within milliseconds at best: a sensor read more often than this would only warm the machine.
 const LEAST_EVERY: Duration = Duration::from_millis(50);
@@ -54,11 +54,11 @@ pub(super) struct Keys {
     r#use: Option<Spanned<String>>,
     /// How often it is read. Unless it is written that is as its kind likes to be, and at least once in each slot that it
     /// feeds. A sensor on a serial port talks by itself and is not asked.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(5))], "x-range" = Lasting::or_more(LEAST_EVERY))))]
-    every: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(Duration::from_secs(5))], "x-range" = HumanDuration::or_more(LEAST_EVERY))))]
+    every: Option<Spanned<HumanDuration>>,
     /// How long a read may take, or a sensor that talks by itself be silent, before that is a fault.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(Duration::from_secs(30))], "x-range" = Lasting::or_more(LEAST_TIMEOUT))))]
-    timeout: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(Duration::from_secs(30))], "x-range" = HumanDuration::or_more(LEAST_TIMEOUT))))]
+    timeout: Option<Spanned<HumanDuration>>,
 }
 
 /// The keys of the long form of a route, the filter's aside.
@@ -160,7 +160,7 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
         table.finish_misspelt(findings);
         None
     };
-    if let (Some(every), Some(Lane::Serial)) = (&keys.every, kind.as_ref().map(|kind| kind.device().lane())) {
+    if let (Some(every), Some(Bus::Serial)) = (&keys.every, kind.as_ref().map(|kind| kind.device().bus())) {
         findings.warning(
             &every.span(),
             "this sensor talks by itself and is not asked: `every` does nothing",
@@ -200,7 +200,7 @@ const fn keys_of(resource: &Resource) -> &'static [&'static str] {
 }
 
 /// A duration that may not be shorter than `least`.
-fn at_least(least: Duration, written: &Spanned<Lasting>, why: &str, findings: &mut Findings) -> Option<Duration> {
+fn at_least(least: Duration, written: &Spanned<HumanDuration>, why: &str, findings: &mut Findings) -> Option<Duration> {
     let duration = written.get_ref().0;
     if duration < least {
         findings.fault(&written.span(), why, "");

@@ -1,4 +1,4 @@
-//! `[spool]`: how the card is treated.
+//! `[spool]`: how the disk is treated.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::diagnostic::Findings;
 use super::table::{Node, Table};
-use super::values::Lasting;
+use super::values::HumanDuration;
 use crate::spool::{Durability, Policy};
 
 /// An entry that may wait longer would be lost with the power though it was measured long ago.
@@ -21,17 +21,17 @@ const LARGEST_GROUP: usize = 512;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// When an entry is written to the card. Until then it is in a directory in memory, which survives everything but a
+    /// When an entry is written to the disk. Until then it is in a directory in memory, which survives everything but a
     /// power cut.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Durability>", extend("default" = Policy::default().durability)))]
     durability: Option<Spanned<Durability>>,
     /// An entry that stays unconfirmed for this long is to be written. It does nothing with `durability = "always"`.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(Policy::default().write_after), "x-range" = Lasting::up_to(LONGEST))))]
-    write_after: Option<Spanned<Lasting>>,
-    /// What is to be written waits for others, so that the card is written to seldom: a group is written at the latest when its
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(Policy::default().write_after), "x-range" = HumanDuration::up_to(LONGEST))))]
+    write_after: Option<Spanned<HumanDuration>>,
+    /// What is to be written waits for others, so that the disk is written to seldom: a group is written at the latest when its
     /// oldest entry has waited this long beyond `write_after`. It does nothing with `durability = "always"`.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("default" = Lasting(Policy::default().group_every), "x-range" = Lasting::up_to(LONGEST))))]
-    group_every: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(Policy::default().group_every), "x-range" = HumanDuration::up_to(LONGEST))))]
+    group_every: Option<Spanned<HumanDuration>>,
     /// A group of this many entries is written without waiting for `group_every`. It does nothing with
     /// `durability = "always"`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<usize>", range(min = 1, max = LARGEST_GROUP), extend("default" = Policy::default().group_entries)))]
@@ -53,7 +53,7 @@ pub(super) fn read(node: Option<Node<'_>>, findings: &mut Findings) -> Policy {
             "leave it out",
         );
     }
-    let mut lasting = |key: &str, written: Option<Spanned<Lasting>>, default| {
+    let mut lasting = |key: &str, written: Option<Spanned<HumanDuration>>, default| {
         let Some(written) = written else { return default };
         if written.get_ref().0 > LONGEST {
             findings.fault(&written.span(), format!("`{key}` is a day at most"), "leave it out for the default");

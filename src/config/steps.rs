@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::channels::positive;
 use super::diagnostic::Findings;
 use super::table::{Node, Table};
-use super::values::{Finite, Lasting};
+use super::values::{Finite, HumanDuration};
 use crate::pipeline::filter::Step;
 
 /// The keys of a step, in the order in which short forms are carried out.
@@ -52,8 +52,8 @@ pub(super) struct Keys {
     #[cfg_attr(feature = "docs", schemars(with = "Option<Finite>", range(min = 0), extend("examples" = [0.5])))]
     change: Option<Spanned<Finite>>,
     /// With `change`: a value also passes when so much time has gone by since the last one that did.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Lasting>", extend("examples" = [Lasting(std::time::Duration::from_secs(600))])))]
-    heartbeat: Option<Spanned<Lasting>>,
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(std::time::Duration::from_secs(600))])))]
+    heartbeat: Option<Spanned<HumanDuration>>,
 }
 
 /// The keys of `valid`.
@@ -162,7 +162,11 @@ fn round(written: &Spanned<u8>, findings: &mut Findings) -> Option<Step> {
     Some(Step::Round(digits))
 }
 
-fn change(written: &Spanned<Finite>, heartbeat: Option<Spanned<Lasting>>, findings: &mut Findings) -> Option<Step> {
+fn change(
+    written: &Spanned<Finite>,
+    heartbeat: Option<Spanned<HumanDuration>>,
+    findings: &mut Findings,
+) -> Option<Step> {
     let delta = written.get_ref().0;
     let heartbeat = heartbeat.and_then(|written| positive("heartbeat", &written, findings));
     refuse(delta < 0.0, &written.span(), "`change` is the least difference that counts, 0 for any", findings)?;

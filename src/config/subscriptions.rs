@@ -11,7 +11,7 @@ use crate::uplink::Confirm;
 /// Holds what each device hears against the license of its channels.
 pub(super) fn check(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings) {
     for (index, device) in drafts.devices.iter().enumerate() {
-        let (mut count, mut receipts, mut fields, mut limit) = (0, Vec::new(), 0, None);
+        let (mut count, mut acks, mut fields, mut limit) = (0, Vec::new(), 0, None);
         for (place, channel) in drafts.channels.iter().enumerate() {
             let Some(most) = channel.license.subscriptions().filter(|_| channel.device == Some(index)) else {
                 continue;
@@ -21,7 +21,7 @@ pub(super) fn check(drafts: &Drafts, published: &[Published<'_>], findings: &mut
             let has_receipts = channel.confirm != Confirm::Received && published.iter().any(|one| one.channel == place);
             let has_own = heard.contains(&None);
             if has_receipts && !has_own {
-                receipts.push(channel.name.get_ref());
+                acks.push(channel.name.get_ref());
             }
             fields += heard.iter().flatten().count();
             count += heard.len() + usize::from(has_receipts && !has_own);
@@ -34,7 +34,7 @@ pub(super) fn check(drafts: &Drafts, published: &[Published<'_>], findings: &mut
                  an account is not known), and those beyond may be refused",
                 device.name.get_ref()
             ),
-            help(count - most, &receipts, fields),
+            help(count - most, &acks, fields),
         );
     }
 }
@@ -52,16 +52,16 @@ fn commands(drafts: &Drafts, channel: usize) -> Vec<Option<u8>> {
     topics
 }
 
-/// The ways out. Commands are subscribed to first, so that it is the receipts that miss.
-fn help(excess: usize, receipts: &[&String], fields: usize) -> String {
+/// The ways out. Commands are subscribed to first, so that it is the acknowledgements that miss.
+fn help(excess: usize, acks: &[&String], fields: usize) -> String {
     let which = match excess {
-        _ if excess >= receipts.len() => words::list(receipts),
-        1 => format!("one of {}", words::list(receipts)),
-        _ => format!("{excess} of {}", words::list(receipts)),
+        _ if excess >= acks.len() => words::list(acks),
+        1 => format!("one of {}", words::list(acks)),
+        _ => format!("{excess} of {}", words::list(acks)),
     };
     let received = format!("write `confirm = \"received\"` for {which}: their entries then need no subscription");
     let shared = "leave out `feed = \"field\"`: the outputs of a channel then share one subscription";
-    match (excess > receipts.len(), receipts.is_empty(), fields > 1) {
+    match (excess > acks.len(), acks.is_empty(), fields > 1) {
         (false, ..) => received,
         (true, true, true) => shared.to_owned(),
         (true, false, true) => format!("{received}; and {shared}"),

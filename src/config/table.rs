@@ -288,13 +288,13 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::config::values::Lasting;
+    use crate::config::values::HumanDuration;
 
     #[derive(Debug, Default, Deserialize, PartialEq)]
     #[serde(deny_unknown_fields)]
     struct Keys {
         name: String,
-        every: Option<Lasting>,
+        every: Option<HumanDuration>,
         window: Option<Window>,
     }
 

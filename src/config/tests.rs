@@ -421,7 +421,7 @@ fn waiting_before_a_write_means_nothing_where_entries_are_written_at_once() {
     let always = "\n[spool]\ndurability = \"always\"\n";
     let told = "with `durability = \"always\"` every entry is written at once: `write_after` does nothing";
     assert_eq!(warnings_with(&format!("{always}write_after = \"1m\"")), [told]);
-    // Receipts are still written in groups.
+    // Acknowledgements are still written in groups.
     assert!(warnings_with(&format!("{always}group_every = \"1m\"\ngroup_entries = 8")).is_empty());
 }
 
@@ -482,7 +482,7 @@ fn subscriptions_are_counted_by_device_and_the_way_out_is_named() {
     assert!(subscribing(&received, &format!("{fill}{}", lamp(2, ""))).is_empty());
     let paid = four.map(|(name, _)| (name, "license = \"paid\""));
     assert!(subscribing(&paid, &format!("{fill}{}", lamp(2, ""))).is_empty(), "its limit is not known");
-    // One subscription serves commands and receipts.
+    // One subscription serves commands and acknowledgements.
     let shared = [("a", ""), ("b", ""), ("switches", "")];
     assert!(subscribing(&shared, &format!("{}{}", fed(&["a", "b", "switches"]), lamp(2, ""))).is_empty());
     let fields: String = (2..6).map(|pin| lamp(pin, "feed = \"field\"")).collect();

@@ -10,7 +10,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 /// A duration written with its unit: `"20s"`, `"1h 30m"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lasting(pub(super) Duration);
+pub(super) struct HumanDuration(pub(super) Duration);
 
 /// No duration of a map is longer: sums with it cannot overflow.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
@@ -77,7 +77,7 @@ impl<T> Visitor<'_> for Reader<T> {
     }
 }
 
-impl<'de> Deserialize<'de> for Lasting {
+impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let lasting = crate::time::duration(from)?;
         if lasting > LONGEST {
@@ -187,17 +187,17 @@ mod tests {
 
     #[test]
     fn durations_need_their_unit() {
-        assert_eq!(read("\"1h 30m\""), Ok(Lasting(Duration::from_secs(5400))));
-        assert_eq!(read("\"250ms\""), Ok(Lasting(Duration::from_millis(250))));
+        assert_eq!(read("\"1h 30m\""), Ok(HumanDuration(Duration::from_secs(5400))));
+        assert_eq!(read("\"250ms\""), Ok(HumanDuration(Duration::from_millis(250))));
         for bare in ["20", "20.5", "\"20\""] {
-            let fault = read::<Lasting>(bare).expect_err("a bare number");
+            let fault = read::<HumanDuration>(bare).expect_err("a bare number");
             assert!(fault.starts_with("a duration needs its unit, such as"), "{fault}");
         }
-        assert!(read::<Lasting>("\"soon\"").is_err());
+        assert!(read::<HumanDuration>("\"soon\"").is_err());
         for long in ["3000years", "367d", "99999999999999999s"] {
-            assert!(read::<Lasting>(&format!("\"{long}\"")).is_err(), "{long}");
+            assert!(read::<HumanDuration>(&format!("\"{long}\"")).is_err(), "{long}");
         }
-        assert!(read::<Lasting>("\"366d\"").is_ok());
+        assert!(read::<HumanDuration>("\"366d\"").is_ok());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::thread;
 
 use tokio::sync::Notify;
 
-use crate::daemon::lanes;
+use crate::daemon::bus_threads;
 
 /// Rung once. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String
     let mut work = pin!(work);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
         Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(format!("panicked: {}", lanes::words(&*panic)))),
+        Err(panic) => Poll::Ready(Err(format!("panicked: {}", bus_threads::panic_message(&*panic)))),
     })
     .await
 }

@@ -54,7 +54,7 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     let mut entries = Vec::new();
     pipeline.close_due(now(400), |closed| entries.extend(closed));
     let untimed = entries.swap_remove(0);
-    // As it comes back from the card.
+    // As it comes back from the disk.
     let read: UntimedEntry = codec::decode(&codec::encode(&untimed)).expect("an entry");
     let entry = read.stamped(Utc::from_seconds(1_795_334_420));
     let payload = update::encode(&entry);

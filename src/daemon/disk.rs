@@ -1,4 +1,4 @@
-//! The disk's thread: does the spool's work on the card, which may take seconds, so that nothing else waits for it.
+//! The disk's thread: does the spool's work on the disk, which may take seconds, so that nothing else waits for it.
 //!
 //! The decisions are the spool's; this only carries them out. It has no timer: whoever is awake anyway rings when something
 //! is due.
@@ -25,7 +25,7 @@ use crate::store::journal::Journal;
 use crate::store::storage::Storage;
 use crate::time::Mono;
 
-/// How long a card may take for one piece of work: a bad one takes seconds, a dead one for ever.
+/// How long a disk may take for one piece of work: a bad one takes seconds, a dead one for ever.
 const WORK_WITHIN: Duration = Duration::from_secs(60);
 /// The state directory's lock is looked at so often at most. The slots' task comes by every 30 s at least, so that what happened to it
 /// is noticed within a minute.
@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct Folders {
     /// Memory-backed: it survives the process and not the machine.
     pub runtime: Arc<dyn Storage>,
-    /// On the card.
+    /// On the disk.
     pub state: Arc<dyn Storage>,
     /// An earlier run has used the state directory.
     pub was_used: bool,
@@ -77,7 +77,7 @@ pub(super) async fn state_handle(settings: &Settings, hal: &Hal, folders: Option
 }
 
 impl Store {
-    /// Opens the spool in these folders, or one in memory. Reading what an earlier run left may take a while on a card.
+    /// Opens the spool in these folders, or one in memory. Reading what an earlier run left may take a while on a disk.
     pub(super) async fn open(
         settings: &Settings,
         hal: &Hal,
@@ -98,8 +98,8 @@ impl Store {
             let (spool, disk) = (Arc::new(Mutex::new(spool)), Arc::new(disk));
             return Self { spool, totals, runtime: None, disk, notify, notified };
         };
-        let (fast, card) = (Arc::clone(&runtime), Arc::clone(&state));
-        let open = move || Spool::open(backlogs, policy, start, fast, &*card, wake);
+        let (fast, disk) = (Arc::clone(&runtime), Arc::clone(&state));
+        let open = move || Spool::open(backlogs, policy, start, fast, &*disk, wake);
         let (mut spool, found) = tokio::task::spawn_blocking(open).await.expect("reading does not panic");
         spool.recall(totals.channels(), was_used);
         if spool.outdates_disk() {
@@ -147,8 +147,8 @@ impl Store {
             notified,
             new_entries: new_entries.clone(),
             observer: Arc::clone(observer),
-            // Entries wait in memory meanwhile; and a process that hangs in the card's driver does not even end.
-            heartbeat: heartbeats.watch_only("the card"),
+            // Entries wait in memory meanwhile; and a process that hangs in the disk's driver does not even end.
+            heartbeat: heartbeats.watch_only("the disk"),
             alarm: alarm.clone(),
         };
         let alarm = alarm.clone();
@@ -200,11 +200,11 @@ impl Worker {
             self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
             let outcome = job.perform(&*self.disk);
             self.heartbeat.rest();
-            let (has_fed, told) = {
+            let (has_fed, events) = {
                 let mut spool = locked(&self.spool);
-                (spool.done(self.clock.now(), outcome), spool.told())
+                (spool.done(self.clock.now(), outcome), spool.take_events())
             };
-            tell(&told, &self.observer);
+            report(&events, &self.observer);
             if has_fed {
                 self.new_entries.of_any();
             }
@@ -220,16 +220,16 @@ impl Worker {
 }
 
 impl Disk {
-    /// Rings where something is due on the card, and tells what the spool has to say.
+    /// Wakes the disk thread where something is due on the disk, and reports what happened in the spool.
     pub(super) fn look(&self, now: Mono, observer: &Observer) {
-        let (due, told, learned) = {
+        let (due, events, learned) = {
             let mut spool = locked(&self.spool);
-            (spool.due(), spool.told(), spool.learned())
+            (spool.due(), spool.take_events(), spool.learned())
         };
         self.totals.set_channels(now, learned, Reason::Learned);
         let due = due.into_iter().chain(self.totals.deadline()).min();
-        tell(&told, observer);
-        // A panic there would leave the card alone for ever: it ends the process, as any other.
+        report(&events, observer);
+        // A panic there would leave the disk alone for ever: it ends the process, as any other.
         assert!(!self.thread.is_finished(), "the disk's thread lives as long as the daemon");
         let is_look_due = {
             let mut looked = locked(&self.looked);
@@ -250,7 +250,7 @@ impl Disk {
         self.totals.keep_anew();
     }
 
-    /// Writes what waits, for as long as the patience lasts. Returns whether everything is on the card; `None` where what waits ends
+    /// Writes what waits, for as long as the patience lasts. Returns whether everything is on the disk; `None` where what waits ends
     /// with the process.
     pub(super) fn stop(&self, patience: Duration) -> Option<bool> {
         let until = Instant::now() + patience;
@@ -268,9 +268,9 @@ fn send_to(notify: &SyncSender<()>) {
     let _ = notify.try_send(());
 }
 
-fn tell(told: &[SpoolEvent], observer: &Observer) {
-    for told in told {
-        observer(&Event::Spool(told));
+fn report(events: &[SpoolEvent], observer: &Observer) {
+    for event in events {
+        observer(&Event::Spool(event));
     }
 }
 

@@ -12,12 +12,12 @@ use crate::entry::{ChannelId, UntimedEntry};
 use crate::hal::HalError;
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
-use crate::pipeline::Edge;
+use crate::pipeline::HealthChange;
 use crate::pipeline::saved::Restored;
 use crate::reading::{Reading, SensorId, in_seconds};
 use crate::spool::{Counts, Found, SpoolEvent};
 use crate::time::{ClockStep, Mono, Utc};
-use crate::uplink::session::{Notice, Tally};
+use crate::uplink::session::{SessionEvent, Tally};
 
 /// Entries and the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub enum Event<'a> {
         /// Its name.
         name: &'a str,
         /// Which of the two.
-        edge: &'a Edge,
+        edge: &'a HealthChange,
     },
     /// A sensor's reads take long, or no longer do.
     Slow {
@@ -107,7 +107,7 @@ pub enum Event<'a> {
         aged: usize,
     },
     /// The session of a device.
-    Uplink(&'a str, &'a Notice),
+    Uplink(&'a str, &'a SessionEvent),
     /// An output was driven.
     Driven {
         /// Which.
@@ -145,7 +145,7 @@ pub enum Event<'a> {
         refusal: &'a Refusal,
     },
     /// What came is no command.
-    Rubbish {
+    InvalidCommand {
         /// Which output.
         output: &'a str,
         /// What came, and what would be accepted.
@@ -199,7 +199,7 @@ pub enum Event<'a> {
     Stopped {
         /// Entries that still wait.
         waiting: usize,
-        /// Whether they are on the card; `None` where they are lost with the memory.
+        /// Whether they are on the disk; `None` where they are lost with the memory.
         kept: Option<bool>,
         /// What became of the others.
         counts: Counts,

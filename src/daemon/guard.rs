@@ -4,7 +4,7 @@
 //! A runtime directory that was removed, or whose lock was, is made again with all that belongs there: lock, socket, stop levels,
 //! log of the spool, open slots, totals. Where that cannot be done, or another process has taken a directory
 //! meanwhile, the daemon stops. What is lost of the state directory the spool finds out by itself; its lock is looked at on
-//! the disk's thread, since a card may take its time.
+//! the disk's thread, since a disk may take its time.
 //!
 //! Between two looks nothing is written where somebody else may write: the folder looks at its lock before each change
 //! ([`crate::store::storage::Storage`]).
@@ -80,7 +80,7 @@ pub(super) fn look_at_state(state: &dyn Storage, alarm: &Alarm, observer: &Obser
     match state.still_ours() {
         Ok(true) => observer(&Event::Regained { directory: "state directory" }),
         Err(error) if error.kind() == ErrorKind::WouldBlock => alarm.ring(taken("state directory")),
-        // Of a card that is away the writing tells, and entries wait in memory.
+        // Of a disk that is away the writing tells, and entries wait in memory.
         Ok(false) | Err(_) => {}
     }
 }

@@ -197,11 +197,11 @@ mod tests {
     #[test]
     fn one_that_nobody_waits_for_is_told_of_and_stops_nothing() {
         let heartbeats = HeartbeatMonitor::default();
-        let card = heartbeats.watch_only("the card");
+        let disk = heartbeats.watch_only("the disk");
         let mut watch = Watch::new(heartbeats, PATIENCE);
-        card.due(at(10));
+        disk.due(at(10));
         watch.look(at(20));
-        assert_eq!(watch.look(at(80)), Look { is_lost: false, ..stuck("the card", 70) });
+        assert_eq!(watch.look(at(80)), Look { is_lost: false, ..stuck("the disk", 70) });
     }
 
     #[test]

@@ -17,10 +17,10 @@ use crate::daemon::event::{Event, Observer, Wait, Waiting};
 use crate::daemon::heartbeat::Stuck;
 use crate::entry::ChannelId;
 use crate::net::failure::Kind;
-use crate::pipeline::Edge;
+use crate::pipeline::HealthChange;
 use crate::pipeline::saved::Restored;
 use crate::spool::{self, Damaged, Found, SpoolEvent};
-use crate::uplink::session::{Notice, Tally, in_words};
+use crate::uplink::session::{SessionEvent, Tally, in_words};
 
 pub(in crate::daemon) use logger::look;
 pub use logger::{End, start};
@@ -33,12 +33,12 @@ pub fn observer() -> Observer {
         if let Event::Map(settings, _) = event {
             names.learn(settings);
         }
-        tell(event, &names, &dropped);
+        log(event, &names, &dropped);
     })
 }
 
 /// Entries of a channel that are dropped in a spell are counted, and told when the first goes and when none went between
-/// two receipts.
+/// two acknowledgements.
 #[derive(Default)]
 struct Spell {
     count: usize,
@@ -71,12 +71,12 @@ impl Names {
 /// What became of the entries of this run, and of those that waited for it.
 fn tell_sums(counts: &spool::Counts, tally: &Tally) {
     let spool::Counts { pushed, dropped_for_age, dropped_for_size, merged, unreadable, .. } = *counts;
-    let (confirmed, doubtful) = (counts.acknowledged, counts.unconfirmed);
+    let (acknowledged, unconfirmed) = (counts.acknowledged, counts.unconfirmed);
     let Tally { sent, resent, received, stored, .. } = *tally;
     let dropped = dropped_for_age + dropped_for_size + unreadable;
     info!(
-        pushed, confirmed, dropped_for_age, dropped_for_size, unreadable, doubtful, merged, sent, resent, received, stored;
-        "stopped; {pushed} entries were made, {confirmed} confirmed ({stored} seen stored), {doubtful} set aside as doubtful, \
+        pushed, acknowledged, dropped_for_age, dropped_for_size, unreadable, unconfirmed, merged, sent, resent, received, stored;
+        "stopped; {pushed} entries were made, {acknowledged} acknowledged ({stored} seen stored), {unconfirmed} unconfirmed, \
          {dropped} dropped; {sent} updates were sent, {resent} of them again"
     );
 }
@@ -87,7 +87,7 @@ fn tell_waiting(waiting: usize, kept: Option<bool>) {
         Some(true) => info!(waiting; "{waiting} entries wait for the next start"),
         Some(false) => warn!(
             waiting;
-            "{waiting} entries wait for the next start, but the card did not take all of them: do not cut the power before"
+            "{waiting} entries wait for the next start, but the disk did not take all of them: do not cut the power before"
         ),
         None => error!(waiting; "{waiting} entries that were not sent are lost with the memory they were in"),
     }
@@ -134,15 +134,15 @@ fn tell_spool(told: &SpoolEvent, names: &Names) {
     match told {
         SpoolEvent::Written { channel, entries, until: Some(until) } => {
             let channel = names.channel(*channel);
-            debug!(channel, entries, until:%; "channel {channel}: {entries} entries are on the card, up to {until}");
+            debug!(channel, entries, until:%; "channel {channel}: {entries} entries are on the disk, up to {until}");
         }
         SpoolEvent::Written { channel, entries, until: None } => {
             let channel = names.channel(*channel);
-            debug!(channel, entries; "channel {channel}: {entries} entries are on the card, up to one that waits for the clock");
+            debug!(channel, entries; "channel {channel}: {entries} entries are on the disk, up to one that waits for the clock");
         }
         SpoolEvent::Runtime(Some(why)) => warn!(
             reason = why.as_str();
-            "the runtime directory cannot be written: a crash would lose what the card does not have yet: {why}"
+            "the runtime directory cannot be written: a crash would lose what the disk does not have yet: {why}"
         ),
         SpoolEvent::Runtime(None) => info!("the runtime directory can be written again"),
         SpoolEvent::State(Some(why)) => warn!(
@@ -168,7 +168,7 @@ fn tell_wait(output: &str, wait: Option<&Wait>) {
     );
 }
 
-fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
+fn log(event: &Event<'_>, names: &Names, dropped: &Spells) {
     match event {
         Event::Started => info!("running"),
         Event::Reloading => info!("reading the map again"),
@@ -188,10 +188,10 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
             tell_waiting(*waiting, *kept);
         }
         Event::Map(..) | Event::Reading(_) | Event::Stays { .. } | Event::Restored(Restored::Nothing) => {}
-        Event::Sensor { name, edge: Edge::Down(_, fault) } => {
+        Event::Sensor { name, edge: HealthChange::Down(_, fault) } => {
             warn!(sensor = *name, reason:% = fault; "sensor {name} has nothing to say: {fault}");
         }
-        Event::Sensor { name, edge: Edge::Up(_) } => info!(sensor = *name; "sensor {name} measures again"),
+        Event::Sensor { name, edge: HealthChange::Up(_) } => info!(sensor = *name; "sensor {name} measures again"),
         Event::Slow { name, slow: Some(slow) } => warn!(sensor = *name; "sensor {name} is slow: {slow}"),
         Event::Slow { name, slow: None } => info!(sensor = *name; "sensor {name} is quick again"),
         Event::Closed { entry, created_at: Some(created_at), .. } => {
@@ -257,7 +257,7 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
         Event::Refused { output, refusal } => {
             warn!(output = *output, reason:% = refusal; "a command for output {output} was refused: {refusal}");
         }
-        Event::Rubbish { output, words } => {
+        Event::InvalidCommand { output, words } => {
             warn!(output = *output; "what came for output {output} is no command: {words}");
         }
         Event::Output { output, error: Some(problem) } => {
@@ -267,34 +267,34 @@ fn tell(event: &Event<'_>, names: &Names, dropped: &Spells) {
     }
 }
 
-fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
+fn uplink(device: &str, notice: &SessionEvent, names: &Names, dropped: &Spells) {
     match notice {
-        Notice::Up { after: None } => info!(device; "device {device}: link up"),
-        Notice::Up { after: Some((down, tries)) } => {
+        SessionEvent::Up { after: None } => info!(device; "device {device}: link up"),
+        SessionEvent::Up { after: Some((down, tries)) } => {
             // Nobody counts the parts of a second, and "after 0s" reads like a mistake.
             let down = humantime::format_duration(Duration::from_secs(down.as_secs().max(1)));
             info!(device, down:%, tries; "device {device}: link up again after {down}");
         }
-        Notice::Down { failure, retry_in } if failure.kind == Kind::Login => {
+        SessionEvent::Down { failure, retry_in } if failure.kind == Kind::Login => {
             error!(device, retry_ms:? = retry_in.as_millis(); "device {device}: link down: {failure}");
         }
-        Notice::Down { failure, retry_in } => {
+        SessionEvent::Down { failure, retry_in } => {
             warn!(device, retry_ms:? = retry_in.as_millis(); "device {device}: link down: {failure}");
         }
         // How the first try of its kind failed was told.
-        Notice::StillDown { .. } => {}
-        Notice::Renewed { gap } => {
+        SessionEvent::StillDown { .. } => {}
+        SessionEvent::Renewed { gap } => {
             let gap_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX);
             info!(device, gap_ms; "device {device}: session renewed; no command could be heard for {gap_ms} ms");
         }
-        Notice::ColumnMissing { channel, column } => {
+        SessionEvent::ColumnMissing { channel, column } => {
             let channel = names.channel(*channel);
             warn!(
                 channel, column:%;
                 "channel {channel}: the service stores no {column}: enable the field in the channel's settings"
             );
         }
-        Notice::EchoesEnded(channel) => {
+        SessionEvent::EchoesEnded(channel) => {
             let channel = names.channel(*channel);
             warn!(
                 channel;
@@ -302,7 +302,7 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
                  has read them, and what the service then drops is not seen"
             );
         }
-        Notice::Crowded(channel) => {
+        SessionEvent::Crowded(channel) => {
             let channel = names.channel(*channel);
             warn!(
                 channel;
@@ -310,7 +310,7 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
                  the service, theirs or ours"
             );
         }
-        Notice::NotSubscribed { topic, why, again_in } => {
+        SessionEvent::NotSubscribed { topic, why, again_in } => {
             let advice = why.advice(&names.numbered(topic.channel()));
             let again = in_words(*again_in);
             warn!(
@@ -319,8 +319,8 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
                  heard, commands of the channel are missed, and entries count as sent when the broker has read them"
             );
         }
-        Notice::Subscribed(topic) => info!(device, topic:%; "device {device}: {topic} is heard from now on"),
-        Notice::PublishSuspected { channel, again_in } => {
+        SessionEvent::Subscribed(topic) => info!(device, topic:%; "device {device}: {topic} is heard from now on"),
+        SessionEvent::PublishSuspected { channel, again_in } => {
             let (channel, numbered, again) = (names.channel(*channel), names.numbered(*channel), in_words(*again_in));
             warn!(
                 channel;
@@ -328,27 +328,27 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
                  for channel {numbered} in the MQTT device. Its entries wait and are tried again, first in {again}; other channels go on"
             );
         }
-        Notice::PublishAccepted(channel) => {
+        SessionEvent::PublishAccepted(channel) => {
             let channel = names.channel(*channel);
             info!(channel; "channel {channel}: the broker takes its entries again");
         }
-        Notice::Sent { entry, again, live } => {
+        SessionEvent::Sent { entry, again, live } => {
             let (channel, created_at) = (names.channel(entry.channel), entry.created_at);
             debug!(channel, created_at:%, again, live; "channel {channel}: entry of {created_at} sent");
         }
-        Notice::Received { channel: id, created_at } => {
+        SessionEvent::Received { channel: id, created_at } => {
             let channel = names.channel(*id);
             debug!(channel, created_at:%; "channel {channel}: entry of {created_at} received by the broker");
             end_of_drops(*id, channel, dropped);
         }
-        Notice::Stored { channel: id, created_at, entry_id, took } => {
+        SessionEvent::Stored { channel: id, created_at, entry_id, took } => {
             let channel = names.channel(*id);
             let entry_id = entry_id.unwrap_or_default();
             let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             debug!(channel, created_at:%, entry_id, took_ms; "channel {channel}: entry of {created_at} stored as {entry_id}");
             end_of_drops(*id, channel, dropped);
         }
-        Notice::Retimed { channel, from, to, seen } => {
+        SessionEvent::Retimed { channel, from, to, seen } => {
             let channel = names.channel(*channel);
             let why = if *seen {
                 "another entry has the time"
@@ -360,11 +360,11 @@ fn uplink(device: &str, notice: &Notice, names: &Names, dropped: &Spells) {
                 "channel {channel}: {why} {from}, and the service takes no second one: ours is sent as of {to}"
             );
         }
-        Notice::Doubtful { channel, created_at } => {
+        SessionEvent::Unconfirmed { channel, created_at } => {
             let channel = names.channel(*channel);
             warn!(
                 channel, created_at:%;
-                "channel {channel}: entry of {created_at} was set aside: it was sent several times and its echo did not come, so \
+                "channel {channel}: entry of {created_at} is unconfirmed: it was sent several times and its echo did not come, so \
                  that it may be stored already; gatepost spool list shows it"
             );
         }

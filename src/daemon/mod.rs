@@ -1,12 +1,13 @@
 //! The daemon: wires the rooms together, and takes them apart in the right order.
 //!
 //! One runtime thread holds a task per MQTT device, one for the outputs, one per serial sensor, and the slots' task, which
-//! turns ended slots into waiting entries. Everything that may block has a thread of its own (`lanes`).
+//! turns ended slots into waiting entries. Everything that may block has a thread of its own (`bus_threads`).
 //!
 //! Start: outputs at their start level, uplinks, sensors. Stop: outputs at their stop level, sensors, open slots, uplinks
 //! drained to a deadline. In between a new map may come (`running`). See ARCHITECTURE.md for what each task waits on.
 
 mod alarm;
+mod bus_threads;
 pub mod changes;
 #[cfg(test)]
 mod digits;
@@ -15,7 +16,6 @@ pub mod event;
 mod guard;
 pub mod heartbeat;
 pub mod journal;
-mod lanes;
 mod new_entries;
 mod outputs;
 mod pipeline;
@@ -153,7 +153,7 @@ impl Daemon {
     }
 }
 
-/// Reads the map, on a thread that may wait for the card. Its warnings are told like those of the first one.
+/// Reads the map, on a thread that may wait for the disk. Its warnings are told like those of the first one.
 async fn read_again(reload: &Reload) -> Result<Settings, LoadError> {
     let map = reload.map.clone();
     let path = map.display().to_string();
@@ -171,11 +171,11 @@ async fn read_again(reload: &Reload) -> Result<Settings, LoadError> {
 }
 
 /// Why a task that never ends has ended.
-fn words(who: &str, ended: Result<(), JoinError>) -> String {
+fn end_reason(who: &str, ended: Result<(), JoinError>) -> String {
     match ended {
         Ok(()) => format!("{who} ended"),
         Err(error) => match error.try_into_panic() {
-            Ok(panic) => format!("{who} panicked: {}", lanes::words(&*panic)),
+            Ok(panic) => format!("{who} panicked: {}", bus_threads::panic_message(&*panic)),
             Err(_) => format!("{who} was cancelled"),
         },
     }

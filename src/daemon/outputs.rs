@@ -1,6 +1,6 @@
 //! The task of the outputs: field updates in, levels out.
 //!
-//! It waits on deliveries, the rules' deadline, the call to report, new maps, and the stop. The rules decide, also when a
+//! It waits on inbound, the rules' deadline, the call to report, new maps, and the stop. The rules decide, also when a
 //! driver that failed is tried again; a driver is opened at the level the rules say, so that a pin is never at another one.
 //! What the rules have to know after a restart is kept: before an output goes on and after it went off, so that a crash
 //! between the two can only make it seem to be on for longer than it was. What else changes, such as the newest entry heard, is
@@ -24,7 +24,7 @@ use crate::output::{Drive, Settings, Target};
 use crate::state::{Key, StateHandle};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
-use crate::uplink::session::Delivery;
+use crate::uplink::session::Inbound;
 
 /// What is no switch is kept this often at most.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
@@ -33,9 +33,9 @@ const KEEP_EVERY: Duration = Duration::from_secs(1);
 pub(super) type Reload = (Vec<Settings>, oneshot::Sender<()>);
 
 /// What the task of the outputs listens to.
-pub(super) struct Ears {
+pub(super) struct Inputs {
     /// Field updates, and word of the links.
-    pub(super) deliveries: mpsc::Receiver<Delivery>,
+    pub(super) inbound: mpsc::Receiver<Inbound>,
     /// New maps.
     pub(super) reloads: mpsc::Receiver<Reload>,
     /// Rung when levels are to be reported for a slot.
@@ -109,8 +109,8 @@ impl Outputs {
     }
 
     /// Obeys until the stop, then drives every output to its stop level.
-    pub(super) async fn run(mut self, ears: Ears) {
-        let Ears { mut deliveries, mut reloads, report, mut stop, heartbeat } = ears;
+    pub(super) async fn run(mut self, inputs: Inputs) {
+        let Inputs { mut inbound, mut reloads, report, mut stop, heartbeat } = inputs;
         loop {
             let deadline = self.deadline();
             match deadline {
@@ -124,7 +124,7 @@ impl Outputs {
                 }
             };
             tokio::select! {
-                Some(delivery) = deliveries.recv() => self.deliver(&delivery),
+                Some(inbound) = inbound.recv() => self.deliver(&inbound),
                 () = due => self.event(rules::Event::Tick),
                 () = report.notified() => self.report_all(),
                 Some((settings, taken)) = reloads.recv() => {
@@ -145,21 +145,21 @@ impl Outputs {
         [self.rules.deadline(), keeping].into_iter().flatten().min()
     }
 
-    fn deliver(&mut self, delivery: &Delivery) {
-        match delivery {
-            Delivery::Heard(topic) => self.event(rules::Event::LinkUp { topic: *topic }),
-            Delivery::Unheard(topic) => self.event(rules::Event::LinkDown { topic: *topic }),
-            Delivery::Garbled(channel, garbled) => {
+    fn deliver(&mut self, inbound: &Inbound) {
+        match inbound {
+            Inbound::Heard(topic) => self.event(rules::Event::LinkUp { topic: *topic }),
+            Inbound::Unheard(topic) => self.event(rules::Event::LinkDown { topic: *topic }),
+            Inbound::Garbled(channel, garbled) => {
                 for output in 0..self.settings.len() {
                     if self.settings[output].from.topic() == Topic::Subscribe(*channel) {
-                        (self.observer)(&Event::Rubbish {
+                        (self.observer)(&Event::InvalidCommand {
                             output: &self.settings[output].name,
                             words: garbled.to_string(),
                         });
                     }
                 }
             }
-            Delivery::Feed { message, retained } => {
+            Inbound::Feed { message, retained } => {
                 for output in 0..self.settings.len() {
                     let Settings { from, target, .. } = &self.settings[output];
                     if from.topic() == Topic::Subscribe(message.channel) {
@@ -168,7 +168,7 @@ impl Outputs {
                     }
                 }
             }
-            Delivery::Field { channel, field, payload, retained } => {
+            Inbound::Field { channel, field, payload, retained } => {
                 for output in 0..self.settings.len() {
                     let Settings { from, target, .. } = &self.settings[output];
                     if from.topic() == Topic::SubscribeField(*channel, *field) {
@@ -186,7 +186,10 @@ impl Outputs {
             Ok(Some(command)) => self.event(rules::Event::Command { output, command }),
             Ok(None) => {}
             Err(refused) => {
-                (self.observer)(&Event::Rubbish { output: &self.settings[output].name, words: refused.to_string() });
+                (self.observer)(&Event::InvalidCommand {
+                    output: &self.settings[output].name,
+                    words: refused.to_string(),
+                });
             }
         }
     }

@@ -17,9 +17,9 @@ use crate::daemon::event::{Event, Observer, Slow};
 use crate::entry::{ChannelId, Column, UntimedEntry};
 use crate::hal::{Clock, Hal};
 use crate::pipeline::saved::Restored;
-use crate::pipeline::{Edge, Pipeline, Put};
+use crate::pipeline::{HealthChange, Pipeline, Put};
 use crate::reading::{Fault, Reading, SensorId};
-use crate::sensor::Outlet;
+use crate::sensor::ReadingSender;
 use crate::state::StateHandle;
 use crate::store::journal::Journal;
 use crate::time::{BootId, Mono, Now};
@@ -134,9 +134,9 @@ impl PipelineHandle {
     /// Closes the slots that have ended: `take` gets their entries, channel by channel. They are the spool's before it is saved that
     /// they left, whatever happens in between.
     pub(super) fn close_due(&self, now: Now, take: impl FnMut(Vec<UntimedEntry>)) {
-        let edges = self.shared().pipeline.close_due(now, take);
+        let changes = self.shared().pipeline.close_due(now, take);
         self.save();
-        self.tell(&edges);
+        self.report(&changes);
     }
 
     /// Closes all slots, as [`PipelineHandle::close_due`] does.
@@ -193,12 +193,12 @@ impl PipelineHandle {
         self.save();
     }
 
-    /// An outlet through which a device puts values that come by themselves, each on a wake-up of its own, and its total.
-    pub(super) fn outlet(&self, sensor: SensorId, hal: &Hal) -> Outlet {
+    /// An sender through which a device puts values that come by themselves, each on a wake-up of its own, and its total.
+    pub(super) fn sender(&self, sensor: SensorId, hal: &Hal) -> ReadingSender {
         let handle = self.clone();
         let clock = Arc::clone(&hal.clock);
         let total = self.name(sensor).and_then(|name| self.totals.total(&name));
-        Outlet::new(move |quantity, at, value| {
+        ReadingSender::new(move |quantity, at, value| {
             handle.put(clock.now(), sensor, quantity, at, value);
             handle.save();
         })
@@ -228,16 +228,16 @@ impl PipelineHandle {
         for reading in &readings {
             (self.observer)(&Event::Reading(reading));
         }
-        self.tell(&put.edges);
+        self.report(&put.changes);
         if put.wakes {
             self.sooner.notify_one();
         }
     }
 
     /// Tells of sensors that went silent or came back.
-    fn tell(&self, edges: &[Edge]) {
-        for edge in edges {
-            let (Edge::Down(sensor, _) | Edge::Up(sensor)) = edge;
+    fn report(&self, changes: &[HealthChange]) {
+        for edge in changes {
+            let (HealthChange::Down(sensor, _) | HealthChange::Up(sensor)) = edge;
             let Some(name) = self.name(*sensor) else { continue };
             (self.observer)(&Event::Sensor { name: &name, edge });
         }

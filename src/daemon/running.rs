@@ -14,14 +14,15 @@ use tokio::time::timeout;
 
 use crate::config::Settings;
 use crate::daemon::alarm::{Alarm, caught, locked};
+use crate::daemon::bus_threads::BusThreads;
 use crate::daemon::changes::Changes;
 use crate::daemon::disk::{self, Folders, Store};
+use crate::daemon::end_reason;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::guard::Guard;
 use crate::daemon::heartbeat::HeartbeatMonitor;
-use crate::daemon::lanes::Lanes;
 use crate::daemon::new_entries::NewEntries;
-use crate::daemon::outputs::{self, Ears, Memory, Outputs};
+use crate::daemon::outputs::{self, Inputs, Memory, Outputs};
 use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::routes;
 use crate::daemon::server::Server;
@@ -30,7 +31,6 @@ use crate::daemon::streams::Streams;
 use crate::daemon::tracker::StatusHandle;
 use crate::daemon::uplinks::{Common, Uplinks};
 use crate::daemon::watchdog::Watchdog;
-use crate::daemon::words;
 use crate::hal::{GpioBackend, Hal};
 use crate::output::levels::Levels;
 use crate::output::{self, Settings as OutputSettings};
@@ -43,12 +43,12 @@ use crate::uplink::session::Tuning;
 const DELIVERIES: usize = 32;
 /// How long the outputs may take to reach their stop level, or to take a new map.
 pub(super) const OUTPUTS_PATIENCE: Duration = Duration::from_secs(2);
-/// How long the card may take at the stop: systemd waits 90 s before it kills.
+/// How long the disk may take at the stop: systemd waits 90 s before it kills.
 const CARD_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a bus thread is waited for at the stop.
-const LANE_PATIENCE: Duration = Duration::from_millis(200);
+const BUS_THREAD_PATIENCE: Duration = Duration::from_millis(200);
 /// How long the drivers of sensors that end may take to let go of their pins.
-const LANES_PATIENCE: Duration = Duration::from_secs(2);
+const BUS_THREADS_PATIENCE: Duration = Duration::from_secs(2);
 /// A new map is taken by then, with every patience used up.
 const RELOAD_WITHIN: Duration = Duration::from_secs(30);
 
@@ -81,14 +81,14 @@ pub(super) struct Running {
     uplinks: Uplinks,
     watching: JoinHandle<()>,
     streams: Streams,
-    lanes: Arc<Lanes>,
+    bus_threads: Arc<BusThreads>,
     slot_task: Arc<SlotTask>,
     closing: JoinHandle<()>,
     tracker: StatusHandle,
     serving: JoinHandle<()>,
     heartbeats: HeartbeatMonitor,
     /// Why it could not start.
-    stillborn: Option<String>,
+    start_error: Option<String>,
 }
 
 struct OutputsTask {
@@ -115,22 +115,22 @@ impl Running {
         let guard = Guard::new(folders.clone(), !hal.is_simulated, alarm.clone(), Arc::clone(observer));
         let guard = Arc::new(guard);
         guard.levels().keep(settings.gpio, &settings.outputs);
-        let (deliver, deliveries) = mpsc::channel(DELIVERIES);
+        let (deliver, inbound) = mpsc::channel(DELIVERIES);
         let report = Arc::new(Notify::new());
         let outputs = {
             let memory = Memory { state: state.clone(), boot: hal.clock.boot().0 };
             let outputs = Outputs::open(settings.outputs.clone(), memory, &hal, &pipeline, observer);
             let ((reload, reloads), stop) = (mpsc::channel(1), watch::Sender::new(false));
             let (report, heartbeat) = (Arc::clone(&report), heartbeats.watch("the outputs' task"));
-            let ears = Ears { deliveries, reloads, report, stop: stop.subscribe(), heartbeat };
+            let inputs = Inputs { inbound, reloads, report, stop: stop.subscribe(), heartbeat };
             let run = async move {
                 let _ending = ending;
-                outputs.run(ears).await;
+                outputs.run(inputs).await;
             };
             OutputsTask { task: tokio::spawn(run), reloads: reload, stop }
         };
 
-        // After the outputs: a card may take its time, and pins do not wait for it.
+        // After the outputs: a disk may take its time, and pins do not wait for it.
         let store = Store::open(&settings, &hal, folders, state.clone(), observer).await;
         store.restore(&pipeline, &hal, observer);
         report.notify_one();
@@ -146,7 +146,7 @@ impl Running {
             new_entries: new_entries.clone(),
             network,
             clock: Arc::clone(&hal.clock),
-            deliveries: deliver,
+            inbound: deliver,
             observer: Arc::clone(observer),
             tuning,
             heartbeats: heartbeats.clone(),
@@ -155,9 +155,9 @@ impl Running {
 
         let mut streams = Streams::new(&hal, &pipeline, &heartbeats);
         streams.add(&sensors);
-        let lanes = Arc::new(Lanes::new(&hal, &pipeline, &heartbeats));
+        let bus_threads = Arc::new(BusThreads::new(&hal, &pipeline, &heartbeats));
         let (disk, started) = match store.start(&hal, &new_entries, observer, &heartbeats, &alarm) {
-            Ok(disk) => (Some(disk), lanes.add(&sensors)),
+            Ok(disk) => (Some(disk), bus_threads.add(&sensors)),
             Err(error) => (None, Err(error)),
         };
         let slot_task = Arc::new(SlotTask {
@@ -174,9 +174,10 @@ impl Running {
             observer: Arc::clone(observer),
         });
         slot_task.begin();
-        let closing = tokio::spawn(Arc::clone(&slot_task).run(Arc::clone(&lanes), Watchdog::new(heartbeats.clone())));
-        let stillborn = started.err().map(|error| format!("a thread cannot be started: {error}"));
-        if stillborn.is_none() {
+        let closing =
+            tokio::spawn(Arc::clone(&slot_task).run(Arc::clone(&bus_threads), Watchdog::new(heartbeats.clone())));
+        let start_error = started.err().map(|error| format!("a thread cannot be started: {error}"));
+        if start_error.is_none() {
             observer(&Event::Started);
         }
         let observer = Arc::clone(observer);
@@ -193,29 +194,29 @@ impl Running {
             uplinks,
             watching,
             streams,
-            lanes,
+            bus_threads,
             slot_task,
             closing,
             tracker,
             serving,
             heartbeats,
-            stillborn,
+            start_error,
         }
     }
 
     /// Ready when a part has ended by itself: says which and why.
     pub(super) async fn died(&mut self) -> String {
-        if let Some(why) = self.stillborn.take() {
+        if let Some(why) = self.start_error.take() {
             return why;
         }
         tokio::select! {
-            ended = &mut self.outputs.task => words("the outputs' task", ended),
-            ended = &mut self.closing => words("the slots' task", ended),
-            ended = &mut self.serving => words("the server of the status", ended),
+            ended = &mut self.outputs.task => end_reason("the outputs' task", ended),
+            ended = &mut self.closing => end_reason("the slots' task", ended),
+            ended = &mut self.serving => end_reason("the server of the status", ended),
             why = self.uplinks.died() => why,
-            ended = &mut self.watching => words("the watcher of routes", ended),
+            ended = &mut self.watching => end_reason("the watcher of routes", ended),
             why = self.streams.died() => why,
-            () = self.lanes.died() => "a bus thread panicked".to_owned(),
+            () = self.bus_threads.died() => "a bus thread panicked".to_owned(),
             why = self.alarm.rung() => why,
         }
     }
@@ -230,8 +231,8 @@ impl Running {
         heartbeat.due(self.hal.clock.now().mono + RELOAD_WITHIN);
 
         // What ends. A driver that is slow to let go is not waited for.
-        let (lanes, gone) = (Arc::clone(&self.lanes), diff.removed.clone());
-        let _ = timeout(LANES_PATIENCE, spawn_blocking(move || lanes.remove(&gone))).await;
+        let (bus_threads, gone) = (Arc::clone(&self.bus_threads), diff.removed.clone());
+        let _ = timeout(BUS_THREADS_PATIENCE, spawn_blocking(move || bus_threads.remove(&gone))).await;
         self.streams.remove(&diff.removed).await;
 
         // What goes on, with other words. The past of outputs that leave is still to be kept.
@@ -253,8 +254,8 @@ impl Running {
         self.slot_task.report.notify_one();
         let sessions = self.uplinks.take(settings).await;
         self.streams.add(&diff.added);
-        if let Err(error) = self.lanes.add(&diff.added) {
-            self.stillborn = Some(format!("a thread cannot be started: {error}"));
+        if let Err(error) = self.bus_threads.add(&diff.added) {
+            self.start_error = Some(format!("a thread cannot be started: {error}"));
         }
         let targets = |one: &Settings, other: &Settings| {
             let has = |target| other.outputs.iter().any(|output| output.target == target);
@@ -277,8 +278,8 @@ impl Running {
         steps.push(caught(outputs).await.and_then(|stopped| stopped));
         self.closing.abort();
         self.watching.abort();
-        let lanes = self.lanes;
-        let _ = spawn_blocking(move || lanes.stop(LANE_PATIENCE)).await;
+        let bus_threads = self.bus_threads;
+        let _ = spawn_blocking(move || bus_threads.stop(BUS_THREAD_PATIENCE)).await;
         steps.push(caught(self.streams.stop()).await);
         let slot_task = &self.slot_task;
         steps.push(caught(async { slot_task.close_all() }).await);
@@ -286,7 +287,7 @@ impl Running {
         let writing = Arc::clone(slot_task);
         let kept = spawn_blocking(move || writing.keep(CARD_PATIENCE)).await;
         let (settings, tracker) = (&self.settings, &self.tracker);
-        steps.push(caught(async { slot_task.say_goodbye(settings, kept.ok().flatten(), tracker.tally()) }).await);
+        steps.push(caught(async { slot_task.report_shutdown(settings, kept.ok().flatten(), tracker.tally()) }).await);
         self.serving.abort();
         while !self.serving.is_finished() {
             yield_now().await;
@@ -306,7 +307,7 @@ impl OutputsTask {
         let ended = if has_died { Ok(Ok(())) } else { timeout(OUTPUTS_PATIENCE, self.task).await };
         let ended = match ended {
             Ok(Ok(())) => Ok(()),
-            Ok(panicked) => Err(words("the outputs' task", panicked)),
+            Ok(panicked) => Err(end_reason("the outputs' task", panicked)),
             // It has the pins.
             Err(_) => return Err("the outputs' task hangs".to_owned()),
         };

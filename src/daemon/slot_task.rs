@@ -8,11 +8,11 @@ use tokio::sync::Notify;
 
 use crate::config::Settings;
 use crate::daemon::alarm::locked;
+use crate::daemon::bus_threads::BusThreads;
 use crate::daemon::disk::Disk;
 use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::guard::Guard;
 use crate::daemon::journal;
-use crate::daemon::lanes::Lanes;
 use crate::daemon::new_entries::NewEntries;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::daemon::watchdog::Watchdog;
@@ -39,7 +39,7 @@ const STEP_LEAST: Duration = Duration::from_secs(5);
 const STEP_MOST: Duration = Duration::from_secs(60);
 
 /// Turns ended slots into waiting entries, and looks after reads that last. Waits on the next close, on changes that move it
-/// forward, and on the lanes' alarm.
+/// forward, and on their timer.
 pub(super) struct SlotTask {
     pub(super) pipeline: PipelineHandle,
     pub(super) spool: Arc<Mutex<Spool>>,
@@ -56,7 +56,7 @@ pub(super) struct SlotTask {
 }
 
 impl SlotTask {
-    pub(super) async fn run(self: Arc<Self>, lanes: Arc<Lanes>, mut watchdog: Watchdog) {
+    pub(super) async fn run(self: Arc<Self>, bus_threads: Arc<BusThreads>, mut watchdog: Watchdog) {
         let mut told_of_clock = false;
         let timer = Wait::new();
         loop {
@@ -76,7 +76,7 @@ impl SlotTask {
                     }
                     self.look_at_clock(now);
                     self.close_due();
-                    lanes.look(now);
+                    bus_threads.look(now);
                     if let Some(disk) = &self.disk {
                         disk.look(now.mono, &self.observer);
                     }
@@ -85,7 +85,7 @@ impl SlotTask {
                     journal::look();
                 }
                 () = self.pipeline.sooner().notified() => {}
-                () = lanes.look_when_due() => {}
+                () = bus_threads.look_when_due() => {}
             }
         }
     }
@@ -144,7 +144,7 @@ impl SlotTask {
         if !pushes.is_empty() {
             self.report.notify_one();
         }
-        self.tell(&pushes);
+        self.report(&pushes);
     }
 
     /// Closes all slots, ended or not.
@@ -152,7 +152,7 @@ impl SlotTask {
         let now = self.hal.clock.now();
         let mut pushes = Vec::new();
         self.pipeline.close_all(now, |entries| pushes.push(self.push(now, entries)));
-        self.tell(&pushes);
+        self.report(&pushes);
     }
 
     /// Takes a new map, whose sensors have these numbers.
@@ -160,17 +160,17 @@ impl SlotTask {
         let now = self.hal.clock.now();
         let mut pushes = Vec::new();
         self.pipeline.reload(now, settings, ids, |entries| pushes.push(self.push(now, entries)));
-        self.tell(&pushes);
+        self.report(&pushes);
     }
 
-    /// Puts what waits on the card, for as long as the patience lasts. Returns whether all of it is there; `None` where entries
+    /// Puts what waits on the disk, for as long as the patience lasts. Returns whether all of it is there; `None` where entries
     /// live in memory.
     pub(super) fn keep(&self, patience: Duration) -> Option<bool> {
         self.disk.as_ref().and_then(|disk| disk.stop(patience))
     }
 
-    /// `kept` says whether everything is on the card; `None` where entries live in memory. `tally` is what the sessions did.
-    pub(super) fn say_goodbye(&self, settings: &Settings, kept: Option<bool>, tally: Tally) {
+    /// `kept` says whether everything is on the disk; `None` where entries live in memory. `tally` is what the sessions did.
+    pub(super) fn report_shutdown(&self, settings: &Settings, kept: Option<bool>, tally: Tally) {
         let (waiting, counts) = {
             let spool = locked(&self.spool);
             (settings.channels.iter().map(|channel| spool.waiting(channel.id)).sum(), spool.counts())
@@ -188,7 +188,7 @@ impl SlotTask {
     }
 
     /// Tells of entries that wait from now on, and their sessions of them.
-    fn tell(&self, pushes: &[Push]) {
+    fn report(&self, pushes: &[Push]) {
         for Push { channel, entries, pushed, expired, waiting } in pushes {
             for (entry, created_at) in entries.iter().zip(&pushed.created_at) {
                 (self.observer)(&Event::Closed { entry, created_at: *created_at, waiting: *waiting });

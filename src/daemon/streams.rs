@@ -14,12 +14,12 @@ use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config;
+use crate::daemon::end_reason;
 use crate::daemon::heartbeat::{Heartbeat, HeartbeatMonitor};
 use crate::daemon::pipeline::PipelineHandle;
-use crate::daemon::words;
 use crate::hal::{Hal, SerialPort};
 use crate::reading::{Fault, SensorId};
-use crate::sensor::{Lane, Outlet, Port, Source, Stream};
+use crate::sensor::{Bus, Port, ReadingSender, Source, Stream};
 
 /// Waits between two tries to open a port: a USB adapter takes a moment to come back.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ impl Streams {
 
     /// Listens to those of these sensors that talk by themselves.
     pub(super) fn add(&mut self, sensors: &[(SensorId, config::Sensor)]) {
-        for (id, settings) in sensors.iter().filter(|(_, sensor)| sensor.kind.device().lane() == Lane::Serial) {
+        for (id, settings) in sensors.iter().filter(|(_, sensor)| sensor.kind.device().bus() == Bus::Serial) {
             let (settings, hal, pipeline) = (settings.clone(), self.hal.clone(), self.pipeline.clone());
             let heartbeat = self.heartbeats.watch(format!("sensor {}", settings.name));
             let listener = Listener { id: *id, settings, hal, pipeline, heartbeat };
@@ -76,7 +76,7 @@ impl Streams {
                 Poll::Ready(ended) => Some(ended),
                 Poll::Pending => None,
             });
-            ended.map_or(Poll::Pending, |ended| Poll::Ready(words("a serial sensor's task", ended)))
+            ended.map_or(Poll::Pending, |ended| Poll::Ready(end_reason("a serial sensor's task", ended)))
         })
         .await
     }
@@ -94,13 +94,13 @@ struct Listener {
 impl Listener {
     async fn listen(self) {
         let heard = Arc::new(Mutex::new(Heard::default()));
-        let outlet = self.outlet(&heard);
+        let sender = self.sender(&heard);
         let mut retry = FIRST_RETRY;
         loop {
-            let fault = match self.open(&outlet).await {
+            let fault = match self.open(&sender).await {
                 Ok((serial, stream)) => {
                     *lock(&heard) = Heard::default();
-                    self.read(serial, stream, &outlet, &heard).await
+                    self.read(serial, stream, &sender, &heard).await
                 }
                 Err(fault) => fault,
             };
@@ -115,12 +115,12 @@ impl Listener {
     }
 
     /// Opens device and port, on a thread of the blocking pool: a USB or Bluetooth port may take its time.
-    async fn open(&self, outlet: &Outlet) -> Result<(Box<dyn SerialPort>, Box<dyn Stream>), Fault> {
+    async fn open(&self, sender: &ReadingSender) -> Result<(Box<dyn SerialPort>, Box<dyn Stream>), Fault> {
         self.heartbeat.due(self.hal.clock.now().mono + OPEN_WITHIN);
-        let (settings, hal, outlet) = (self.settings.clone(), self.hal.clone(), outlet.clone());
-        let mut opening = spawn_blocking(move || match settings.kind.device().open(&hal, outlet)? {
+        let (settings, hal, sender) = (self.settings.clone(), self.hal.clone(), sender.clone());
+        let mut opening = spawn_blocking(move || match settings.kind.device().open(&hal, sender)? {
             Source::Stream(Port { path, baud }, stream) => Ok((hal.serial.open(&path, baud)?, stream)),
-            Source::Polled(_) => Err(Fault::Unsupported("a polled device on a stream's lane".to_owned())),
+            Source::Polled(_) => Err(Fault::Unsupported("a polled device where a stream was asked for".to_owned())),
         });
         let within = self.settings.timeout;
         let opened = if let Ok(opened) = timeout(within, &mut opening).await {
@@ -137,7 +137,7 @@ impl Listener {
         &self,
         mut serial: Box<dyn SerialPort>,
         mut stream: Box<dyn Stream>,
-        outlet: &Outlet,
+        sender: &ReadingSender,
         heard: &Mutex<Heard>,
     ) -> Fault {
         let mut buffer = [0; 256];
@@ -147,7 +147,7 @@ impl Listener {
             match timeout_at(silent_at, serial.read(&mut buffer)).await {
                 Ok(Ok(0)) => return Fault::Absent("the port was closed: unplugged?".to_owned()),
                 Ok(Ok(read)) => {
-                    stream.bytes(self.hal.clock.now().mono, &buffer[..read], outlet);
+                    stream.bytes(self.hal.clock.now().mono, &buffer[..read], sender);
                     self.pipeline.save();
                 }
                 Ok(Err(error)) => return Fault::Bus(error.to_string()),
@@ -164,12 +164,12 @@ impl Listener {
         }
     }
 
-    /// An outlet that notes what was heard of.
-    fn outlet(&self, heard: &Arc<Mutex<Heard>>) -> Outlet {
-        // Not the pipeline's own outlet, which keeps the open slots with each value: what came in one go is kept together.
+    /// An sender that notes what was heard of.
+    fn sender(&self, heard: &Arc<Mutex<Heard>>) -> ReadingSender {
+        // Not the pipeline's own sender, which keeps the open slots with each value: what came in one go is kept together.
         let (id, pipeline, clock) = (self.id, self.pipeline.clone(), Arc::clone(&self.hal.clock));
         let heard = Arc::clone(heard);
-        Outlet::new(move |quantity, at, value| {
+        ReadingSender::new(move |quantity, at, value| {
             let mut heard = lock(&heard);
             heard.quantities.insert(quantity);
             heard.a_value |= value.is_ok();

@@ -16,7 +16,7 @@ pub fn observer() -> Observer {
 }
 
 /// Tells systemd how things stand, in one line.
-pub(super) fn tell(summary: &str) {
+pub(super) fn report_status(summary: &str) {
     notify(&[&format!("STATUS={summary}")]);
 }
 

@@ -1,7 +1,7 @@
 //! The sessions of the map's MQTT devices, each in a task of its own: started, replaced by a new map, and drained at the stop.
 //!
 //! A session whose device, broker and channels stay as they are lives on over a reload. Another one is ended first and begun
-//! anew, since a client ID allows one connection; what it had sent without a receipt is offered to its successor.
+//! anew, since a client ID allows one connection; what it had sent without an acknowledgement is offered to its successor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -17,10 +17,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::config::{self, Settings};
 use crate::daemon::alarm::locked;
+use crate::daemon::end_reason;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::new_entries::NewEntries;
-use crate::daemon::words;
 use crate::entry::ChannelId;
 use crate::hal::Clock;
 use crate::net::Broker;
@@ -30,7 +30,7 @@ use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 use crate::uplink::Device;
 use crate::uplink::network::Changes;
-use crate::uplink::session::{self, ChannelSettings, Delivery, Notice, Session, Tuning};
+use crate::uplink::session::{self, ChannelSettings, Inbound, Session, SessionEvent, Tuning};
 use crate::uplink::task::Uplink;
 
 /// How long sessions may drain, at the stop or when they are replaced.
@@ -43,7 +43,7 @@ pub(super) struct Common {
     /// Rung when the machine got a link, an address or a route.
     pub(super) network: watch::Sender<()>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) deliveries: mpsc::Sender<Delivery>,
+    pub(super) inbound: mpsc::Sender<Inbound>,
     pub(super) observer: Observer,
     pub(super) tuning: Tuning,
     pub(super) heartbeats: HeartbeatMonitor,
@@ -133,7 +133,7 @@ impl Uplinks {
         let (name, why) = poll_fn(|context| {
             for (name, running) in &mut self.running {
                 if let Poll::Ready(ended) = Pin::new(&mut running.task).poll(context) {
-                    return Poll::Ready((name.clone(), words(&format!("the session of {name}"), ended)));
+                    return Poll::Ready((name.clone(), end_reason(&format!("the session of {name}"), ended)));
                 }
             }
             Poll::Pending
@@ -161,7 +161,7 @@ impl Uplinks {
             if let Ok(Err(error)) = timeout_at(give_up, &mut running.task).await
                 && error.is_panic()
             {
-                self.failed = Some(words("a session", Err(error)));
+                self.failed = Some(end_reason("a session", Err(error)));
             }
             running.task.abort();
             while !running.task.is_finished() {
@@ -186,11 +186,11 @@ impl Uplinks {
             network: Changes::new(self.common.network.subscribe()),
             clock: Arc::clone(&self.common.clock),
             stop: stop.subscribe(),
-            deliveries: self.common.deliveries.clone(),
+            inbound: self.common.inbound.clone(),
             notices: Box::new(move |notice| {
                 match notice {
-                    Notice::Up { .. } => up.store(true, Ordering::Relaxed),
-                    Notice::Down { .. } => up.store(false, Ordering::Relaxed),
+                    SessionEvent::Up { .. } => up.store(true, Ordering::Relaxed),
+                    SessionEvent::Down { .. } => up.store(false, Ordering::Relaxed),
                     _ => {}
                 }
                 observer(&Event::Uplink(&device, &notice));

@@ -1,6 +1,6 @@
 //! A device's account: its login, its subscriptions, and a test entry where one was asked for.
 
-use super::Line;
+use super::Conclusion;
 use super::daemon::Running;
 use crate::config::{Channel, Settings};
 use crate::hal::Clock;
@@ -26,21 +26,26 @@ pub(super) struct Look<'a> {
 }
 
 /// CONNACK, each SUBACK, and the test entry.
-pub(super) async fn login(look: Look<'_>, credentials: &Credentials, clock: &dyn Clock, tell: &mut impl FnMut(Line)) {
+pub(super) async fn login(
+    look: Look<'_>,
+    credentials: &Credentials,
+    clock: &dyn Clock,
+    tell: &mut impl FnMut(Conclusion),
+) {
     let Look { settings, device, publish, rival } = look;
     let name = &settings.devices[device].name;
     let mut login = match Login::new(&settings.broker, credentials, clock).await {
         Ok(login) => login,
         Err(failure) => {
-            tell(Line::wrong("CONNACK", format!("{name}: {}", in_words(&failure)), ""));
-            tell(Line::skipped("SUBACK", format!("{name} is not logged in")));
+            tell(Conclusion::wrong("CONNACK", format!("{name}: {}", in_words(&failure)), ""));
+            tell(Conclusion::skipped("SUBACK", format!("{name} is not logged in")));
             if publish.is_some() {
-                tell(Line::skipped("publish", format!("{name} is not logged in")));
+                tell(Conclusion::skipped("publish", format!("{name} is not logged in")));
             }
             return;
         }
     };
-    tell(Line::ok("CONNACK", format!("{name} is logged in")));
+    tell(Conclusion::ok("CONNACK", format!("{name} is logged in")));
     let mut hears = false;
     for wanted in subscriptions(settings, device, publish) {
         let answer = match login.subscribe(wanted.topic).await {
@@ -51,14 +56,14 @@ pub(super) async fn login(look: Look<'_>, credentials: &Credentials, clock: &dyn
                         .unwrap_or_else(|| wanted.refused(&format!("ends the connection ({failure})"))),
                 );
                 if publish.is_some() {
-                    tell(Line::skipped("publish", "the connection has ended"));
+                    tell(Conclusion::skipped("publish", "the connection has ended"));
                 }
                 return;
             }
         };
         hears |= answer == Granted::Yes && publish.is_some_and(|channel| wanted.topic == Topic::Subscribe(channel.id));
         tell(match answer {
-            Granted::Yes => Line::ok("SUBACK", format!("{} is granted", wanted.topic)),
+            Granted::Yes => Conclusion::ok("SUBACK", format!("{} is granted", wanted.topic)),
             Granted::No => wanted.refused("is refused (0x80)"),
             Granted::Silence => wanted.refused("is not answered"),
         });
@@ -70,13 +75,13 @@ pub(super) async fn login(look: Look<'_>, credentials: &Credentials, clock: &dyn
 }
 
 /// A login that ended while a daemon wants the connection too says nothing of the account.
-fn thrown_out(name: &str, failure: &Failure, rival: Option<&Running>) -> Option<Line> {
+fn thrown_out(name: &str, failure: &Failure, rival: Option<&Running>) -> Option<Conclusion> {
     let rival = rival.filter(|_| failure.kind == Kind::Closed)?;
     let found = format!(
         "{name}: the connection ended, most likely since the daemon that runs (process {}) logged in again and took it",
         rival.pid
     );
-    Some(Line::warning("SUBACK", found, format!("to try everything, stop it first: `{}`", rival.stop())))
+    Some(Conclusion::warning("SUBACK", found, format!("to try everything, stop it first: `{}`", rival.stop())))
 }
 
 /// With the CONNACK's code where there was one.
@@ -93,14 +98,14 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn refused(&self, how: &str) -> Line {
+    fn refused(&self, how: &str) -> Conclusion {
         let found = format!("{} {how}", self.topic);
         let allow = format!("tick \"Allow Subscribe\" for channel {} on the MQTT device's web page", self.channel.id);
         if self.is_needed {
-            Line::wrong("SUBACK", found, allow)
+            Conclusion::wrong("SUBACK", found, allow)
         } else {
             let advice = format!("{allow}; without, an entry counts as received when the broker has read it");
-            Line::warning("SUBACK", found, advice)
+            Conclusion::warning("SUBACK", found, advice)
         }
     }
 }
@@ -127,19 +132,20 @@ fn subscriptions<'a>(settings: &'a Settings, device: usize, publish: Option<&Cha
     all
 }
 
-async fn test_entry(login: &mut Login, channel: &Channel, hears: bool, clock: &dyn Clock) -> Line {
+async fn test_entry(login: &mut Login, channel: &Channel, hears: bool, clock: &dyn Clock) -> Conclusion {
     const STEP: &str = "publish";
     let name = &channel.name;
     match login.try_entry(channel.id, channel.license.interval(), STATUS, clock).await {
-        Ok(Echo::Stored { entry, after }) => {
-            Line::ok(STEP, format!("{name} stored it as entry {entry}; its echo came after {} ms", after.as_millis()))
-        }
-        Ok(Echo::Read) if !hears => Line::warning(
+        Ok(Echo::Stored { entry, after }) => Conclusion::ok(
+            STEP,
+            format!("{name} stored it as entry {entry}; its echo came after {} ms", after.as_millis()),
+        ),
+        Ok(Echo::Read) if !hears => Conclusion::warning(
             STEP,
             format!("{name}: the broker read it"),
             "whether it was stored cannot be seen without the subscription",
         ),
-        Ok(Echo::Crowded) => Line::wrong(
+        Ok(Echo::Crowded) => Conclusion::wrong(
             STEP,
             format!("{name}: no echo came, and somebody else writes to the channel"),
             format!(
@@ -149,7 +155,7 @@ async fn test_entry(login: &mut Login, channel: &Channel, hears: bool, clock: &d
                 channel.id
             ),
         ),
-        Ok(Echo::Read) => Line::wrong(
+        Ok(Echo::Read) => Conclusion::wrong(
             STEP,
             format!("{name}: the broker read it, and no echo came"),
             format!(
@@ -158,8 +164,8 @@ async fn test_entry(login: &mut Login, channel: &Channel, hears: bool, clock: &d
                 channel.id
             ),
         ),
-        Ok(Echo::Nothing) => Line::wrong(STEP, format!("{name}: the broker did not answer"), "try again"),
-        Err(failure) => Line::wrong(STEP, format!("{name}: {failure}"), ""),
+        Ok(Echo::Nothing) => Conclusion::wrong(STEP, format!("{name}: the broker did not answer"), "try again"),
+        Err(failure) => Conclusion::wrong(STEP, format!("{name}: {failure}"), ""),
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Line;
+use super::Conclusion;
 
 /// The service's runtime directory, as its unit has it.
 const SERVICE_DIRECTORY: &str = "/run/gatepost";
@@ -49,11 +49,11 @@ impl Running {
     }
 
     /// The line that says so.
-    pub fn line(&self, take_over: bool) -> Line {
+    pub fn line(&self, take_over: bool) -> Conclusion {
         let found = format!("gatepost runs already (process {}, {})", self.pid, self.directory.display());
         if take_over {
             let advice = "--take-over logs in nevertheless, which throws it out for a moment";
-            return Line::warning("daemon", found, advice);
+            return Conclusion::warning("daemon", found, advice);
         }
         let found = format!(
             "{found}; what it holds is not touched, and nobody logs in, for an MQTT device has one connection: `{}` shows how \
@@ -61,7 +61,7 @@ impl Running {
             self.status(),
             self.stop()
         );
-        Line::ok("daemon", found)
+        Conclusion::ok("daemon", found)
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Line;
+use super::Conclusion;
 use super::user::{Accounts, Rights, User};
 use crate::config::Settings;
 use crate::output::Target;
@@ -103,15 +103,15 @@ impl Machine {
     }
 
     /// The lines for what the map needs, for the user that the daemon runs as.
-    pub fn examine(&self, needs: &Needs, user: &User) -> Vec<Line> {
+    pub fn examine(&self, needs: &Needs, user: &User) -> Vec<Conclusion> {
         let mut lines = vec![self.groups(user)];
         if needs.nothing() {
-            lines.push(Line::ok("devices", "the map needs no device node"));
+            lines.push(Conclusion::ok("devices", "the map needs no device node"));
             return lines;
         }
         let pi = self.pi();
         if pi.is_none() && (needs.gpio || needs.pwm) && self.chips().is_empty() {
-            lines.push(Line::warning(
+            lines.push(Conclusion::warning(
                 "devices",
                 "this machine is no Raspberry Pi and has no GPIO",
                 "that is fine with `gatepost run --simulate`, which plays the hardware; elsewhere take the map to a Pi",
@@ -121,7 +121,11 @@ impl Machine {
         }
         if needs.pwm && pi.is_some() && Rights::of(&self.path("/sys/class/pwm/pwmchip0")).is_none() {
             let advice = format!("add `dtoverlay=pwm-2chan` to {CONFIG} and reboot");
-            lines.push(Line::wrong("overlays", "there is no pulse-width channel (/sys/class/pwm is empty)", advice));
+            lines.push(Conclusion::wrong(
+                "overlays",
+                "there is no pulse-width channel (/sys/class/pwm is empty)",
+                advice,
+            ));
         }
         lines.extend(needs.i2c.iter().map(|bus| self.i2c(bus, pi.is_some(), user)));
         lines.extend(self.one_wire(&needs.one_wire, pi.is_some()));
@@ -132,18 +136,22 @@ impl Machine {
         lines
     }
 
-    fn groups(&self, user: &User) -> Line {
+    fn groups(&self, user: &User) -> Conclusion {
         if user.uid == 0 {
             let found = "the daemon would run as root, who may open everything";
-            return Line::warning("groups", found, "the service has a user of its own, `gatepost`; nothing needs root");
+            return Conclusion::warning(
+                "groups",
+                found,
+                "the service has a user of its own, `gatepost`; nothing needs root",
+            );
         }
         let names: Vec<_> = user.groups.iter().map(|group| self.accounts.group_name(*group)).collect();
         let found = format!("user {} is in {}", user.name, names.join(", "));
         if user.later.is_empty() {
-            return Line::ok("groups", found);
+            return Conclusion::ok("groups", found);
         }
         let later: Vec<_> = user.later.iter().map(|group| self.accounts.group_name(*group)).collect();
-        Line::warning("groups", found, format!("{} was added since the login: log in again", later.join(", ")))
+        Conclusion::warning("groups", found, format!("{} was added since the login: log in again", later.join(", ")))
     }
 
     fn chips(&self) -> Vec<String> {
@@ -156,11 +164,11 @@ impl Machine {
         chips
     }
 
-    fn gpio(&self, is_pi: bool, user: &User) -> Vec<Line> {
+    fn gpio(&self, is_pi: bool, user: &User) -> Vec<Conclusion> {
         let chips = self.chips();
         let Some(chip) = chips.first() else {
             let advice = "the kernel has no GPIO driver: run a kernel of Raspberry Pi OS";
-            return vec![Line::wrong("devices", "there is no /dev/gpiochip0", advice)];
+            return vec![Conclusion::wrong("devices", "there is no /dev/gpiochip0", advice)];
         };
         let mut lines = vec![self.node(chip, "gpio", user)];
         // rppal goes through it; without it the character device is taken, whose outputs a crash lets go.
@@ -171,14 +179,14 @@ impl Machine {
         lines
     }
 
-    fn i2c(&self, bus: &str, is_pi: bool, user: &User) -> Line {
+    fn i2c(&self, bus: &str, is_pi: bool, user: &User) -> Conclusion {
         let node = format!("/dev/{bus}");
         if Rights::of(&self.path(&node)).is_some() {
             return self.node(&node, "i2c", user);
         }
         let found = format!("the bus {bus} is not there ({node})");
         if !is_pi {
-            return Line::warning("overlays", found, NO_PI);
+            return Conclusion::warning("overlays", found, NO_PI);
         }
         let advice = match bus {
             "i2c-1" => format!(
@@ -189,10 +197,10 @@ impl Machine {
                 format!("the overlay of this bus belongs into {CONFIG}; `ls /dev/i2c-*` shows the buses that are there")
             }
         };
-        Line::wrong("overlays", found, advice)
+        Conclusion::wrong("overlays", found, advice)
     }
 
-    fn one_wire(&self, ids: &BTreeSet<String>, is_pi: bool) -> Vec<Line> {
+    fn one_wire(&self, ids: &BTreeSet<String>, is_pi: bool) -> Vec<Conclusion> {
         let folder = "/sys/bus/w1/devices";
         let names = fs::read_dir(self.path(folder)).into_iter().flatten().flatten();
         let names: Vec<_> = names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -206,26 +214,26 @@ impl Machine {
                 "switch it on with `sudo raspi-config nonint do_onewire 0`, or add `dtoverlay=w1-gpio` to {CONFIG} and reboot"
             );
             return vec![if is_pi {
-                Line::wrong("overlays", found, advice)
+                Conclusion::wrong("overlays", found, advice)
             } else {
-                Line::warning("overlays", found, NO_PI)
+                Conclusion::warning("overlays", found, NO_PI)
             }];
         }
         let seen: Vec<_> = names.iter().filter(|name| name.starts_with("28-")).map(String::as_str).collect();
         let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
         let line = |id: &String| {
             if names.contains(id) {
-                return Line::ok("overlays", format!("{id} is on the 1-Wire bus"));
+                return Conclusion::ok("overlays", format!("{id} is on the 1-Wire bus"));
             }
             let advice = format!(
                 "check its wires, the resistor of 4.7 kΩ between data and 3.3 V, and the id; the bus shows: {seen}"
             );
-            Line::wrong("overlays", format!("{id} is not on the 1-Wire bus"), advice)
+            Conclusion::wrong("overlays", format!("{id} is not on the 1-Wire bus"), advice)
         };
         ids.iter().map(line).collect()
     }
 
-    fn serial(&self, port: &str, user: &User) -> Line {
+    fn serial(&self, port: &str, user: &User) -> Conclusion {
         if Rights::of(&self.path(port)).is_some() {
             return self.node(port, "dialout", user);
         }
@@ -236,19 +244,19 @@ impl Machine {
         let plugged = if names.is_empty() { "no USB port is plugged in".to_owned() } else { names.join(", ") };
         let is_own = ["/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"].contains(&port);
         if self.pi().is_none() {
-            Line::warning("devices", found, format!("{NO_PI}; here there is: {plugged}"))
+            Conclusion::warning("devices", found, format!("{NO_PI}; here there is: {plugged}"))
         } else if is_own {
             let advice = format!(
                 "switch it on with `sudo raspi-config nonint do_serial_hw 0`, or add `enable_uart=1` to {CONFIG} and reboot"
             );
-            Line::wrong("overlays", found, advice)
+            Conclusion::wrong("overlays", found, advice)
         } else {
-            Line::wrong("devices", found, format!("plug it in; names that stay the same: {plugged}"))
+            Conclusion::wrong("devices", found, format!("plug it in; names that stay the same: {plugged}"))
         }
     }
 
     /// A console on the map's port takes what the sensor says.
-    fn console(&self, port: &str) -> Vec<Line> {
+    fn console(&self, port: &str) -> Vec<Conclusion> {
         let real = |path: &str| {
             let path = fs::canonicalize(self.path(path)).unwrap_or_else(|_| self.path(path));
             path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
@@ -260,7 +268,7 @@ impl Machine {
             .map(|name| name.split(',').next().unwrap_or(name))
             .find(|name| real(&format!("/dev/{name}")) == mine);
         if let Some(console) = console {
-            lines.push(Line::wrong(
+            lines.push(Conclusion::wrong(
                 "overlays",
                 format!("the kernel's console is on {port} (console={console} in its command line)"),
                 "take it off with `sudo raspi-config nonint do_serial_cons 1`, or delete that word from \
@@ -268,7 +276,7 @@ impl Machine {
             ));
         }
         if self.has_getty(&mine) {
-            lines.push(Line::wrong(
+            lines.push(Conclusion::wrong(
                 "overlays",
                 format!("a login prompt (getty) sits on {port} and takes half of what the sensor says"),
                 format!("sudo systemctl disable --now serial-getty@{mine}.service"),
@@ -288,13 +296,16 @@ impl Machine {
         })
     }
 
-    fn node(&self, node: &str, group: &str, user: &User) -> Line {
+    fn node(&self, node: &str, group: &str, user: &User) -> Conclusion {
         let Some(rights) = Rights::of(&self.path(node)) else {
-            return Line::wrong("devices", format!("there is no {node}"), "");
+            return Conclusion::wrong("devices", format!("there is no {node}"), "");
         };
         let owner = self.accounts.group_name(rights.gid);
         if rights.let_in(user) {
-            return Line::ok("devices", format!("{node} is there, and {} may open it (group {owner})", user.name));
+            return Conclusion::ok(
+                "devices",
+                format!("{node} is there, and {} may open it (group {owner})", user.name),
+            );
         }
         let found = format!(
             "{node} is there, but {} may not open it (group {owner}, mode {:03o})",
@@ -309,7 +320,7 @@ impl Machine {
         } else {
             format!("on Raspberry Pi OS it belongs to the group {group}: look at its udev rules")
         };
-        Line::wrong("devices", found, advice)
+        Conclusion::wrong("devices", found, advice)
     }
 }
 

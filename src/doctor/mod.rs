@@ -35,7 +35,7 @@ pub enum Verdict {
 
 /// One line: a step, what it found, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Line {
+pub struct Conclusion {
     /// Which step.
     pub step: &'static str,
     /// What it came to.
@@ -47,7 +47,7 @@ pub struct Line {
     pub advice: String,
 }
 
-impl Line {
+impl Conclusion {
     /// All is well.
     pub fn ok(step: &'static str, found: impl Into<String>) -> Self {
         Self { step, verdict: Verdict::Ok, found: found.into(), advice: String::new() }
@@ -69,7 +69,7 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for Conclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = match self.verdict {
             Verdict::Ok => "ok",
@@ -88,8 +88,8 @@ mod tests {
 
     #[test]
     fn a_step_is_one_line_with_what_to_do_behind_what_was_found() {
-        assert_eq!(Line::ok("clock", "it is set").to_string(), "ok       clock        it is set");
-        let wrong = Line::wrong("DNS", "no such name", "check broker.host");
+        assert_eq!(Conclusion::ok("clock", "it is set").to_string(), "ok       clock        it is set");
+        let wrong = Conclusion::wrong("DNS", "no such name", "check broker.host");
         assert_eq!(wrong.to_string(), "WRONG    DNS          no such name: check broker.host");
         let json = serde_json::to_value(&wrong).expect("JSON");
         assert_eq!((&json["verdict"], &json["advice"]), (&"wrong".into(), &"check broker.host".into()));

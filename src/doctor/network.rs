@@ -2,7 +2,7 @@
 
 use super::daemon::Running;
 use super::user::{Rights, User};
-use super::{Line, Verdict, account, way};
+use super::{Conclusion, Verdict, account, way};
 use crate::config::{Channel, Settings};
 use crate::hal::Clock;
 use crate::thingspeak::credentials::{Credentials, CredentialsError, check_mode};
@@ -22,7 +22,7 @@ pub struct Wish<'a> {
 }
 
 /// Goes the whole way. `tell` gets each line as it is known.
-pub async fn examine(settings: &Settings, wish: Wish<'_>, clock: &dyn Clock, tell: &mut impl FnMut(Line)) {
+pub async fn examine(settings: &Settings, wish: Wish<'_>, clock: &dyn Clock, tell: &mut impl FnMut(Conclusion)) {
     let mut credentials = Vec::new();
     for device in &settings.devices {
         let (line, read) = self::credentials(device, wish.user);
@@ -45,17 +45,17 @@ pub async fn examine(settings: &Settings, wish: Wish<'_>, clock: &dyn Clock, tel
             }
             (why, _) => {
                 let why = why.unwrap_or_default();
-                tell(Line::skipped("CONNACK", why.clone()));
-                tell(Line::skipped("SUBACK", why.clone()));
+                tell(Conclusion::skipped("CONNACK", why.clone()));
+                tell(Conclusion::skipped("SUBACK", why.clone()));
                 if wish.publish.is_some_and(|channel| channel.device == index) {
-                    tell(Line::skipped("publish", why));
+                    tell(Conclusion::skipped("publish", why));
                 }
             }
         }
     }
 }
 
-fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
+fn credentials(device: &Device, user: &User) -> (Conclusion, Option<Credentials>) {
     const STEP: &str = "credentials";
     let name = &device.name;
     let place = device.credentials.file().map_or_else(|| "the map".to_owned(), |path| path.display().to_string());
@@ -65,7 +65,7 @@ fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
     if let (true, Some(rights)) = (device.credentials.read().is_ok(), rights.filter(|rights| !rights.let_read(user))) {
         let found = format!("{name}: {} may not read {place} (mode {:03o})", user.name, rights.mode & 0o777);
         let advice = format!("sudo chgrp {} {place} && sudo chmod 640 {place}", user.name);
-        return (Line::wrong(STEP, found, advice), device.credentials.read().ok());
+        return (Conclusion::wrong(STEP, found, advice), device.credentials.read().ok());
     }
     let barrier = device.credentials.file().and_then(|path| Rights::barrier(path, user));
     if let (Ok(read), Some(folder)) = (device.credentials.read(), barrier) {
@@ -75,13 +75,13 @@ fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
              /etc/gatepost/credentials/",
             user.name
         );
-        return (Line::wrong(STEP, found, advice), Some(read));
+        return (Conclusion::wrong(STEP, found, advice), Some(read));
     }
     match (device.credentials.read(), exposed) {
         (Ok(read), None) => {
             let line = match read.remark() {
-                Some((remark, advice)) => Line::warning(STEP, format!("{name}: {place}: {remark}"), advice),
-                None => Line::ok(
+                Some((remark, advice)) => Conclusion::warning(STEP, format!("{name}: {place}: {remark}"), advice),
+                None => Conclusion::ok(
                     STEP,
                     format!("{name}: {place} holds user name, client ID and password, and is hidden from others"),
                 ),
@@ -91,10 +91,10 @@ fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
         (Ok(read), Some(exposed)) => {
             let advice = "the daemon takes no file that others may read; reset the password on ThingSpeak's web page too if \
                           others use this machine";
-            (Line::wrong(STEP, format!("{name}: {exposed}"), advice), Some(read))
+            (Conclusion::wrong(STEP, format!("{name}: {exposed}"), advice), Some(read))
         }
         (Err(CredentialsError::Unfit { place }), _) => {
-            (Line::wrong(STEP, format!("{name}: {place}"), place.problem.remedy()), None)
+            (Conclusion::wrong(STEP, format!("{name}: {place}"), place.problem.remedy()), None)
         }
         (Err(error), _) => {
             let is_kept_back = device.credentials.file().is_some_and(|path| path.try_exists().unwrap_or(true))
@@ -109,13 +109,13 @@ fn credentials(device: &Device, user: &User) -> (Line, Option<Credentials>) {
                 "download it again from the MQTT device on ThingSpeak's web page (the password is shown once), and put it there"
                     .to_owned()
             };
-            (Line::wrong(STEP, format!("{name}: {error}"), advice), None)
+            (Conclusion::wrong(STEP, format!("{name}: {error}"), advice), None)
         }
     }
 }
 
 /// Whether any line says that something is wrong.
-pub fn is_well(lines: &[Line]) -> bool {
+pub fn is_well(lines: &[Conclusion]) -> bool {
     lines.iter().all(|line| line.verdict != Verdict::Wrong)
 }
 

@@ -2,23 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Line;
+use super::Conclusion;
 use super::user::{Rights, User};
 use crate::hal::{Clock, ClockState, ClockTrust, SystemClock};
 
 /// The clock's line: whether it is set, and by what evidence.
-pub fn clock(trust: ClockTrust) -> Line {
+pub fn clock(trust: ClockTrust) -> Conclusion {
     let clock = SystemClock::watched();
     clock_line(trust, clock.state(), SystemClock::evidence(), &clock.now().utc.to_string())
 }
 
-fn clock_line(trust: ClockTrust, state: ClockState, evidence: &str, says: &str) -> Line {
+fn clock_line(trust: ClockTrust, state: ClockState, evidence: &str, says: &str) -> Conclusion {
     match (state, trust) {
-        (ClockState::Synchronised, _) => Line::ok("clock", format!("it says {says}, and is right: {evidence}")),
+        (ClockState::Synchronised, _) => Conclusion::ok("clock", format!("it says {says}, and is right: {evidence}")),
         (ClockState::Unsynchronised, ClockTrust::System) => {
-            Line::ok("clock", format!("it says {says}, and the map takes it as it is (clock = \"system\")"))
+            Conclusion::ok("clock", format!("it says {says}, and the map takes it as it is (clock = \"system\")"))
         }
-        (ClockState::Unsynchronised, ClockTrust::Synchronised) => Line::warning(
+        (ClockState::Unsynchronised, ClockTrust::Synchronised) => Conclusion::warning(
             "clock",
             format!("it says {says}, and nothing is known to have set it"),
             "entries wait until it is set: `timedatectl` shows whether a time server does it, `sudo timedatectl set-ntp true` \
@@ -28,11 +28,11 @@ fn clock_line(trust: ClockTrust, state: ClockState, evidence: &str, says: &str) 
 }
 
 /// The directories' lines.
-pub fn directories(runtime: &Path, state: &Path, user: &User) -> Vec<Line> {
+pub fn directories(runtime: &Path, state: &Path, user: &User) -> Vec<Conclusion> {
     [("runtime", runtime), ("state", state)].map(|(what, path)| directory(what, path, user)).into()
 }
 
-fn directory(what: &str, path: &Path, user: &User) -> Line {
+fn directory(what: &str, path: &Path, user: &User) -> Conclusion {
     // An advice is followed in another folder than this one.
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let path = absolute.as_path();
@@ -41,26 +41,30 @@ fn directory(what: &str, path: &Path, user: &User) -> Line {
     // Rights::of follows links: what is there and no folder is a file that is in the way.
     if let Some(file) = path.ancestors().find(|path| Rights::of(path).is_some()).filter(|path| !path.is_dir()) {
         let advice = format!("move it away, or name another directory with --{what}-dir");
-        return Line::wrong("directories", format!("{what}: {} is no directory", file.display()), advice);
+        return Conclusion::wrong("directories", format!("{what}: {} is no directory", file.display()), advice);
     }
     if is_read_only(&there) {
         let advice = format!("mount it writable, or name another one with --{what}-dir");
-        return Line::wrong("directories", format!("{what}: {shown} is on a file system that is read-only"), advice);
+        return Conclusion::wrong(
+            "directories",
+            format!("{what}: {shown} is on a file system that is read-only"),
+            advice,
+        );
     }
     let may = Rights::of(&there).is_some_and(|rights| rights.let_make(user));
     match (missing, may) {
-        (false, true) => Line::ok("directories", format!("{what}: {shown} is writable for {}", user.name)),
-        (true, true) => Line::ok("directories", format!("{what}: {shown} is made at the first start")),
+        (false, true) => Conclusion::ok("directories", format!("{what}: {shown} is writable for {}", user.name)),
+        (true, true) => Conclusion::ok("directories", format!("{what}: {shown} is made at the first start")),
         (true, false) if path.starts_with("/run/gatepost") || path.starts_with("/var/lib/gatepost") => {
-            Line::ok("directories", format!("{what}: {shown} is made by systemd when the service starts"))
+            Conclusion::ok("directories", format!("{what}: {shown} is made by systemd when the service starts"))
         }
         // What is above belongs to others, and stays theirs.
-        (true, false) => Line::wrong(
+        (true, false) => Conclusion::wrong(
             "directories",
             format!("{what}: {shown} is not there, and {} may not make it", user.name),
             format!("sudo install -d -o {} {shown}, or name another directory with --{what}-dir", user.name),
         ),
-        (false, false) => Line::wrong(
+        (false, false) => Conclusion::wrong(
             "directories",
             format!("{what}: {} may not write in {shown}", user.name),
             format!(

@@ -4,43 +4,48 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use super::Line;
+use super::Conclusion;
 use crate::config::{Sensor, Settings};
 use crate::hal::{Hal, HalError};
 use crate::reading::Fault;
-use crate::sensor::{Measured, Outlet, Resource, Source};
+use crate::sensor::{Measured, ReadingSender, Resource, Source};
 
 const STEP: &str = "sensors";
 
 /// A line for each sensor. What a running daemon holds is left alone, and what a laptop `lacks` is not looked for.
-pub fn examine(settings: &Settings, hal: &Hal, daemon_runs: bool, lacks: impl Fn(&Resource) -> bool) -> Vec<Line> {
+pub fn examine(
+    settings: &Settings,
+    hal: &Hal,
+    daemon_runs: bool,
+    lacks: impl Fn(&Resource) -> bool,
+) -> Vec<Conclusion> {
     settings.sensors.iter().map(|sensor| line(sensor, hal, daemon_runs, &lacks)).collect()
 }
 
-fn line(sensor: &Sensor, hal: &Hal, daemon_runs: bool, lacks: impl Fn(&Resource) -> bool) -> Line {
+fn line(sensor: &Sensor, hal: &Hal, daemon_runs: bool, lacks: impl Fn(&Resource) -> bool) -> Conclusion {
     let name = &sensor.name;
     let resources = sensor.kind.device().resources();
     if resources.iter().any(lacks) {
-        return Line::skipped(
+        return Conclusion::skipped(
             STEP,
             format!("{name}: this machine is no Raspberry Pi, and has not got what it hangs on"),
         );
     }
     let is_held = |resource: &Resource| !matches!(resource, Resource::OneWire(_));
     if daemon_runs && resources.iter().any(is_held) {
-        return Line::skipped(
+        return Conclusion::skipped(
             STEP,
             format!("{name}: the daemon that runs has it; `gatepost status` shows what it reads"),
         );
     }
     match read(sensor, hal) {
-        Ok(None) => Line::skipped(STEP, format!("{name} talks by itself; it is listened to by the daemon alone")),
+        Ok(None) => Conclusion::skipped(STEP, format!("{name} talks by itself; it is listened to by the daemon alone")),
         Ok(Some(values)) => answered(sensor, &values),
-        Err(fault) => Line::wrong(STEP, format!("{name}: {fault}"), advice(&fault, &resources)),
+        Err(fault) => Conclusion::wrong(STEP, format!("{name}: {fault}"), advice(&fault, &resources)),
     }
 }
 
-fn answered(sensor: &Sensor, values: &Measured) -> Line {
+fn answered(sensor: &Sensor, values: &Measured) -> Conclusion {
     let quantities = sensor.kind.device().quantities();
     let routed: Vec<usize> = sensor.routes.iter().map(|route| route.quantity).collect();
     let mut told = Vec::new();
@@ -59,9 +64,9 @@ fn answered(sensor: &Sensor, values: &Measured) -> Line {
     }
     let found = format!("{}: {}", sensor.name, told.join(", "));
     match missing {
-        None => Line::ok(STEP, found),
-        Some(why) if told.is_empty() => Line::wrong(STEP, format!("{}: {why}", sensor.name), ""),
-        Some(why) => Line::warning(STEP, found, why),
+        None => Conclusion::ok(STEP, found),
+        Some(why) if told.is_empty() => Conclusion::wrong(STEP, format!("{}: {why}", sensor.name), ""),
+        Some(why) => Conclusion::warning(STEP, found, why),
     }
 }
 
@@ -70,8 +75,8 @@ fn read(sensor: &Sensor, hal: &Hal) -> Result<Option<Measured>, Fault> {
     let (answer, answered) = mpsc::sync_channel(1);
     let (kind, hal) = (sensor.kind.clone(), hal.clone());
     let reading = move || {
-        let outlet = Outlet::new(|_, _, _| {});
-        let measured = match kind.device().open(&hal, outlet) {
+        let sender = ReadingSender::new(|_, _, _| {});
+        let measured = match kind.device().open(&hal, sender) {
             Ok(Source::Polled(mut sensor)) => sensor.measure().map(Some),
             Ok(Source::Stream(..)) => Ok(None),
             Err(fault) => Err(fault),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Line, Verdict};
+use super::{Conclusion, Verdict};
 use crate::hal::Clock;
 use crate::net::dial::{Memory, Obstacle, Passed, Step};
 use crate::net::failure::Kind;
@@ -13,13 +13,13 @@ use crate::time::Utc;
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Looks at the way to each host. Whether one of them can be logged in to.
-pub(super) async fn look(broker: &Broker, clock: &dyn Clock, tell: &mut impl FnMut(Line)) -> bool {
+pub(super) async fn look(broker: &Broker, clock: &dyn Clock, tell: &mut impl FnMut(Conclusion)) -> bool {
     let trust = match trust(broker).await {
         Ok(trust) => trust,
         Err(line) => {
             tell(line);
             let steps = todo(broker).into_iter().filter(|step| *step > Step::Tls);
-            steps.for_each(|step| tell(Line::skipped(name(step), "a step before failed")));
+            steps.for_each(|step| tell(Conclusion::skipped(name(step), "a step before failed")));
             return false;
         }
     };
@@ -44,18 +44,18 @@ pub(super) async fn look(broker: &Broker, clock: &dyn Clock, tell: &mut impl FnM
 }
 
 /// What certificates are held against; nothing for a transport in the clear.
-async fn trust(broker: &Broker) -> Result<Option<Trust>, Line> {
+async fn trust(broker: &Broker) -> Result<Option<Trust>, Conclusion> {
     if !broker.transport.is_encrypted() {
         return Ok(None);
     }
     let ca_file = broker.ca_file.clone();
     let read = tokio::task::spawn_blocking(move || Trust::read(ca_file.as_deref())).await;
-    read.expect("reading files does not panic").map(Some).map_err(|failure| Line::wrong("TLS", failure.words, ""))
+    read.expect("reading files does not panic").map(Some).map_err(|failure| Conclusion::wrong("TLS", failure.words, ""))
 }
 
 /// The way to one host.
 struct HostLines {
-    lines: Vec<Line>,
+    lines: Vec<Conclusion>,
     reached: bool,
 }
 
@@ -63,7 +63,7 @@ async fn host_lines(broker: &Broker, trust: Option<&Trust>, clock: &dyn Clock) -
     let mut lines = Vec::new();
     if trust.is_none() {
         let found = format!("none over {}", broker.transport);
-        lines.push(Line::warning("TLS", found, "passwords and readings go in the clear"));
+        lines.push(Conclusion::warning("TLS", found, "passwords and readings go in the clear"));
     }
     let roots = trust.map_or("", Trust::roots);
     let mut memory = Memory::default();
@@ -79,13 +79,13 @@ async fn host_lines(broker: &Broker, trust: Option<&Trust>, clock: &dyn Clock) -
             // As the daemon does: whoever takes a connection and says nothing is tried last the next time.
             let line = stopped(obstacle, broker, roots);
             lines.truncate(before);
-            lines.push(Line { verdict: Verdict::Warning, advice: "another address is tried".to_owned(), ..line });
+            lines.push(Conclusion { verdict: Verdict::Warning, advice: "another address is tried".to_owned(), ..line });
             memory.failed();
             continue;
         }
         lines.push(stopped(obstacle, broker, roots));
         let rest = todo(broker).into_iter().filter(|step| *step > failed);
-        lines.extend(rest.map(|step| Line::skipped(name(step), "a step before failed")));
+        lines.extend(rest.map(|step| Conclusion::skipped(name(step), "a step before failed")));
         return HostLines { lines, reached: false };
     }
 }
@@ -108,37 +108,37 @@ fn name(step: Step) -> &'static str {
 }
 
 /// A step that was made.
-fn made(passed: &Passed, broker: &Broker, roots: &str, now: Utc) -> Line {
+fn made(passed: &Passed, broker: &Broker, roots: &str, now: Utc) -> Conclusion {
     match passed {
         Passed::Resolved { host, addresses } => {
             let words: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-            Line::ok("DNS", format!("{host} is {}", words.join(", ")))
+            Conclusion::ok("DNS", format!("{host} is {}", words.join(", ")))
         }
         Passed::Reached { address, took, failed } => {
             let found = format!("{address} answered after {} ms", took.as_millis());
             if failed.is_empty() {
-                return Line::ok("TCP", found);
+                return Conclusion::ok("TCP", found);
             }
             let failed: Vec<_> = failed.iter().map(|failure| failure.words.as_str()).collect();
-            Line::warning("TCP", found, format!("but before: {}", failed.join("; ")))
+            Conclusion::warning("TCP", found, format!("but before: {}", failed.join("; ")))
         }
         Passed::Tunnelled { proxy: through, named_by } => {
             let found = format!("{through} ({named_by}) leads to {}:{}", broker.hosts.join(", "), broker.port);
             if matches!(broker.proxy, proxy::Choice::Configured(_)) {
-                return Line::ok("proxy", found);
+                return Conclusion::ok("proxy", found);
             }
             let advice = format!(
                 "that is this shell's {named_by}: the service has it only where its unit sets it, so write `proxy = \"http://{through}\"` \
                  into the map's [broker]"
             );
-            Line::warning("proxy", found, advice)
+            Conclusion::warning("proxy", found, advice)
         }
         Passed::Secured { peer, small_segments } => {
             let whose = peer.as_ref().map_or_else(String::new, |peer| format!("{}, ", whose(peer)));
             let found = format!("{whose}held against {roots}");
             let left = peer.as_ref().map(|peer| peer.until.since(now));
             match left {
-                _ if *small_segments => Line::warning(
+                _ if *small_segments => Conclusion::warning(
                     "TLS",
                     found,
                     "packets of the usual size are lost on the way (an MTU hole), and only small ones come through: set a smaller \
@@ -146,24 +146,24 @@ fn made(passed: &Passed, broker: &Broker, roots: &str, now: Utc) -> Line {
                 ),
                 Some(left) if left < SOON => {
                     let days = left.as_secs() / 86_400;
-                    Line::warning(
+                    Conclusion::warning(
                         "TLS",
                         found,
                         format!("it ends in {days} days: whoever runs the broker must renew it"),
                     )
                 }
-                _ => Line::ok("TLS", found),
+                _ => Conclusion::ok("TLS", found),
             }
         }
         Passed::Upgraded => {
             let found = format!("{}{} answered 101 with the sub-protocol mqtt", broker.hosts.join(", "), broker.path);
-            Line::ok("WebSocket", found)
+            Conclusion::ok("WebSocket", found)
         }
     }
 }
 
 /// The step that failed.
-fn stopped(obstacle: Obstacle, broker: &Broker, roots: &str) -> Line {
+fn stopped(obstacle: Obstacle, broker: &Broker, roots: &str) -> Conclusion {
     let advice = match (obstacle.step, obstacle.peer) {
         (Step::Dns | Step::Tcp, _) if obstacle.proxy.is_some() => {
             format!("check {}, and whether the proxy runs", obstacle.proxy.unwrap_or_default())
@@ -175,7 +175,7 @@ fn stopped(obstacle: Obstacle, broker: &Broker, roots: &str) -> Line {
         (_, Some(peer)) => format!("{}, held against {roots}", whose(&peer)),
         _ => String::new(),
     };
-    Line::wrong(name(obstacle.step), obstacle.failure.words, advice)
+    Conclusion::wrong(name(obstacle.step), obstacle.failure.words, advice)
 }
 
 fn whose(peer: &Peer) -> String {

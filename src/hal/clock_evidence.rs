@@ -91,7 +91,7 @@ impl Evidence {
 
 impl Evidence {
     /// What it rests on, in words.
-    pub(super) fn words(&self) -> &'static str {
+    pub(super) fn describe(&self) -> &'static str {
         if self.timesyncd {
             "systemd-timesyncd has it from a time server"
         } else if self.kernel {
@@ -159,7 +159,7 @@ mod tests {
         for (name, timesyncd, rtcs, utc, verdict) in cases {
             let evidence = Evidence { timesyncd, kernel: false, rtcs, was_set: false, utc: Utc::from_seconds(utc) };
             assert_eq!(evidence.verdict(), verdict, "{name}");
-            assert_eq!(evidence.words().contains("nothing"), verdict == Unsynchronised, "{name}");
+            assert_eq!(evidence.describe().contains("nothing"), verdict == Unsynchronised, "{name}");
         }
     }
 

@@ -14,6 +14,8 @@ mod serial;
 mod system_clock;
 
 #[cfg(target_os = "linux")]
+mod background_pwm;
+#[cfg(target_os = "linux")]
 mod cdev;
 #[cfg(target_os = "linux")]
 mod clock_evidence;
@@ -25,8 +27,6 @@ mod kernel_edge;
 mod line_names;
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(target_os = "linux")]
-mod patient_pwm;
 #[cfg(target_os = "linux")]
 mod rppal;
 

@@ -46,9 +46,9 @@ mod linux {
     use std::sync::OnceLock;
 
     use super::{Arc, Board, Gpio, GpioBackend, HalError};
+    use crate::hal::background_pwm::BackgroundPwm;
     use crate::hal::cdev::CdevGpio;
     use crate::hal::linux::KernelBuses;
-    use crate::hal::patient_pwm::PatientPwm;
     use crate::hal::rppal::{self, RppalGpio, RppalPwm};
     use crate::hal::{Active, EdgeSink, InputConfig, InputLine, Level, OutputLine, Pin};
 
@@ -64,7 +64,7 @@ mod linux {
                 Arc::new(RppalGpio)
             }
         };
-        Ok(Board { gpio, pwm: Arc::new(PatientPwm::new(RppalPwm)), i2c: Arc::new(KernelBuses) })
+        Ok(Board { gpio, pwm: Arc::new(BackgroundPwm::new(RppalPwm)), i2c: Arc::new(KernelBuses) })
     }
 
     /// Whichever back end works, decided at the first use and never again: they leave different levels behind.

@@ -23,7 +23,7 @@ impl SystemClock {
     /// What [`Clock::state`] rests on, in words.
     pub fn evidence() -> &'static str {
         #[cfg(target_os = "linux")]
-        return evidence::gathered().words();
+        return evidence::gathered().describe();
         #[cfg(not(target_os = "linux"))]
         "systems of this kind keep it themselves"
     }

@@ -30,7 +30,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(10);
 /// How long saying goodbye may take.
 const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
 /// Packet ids go up to this and start again. Each open subscription needs its own: ten channels of ThingSpeak with eight field feeds
-/// and a receipt each are ninety, and a broker of one's own may have more.
+/// and an acknowledgement each are ninety, and a broker of one's own may have more.
 const PACKET_IDS: u16 = 250;
 /// Room for one read.
 const READ: usize = 4096;

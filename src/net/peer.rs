@@ -57,12 +57,12 @@ const fn turns(letter: char) -> bool {
 
 /// Verifies as everywhere else, and remembers what was shown.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(super) struct RecordingVerifier {
     verifier: Arc<WebPkiServerVerifier>,
     seen: Mutex<Option<Peer>>,
 }
 
-impl Witness {
+impl RecordingVerifier {
     /// A client configuration that trusts these roots, and what will have seen the certificate.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Witness {
     }
 }
 
-impl ServerCertVerifier for Witness {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

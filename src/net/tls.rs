@@ -17,7 +17,7 @@ use super::certificate;
 use super::explain;
 use super::failure::{Failure, Kind};
 use super::http::{self, Answer};
-use super::peer::{Peer, Witness};
+use super::peer::{Peer, RecordingVerifier};
 use super::road::Road;
 use crate::hal::Clock;
 
@@ -28,7 +28,7 @@ const BEGINNING: usize = 512;
 #[derive(Clone, Debug)]
 pub struct Trust {
     config: Arc<ClientConfig>,
-    witness: Arc<Witness>,
+    witness: Arc<RecordingVerifier>,
     roots: String,
 }
 
@@ -43,7 +43,7 @@ impl Trust {
             Some(path) => (roots_of(path)?, format!("the roots in {}", path.display())),
             None => system_roots(),
         };
-        let (config, witness) = Witness::config(store).map_err(|error| Failure::new(Kind::Tls, error))?;
+        let (config, witness) = RecordingVerifier::config(store).map_err(|error| Failure::new(Kind::Tls, error))?;
         Ok(Self { config, witness, roots })
     }
 

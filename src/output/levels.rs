@@ -1,5 +1,5 @@
 //! Where the outputs are to be when the daemon has ended without a word: kept in the runtime directory while it runs, and read
-//! by `gatepost outputs --stop` afterwards. The map on the card may have been changed in between, or be broken.
+//! by `gatepost outputs --stop` afterwards. The map on the disk may have been changed in between, or be broken.
 //!
 //! The file has a record ([`record`]) for the back end, then one for each output. A record of a later version's kind is passed over;
 //! with anything else that is wrong there are no levels, since a pin that is not the right one must not be driven.
@@ -138,7 +138,7 @@ impl Levels {
 impl Level {
     /// The stop level.
     pub fn drive(&self) -> Drive {
-        // Rubbish in the file is no reason to switch anything on.
+        // InvalidCommand in the file is no reason to switch anything on.
         Drive::duty(self.stop).unwrap_or(Drive::OFF)
     }
 

@@ -38,7 +38,7 @@ use filter::{Chain, Step};
 use sensors::{SensorState, Sensors};
 use slots::{Publish, Slots};
 
-pub use sensors::Edge;
+pub use sensors::HealthChange;
 
 /// Filters and open slots of all channels, and how the sensors are.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub struct Put {
     /// The next close moved forward: whoever waits for it must look again.
     pub wakes: bool,
     /// For the log.
-    pub edges: Vec<Edge>,
+    pub changes: Vec<HealthChange>,
 }
 
 impl Pipeline {
@@ -155,7 +155,7 @@ impl Pipeline {
                 }
             }
         }
-        put.edges.extend(sensor.edge(*id, trouble));
+        put.changes.extend(sensor.change(*id, trouble));
     }
 
     /// Takes the level that an output has now, for where it reports it. Returns whether the next close moved forward.
@@ -173,10 +173,10 @@ impl Pipeline {
 
     /// Closes the slots that have ended. `take` gets their entries, channel by channel, oldest first. Returns what is to be told of
     /// sensors that went silent.
-    pub fn close_due(&mut self, now: Now, take: impl FnMut(Vec<UntimedEntry>)) -> Vec<Edge> {
-        let edges = self.find_silent(now);
+    pub fn close_due(&mut self, now: Now, take: impl FnMut(Vec<UntimedEntry>)) -> Vec<HealthChange> {
+        let changes = self.find_silent(now);
         self.slots.close_due(now, take);
-        edges
+        changes
     }
 
     /// Closes all slots, ended or not, as [`Pipeline::close_due`] does.
@@ -230,17 +230,17 @@ impl Pipeline {
         ways
     }
 
-    fn find_silent(&mut self, now: Now) -> Vec<Edge> {
-        let mut edges = Vec::new();
+    fn find_silent(&mut self, now: Now) -> Vec<HealthChange> {
+        let mut changes = Vec::new();
         while let Some((id, fault)) = self.sensors.next_silent(now.mono) {
             let Some(sensor) = self.sensors.get_mut(id) else { continue };
             let words = format!("{}: {fault}", sensor.name);
             for &route in sensor.quantities.iter().flat_map(|quantity| &quantity.routes) {
                 self.slots.trouble(now, route, now.mono, &words);
             }
-            edges.extend(sensor.edge(id, Some(fault)));
+            changes.extend(sensor.change(id, Some(fault)));
         }
-        edges
+        changes
     }
 }
 

@@ -7,9 +7,9 @@ use crate::config;
 use crate::reading::{Fault, SensorId};
 use crate::time::Mono;
 
-/// An edge in a sensor's health, for the log.
+/// An change in a sensor's health, for the log.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Edge {
+pub enum HealthChange {
     /// From now on it has nothing to say.
     Down(SensorId, Fault),
     /// It measures again.
@@ -83,12 +83,12 @@ impl SensorState {
         Some(place)
     }
 
-    /// One edge when a sensor's trouble begins, whatever it is made of, and one when all of it is over.
-    pub(super) fn edge(&mut self, id: SensorId, trouble: Option<Fault>) -> Option<Edge> {
+    /// One change when a sensor's trouble begins, whatever it is made of, and one when all of it is over.
+    pub(super) fn change(&mut self, id: SensorId, trouble: Option<Fault>) -> Option<HealthChange> {
         let is_down = self.refused > 0 || self.has_fault();
         match (std::mem::replace(&mut self.is_down, is_down), is_down) {
-            (false, true) => trouble.map(|fault| Edge::Down(id, fault)),
-            (true, false) => Some(Edge::Up(id)),
+            (false, true) => trouble.map(|fault| HealthChange::Down(id, fault)),
+            (true, false) => Some(HealthChange::Up(id)),
             _ => None,
         }
     }

@@ -66,20 +66,20 @@ fn put(
     sensor: SensorId,
     quantity: usize,
     value: Result<f64, Fault>,
-) -> Vec<Edge> {
+) -> Vec<HealthChange> {
     let (now, mut put) = (now(seconds), Put::default());
     pipeline.put(now, &Reading { sensor, quantity, at: now.mono, value }, &mut put);
-    put.edges
+    put.changes
 }
 
 fn absent() -> Fault {
     Fault::Absent("nothing on the bus".to_owned())
 }
 
-fn close(pipeline: &mut Pipeline, seconds: f64) -> (Vec<UntimedEntry>, Vec<Edge>) {
+fn close(pipeline: &mut Pipeline, seconds: f64) -> (Vec<UntimedEntry>, Vec<HealthChange>) {
     let mut entries = Vec::new();
-    let edges = pipeline.close_due(now(seconds), |closed| entries.extend(closed));
-    (entries, edges)
+    let changes = pipeline.close_due(now(seconds), |closed| entries.extend(closed));
+    (entries, changes)
 }
 
 fn field(entry: &UntimedEntry, number: u8) -> Option<f64> {
@@ -101,10 +101,10 @@ fn a_reading_goes_through_its_filter_into_its_field() {
 #[test]
 fn a_fault_is_told_once_and_so_is_its_end() {
     let mut pipeline = pipeline();
-    assert_eq!(put(&mut pipeline, 1.0, TANK, 0, Err(absent())), [Edge::Down(TANK, absent())]);
+    assert_eq!(put(&mut pipeline, 1.0, TANK, 0, Err(absent())), [HealthChange::Down(TANK, absent())]);
     let other_words = Fault::Absent("still nothing".to_owned());
     assert_eq!(put(&mut pipeline, 2.0, TANK, 0, Err(other_words)), [], "the same trouble in other words");
-    assert_eq!(put(&mut pipeline, 4.0, TANK, 0, Ok(1.0)), [Edge::Up(TANK)]);
+    assert_eq!(put(&mut pipeline, 4.0, TANK, 0, Ok(1.0)), [HealthChange::Up(TANK)]);
     assert_eq!(put(&mut pipeline, 5.0, TANK, 0, Ok(1.0)), []);
 }
 
@@ -114,17 +114,17 @@ fn a_sensor_that_is_gone_is_one_line_and_not_one_for_each_quantity() {
     assert_eq!(put(&mut pipeline, 1.0, AIR, 0, Err(absent())).len(), 1);
     assert_eq!(put(&mut pipeline, 1.0, AIR, 1, Err(absent())), []);
     assert_eq!(put(&mut pipeline, 2.0, AIR, 0, Ok(1.0)), [], "half of it is still missing");
-    assert_eq!(put(&mut pipeline, 2.0, AIR, 1, Ok(1.0)), [Edge::Up(AIR)]);
+    assert_eq!(put(&mut pipeline, 2.0, AIR, 1, Ok(1.0)), [HealthChange::Up(AIR)]);
 }
 
 #[test]
 fn a_value_that_the_service_cannot_take_is_named_as_such() {
     let mut pipeline = pipeline();
     for (value, needs) in [(1e300, 301), (-1e300, 302), (f64::MAX, 309)] {
-        let edges = put(&mut pipeline, 16.0, AIR, 0, Ok(value));
+        let changes = put(&mut pipeline, 16.0, AIR, 0, Ok(value));
         let words = format!("value needs {needs} characters, the service takes 255");
-        assert_eq!(edges, [Edge::Down(AIR, Fault::OutOfRange(words))], "{value:e}");
-        assert_eq!(put(&mut pipeline, 17.0, AIR, 0, Ok(1e253)), [Edge::Up(AIR)]);
+        assert_eq!(changes, [HealthChange::Down(AIR, Fault::OutOfRange(words))], "{value:e}");
+        assert_eq!(put(&mut pipeline, 17.0, AIR, 0, Ok(1e253)), [HealthChange::Up(AIR)]);
     }
     put(&mut pipeline, 16.0, TANK, 0, Ok(3.0));
     put(&mut pipeline, 16.0, AIR, 1, Ok(1e300));
@@ -137,14 +137,14 @@ fn a_value_that_the_service_cannot_take_is_named_as_such() {
 #[test]
 fn a_value_that_the_filter_refuses_is_left_out_and_told_in_the_status() {
     let mut pipeline = pipeline();
-    let edges = put(&mut pipeline, 16.0, TANK, 0, Ok(85.0));
-    assert!(matches!(&edges[..], [Edge::Down(TANK, Fault::OutOfRange(_))]), "{edges:?}");
+    let changes = put(&mut pipeline, 16.0, TANK, 0, Ok(85.0));
+    assert!(matches!(&changes[..], [HealthChange::Down(TANK, Fault::OutOfRange(_))]), "{changes:?}");
     put(&mut pipeline, 16.0, AIR, 0, Ok(3.0));
     let (entries, _) = close(&mut pipeline, 24.5);
     assert_eq!(field(&entries[0], 1), None);
     let status = entries[0].status.as_deref().expect("health");
     assert!(status.starts_with("tank: out of range"), "{status}");
-    assert_eq!(put(&mut pipeline, 26.0, TANK, 0, Ok(20.0)), [Edge::Up(TANK)]);
+    assert_eq!(put(&mut pipeline, 26.0, TANK, 0, Ok(20.0)), [HealthChange::Up(TANK)]);
 }
 
 #[test]
@@ -164,8 +164,8 @@ fn a_sensor_whose_thread_is_stuck_is_found_by_its_silence() {
     let mut pipeline = pipeline();
     put(&mut pipeline, 1.0, TANK, 0, Ok(20.0));
     put(&mut pipeline, 15.0, AIR, 0, Ok(1.0));
-    let (_, edges) = close(&mut pipeline, 24.0);
-    assert!(matches!(&edges[..], [Edge::Down(TANK, Fault::Silent(_))]), "{edges:?}");
+    let (_, changes) = close(&mut pipeline, 24.0);
+    assert!(matches!(&changes[..], [HealthChange::Down(TANK, Fault::Silent(_))]), "{changes:?}");
     let (entries, _) = close(&mut pipeline, 44.5);
     assert_eq!(entries[0].status.as_deref(), Some("tank: silent for 23 s"));
 }
@@ -209,7 +209,7 @@ fn a_new_map_that_leaves_a_channel_as_it_is_leaves_its_open_slot_and_what_its_fi
     // Another channel besides, and the channels in another order.
     let more = map.replace("[channel.switches]", "[channel.more]\nid = 5\n[channel.switches]");
     assert_eq!(reload(&mut pipeline, 3.0, &more), [], "nothing is closed");
-    assert_eq!(put(&mut pipeline, 4.0, AIR, 1, Ok(40.0)), [Edge::Up(AIR)], "its fault was known");
+    assert_eq!(put(&mut pipeline, 4.0, AIR, 1, Ok(40.0)), [HealthChange::Up(AIR)], "its fault was known");
     put(&mut pipeline, 5.0, TANK, 0, Ok(90.0));
     let (entries, _) = close(&mut pipeline, 30.0);
     // Medians: 10, then the lower of 10 and 12, then 12.
@@ -249,6 +249,6 @@ fn a_sensor_that_is_gone_has_nothing_to_say() {
     let barrel = SensorId(2);
     pipeline.reload(now(1.0), &settings, &[barrel, AIR], |_| {});
     assert_eq!(put(&mut pipeline, 2.0, TANK, 0, Err(absent())), []);
-    assert_eq!(put(&mut pipeline, 2.0, barrel, 0, Err(absent())), [Edge::Down(barrel, absent())]);
+    assert_eq!(put(&mut pipeline, 2.0, barrel, 0, Err(absent())), [HealthChange::Down(barrel, absent())]);
     assert_eq!((pipeline.name(TANK), pipeline.name(barrel)), (None, Some("barrel")));
 }

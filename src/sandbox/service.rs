@@ -185,7 +185,7 @@ impl Service {
         }
         while self.echoes.front().is_some_and(|(at, _)| *at <= now.mono) {
             if let Some((_, row)) = self.echoes.pop_front() {
-                self.tell(&row, &mut actions);
+                self.push_to_subscribers(&row, &mut actions);
             }
         }
         let ends = self.connections.iter().map(|(&id, connection)| (id, connection.end(&self.switches)));

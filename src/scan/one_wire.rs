@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::hal::Hal;
-use crate::sensor::{Device as _, Outlet, Source, ds18b20};
+use crate::sensor::{Device as _, ReadingSender, Source, ds18b20};
 
 /// Where the kernel shows them.
 const DEVICES: &str = "/sys/bus/w1/devices";
@@ -63,7 +63,7 @@ fn probe(hal: &Hal, id: String) -> Probe {
     if !is_ds18b20(&id) {
         return Probe { id, temperature: None, fault: None };
     }
-    let nowhere = Outlet::new(|_, _, _| {});
+    let nowhere = ReadingSender::new(|_, _, _| {});
     let measured = match ds18b20::Settings::of(&id).open(hal, nowhere) {
         Ok(Source::Polled(mut sensor)) => sensor.measure().and_then(|values| values.into_iter().next().transpose()),
         Ok(Source::Stream(..)) => Ok(None),

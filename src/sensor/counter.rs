@@ -5,7 +5,7 @@
 //! before is still being served is seen by nobody.) What was counted but not yet asked for is handed over before a line
 //! that has failed is given up, and when the daemon stops.
 //!
-//! **The total** goes on over a new opening and a restart, where the outlet keeps one ([`crate::sensor::Total`]). It is kept in
+//! **The total** goes on over a new opening and a restart, where the sender keeps one ([`crate::sensor::Total`]). It is kept in
 //! pulses, so that a corrected `scale` corrects all of it. It is kept with each read that found pulses, and
 //! before the sum of that read is handed over. So a killed daemon loses the pulses since the last read, in the total as in
 //! the sum, and no pulse is counted twice; if it is killed between the two, the sum lacks one read that the total has.
@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::input::line_faults;
-use super::{Device, Lane, Measured, Outlet, Sensor, Source, Total};
+use super::{Bus, Device, Measured, ReadingSender, Sensor, Source, Total};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
 use crate::hal::{Active, Bias, Clock, Edge, EdgeEvent, Hal, InputConfig, InputLine, Pin};
@@ -76,8 +76,8 @@ impl Device for Settings {
         ]
     }
 
-    fn lane(&self) -> Lane {
-        Lane::Kernel
+    fn bus(&self) -> Bus {
+        Bus::Kernel
     }
 
     fn pins(&self) -> Vec<Pin> {
@@ -92,9 +92,9 @@ impl Device for Settings {
         faults
     }
 
-    fn open(&self, hal: &Hal, outlet: Outlet) -> Result<Source, Fault> {
+    fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault> {
         let Self { pin, bias, edge, debounce, scale } = *self;
-        let kept = outlet.total().map_or(0, |total| total.kept());
+        let kept = sender.total().map_or(0, |total| total.kept());
         let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono, kept)));
         let counted = Arc::clone(&tally);
         let sink = Box::new(move |edge: EdgeEvent| {
@@ -105,7 +105,7 @@ impl Device for Settings {
         // Edges are physical, so the active level means nothing here.
         let config = InputConfig { pin, bias, active: Active::High, edge, debounce };
         let line = hal.gpio.input(&config, Some(sink))?;
-        let total = outlet.total().cloned();
+        let total = sender.total().cloned();
         Ok(Source::Polled(Box::new(Counter { line, clock: Arc::clone(&hal.clock), tally, scale, total })))
     }
 
@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn open(settings: &Settings, hal: &Hal) -> Box<dyn Sensor> {
-        match settings.open(hal, Outlet::new(|_, _, _| ())) {
+        match settings.open(hal, ReadingSender::new(|_, _, _| ())) {
             Ok(Source::Polled(sensor)) => sensor,
             _ => panic!("it is polled"),
         }
@@ -305,8 +305,8 @@ mod tests {
         let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
         let kept = Arc::new(Kept::default());
         let open = || {
-            let outlet = Outlet::new(|_, _, _| ()).keeping(Some(Arc::clone(&kept) as Arc<dyn Total>));
-            match settings(RAIN).open(&sim.hal(), outlet) {
+            let sender = ReadingSender::new(|_, _, _| ()).keeping(Some(Arc::clone(&kept) as Arc<dyn Total>));
+            match settings(RAIN).open(&sim.hal(), sender) {
                 Ok(Source::Polled(sensor)) => sensor,
                 _ => panic!("it is polled"),
             }

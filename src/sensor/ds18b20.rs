@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Measured, Outlet, Resource, Sensor, Source, number};
+use super::{Bus, Device, Measured, ReadingSender, Resource, Sensor, Source, number};
 use crate::hal::sim::Sim;
 use crate::hal::{Files, Hal};
 use crate::reading::{Fault, Quantity};
@@ -50,8 +50,8 @@ impl Device for Settings {
         vec![Quantity::new("temperature", "°C").resolving(0.0625)]
     }
 
-    fn lane(&self) -> Lane {
-        Lane::OneWire
+    fn bus(&self) -> Bus {
+        Bus::OneWire
     }
 
     fn resources(&self) -> Vec<Resource> {
@@ -68,7 +68,7 @@ impl Device for Settings {
         vec![("id", form.to_owned())]
     }
 
-    fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+    fn open(&self, hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
         Ok(Source::Polled(Box::new(Ds18b20 { files: Arc::clone(&hal.files), folder: self.folder() })))
     }
 
@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn measure_on(sim: &Sim) -> Result<f64, Fault> {
-        match settings(ID).open(&sim.hal(), Outlet::new(|_, _, _| {}))? {
+        match settings(ID).open(&sim.hal(), ReadingSender::new(|_, _, _| {}))? {
             Source::Polled(mut sensor) => sensor.measure()?.swap_remove(0),
             Source::Stream(..) => panic!("a DS18B20 is polled"),
         }

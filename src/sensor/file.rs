@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Measured, Outlet, Sensor, Source, number};
+use super::{Bus, Device, Measured, ReadingSender, Sensor, Source, number};
 use crate::entry::denoised;
 use crate::hal::sim::Sim;
 use crate::hal::{Files, Hal};
@@ -37,8 +37,8 @@ impl Device for Settings {
         vec![Quantity::new("value", "")]
     }
 
-    fn lane(&self) -> Lane {
-        Lane::Files
+    fn bus(&self) -> Bus {
+        Bus::Files
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
@@ -60,7 +60,7 @@ impl Device for Settings {
         }
     }
 
-    fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+    fn open(&self, hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
         Ok(Source::Polled(Box::new(File { files: Arc::clone(&hal.files), settings: self.clone() })))
     }
 
@@ -114,7 +114,7 @@ mod tests {
 
     fn measure(keys: serde_json::Value, sim: &Sim) -> Result<f64, Fault> {
         let settings: Settings = serde_json::from_value(keys).unwrap();
-        match settings.open(&sim.hal(), Outlet::new(|_, _, _| {}))? {
+        match settings.open(&sim.hal(), ReadingSender::new(|_, _, _| {}))? {
             Source::Polled(mut sensor) => sensor.measure()?.swap_remove(0),
             Source::Stream(..) => panic!("a file is polled"),
         }
@@ -146,7 +146,7 @@ mod tests {
             let fault = measure(json!({ "path": PATH }), &holding(text)).unwrap_err();
             assert_eq!(fault, Fault::Garbled(format!("\"{}\" is not a number", text.trim())));
         }
-        // What a power cut leaves of a file on a card.
+        // What a power cut leaves of a file on a disk.
         assert!(matches!(measure(json!({ "path": PATH }), &holding("\0\0\0\0")), Err(Fault::Garbled(_))));
         assert!(matches!(measure(json!({ "path": PATH, "scale": 1e308 }), &holding("1e9")), Err(Fault::OutOfRange(_))));
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::json;
 
-use super::{Kind, Outlet, Source, system};
+use super::{Kind, ReadingSender, Source, system};
 use crate::fuzzing::{assert_line, same_in_pieces};
 use crate::hal::sim::Sim;
 use crate::hal::{Files, Hal};
@@ -31,16 +31,17 @@ fn check(value: &Result<f64, Fault>) {
 }
 
 /// What a device on a serial port makes of bytes that come in pieces.
-fn heard(source: impl Fn(&Outlet) -> Source, bytes: &[u8]) -> Vec<Put> {
+fn heard(source: impl Fn(&ReadingSender) -> Source, bytes: &[u8]) -> Vec<Put> {
     let puts = same_in_pieces(bytes, |piece| {
         let puts = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&puts);
-        let outlet = Outlet::new(move |quantity, _, value| sink.lock().expect("no panic").push((quantity, value)));
-        let Source::Stream(_, mut stream) = source(&outlet) else { unreachable!("it talks by itself") };
+        let sender =
+            ReadingSender::new(move |quantity, _, value| sink.lock().expect("no panic").push((quantity, value)));
+        let Source::Stream(_, mut stream) = source(&sender) else { unreachable!("it talks by itself") };
         for piece in bytes.chunks(piece) {
-            stream.bytes(Mono::default(), piece, &outlet);
+            stream.bytes(Mono::default(), piece, &sender);
         }
-        drop((stream, outlet));
+        drop((stream, sender));
         Arc::into_inner(puts).expect("nobody else has it").into_inner().expect("no panic")
     });
     for (_, value) in &puts {
@@ -64,7 +65,7 @@ pub(crate) fn serial_line(bytes: &[u8]) {
         keys["port"] = json!("/dev/ttyUSB0");
         let kind = kind("serial_line", keys);
         let hal = machine();
-        let puts = heard(|outlet| kind.device().open(&hal, outlet.clone()).expect("no port is opened yet"), bytes);
+        let puts = heard(|sender| kind.device().open(&hal, sender.clone()).expect("no port is opened yet"), bytes);
         let lines = bytes.split(|byte| *byte == b'\n').count() - 1;
         for quantity in 0..2 {
             assert!(puts.iter().filter(|(of, _)| *of == quantity).count() <= lines);
@@ -76,7 +77,7 @@ pub(crate) fn serial_line(bytes: &[u8]) {
 pub(crate) fn nmea(bytes: &[u8]) {
     let kind = kind("nmea", json!({}));
     let hal = machine();
-    let puts = heard(|outlet| kind.device().open(&hal, outlet.clone()).expect("no port is opened yet"), bytes);
+    let puts = heard(|sender| kind.device().open(&hal, sender.clone()).expect("no port is opened yet"), bytes);
     let lines = bytes.split(|byte| *byte == b'\n').count() - 1;
     assert!(puts.len() <= 4 * lines, "{puts:?}");
     for (quantity, value) in puts {
@@ -123,7 +124,7 @@ pub(crate) fn kernel_files(bytes: &[u8]) {
         let hal = Hal { files, ..machine() };
         let measure = |tag: &str, keys: serde_json::Value| {
             let kind = kind(tag, keys);
-            let opened = kind.device().open(&hal, Outlet::new(|_, _, _| {})).expect("nothing is opened yet");
+            let opened = kind.device().open(&hal, ReadingSender::new(|_, _, _| {})).expect("nothing is opened yet");
             let Source::Polled(mut sensor) = opened else { unreachable!("it is asked") };
             let measured = sensor.measure();
             measured.as_ref().into_iter().flatten().for_each(check);

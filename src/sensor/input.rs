@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use super::{Bus, Device, Measured, ReadingSender, Sensor, Source};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
 use crate::hal::{Active, Bias, Edge, EdgeEvent, Hal, InputConfig, InputLine, Level, Pin};
@@ -44,8 +44,8 @@ impl Device for Settings {
         vec![Quantity::new("level", "").reduced_by(Reduce::Last).resolving(0.01)]
     }
 
-    fn lane(&self) -> Lane {
-        Lane::Kernel
+    fn bus(&self) -> Bus {
+        Bus::Kernel
     }
 
     fn pins(&self) -> Vec<Pin> {
@@ -56,10 +56,10 @@ impl Device for Settings {
         line_faults(self.pin, self.debounce)
     }
 
-    fn open(&self, hal: &Hal, outlet: Outlet) -> Result<Source, Fault> {
+    fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault> {
         let Self { pin, bias, active, debounce } = *self;
         let config = InputConfig { pin, bias, active, edge: Edge::Both, debounce };
-        let sink = Box::new(move |edge: EdgeEvent| outlet.put(0, edge.at, Ok(number(edge.level))));
+        let sink = Box::new(move |edge: EdgeEvent| sender.put(0, edge.at, Ok(number(edge.level))));
         let line = hal.gpio.input(&config, Some(sink))?;
         Ok(Source::Polled(Box::new(Input { line })))
     }
@@ -119,8 +119,9 @@ mod tests {
         let sim = Sim::default();
         door.simulate(&sim);
         let (tell, told) = channel();
-        let outlet = Outlet::new(move |quantity, at, value| tell.send((quantity, at, value)).unwrap_or_default());
-        let Ok(Source::Polled(mut sensor)) = door.open(&sim.hal(), outlet) else { panic!("it is polled") };
+        let sender =
+            ReadingSender::new(move |quantity, at, value| tell.send((quantity, at, value)).unwrap_or_default());
+        let Ok(Source::Polled(mut sensor)) = door.open(&sim.hal(), sender) else { panic!("it is polled") };
         assert_eq!(sensor.measure(), Ok(vec![Ok(0.0)]));
         sim.set_pin(Pin(22), false);
         let (quantity, at, value) = told.try_recv().expect("without a poll");
@@ -134,7 +135,7 @@ mod tests {
         let door = settings(r#"{ "pin": 22 }"#).expect("good keys");
         let sim = Sim::default();
         let holder = sim.hal().gpio.output(Pin(22), Active::High, Level::Off).expect("free");
-        let open = || door.open(&sim.hal(), Outlet::new(|_, _, _| ())).err();
+        let open = || door.open(&sim.hal(), ReadingSender::new(|_, _, _| ())).err();
         assert_eq!(open(), Some(Fault::Bus("GPIO22 is in use by another program".to_owned())));
         drop(holder);
         assert_eq!(open(), None);

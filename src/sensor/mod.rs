@@ -1,11 +1,11 @@
 //! The devices that measure: one file a device, registered in [`kinds!`](Kind).
 //!
 //! A device's `Settings` are its own keys of the map, deserialised strictly. They say which quantities there are,
-//! which [`Lane`] the device is read on, which pins it takes, how to open it and how to simulate it. A device is
-//! either *polled* ([`Sensor`]: a blocking read on the lane's thread) or a *stream* ([`Stream`]: a task on the runtime that
+//! which [`Bus`] the device is read on, which pins it takes, how to open it and how to simulate it. A device is
+//! either *polled* ([`Sensor`]: a blocking read on the bus thread) or a *stream* ([`Stream`]: a task on the runtime that
 //! turns bytes into readings as they come).
 //!
-//! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::lanes` and `daemon::streams`).
+//! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::bus_threads` and `daemon::streams`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub type Measured = Vec<Result<f64, Fault>>;
 
 /// A device that is asked.
 pub trait Sensor: Send {
-    /// Measures now. May block: it runs on its lane's thread.
+    /// Measures now. May block: it runs on its bus thread.
     ///
     /// # Errors
     /// When nothing at all could be measured. A part of the quantities may be missing inside `Measured`.
@@ -63,13 +63,13 @@ pub trait Total: Send + Sync {
 
 /// Where a device puts values that come by themselves, and its total. Cheap to clone, never blocks.
 #[derive(Clone)]
-pub struct Outlet {
+pub struct ReadingSender {
     sink: Arc<Sink>,
     total: Option<Arc<dyn Total>>,
 }
 
-impl Outlet {
-    /// An outlet that calls `sink` with quantity, time and value. A total is forgotten when the device is opened again.
+impl ReadingSender {
+    /// An sender that calls `sink` with quantity, time and value. A total is forgotten when the device is opened again.
     pub fn new(sink: impl Fn(usize, Mono, Result<f64, Fault>) + Send + Sync + 'static) -> Self {
         Self { sink: Arc::new(sink), total: None }
     }
@@ -95,7 +95,7 @@ impl Outlet {
 pub trait Stream: Send {
     /// Takes bytes as they came from the port and puts what they complete. Garbage is skipped up to the next
     /// frame or line; a frame with a wrong checksum is a fault, never a value.
-    fn bytes(&mut self, at: Mono, bytes: &[u8], outlet: &Outlet);
+    fn bytes(&mut self, at: Mono, bytes: &[u8], sender: &ReadingSender);
 }
 
 /// A port a [`Stream`] listens to.
@@ -109,7 +109,7 @@ pub struct Port {
 
 /// An opened device.
 pub enum Source {
-    /// Asked every `every` on its lane's thread.
+    /// Asked every `every` on its bus thread.
     Polled(Box<dyn Sensor>),
     /// Fed from its port.
     Stream(Port, Box<dyn Stream>),
@@ -117,7 +117,7 @@ pub enum Source {
 
 /// The thread a polled device is read on: devices that share a slow bus share its thread, and no other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
+pub enum Bus {
     /// Kernel files and lines that answer at once.
     Kernel,
     /// Files of the user.
@@ -130,7 +130,7 @@ pub enum Lane {
     Serial,
 }
 
-impl Lane {
+impl Bus {
     /// Whether its devices hang on one bus, so that they wait for each other whoever reads them.
     pub const fn is_bus(&self) -> bool {
         matches!(self, Self::OneWire | Self::I2c(_))
@@ -161,7 +161,7 @@ pub trait Device {
     fn quantities(&self) -> Vec<Quantity>;
 
     /// Where it is read.
-    fn lane(&self) -> Lane;
+    fn bus(&self) -> Bus;
 
     /// How often it is read unless the map says so.
     fn default_every(&self) -> Duration {
@@ -192,11 +192,11 @@ pub trait Device {
     /// Makes the paths in the settings start where the map means them to: relative ones in its `folder`.
     fn resolve(&mut self, _folder: &Path) {}
 
-    /// Opens the device. `outlet` is for what comes between two reads (edges).
+    /// Opens the device. `sender` is for what comes between two reads (edges).
     ///
     /// # Errors
     /// Why it cannot be opened; it will be tried again.
-    fn open(&self, hal: &Hal, outlet: Outlet) -> Result<Source, Fault>;
+    fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault>;
 
     /// Puts a simulated part where these settings will look for it, so that [`Device::open`] runs the same driver code.
     fn simulate(&self, sim: &Sim);

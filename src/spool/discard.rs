@@ -26,7 +26,7 @@ use crate::time::{BootId, Utc};
 pub struct Which {
     /// Those of this channel.
     pub channel: ChannelId,
-    /// Those that were set aside as unconfirmed, instead of those that wait.
+    /// Those that were left unconfirmed, instead of those that wait.
     pub unconfirmed: bool,
     /// Only those with a time before this one. An entry that waits for its time stays then.
     pub before: Option<Utc>,

@@ -20,21 +20,21 @@ const BOOT: BootId = BootId(1);
 /// survives a kill, and everything goes out in the end.
 pub(crate) fn files(bytes: &[u8]) {
     for bytes in [bytes.to_vec(), with_right_checksums(bytes)] {
-        let (fast, card) = directories(&bytes);
-        let (before, found) = listed(&fast, &card);
-        if is_of_two(&fast, &card) {
-            let (mut spool, _) = open(&fast, &card);
+        let (fast, disk) = directories(&bytes);
+        let (before, found) = listed(&fast, &disk);
+        if is_of_two(&fast, &disk) {
+            let (mut spool, _) = open(&fast, &disk);
             spool.synchronised(at(100));
             continue;
         }
         let keys: BTreeSet<Key> =
             before.iter().filter(|one| one.state != State::Unconfirmed).map(|one| one.entry.key).collect();
         assert_eq!(keys.len(), found.waiting.values().sum::<usize>(), "{before:?}");
-        can_be_dropped(&fast, &card, &found);
+        can_be_dropped(&fast, &disk, &found);
 
-        let (spool, opened) = open(&fast, &card);
+        let (spool, opened) = open(&fast, &disk);
         assert_eq!(opened.waiting, found.waiting);
-        let mut run = Run { fast, card, spool, now: at(100) };
+        let mut run = Run { fast, disk, spool, now: at(100) };
         run.push();
         run.spool.synchronised(run.now);
         run.now = at(120);
@@ -47,7 +47,7 @@ pub(crate) fn files(bytes: &[u8]) {
         }
 
         run.kill(&waiting);
-        assert_eq!(doubtful(&listed(&run.fast, &run.card).0), doubtful(&before), "nothing has settled them");
+        assert_eq!(unconfirmed(&listed(&run.fast, &run.disk).0), unconfirmed(&before), "nothing has settled them");
         let sent = run.drain(&waiting.keys().copied().collect::<Vec<_>>());
         assert_eq!(sent.len(), waiting.values().sum::<usize>(), "{sent:?}");
         assert_eq!(sent.iter().filter(|sent| **sent == (CHANNEL, own)).count(), 1, "{sent:?}");
@@ -55,9 +55,9 @@ pub(crate) fn files(bytes: &[u8]) {
     }
 }
 
-/// The two directories with the files of an input. Each begins with a line such as `@card/7-0000000000000001.log`.
+/// The two directories with the files of an input. Each begins with a line such as `@disk/7-0000000000000001.log`.
 fn directories(bytes: &[u8]) -> (Faulty, Faulty) {
-    let (fast, card) = (Faulty::default(), Faulty::default());
+    let (fast, disk) = (Faulty::default(), Faulty::default());
     let begins = (0..bytes.len()).filter(|at| bytes[*at] == b'@' && (*at == 0 || bytes[at - 1] == b'\n'));
     let begins: Vec<usize> = begins.chain([bytes.len() + 1]).collect();
     for pair in begins.windows(2) {
@@ -66,17 +66,17 @@ fn directories(bytes: &[u8]) -> (Faulty, Faulty) {
         let Some(end) = file.iter().position(|byte| *byte == b'\n') else { continue };
         let (header, content) = (String::from_utf8_lossy(&file[..end]), &file[end + 1..]);
         let Some((directory, name)) = header.split_once('/').filter(|(_, name)| !name.is_empty()) else { continue };
-        let directory = if directory == "fast" { &fast } else { &card };
+        let directory = if directory == "fast" { &fast } else { &disk };
         directory.replace(name, content, true).expect("nothing fails in memory");
     }
-    (fast, card)
+    (fast, disk)
 }
 
 /// Whether entries of two channels have one key, as where somebody has mixed the files of two machines: keys count over all
-/// channels, and a receipt of one would be taken for the other's.
-fn is_of_two(fast: &Faulty, card: &Faulty) -> bool {
+/// channels, and an acknowledgement of one would be taken for the other's.
+fn is_of_two(fast: &Faulty, disk: &Faulty) -> bool {
     let mut channels: BTreeMap<Key, ChannelId> = BTreeMap::new();
-    let files = [fast, card].map(|disk| {
+    let files = [fast, disk].map(|disk| {
         let names = disk.list().expect("listed");
         names.into_iter().map(|name| disk.read(&name).expect("there")).collect::<Vec<_>>()
     });
@@ -93,44 +93,44 @@ fn at(second: u64) -> Now {
     Now { mono, utc: Utc::RELEASED + Duration::from_secs(30 * 86_400 + second) }
 }
 
-fn open(fast: &Faulty, card: &Faulty) -> (Spool, Found) {
+fn open(fast: &Faulty, disk: &Faulty) -> (Spool, Found) {
     let channels = [(CHANNEL, Backlog::default())];
-    Spool::open(channels, Policy::default(), (BOOT, at(90)), Arc::new(fast.clone()), card, Box::new(|| {}))
+    Spool::open(channels, Policy::default(), (BOOT, at(90)), Arc::new(fast.clone()), disk, Box::new(|| {}))
 }
 
-fn listed(fast: &Faulty, card: &Faulty) -> (Vec<Listed>, Found) {
+fn listed(fast: &Faulty, disk: &Faulty) -> (Vec<Listed>, Found) {
     let mut listed = Vec::new();
-    let found = survey(fast, card, |one| {
+    let found = survey(fast, disk, |one| {
         listed.push(one);
         Ok::<_, Infallible>(())
     });
     (listed, found.unwrap_or_else(|never| match never {}))
 }
 
-/// The doubtful ones among these.
-fn doubtful(listed: &[Listed]) -> BTreeSet<(ChannelId, Key)> {
+/// The unconfirmed ones among these.
+fn unconfirmed(listed: &[Listed]) -> BTreeSet<(ChannelId, Key)> {
     let all =
         || listed.iter().filter(|one| one.state == State::Unconfirmed).map(|one| (one.entry.channel, one.entry.key));
-    let doubtful: BTreeSet<_> = all().collect();
-    assert_eq!(doubtful.len(), all().count(), "each is shown once: {listed:?}");
-    doubtful
+    let unconfirmed: BTreeSet<_> = all().collect();
+    assert_eq!(unconfirmed.len(), all().count(), "each is shown once: {listed:?}");
+    unconfirmed
 }
 
 /// A person who wants to be rid of a channel's entries is.
-fn can_be_dropped(fast: &Faulty, card: &Faulty, found: &Found) {
+fn can_be_dropped(fast: &Faulty, disk: &Faulty, found: &Found) {
     let Some((channel, waiting)) = found.waiting.first_key_value() else { return };
-    let (fast, card) = (fast.after_kill(), card.after_kill());
+    let (fast, disk) = (fast.after_kill(), disk.after_kill());
     let which = Which { channel: *channel, unconfirmed: false, before: None };
-    let gone = discard(&fast, &card, &which).expect("nothing fails in memory");
+    let gone = discard(&fast, &disk, &which).expect("nothing fails in memory");
     assert_eq!(gone.entries, *waiting);
-    let (_, left) = listed(&fast, &card);
+    let (_, left) = listed(&fast, &disk);
     assert_eq!(left.waiting.get(channel), None, "{left:?}");
 }
 
 /// A process on its directories.
 struct Run {
     fast: Faulty,
-    card: Faulty,
+    disk: Faulty,
     spool: Spool,
     now: Now,
 }
@@ -145,15 +145,15 @@ impl Run {
 
     fn pump(&mut self) {
         while let Some(job) = self.spool.job(self.now) {
-            let outcome = job.perform(&self.card);
+            let outcome = job.perform(&self.disk);
             self.spool.done(self.now, outcome);
         }
     }
 
     /// SIGKILL and a new start, which finds as many entries, and nothing that is to be mended again.
     fn kill(&mut self, waiting: &BTreeMap<ChannelId, usize>) {
-        (self.fast, self.card) = (self.fast.after_kill(), self.card.after_kill());
-        let (spool, found) = open(&self.fast, &self.card);
+        (self.fast, self.disk) = (self.fast.after_kill(), self.disk.after_kill());
+        let (spool, found) = open(&self.fast, &self.disk);
         assert_eq!(&found.waiting, waiting);
         assert_eq!((found.torn.as_slice(), found.bad.as_slice(), found.sorted.as_slice()), (&[][..], &[][..], &[][..]));
         self.spool = spool;

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //!
-//! - An entry leaves on an acknowledgement, or by the stated policy, which counts it: too old, no room, or set aside as unconfirmed
+//! - An entry leaves on an acknowledgement, or by the stated policy, which counts it: too old, no room, or left unconfirmed
 //!   after several sends without an echo. One that is taken is neither merged nor dropped.
 //! - A draft gets its time here, once the wall clock can be believed: its slot's own end by that clock, in whole seconds. No
 //!   second of a channel is given twice. A second that was given stays, unless it turns out to be another row's.
@@ -59,7 +59,7 @@
 //! ```text
 //! 1234567-00000000000002a1.log        channel and key of the first entry: names sort as the entries do
 //! 1234567-0000000000000501.log        the last one is appended to
-//! 1234567-doubtful.log                entries set aside, at most 256 KiB
+//! 1234567-unconfirmed.log                unconfirmed entries, at most 256 KiB
 //! 1234567-00000000000002a1.log.bad    a file that was damaged, as it was, for people to look at
 //! ```
 //!
@@ -307,7 +307,7 @@ impl Spool {
     }
 
     /// What went wrong with the directories, or works again, since this was last asked.
-    pub fn told(&mut self) -> Vec<SpoolEvent> {
+    pub fn take_events(&mut self) -> Vec<SpoolEvent> {
         let told = std::mem::take(&mut self.told);
         if self.is_in_memory { Vec::new() } else { told }
     }

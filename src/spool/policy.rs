@@ -27,12 +27,12 @@ impl Default for Backlog {
     }
 }
 
-/// When an entry is written to the card.
+/// When an entry is written to the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// When it stays unconfirmed, in groups: with a healthy link the card is left alone.
+    /// When it stays unconfirmed, in groups: with a healthy link the disk is left alone.
     #[default]
     Grouped,
     /// At once.

@@ -216,7 +216,7 @@ impl Queue {
         }
         if self.may_be_on_disk(&queued) {
             self.left.insert(key);
-            self.tell(now, queued.boot, LogRecord::Settled(key));
+            self.note(now, queued.boot, LogRecord::Settled(key));
         }
         self.sent.remove(&key);
         Some(queued)
@@ -228,7 +228,7 @@ impl Queue {
     }
 
     /// Something that the disk is to be told with the next group.
-    pub(super) fn tell(&mut self, now: Mono, boot: BootId, note: LogRecord) {
+    pub(super) fn note(&mut self, now: Mono, boot: BootId, note: LogRecord) {
         self.begin_group(now);
         self.unnoted.push((boot, note));
     }
@@ -252,7 +252,7 @@ impl Queue {
         let note = LogRecord::Retimed(key, at);
         if self.queued.get(&key).is_some_and(|queued| self.may_be_on_disk(queued)) {
             self.retimed.insert(key, at);
-            self.tell(now, boot, note.clone());
+            self.note(now, boot, note.clone());
         }
         note
     }

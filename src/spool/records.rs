@@ -37,7 +37,7 @@ pub(super) enum LogRecord {
     /// An entry was given to the uplink: the service may have it.
     #[n(4)]
     Sent(#[n(0)] Key),
-    /// An entry was set aside as unconfirmed; it is told once more, since its own record may be gone by now.
+    /// An entry was left unconfirmed; it is told once more, since its own record may be gone by now.
     #[n(5)]
     Aside(#[n(0)] EntryRecord),
     /// An entry got another second.

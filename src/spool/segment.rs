@@ -81,12 +81,12 @@ pub(super) fn parse(name: &str) -> Option<(ChannelId, Key)> {
 
 /// The file of a channel's unconfirmed entries.
 pub(super) fn unconfirmed(channel: ChannelId) -> String {
-    format!("{channel}-doubtful{SUFFIX}")
+    format!("{channel}-unconfirmed{SUFFIX}")
 }
 
 /// The channel of such a file.
 pub(super) fn parse_unconfirmed(name: &str) -> Option<ChannelId> {
-    name.strip_suffix(SUFFIX)?.strip_suffix("-doubtful")?.parse().ok().map(ChannelId)
+    name.strip_suffix(SUFFIX)?.strip_suffix("-unconfirmed")?.parse().ok().map(ChannelId)
 }
 
 /// The entries of a channel's segment, oldest first, with the boots that they were pushed in. One that does not belong there

@@ -260,7 +260,7 @@ fn confirmed_entries_do_not_come_back_after_a_kill_and_few_after_a_power_cut() {
     machine.cut_power(0);
     machine.spool.synchronised(Now { mono: at(5).mono, utc: now.utc });
     let first = machine.drain()[0];
-    assert!((49 * 20..=51 * 20).contains(&first), "30 s of receipts are told again at most, not {first}");
+    assert!((49 * 20..=51 * 20).contains(&first), "30 s of acknowledgements are told again at most, not {first}");
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn entries_of_a_boot_without_a_clock_get_their_times_when_it_is_set_and_keep_the
     assert_eq!(machine.spool.waiting(CHANNEL), 20);
     machine.now = Now { mono: at(410).mono, utc: Utc::from_seconds(EIGHT + 100_410) };
     machine.spool.synchronised(machine.now);
-    assert_eq!(machine.spool.peek(CHANNEL, Turn::Backlog), None, "the card must know the time first");
+    assert_eq!(machine.spool.peek(CHANNEL, Turn::Backlog), None, "the disk must know the time first");
     machine.pump();
     let before = machine.survey();
     assert_eq!(before.values().map(|at| at.seconds() - EIGHT).next(), Some(100_020));
@@ -393,7 +393,7 @@ fn what_was_learned_of_a_channel_and_given_in_it_is_known_after_a_boot() {
         spool.recall(memory, true);
         assert!(spool.echoes(CHANNEL) && spool.columns(CHANNEL) == ColumnSet::from_bits(5));
         assert_eq!(spool.may_collide(CHANNEL), !is_last, "an orderly stop tells of all seconds");
-        assert_eq!(spool.outdates_disk(), is_last, "the card is told that it no longer does");
+        assert_eq!(spool.outdates_disk(), is_last, "the disk is told that it no longer does");
         spool.synchronised(at(30));
         let pushed = spool.push(at(20), vec![draft(CHANNEL, 20)]).created_at[0].expect("the clock is right");
         assert_eq!(pushed.seconds() - EIGHT, 21);
@@ -423,7 +423,7 @@ fn entries_that_were_sent_before_do_not_keep_those_from_memory_that_were_never_s
     }
     machine.kill();
     machine.pump();
-    let oldest = machine.spool.peek(CHANNEL, Turn::Backlog).expect("those that were never sent are read from the card");
+    let oldest = machine.spool.peek(CHANNEL, Turn::Backlog).expect("those that were never sent are read from the disk");
     assert_eq!(oldest.created_at.seconds() - EIGHT, 61 * 20);
 }
 
@@ -474,7 +474,7 @@ fn late_receipt_of_a_unconfirmed_entry_survives_a_kill() {
             machine.pass(31);
             machine.pump();
             let (listed, _) = all(&machine.runtime, &machine.disk);
-            assert_eq!(listed, [], "the card was told: {is_written}");
+            assert_eq!(listed, [], "the disk was told: {is_written}");
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn resolve(queue: &mut Queue, boot: BootId, now: Now, is_here: bool) 
         if may_be_on_disk || queue.gap() > 0 {
             // Should the power fail after such an entry was sent, it must get the same time again.
             queue.awaiting_boot_record = true;
-            queue.tell(now.mono, boot, LogRecord::Began(queue.id, run.boot, began));
+            queue.note(now.mono, boot, LogRecord::Began(queue.id, run.boot, began));
         }
         resolved.push((run.boot, began));
     }

@@ -18,11 +18,11 @@ pub(crate) fn pages(bytes: &[u8]) {
             let mut store = StateStore::new(Mono::default(), names.clone(), pages);
             let written = Page::read(&store.page());
             assert!(!written.damaged);
-            for line in &written.lines {
+            for line in &written.records {
                 assert_eq!(store.get(&line.key), Some(line.value.as_slice()));
             }
             for (name, value) in names.iter().filter_map(|name| Some((name, store.get(name)?))) {
-                assert!(written.lines.iter().any(|line| line.key == *name && line.value == value), "{name}");
+                assert!(written.records.iter().any(|line| line.key == *name && line.value == value), "{name}");
                 let _ = codec::decode::<u64>(value);
                 let from = CommandSource { channel: ChannelId(7), field: 1, feed: CommandFeed::Channel };
                 // A time beyond the clock's last year becomes that year.

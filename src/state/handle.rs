@@ -1,6 +1,6 @@
 //! The store as the daemon's threads share it: who changes a line writes the runtime directory's page on the spot.
 //!
-//! That directory lives in memory, so that a page costs tens of microseconds, once a change. The card's page is made here
+//! That directory lives in memory, so that a page costs tens of microseconds, once a change. The disk's page is made here
 //! ([`StateHandle::due`]) and written elsewhere.
 
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::time::Mono;
 pub enum Tier {
     /// In memory: it outlives the process.
     Runtime,
-    /// On the card: it outlives the power.
+    /// On the disk: it outlives the power.
     State,
 }
 
@@ -39,9 +39,9 @@ impl fmt::Display for Tier {
 pub enum Reason {
     /// A page is about to be written: they go along.
     Along,
-    /// Something was learned that rarely changes: the card gets it within [`TOTALS_EVERY`](super::TOTALS_EVERY).
+    /// Something was learned that rarely changes: the disk gets it within [`TOTALS_EVERY`](super::TOTALS_EVERY).
     Learned,
-    /// The card says that it knows all seconds, and no longer does: it gets the page as soon as it can.
+    /// The disk says that it knows all seconds, and no longer does: it gets the page as soon as it can.
     Outdated,
     /// The daemon stops.
     Stop,
@@ -56,15 +56,15 @@ struct Shared {
     store: StateStore,
     names: Vec<Key>,
     runtime: Option<Snapshot>,
-    /// There is a card, and it may be written.
+    /// There is a disk, and it may be written.
     has_card: bool,
-    /// A failure of the card was reported.
+    /// A failure of the disk was reported.
     is_card_failing: bool,
 }
 
 impl StateHandle {
     /// The store of a map's names, as far as the directories have it: to be called once, before anything is measured or
-    /// driven. What cannot be read is told, and begins anew. A card whose page is there and cannot be read is not written
+    /// driven. What cannot be read is told, and begins anew. A disk whose page is there and cannot be read is not written
     /// either: the totals in it are worth more than those of this run.
     pub fn open(now: Mono, names: Vec<Key>, runtime: Option<Arc<dyn Storage>>, state: Option<&dyn Storage>) -> Self {
         let of_runtime = runtime.as_deref().and_then(|storage| read(Tier::Runtime, storage));
@@ -153,13 +153,13 @@ impl StateHandle {
         shared.store.deadline().filter(|_| shared.has_card)
     }
 
-    /// The page for the card, if it is due. Give the outcome to [`StateHandle::done`].
+    /// The page for the disk, if it is due. Give the outcome to [`StateHandle::done`].
     pub fn due(&self, now: Mono) -> Option<Job> {
         let mut shared = self.shared();
         if shared.has_card { shared.store.due(now) } else { None }
     }
 
-    /// The page for the card at the stop, when nothing changes any more; `None` if it has everything. One that is being
+    /// The page for the disk at the stop, when nothing changes any more; `None` if it has everything. One that is being
     /// written has to be done first.
     pub fn last(&self) -> Option<Job> {
         let mut shared = self.shared();
@@ -172,7 +172,7 @@ impl StateHandle {
         let written = shared.store.done(now, outcome);
         let was_failing = std::mem::replace(&mut shared.is_card_failing, written.is_err());
         if was_failing != written.is_err() {
-            tell(Tier::State, written);
+            log(Tier::State, written);
         }
     }
 
@@ -186,13 +186,13 @@ impl Shared {
     fn write_runtime(&mut self) {
         let Some(runtime) = &mut self.runtime else { return };
         if let Some(news) = runtime.keep(self.store.page()) {
-            tell(Tier::Runtime, news);
+            log(Tier::Runtime, news);
         }
     }
 }
 
 /// Tells of the first failure, or of the first success behind one.
-fn tell(tier: Tier, news: io::Result<()>) {
+fn log(tier: Tier, news: io::Result<()>) {
     match news {
         Ok(()) => log::info!("totals and switch times are kept in the {tier} again"),
         Err(error) => {

@@ -157,7 +157,7 @@ fn newer_line_wins_whichever_directory_it_is_from() {
     disks.stop(&state, at(2));
     let disks = disks.killed();
     let state = disks.open(at(3));
-    assert_eq!(total(&state).kept(), 2, "the card is ahead");
+    assert_eq!(total(&state).kept(), 2, "the disk is ahead");
     total(&state).keep(at(4), 3);
     assert_eq!(total(&disks.killed().open(at(5))).kept(), 3, "the runtime directory is");
 }
@@ -278,22 +278,22 @@ fn order_of_the_map_does_not_matter_and_kinds_do() {
 #[test]
 fn folders_of_the_file_system_keep_it_too() {
     let folder = tempfile::tempdir().expect("a folder");
-    let [runtime, card] = ["run", "lib"].map(|name| Folder::new(folder.path().join(name)));
-    let open = || StateHandle::open(at(0), names(), Some(Arc::new(runtime.clone())), Some(&card));
+    let [runtime, disk] = ["run", "lib"].map(|name| Folder::new(folder.path().join(name)));
+    let open = || StateHandle::open(at(0), names(), Some(Arc::new(runtime.clone())), Some(&disk));
     let state = open();
     total(&state).keep(at(0), 5);
     assert_eq!(total(&open()).kept(), 5);
-    assert!(!card.path().exists());
+    assert!(!disk.path().exists());
     std::fs::remove_dir_all(runtime.path()).expect("it is there");
     total(&state).keep(at(1), 6);
     assert_eq!(total(&open()).kept(), 6, "a directory that vanished is made again");
     let job = state.due(at(60)).expect("due");
-    state.done(at(60), job.perform(&card));
+    state.done(at(60), job.perform(&disk));
     std::fs::remove_dir_all(runtime.path()).expect("it is there");
     assert_eq!(total(&open()).kept(), 6);
 }
 
-/// A card whose page is another user's.
+/// A disk whose page is another user's.
 struct Forbidden(Faulty);
 
 impl Storage for Forbidden {
@@ -366,7 +366,7 @@ fn what_is_remembered_of_channels_goes_along_with_a_page_and_is_no_reason_to_wri
     assert_eq!(state.deadline(), Some(at(124)), "what was learned is");
     assert!(disks.write(&state, at(124)));
     state.set_channels(at(125), vec![(house, vec![4])], Reason::Stop);
-    assert_eq!(state.last(), None, "the card has it");
+    assert_eq!(state.last(), None, "the disk has it");
     state.set_channels(at(125), vec![(house, vec![5])], Reason::Stop);
     disks.stop(&state, at(125));
     assert_eq!(open(&disks.without_power(), at(0)).channels(), [(house, vec![5])]);
@@ -416,7 +416,7 @@ fn line_of_a_later_version_is_passed_over_and_one_that_cannot_be_damages_the_pag
         (b"\x01\x05\x04rain\x07".to_vec(), "no array"),
     ] {
         let page = page(&[wrong, later[1].clone()]);
-        assert_eq!((page.damaged, page.lines.len()), (true, 1), "{why}");
+        assert_eq!((page.damaged, page.records.len()), (true, 1), "{why}");
     }
 }
 

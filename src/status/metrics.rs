@@ -60,7 +60,9 @@ fn channels(page: &mut Page, channels: &[Channel]) {
     total("gatepost_entries_restamped_total", "Entries moved off another row's second.", |it| {
         Some(count(it.counts.retimed))
     });
-    total("gatepost_entries_doubtful_total", "Entries set aside: no echo came.", |it| Some(count(it.counts.doubtful)));
+    total("gatepost_entries_unconfirmed_total", "Entries whose echo did not come after several sends.", |it| {
+        Some(count(it.counts.unconfirmed))
+    });
     let dropped = channels.iter().zip(&ids).flat_map(|(it, id)| {
         let labels = |reason| [("channel", &*it.name), ("id", &**id), ("reason", reason)];
         let counts = &it.counts;
@@ -69,10 +71,10 @@ fn channels(page: &mut Page, channels: &[Channel]) {
     page.counter("gatepost_entries_dropped_total", "Entries lost: too old, or no room.", dropped);
     let acts = of(|it| Some(truth(it.confirmed_by == Receipt::Stored)));
     page.gauge("gatepost_confirmed_by_echo", "Whether an entry is kept until its echo is seen.", acts);
-    let age = of(|it| it.receipt.as_ref().map(|receipt| receipt.age_s));
-    page.gauge("gatepost_receipt_age_seconds", "How long ago the last receipt came.", age);
-    let took = of(|it| it.receipt.as_ref().and_then(|receipt| receipt.took_s));
-    page.gauge("gatepost_receipt_delay_seconds", "From sending to the last receipt.", took);
+    let age = of(|it| it.ack.as_ref().map(|ack| ack.age_s));
+    page.gauge("gatepost_ack_age_seconds", "How long ago the last acknowledgement came.", age);
+    let took = of(|it| it.ack.as_ref().and_then(|ack| ack.took_s));
+    page.gauge("gatepost_ack_delay_seconds", "From sending to the last acknowledgement.", took);
     let license = of(|it| Some(count(it.quota.license_a_year)));
     page.gauge(
         "gatepost_license_updates",
@@ -90,10 +92,10 @@ fn backlogs(page: &mut Page, channels: &[Channel]) {
         labelled.filter_map(|(it, id)| Some((labels(it, id), value(it)?))).collect::<Vec<_>>()
     };
     let mut gauge = |name: &str, help: &str, value: fn(&Channel) -> Option<f64>| page.gauge(name, help, of(value));
-    gauge("gatepost_backlog_entries", "Entries that wait for their receipt.", |it| {
+    gauge("gatepost_backlog_entries", "Entries that wait for their acknowledgement.", |it| {
         Some(count(it.backlog.entries as u64))
     });
-    gauge("gatepost_backlog_card_entries", "Of them, those on the card.", |it| Some(count(it.backlog.on_card as u64)));
+    gauge("gatepost_backlog_disk_entries", "Of them, those on the disk.", |it| Some(count(it.backlog.on_disk as u64)));
     gauge("gatepost_backlog_bytes", "What they take.", |it| Some(count(it.backlog.bytes)));
     gauge("gatepost_backlog_drain_seconds", "How long they take to go out while the link is up.", |it| {
         it.backlog.drains_in_s
@@ -137,10 +139,14 @@ fn spool(page: &mut Page, spool: &Spool) {
     let up = directories.into_iter().filter(|_| spool.on_disk);
     let up = up.map(|(name, fault)| ([("directory", name)], truth(fault.is_none())));
     page.gauge("gatepost_directory_up", "Whether the directory can be written.", up);
-    page.counter("gatepost_card_groups_total", "Groups of entries written to the card.", one(count(spool.groups)));
-    page.counter("gatepost_card_entries_total", "Entries written to the card.", one(count(spool.written)));
+    page.counter("gatepost_card_groups_total", "Groups of entries written to the disk.", one(count(spool.groups)));
+    page.counter("gatepost_card_entries_total", "Entries written to the disk.", one(count(spool.written)));
     page.counter("gatepost_spool_taken_total", "Entries that the spool took.", one(count(spool.taken)));
-    page.counter("gatepost_spool_confirmed_total", "Entries that left it on a receipt.", one(count(spool.confirmed)));
+    page.counter(
+        "gatepost_spool_acknowledged_total",
+        "Entries that left it on an acknowledgement.",
+        one(count(spool.acknowledged)),
+    );
     page.counter("gatepost_spool_merged_total", "Entries merged into a neighbour.", one(count(spool.merged)));
     page.counter("gatepost_spool_unreadable_total", "Entries in unreadable files.", one(count(spool.unreadable)));
 }

@@ -143,7 +143,7 @@ pub struct Entry {
     pub age_s: f64,
     /// Its number in the channel.
     pub entry_id: Option<u64>,
-    /// From sending to this receipt.
+    /// From sending to this acknowledgement.
     pub took_s: Option<f64>,
 }
 
@@ -161,8 +161,8 @@ pub struct Channel {
     pub confirmed_by: Receipt,
     /// The newest entry of this run.
     pub newest: Option<Entry>,
-    /// The last receipt of this run.
-    pub receipt: Option<Entry>,
+    /// The last acknowledgement of this run.
+    pub ack: Option<Entry>,
     /// What waits.
     pub backlog: Backlog,
     /// What is used of the license's year.
@@ -171,14 +171,14 @@ pub struct Channel {
     pub counts: Counts,
 }
 
-/// Entries of a channel that wait for their receipt.
+/// Entries of a channel that wait for their acknowledgement.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Backlog {
     /// How many.
     pub entries: usize,
-    /// How many of them are on the card.
-    pub on_card: usize,
+    /// How many of them are on the disk.
+    pub on_disk: usize,
     /// What they take.
     pub bytes: u64,
     /// The time of the oldest, where it is known.
@@ -232,8 +232,8 @@ pub struct Counts {
     pub stored: u64,
     /// Entries that got another second, since somebody else's row had theirs.
     pub retimed: u64,
-    /// Entries set aside: sent several times without an echo.
-    pub doubtful: u64,
+    /// Unconfirmed entries: sent several times without an echo.
+    pub unconfirmed: u64,
     /// Entries lost because they were too old.
     pub dropped_for_age: u64,
     /// Entries lost because there was no room.
@@ -342,22 +342,22 @@ pub struct Spool {
     pub waiting: usize,
     /// What they take.
     pub bytes: u64,
-    /// Groups written to the card since the start.
+    /// Groups written to the disk since the start.
     pub groups: u64,
     /// Entries in them.
     pub written: u64,
     /// Entries that the spool took since the start.
     pub taken: u64,
-    /// Those that left on a receipt.
-    pub confirmed: u64,
+    /// Those that left on an acknowledgement.
+    pub acknowledged: u64,
     /// Those that were merged into a neighbour.
     pub merged: u64,
     /// Those lost because they were too old.
     pub dropped_for_age: u64,
     /// Those lost because there was no room.
     pub dropped_for_size: u64,
-    /// Those set aside and not settled by a late echo.
-    pub doubtful: u64,
+    /// Those unconfirmed and not settled by a late echo.
+    pub unconfirmed: u64,
     /// Those in files that could no longer be read.
     pub unreadable: u64,
 }

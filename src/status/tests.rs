@@ -28,10 +28,10 @@ fn house() -> Channel {
         confirm: Receipt::Auto,
         confirmed_by: Receipt::Stored,
         newest: Some(entry(40, Stage::Sent)),
-        receipt: Some(Entry { entry_id: Some(4711), took_s: Some(0.32), ..entry(20, Stage::Stored) }),
+        ack: Some(Entry { entry_id: Some(4711), took_s: Some(0.32), ..entry(20, Stage::Stored) }),
         backlog: Backlog {
             entries: 3,
-            on_card: 1,
+            on_disk: 1,
             bytes: 450,
             oldest: Some("2026-11-22T07:50:00Z".to_owned()),
             drain: Drain::Planned,
@@ -137,7 +137,7 @@ pub(super) fn busy() -> Report {
             groups: 2,
             written: 40,
             taken: 414,
-            confirmed: 408,
+            acknowledged: 408,
             ..Spool::default()
         },
         ..empty()

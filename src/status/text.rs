@@ -11,7 +11,7 @@ const WIDTH: usize = 80;
 /// Where what is said of something begins, behind its name.
 const INDENT: usize = 14;
 
-/// So many entries of a channel may wait for their receipt while all is well.
+/// So many entries of a channel may wait for their acknowledgement while all is well.
 const ON_THEIR_WAY: usize = 4;
 
 /// How something stands.
@@ -82,8 +82,8 @@ fn channel(page: &mut Page, channel: &Channel) {
     let newest =
         channel.newest.as_ref().map_or_else(|| "no entry yet".to_owned(), |newest| entry("last entry", newest));
     page.item(mark, &channel.name, &format!("channel {}; {newest}", channel.id));
-    if let Some(receipt) = channel.receipt.as_ref().filter(|receipt| Some(*receipt) != channel.newest.as_ref()) {
-        page.more(&entry("last receipt", receipt));
+    if let Some(ack) = channel.ack.as_ref().filter(|ack| Some(*ack) != channel.newest.as_ref()) {
+        page.more(&entry("last acknowledged", ack));
     }
     if channel.backlog.entries > 0 {
         page.more(&backlog(&channel.backlog));
@@ -95,7 +95,7 @@ fn channel(page: &mut Page, channel: &Channel) {
         (counts.received, "received"),
         (counts.stored, "stored"),
         (counts.retimed, "moved to another second"),
-        (counts.doubtful, "doubtful"),
+        (counts.unconfirmed, "unconfirmed"),
         (counts.dropped_for_age, "lost as too old"),
         (counts.dropped_for_size, "lost for want of room"),
     ]));
@@ -121,8 +121,8 @@ fn channel(page: &mut Page, channel: &Channel) {
 
 fn backlog(backlog: &Backlog) -> String {
     let mut parts = vec![format!("{} ({})", waits(backlog.entries), size_in_words(backlog.bytes))];
-    if backlog.on_card > 0 {
-        parts.push(format!("{} of them on the card", grouped(backlog.on_card as u64)));
+    if backlog.on_disk > 0 {
+        parts.push(format!("{} of them on the disk", grouped(backlog.on_disk as u64)));
     }
     parts.extend(backlog.oldest.as_ref().map(|oldest| format!("the oldest of {oldest}")));
     // A few entries are on their way at any time.
@@ -247,19 +247,19 @@ fn spool(page: &mut Page, spool: &Spool) {
     let mut parts = vec![
         waits(spool.waiting),
         format!("{} taken", grouped(spool.taken)),
-        format!("{} confirmed", grouped(spool.confirmed)),
+        format!("{} acknowledged", grouped(spool.acknowledged)),
     ];
     parts.extend(those_there_are([
         (spool.merged, "merged"),
         (spool.dropped_for_age, "lost as too old"),
         (spool.dropped_for_size, "lost for want of room"),
-        (spool.doubtful, "set aside"),
+        (spool.unconfirmed, "unconfirmed"),
         (spool.unreadable, "in unreadable files"),
     ]));
     page.item(Mark::Well, "entries", &parts.join(", "));
     if spool.groups > 0 {
         let groups = counted(spool.groups, "write", "writes");
-        page.more(&format!("{groups} to the card with {}", counted(spool.written, "entry", "entries")));
+        page.more(&format!("{groups} to the disk with {}", counted(spool.written, "entry", "entries")));
     }
 }
 

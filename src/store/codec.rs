@@ -13,7 +13,7 @@
 //! And an `Option` means to pass over a variant that is not known, wherever in it that is, and passes over the wrong bytes: an
 //! enum below an `Option` is read by [`known`].
 //!
-//! The bytes may come from a card that rots, or from somebody else: they never panic, take no more memory than they have bytes,
+//! The bytes may come from a disk that rots, or from somebody else: they never panic, take no more memory than they have bytes,
 //! and never make a value that its type does not allow. So a type checks its bounds in its own `Decode`.
 
 use std::time::Duration;

@@ -68,7 +68,7 @@ impl Link {
         clock: &dyn Clock,
     ) -> Result<Self, Failure> {
         let line =
-            dial(broker, trust, memory, clock, |passed| tell(&passed)).await.map_err(|obstacle| obstacle.failure)?;
+            dial(broker, trust, memory, clock, |passed| log(&passed)).await.map_err(|obstacle| obstacle.failure)?;
         let login = mqtt::Login {
             client_id: &credentials.client_id,
             username: &credentials.username,
@@ -127,7 +127,7 @@ impl Link {
 }
 
 /// What is worth a line in the log about a way that was found.
-fn tell(passed: &Passed) {
+fn log(passed: &Passed) {
     match passed {
         Passed::Secured { small_segments: true, .. } => log::warn!(
             "packets of the usual size seem to be lost on the way to the broker, so small ones are used: perhaps a smaller MTU on \

@@ -1,7 +1,7 @@
 //! Pacing: the least time between two updates of a channel, judged where they *arrive*.
 //!
 //! ThingSpeak drops an update that arrives less than the license's interval after the one before, without a word. When an
-//! update is known to have arrived (its receipt is here), the next may be sent one interval later; measured from the
+//! update is known to have arrived (its acknowledgement is here), the next may be sent one interval later; measured from the
 //! sending it could be too early by the first one's delay.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub const MARGIN: Duration = Duration::from_millis(250);
 /// How long the backlog of an outage takes to go out while what is measured meanwhile keeps its slots; `None` where they
 /// leave no time. Each slot makes so many updates, each of which takes the interval and the margin.
 ///
-/// The time to the receipt comes on top of the margin, which nobody knows beforehand: with `m` of a slot's time to spare, a
+/// The time to the acknowledgement comes on top of the margin, which nobody knows beforehand: with `m` of a slot's time to spare, a
 /// delay of `d` an update makes it longer by about `d / m`. A license whose year is spent by what is measured alone lets less
 /// through (see [`Budget`](crate::uplink::budget::Budget)).
 pub fn drain_time(
@@ -49,7 +49,7 @@ impl Pacer {
         self.open = true;
     }
 
-    /// All that was sent has arrived by now: a receipt, or the end of the connection that carried it.
+    /// All that was sent has arrived by now: an acknowledgement, or the end of the connection that carried it.
     pub fn arrived(&mut self, now: Mono) {
         if std::mem::take(&mut self.open) {
             self.seen(now);

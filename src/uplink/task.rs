@@ -18,7 +18,7 @@ use crate::thingspeak::update;
 use crate::time::Mono;
 use crate::uplink::link::{Incoming, Link};
 use crate::uplink::network::Changes;
-use crate::uplink::session::{Action, Delivery, Event, Notice, Session};
+use crate::uplink::session::{Action, Event, Inbound, Session, SessionEvent};
 
 /// What the session asks for is done by then, or has failed: the steps of a connection have 10 s each, and a packet has.
 const PERFORM_WITHIN: Duration = Duration::from_secs(120);
@@ -42,9 +42,9 @@ pub struct Uplink {
     /// Set to the last moment at which the session may go on.
     pub stop: watch::Receiver<Option<Mono>>,
     /// Where messages for the outputs go.
-    pub deliveries: mpsc::Sender<Delivery>,
+    pub inbound: mpsc::Sender<Inbound>,
     /// Where notices go.
-    pub notices: Box<dyn FnMut(Notice) + Send>,
+    pub notices: Box<dyn FnMut(SessionEvent) + Send>,
     /// Told until when this task will be heard of again at the latest; nothing while only the outside can go on.
     pub alive: Box<dyn FnMut(Option<Mono>) + Send>,
 }
@@ -96,13 +96,13 @@ impl Uplink {
                     *link = None;
                     continue;
                 }
-                Action::Deliver(delivery) => {
+                Action::Deliver(inbound) => {
                     // The outputs obey in no time, so that this waits for a moment at most; a command must not be dropped, nor
                     // may word that the link is gone. A closed queue means that the outputs have stopped already.
-                    let _ = self.deliveries.send(delivery).await;
+                    let _ = self.inbound.send(inbound).await;
                     continue;
                 }
-                Action::Notice(notice) => {
+                Action::Report(notice) => {
                     (self.notices)(notice);
                     continue;
                 }

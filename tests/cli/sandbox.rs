@@ -59,9 +59,9 @@ fn its_lines_make_a_map_and_its_commands_reach_that_map() {
     published.wait_for("channel 3: stored as entry 1");
     daemon.wait_for("output lamp is on: ");
 
-    let mut ears = Program::start(typed(&format!("exec {}", printed("mosquitto_sub").replace("XDG", "env XDG"))));
+    let mut inputs = Program::start(typed(&format!("exec {}", printed("mosquitto_sub").replace("XDG", "env XDG"))));
     sandbox.wait_for("channels/3/subscribe");
-    ears.end_by(Signal::SIGTERM);
+    inputs.end_by(Signal::SIGTERM);
     let said =
         [sandbox.said(), sandbox.command_line(), daemon.said(), daemon.command_line(), published.said()].concat();
     for device in ["gatepost", "remote"] {

@@ -62,15 +62,15 @@ impl Stopped {
         let fast = Arc::new(Folder::new(self.path("run")));
         let channels = [(ChannelId(7), Backlog::default()), (ChannelId(8), Backlog::default())];
         let policy = Policy { durability: Durability::Always, ..Policy::default() };
-        let card = Folder::new(self.path("state/spool"));
-        Spool::open(channels, policy, (BootId(1), at(0)), fast, &card, Box::new(|| {})).0
+        let disk = Folder::new(self.path("state/spool"));
+        Spool::open(channels, policy, (BootId(1), at(0)), fast, &disk, Box::new(|| {})).0
     }
 
-    /// Puts what waits on the card.
+    /// Puts what waits on the disk.
     fn write(&self) {
-        let (mut spool, card) = (self.spool(), Folder::new(self.path("state/spool")));
+        let (mut spool, disk) = (self.spool(), Folder::new(self.path("state/spool")));
         while let Some(job) = spool.job(at(100_000)) {
-            let outcome = job.perform(&card);
+            let outcome = job.perform(&disk);
             spool.done(at(100_000), outcome);
         }
     }
@@ -132,7 +132,7 @@ fn list_gives_programs_the_same_in_json() {
     let (_, out, _) = stopped.ask(&["list", "--json", "--channel", "cellar"]);
     let told: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     let channel = &told["channels"][0];
-    assert_eq!((&channel["id"], &channel["waiting"], &channel["doubtful"]), (&8.into(), &2.into(), &0.into()));
+    assert_eq!((&channel["id"], &channel["waiting"], &channel["unconfirmed"]), (&8.into(), &2.into(), &0.into()));
     assert_eq!(channel["newest"], "2026-11-22T08:00:40Z");
     assert!(told["channels"][1].is_null() && told["unreadable"].as_array().is_some_and(Vec::is_empty));
 }
@@ -173,7 +173,7 @@ fn export_is_what_the_import_page_takes() {
     assert_eq!(fs::read_to_string(&file).expect("it was made"), expected);
     let (code, _, err) = stopped.ask(&["export", "--output", &file]);
     assert!(code == Some(1) && err.contains("house.csv"), "what is there is not overwritten: {err}");
-    let (code, out, err) = stopped.ask(&["export", "--doubtful"]);
+    let (code, out, err) = stopped.ask(&["export", "--unconfirmed"]);
     assert!(code == Some(0) && out.is_empty() && err.starts_with("no entry waits"), "{out}{err}");
 }
 

@@ -118,7 +118,7 @@ fn no_entry_whose_second_an_unknown_run_had_given_is_freed_by_a_ping_alone() {
     let waiting = said.lines().find_map(|line| line.split_once("] ")?.1.split_once(" entries wait for the next start"));
     let waiting: usize = waiting.expect("they wait").0.parse().expect("a number");
     assert!(waiting >= refused, "{waiting} of {refused} wait");
-    assert!(said.contains(" 0 set aside"), "{said}");
+    assert!(said.contains(" 0 unconfirmed"), "{said}");
 }
 
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {

@@ -21,16 +21,16 @@ const SLOTS_FAIL: &str = "open slots cannot be kept";
 const SLOTS_WORK: &str = "open slots are kept again";
 const EVERYTHING: [&str; 6] = [CARD_FAILS, CARD_WORKS, MEMORY_FAILS, MEMORY_WORKS, SLOTS_FAIL, SLOTS_WORK];
 
-/// After a failure the card is left alone for so long.
+/// After a failure the disk is left alone for so long.
 const CARD_RESTS: Duration = Duration::from_secs(30);
 
 pub(crate) const SCENARIOS: [Scenario; 7] = [
-    ("a card that cannot flush", a_card_that_cannot_flush),
-    ("a card without room", a_card_without_room),
+    ("a disk that cannot flush", a_card_that_cannot_flush),
+    ("a disk without room", a_card_without_room),
     ("a runtime directory without room", a_runtime_directory_without_room),
     ("memory that fills", memory_that_fills),
     ("write protection", write_protection),
-    ("a card that is away", a_card_that_is_away),
+    ("a disk that is away", a_card_that_is_away),
     ("a runtime directory that is emptied", a_runtime_directory_that_is_emptied),
 ];
 
@@ -79,7 +79,7 @@ fn a_card_that_cannot_flush() {
     program.hear(CARD_WORKS, CARD_RESTS * 2 + SOON).expect("it recovers");
     assert_told_once(&program, &[CARD_FAILS, CARD_WORKS]);
     assert_eq!(house.seen().matches("EIO").count(), 2, "both were met");
-    end("EIO on the card", &service, house, program);
+    end("EIO on the disk", &service, house, program);
 }
 
 fn a_card_without_room() {
@@ -91,7 +91,7 @@ fn a_card_without_room() {
     wait_for_entries(&mut program, 2);
     program.wait_for(CARD_WORKS);
     assert_told_once(&program, &[CARD_FAILS, CARD_WORKS]);
-    end("ENOSPC on the card", &service, house, program);
+    end("ENOSPC on the disk", &service, house, program);
 }
 
 fn a_runtime_directory_without_room() {
@@ -187,7 +187,7 @@ fn a_card_that_is_away() {
     end("a state directory that is away", &service, house, program);
 }
 
-/// Somebody empties it while entries wait that the card does not have yet.
+/// Somebody empties it while entries wait that the disk does not have yet.
 fn a_runtime_directory_that_is_emptied() {
     let service = Service::start();
     service.kill();

@@ -65,7 +65,7 @@ to.uptime = { field = "house.field2", reduce = "last" }
 
 /// What a scenario may choose.
 pub(crate) struct Plan {
-    /// An entry that is unconfirmed for so long goes to the card.
+    /// An entry that is unconfirmed for so long goes to the disk.
     pub(crate) write_after: &'static str,
     pub(crate) max_size: &'static str,
     /// The broker's name or address.
@@ -159,26 +159,26 @@ impl House {
         self.root.join(path.strip_prefix("/").expect("an absolute path"))
     }
 
-    fn card(&self) -> PathBuf {
+    fn disk(&self) -> PathBuf {
         self.state().join("spool")
     }
 
     /// The segments that are there, oldest first.
     pub(crate) fn segments(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(self.here(&self.card())) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(self.here(&self.disk())) else { return Vec::new() };
         let names = entries.map(|entry| entry.expect("it can be listed").file_name().into_string().expect("UTF-8"));
         // The channel, 16 digits, and the suffix.
         let mut segments: Vec<_> =
             names.filter(|name| name.starts_with("1-") && name.len() == "1-.log".len() + 16).collect();
         segments.sort();
-        segments.into_iter().map(|name| self.card().join(name)).collect()
+        segments.into_iter().map(|name| self.disk().join(name)).collect()
     }
 
     /// The segments that may come: a segment is named by its first entry's number.
     pub(crate) fn segments_to_come(&self) -> Vec<PathBuf> {
         let there = self.segments();
         let some_more = self.books.acknowledged.len() + 64;
-        let names = (1..=some_more).map(|key| self.card().join(format!("1-{key:016x}.log")));
+        let names = (1..=some_more).map(|key| self.disk().join(format!("1-{key:016x}.log")));
         names.filter(|path| !there.contains(path)).collect()
     }
 
@@ -229,7 +229,7 @@ impl House {
     pub(crate) fn waiting(&self) -> Vec<Stored> {
         let folder = |path: &Path| Folder::new(self.here(path));
         let mut listed = Vec::new();
-        let found = survey(&folder(&self.runtime()), &folder(&self.card()), |one| {
+        let found = survey(&folder(&self.runtime()), &folder(&self.disk()), |one| {
             listed.push(one);
             Ok::<_, Infallible>(())
         });

@@ -18,7 +18,7 @@ use crate::trap::{CUT, OPEN, RENAME, Trap};
 
 /// Kills in a row before everything has to arrive.
 const A_ROUND: usize = 3;
-/// A receipt cannot be told from an entry in advance: so many tries are made for a round's kills.
+/// An acknowledgement cannot be told from an entry in advance: so many tries are made for a round's kills.
 const TRIES: usize = 12;
 
 /// A point of the daemon's life.
@@ -82,7 +82,7 @@ const PHASES: [Phase; 9] = [
         name: "confirm",
         online: true,
         before: nothing,
-        // Of a log that begins empty every third note is a receipt, behind the push and the sending, unless one is late.
+        // Of a log that begins empty every third note is an acknowledgement, behind the push and the sending, unless one is late.
         trap: |house, shot| Trap::kill("write", 3 + 3 * (shot % 3)).on([house.log()]),
         hit: |house, service| {
             let rows = service.rows();
@@ -119,7 +119,7 @@ const PHASES: [Phase; 9] = [
     },
 ];
 
-/// Lets the daemon live until it has put entries on the card.
+/// Lets the daemon live until it has put entries on the disk.
 fn a_segment(house: &mut House) {
     if !house.segments().is_empty() {
         return;
@@ -127,7 +127,7 @@ fn a_segment(house: &mut House) {
     let program = house.run();
     let until = Instant::now() + SOON;
     while house.segments().is_empty() {
-        assert!(Instant::now() < until, "no entry goes to the card");
+        assert!(Instant::now() < until, "no entry goes to the disk");
         thread::sleep(Duration::from_millis(20));
     }
     house.kill(program);
@@ -148,7 +148,7 @@ fn tear(segments: &[PathBuf]) {
 /// Kills the daemon in this phase, round after round, each ending with a service that has everything. Returns how often.
 fn kill_in(phase: &Phase, rounds: usize) -> usize {
     let service = Service::start();
-    // Segments of a few entries, for a card that fills quickly.
+    // Segments of a few entries, for a disk that fills quickly.
     let plan = Plan { max_size: "12KiB", broken: true, ..Plan::default() };
     let mut house = House::of(&service, &plan);
     let mut hits = 0;

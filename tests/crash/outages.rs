@@ -35,7 +35,7 @@ pub(crate) const SCENARIOS: [Scenario; 9] = [
 /// A login that was refused for a minute is tried again after three to four and a half more (`uplink::backoff`).
 const REFUSED_WAITS: Duration = Duration::from_secs(270);
 
-/// The daemon's own default: entries go to the card after a minute.
+/// The daemon's own default: entries go to the disk after a minute.
 pub(crate) fn plan() -> Plan {
     Plan { write_after: "60s", ..Plan::default() }
 }

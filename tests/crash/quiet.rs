@@ -1,4 +1,4 @@
-//! With a healthy link the card is left alone: not a byte is written to the state directory, and nothing is flushed.
+//! With a healthy link the disk is left alone: not a byte is written to the state directory, and nothing is flushed.
 
 use std::fs;
 
@@ -46,7 +46,7 @@ fn a_healthy_minute_writes_nothing_to_the_card() {
 }
 
 #[test]
-#[ignore = "takes ten minutes: `just proof card`"]
+#[ignore = "takes ten minutes: `just proof disk`"]
 fn ten_healthy_minutes_write_nothing_to_the_card() {
     leaves_the_card_alone(300);
 }

@@ -1,7 +1,7 @@
 //! A daemon under strace: a system call of its choice fails, or kills it. The program under test is the real one, without
 //! hooks; the kernel's view of it is exact where a timer would hit anything.
 //!
-//! strace counts calls for each thread by itself. The runtime directory's log is written by the main thread, the card by the
+//! strace counts calls for each thread by itself. The runtime directory's log is written by the main thread, the disk by the
 //! disk's, and both directories are read by one thread at the start, so that a count is one of events in all of these.
 
 use std::path::{Path, PathBuf};

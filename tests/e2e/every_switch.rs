@@ -15,13 +15,13 @@ use gatepost::net::Transport;
 use gatepost::net::failure::Kind;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
-use gatepost::pipeline::Edge;
+use gatepost::pipeline::HealthChange;
 use gatepost::sandbox::{
     Closing, Duplicates, EchoValues, Loss, OtherEntries, PublishRefusal, Refusal, RefusedBy, Rights, SecondConnection,
     StoredSessions, SubscribeQos, SubscribeRefusal, Switches, TooLong, What, Wills,
 };
 use gatepost::thingspeak::topic::Topic;
-use gatepost::uplink::session::Notice;
+use gatepost::uplink::session::SessionEvent;
 
 use crate::stage::{Plan, Playing, Stage, is_row_of, together, until};
 use crate::told::{Diary, Told};
@@ -210,7 +210,10 @@ fn cases() -> Vec<Case> {
         Case::of("what is too long ends the connection", Switches { too_long: TooLong::Disconnect, ..plain() }),
         Case::of("a will is let in", Switches { will: Wills::Ignore, ..plain() }),
         Case::of("as many subscriptions as are needed", Switches { subscription_limit: Some(3), ..plain() }),
-        Case { freed: Freed::AsReceived, ..Case::of("receipts are not asked for", plain()).confirmed_by("received") },
+        Case {
+            freed: Freed::AsReceived,
+            ..Case::of("acknowledgements are not asked for", plain()).confirmed_by("received")
+        },
     ]
 }
 
@@ -319,7 +322,7 @@ async fn outage(stage: &Stage, diary: &Diary, outage: Outage) {
 async fn end_of_readings(stage: &Stage, diary: &Diary) -> Vec<Entry> {
     let mark = diary.end();
     stage.sim.break_file(Path::new(LEVEL), io::ErrorKind::NotFound);
-    diary.wait(mark, "the sensor is gone", |told| matches!(told, Told::Sensor(Edge::Down(..)))).await;
+    diary.wait(mark, "the sensor is gone", |told| matches!(told, Told::Sensor(HealthChange::Down(..)))).await;
     let value = |told: &Told| match told {
         Told::Reading(reading) => reading.value.clone().ok(),
         _ => None,
@@ -330,15 +333,17 @@ async fn end_of_readings(stage: &Stage, diary: &Diary) -> Vec<Entry> {
     diary.closed()
 }
 
-/// Waits until nothing waits for its receipt.
+/// Waits until nothing waits for its acknowledgement.
 async fn all_freed(case: &Case, entries: &[Entry], diary: &Diary) {
     let freed = |told: &Told| match told {
-        Told::Uplink(Notice::Stored { created_at, .. } | Notice::Doubtful { created_at, .. }) => Some(*created_at),
-        Told::Uplink(Notice::Received { created_at, .. }) if case.freed == Freed::AsReceived => Some(*created_at),
+        Told::Uplink(SessionEvent::Stored { created_at, .. } | SessionEvent::Unconfirmed { created_at, .. }) => {
+            Some(*created_at)
+        }
+        Told::Uplink(SessionEvent::Received { created_at, .. }) if case.freed == Freed::AsReceived => Some(*created_at),
         _ => None,
     };
     let count = || diary.all().iter().filter_map(freed).collect::<BTreeSet<_>>().len();
-    let text = || format!("{} receipts\n{}", entries.len(), diary.text(0));
+    let text = || format!("{} acknowledgements\n{}", entries.len(), diary.text(0));
     until(text, || (count() >= entries.len()).then_some(())).await;
 }
 
@@ -355,22 +360,23 @@ fn assert_rows(case: &Case, stage: &Stage, entries: &[Entry], diary: &Diary) {
     }
     assert!(rows.iter().all(|row| entries.iter().any(|entry| is_row_of(row, entry))), "a row that nobody measured");
     assert!(diary.backlog().is_sorted(), "the backlog went out in its order");
-    let told = |wanted: fn(&Notice) -> bool| diary.count(|told| matches!(told, Told::Uplink(notice) if wanted(notice)));
-    let stored = told(|notice| matches!(notice, Notice::Stored { entry_id: Some(_), .. }));
+    let told =
+        |wanted: fn(&SessionEvent) -> bool| diary.count(|told| matches!(told, Told::Uplink(notice) if wanted(notice)));
+    let stored = told(|notice| matches!(notice, SessionEvent::Stored { entry_id: Some(_), .. }));
     match case.freed {
         Freed::ByEcho => assert!(stored > 0, "echoes are seen"),
         Freed::AsReceived => {
             // Once more after the outage, for the broker may not have read it before.
-            let twice = told(|notice| matches!(notice, Notice::Sent { again: 2.., .. }));
+            let twice = told(|notice| matches!(notice, SessionEvent::Sent { again: 2.., .. }));
             assert_eq!((stored, twice), (0, 0));
         }
     }
-    let unheard = told(|notice| matches!(notice, Notice::NotSubscribed { topic: Topic::Subscribe(HOUSE), .. }));
+    let unheard = told(|notice| matches!(notice, SessionEvent::NotSubscribed { topic: Topic::Subscribe(HOUSE), .. }));
     assert_eq!(unheard > 0, !case.plan.rights.subscribe);
     assert_eq!(
         diary.count(|told| matches!(
             told,
-            Told::Dropped | Told::OutputFault | Told::Rubbish { .. } | Told::Refused { .. }
+            Told::Dropped | Told::OutputFault | Told::InvalidCommand { .. } | Told::Refused { .. }
         )),
         0
     );

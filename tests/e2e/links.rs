@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gatepost::net::failure::Kind;
 use gatepost::sandbox::{Closing, Refusal, SecondConnection, Switches, What};
-use gatepost::uplink::session::{Notice, Tuning};
+use gatepost::uplink::session::{SessionEvent, Tuning};
 
 use crate::SOON;
 use crate::stage::{Plan, QUICK, Stage, play, until};
@@ -132,9 +132,9 @@ async fn echoes_that_stop_do_not_hold_up_what_is_measured_after() {
     let diary = &playing.diary;
     diary.wait(0, "an echo is seen", |told| told.stored().is_some()).await;
     stage.sandbox.set(Switches { no_echo: true, ..Switches::default() });
-    diary.wait(0, "one is given up", |told| matches!(told, Told::Uplink(Notice::Doubtful { .. }))).await;
+    diary.wait(0, "one is given up", |told| matches!(told, Told::Uplink(SessionEvent::Unconfirmed { .. }))).await;
     let mark = diary.end();
-    let sent_once = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { again: 0, .. }));
+    let sent_once = |told: &Told| matches!(told, Told::Uplink(SessionEvent::Sent { again: 0, .. }));
     until(
         || format!("entries are freed as received\n{}", diary.text(mark)),
         || (diary.since(mark).iter().filter(|told| sent_once(told)).count() >= 3).then_some(()),
@@ -143,6 +143,6 @@ async fn echoes_that_stop_do_not_hold_up_what_is_measured_after() {
     let entries = diary.closed();
     stage.all_stored(&entries, diary).await;
     let diary = stage.end(playing).await;
-    let given_up = diary.count(|told| matches!(told, Told::Uplink(Notice::Doubtful { .. })));
+    let given_up = diary.count(|told| matches!(told, Told::Uplink(SessionEvent::Unconfirmed { .. })));
     assert_eq!(given_up, 1, "{}", diary.text(0));
 }

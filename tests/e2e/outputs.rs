@@ -52,7 +52,7 @@ async fn rubbish_is_refused_in_words_and_moves_nothing() {
         let mark = diary.end();
         stage.write(SWITCHES, &[pair]).await;
         let words = |told: &Told| match told {
-            Told::Rubbish { output, words } if output == name => Some(words.clone()),
+            Told::InvalidCommand { output, words } if output == name => Some(words.clone()),
             _ => None,
         };
         let words = diary.find(mark, "it is refused", words).await;
@@ -66,7 +66,7 @@ async fn rubbish_is_refused_in_words_and_moves_nothing() {
     driven(diary, mark, FAN, Drive::ON).await;
     assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(false)), "the fan is active low");
     assert_eq!(diary.count(|told| matches!(told, Told::Driven { reason: Reason::Command, .. })), 2);
-    assert_eq!(diary.count(|told| matches!(told, Told::Rubbish { .. })), 2);
+    assert_eq!(diary.count(|told| matches!(told, Told::InvalidCommand { .. })), 2);
     stage.end(playing).await;
     assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(true)), "the stop levels");
 }

@@ -7,7 +7,7 @@ use gatepost::hal::Pin;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::sandbox::{Switches, What};
-use gatepost::uplink::session::Notice;
+use gatepost::uplink::session::SessionEvent;
 
 use crate::stage::{Plan, Playing, Stage, play, until};
 use crate::told::Told;
@@ -132,7 +132,7 @@ async fn a_session_that_changes_is_replaced_and_loses_nothing() {
     // From now on an echo takes so long that one is on its way when the session ends.
     stage.sandbox.set(Switches { echo_delay: Duration::from_millis(1500), ..Switches::default() });
     let mark = playing.diary.end();
-    let sent = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { .. }));
+    let sent = |told: &Told| matches!(told, Told::Uplink(SessionEvent::Sent { .. }));
     playing.diary.wait(mark, "an entry is on its way", sent).await;
     let mark = playing.diary.end();
     let changes = reload(&stage, &playing, &[CHANNELS, LEVEL, LAMP]).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gatepost::sandbox::{Closing, SecondConnection, Switches, What};
-use gatepost::uplink::session::Notice;
+use gatepost::uplink::session::SessionEvent;
 
 use crate::stage::{Plan, Stage, play, until};
 use crate::told::{Diary, Told};
@@ -48,7 +48,7 @@ fn plan(map: &str, second_connection: SecondConnection) -> Plan {
 
 fn gaps(diary: &Diary) -> Vec<Duration> {
     let gap = |told: &Told| match told {
-        Told::Uplink(Notice::Renewed { gap }) => Some(*gap),
+        Told::Uplink(SessionEvent::Renewed { gap }) => Some(*gap),
         _ => None,
     };
     diary.all().iter().filter_map(gap).collect()
@@ -88,8 +88,8 @@ async fn renewals_lose_no_entry_and_send_none_twice() {
         until(|| "entries were made".to_owned(), || (diary.closed().len() >= 3).then_some(())).await;
         let entries = diary.closed();
         stage.all_stored(&entries, diary).await;
-        let again = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { again: 1.., .. }));
-        assert_eq!(diary.count(again), 0, "a renewal waits for open receipts");
+        let again = |told: &Told| matches!(told, Told::Uplink(SessionEvent::Sent { again: 1.., .. }));
+        assert_eq!(diary.count(again), 0, "a renewal waits for open acknowledgements");
         assert!(stage.rows().is_sorted_by_key(|row| row.created_at));
         stage.end(playing).await;
     }

@@ -6,7 +6,7 @@ use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::sandbox::{PublishRefusal, Rights, SubscribeRefusal, Switches};
 use gatepost::thingspeak::topic::Topic;
-use gatepost::uplink::session::{Notice, Unheard};
+use gatepost::uplink::session::{SessionEvent, Unheard};
 
 use crate::stage::{Plan, Stage, play, until};
 use crate::told::{Diary, Told};
@@ -50,7 +50,7 @@ async fn rights_that_are_missing_cost_what_they_have_to_and_no_more() {
 /// Waits until it is told that a topic is not heard, and says why.
 async fn unheard(diary: &Diary, mark: usize, of: Topic) -> Unheard {
     let why = |told: &Told| match told {
-        Told::Uplink(Notice::NotSubscribed { topic, why, .. }) if *topic == of => Some(*why),
+        Told::Uplink(SessionEvent::NotSubscribed { topic, why, .. }) if *topic == of => Some(*why),
         _ => None,
     };
     diary.find(mark, "the topic is not heard", why).await
@@ -83,12 +83,12 @@ async fn commands_are_heard_minutes_after_their_right_was_ticked_and_entries_go_
             .wait(
                 mark,
                 "the topic is heard",
-                |told| matches!(told, Told::Uplink(Notice::Subscribed(of)) if *of == topic),
+                |told| matches!(told, Told::Uplink(SessionEvent::Subscribed(of)) if *of == topic),
             )
             .await;
         obeys(&stage, diary, "1", Drive::ON).await;
         let diary = stage.end(playing).await;
-        let twice = |told: &Told| matches!(told, Told::Uplink(Notice::Sent { again: 1.., .. }));
+        let twice = |told: &Told| matches!(told, Told::Uplink(SessionEvent::Sent { again: 1.., .. }));
         assert_eq!(diary.count(twice), 0, "{subscribe_refusal:?}: no trial cut off an entry\n{}", diary.text(0));
     }
 }
@@ -104,7 +104,7 @@ async fn a_limit_of_subscriptions_leaves_the_commands_heard() {
         assert_eq!(why == Unheard::Refused, subscribe_refusal == SubscribeRefusal::Code80);
         tokio::time::sleep(Duration::from_secs(1)).await;
         obeys(&stage, diary, "0", Drive::OFF).await;
-        let of_commands = |told: &Told| matches!(told, Told::Uplink(Notice::NotSubscribed { topic, .. }) if *topic == Topic::Subscribe(SWITCHES));
+        let of_commands = |told: &Told| matches!(told, Told::Uplink(SessionEvent::NotSubscribed { topic, .. }) if *topic == Topic::Subscribe(SWITCHES));
         assert_eq!(diary.count(of_commands), 0, "{subscribe_refusal:?}");
         stage.end(playing).await;
     }
@@ -119,8 +119,7 @@ async fn a_channel_whose_entries_end_the_connection_leaves_the_other_one_its_pla
     assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::SUBSCRIBE));
     let playing = stage.start();
     let diary = &playing.diary;
-    let suspected =
-        |told: &Told| matches!(told, Told::Uplink(Notice::PublishSuspected { channel, .. }) if *channel == SWITCHES);
+    let suspected = |told: &Told| matches!(told, Told::Uplink(SessionEvent::PublishSuspected { channel, .. }) if *channel == SWITCHES);
     diary.wait(0, "the channel is suspected", suspected).await;
     // From here on the other channel is served, and commands are heard, while the suspect is tried now and then.
     let mark = diary.end();
@@ -133,7 +132,8 @@ async fn a_channel_whose_entries_end_the_connection_leaves_the_other_one_its_pla
     obeys(&stage, diary, "1", Drive::ON).await;
     let mark = diary.end();
     assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::ALL));
-    let accepted = |told: &Told| matches!(told, Told::Uplink(Notice::PublishAccepted(channel)) if *channel == SWITCHES);
+    let accepted =
+        |told: &Told| matches!(told, Told::Uplink(SessionEvent::PublishAccepted(channel)) if *channel == SWITCHES);
     diary.wait(mark, "the channel is served", accepted).await;
     let entries: Vec<_> = diary.closed().into_iter().filter(|entry| entry.channel == HOUSE).collect();
     stage.all_stored(&entries, diary).await;

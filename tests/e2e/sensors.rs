@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gatepost::pipeline::Edge;
+use gatepost::pipeline::HealthChange;
 use gatepost::reading::{Fault, SensorId};
 use gatepost::sandbox::Row;
 
@@ -40,14 +40,14 @@ fn map(sick: &str) -> Plan {
 
 async fn down(diary: &Diary, mark: usize) -> Fault {
     let fault = |told: &Told| match told {
-        Told::Sensor(Edge::Down(SICK, fault)) => Some(fault.clone()),
+        Told::Sensor(HealthChange::Down(SICK, fault)) => Some(fault.clone()),
         _ => None,
     };
     diary.find(mark, "the sensor is down", fault).await
 }
 
 async fn up(diary: &Diary, mark: usize) {
-    diary.wait(mark, "the sensor measures again", |told| matches!(told, Told::Sensor(Edge::Up(SICK)))).await;
+    diary.wait(mark, "the sensor measures again", |told| matches!(told, Told::Sensor(HealthChange::Up(SICK)))).await;
 }
 
 /// Waits for a row behind those known.
@@ -72,7 +72,8 @@ async fn story(stage: &Stage, breaks: impl FnOnce(), mends: impl FnOnce()) -> (F
     let known = stage.rows().len();
     row(stage, known, "the value is back", |row| row.status.is_none() && row.field(2).is_some()).await;
     let edges = |told: &Told| matches!(told, Told::Sensor(_));
-    let of_steady = |told: &Told| matches!(told, Told::Sensor(Edge::Down(STEADY, _) | Edge::Up(STEADY)));
+    let of_steady =
+        |told: &Told| matches!(told, Told::Sensor(HealthChange::Down(STEADY, _) | HealthChange::Up(STEADY)));
     assert_eq!((diary.count(edges), diary.count(of_steady)), (2, 0), "down once, up once\n{}", diary.text(0));
     stage.end(playing).await;
     (fault, status.expect("that was looked for"))

@@ -10,10 +10,10 @@ use gatepost::entry::Entry;
 use gatepost::net::failure::{Failure, Kind};
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
-use gatepost::pipeline::Edge;
+use gatepost::pipeline::HealthChange;
 use gatepost::reading::Reading;
 use gatepost::time::Utc;
-use gatepost::uplink::session::Notice;
+use gatepost::uplink::session::SessionEvent;
 use tokio::sync::watch;
 
 use crate::{SOON, secrets};
@@ -23,13 +23,13 @@ use crate::{SOON, secrets};
 pub(crate) enum Told {
     Started,
     Reading(Reading),
-    Sensor(Edge),
+    Sensor(HealthChange),
     Closed(Entry),
     Dropped,
-    Uplink(Notice),
+    Uplink(SessionEvent),
     Driven { output: String, drive: Drive, reason: Reason },
     Refused { output: String, words: String },
-    Rubbish { output: String, words: String },
+    InvalidCommand { output: String, words: String },
     OutputFault,
     Restored,
     SlotsFault,
@@ -59,7 +59,9 @@ impl Told {
             Event::Refused { output, refusal } => {
                 Self::Refused { output: (*output).to_owned(), words: refusal.to_string() }
             }
-            Event::Rubbish { output, words } => Self::Rubbish { output: (*output).to_owned(), words: words.clone() },
+            Event::InvalidCommand { output, words } => {
+                Self::InvalidCommand { output: (*output).to_owned(), words: words.clone() }
+            }
             Event::Output { .. } => Self::OutputFault,
             Event::Restored(_) => Self::Restored,
             Event::Slots { .. } => Self::SlotsFault,
@@ -86,7 +88,7 @@ impl Told {
     /// The failure, if this tells that the link is down.
     pub(crate) fn down(&self) -> Option<Failure> {
         match self {
-            Self::Uplink(Notice::Down { failure, .. }) => Some(failure.clone()),
+            Self::Uplink(SessionEvent::Down { failure, .. }) => Some(failure.clone()),
             _ => None,
         }
     }
@@ -98,7 +100,7 @@ impl Told {
 
     /// Whether this tells that the link is up.
     pub(crate) fn is_up(&self) -> bool {
-        matches!(self, Self::Uplink(Notice::Up { .. }))
+        matches!(self, Self::Uplink(SessionEvent::Up { .. }))
     }
 
     /// The entry, if this tells that its slot was closed.
@@ -112,7 +114,7 @@ impl Told {
     /// The time of the entry, if this tells that one was stored.
     pub(crate) fn stored(&self) -> Option<Utc> {
         match self {
-            Self::Uplink(Notice::Stored { created_at, .. }) => Some(*created_at),
+            Self::Uplink(SessionEvent::Stored { created_at, .. }) => Some(*created_at),
             _ => None,
         }
     }
@@ -172,7 +174,7 @@ impl Diary {
     /// The times of the entries that went out for the first time after their slot, in the order of their sending.
     pub(crate) fn backlog(&self) -> Vec<Utc> {
         let late = |told: &Told| match told {
-            Told::Uplink(Notice::Sent { entry, again: 0, live: false }) => Some(entry.created_at),
+            Told::Uplink(SessionEvent::Sent { entry, again: 0, live: false }) => Some(entry.created_at),
             _ => None,
         };
         self.all().iter().filter_map(late).collect()
@@ -229,7 +231,7 @@ fn short(told: &Told) -> String {
     };
     match told {
         Told::Closed(closed) => format!("Closed {}", entry(closed)),
-        Told::Uplink(Notice::Sent { entry: sent, again, live }) => {
+        Told::Uplink(SessionEvent::Sent { entry: sent, again, live }) => {
             format!("Sent again={again} live={live} {}", entry(sent))
         }
         other => format!("{other:?}"),

@@ -163,11 +163,11 @@ fn person_sees_how_things_stand_from_the_first_entry_through_an_outage_to_the_st
     assert_eq!(house.ask(&["metrics"]).0, Some(3));
 
     let mut daemon = house.start();
-    let stored = |report: &Value| report["channels"][0]["receipt"]["stage"] == "stored";
+    let stored = |report: &Value| report["channels"][0]["ack"]["stage"] == "stored";
     let (code, report) = house.report("an entry is stored", stored);
     assert_eq!((code, &report["down"]), (Some(0), &Value::Array(vec![])), "{report:#}");
     assert_eq!((&report["devices"][0]["link"], &report["summary"]), (&"up".into(), &"running; pi: link up".into()));
-    assert!(report["channels"][0]["receipt"]["entry_id"].is_u64() && report["pid"] == daemon.id());
+    assert!(report["channels"][0]["ack"]["entry_id"].is_u64() && report["pid"] == daemon.id());
     assert_eq!(report["channels"][0]["confirmed_by"], "stored");
     assert_eq!(
         (&report["sensors"][0]["quantities"][0]["value"], &report["outputs"][0]["level"]),
@@ -252,7 +252,7 @@ fn metrics_are_the_same_everywhere(house: &House) {
         page.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
     };
     let (here, there) = (names(&out), names(page));
-    // A receipt or a backlog may come and go between the two.
+    // An acknowledgement or a backlog may come and go between the two.
     assert!(here.iter().any(|name| name == "gatepost_link_up{device=\"pi\"}"), "{out}");
     assert!(there.iter().any(|name| name.starts_with("gatepost_sensor_value{sensor=\"tank\"")), "{page}");
     assert!(house.over_tcp("/").starts_with("HTTP/1.1 404 "));

@@ -36,7 +36,7 @@ fn what_is_not_a_plain_file_of_a_sane_size_is_refused_in_words_and_the_daemon_st
         "run/slots",
         "run/state",
         "state/spool/1-0000000000000001.log",
-        "state/spool/1-doubtful.log",
+        "state/spool/1-unconfirmed.log",
         "state/spool/state",
     ];
     std::thread::scope(|scope| {
@@ -82,7 +82,7 @@ fn renamed_and_rotten_segments_are_told_in_the_log_with_file_and_count() {
     }
     daemon.end_by(Signal::SIGTERM);
     let segments = || -> Vec<_> {
-        let names = fs::read_dir(house.card()).expect("there").map(|file| file.expect("listed").path());
+        let names = fs::read_dir(house.disk()).expect("there").map(|file| file.expect("listed").path());
         names.filter(|path| path.extension().is_some_and(|end| end == "log")).collect()
     };
     let [segment] = &segments()[..] else { panic!("one segment") };

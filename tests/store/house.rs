@@ -71,7 +71,7 @@ impl House {
         self.path("run")
     }
 
-    pub(crate) fn card(&self) -> PathBuf {
+    pub(crate) fn disk(&self) -> PathBuf {
         self.path("state/spool")
     }
 

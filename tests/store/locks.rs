@@ -12,10 +12,10 @@ use crate::program::Program;
 fn second_daemon_with_another_runtime_directory_is_refused_and_so_is_dropping_entries() {
     let house = House::new();
     let mut first = house.start();
-    first.wait_for("are on the card");
+    first.wait_for("are on the disk");
     let (other, state) = (house.path("other"), house.path("state"));
     for (runtime, state, held) in
-        [(&other, &state, house.card()), (&house.runtime(), &house.path("other-state"), house.runtime())]
+        [(&other, &state, house.disk()), (&house.runtime(), &house.path("other-state"), house.runtime())]
     {
         let mut second = Program::start(house.command_in(runtime, state));
         assert_eq!(second.wait_for_end().code(), Some(1));
@@ -29,7 +29,7 @@ fn second_daemon_with_another_runtime_directory_is_refused_and_so_is_dropping_en
     let listed = house.spool(&["list"], &other);
     assert!(listed.status.success(), "to look is allowed");
     // The first one goes on as if nothing had been.
-    first.wait_for("are on the card");
+    first.wait_for("are on the disk");
     assert!(first.end_by(Signal::SIGTERM).0.success());
     assert!(!first.said().contains("can no longer be read"), "{}", first.said());
 }

@@ -22,7 +22,7 @@ fn directories_and_files_have_their_modes_whatever_the_mask() {
         command.arg("-c").arg(format!("umask {mask}; exec \"$0\" \"$@\""));
         command.arg(daemon.get_program()).args(daemon.get_args());
         let mut daemon = Program::start(command);
-        daemon.wait_for("are on the card");
+        daemon.wait_for("are on the disk");
         let mode = |name: &str| {
             let found = fs::metadata(house.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
             format!("{name} {:o}", found.permissions().mode() & 0o777)
@@ -33,7 +33,7 @@ fn directories_and_files_have_their_modes_whatever_the_mask() {
             let name = expected.split(' ').next().expect("a name");
             assert_eq!(mode(name), expected, "umask {mask}");
         }
-        for file in fs::read_dir(house.card()).expect("there") {
+        for file in fs::read_dir(house.disk()).expect("there") {
             let file = file.expect("listed").path();
             assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o640, "{}", file.display());
         }
@@ -116,9 +116,9 @@ fn root_follows_no_link_that_the_services_user_has_planted() {
     let _ = fs::remove_file(&log);
     fs::write(&log, kept).expect("written");
 
-    fs::rename(house.card(), house.path("away")).expect("there");
-    symlink(&elsewhere, house.card()).expect("planted");
-    if lchown(house.card(), Some(65_534), None).is_ok() {
+    fs::rename(house.disk(), house.path("away")).expect("there");
+    symlink(&elsewhere, house.disk()).expect("planted");
+    if lchown(house.disk(), Some(65_534), None).is_ok() {
         let dropped = house.spool(&["drop", "--channel", "house", "--yes"], &house.runtime());
         let said = String::from_utf8_lossy(&dropped.stderr).into_owned();
         assert!(dropped.status.code() == Some(1) && said.contains("a link that another user made"), "{said}");

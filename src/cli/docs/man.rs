@@ -17,7 +17,7 @@ const FILES: [(&str, &str); 6] = [
     ("/etc/gatepost/gatepost.toml", "The sensor map of the service; see gatepost.toml(5)."),
     ("/etc/gatepost/credentials/", "Credentials of the MQTT devices, readable for root and the group gatepost only."),
     (SERVICE[0], "Entries that were just made, and what a restart needs: in memory, gone with the power."),
-    (SERVICE[1], "Entries that wait out an outage, and totals: on the card."),
+    (SERVICE[1], "Entries that wait out an outage, and totals: on the disk."),
     (
         "$XDG_RUNTIME_DIR/gatepost, $XDG_STATE_HOME/gatepost",
         "The same two for a daemon that a user starts (~/.local/state/gatepost where XDG_STATE_HOME is not set).",

@@ -9,7 +9,7 @@ use gatepost::doctor::daemon::Running;
 use gatepost::hal::{Clock as _, SystemClock};
 use gatepost::uplink::probe::{self, Findings};
 
-use crate::cli::tell;
+use crate::cli::print;
 
 /// Options of the probe.
 #[derive(clap::Args)]
@@ -57,7 +57,7 @@ pub(super) fn run(
     let credentials = device.credentials.read()?;
     let plan = probe::Settings::new(channel.id, channel.license.interval(), args.idle);
     let (least, most) = plan.updates();
-    tell(&format!(
+    print(&format!(
         "This asks the service at {} what its documentation leaves open. It\n\
          - writes {least} to {most} entries to the channel {} ({}), each with a status text and no value;\n\
          - costs as many messages of the license's year;\n\
@@ -72,23 +72,23 @@ pub(super) fn run(
         in_words(plan.lasts_at_most())
     ))?;
     if !args.yes && !agreed()? {
-        tell("nothing was done\n")?;
+        print("nothing was done\n")?;
         return Ok(ExitCode::FAILURE);
     }
     let begun = SystemClock.now().utc;
     let findings = super::super::block_on(async {
         // Whether anybody reads it shows at the report.
-        let say = |words: &str| drop(tell(&format!("… {words}\n")));
+        let say = |words: &str| drop(print(&format!("… {words}\n")));
         Ok(probe::run(&settings.broker, &credentials, plan, &SystemClock, say).await?)
     })?;
     if let Some(words) = &findings.failed {
         anyhow::bail!("the probe could not log in: {words}");
     }
     let id = if args.report_ids { channel.id.to_string() } else { "not told (--report-ids tells it)".to_owned() };
-    tell(&format!("\n{}", report(&findings, &id, &begun.to_string(), &settings.broker.transport.to_string())))?;
+    print(&format!("\n{}", report(&findings, &id, &begun.to_string(), &settings.broker.transport.to_string())))?;
     let suggestions = findings.suggestions();
     if !suggestions.is_empty() {
-        tell(&format!("\nFor the map:\n  {}\n", suggestions.join("\n  ")))?;
+        print(&format!("\nFor the map:\n  {}\n", suggestions.join("\n  ")))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -115,7 +115,7 @@ fn agreed() -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         anyhow::bail!("nobody can be asked here: add --yes to agree");
     }
-    tell("Go on? [y/N] ")?;
+    print("Go on? [y/N] ")?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

@@ -36,12 +36,12 @@ pub(super) struct Placed {
     pub(super) written: String,
     /// Where the map will find them.
     pub(super) path: PathBuf,
-    pub(super) deed: Deed,
+    pub(super) deed: FileAction,
 }
 
 /// What becomes of a file of credentials.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum FileAction {
     /// It is copied to its place, from here.
     Copy(PathBuf),
     /// It is in its place, and gets the service's owner and mode.
@@ -109,7 +109,7 @@ impl Target {
         let path = folder.join(name);
         let written = format!("{CREDENTIALS}/{name}");
         if is_same(file, &path) {
-            return Ok(Placed { written, path, deed: Deed::Own });
+            return Ok(Placed { written, path, deed: FileAction::Own });
         }
         if path.exists() && !force {
             let other = Source::File(path.clone()).read();
@@ -122,7 +122,7 @@ impl Target {
                 );
             }
         }
-        Ok(Placed { written, path, deed: Deed::Copy(file.to_owned()) })
+        Ok(Placed { written, path, deed: FileAction::Copy(file.to_owned()) })
     }
 
     /// The file as it is, named from the map's folder where it is in there.
@@ -135,7 +135,7 @@ impl Target {
         let written = absolute.strip_prefix(&folder).unwrap_or(&absolute);
         let written = written.to_str().context("the credentials' path is not plain text")?.to_owned();
         let path = self.folder().join(&written);
-        let deed = if credentials::check_mode(&absolute).is_ok() { Deed::Leave } else { Deed::Hide };
+        let deed = if credentials::check_mode(&absolute).is_ok() { FileAction::Leave } else { FileAction::Hide };
         Ok(Placed { written, path, deed })
     }
 
@@ -147,19 +147,19 @@ impl Target {
             deeds.push("  the map that is there is kept beside it".to_owned());
         }
         let path = credentials.path.display();
-        if matches!(credentials.deed, Deed::Copy(_)) && credentials.path.exists() {
+        if matches!(credentials.deed, FileAction::Copy(_)) && credentials.path.exists() {
             deeds.push("  other credentials that are there are kept beside the new ones".to_owned());
         }
         match &credentials.deed {
-            Deed::Copy(from) => deeds.push(format!(
+            FileAction::Copy(from) => deeds.push(format!(
                 "  {path}: a copy of {} for root and the group gatepost; delete the original then",
                 from.display()
             )),
-            Deed::Own => deeds.push(format!("  {path}: for root and the group gatepost alone")),
-            Deed::Hide => {
+            FileAction::Own => deeds.push(format!("  {path}: for root and the group gatepost alone")),
+            FileAction::Hide => {
                 deeds.push(format!("  {path}: others of this machine could read it, and no more then (chmod o=)"));
             }
-            Deed::Leave => deeds.push(format!("  {path}: stays as it is")),
+            FileAction::Leave => deeds.push(format!("  {path}: stays as it is")),
         }
         if self.is_service && service_group().is_none() {
             let told = "  there is no group gatepost on this machine (the package makes it): only root can read it";
@@ -232,13 +232,13 @@ mod tests {
         let placed = target.credentials(&file, false).expect("good");
         assert_eq!(
             (placed.written.as_str(), placed.deed),
-            ("credentials/mqtt_credentials.txt", Deed::Copy(file.clone()))
+            ("credentials/mqtt_credentials.txt", FileAction::Copy(file.clone()))
         );
         fs::create_dir_all(placed.path.parent().expect("a folder")).expect("made");
         fs::write(&placed.path, CREDENTIALS_TEXT.replace("sesame", "other")).expect("written");
         let refused = target.credentials(&file, false).expect_err("others").to_string();
         assert!(refused.contains("--force") && !refused.contains("sesame"), "{refused}");
         assert!(target.credentials(&file, true).is_ok());
-        assert_eq!(target.credentials(&placed.path, false).expect("in its place").deed, Deed::Own);
+        assert_eq!(target.credentials(&placed.path, false).expect("in its place").deed, FileAction::Own);
     }
 }

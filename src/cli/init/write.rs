@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use secrecy::zeroize::Zeroizing;
 
-use super::target::{Deed, Placed, Target};
+use super::target::{FileAction, Placed, Target};
 #[cfg(unix)]
 use crate::cli::directories::is_root;
 
@@ -49,7 +49,7 @@ fn service(mode: u32) -> Access {
 fn place(target: &Target, credentials: &Placed) -> io::Result<()> {
     let access = if target.is_service { service(SECRET) } else { Access { mode: Some(SECRET), ..Access::default() } };
     match &credentials.deed {
-        Deed::Copy(from) => {
+        FileAction::Copy(from) => {
             let folder = credentials.path.parent().filter(|folder| !folder.is_dir());
             if let Some(folder) = folder {
                 fs::create_dir_all(folder)?;
@@ -62,9 +62,9 @@ fn place(target: &Target, credentials: &Placed) -> io::Result<()> {
             }
             in_one_piece(&credentials.path, &new, access)
         }
-        Deed::Own => own(&File::open(&credentials.path)?, access),
-        Deed::Hide => hide(&open_itself(&credentials.path)?),
-        Deed::Leave => Ok(()),
+        FileAction::Own => own(&File::open(&credentials.path)?, access),
+        FileAction::Hide => hide(&open_itself(&credentials.path)?),
+        FileAction::Leave => Ok(()),
     }
 }
 
@@ -120,7 +120,7 @@ fn in_one_piece(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     own(&file, access)?;
     file.sync_all()?;
     fs::rename(&fresh.0, path)?;
-    // The name is on the card once its folder is; not every system can do that.
+    // The name is on the disk once its folder is; not every system can do that.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).or(Ok(()))
 }
@@ -250,7 +250,7 @@ mod tests {
     fn map_of_a_user_keeps_the_mode_of_the_one_that_it_replaces() {
         let (folder, _, placed) = machine();
         let target = Target { map: folder.path().join("map.toml"), is_service: false };
-        let placed = Placed { deed: Deed::Leave, ..placed };
+        let placed = Placed { deed: FileAction::Leave, ..placed };
         fs::write(&target.map, "version = 1\n").expect("written");
         let usual = mode(&target.map);
         fs::remove_file(&target.map).expect("it was there");
@@ -293,7 +293,7 @@ mod tests {
         let target = Target { map: folder.path().join("map.toml"), is_service: false };
         std::os::unix::fs::symlink(folder.path().join("nowhere"), folder.path().join("map.toml.bak")).expect("made");
         fs::write(&target.map, "version = 1\n").expect("written");
-        write(&target, &Placed { deed: Deed::Leave, ..placed }, "version = 1 # new\n").expect("written");
+        write(&target, &Placed { deed: FileAction::Leave, ..placed }, "version = 1 # new\n").expect("written");
         assert!(!folder.path().join("nowhere").exists() && folder.path().join("map.toml.bak2").exists());
     }
 

@@ -17,9 +17,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "CHANNEL")]
     channel: String,
 
-    /// The doubtful entries, instead of those that wait
+    /// The unconfirmed entries, instead of those that wait
     #[arg(long)]
-    doubtful: bool,
+    unconfirmed: bool,
 
     /// Only entries that are older than this ("3d"); one that has no time yet stays
     #[arg(long, value_name = "AGE", value_parser = parse_duration)]
@@ -36,10 +36,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let place = args.place.open()?;
     let channel = place.names.find(&args.channel)?;
-    let which = Which { channel, unconfirmed: args.doubtful, before: args.older_than.map(before).transpose()? };
+    let which = Which { channel, unconfirmed: args.unconfirmed, before: args.older_than.map(before).transpose()? };
     hold(&place)?;
     let name = place.names.of(channel);
-    let kind = if args.doubtful { "doubtful " } else { "" };
+    let kind = if args.unconfirmed { "unconfirmed " } else { "" };
     let Matching { count, oldest, newest } = matching(&place, &which);
     if count == 0 {
         println!("{name} has no {kind}entry to drop");

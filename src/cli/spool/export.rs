@@ -18,9 +18,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<String>,
 
-    /// The doubtful entries, instead of those that wait
+    /// The unconfirmed entries, instead of those that wait
     #[arg(long)]
-    doubtful: bool,
+    unconfirmed: bool,
 
     /// A file that does not exist yet, or - for the standard output
     #[arg(long, short, value_name = "FILE", default_value = "-")]
@@ -43,14 +43,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         Box::new(io::stdout().lock())
     });
-    let (written, untimed) = match export(&place, channel, args.doubtful, &mut out) {
+    let (written, untimed) = match export(&place, channel, args.unconfirmed, &mut out) {
         Ok(counts) => counts,
         Err(error) => return unless_closed(Err(error)),
     };
     let name = place.names.of(channel);
     let to = if is_file { format!(" to {}", args.output.display()) } else { String::new() };
     eprintln!("wrote {} of {name}{to}", entries(written));
-    if written > 0 && !args.doubtful {
+    if written > 0 && !args.unconfirmed {
         eprintln!("they are still sent, too; once they are imported: gatepost spool drop --channel {channel}");
     }
     if untimed > 0 {
@@ -71,7 +71,7 @@ fn channel(args: &Args, place: &Place) -> anyhow::Result<Option<ChannelId>> {
     let has_some = |count: usize| count > 0;
     let channels = summaries
         .into_iter()
-        .filter(|(_, summary)| has_some(if args.doubtful { summary.doubtful } else { summary.waiting }));
+        .filter(|(_, summary)| has_some(if args.unconfirmed { summary.unconfirmed } else { summary.waiting }));
     let channels: Vec<_> = channels.map(|(id, _)| id).collect();
     match channels[..] {
         [] => Ok(None),
@@ -85,11 +85,11 @@ fn channel(args: &Args, place: &Place) -> anyhow::Result<Option<ChannelId>> {
 }
 
 /// Writes the rows. Returns how many, and how many were left out since they have no time.
-fn export(place: &Place, channel: ChannelId, doubtful: bool, out: &mut impl Write) -> io::Result<(usize, usize)> {
+fn export(place: &Place, channel: ChannelId, unconfirmed: bool, out: &mut impl Write) -> io::Result<(usize, usize)> {
     let (mut written, mut untimed) = (0, 0);
     out.write_all(import::TITLES.as_bytes())?;
     let found = place.survey(|Listed { entry, state, .. }: Listed| {
-        match (state, doubtful) {
+        match (state, unconfirmed) {
             _ if entry.channel != channel => {}
             (State::Waits, false) | (State::Unconfirmed, true) => {
                 written += 1;

@@ -40,7 +40,7 @@ struct Channel<'a> {
     oldest: Option<String>,
     newest: Option<String>,
     bytes: u64,
-    doubtful: usize,
+    unconfirmed: usize,
     untimed: usize,
 }
 
@@ -100,12 +100,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let (mut summaries, found) = place.summaries();
     summaries.retain(|id, _| only.is_none_or(|only| only == *id));
-    let text = if args.json { report(&place, &summaries, &found)? } else { words(&place, &summaries, &found) };
+    let text = if args.json { report(&place, &summaries, &found)? } else { describe(&place, &summaries, &found) };
     unless_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// The summary for people.
-fn words(place: &Place, summaries: &BTreeMap<ChannelId, Summary>, found: &Found) -> String {
+fn describe(place: &Place, summaries: &BTreeMap<ChannelId, Summary>, found: &Found) -> String {
     let mut lines = Vec::new();
     if summaries.is_empty() {
         lines.push(place.nothing());
@@ -125,8 +125,11 @@ fn words(place: &Place, summaries: &BTreeMap<ChannelId, Summary>, found: &Found)
         if summary.untimed > 0 {
             lines.push(format!("  {} of them without a time: until the clock is set", summary.untimed));
         }
-        if summary.doubtful > 0 {
-            lines.push(format!("  {} doubtful: sent several times, and never seen on the channel", summary.doubtful));
+        if summary.unconfirmed > 0 {
+            lines.push(format!(
+                "  {} unconfirmed: sent several times, and never seen on the channel",
+                summary.unconfirmed
+            ));
         }
     }
     lines.extend(place.remarks(found));
@@ -143,7 +146,7 @@ fn report(place: &Place, summaries: &BTreeMap<ChannelId, Summary>, found: &Found
         oldest: text(summary.oldest),
         newest: text(summary.newest),
         bytes: summary.bytes,
-        doubtful: summary.doubtful,
+        unconfirmed: summary.unconfirmed,
         untimed: summary.untimed,
     });
     let report = Report {
@@ -162,7 +165,7 @@ fn entry(listed: &Listed, names: &Names, json: bool, out: &mut impl Write) -> io
     let (state, created_at) = match listed.state {
         State::Waits => ("waits", Some(entry.created_at)),
         State::Untimed => ("untimed", None),
-        State::Unconfirmed => ("doubtful", Some(entry.created_at)),
+        State::Unconfirmed => ("unconfirmed", Some(entry.created_at)),
     };
     let values = entry.values().filter_map(|(column, cell)| Some((column.to_string(), update::number(cell)?)));
     if json {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::super::values::{FREQUENCIES, Finite, Hertz, Lasting, SetTo, Size};
+use super::super::values::{FREQUENCIES, Finite, Hertz, HumanDuration, SetTo, Size};
 use crate::time::{duration_schema, shown};
 
-impl Lasting {
+impl HumanDuration {
     /// The words for a range with a lower bound.
     pub(in super::super) fn or_more(least: Duration) -> String {
         format!("{} or more", shown(least))
@@ -41,7 +41,7 @@ impl Size {
     }
 }
 
-impl Serialize for Lasting {
+impl Serialize for HumanDuration {
     fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
         into.serialize_str(&shown(self.0))
     }
@@ -89,7 +89,7 @@ macro_rules! schema {
     };
 }
 
-schema!(Lasting, duration_schema);
+schema!(HumanDuration, duration_schema);
 
 schema!(Size, |_| json_schema!({
     "type": "string",

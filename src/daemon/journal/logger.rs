@@ -1,5 +1,5 @@
 //! Where the lines go: to the journal under systemd, to the terminal elsewhere. On the way the lines of each cause are bounded
-//! ([`causes`](super::causes)), whoever writes them: a peer at full speed, or a device that flaps, must not fill a card.
+//! ([`causes`](super::causes)), whoever writes them: a peer at full speed, or a device that flaps, must not fill a disk.
 //!
 //! A line's cause is the place in the program that writes it, and the fields that say whom it is about. Debug lines are not
 //! bounded: somebody asked for each.
@@ -124,7 +124,7 @@ impl Bounded {
 
     fn look(&self) {
         let due = self.with(Causes::due);
-        self.tell(due);
+        self.log_counted(due);
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut Causes<Kept>, Mono) -> T) -> T {
@@ -145,7 +145,7 @@ impl Bounded {
         Cause { kind: kind.finish(), subject }
     }
 
-    fn tell(&self, counted: Vec<Counted<Kept>>) {
+    fn log_counted(&self, counted: Vec<Counted<Kept>>) {
         for Counted { lines, within, last } in counted {
             let within = humantime::format_duration(Duration::from_secs(within.as_secs().max(1)));
             let target = last.module.unwrap_or("gatepost");
@@ -176,7 +176,7 @@ impl Log for Bounded {
         }
         let cause = self.cause(record);
         let (due, verdict) = self.with(|causes, now| (causes.due(now), causes.line(now, cause, || Kept::of(record))));
-        self.tell(due);
+        self.log_counted(due);
         match verdict {
             Verdict::Tell => self.place.log(record),
             Verdict::TellLast => {
@@ -192,7 +192,7 @@ impl Log for Bounded {
     /// Tells what was counted.
     fn flush(&self) {
         let all = self.with(Causes::all);
-        self.tell(all);
+        self.log_counted(all);
         self.place.flush();
     }
 }

@@ -1,4 +1,4 @@
-//! The outputs' task without its loop: deliveries in, pins out, over a crash of the process.
+//! The outputs' task without its loop: inbound in, pins out, over a crash of the process.
 
 use std::time::Duration;
 
@@ -58,11 +58,11 @@ impl Machine {
         (outputs, sim)
     }
 
-    fn entry(&self, id: u64, value: u8) -> Delivery {
+    fn entry(&self, id: u64, value: u8) -> Inbound {
         let written = self.clock.now().utc;
         let text = format!(r#"{{"created_at":"{written}","entry_id":{id},"field1":"{value}"}}"#);
         let message = Box::new(FeedMessage::decode(ChannelId(9), text.as_bytes()).expect("a feed message"));
-        Delivery::Feed { message, retained: false }
+        Inbound::Feed { message, retained: false }
     }
 }
 
@@ -127,7 +127,7 @@ fn past_is_written_when_it_changes_and_not_at_every_event() {
     let (mut outputs, _sim) = machine.start(1);
     machine.after(3);
     let (before, _) = machine.runtime.cost();
-    outputs.deliver(&Delivery::Heard(Topic::Subscribe(ChannelId(9))));
+    outputs.deliver(&Inbound::Heard(Topic::Subscribe(ChannelId(9))));
     outputs.event(rules::Event::Tick);
     assert_eq!(machine.runtime.cost().0, before);
     outputs.deliver(&machine.entry(5, 1));
@@ -277,15 +277,15 @@ fn what_a_broker_had_kept_of_either_feed_moves_no_pin() {
     let machine = Machine::new();
     let (mut outputs, sim) = machine.start(1);
     machine.after(3);
-    let Delivery::Feed { message, .. } = machine.entry(5, 1) else { unreachable!("an entry is one of the feed") };
-    outputs.deliver(&Delivery::Feed { message: message.clone(), retained: true });
+    let Inbound::Feed { message, .. } = machine.entry(5, 1) else { unreachable!("an entry is one of the feed") };
+    outputs.deliver(&Inbound::Feed { message: message.clone(), retained: true });
     assert!(!is_on(&sim));
-    outputs.deliver(&Delivery::Feed { message, retained: false });
+    outputs.deliver(&Inbound::Feed { message, retained: false });
     assert!(is_on(&sim));
 
     outputs.reload(field_feed(&outputs.settings));
     let payload = bytes::Bytes::from_static(b"0");
-    let field = |retained| Delivery::Field { channel: ChannelId(9), field: 1, payload: payload.clone(), retained };
+    let field = |retained| Inbound::Field { channel: ChannelId(9), field: 1, payload: payload.clone(), retained };
     outputs.deliver(&field(true));
     assert!(is_on(&sim));
     wait(&machine, &mut outputs, Duration::from_secs(1));

@@ -11,7 +11,7 @@ use crate::status::{self, Backlog, Counts, Quota, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
 use crate::time::{Mono, Utc};
 use crate::uplink::Confirm;
-use crate::uplink::session::{Notice, Tally, Unheard};
+use crate::uplink::session::{SessionEvent, Tally, Unheard};
 
 /// Before this the pace of the start would be taken for that of the year.
 const PACE_AFTER: Duration = Duration::from_secs(3600);
@@ -35,10 +35,10 @@ pub(super) struct Channel {
     tally: Tally,
     dropped_for_age: u64,
     dropped_for_size: u64,
-    /// Entries are being lost: more were since the last receipt, or since the one before.
+    /// Entries are being lost: more were since the last acknowledgement, or since the one before.
     losing: Option<bool>,
     newest: Option<Entry>,
-    receipt: Option<Entry>,
+    ack: Option<Entry>,
     /// The update that was handed to the network last.
     sent: Option<(Utc, Mono)>,
     remarks: Remarks,
@@ -82,7 +82,7 @@ impl Channel {
             dropped_for_size: 0,
             losing: None,
             newest: None,
-            receipt: None,
+            ack: None,
             sent: None,
             remarks: Remarks::default(),
         }
@@ -125,30 +125,30 @@ impl Channel {
         self.losing = Some(true);
     }
 
-    pub(super) fn notice(&mut self, now: Mono, notice: &Notice) {
+    pub(super) fn notice(&mut self, now: Mono, notice: &SessionEvent) {
         self.tally.count(notice);
         match notice {
-            Notice::Sent { entry, .. } => {
+            SessionEvent::Sent { entry, .. } => {
                 self.sent = Some((entry.created_at, now));
                 self.reached(now, entry.created_at, Stage::Sent, None, None);
             }
-            Notice::Received { created_at, .. } => {
+            SessionEvent::Received { created_at, .. } => {
                 let took = self.sent.filter(|(sent, _)| sent == created_at).map(|(_, at)| now.since(at));
                 self.received(now, *created_at, Stage::Received, None, took);
             }
-            Notice::Stored { created_at, entry_id, took, .. } => {
+            SessionEvent::Stored { created_at, entry_id, took, .. } => {
                 (self.remarks.unheard, self.remarks.echoes_ended) = (None, false);
                 self.received(now, *created_at, Stage::Stored, *entry_id, Some(*took));
             }
-            Notice::Retimed { from, to, .. } => {
+            SessionEvent::Retimed { from, to, .. } => {
                 if let Some(newest) = self.newest.as_mut().filter(|newest| newest.created_at == *from) {
                     newest.created_at = *to;
                 }
             }
-            Notice::EchoesEnded(_) => self.remarks.echoes_ended = true,
-            Notice::Crowded(_) => self.remarks.crowded = true,
-            Notice::PublishSuspected { .. } => self.remarks.publish_suspected = true,
-            Notice::ColumnMissing { column, .. } => self.remarks.missing.push(*column),
+            SessionEvent::EchoesEnded(_) => self.remarks.echoes_ended = true,
+            SessionEvent::Crowded(_) => self.remarks.crowded = true,
+            SessionEvent::PublishSuspected { .. } => self.remarks.publish_suspected = true,
+            SessionEvent::ColumnMissing { column, .. } => self.remarks.missing.push(*column),
             _ => {}
         }
     }
@@ -163,7 +163,7 @@ impl Channel {
     fn received(&mut self, now: Mono, created_at: Utc, stage: Stage, number: Option<u64>, took: Option<Duration>) {
         self.losing = self.losing.filter(|lately| *lately).map(|_| false);
         self.remarks.publish_suspected = false;
-        self.receipt = Some(Entry { created_at, stage, at: now, number, took });
+        self.ack = Some(Entry { created_at, stage, at: now, number, took });
         self.reached(now, created_at, stage, number, took);
     }
 
@@ -254,10 +254,10 @@ impl Channel {
             },
             confirmed_by: self.confirmed_by(echoes),
             newest: self.newest.map(|entry| entry.report(now)),
-            receipt: self.receipt.map(|entry| entry.report(now)),
+            ack: self.ack.map(|entry| entry.report(now)),
             backlog: Backlog {
                 entries: waiting.waiting,
-                on_card: waiting.on_disk,
+                on_disk: waiting.on_disk,
                 bytes: waiting.bytes,
                 oldest: waiting.oldest.map(|oldest| oldest.to_string()),
                 drain,
@@ -276,7 +276,7 @@ impl Channel {
                 received: self.tally.received,
                 stored: self.tally.stored,
                 retimed: self.tally.retimed,
-                doubtful: self.tally.doubtful,
+                unconfirmed: self.tally.unconfirmed,
                 dropped_for_age: self.dropped_for_age,
                 dropped_for_size: self.dropped_for_size,
             },

@@ -8,7 +8,7 @@
 
 mod channels;
 mod drain;
-mod lines;
+mod links;
 mod outputs;
 mod report;
 mod sensors;
@@ -26,15 +26,15 @@ use crate::daemon::event::{Event, Observer, Waiting};
 use crate::daemon::systemd;
 use crate::entry::ChannelId;
 use crate::hal::Clock;
-use crate::pipeline::Edge;
+use crate::pipeline::HealthChange;
 use crate::reading::SensorId;
 use crate::spool::{self, Spool, SpoolEvent, Status};
 use crate::status::{Report, Trouble};
 use crate::time::{ClockStep, Mono, Now};
-use crate::uplink::session::{Notice, Tally};
+use crate::uplink::session::{SessionEvent, Tally};
 
 use channels::Channel;
-use lines::Line;
+use links::DeviceLink;
 use outputs::Output;
 use sensors::Sensor;
 
@@ -43,7 +43,7 @@ use sensors::Sensor;
 pub struct StatusTracker {
     started: Mono,
     phase: Phase,
-    lines: Vec<Line>,
+    links: Vec<DeviceLink>,
     channels: Vec<Channel>,
     sensors: Vec<Sensor>,
     outputs: Vec<Output>,
@@ -59,13 +59,13 @@ pub struct StatusTracker {
     /// Where the map says that metrics are served.
     listen: Option<SocketAddr>,
     /// Where nobody can ask, and why.
-    deaf: BTreeMap<String, Since>,
+    listen_errors: BTreeMap<String, Since>,
     tally: Tally,
     /// The new map was refused, and the old one goes on.
     refuses_map: bool,
     /// Who does not come back, and since when.
     stuck: BTreeMap<String, Mono>,
-    /// The last line that [`StatusTracker::told`] returned.
+    /// The last line that [`StatusTracker::event_summarised`] returned.
     told: String,
 }
 
@@ -74,7 +74,7 @@ pub struct StatusTracker {
 struct Places {
     sensors: HashMap<SensorId, usize>,
     channels: HashMap<ChannelId, usize>,
-    lines: HashMap<String, usize>,
+    links: HashMap<String, usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,14 +143,14 @@ impl StatusTracker {
                 }
             }
             Event::Sensor { edge, .. } => {
-                let (Edge::Down(id, _) | Edge::Up(id)) = edge;
+                let (HealthChange::Down(id, _) | HealthChange::Up(id)) = edge;
                 let Some(&place) = self.places.sensors.get(id) else { return };
                 match edge {
-                    Edge::Down(_, fault) => {
+                    HealthChange::Down(_, fault) => {
                         self.sensors[place].down(now, fault);
                         self.down.insert(place);
                     }
-                    Edge::Up(_) => {
+                    HealthChange::Up(_) => {
                         self.sensors[place].up();
                         self.down.remove(&place);
                     }
@@ -182,7 +182,7 @@ impl StatusTracker {
                     output.refused(now, refusal.to_string());
                 }
             }
-            Event::Rubbish { output, words } => {
+            Event::InvalidCommand { output, words } => {
                 if let Some(output) = self.output(output) {
                     output.refused(now, words.clone());
                 }
@@ -193,7 +193,7 @@ impl StatusTracker {
                 }
             }
             Event::Found(_) => self.disk.exists = true,
-            Event::Spool(told) => self.disk.told(now, told),
+            Event::Spool(event) => self.disk.event(now, event),
             Event::ClockStep(step) => {
                 self.clock_steps += 1;
                 self.clock_step = Some((now, *step));
@@ -201,10 +201,10 @@ impl StatusTracker {
             Event::Clock(waiting) => self.clock_is_late = *waiting == Waiting::Lasts,
             Event::Served { at, error } => match error {
                 Some(error) => {
-                    self.deaf.insert((*at).to_owned(), Since::new(now, error));
+                    self.listen_errors.insert((*at).to_owned(), Since::new(now, error));
                 }
                 None => {
-                    self.deaf.remove(*at);
+                    self.listen_errors.remove(*at);
                 }
             },
             Event::MapRefused(_) => self.refuses_map = true,
@@ -234,19 +234,19 @@ impl StatusTracker {
         }
     }
 
-    fn uplink(&mut self, now: Mono, device: &str, notice: &Notice) {
+    fn uplink(&mut self, now: Mono, device: &str, notice: &SessionEvent) {
         self.tally.count(notice);
-        if let Some(&place) = self.places.lines.get(device) {
-            self.lines[place].notice(now, notice);
+        if let Some(&place) = self.places.links.get(device) {
+            self.links[place].notice(now, notice);
         }
-        if let Notice::Up { .. } | Notice::Down { .. } = notice {
-            let is_up = matches!(notice, Notice::Up { .. });
+        if let SessionEvent::Up { .. } | SessionEvent::Down { .. } = notice {
+            let is_up = matches!(notice, SessionEvent::Up { .. });
             let channels = self.channels.iter_mut().filter(|channel| channel.is_of(device));
             channels.for_each(|channel| channel.link_changed(is_up));
         }
         let heard = match notice {
-            Notice::NotSubscribed { topic, why, .. } => Some((*topic, Some(*why))),
-            Notice::Subscribed(topic) => Some((*topic, None)),
+            SessionEvent::NotSubscribed { topic, why, .. } => Some((*topic, Some(*why))),
+            SessionEvent::Subscribed(topic) => Some((*topic, None)),
             _ => None,
         };
         if let Some((topic, unheard)) = heard {
@@ -259,7 +259,7 @@ impl StatusTracker {
     }
 
     /// As [`StatusTracker::event`]; returns how things stand in one line, where that has changed.
-    pub fn told(&mut self, now: Mono, event: &Event<'_>) -> Option<String> {
+    pub fn event_summarised(&mut self, now: Mono, event: &Event<'_>) -> Option<String> {
         self.event(now, event);
         if !may_change_summary(event) {
             return None;
@@ -283,15 +283,15 @@ impl StatusTracker {
     fn learn(&mut self, now: Mono, settings: &Settings, ids: &[SensorId]) {
         let listened = std::mem::replace(&mut self.listen, settings.metrics.listen);
         if let Some(before) = listened.filter(|_| listened != self.listen) {
-            self.deaf.remove(&super::server::url(before));
+            self.listen_errors.remove(&super::server::url(before));
         }
-        let mut lines = known(&mut self.lines, |line| line.name.clone());
+        let mut links = known(&mut self.links, |link| link.name.clone());
         let devices = settings.devices.iter().enumerate();
-        self.lines = devices
+        self.links = devices
             .map(|(place, device)| {
-                let mut line = lines.remove(&device.name).unwrap_or_else(|| Line::new(now, &device.name));
-                line.set(settings.is_used(place), settings.broker.renew);
-                line
+                let mut link = links.remove(&device.name).unwrap_or_else(|| DeviceLink::new(now, &device.name));
+                link.set(settings.is_used(place), settings.broker.renew);
+                link
             })
             .collect();
         let mut channels = known(&mut self.channels, |channel| channel.id);
@@ -318,7 +318,7 @@ impl StatusTracker {
         self.places = Places {
             sensors: places(self.sensors.iter().map(|sensor| sensor.id)),
             channels: places(self.channels.iter().map(|channel| channel.id)),
-            lines: places(self.lines.iter().map(|line| line.name.clone())),
+            links: places(self.links.iter().map(|link| link.name.clone())),
         };
         let is_down = |(_, sensor): &(usize, &Sensor)| sensor.is_down();
         self.down = self.sensors.iter().enumerate().filter(is_down).map(|(place, _)| place).collect();
@@ -355,14 +355,17 @@ const fn may_change_summary(event: &Event<'_>) -> bool {
             | Event::Reloaded(_)
             | Event::Uplink(
                 _,
-                Notice::Up { .. } | Notice::Down { .. } | Notice::StillDown { .. } | Notice::Renewed { .. }
+                SessionEvent::Up { .. }
+                    | SessionEvent::Down { .. }
+                    | SessionEvent::StillDown { .. }
+                    | SessionEvent::Renewed { .. }
             )
     )
 }
 
 impl Disk {
-    fn told(&mut self, now: Mono, told: &SpoolEvent) {
-        match told {
+    fn event(&mut self, now: Mono, event: &SpoolEvent) {
+        match event {
             SpoolEvent::Written { entries, .. } => {
                 self.groups += 1;
                 self.written += *entries as u64;
@@ -413,9 +416,9 @@ impl StatusHandle {
                 Event::Reading(reading) => reading.at,
                 _ => own.clock.now().mono,
             };
-            let summary = own.lock().told(now, event);
+            let summary = own.lock().event_summarised(now, event);
             if let Some(summary) = summary {
-                systemd::tell(&summary);
+                systemd::report_status(&summary);
             }
             if let Event::Map(settings, _) = event {
                 own.listen.send_replace(settings.metrics.listen);

@@ -34,7 +34,7 @@ impl StatusTracker {
                     .map(|(_, step)| if step.is_forward { 1.0 } else { -1.0 } * seconds(step.by)),
                 last_step_age_s: self.clock_step.map(|(since, _)| seconds(at.since(since))),
             },
-            devices: self.lines.iter().map(|line| line.report(at)).collect(),
+            devices: self.links.iter().map(|link| link.report(at)).collect(),
             channels: channels.collect(),
             sensors: self.sensors.iter().map(|sensor| sensor.report(at)).collect(),
             outputs: self.outputs.iter().map(|output| output.report(at)).collect(),
@@ -49,11 +49,11 @@ impl StatusTracker {
             groups: self.disk.groups,
             written: self.disk.written,
             taken: asked.counts.pushed,
-            confirmed: asked.counts.acknowledged,
+            acknowledged: asked.counts.acknowledged,
             merged: asked.counts.merged,
             dropped_for_age: asked.counts.dropped_for_age,
             dropped_for_size: asked.counts.dropped_for_size,
-            doubtful: asked.counts.unconfirmed,
+            unconfirmed: asked.counts.unconfirmed,
             unreadable: asked.counts.unreadable,
         };
         report
@@ -70,7 +70,7 @@ impl StatusTracker {
         if self.refuses_map {
             parts[0].push_str(" with the old map, since the new one has faults");
         }
-        parts.extend(self.lines.iter().filter_map(super::Line::words));
+        parts.extend(self.links.iter().filter_map(super::DeviceLink::describe));
         let silent: Vec<&str> = self.down.iter().map(|place| self.sensors[*place].name.as_str()).collect();
         if !silent.is_empty() {
             parts.push(format!("nothing from {}", silent.join(", ")));
@@ -80,7 +80,7 @@ impl StatusTracker {
 
     /// What is down, each in a sentence.
     fn down(&self, now: Mono) -> Vec<String> {
-        let mut down: Vec<String> = self.lines.iter().filter_map(super::Line::trouble).collect();
+        let mut down: Vec<String> = self.links.iter().filter_map(super::DeviceLink::trouble).collect();
         down.extend(self.outputs.iter().filter_map(super::Output::trouble));
         down.extend(self.sensors.iter().filter_map(super::Sensor::trouble));
         down.extend(self.channels.iter().flat_map(super::Channel::trouble));
@@ -97,8 +97,10 @@ impl StatusTracker {
         }
         let hanging = self.stuck.iter().map(|(who, since)| (who, now.since(*since).as_secs()));
         down.extend(hanging.map(|(who, seconds)| format!("{who} hangs, {seconds} s longer than it may")));
-        let deaf = self.deaf.iter();
-        down.extend(deaf.map(|(at, fault)| format!("how things stand cannot be asked on {at}: {}", fault.words)));
+        let listen_errors = self.listen_errors.iter();
+        down.extend(
+            listen_errors.map(|(at, fault)| format!("how things stand cannot be asked on {at}: {}", fault.words)),
+        );
         down
     }
 
@@ -121,7 +123,7 @@ impl StatusTracker {
         }
         if asked.counts.unconfirmed > 0 {
             remarks.push(format!(
-                "{} entries were set aside, since nobody knows whether they are stored: `gatepost spool list` shows them",
+                "{} entries are unconfirmed, and may be stored or not: `gatepost spool list` shows them",
                 asked.counts.unconfirmed
             ));
         }

@@ -15,7 +15,7 @@ use crate::reading::{Fault, Reading, SensorId};
 use crate::status::{Drain, Limit, Link, Receipt, Stage};
 use crate::thingspeak::topic::Topic;
 use crate::time::Utc;
-use crate::uplink::session::{Notice, Unheard};
+use crate::uplink::session::{SessionEvent, Unheard};
 
 const HOUSE: ChannelId = ChannelId(7);
 
@@ -85,7 +85,7 @@ impl Told {
         self
     }
 
-    fn notice(&mut self, notice: &Notice) {
+    fn notice(&mut self, notice: &SessionEvent) {
         self.tell(&Event::Uplink("pi", notice));
     }
 
@@ -108,15 +108,15 @@ fn mono(seconds: f64) -> Mono {
     Mono::new(Duration::from_secs_f64(seconds))
 }
 
-fn down(words: &str, retry_in: u64) -> Notice {
-    Notice::Down { failure: Failure::new(Kind::Network, words), retry_in: Duration::from_secs(retry_in) }
+fn down(words: &str, retry_in: u64) -> SessionEvent {
+    SessionEvent::Down { failure: Failure::new(Kind::Network, words), retry_in: Duration::from_secs(retry_in) }
 }
 
 fn untimed() -> UntimedEntry {
     UntimedEntry { channel: HOUSE, end: mono(1020.0), cells: Cells::default(), status: None, form: Form::Feed }
 }
 
-fn sent(second: i64, again: u32) -> Notice {
+fn sent(second: i64, again: u32) -> SessionEvent {
     let mut cells = Cells::default();
     cells[0] = Some(Cell::new(1.0, 1, Reduce::Mean));
     let entry = Entry {
@@ -128,16 +128,16 @@ fn sent(second: i64, again: u32) -> Notice {
         status: None,
         form: Form::Feed,
     };
-    Notice::Sent { entry: Box::new(entry), again, live: true }
+    SessionEvent::Sent { entry: Box::new(entry), again, live: true }
 }
 
-fn unheard(channel: ChannelId, why: Unheard) -> Notice {
-    Notice::NotSubscribed { topic: Topic::Subscribe(channel), why, again_in: Duration::from_secs(60) }
+fn unheard(channel: ChannelId, why: Unheard) -> SessionEvent {
+    SessionEvent::NotSubscribed { topic: Topic::Subscribe(channel), why, again_in: Duration::from_secs(60) }
 }
 
-fn stored(second: i64) -> Notice {
+fn stored(second: i64) -> SessionEvent {
     let (created_at, took) = (Utc::from_seconds(second), Duration::from_millis(320));
-    Notice::Stored { channel: HOUSE, created_at, entry_id: Some(4711), took }
+    SessionEvent::Stored { channel: HOUSE, created_at, entry_id: Some(4711), took }
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn link_is_told_with_its_session_its_failure_and_the_next_try() {
     let device = told.after(2.0).report().devices.remove(0);
     assert_eq!((device.link, device.since_s), (Link::Connecting, 2.0));
     told.notice(&down("no route", 5));
-    told.after(5.0).notice(&Notice::StillDown {
+    told.after(5.0).notice(&SessionEvent::StillDown {
         failure: Failure::new(Kind::Network, "no name"),
         retry_in: Duration::from_secs(9),
     });
@@ -157,7 +157,7 @@ fn link_is_told_with_its_session_its_failure_and_the_next_try() {
     assert_eq!(report.down, ["device pi: the link is down: no name"]);
     assert_eq!(report.summary, "running; pi: link down: no name");
 
-    told.after(6.0).notice(&Notice::Up { after: Some((Duration::from_secs(14), 2)) });
+    told.after(6.0).notice(&SessionEvent::Up { after: Some((Duration::from_secs(14), 2)) });
     let report = told.after(60.0).report();
     let device = &report.devices[0];
     assert_eq!(
@@ -168,11 +168,11 @@ fn link_is_told_with_its_session_its_failure_and_the_next_try() {
     assert_eq!((device.session_age_s, device.renews_in_s), (Some(60.0), Some(2940.0)));
     assert_eq!((report.down, report.summary), (vec![], "running; pi: link up".to_owned()));
 
-    told.notice(&Notice::Renewed { gap: Duration::from_millis(310) });
+    told.notice(&SessionEvent::Renewed { gap: Duration::from_millis(310) });
     let device = told.after(10.0).report().devices.remove(0);
     assert_eq!((device.since_s, device.session_age_s, device.last_gap_s), (70.0, Some(10.0), Some(0.31)));
     told.notice(&down("closed", 1));
-    told.notice(&Notice::Up { after: Some((Duration::from_secs(1), 1)) });
+    told.notice(&SessionEvent::Up { after: Some((Duration::from_secs(1), 1)) });
     assert_eq!(told.report().devices[0].reconnects, 1);
 }
 
@@ -188,9 +188,9 @@ fn entry_is_followed_from_its_making_to_its_receipt() {
     told.tell(&closed(&untimed(), 20));
     assert_eq!(told.report().channels[0].newest.as_ref().expect("made").stage, Stage::Made);
     told.after(1.0).notice(&sent(20, 0));
-    told.after(0.25).notice(&Notice::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
-    let receipt = told.report().channels[0].receipt.clone().expect("received");
-    assert_eq!((receipt.stage, receipt.took_s), (Stage::Received, Some(0.25)));
+    told.after(0.25).notice(&SessionEvent::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
+    let ack = told.report().channels[0].ack.clone().expect("received");
+    assert_eq!((ack.stage, ack.took_s), (Stage::Received, Some(0.25)));
     told.after(0.07).notice(&stored(20));
     let channel = told.after(3.0).report().channels.remove(0);
     let newest = channel.newest.expect("stored");
@@ -205,7 +205,7 @@ fn entry_is_followed_from_its_making_to_its_receipt() {
     told.notice(&stored(20));
     let channel = told.report().channels.remove(0);
     assert_eq!(channel.newest.expect("made").created_at, "1970-01-01T00:00:40Z", "an older one does not hide it");
-    assert_eq!(channel.receipt.expect("stored").created_at, "1970-01-01T00:00:20Z");
+    assert_eq!(channel.ack.expect("stored").created_at, "1970-01-01T00:00:20Z");
     let counts = channel.counts;
     assert_eq!((counts.made, counts.sent, counts.resent, counts.received, counts.stored), (2, 2, 1, 1, 2));
     assert_eq!(told.tracker.tally().sent, 2);
@@ -218,7 +218,7 @@ fn backlog_drains_as_check_says() {
     told.asked.channels.insert(HOUSE, (status, false));
     let report = told.report();
     let backlog = &report.channels[0].backlog;
-    assert_eq!((backlog.entries, backlog.on_card, backlog.oldest.as_deref()), (180, 150, Some("1970-01-01T00:00:20Z")));
+    assert_eq!((backlog.entries, backlog.on_disk, backlog.oldest.as_deref()), (180, 150, Some("1970-01-01T00:00:20Z")));
     // An hour of 20 s slots; each leaves 4.75 s for what takes 15.25 s.
     assert_eq!(backlog.drains_in_s.map(f64::round), Some(11_558.0));
     assert_eq!((report.spool.waiting, report.spool.bytes), (180, 9000));
@@ -233,7 +233,7 @@ fn forecast_comes_from_what_drained_once_that_was_seen() {
         let backlog = told.report().channels.remove(0).backlog;
         (backlog.drain, backlog.drains_in_s)
     };
-    told.notice(&Notice::Up { after: None });
+    told.notice(&SessionEvent::Up { after: None });
     assert!(matches!(stand(&mut told, 100), (Drain::Planned, Some(_))));
     told.after(20.0);
     stand(&mut told, 99);
@@ -241,7 +241,7 @@ fn forecast_comes_from_what_drained_once_that_was_seen() {
     assert_eq!(stand(&mut told, 98), (Drain::Measured, Some(1960.0)), "a slot each, and not what the map promises");
     told.notice(&down("closed", 1));
     assert!(matches!(stand(&mut told, 99), (Drain::Planned, Some(_))));
-    told.notice(&Notice::Up { after: None });
+    told.notice(&SessionEvent::Up { after: None });
     for _ in 0..3 {
         told.after(20.0);
         stand(&mut told, 99);
@@ -258,7 +258,8 @@ fn newest_entry_is_the_one_made_last_also_when_its_time_is_not_the_greatest() {
     told.notice(&stored(7200));
     let channel = told.report().channels.remove(0);
     assert_eq!(channel.newest.expect("made").created_at, "1970-01-01T00:00:20Z");
-    let moved = Notice::Retimed { channel: HOUSE, from: Utc::from_seconds(20), to: Utc::from_seconds(21), seen: true };
+    let moved =
+        SessionEvent::Retimed { channel: HOUSE, from: Utc::from_seconds(20), to: Utc::from_seconds(21), seen: true };
     told.notice(&moved);
     told.notice(&stored(21));
     let newest = told.report().channels.remove(0).newest.expect("stored");
@@ -331,7 +332,7 @@ fn sensor_is_told_with_its_values_and_their_age_or_its_fault() {
 
     let fault = Fault::Absent("no acknowledge".to_owned());
     told.read(0, 0, Err(fault.clone()));
-    told.tell(&Event::Sensor { name: "air", edge: &Edge::Down(SensorId(0), fault) });
+    told.tell(&Event::Sensor { name: "air", edge: &HealthChange::Down(SensorId(0), fault) });
     told.after(7.0).read(0, 1, Err(Fault::Bus("stuck".to_owned())));
     let report = told.report();
     let fault = report.sensors[0].fault.as_ref().expect("a fault");
@@ -339,7 +340,7 @@ fn sensor_is_told_with_its_values_and_their_age_or_its_fault() {
     assert_eq!(report.down, ["sensor air has nothing to say: stuck"]);
     let quantity = &report.sensors[0].quantities[0];
     assert_eq!((quantity.value, quantity.values, quantity.faults), (Some(21.5), 1, 1));
-    told.tell(&Event::Sensor { name: "air", edge: &Edge::Up(SensorId(0)) });
+    told.tell(&Event::Sensor { name: "air", edge: &HealthChange::Up(SensorId(0)) });
     assert!(told.report().down.is_empty());
 }
 
@@ -418,7 +419,7 @@ fn directories_and_the_clock_are_told() {
 #[test]
 fn changed_map_drops_what_is_gone_and_keeps_the_numbers_of_what_stays() {
     let mut told = Told::new();
-    told.notice(&Notice::Up { after: None });
+    told.notice(&SessionEvent::Up { after: None });
     told.read(0, 0, Ok(21.5));
     told.read(1, 0, Ok(1.0));
     told.notice(&sent(20, 0));
@@ -469,9 +470,9 @@ fn no_secret_is_in_a_report() {
 #[test]
 fn columns_that_are_missing_and_crowds_are_remarks() {
     let mut told = Told::new();
-    told.notice(&Notice::ColumnMissing { channel: HOUSE, column: Column::Field(2) });
-    told.notice(&Notice::Crowded(HOUSE));
-    told.notice(&Notice::EchoesEnded(HOUSE));
+    told.notice(&SessionEvent::ColumnMissing { channel: HOUSE, column: Column::Field(2) });
+    told.notice(&SessionEvent::Crowded(HOUSE));
+    told.notice(&SessionEvent::EchoesEnded(HOUSE));
     told.notice(&unheard(ChannelId(9), Unheard::Closed));
     let remarks = told.report().remarks;
     assert_eq!(remarks.len(), 4, "{remarks:?}");
@@ -495,21 +496,21 @@ fn what_is_not_heard_is_worded_as_what_is_known_of_it_until_it_is_heard() {
         assert_eq!(remarks.len(), 2, "{remarks:?}");
         assert!(remarks.iter().all(|remark| remark.contains(words) && !remark.contains(other)), "{remarks:?}");
     }
-    told.notice(&Notice::Subscribed(Topic::Subscribe(HOUSE)));
-    told.notice(&Notice::Subscribed(Topic::Subscribe(ChannelId(9))));
+    told.notice(&SessionEvent::Subscribed(Topic::Subscribe(HOUSE)));
+    told.notice(&SessionEvent::Subscribed(Topic::Subscribe(ChannelId(9))));
     assert!(told.report().remarks.is_empty(), "{:?}", told.report().remarks);
 }
 
 #[test]
 fn a_channel_whose_entries_get_the_connection_closed_is_trouble_until_one_is_accepted() {
     let mut told = Told::new();
-    told.notice(&Notice::PublishSuspected { channel: HOUSE, again_in: Duration::from_secs(60) });
+    told.notice(&SessionEvent::PublishSuspected { channel: HOUSE, again_in: Duration::from_secs(60) });
     let down = told.report().down;
     assert_eq!(down.len(), 1, "{down:?}");
     assert!(
         down[0].starts_with("channel house: its entries wait") && down[0].contains("perhaps \"allow publish\""),
         "{down:?}"
     );
-    told.notice(&Notice::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
+    told.notice(&SessionEvent::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
     assert!(told.report().down.is_empty());
 }

@@ -38,7 +38,7 @@ impl Laid {
     }
 
     /// The lines behind the one of the groups.
-    fn lines(&self, needs: &Needs) -> Vec<Line> {
+    fn lines(&self, needs: &Needs) -> Vec<Conclusion> {
         self.machine().examine(needs, &self.owner()).split_off(1)
     }
 }

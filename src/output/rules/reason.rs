@@ -50,10 +50,10 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It was on its way for too long: send it again, or give the output a longer `accept_age`.
-    #[error("the command is {} old", words(*.0))]
+    #[error("the command is {} old", human(*.0))]
     TooOld(Duration),
     /// Its time lies ahead: this machine's clock, or the one of the sender that stamped it, is wrong.
-    #[error("the command is from {} in the future: this clock or the sender's is wrong", words(*.0))]
+    #[error("the command is from {} in the future: this clock or the sender's is wrong", human(*.0))]
     FromTheFuture(Duration),
     /// It came without a time, on a feed that has them.
     #[error("the age of the command is not known")]
@@ -63,7 +63,7 @@ pub enum Refusal {
     Retained,
     /// The output went off too short a time ago, and the command would be too old when that is over: send it again after this, or
     /// give the output a longer `accept_age`.
-    #[error("off for too short a time, {} to go", words(*.0))]
+    #[error("off for too short a time, {} to go", human(*.0))]
     MinOff(Duration),
     /// An output that may not be on at the same time is on: switch that one off first.
     #[error("{0} is on, and the two are interlocked")]
@@ -80,7 +80,7 @@ pub enum Refusal {
 }
 
 /// Whole seconds in words; a part of a second counts as one.
-fn words(duration: Duration) -> humantime::FormattedDuration {
+fn human(duration: Duration) -> humantime::FormattedDuration {
     let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     humantime::format_duration(Duration::from_secs(whole))
 }

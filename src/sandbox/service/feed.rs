@@ -96,12 +96,12 @@ impl Service {
             Ok(row) => {
                 self.record(now, id, What::Accepted(Box::new(row.clone())));
                 if self.switches.echo_delay.is_zero() && self.echoes.is_empty() {
-                    self.tell(&row, actions);
+                    self.push_to_subscribers(&row, actions);
                 } else {
                     if self.echoes.len() == ECHOES
                         && let Some((_, oldest)) = self.echoes.pop_front()
                     {
-                        self.tell(&oldest, actions);
+                        self.push_to_subscribers(&oldest, actions);
                     }
                     self.echoes.push_back((now.mono + self.switches.echo_delay, row));
                 }
@@ -110,7 +110,7 @@ impl Service {
     }
 
     /// Sends a row to all who subscribed to its channel.
-    pub(super) fn tell(&self, row: &Row, actions: &mut Vec<Action>) {
+    pub(super) fn push_to_subscribers(&self, row: &Row, actions: &mut Vec<Action>) {
         for (&id, connection) in &self.connections {
             if let Phase::Online { filters, .. } = &connection.phase {
                 self.tell_one(row, id, filters, actions);

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Measured, Outlet, Resource, Sensor, Source};
+use super::{Bus, Device, Measured, ReadingSender, Resource, Sensor, Source};
 use crate::hal::{Hal, I2cBus, I2cError};
 use crate::reading::{Fault, Quantity};
 
@@ -56,8 +56,8 @@ impl Device for Settings {
         ]
     }
 
-    fn lane(&self) -> Lane {
-        Lane::I2c(self.bus.clone())
+    fn bus(&self) -> Bus {
+        Bus::I2c(self.bus.clone())
     }
 
     fn resources(&self) -> Vec<Resource> {
@@ -86,7 +86,7 @@ impl Device for Settings {
         faults
     }
 
-    fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+    fn open(&self, hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
         let bus = hal.i2c.open(&self.bus)?;
         Ok(Source::Polled(Box::new(Bme280::open(bus, &self.bus, self.address)?)))
     }

@@ -58,7 +58,7 @@ fn settings() -> Settings {
 }
 
 fn open_on(sim: &Sim) -> Result<Box<dyn Sensor>, Fault> {
-    match settings().open(&sim.hal(), Outlet::new(|_, _, _| {}))? {
+    match settings().open(&sim.hal(), ReadingSender::new(|_, _, _| {}))? {
         Source::Polled(sensor) => Ok(sensor),
         Source::Stream(..) => panic!("a BME280 is polled"),
     }
@@ -84,7 +84,7 @@ fn recorded_parts_give_the_published_values() {
 #[test]
 fn address_and_bus_have_defaults_and_other_addresses_are_faults() {
     assert_eq!(settings(), Settings { bus: "i2c-1".into(), address: 0x76 });
-    assert_eq!(settings().lane(), Lane::I2c("i2c-1".into()));
+    assert_eq!(settings().bus(), Bus::I2c("i2c-1".into()));
     for (address, faults) in [(0x76, 0), (0x77, 0), (0x78, 1), (0, 1)] {
         assert_eq!(Settings { address, ..settings() }.faults().len(), faults, "{address}");
     }

@@ -18,7 +18,7 @@ use nmea::sentences::{FaaMode, FixType, GgaData, RmcData};
 use serde::Deserialize;
 
 use super::lines::Lines;
-use super::{Device, Lane, Outlet, Port, Resource, Source, Stream};
+use super::{Bus, Device, Port, ReadingSender, Resource, Source, Stream};
 use crate::entry::Reduce;
 use crate::hal::Hal;
 use crate::hal::sim::Sim;
@@ -71,8 +71,8 @@ impl Device for Settings {
         ]
     }
 
-    fn lane(&self) -> Lane {
-        Lane::Serial
+    fn bus(&self) -> Bus {
+        Bus::Serial
     }
 
     fn resources(&self) -> Vec<Resource> {
@@ -83,7 +83,7 @@ impl Device for Settings {
         super::serial_line::port_faults(&self.port, self.baud)
     }
 
-    fn open(&self, _hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+    fn open(&self, _hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
         let port = Port { path: self.port.clone(), baud: self.baud };
         Ok(Source::Stream(port, Box::new(Receiver::default())))
     }
@@ -108,19 +108,19 @@ impl Receiver {
 }
 
 impl Stream for Receiver {
-    fn bytes(&mut self, at: Mono, bytes: &[u8], outlet: &Outlet) {
+    fn bytes(&mut self, at: Mono, bytes: &[u8], sender: &ReadingSender) {
         let bad_checksums = &mut self.bad_checksums;
         self.lines.feed(bytes, |line| {
             if let Some(sentence) = Sentence::find(line) {
-                take(&sentence, at, outlet, bad_checksums);
+                take(&sentence, at, sender, bad_checksums);
             }
         });
     }
 }
 
-fn take(sentence: &Sentence<'_>, at: Mono, outlet: &Outlet, bad_checksums: &mut u64) {
+fn take(sentence: &Sentence<'_>, at: Mono, sender: &ReadingSender, bad_checksums: &mut u64) {
     let fault = match sentence.check() {
-        Ok(()) => return take_good(sentence, at, outlet),
+        Ok(()) => return take_good(sentence, at, sender),
         Err(Unusable::WrongChecksum) => {
             *bad_checksums += 1;
             Fault::Checksum(format!("{bad_checksums} sentences so far"))
@@ -133,28 +133,28 @@ fn take(sentence: &Sentence<'_>, at: Mono, outlet: &Outlet, bad_checksums: &mut 
         _ => &[],
     };
     for quantity in missing {
-        outlet.put(*quantity, at, Err(fault.clone()));
+        sender.put(*quantity, at, Err(fault.clone()));
     }
 }
 
-fn take_good(sentence: &Sentence<'_>, at: Mono, outlet: &Outlet) {
+fn take_good(sentence: &Sentence<'_>, at: Mono, sender: &ReadingSender) {
     // Sentences the library cannot read (a GGA without a quality, say) have nothing to give: they are passed over.
     match sentence.parse() {
-        Some(ParseResult::GGA(fix)) => take_gga(&fix, at, outlet),
-        Some(ParseResult::RMC(fix)) => take_rmc(&fix, at, outlet),
+        Some(ParseResult::GGA(fix)) => take_gga(&fix, at, sender),
+        Some(ParseResult::RMC(fix)) => take_rmc(&fix, at, sender),
         _ => {}
     }
 }
 
-fn take_gga(fix: &GgaData, at: Mono, outlet: &Outlet) {
+fn take_gga(fix: &GgaData, at: Mono, sender: &ReadingSender) {
     if let Some(satellites) = fix.fix_satellites {
-        outlet.put(SATELLITES, at, Ok(f64::from(satellites)));
+        sender.put(SATELLITES, at, Ok(f64::from(satellites)));
     }
     let why_not = match fix.fix_type {
         Some(FixType::Gps | FixType::DGps | FixType::Pps | FixType::Rtk | FixType::FloatRtk) => {
-            put_position(fix.latitude, fix.longitude, at, outlet);
+            put_position(fix.latitude, fix.longitude, at, sender);
             if let Some(elevation) = fix.altitude {
-                outlet.put(ELEVATION, at, shortest(elevation));
+                sender.put(ELEVATION, at, shortest(elevation));
             }
             return;
         }
@@ -164,21 +164,21 @@ fn take_gga(fix: &GgaData, at: Mono, outlet: &Outlet) {
         Some(FixType::Invalid) | None => "no fix",
     };
     for quantity in [LATITUDE, LONGITUDE, ELEVATION] {
-        outlet.put(quantity, at, Err(Fault::Garbled(why_not.to_owned())));
+        sender.put(quantity, at, Err(Fault::Garbled(why_not.to_owned())));
     }
 }
 
 /// An RMC without a fix is passed over: GGA tells of a missing fix, and two voices for one fact would count it twice.
-fn take_rmc(fix: &RmcData, at: Mono, outlet: &Outlet) {
+fn take_rmc(fix: &RmcData, at: Mono, sender: &ReadingSender) {
     if fix.status_of_fix == RmcStatusOfFix::Invalid || !fix.faa_mode.is_none_or(is_measured) {
         return;
     }
-    put_position(fix.lat, fix.lon, at, outlet);
+    put_position(fix.lat, fix.lon, at, sender);
     if let Some(knots) = fix.speed_over_ground {
-        outlet.put(SPEED, at, shortest(knots).map(|knots| knots * KM_PER_NAUTICAL_MILE));
+        sender.put(SPEED, at, shortest(knots).map(|knots| knots * KM_PER_NAUTICAL_MILE));
     }
     if let Some(course) = fix.true_course {
-        outlet.put(COURSE, at, shortest(course));
+        sender.put(COURSE, at, shortest(course));
     }
 }
 
@@ -199,7 +199,7 @@ const fn is_measured(mode: FaaMode) -> bool {
 /// By definition.
 const KM_PER_NAUTICAL_MILE: f64 = 1.852;
 
-fn put_position(latitude: Option<f64>, longitude: Option<f64>, at: Mono, outlet: &Outlet) {
+fn put_position(latitude: Option<f64>, longitude: Option<f64>, at: Mono, sender: &ReadingSender) {
     for (quantity, degrees, largest) in [(LATITUDE, latitude, 90.0), (LONGITUDE, longitude, 180.0)] {
         let Some(degrees) = degrees else { continue };
         // A NaN is within nothing.
@@ -208,7 +208,7 @@ fn put_position(latitude: Option<f64>, longitude: Option<f64>, at: Mono, outlet:
         } else {
             Err(Fault::Garbled(format!("{degrees} is no position")))
         };
-        outlet.put(quantity, at, value);
+        sender.put(quantity, at, value);
     }
 }
 

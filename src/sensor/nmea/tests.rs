@@ -10,10 +10,10 @@ type Put = (usize, Result<f64, Fault>);
 fn hear<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Put> {
     let puts = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&puts);
-    let outlet = Outlet::new(move |quantity, _, value| sink.lock().unwrap().push((quantity, value)));
+    let sender = ReadingSender::new(move |quantity, _, value| sink.lock().unwrap().push((quantity, value)));
     let mut receiver = Receiver::default();
     for piece in pieces {
-        receiver.bytes(Mono::default(), piece, &outlet);
+        receiver.bytes(Mono::default(), piece, &sender);
     }
     puts.lock().unwrap().clone()
 }

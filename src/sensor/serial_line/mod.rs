@@ -22,7 +22,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::lines::Lines;
-use super::{Device, Lane, Outlet, Port, Resource, Source, Stream, number};
+use super::{Bus, Device, Port, ReadingSender, Resource, Source, Stream, number};
 use crate::hal::Hal;
 use crate::hal::sim::Sim;
 use crate::reading::{Fault, Quantity};
@@ -92,8 +92,8 @@ impl Device for Settings {
         self.form.names().map(|name| Quantity::named(name, "")).collect()
     }
 
-    fn lane(&self) -> Lane {
-        Lane::Serial
+    fn bus(&self) -> Bus {
+        Bus::Serial
     }
 
     fn resources(&self) -> Vec<Resource> {
@@ -110,7 +110,7 @@ impl Device for Settings {
         faults
     }
 
-    fn open(&self, _hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+    fn open(&self, _hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
         let port = Port { path: self.port.clone(), baud: self.baud };
         Ok(Source::Stream(port, Box::new(Reader::new(self.port.clone(), self.form.clone()))))
     }
@@ -159,7 +159,7 @@ impl Reader {
 }
 
 impl Stream for Reader {
-    fn bytes(&mut self, at: Mono, bytes: &[u8], outlet: &Outlet) {
+    fn bytes(&mut self, at: Mono, bytes: &[u8], sender: &ReadingSender) {
         let Self { port, form, lines, in_step, strangers } = self;
         lines.feed(bytes, |line| {
             let line = String::from_utf8_lossy(line);
@@ -172,7 +172,7 @@ impl Stream for Reader {
                 log::warn!(port = port.as_str(), line = number::quoted(&line).as_str(); "lines come, and none has matched so far");
             }
             for (quantity, value) in values {
-                outlet.put(quantity, at, value);
+                sender.put(quantity, at, value);
             }
         });
     }

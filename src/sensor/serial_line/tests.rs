@@ -21,11 +21,11 @@ fn matching(pattern: &str) -> Settings {
 fn hear<'a>(settings: &Settings, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Put> {
     let puts = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&puts);
-    let outlet = Outlet::new(move |quantity, _, value| sink.lock().unwrap().push((quantity, value)));
+    let sender = ReadingSender::new(move |quantity, _, value| sink.lock().unwrap().push((quantity, value)));
     let mut reader = Reader::new(settings.port.clone(), settings.form.clone());
-    reader.bytes(Mono::default(), b"\n", &outlet);
+    reader.bytes(Mono::default(), b"\n", &sender);
     for piece in pieces {
-        reader.bytes(Mono::default(), piece, &outlet);
+        reader.bytes(Mono::default(), piece, &sender);
     }
     puts.lock().unwrap().clone()
 }
@@ -78,9 +78,9 @@ fn what_comes_before_the_first_end_of_line_is_not_used() {
     let csv = settings(json!({ "csv": { "columns": { "t": 1 } } })).unwrap();
     let puts = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&puts);
-    let outlet = Outlet::new(move |_, _, value| sink.lock().unwrap().push(value));
+    let sender = ReadingSender::new(move |_, _, value| sink.lock().unwrap().push(value));
     let mut reader = Reader::new(csv.port.clone(), csv.form.clone());
-    reader.bytes(Mono::default(), b"1.5\n121.5\n", &outlet);
+    reader.bytes(Mono::default(), b"1.5\n121.5\n", &sender);
     assert_eq!(*puts.lock().unwrap(), [Ok(121.5)]);
 }
 

@@ -2,7 +2,7 @@
 //! `Documentation/driver-api/thermal/sysfs-api.rst`, `Documentation/hwmon/sysfs-interface.rst`).
 //!
 //! Space is asked of a file system, which may hang when it lies on a server or a dying disk: a `path` other than `/` is read
-//! on the lane of the user's files, where no counter or input waits behind it.
+//! on the thread of the user's files, where no counter or input waits behind it.
 //!
 //! Each quantity is there or missing by itself, with its own reason: a machine without a thermal sensor still has a
 //! load. Where there is no Linux there are no such files; uptime is then that of the daemon.
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Device, Lane, Measured, Outlet, Sensor, Source};
+use super::{Bus, Device, Measured, ReadingSender, Sensor, Source};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
 use crate::hal::{Clock, Files, Hal};
@@ -65,8 +65,8 @@ impl Device for Settings {
         ]
     }
 
-    fn lane(&self) -> Lane {
-        if self.path == root() { Lane::Kernel } else { Lane::Files }
+    fn bus(&self) -> Bus {
+        if self.path == root() { Bus::Kernel } else { Bus::Files }
     }
 
     fn resolve(&mut self, folder: &Path) {
@@ -75,7 +75,7 @@ impl Device for Settings {
         }
     }
 
-    fn open(&self, hal: &Hal, _outlet: Outlet) -> Result<Source, Fault> {
+    fn open(&self, hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
         let system = System {
             files: Arc::clone(&hal.files),
             clock: Arc::clone(&hal.clock),

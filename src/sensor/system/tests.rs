@@ -15,7 +15,7 @@ fn settings() -> Settings {
 }
 
 fn measure(sim: &Sim, name: &str) -> Result<f64, Fault> {
-    match settings().open(&sim.hal(), Outlet::new(|_, _, _| {})).unwrap() {
+    match settings().open(&sim.hal(), ReadingSender::new(|_, _, _| {})).unwrap() {
         Source::Polled(mut sensor) => sensor.measure().unwrap().swap_remove(place(name)),
         Source::Stream(..) => panic!("the machine is polled"),
     }
@@ -105,7 +105,9 @@ fn a_thermometer_that_comes_late_or_moves_is_found_within_a_minute() {
     let files = Changing(Arc::new(Mutex::new(with(&[]))));
     let hal =
         Hal { files: Arc::new(files.clone()), clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Sim::default().hal() };
-    let Ok(Source::Polled(mut sensor)) = settings().open(&hal, Outlet::new(|_, _, _| {})) else { panic!("polled") };
+    let Ok(Source::Polled(mut sensor)) = settings().open(&hal, ReadingSender::new(|_, _, _| {})) else {
+        panic!("polled")
+    };
     let mut temperature = || sensor.measure().unwrap().swap_remove(place("cpu_temperature"));
     assert!(matches!(temperature(), Err(Fault::Unsupported(_))));
 
@@ -123,9 +125,9 @@ fn a_thermometer_that_comes_late_or_moves_is_found_within_a_minute() {
 
 #[test]
 fn a_file_system_that_may_hang_keeps_no_input_or_counter_waiting() {
-    assert_eq!(settings().lane(), Lane::Kernel);
+    assert_eq!(settings().bus(), Bus::Kernel);
     let mount: Settings = serde_json::from_value(serde_json::json!({ "path": "/mnt/nas" })).unwrap();
-    assert_eq!(mount.lane(), Lane::Files);
+    assert_eq!(mount.bus(), Bus::Files);
 }
 
 /// The forms of proc(5).

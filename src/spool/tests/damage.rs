@@ -109,7 +109,7 @@ fn segment_under_another_name_counts_by_its_records_and_every_entry_is_sent_once
         "+7-00000000000000ff.log",
         "7-1.log",
         "backup (1).log",
-        "7-doubtful.log",
+        "7-unconfirmed.log",
     ] {
         for from in [&first, &second] {
             let disk = machine.disk.after_kill();

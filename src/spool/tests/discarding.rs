@@ -142,7 +142,7 @@ fn disk_that_fails_on_the_way_keeps_what_was_not_dropped_and_the_next_try_takes_
     let whole = seconds(&machine, CHANNEL, State::Waits);
     machine.disk.break_with(Some(ErrorKind::ReadOnlyFilesystem));
     let refused = discard(&machine.runtime, &machine.disk, &ALL);
-    let Err(DiscardError::Disk { entries, .. }) = refused else { panic!("the card takes nothing: {refused:?}") };
+    let Err(DiscardError::Disk { entries, .. }) = refused else { panic!("the disk takes nothing: {refused:?}") };
     let left = seconds(&machine, CHANNEL, State::Waits);
     assert_eq!(left.len() + entries, whole.len(), "what is said to be gone is gone");
     assert!(whole.starts_with(&left));

@@ -111,9 +111,9 @@ fn entries_are_told_to_be_on_the_card_when_it_has_them_and_not_before() {
     let times: Vec<_> = [20, 40].into_iter().map(|second| machine.push(second)).collect();
     let job = machine.spool.job(machine.now).expect("both are to be written");
     let outcome = job.perform(&machine.disk);
-    assert_eq!(machine.spool.told(), [], "the spool does not know yet");
+    assert_eq!(machine.spool.take_events(), [], "the spool does not know yet");
     machine.spool.done(machine.now, outcome);
-    assert_eq!(machine.spool.told(), [SpoolEvent::Written { channel: CHANNEL, entries: 2, until: times[1] }]);
+    assert_eq!(machine.spool.take_events(), [SpoolEvent::Written { channel: CHANNEL, entries: 2, until: times[1] }]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn card_that_cannot_be_written_is_told_once_and_used_again_when_it_works() {
             machine.push(second);
             machine.pump();
         }
-        let told = machine.spool.told();
+        let told = machine.spool.take_events();
         assert!(matches!(told[..], [SpoolEvent::State(Some(_))]), "{told:?}");
         machine.kill();
         assert_eq!(machine.spool.waiting(CHANNEL), 100, "the runtime directory has them all");
@@ -167,10 +167,10 @@ fn runtime_directory_that_cannot_be_written_is_told_once_and_made_good_when_it_w
     for second in [20, 40, 60] {
         machine.push(second);
     }
-    assert!(matches!(machine.spool.told()[..], [SpoolEvent::Runtime(Some(_))]));
+    assert!(matches!(machine.spool.take_events()[..], [SpoolEvent::Runtime(Some(_))]));
     machine.runtime.break_with(None);
     machine.push(80);
-    assert_eq!(machine.spool.told(), [SpoolEvent::Runtime(None)]);
+    assert_eq!(machine.spool.take_events(), [SpoolEvent::Runtime(None)]);
     machine.kill();
     assert_eq!(machine.drain(), [20, 40, 60, 80]);
 }
@@ -218,7 +218,7 @@ fn segment_that_becomes_unreadable_is_passed_over_and_counted() {
     let lost = machine.spool.counts().unreadable;
     assert!(lost > 0);
     assert_eq!(drained.len() as u64 + lost, before as u64);
-    let mut told = machine.spool.told();
+    let mut told = machine.spool.take_events();
     told.retain(|told| !matches!(told, SpoolEvent::Written { .. }));
     assert!(matches!(told[..], [SpoolEvent::Unreadable { .. }]), "{told:?}");
 }

@@ -162,7 +162,7 @@ fn directory_that_vanished_is_noticed_and_its_entries_are_counted() {
     machine.pass(1000);
     machine.pump();
     let lost = machine.spool.counts().unreadable;
-    assert!(lost > 0 && machine.spool.told().iter().any(|told| matches!(told, SpoolEvent::Unreadable { .. })));
+    assert!(lost > 0 && machine.spool.take_events().iter().any(|told| matches!(told, SpoolEvent::Unreadable { .. })));
     assert_eq!((n as u64 + lost, machine.spool.waiting(CHANNEL)), (300, 0), "drained {n}");
 }
 
@@ -185,7 +185,7 @@ fn file_that_was_removed_by_hand_holds_up_neither_its_channel_nor_others() {
         machine.pass(60);
         machine.pump();
     }
-    assert!(!machine.spool.queues[&OTHER].segments.is_empty(), "the other channel never reached the card");
+    assert!(!machine.spool.queues[&OTHER].segments.is_empty(), "the other channel never reached the disk");
     assert!(machine.spool.is_written());
 }
 
@@ -197,7 +197,7 @@ fn full_card_is_told_once() {
         machine.push(s);
         machine.pump();
     }
-    let told = machine.spool.told();
+    let told = machine.spool.take_events();
     assert!(told.len() <= 1, "{} tells", told.len());
 }
 
@@ -268,7 +268,7 @@ fn keys_are_not_used_twice_where_the_card_could_not_be_read() {
         &disk,
         Box::new(|| {}),
     );
-    assert_eq!(spool.waiting(CHANNEL), 11, "10 on the card, one in the runtime directory: {found:?}");
+    assert_eq!(spool.waiting(CHANNEL), 11, "10 on the disk, one in the runtime directory: {found:?}");
 }
 
 #[test]
@@ -737,7 +737,7 @@ fn entry_that_was_set_aside_waits_no_more_though_the_power_is_cut_before_its_seg
     machine.spool.take_one(CHANNEL, key);
     machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
     machine.pass(31);
-    let job = machine.spool.job(machine.now).expect("the doubtful entry is due");
+    let job = machine.spool.job(machine.now).expect("the unconfirmed entry is due");
     let outcome = job.perform(&machine.disk);
     machine.spool.done(machine.now, outcome);
     machine.cut_power(0);

@@ -147,16 +147,16 @@ pub enum Problem {
 impl Problem {
     /// What it is: behind the name of the file, or behind the number of a line and a colon.
     pub fn what(self) -> &'static str {
-        self.words().0
+        self.describe().0
     }
 
     /// What to do about it.
     pub fn remedy(self) -> &'static str {
-        self.words().1
+        self.describe().1
     }
 
     #[expect(clippy::too_many_lines, reason = "a table of words: each problem has two sentences")]
-    const fn words(self) -> (&'static str, &'static str) {
+    const fn describe(self) -> (&'static str, &'static str) {
         const DOWNLOAD: &str = "put the file there that ThingSpeak offers as \"Download Credentials\" (Plain text)";
         const RETYPE: &str = "delete the line and write it again as plain text";
         match self {

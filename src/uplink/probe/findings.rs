@@ -240,8 +240,8 @@ impl Findings {
             lines.push((
                 "nothing but pings",
                 self.idle.map_or_else(open, |idle| match idle {
-                    Idle::KeptFor(time) => format!("keeps a session for {} and more", words(time)),
-                    Idle::CutAfter(time) => format!("does not keep a session: it was closed after {}", words(time)),
+                    Idle::KeptFor(time) => format!("keeps a session for {} and more", human(time)),
+                    Idle::CutAfter(time) => format!("does not keep a session: it was closed after {}", human(time)),
                 }),
             ));
         }
@@ -270,12 +270,12 @@ impl Findings {
             _ => None,
         };
         if let Some((margin, why)) = every {
-            let every = words(self.interval + Duration::from_secs(margin));
+            let every = human(self.interval + Duration::from_secs(margin));
             suggestions.push(format!("every = \"{every}\"         # in [channel.…], or longer: {why}"));
         }
         match self.idle {
             Some(Idle::CutAfter(time)) => {
-                let renew = words(Duration::from_secs((time * 5 / 6).as_secs().max(1)));
+                let renew = human(Duration::from_secs((time * 5 / 6).as_secs().max(1)));
                 suggestions
                     .push(format!("renew = \"{renew}\"         # in [broker]: before the session would be closed"));
             }
@@ -345,6 +345,6 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-fn words(time: Duration) -> String {
+fn human(time: Duration) -> String {
     humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
 }

@@ -9,7 +9,7 @@ use crate::time::Mono;
 use super::logins::Refusal;
 use super::subscriptions::Answer;
 use super::trials::{Trial, Trials};
-use super::{Action, Delivery, Notice, Ping, Session};
+use super::{Action, Inbound, Ping, Session, SessionEvent};
 
 /// Where the connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Session {
         let is_online = self.is_online();
         match self.subscriptions.answered(at, topic, granted, is_online, actions) {
             Answer::Heard if is_online && self.settings.commands.contains(&topic) => {
-                actions.push(Action::Deliver(Delivery::Heard(topic)));
+                actions.push(Action::Deliver(Inbound::Heard(topic)));
             }
             Answer::NoRoom => self.renew_at = Some(at),
             Answer::Heard | Answer::Other => {}
@@ -78,13 +78,13 @@ impl Session {
         self.subscriptions.online(at);
         let gap = self.gap_since.take().map(|since| at.since(since));
         let down = self.down.take();
-        actions.push(Action::Notice(match (gap, down) {
-            (Some(gap), None) if self.ever_up => Notice::Renewed { gap },
-            (_, down) => Notice::Up { after: down.map(|down| (at.since(down.since), down.tries)) },
+        actions.push(Action::Report(match (gap, down) {
+            (Some(gap), None) if self.ever_up => SessionEvent::Renewed { gap },
+            (_, down) => SessionEvent::Up { after: down.map(|down| (at.since(down.since), down.tries)) },
         }));
         self.ever_up = true;
         let heard = self.settings.commands.iter().filter(|topic| self.subscriptions.is_granted(**topic));
-        actions.extend(heard.map(|topic| Action::Deliver(Delivery::Heard(*topic))));
+        actions.extend(heard.map(|topic| Action::Deliver(Inbound::Heard(*topic))));
     }
 
     /// The broker did not answer for so long that the connection is given up.
@@ -197,11 +197,11 @@ impl Session {
         // to try.
         let words = if kind == Kind::Login { failure.words.clone() } else { String::new() };
         let news = (kind, words);
-        actions.push(Action::Notice(if down.told.contains(&news) {
-            Notice::StillDown { failure, retry_in }
+        actions.push(Action::Report(if down.told.contains(&news) {
+            SessionEvent::StillDown { failure, retry_in }
         } else {
             down.told.push(news);
-            Notice::Down { failure, retry_in }
+            SessionEvent::Down { failure, retry_in }
         }));
     }
 
@@ -223,7 +223,7 @@ impl Session {
         self.renew_at = None;
         self.trials = Trials::default();
         let unheard = self.settings.commands.iter().filter(|topic| self.subscriptions.is_granted(**topic));
-        actions.extend(unheard.map(|topic| Action::Deliver(Delivery::Unheard(*topic))));
+        actions.extend(unheard.map(|topic| Action::Deliver(Inbound::Unheard(*topic))));
         self.subscriptions.connection_ended();
     }
 

@@ -8,7 +8,7 @@ use crate::thingspeak::feed::{FeedError, FeedMessage};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 
-use super::Notice;
+use super::SessionEvent;
 
 /// What happened.
 #[derive(Debug)]
@@ -59,16 +59,16 @@ pub enum Action {
     /// Drop the connection without a word: it is dead.
     Abandon,
     /// Hand a message to the outputs.
-    Deliver(Delivery),
+    Deliver(Inbound),
     /// SpoolEvent the log and whoever watches.
-    Notice(Notice),
+    Report(SessionEvent),
     /// The session has ended.
     Done,
 }
 
 /// What came for the outputs.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Delivery {
+pub enum Inbound {
     /// An entry of a channel feed.
     Feed {
         /// The entry.

@@ -8,7 +8,7 @@ use crate::thingspeak::topic::Topic;
 use crate::time::{Mono, Now};
 
 use super::connection::State;
-use super::{Action, Delivery, Session};
+use super::{Action, Inbound, Session};
 
 impl Session {
     pub(super) fn pong(&mut self, at: Mono, spool: &mut Spool, actions: &mut Vec<Action>) {
@@ -54,7 +54,7 @@ impl Session {
                 let message = match FeedMessage::decode(id, payload) {
                     Ok(message) => message,
                     Err(garbled) if is_command => {
-                        return actions.push(Action::Deliver(Delivery::Garbled(id, garbled)));
+                        return actions.push(Action::Deliver(Inbound::Garbled(id, garbled)));
                     }
                     Err(_) => return,
                 };
@@ -64,12 +64,12 @@ impl Session {
                     self.acknowledged(index, actions);
                 }
                 if is_command {
-                    actions.push(Action::Deliver(Delivery::Feed { message: Box::new(message), retained }));
+                    actions.push(Action::Deliver(Inbound::Feed { message: Box::new(message), retained }));
                 }
             }
             Topic::SubscribeField(channel, field) => {
                 let payload = payload.clone();
-                actions.push(Action::Deliver(Delivery::Field { channel, field, payload, retained }));
+                actions.push(Action::Deliver(Inbound::Field { channel, field, payload, retained }));
             }
             Topic::Publish(_) | Topic::PublishField(..) => {}
         }

@@ -4,19 +4,19 @@
 //!
 //! Invariants:
 //! - nothing is published before every subscription was answered, or its time ran out, or it was left out as a guess;
-//! - at most one update of a channel is on its way; the next waits for its receipt and the license's interval. What was
+//! - at most one update of a channel is on its way; the next waits for its acknowledgement and the license's interval. What was
 //!   measured in the last slot goes first, then the backlog, then what has to be sent again;
-//! - an entry leaves the spool on a receipt only: the answer to a ping sent after it (*received*), or its echo on the
+//! - an entry leaves the spool on an acknowledgement only: the answer to a ping sent after it (*received*), or its echo on the
 //!   channel's own feed (*stored*), whichever the channel asks for;
-//! - an entry whose receipt did not come is sent again with its own `created_at`, unless a row of somebody else is known to
-//!   have that second. After several sends without an echo it is set aside; an echo settles it even then;
+//! - an entry whose acknowledgement did not come is sent again with its own `created_at`, unless a row of somebody else is known to
+//!   have that second. After several sends without an echo it is unconfirmed; an echo settles it even then;
 //! - there is at most one ping without an answer, and a link that leaves it unanswered is given up;
 //! - what is concluded from a connection that was closed is a guess with an end: that a topic may not be heard
 //!   (`subscriptions`), that a channel may not be published to (`suspects`). What may be closed on again is tried alone (`trials`),
 //!   and keeps nothing else waiting;
 //! - the back-off begins anew when a connection was of use: an entry was acknowledged, or where none was sent, a ping. Only
 //!   refused logins (`logins`) are tried less than once a minute;
-//! - what the broker had kept (RETAIN) is old: a receipt perhaps, and never a command.
+//! - what the broker had kept (RETAIN) is old: an acknowledgement perhaps, and never a command.
 
 mod channel;
 mod connection;
@@ -24,7 +24,7 @@ mod event;
 mod incoming;
 mod logins;
 mod network;
-mod notice;
+mod session_event;
 mod settings;
 mod subscriptions;
 mod suspects;
@@ -47,8 +47,8 @@ use subscriptions::Subscriptions;
 use suspects::Suspects;
 use trials::Trials;
 
-pub use event::{Action, Delivery, Event};
-pub use notice::{Notice, Unheard, in_words};
+pub use event::{Action, Event, Inbound};
+pub use session_event::{SessionEvent, Unheard, in_words};
 pub use settings::{ChannelSettings, Settings, Tuning};
 pub use tally::Tally;
 
@@ -91,7 +91,7 @@ struct Ping {
 impl Session {
     /// A session that will connect at its first event. `seed` makes its jitter its own.
     pub fn new(settings: Settings, seed: u64) -> Self {
-        let receipts = settings
+        let acks = settings
             .channels
             .iter()
             .filter(|channel| channel.confirm != Confirm::Received)
@@ -99,7 +99,7 @@ impl Session {
         let (commands, waits) = (settings.commands.iter().copied(), settings.tuning.doubt);
         Self {
             channels: settings.channels.iter().map(Channel::new).collect(),
-            subscriptions: Subscriptions::new(commands, receipts, waits, !settings.channels.is_empty()),
+            subscriptions: Subscriptions::new(commands, acks, waits, !settings.channels.is_empty()),
             suspects: Suspects::new(settings.channels.len(), waits),
             trials: Trials::default(),
             settings,
@@ -206,7 +206,7 @@ impl Session {
         }
     }
 
-    /// Publishes what is due, asks for what is not heard, and pings where a receipt or a quiet line needs it.
+    /// Publishes what is due, asks for what is not heard, and pings where an acknowledgement or a quiet line needs it.
     fn work(&mut self, now: Now, since: Mono, spool: &mut Spool, actions: &mut Vec<Action>) {
         let at = now.mono;
         let tuning = self.settings.tuning;
@@ -249,7 +249,7 @@ impl Session {
         self.is_old(at, since) && (settled || at >= self.renew_at(since) + self.grace())
     }
 
-    /// How long a renewal waits for open receipts: an echo that comes after it is never heard.
+    /// How long a renewal waits for open acknowledgements: an echo that comes after it is never heard.
     fn grace(&self) -> Duration {
         self.channels.iter().map(Channel::echo_takes).fold(self.settings.tuning.renew_grace, Duration::max)
     }

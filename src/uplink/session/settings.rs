@@ -17,11 +17,11 @@ pub struct Tuning {
     pub pong_within: Duration,
     /// An entry without an echo for this long, or for as long as the channel's echoes were seen to take, is sent again.
     pub echo_within: Duration,
-    /// How often an entry is sent again before it is set aside as unconfirmed.
+    /// How often an entry is sent again before it is left unconfirmed.
     pub resends: u32,
     /// How often one is that an earlier run has sent, or that a lost connection cut off: it may be stored already.
     pub resends_unsure: u32,
-    /// How long a renewal may wait for open receipts; longer where echoes were seen to take longer.
+    /// How long a renewal may wait for open acknowledgements; longer where echoes were seen to take longer.
     pub renew_grace: Duration,
     /// How long a topic or a channel is left alone that the broker seems to refuse: the first time, the second, and so on; the
     /// last one from then on. What costs no connection is asked for again after the third at the latest.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::entry::ChannelId;
 use crate::time::Mono;
 
-use super::{Action, Notice};
+use super::{Action, SessionEvent};
 
 /// The channels of a session, in the order of its settings.
 #[derive(Debug)]
@@ -55,14 +55,14 @@ impl Suspects {
         let again_in = self.waits[times.min(self.waits.len()) - 1];
         self.channels[channel] = Some(Suspicion { times, again: at + again_in });
         if times == 1 {
-            actions.push(Action::Notice(Notice::PublishSuspected { channel: id, again_in }));
+            actions.push(Action::Report(SessionEvent::PublishSuspected { channel: id, again_in }));
         }
     }
 
     /// An entry was read or stored.
     pub(super) fn acquit(&mut self, channel: usize, id: ChannelId, actions: &mut Vec<Action>) {
         if self.channels[channel].take().is_some_and(|suspicion| suspicion.times > 0) {
-            actions.push(Action::Notice(Notice::PublishAccepted(id)));
+            actions.push(Action::Report(SessionEvent::PublishAccepted(id)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What became of a channel's entries, in numbers.
 
-use super::Notice;
+use super::SessionEvent;
 
 /// Counts since the start of the daemon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,33 +15,33 @@ pub struct Tally {
     pub stored: u64,
     /// Entries that got another second, since somebody else's row had theirs.
     pub retimed: u64,
-    /// Entries that were set aside. One whose echo came later counts as stored, too.
-    pub doubtful: u64,
+    /// Entries that were given up as unconfirmed. One whose echo came later counts as stored, too.
+    pub unconfirmed: u64,
 }
 
 impl Tally {
     /// Counts what a notice tells. The session itself keeps no numbers: who watches it does.
-    pub fn count(&mut self, notice: &Notice) {
+    pub fn count(&mut self, notice: &SessionEvent) {
         match notice {
-            Notice::Sent { again, .. } => {
+            SessionEvent::Sent { again, .. } => {
                 self.sent += 1;
                 self.resent += u64::from(*again > 0);
             }
-            Notice::Received { .. } => self.received += 1,
-            Notice::Stored { .. } => self.stored += 1,
-            Notice::Retimed { .. } => self.retimed += 1,
-            Notice::Doubtful { .. } => self.doubtful += 1,
-            Notice::Up { .. }
-            | Notice::Down { .. }
-            | Notice::StillDown { .. }
-            | Notice::Renewed { .. }
-            | Notice::NotSubscribed { .. }
-            | Notice::Subscribed(_)
-            | Notice::PublishSuspected { .. }
-            | Notice::PublishAccepted(_)
-            | Notice::ColumnMissing { .. }
-            | Notice::Crowded(_)
-            | Notice::EchoesEnded(_) => {}
+            SessionEvent::Received { .. } => self.received += 1,
+            SessionEvent::Stored { .. } => self.stored += 1,
+            SessionEvent::Retimed { .. } => self.retimed += 1,
+            SessionEvent::Unconfirmed { .. } => self.unconfirmed += 1,
+            SessionEvent::Up { .. }
+            | SessionEvent::Down { .. }
+            | SessionEvent::StillDown { .. }
+            | SessionEvent::Renewed { .. }
+            | SessionEvent::NotSubscribed { .. }
+            | SessionEvent::Subscribed(_)
+            | SessionEvent::PublishSuspected { .. }
+            | SessionEvent::PublishAccepted(_)
+            | SessionEvent::ColumnMissing { .. }
+            | SessionEvent::Crowded(_)
+            | SessionEvent::EchoesEnded(_) => {}
         }
     }
 }

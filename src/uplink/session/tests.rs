@@ -1,9 +1,9 @@
 //! The session on a virtual clock: each test is a script of what the broker does and what the session answers.
 
+mod acks;
 mod broker;
 mod clocks;
 mod order;
-mod receipts;
 mod reconnect;
 mod retained;
 mod service;
@@ -77,10 +77,10 @@ impl Script {
 
     /// The session of a process that was started a moment after another one ended, on what that left.
     fn restarted(fast: &Faulty) -> Self {
-        let (boot, now, card) = (BootId(1), Now::default(), Faulty::default());
+        let (boot, now, disk) = (BootId(1), Now::default(), Faulty::default());
         let channels = [(CHANNEL, Backlog::default())];
         let bell = Box::new(|| {});
-        let (mut spool, _) = Spool::open(channels, Policy::default(), (boot, now), Arc::new(fast.clone()), &card, bell);
+        let (mut spool, _) = Spool::open(channels, Policy::default(), (boot, now), Arc::new(fast.clone()), &disk, bell);
         spool.synchronised(now);
         let session = Session::new(settings(Confirm::Auto, |_| {}), 1);
         Self { session, spool, at: 1000.0, tally: Tally::default() }
@@ -109,7 +109,7 @@ impl Script {
         let now = self.now();
         let actions = self.session.event(now, event, &mut self.spool);
         for action in &actions {
-            if let Action::Notice(notice) = action {
+            if let Action::Report(notice) = action {
                 self.tally.count(notice);
             }
         }
@@ -167,7 +167,7 @@ fn published(actions: &[Action]) -> Vec<i64> {
 
 fn stored(actions: &[Action]) -> Vec<u64> {
     let id = |action: &Action| match action {
-        Action::Notice(Notice::Stored { entry_id, .. }) => *entry_id,
+        Action::Report(SessionEvent::Stored { entry_id, .. }) => *entry_id,
         _ => None,
     };
     actions.iter().filter_map(id).collect()
@@ -192,9 +192,9 @@ fn nothing_is_published_before_every_subscription_was_answered() {
     assert_eq!(asked, [Action::Ping, Action::Subscribe(COMMANDS), Action::Subscribe(FEED)], "commands first");
     assert_eq!(published(&script.event(Event::SubAck(FEED, true))), [] as [i64; 0]);
     let actions = script.event(Event::SubAck(COMMANDS, true));
-    assert_eq!(actions[0], Action::Notice(Notice::Up { after: None }));
+    assert_eq!(actions[0], Action::Report(SessionEvent::Up { after: None }));
     assert_eq!(published(&actions), [10]);
-    assert_eq!(actions.last(), Some(&Action::Ping), "the receipt's ping goes out with the publish");
+    assert_eq!(actions.last(), Some(&Action::Ping), "the acknowledgement's ping goes out with the publish");
 }
 
 #[test]
@@ -204,8 +204,8 @@ fn a_half_open_link_is_noticed_within_thirty_seconds() {
     assert_eq!(script.pass(), [Action::Ping], "a quiet line is pinged");
     let actions = script.pass();
     assert_eq!(actions[0], Action::Abandon);
-    assert_eq!(actions[1], Action::Deliver(Delivery::Unheard(COMMANDS)), "the outputs count from now");
-    assert!(matches!(&actions[2], Action::Notice(Notice::Down { failure, .. }) if failure.kind == Kind::Silent));
+    assert_eq!(actions[1], Action::Deliver(Inbound::Unheard(COMMANDS)), "the outputs count from now");
+    assert!(matches!(&actions[2], Action::Report(SessionEvent::Down { failure, .. }) if failure.kind == Kind::Silent));
     assert!(script.at - since < 30.0);
 }
 
@@ -213,7 +213,7 @@ fn a_half_open_link_is_noticed_within_thirty_seconds() {
 fn an_outage_is_told_once_and_its_end_with_its_length() {
     let mut script = Script::online(Confirm::Auto);
     let down = |actions: &[Action]| {
-        actions.iter().filter(|action| matches!(action, Action::Notice(Notice::Down { .. }))).count()
+        actions.iter().filter(|action| matches!(action, Action::Report(SessionEvent::Down { .. }))).count()
     };
     let mut told = down(&script.event(lost(Kind::Closed)));
     for _ in 0..5 {
@@ -225,7 +225,7 @@ fn an_outage_is_told_once_and_its_end_with_its_length() {
     script.connected();
     script.event(Event::SubAck(FEED, true));
     let actions = script.event(Event::SubAck(COMMANDS, true));
-    assert!(matches!(actions[0], Action::Notice(Notice::Up { after: Some((_, 6)) })));
+    assert!(matches!(actions[0], Action::Report(SessionEvent::Up { after: Some((_, 6)) })));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn each_mistake_in_a_file_of_credentials_is_told_once_in_an_outage() {
     for words in ["a quote", "a quote", "a blank", "a quote"] {
         assert_eq!(script.pass(), [Action::Connect]);
         for action in script.event(Event::Lost(Failure::new(Kind::Login, words))) {
-            if let Action::Notice(Notice::Down { failure, .. }) = action {
+            if let Action::Report(SessionEvent::Down { failure, .. }) = action {
                 told.push(failure.words);
             }
         }
@@ -262,7 +262,7 @@ fn the_session_is_renewed_before_the_hour_even_if_only_pings_flow_and_without_lo
     script.connected();
     let actions = script.event(Event::SubAck(COMMANDS, true));
     assert!(
-        matches!(actions[0], Action::Notice(Notice::Renewed { gap }) if gap >= Duration::from_millis(80) && gap < Duration::from_millis(81))
+        matches!(actions[0], Action::Report(SessionEvent::Renewed { gap }) if gap >= Duration::from_millis(80) && gap < Duration::from_millis(81))
     );
     assert_eq!(published(&actions), [10]);
 }
@@ -276,7 +276,7 @@ fn a_renewal_waits_for_open_receipts() {
     script.push(10, 1.0);
     assert_eq!(published(&script.tick()), [10]);
     script.at += 2.0;
-    assert!(!script.tick().contains(&Action::Disconnect), "the receipt is open");
+    assert!(!script.tick().contains(&Action::Disconnect), "the acknowledgement is open");
     assert!(script.event(Event::Pong).contains(&Action::Disconnect));
     assert_eq!(script.waiting(), 0);
 }
@@ -319,7 +319,7 @@ fn a_message_of_a_command_channel_is_delivered_with_its_time() {
     let mut script = Script::online(Confirm::Auto);
     let json = r#"{"created_at":"2026-11-22T08:00:00Z","entry_id":4,"field1":"1"}"#;
     let actions = script.event(said(COMMANDS, Bytes::from(json)));
-    let Some(Action::Deliver(Delivery::Feed { message, retained: false })) = actions.first() else {
+    let Some(Action::Deliver(Inbound::Feed { message, retained: false })) = actions.first() else {
         panic!("{actions:?}")
     };
     assert_eq!((message.channel, message.entry_id), (ChannelId(9), Some(4)));

@@ -188,7 +188,7 @@ fn directory_around_a_folder_is_locked_without_writing_anything_there() {
 #[test]
 fn folder_that_cannot_be_locked_yet_is_locked_with_the_first_write_that_works() {
     let parent = tempfile::tempdir().expect("a folder");
-    let path = parent.path().join("card");
+    let path = parent.path().join("disk");
     fs::write(&path, "in the way").expect("written");
     let folder = Folder::new(&path);
     let failed = folder.lock().expect_err("a file is in the way");

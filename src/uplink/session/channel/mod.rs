@@ -1,4 +1,4 @@
-//! One channel's entries on their way: whose turn it is, pace, flights and receipts.
+//! One channel's entries on their way: whose turn it is, pace, in_flight and acknowledgements.
 //!
 //! Invariants:
 //! - what was measured in the last slot goes first; then the backlog of entries that were never sent, in the order of creation;
@@ -7,9 +7,9 @@
 //!   sent again, nor any backlog;
 //! - an entry keeps its second unless another row has it.
 
+mod acks;
 mod echo;
-mod flight;
-mod receipts;
+mod in_flight;
 mod rows;
 
 use std::collections::VecDeque;
@@ -22,9 +22,9 @@ use crate::uplink::Confirm;
 use crate::uplink::budget::Budget;
 use crate::uplink::pacer::Pacer;
 
-use super::{Action, ChannelSettings, Notice};
+use super::{Action, ChannelSettings, SessionEvent};
 use echo::EchoDelay;
-use flight::{Flight, FlightState, Past, is_strange};
+use in_flight::{InFlight, InFlightState, Past, is_strange};
 use rows::{Rows, remember};
 
 /// Entries of the backlog that may wait for their echo at a time. A slow echo must not hold up the next ones; a broken one
@@ -37,7 +37,7 @@ const AGAIN: usize = 64;
 /// As many where rows that are not known may be in the way: what is learned of each is needed until it is moved. Those of half an
 /// hour at one each 4 s.
 const AGAIN_UNSURE: usize = 512;
-/// Entries that left as received or were set aside, and whose echo may still come.
+/// Entries that left as received or were given up as unconfirmed, and whose echo may still come.
 const REMEMBERED: usize = 64;
 
 /// A channel that is published to.
@@ -47,7 +47,7 @@ pub(super) struct Channel {
     pacer: Pacer,
     /// Known once it is known what waits.
     budget: Option<Budget>,
-    flights: VecDeque<Flight>,
+    in_flight: VecDeque<InFlight>,
     /// Out of our hands, still without an echo.
     past: VecDeque<Past>,
     rows: Rows,
@@ -98,7 +98,7 @@ impl Channel {
             settings: settings.clone(),
             pacer: Pacer::new(settings.interval),
             budget: None,
-            flights: VecDeque::new(),
+            in_flight: VecDeque::new(),
             past: VecDeque::new(),
             rows: Rows::default(),
             granted: false,
@@ -146,7 +146,7 @@ impl Channel {
             let place = match turn {
                 Turn::Again(place) => {
                     // What may have arrived as a bare value goes out with its time: late, it would get the time of its arrival.
-                    self.flights[place].entry.form = Form::Feed;
+                    self.in_flight[place].entry.form = Form::Feed;
                     place
                 }
                 Turn::First(Next { since, .. }, turn) => {
@@ -155,11 +155,11 @@ impl Channel {
                     if !live {
                         entry.form = Form::Feed;
                     }
-                    let flight = Flight::new(entry, live, at);
+                    let flight = InFlight::new(entry, live, at);
                     // An earlier boot has given it its second, and may have sent it: nobody but itself has that.
                     let perhaps_stored = since == Mono::default();
-                    self.flights.push_back(Flight { cut: sent, sends: u32::from(sent), perhaps_stored, ..flight });
-                    self.flights.len() - 1
+                    self.in_flight.push_back(InFlight { cut: sent, sends: u32::from(sent), perhaps_stored, ..flight });
+                    self.in_flight.len() - 1
                 }
             };
             if self.make_room(at, place, spool, actions) {
@@ -172,7 +172,7 @@ impl Channel {
 
     /// What has its turn at this time.
     fn turn(&self, at: Mono, spool: &Spool) -> Option<Turn> {
-        let live = self.flights.iter().filter(|flight| flight.live && !flight.is_again()).count();
+        let live = self.in_flight.iter().filter(|flight| flight.live && !flight.is_again()).count();
         let turn = spool::Turn::Live(at - self.settings.slot);
         if live < LIVE_WINDOW
             && let Some(next) = spool.next(self.id(), turn)
@@ -182,10 +182,10 @@ impl Channel {
         if self.budget.is_some_and(|budget| budget.ready_at(at) > at) {
             return None;
         }
-        let awaited = |again| self.flights.iter().filter(|flight| !flight.live && flight.is_awaited(again)).count();
-        let has_room = self.flights.len() < LIVE_WINDOW + 2 * WINDOW + self.most_again(spool);
+        let awaited = |again| self.in_flight.iter().filter(|flight| !flight.live && flight.is_awaited(again)).count();
+        let has_room = self.in_flight.len() < LIVE_WINDOW + 2 * WINDOW + self.most_again(spool);
         // What was refused for its second is as if it was never sent.
-        let refused = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_refused());
+        let refused = self.in_flight.iter().enumerate().filter(|(_, flight)| flight.is_refused());
         let refused = refused.map(|(place, flight)| (flight.entry.key, place)).min();
         // One that is not late though it was not offered as live: the bound on those is reached.
         let is_late = |next: &Next| at.since(next.since) > self.settings.slot;
@@ -201,7 +201,7 @@ impl Channel {
         if awaited(true) >= WINDOW {
             return None;
         }
-        let again = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_again());
+        let again = self.in_flight.iter().enumerate().filter(|(_, flight)| flight.is_again());
         let again = again.map(|(place, flight)| (flight.entry.key, place)).min();
         let earlier = has_room.then(|| spool.next(self.id(), spool::Turn::Again)).flatten();
         match (again, earlier) {
@@ -215,7 +215,7 @@ impl Channel {
     /// Looks whether a row has the entry's second already: it is the entry itself, sent before a restart, or the entry has
     /// to move. Returns whether there is still something to send.
     fn make_room(&mut self, at: Mono, place: usize, spool: &mut Spool, actions: &mut Vec<Action>) -> bool {
-        let flight = &self.flights[place];
+        let flight = &self.in_flight[place];
         if flight.entry.form == Form::Field {
             return true;
         }
@@ -224,10 +224,10 @@ impl Channel {
             self.retime(place, true, spool, actions);
         } else if row.same_values(&flight.entry, self.known) {
             let (channel, entry_id) = (self.id(), row.entry_id);
-            let flight = self.flights.remove(place).expect("it is sent now");
+            let flight = self.in_flight.remove(place).expect("it is sent now");
             spool.acknowledge(self.id(), flight.entry.key);
             let (created_at, took) = (flight.entry.created_at, at.since(flight.first_sent));
-            actions.push(Action::Notice(Notice::Stored { channel, created_at, entry_id, took }));
+            actions.push(Action::Report(SessionEvent::Stored { channel, created_at, entry_id, took }));
             return false;
         }
         true
@@ -236,26 +236,26 @@ impl Channel {
     /// Moves an entry off a second that another row has, `seen` or inferred: the service refuses it without a word.
     fn retime(&mut self, place: usize, seen: bool, spool: &mut Spool, actions: &mut Vec<Action>) {
         let channel = self.id();
-        let (rows, flights, past) = (&self.rows, &self.flights, &self.past);
+        let (rows, in_flight, past) = (&self.rows, &self.in_flight, &self.past);
         let taken = |at: Utc| {
-            let sent = flights.iter().map(|flight| &flight.entry).chain(past.iter().map(|past| &past.entry));
+            let sent = in_flight.iter().map(|flight| &flight.entry).chain(past.iter().map(|past| &past.entry));
             rows.have(at) || sent.into_iter().any(|entry| entry.created_at == at)
         };
-        let key = self.flights[place].entry.key;
+        let key = self.in_flight[place].entry.key;
         let Some(to) = spool.reject(channel, key, Rejection::SecondTaken(&taken)) else { return };
-        let flight = &mut self.flights[place];
+        let flight = &mut self.in_flight[place];
         let from = std::mem::replace(&mut flight.entry.created_at, to);
         flight.sends_here = 0;
         if flight.sends > 0 {
             flight.former = Some(from);
-            flight.stale = flight.state == FlightState::Sent;
+            flight.stale = flight.state == InFlightState::Sent;
         }
-        actions.push(Action::Notice(Notice::Retimed { channel, from, to, seen }));
+        actions.push(Action::Report(SessionEvent::Retimed { channel, from, to, seen }));
     }
 
     fn send(&mut self, at: Mono, place: usize, publish: u64, actions: &mut Vec<Action>) {
-        let flight = &mut self.flights[place];
-        flight.state = FlightState::Sent;
+        let flight = &mut self.in_flight[place];
+        flight.state = InFlightState::Sent;
         flight.stale = false;
         flight.sent_at = at;
         flight.publish = publish;
@@ -270,23 +270,23 @@ impl Channel {
             budget.spend(at);
         }
         actions.push(Action::Publish(entry.clone()));
-        actions.push(Action::Notice(Notice::Sent { entry: Box::new(entry), again, live }));
+        actions.push(Action::Report(SessionEvent::Sent { entry: Box::new(entry), again, live }));
     }
 
-    /// The connection is gone: what had no receipt must be sent again, and may have arrived until now.
+    /// The connection is gone: what had no acknowledgement must be sent again, and may have arrived until now.
     pub(super) fn connection_ended(&mut self, at: Mono) {
         self.pacer.arrived(at);
-        for flight in self.flights.iter_mut().filter(|flight| !flight.is_again()) {
+        for flight in self.in_flight.iter_mut().filter(|flight| !flight.is_again()) {
             // One that may be stored already is not sent again and again over a link that breaks before its echo is late.
             flight.unechoed += u32::from(flight.cut && flight.late_at().is_some());
             flight.cut |= self.echoed.is_none_or(|echoed| echoed <= flight.sent_at);
-            flight.state = FlightState::Again;
+            flight.state = InFlightState::Again;
         }
     }
 
-    /// Whether no receipt is open. That of an entry which a lost connection cut off may have come unheard: nobody waits for it.
+    /// Whether no acknowledgement is open. That of an entry which a lost connection cut off may have come unheard: nobody waits for it.
     pub(super) fn is_settled(&self) -> bool {
-        self.flights.iter().all(|flight| flight.is_again() || (flight.cut && flight.late_at().is_some()))
+        self.in_flight.iter().all(|flight| flight.is_again() || (flight.cut && flight.late_at().is_some()))
     }
 
     /// How long the echoes take that are waited for.
@@ -301,12 +301,12 @@ impl Channel {
 
     /// Whether an entry was sent that the broker is not known to have read.
     pub(super) fn has_unread(&self) -> bool {
-        self.flights.iter().any(|flight| flight.state == FlightState::Sent)
+        self.in_flight.iter().any(|flight| flight.state == InFlightState::Sent)
     }
 
     /// When the next echo is late.
     pub(super) fn late_at(&self) -> Option<Mono> {
-        self.flights.iter().filter_map(Flight::late_at).min()
+        self.in_flight.iter().filter_map(InFlight::late_at).min()
     }
 
     /// When the next entry can go out; none while that depends on the outside.

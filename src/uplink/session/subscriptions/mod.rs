@@ -2,7 +2,7 @@
 //!
 //! How a broker answers a subscription that is not allowed is not known: in words (SUBACK 0x80), by silence, or by closing the
 //! connection (thingspeak.md, connection). And connections are closed for other reasons, too. Invariants:
-//! - commands are asked for first: where a license limits subscriptions, receipts have a substitute and commands have none;
+//! - commands are asked for first: where a license limits subscriptions, acknowledgements have a substitute and commands have none;
 //! - a refusal in words is an answer; silence and a close are guesses. Each is a doubt that ends by itself: the topic is asked for
 //!   again on the running connection, after 1, 2 and 5 minutes, and later each 5 minutes (each 15 where it may cost a connection);
 //! - a topic that was refused in words, or not answered, is asked for again with each connection, too. What is never answered
@@ -11,7 +11,7 @@
 //!   is left out when the connection was closed on it three times, or twice where another one was granted before it;
 //! - a topic that was left out is asked for while nothing else is on its way (a trial), so that it costs one reconnect at most. Only a
 //!   close counts against it: where the network broke, the trial is made again. A renewal asks for commands before all others;
-//! - a command that may be refused for the license's limit, since receipts hold a part of it, is asked for before them on a new
+//! - a command that may be refused for the license's limit, since acknowledgements hold a part of it, is asked for before them on a new
 //!   connection, once. Where commands hold all of it, a new connection would only make another of them deaf;
 //! - what is left out is never all that a session has to do: one that only listens goes on asking, at the pace of the back-off;
 //! - nothing of this outlives a connection that grants the topic.
@@ -45,7 +45,7 @@ pub(super) struct Subscriptions {
 pub(super) enum Answer {
     /// The topic is heard from now on.
     Heard,
-    /// It was refused on a running connection on which others hold as many subscriptions as the free license grants, receipts among
+    /// It was refused on a running connection on which others hold as many subscriptions as the free license grants, acknowledgements among
     /// them: on a new connection it would be asked for before those.
     NoRoom,
     /// Nothing new.
@@ -56,13 +56,13 @@ impl Subscriptions {
     /// Each of these topics once. `optional`: the session publishes, too.
     pub(super) fn new(
         commands: impl IntoIterator<Item = Topic>,
-        receipts: impl IntoIterator<Item = Topic>,
+        acks: impl IntoIterator<Item = Topic>,
         waits: [Duration; 4],
         optional: bool,
     ) -> Self {
         let commands = commands.into_iter().map(|topic| (topic, true));
         let mut known: Vec<Subscription> = Vec::new();
-        for (topic, is_command) in commands.chain(receipts.into_iter().map(|topic| (topic, false))) {
+        for (topic, is_command) in commands.chain(acks.into_iter().map(|topic| (topic, false))) {
             if !known.iter().any(|other| other.topic == topic) {
                 known.push(Subscription::new(topic, is_command));
             }
@@ -244,7 +244,7 @@ impl Subscriptions {
         self.known.iter().filter(|known| known.grant == Grant::Granted).count()
     }
 
-    /// Whether a receipt may hold the place of this topic: the others hold as many subscriptions as the free license is known to
+    /// Whether an acknowledgement may hold the place of this topic: the others hold as many subscriptions as the free license is known to
     /// grant, and not all of them are commands, whose places are as good as its own.
     fn is_crowded_out(&self, topic: Topic) -> bool {
         let others = || self.known.iter().filter(|known| known.topic != topic && known.grant == Grant::Granted);

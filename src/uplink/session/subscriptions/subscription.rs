@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 
-use super::super::{Action, Notice, Unheard};
+use super::super::{Action, SessionEvent, Unheard};
 
 /// A topic of the session.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Subscription {
     doubt: Option<Doubt>,
     /// How often in a row a connection in the making was closed while it alone was open.
     pub(super) strikes: u32,
-    /// It was refused though no receipt held a place that it could have, or after room was made for it.
+    /// It was refused though no acknowledgement held a place that it could have, or after room was made for it.
     pub(super) had_room: bool,
     /// It is to be asked for before all others.
     pub(super) ask_first: bool,
@@ -98,7 +98,7 @@ impl Subscription {
         self.acquit();
         (self.had_room, self.hurried) = (false, false);
         if self.told.take().is_some() {
-            actions.push(Action::Notice(Notice::Subscribed(self.topic)));
+            actions.push(Action::Report(SessionEvent::Subscribed(self.topic)));
         }
         before != Grant::Granted
     }
@@ -114,7 +114,7 @@ impl Subscription {
         self.ask_first = false;
         if self.told.is_none_or(|told| told.is_guess() && !why.is_guess()) {
             self.told = Some(why);
-            actions.push(Action::Notice(Notice::NotSubscribed { topic: self.topic, why, again_in }));
+            actions.push(Action::Report(SessionEvent::NotSubscribed { topic: self.topic, why, again_in }));
         }
     }
 
@@ -147,7 +147,7 @@ impl Subscription {
         }
     }
 
-    /// Whether a new connection may help against a refusal: a receipt may hold its place, and it was never refused while none did.
+    /// Whether a new connection may help against a refusal: an acknowledgement may hold its place, and it was never refused while none did.
     pub(super) fn may_lack_room(&self, crowded_out: bool) -> bool {
         self.is_command && crowded_out && !self.had_room
     }

@@ -47,8 +47,8 @@ pub(super) enum Seen {
     Login,
     Asked(Topic),
     Sent(ChannelId),
-    Told(Notice),
-    Delivered(Delivery),
+    Told(SessionEvent),
+    Delivered(Inbound),
 }
 
 /// A channel of a paid license with an entry each 20 s.
@@ -129,13 +129,13 @@ impl Broker {
 
     /// When a topic of commands was heard from.
     pub(super) fn heard(&self, topic: Topic) -> Vec<f64> {
-        self.times(|seen| *seen == Seen::Delivered(Delivery::Heard(topic)))
+        self.times(|seen| *seen == Seen::Delivered(Inbound::Heard(topic)))
     }
 
     /// When somebody was told that a topic is not heard, and why.
     pub(super) fn unheard(&self, of: Topic) -> Vec<(f64, Unheard)> {
         let why = |(at, seen): &(f64, Seen)| match seen {
-            Seen::Told(Notice::NotSubscribed { topic, why, .. }) if *topic == of => Some((at - 1000.0, *why)),
+            Seen::Told(SessionEvent::NotSubscribed { topic, why, .. }) if *topic == of => Some((at - 1000.0, *why)),
             _ => None,
         };
         self.seen.iter().filter_map(why).collect()
@@ -200,8 +200,8 @@ impl Broker {
                     Does::Closes => Event::Lost(Failure::new(Kind::Closed, "no answer").instead_of_login()),
                 });
             }
-            Action::Notice(notice) => self.see(Seen::Told(notice)),
-            Action::Deliver(delivery) => self.see(Seen::Delivered(delivery)),
+            Action::Report(notice) => self.see(Seen::Told(notice)),
+            Action::Deliver(inbound) => self.see(Seen::Delivered(inbound)),
             Action::Abandon => self.is_open = false,
             Action::Disconnect => {
                 self.is_open = false;

@@ -13,7 +13,7 @@ const SLOT: Millis = 20_000;
 const EIGHT: i64 = 1_795_334_400;
 /// Seconds that an entry may be moved: one for each time that the clock has gone over its slot before.
 const MOVED: i64 = 40;
-/// What a power cut may cost: the wait for the card, and the slots at both ends.
+/// What a power cut may cost: the wait for the disk, and the slots at both ends.
 const FORGOTTEN: Millis = 90_000 + 2 * SLOT;
 
 #[derive(Clone, Debug)]
@@ -53,8 +53,8 @@ fn step() -> impl Strategy<Value = Step> {
 /// The gateway and the service.
 struct House {
     fast: Faulty,
-    card: Faulty,
-    /// What the card keeps of channels beside their logs, and since when something was learned that it has not.
+    disk: Faulty,
+    /// What the disk keeps of channels beside their logs, and since when something was learned that it has not.
     memory: Vec<(ChannelId, Vec<u8>)>,
     learned: Option<Millis>,
     spool: Spool,
@@ -78,11 +78,11 @@ struct House {
 
 impl House {
     fn new() -> Self {
-        let (fast, card) = (Faulty::default(), Faulty::default());
-        let spool = open(&fast, &card, 1, 0, &[], false);
+        let (fast, disk) = (Faulty::default(), Faulty::default());
+        let spool = open(&fast, &disk, 1, 0, &[], false);
         let mut house = Self {
             fast,
-            card,
+            disk,
             memory: Vec::new(),
             learned: None,
             spool,
@@ -113,7 +113,7 @@ impl House {
     fn start(&mut self) {
         // The first run leaves its lock there.
         let was_used = self.at > 0;
-        self.spool = open(&self.fast, &self.card, self.boot, self.at - self.booted, &self.memory, was_used);
+        self.spool = open(&self.fast, &self.disk, self.boot, self.at - self.booted, &self.memory, was_used);
         if self.spool.outdates_disk() {
             self.memory = self.spool.memory(false);
         }
@@ -131,7 +131,7 @@ impl House {
                 self.ahead = (self.ahead + seconds).clamp(-years, years);
             }
             Step::Kill => {
-                (self.fast, self.card) = (self.fast.after_kill(), self.card.after_kill());
+                (self.fast, self.disk) = (self.fast.after_kill(), self.disk.after_kill());
                 self.at += 700;
                 self.start();
             }
@@ -145,7 +145,7 @@ impl House {
             Step::PowerCut(back) => {
                 self.cuts.push(self.at);
                 self.ahead -= back;
-                self.card = self.card.after_power_cut(0);
+                self.disk = self.disk.after_power_cut(0);
                 self.boot();
             }
             Step::LoseEchoes(lost) => self.loses_echoes = *lost,
@@ -170,7 +170,7 @@ impl House {
 
     fn pump(&mut self) {
         while let Some(job) = self.spool.job(self.now()) {
-            let outcome = job.perform(&self.card);
+            let outcome = job.perform(&self.disk);
             self.spool.done(self.now(), outcome);
         }
     }
@@ -237,11 +237,11 @@ impl House {
                     Action::Ping => events.push_back(Event::Pong),
                     Action::Disconnect => events.push_back(Event::Disconnected),
                     Action::Publish(entry) => events.extend(self.publish(&entry)),
-                    Action::Notice(Notice::Doubtful { created_at, .. }) => {
+                    Action::Report(SessionEvent::Unconfirmed { created_at, .. }) => {
                         let entries = self.published.get(&created_at.seconds()).expect("it was sent");
                         self.unconfirmed.extend(entries);
                     }
-                    Action::Notice(_) | Action::Deliver(_) | Action::Abandon => {}
+                    Action::Report(_) | Action::Deliver(_) | Action::Abandon => {}
                     Action::Done => panic!("nobody stopped it"),
                 }
             }
@@ -303,7 +303,7 @@ impl House {
 
 fn open(
     fast: &Faulty,
-    card: &Faulty,
+    disk: &Faulty,
     boot: u128,
     since_boot: Millis,
     memory: &[(ChannelId, Vec<u8>)],
@@ -312,7 +312,7 @@ fn open(
     let now = Now { mono: Mono::new(Duration::from_millis(since_boot)), ..Now::default() };
     let channels = [(CHANNEL, Backlog::default())];
     let (fast, bell) = (Arc::new(fast.clone()), Box::new(|| {}));
-    let (mut spool, _) = Spool::open(channels, Policy::default(), (BootId(boot), now), fast, card, bell);
+    let (mut spool, _) = Spool::open(channels, Policy::default(), (BootId(boot), now), fast, disk, bell);
     spool.recall(memory.to_vec(), was_used);
     spool
 }

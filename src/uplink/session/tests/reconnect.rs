@@ -10,7 +10,7 @@ fn gaps(times: &[f64]) -> Vec<f64> {
 /// The failures that were told, with their words.
 fn downs(broker: &Broker) -> Vec<(f64, Failure)> {
     let down = |(at, seen): &(f64, Seen)| match seen {
-        Seen::Told(Notice::Down { failure, .. }) => Some((at - 1000.0, failure.clone())),
+        Seen::Told(SessionEvent::Down { failure, .. }) => Some((at - 1000.0, failure.clone())),
         _ => None,
     };
     broker.seen.iter().filter_map(down).collect()
@@ -157,7 +157,9 @@ fn a_changed_file_of_credentials_is_not_believed_for_the_sake_of_the_one_before(
     let refused = || Failure { code: Some(5), ..Failure::new(Kind::Login, "wrong") };
     let kind = |actions: &[Action]| {
         actions.iter().find_map(|action| match action {
-            Action::Notice(Notice::Down { failure, .. } | Notice::StillDown { failure, .. }) => Some(failure.kind),
+            Action::Report(SessionEvent::Down { failure, .. } | SessionEvent::StillDown { failure, .. }) => {
+                Some(failure.kind)
+            }
             _ => None,
         })
     };
@@ -185,14 +187,14 @@ fn a_connection_that_is_closed_before_the_login_was_sent_is_no_refusal() {
         assert_eq!(script.pass(), [Action::Connect]);
         tries += 1;
         let actions = script.event(lost(Kind::Closed));
-        let [Action::Notice(Notice::StillDown { failure, .. })] = &actions[..] else { panic!("{actions:?}") };
+        let [Action::Report(SessionEvent::StillDown { failure, .. })] = &actions[..] else { panic!("{actions:?}") };
         assert_eq!((failure.kind, &*failure.words), (Kind::Closed, "gone"), "in its own words");
         assert!(tries > 1 || wait(&script) < 2.0, "at the pace of the network's failures");
     }
     script.pass();
     let actions = script.event(Event::Lost(Failure { code: Some(5), ..Failure::new(Kind::Login, "wrong") }));
     assert!(
-        matches!(&actions[0], Action::Notice(Notice::Down { failure, .. }) if failure.kind == Kind::Held),
+        matches!(&actions[0], Action::Report(SessionEvent::Down { failure, .. }) if failure.kind == Kind::Held),
         "the broker is back, and holds the old session: {actions:?}"
     );
 }
@@ -203,7 +205,7 @@ fn a_file_of_credentials_that_cannot_be_read_is_no_refusal_of_the_broker() {
     script.event(lost(Kind::Closed));
     script.pass();
     let actions = script.event(Event::Lost(Failure::new(Kind::Login, "the file holds no password")));
-    assert!(matches!(&actions[0], Action::Notice(Notice::Down { failure, .. }) if failure.kind == Kind::Login));
+    assert!(matches!(&actions[0], Action::Report(SessionEvent::Down { failure, .. }) if failure.kind == Kind::Login));
 }
 
 /// How long until the session does something by itself.

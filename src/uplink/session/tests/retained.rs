@@ -1,4 +1,4 @@
-//! Messages that the broker had kept (RETAIN): old ones, and yet receipts.
+//! Messages that the broker had kept (RETAIN): old ones, and yet acknowledgements.
 
 use super::*;
 
@@ -11,10 +11,10 @@ fn kept(topic: Topic, payload: &str) -> Event {
 fn a_kept_message_of_either_feed_is_delivered_as_one() {
     let mut script = Script::online(Confirm::Auto);
     let actions = script.event(kept(COMMANDS, r#"{"created_at":"2026-11-22T08:00:00Z","entry_id":4,"field1":"1"}"#));
-    assert!(matches!(actions.first(), Some(Action::Deliver(Delivery::Feed { retained: true, .. }))), "{actions:?}");
+    assert!(matches!(actions.first(), Some(Action::Deliver(Inbound::Feed { retained: true, .. }))), "{actions:?}");
     let (channel, field, payload) = (ChannelId(9), 2, Bytes::from("on"));
     let actions = script.event(kept(Topic::SubscribeField(channel, field), "on"));
-    assert_eq!(actions.first(), Some(&Action::Deliver(Delivery::Field { channel, field, payload, retained: true })));
+    assert_eq!(actions.first(), Some(&Action::Deliver(Inbound::Field { channel, field, payload, retained: true })));
 }
 
 #[test]

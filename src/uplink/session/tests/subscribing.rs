@@ -32,7 +32,7 @@ fn connections_that_broke_before_any_answer_leave_no_deaf_ears() {
         assert!(connected < 200.0, "{breaks} breaks: they do not make it slow, {:?}", broker.connections());
         let told = [COMMANDS, HOUSE].map(|topic| broker.unheard(topic)).concat();
         assert!(told.iter().all(|(_, why)| why.is_guess()), "{breaks} breaks: {told:?}");
-        let ends = broker.count(|seen| matches!(seen, Seen::Told(Notice::Subscribed(_))));
+        let ends = broker.count(|seen| matches!(seen, Seen::Told(SessionEvent::Subscribed(_))));
         assert_eq!(ends, told.len(), "{breaks} breaks: each guess is taken back");
     }
 }
@@ -55,14 +55,14 @@ fn a_network_that_breaks_every_connection_at_once_is_held_against_no_topic() {
     for _ in 0..50 {
         script.event(Event::Connected);
         let actions = script.event(lost(Kind::Closed));
-        assert!(!actions.iter().any(|action| matches!(action, Action::Notice(Notice::NotSubscribed { .. }))));
+        assert!(!actions.iter().any(|action| matches!(action, Action::Report(SessionEvent::NotSubscribed { .. }))));
         let from = script.at;
         assert_eq!(script.pass(), [Action::Connect]);
         assert!(script.at - from <= 60.001);
     }
     script.connected();
     script.event(Event::SubAck(COMMANDS, true));
-    assert!(script.event(Event::SubAck(FEED, true)).contains(&Action::Deliver(Delivery::Heard(COMMANDS))));
+    assert!(script.event(Event::SubAck(FEED, true)).contains(&Action::Deliver(Inbound::Heard(COMMANDS))));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_topic_that_gets_the_connection_closed_is_left_out_and_asked_for_again_at_on
         }
         assert_eq!(broker.connections().len(), made + asked.len(), "one reconnect each");
         let downs = broker.times(
-            |seen| matches!(seen, Seen::Told(Notice::Up { after: Some((down, _)) }) if *down > Duration::from_secs(2)),
+            |seen| matches!(seen, Seen::Told(SessionEvent::Up { after: Some((down, _)) }) if *down > Duration::from_secs(2)),
         );
         assert!(downs.iter().all(|at| *at < 10.0), "{closed_on}: the back-off does not grow, {downs:?}");
         assert!(matches!(broker.unheard(closed_on)[..], [(_, Unheard::Closed)]), "told once, as a guess");
@@ -114,7 +114,7 @@ fn a_topic_is_not_blamed_for_a_network_that_breaks_while_it_is_tried() {
         let heard = broker.script.session.subscriptions.is_granted(COMMANDS);
         assert_eq!(heard, kind != Kind::Closed, "{kind:?}: it is tried again on the next connection");
         let words = broker.seen[told..].iter().find_map(|(_, seen)| match seen {
-            Seen::Told(Notice::Down { failure, .. }) => Some(failure.words.clone()),
+            Seen::Told(SessionEvent::Down { failure, .. }) => Some(failure.words.clone()),
             _ => None,
         });
         let blames = words.expect("told").contains("when it was asked for");
@@ -135,7 +135,7 @@ fn a_right_that_is_ticked_later_is_noticed_and_told() {
                 heard.iter().all(|at| *at >= ticked - 1000.0) && !heard.is_empty(),
                 "{does:?} at {ticked}: {heard:?}"
             );
-            let told = broker.times(|seen| *seen == Seen::Told(Notice::Subscribed(COMMANDS)));
+            let told = broker.times(|seen| *seen == Seen::Told(SessionEvent::Subscribed(COMMANDS)));
             assert_eq!(told.len(), 1, "{does:?}");
             let why = broker.unheard(COMMANDS)[0].1;
             assert_eq!(why.is_guess(), does != Does::Refuses);
@@ -178,8 +178,8 @@ fn an_answer_that_comes_late_counts() {
     script.pass();
     assert!(script.session.is_online());
     let actions = script.event(Event::SubAck(COMMANDS, true));
-    assert!(actions.contains(&Action::Deliver(Delivery::Heard(COMMANDS))));
-    assert!(actions.contains(&Action::Notice(Notice::Subscribed(COMMANDS))));
+    assert!(actions.contains(&Action::Deliver(Inbound::Heard(COMMANDS))));
+    assert!(actions.contains(&Action::Report(SessionEvent::Subscribed(COMMANDS))));
 }
 
 /// What a limit of three subscriptions looks like, where it is kept in this way.
@@ -193,7 +193,8 @@ fn a_limit_of_subscriptions_hits_receipts_and_not_commands() {
         let mut broker = Broker::new(&[1, 2, 3], &[COMMANDS]);
         broker.subscriptions = Box::new(limited(does));
         broker.run(3600.0 * 3.0);
-        let ups = broker.times(|seen| matches!(seen, Seen::Told(Notice::Up { .. } | Notice::Renewed { .. })));
+        let ups =
+            broker.times(|seen| matches!(seen, Seen::Told(SessionEvent::Up { .. } | SessionEvent::Renewed { .. })));
         assert_eq!(broker.heard(COMMANDS), ups, "{does:?}: on each connection at once");
         assert!(broker.unheard(COMMANDS).is_empty(), "{does:?}");
         assert_eq!(broker.unheard(Topic::Subscribe(ChannelId(3))).len(), 1, "{does:?}");
@@ -309,7 +310,7 @@ fn a_renewal_that_made_no_room_is_not_repeated() {
     let mut script = Script::new(Confirm::Stored);
     script.session = Session::new(Settings { commands: FOUR[..3].to_vec(), ..settings(Confirm::Stored, |_| {}) }, 1);
     script.tick();
-    // The refusal comes late, when a receipt has its place.
+    // The refusal comes late, when an acknowledgement has its place.
     let mut connection = || {
         script.connected();
         for topic in [FOUR[1], FOUR[2], FEED] {

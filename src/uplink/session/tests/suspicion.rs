@@ -17,24 +17,24 @@ fn closing_on(channels: &[u64], closed_on: u64, until: f64) -> Broker {
 
 fn suspected(broker: &Broker) -> Vec<(f64, u64)> {
     let channel = |(at, seen): &(f64, Seen)| match seen {
-        Seen::Told(Notice::PublishSuspected { channel, .. }) => Some((at - 1000.0, channel.0)),
+        Seen::Told(SessionEvent::PublishSuspected { channel, .. }) => Some((at - 1000.0, channel.0)),
         _ => None,
     };
     broker.seen.iter().filter_map(channel).collect()
 }
 
 fn accepted(broker: &Broker) -> Vec<f64> {
-    broker.times(|seen| matches!(seen, Seen::Told(Notice::PublishAccepted(_))))
+    broker.times(|seen| matches!(seen, Seen::Told(SessionEvent::PublishAccepted(_))))
 }
 
 fn stored(broker: &Broker, of: u64) -> usize {
-    broker.count(|seen| matches!(seen, Seen::Told(Notice::Stored { channel, .. }) if channel.0 == of))
+    broker.count(|seen| matches!(seen, Seen::Told(SessionEvent::Stored { channel, .. }) if channel.0 == of))
 }
 
 /// How long nobody could hear commands, in all.
 fn deaf_for(broker: &Broker) -> f64 {
-    let times = |wanted: Delivery| broker.times(|seen| *seen == Seen::Delivered(wanted.clone()));
-    let (from, to) = (times(Delivery::Unheard(COMMANDS)), times(Delivery::Heard(COMMANDS)));
+    let times = |wanted: Inbound| broker.times(|seen| *seen == Seen::Delivered(wanted.clone()));
+    let (from, to) = (times(Inbound::Unheard(COMMANDS)), times(Inbound::Heard(COMMANDS)));
     from.iter().map(|from| to.iter().find(|to| *to > from).map_or(0.0, |to| to - from)).sum()
 }
 
@@ -175,7 +175,7 @@ fn days_beside_a_channel_without_the_right_store_what_is_due_and_send_nothing_of
         let world = World::new(plan, seed).run_days();
         world.assert_all_is_well(&format!("{confirm:?} beside a channel without the right"));
         // What was under way when the first connections were closed may be stored or not.
-        let cut_off = world.doubtful.len() as u64 + world.service.doubles;
+        let cut_off = world.unconfirmed.len() as u64 + world.service.doubles;
         assert!(cut_off <= 4, "{confirm:?}: {cut_off} entries were cut off");
         assert_eq!((world.suspected, world.accepted), (1, 0));
         assert!(world.other.rows.is_empty());

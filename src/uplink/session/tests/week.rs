@@ -22,13 +22,13 @@ fn a_week_with_outages_stores_what_is_due_where_entries_are_freed_by_their_echo(
 #[test]
 fn a_week_with_outages_stores_what_is_due_where_entries_are_freed_as_received() {
     let weeks = weeks("received", &Plan::of(Confirm::Received));
-    assert!(weeks.iter().all(|week| week.doubtful.is_empty()));
+    assert!(weeks.iter().all(|week| week.unconfirmed.is_empty()));
 }
 
 #[test]
 fn a_week_with_outages_stores_what_is_due_where_echoes_never_come() {
     let weeks = weeks("auto without echoes", &Plan { echoes: false, ..Plan::of(Confirm::Auto) });
-    assert!(weeks.iter().all(|week| week.doubtful.is_empty()));
+    assert!(weeks.iter().all(|week| week.unconfirmed.is_empty()));
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_week_in_which_echoes_are_late_by_a_minute_stores_what_is_due_and_sends_hard
         // Each outage cuts off three or four echoes, whose entries may be stored or not.
         let cut_off = week.plan.outages.len() * 4;
         assert!(doubles <= cut_off * 7 && doubles < week.due.len() / 20, "{doubles} doubles");
-        assert!(week.doubtful.len() <= cut_off, "{} set aside", week.doubtful.len());
+        assert!(week.unconfirmed.len() <= cut_off, "{} set aside", week.unconfirmed.len());
     }
 }
 

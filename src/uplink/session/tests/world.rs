@@ -107,7 +107,7 @@ pub(super) struct World {
     /// First sendings of live entries, and of others: when, and which.
     live: Vec<(Millis, u64)>,
     pub(super) late: Vec<(Millis, u64)>,
-    pub(super) doubtful: Vec<i64>,
+    pub(super) unconfirmed: Vec<i64>,
     /// How often it was told that a channel is suspected, and that it is no longer.
     pub(super) suspected: u32,
     pub(super) accepted: u32,
@@ -147,7 +147,7 @@ impl World {
             due: Vec::new(),
             live: Vec::new(),
             late: Vec::new(),
-            doubtful: Vec::new(),
+            unconfirmed: Vec::new(),
             suspected: 0,
             accepted: 0,
             online_since: None,
@@ -295,7 +295,7 @@ impl World {
     fn hear(&mut self, event: Event) {
         let actions = self.session.event(self.now(), event, &mut self.spool);
         for action in actions {
-            if let Action::Notice(notice) = &action {
+            if let Action::Report(notice) = &action {
                 self.tally.count(notice);
             }
             self.perform(action);
@@ -336,16 +336,16 @@ impl World {
             }
             Action::Disconnect => self.queue(self.at, What::Hear(self.connection, Event::Disconnected)),
             Action::Abandon => self.connection += 1,
-            Action::Notice(Notice::Sent { entry, again: 0, live }) if entry.channel == CHANNEL => {
+            Action::Report(SessionEvent::Sent { entry, again: 0, live }) if entry.channel == CHANNEL => {
                 let sendings = if live { &mut self.live } else { &mut self.late };
                 sendings.push((self.at, number(&entry)));
             }
-            Action::Notice(Notice::Doubtful { channel: CHANNEL, created_at }) => {
-                self.doubtful.push(created_at.seconds());
+            Action::Report(SessionEvent::Unconfirmed { channel: CHANNEL, created_at }) => {
+                self.unconfirmed.push(created_at.seconds());
             }
-            Action::Notice(Notice::PublishSuspected { .. }) => self.suspected += 1,
-            Action::Notice(Notice::PublishAccepted(_)) => self.accepted += 1,
-            Action::Notice(_) | Action::Deliver(_) => {}
+            Action::Report(SessionEvent::PublishSuspected { .. }) => self.suspected += 1,
+            Action::Report(SessionEvent::PublishAccepted(_)) => self.accepted += 1,
+            Action::Report(_) | Action::Deliver(_) => {}
             Action::Done => panic!("nobody stopped it"),
         }
     }
@@ -385,7 +385,7 @@ impl World {
         // One that was lost as often as it is sent is listed as unconfirmed.
         let missing = due.iter().filter(|entry| rows.binary_search(entry).is_err());
         let (listed, lost): (Vec<&(i64, u64)>, Vec<_>) =
-            missing.partition(|(second, _)| self.doubtful.contains(second));
+            missing.partition(|(second, _)| self.unconfirmed.contains(second));
         assert!(lost.is_empty(), "{name}: entries without a row: {lost:?}");
         let most = if self.plan.lost > 0 { due.len() / 100 } else { 0 };
         assert!(listed.len() <= most, "{name}: {} unconfirmed without a row", listed.len());

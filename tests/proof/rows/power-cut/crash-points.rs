@@ -11,7 +11,7 @@
 //!
 //!   waits/CHANNEL/TIME     an entry waits
 //!   card/CHANNEL/TIME      all entries of the channel up to this time are on the card, or have left
-//!   left/CHANNEL/TIME      an entry left on its receipt
+//!   left/CHANNEL/TIME      an entry left on its acknowledgement
 //!   second                 another second is over
 //!
 //! A mark comes a little after what it tells. That makes `card` a demand that is rather too late than too early; an entry that

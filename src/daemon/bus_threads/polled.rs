@@ -1,10 +1,10 @@
-//! One sensor of a lane: opened, read, and its values or its fault handed on.
+//! One sensor of a bus thread: opened, read, and its values or its fault handed on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::pace::{Change, Pace};
-use super::words;
+use super::panic_message;
 use crate::config;
 use crate::daemon::heartbeat::Heartbeat;
 use crate::daemon::pipeline::PipelineHandle;
@@ -71,7 +71,7 @@ impl Polled {
                 // Not the driver's own.
                 resume_unwind(panic);
             }
-            Err(Fault::Panicked(words(&*panic)))
+            Err(Fault::Panicked(panic_message(&*panic)))
         });
         if measured.is_err() {
             self.sensor = None;
@@ -114,12 +114,12 @@ impl Polled {
 
     fn measure(&mut self, hal: &Hal, pipeline: &PipelineHandle) -> Result<Measured, Fault> {
         if self.sensor.is_none() {
-            let source = self.settings.kind.device().open(hal, pipeline.outlet(self.id, hal))?;
+            let source = self.settings.kind.device().open(hal, pipeline.sender(self.id, hal))?;
             self.sensor = match source {
                 Source::Polled(sensor) => Some(sensor),
                 Source::Stream(..) => {
                     return Err(Fault::Unsupported(
-                        "a stream on a polled lane, which is a defect of gatepost".to_owned(),
+                        "a stream where a polled device was asked for, which is a defect of gatepost".to_owned(),
                     ));
                 }
             };

@@ -1,4 +1,4 @@
-//! What can be lost, what is kept of an outage, and what the card has to bear: in figures of the map at hand.
+//! What can be lost, what is kept of an outage, and what the disk has to bear: in figures of the map at hand.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) fn losses(settings: &Settings) -> String {
     let mut table = Columns::new(["channel", "a power cut costs", "in an outage", "of an outage is kept", "then"]);
     for (channel, bytes) in fed(settings) {
         let wait = settings.spool.unwritten_for();
-        // The open slot, and with it what waits to be written; with a healthy link the entry before has its receipt by then.
+        // The open slot, and with it what waits to be written; with a healthy link the entry before has its acknowledgement by then.
         let outage = channel.every + wait;
         let healthy = outage.min(channel.every * 2);
         table.row([
@@ -92,7 +92,7 @@ fn entries_by_age(channel: &Channel) -> u64 {
     slots * u64::from(channel.load.updates_a_slot)
 }
 
-/// What is written to the card, with and without a link.
+/// What is written to the disk, with and without a link.
 pub(super) fn wear(settings: &Settings) -> String {
     let mut table = Columns::new(["channel", "bytes an entry", "entries a day", "bytes a day", "writes a day"]);
     let is_hasty = settings.spool.durability == Durability::Always;

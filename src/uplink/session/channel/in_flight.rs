@@ -7,10 +7,10 @@ use crate::spool::Key;
 use crate::thingspeak::feed::FeedMessage;
 use crate::time::{Mono, Utc};
 
-/// An entry that was sent and has no receipt yet.
+/// An entry that was sent and has no acknowledgement yet.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent fact about what became of it")]
-pub(super) struct Flight {
+pub(super) struct InFlight {
     pub(super) entry: Entry,
     /// It was sent first within the slot after its own.
     pub(super) live: bool,
@@ -25,7 +25,7 @@ pub(super) struct Flight {
     /// Times that it was read by the broker and no echo came, or that its second was another's. A send that a lost connection
     /// cut off proves nothing.
     pub(super) unechoed: u32,
-    /// A connection ended while its receipt was open, or an earlier run has sent it: it may be stored though no echo will ever
+    /// A connection ended while its acknowledgement was open, or an earlier run has sent it: it may be stored though no echo will ever
     /// come.
     pub(super) cut: bool,
     /// A row was stored since it was first sent that nobody has shown us: that may have been this entry.
@@ -38,11 +38,11 @@ pub(super) struct Flight {
     pub(super) former: Option<Utc>,
     /// What is on its way still has that former second: it was refused, whatever the broker says to have read.
     pub(super) stale: bool,
-    pub(super) state: FlightState,
+    pub(super) state: InFlightState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FlightState {
+pub(super) enum InFlightState {
     /// Sent, not known to have arrived.
     Sent,
     /// Read by the broker; its echo is awaited for so long.
@@ -51,7 +51,7 @@ pub(super) enum FlightState {
     Again,
 }
 
-impl Flight {
+impl InFlight {
     /// One that is about to be sent.
     pub(super) fn new(entry: Entry, live: bool, at: Mono) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Flight {
             is_probe: false,
             former: None,
             stale: false,
-            state: FlightState::Again,
+            state: InFlightState::Again,
         }
     }
 
@@ -86,7 +86,7 @@ impl Flight {
             && is_strange(row, &self.entry, known)
     }
 
-    /// Whether it was cut off and sent again so often that it has to be set aside.
+    /// Whether it was cut off and sent again so often that it has to be given up as unconfirmed.
     pub(super) fn is_spent(&self, resends: u32) -> bool {
         self.is_again() && self.cut && self.unechoed >= resends
     }
@@ -97,7 +97,7 @@ impl Flight {
     }
 
     pub(super) fn is_again(&self) -> bool {
-        self.state == FlightState::Again
+        self.state == InFlightState::Again
     }
 
     /// Whether it is awaited as one that was sent for the first time, or as one that was sent again.
@@ -108,8 +108,8 @@ impl Flight {
     /// When its echo is late; none while it is not waited for.
     pub(super) fn late_at(&self) -> Option<Mono> {
         match self.state {
-            FlightState::Received { since, within } => Some(since + within),
-            FlightState::Sent | FlightState::Again => None,
+            InFlightState::Received { since, within } => Some(since + within),
+            InFlightState::Sent | InFlightState::Again => None,
         }
     }
 }
@@ -121,8 +121,8 @@ pub(super) struct Past {
     pub(super) sent_at: Mono,
     /// It was sent once, so that the echo tells how long echoes take.
     pub(super) once: bool,
-    /// It was set aside: the echo settles it.
-    pub(super) doubtful: Option<Key>,
+    /// It was given up as unconfirmed: the echo settles it.
+    pub(super) unconfirmed: Option<Key>,
 }
 
 /// Whether a row is another's, though it has the entry's second: nothing in it is the entry's, or it lacks what the channel is

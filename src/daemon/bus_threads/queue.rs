@@ -1,4 +1,4 @@
-//! The sensors of a lane: who is read next, which reads go on, and which of them last too long. Pure.
+//! The sensors of a bus thread: who is read next, which reads go on, and which of them last too long. Pure.
 //!
 //! One thread serves the queue, the worker. It is replaced while its read lasts and others wait: on a bus after the read's
 //! time-out, since two parts cannot be read there at once anyway; elsewhere as soon as the read is slow. A sensor that was
@@ -23,7 +23,7 @@ const BUSY: Duration = Duration::from_millis(200);
 /// On a bus reads may take longer: a DS18B20 that is asked twice takes 1.7 s.
 const SLOW_ON_A_BUS: Duration = Duration::from_secs(2);
 
-/// What is known of a lane's sensors.
+/// What is known of a bus thread's sensors.
 pub(super) struct Queue {
     /// Those that nobody reads, by the time at which they are due.
     waiting: BTreeMap<(Mono, SensorId), Box<Polled>>,
@@ -35,13 +35,13 @@ pub(super) struct Queue {
     gone: BTreeSet<SensorId>,
     /// The thread that serves the queue; one with an older number ends when its read returns.
     worker: u32,
-    /// The lane's sensors hang on one bus.
+    /// They hang on one bus, and wait for each other.
     is_bus: bool,
     /// The shortest `every` of those that wait or have waited.
     shortest: Duration,
-    /// The lane ends.
+    /// The bus thread ends.
     pub(super) is_stopped: bool,
-    /// Threads that have not ended.
+    /// BusThread that have not ended.
     pub(super) threads: usize,
 }
 
@@ -74,12 +74,12 @@ pub(super) enum Back {
     Waits,
     /// It was taken away in the meantime.
     Gone(Box<Polled>),
-    /// The lane has ended: its last words are asked for.
+    /// The bus thread has ended: its last words are asked for.
     Stopped(Box<Polled>),
 }
 
 impl Queue {
-    /// The queue of a lane without sensors.
+    /// The queue of a bus thread without sensors.
     pub(super) fn new(is_bus: bool) -> Self {
         Self {
             waiting: BTreeMap::new(),

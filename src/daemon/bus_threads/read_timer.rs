@@ -1,7 +1,7 @@
 //! Wakes the runtime when a read lasts too long, and costs no wake-up while none does.
 //!
 //! A thread that hangs in the kernel cannot say so, and the runtime sleeps until the next slot ends: with every sensor hanging
-//! from the start there is none. So each lane says until when its reads may go on, before it reads. On Linux that sets a
+//! from the start there is none. So each bus thread says until when its reads may go on, before it reads. On Linux that sets a
 //! timer of the kernel's (timerfd_create(2)): the thread that reads starts and stops it with a system call, and wakes nobody.
 //! Elsewhere the runtime is notified of each change and sleeps until then.
 
@@ -15,8 +15,8 @@ use crate::hal::Clock;
 use crate::hal::timer::Timer;
 use crate::time::Mono;
 
-/// The alarm of all lanes.
-pub(super) struct Alarm {
+/// The timer of all bus threads.
+pub(super) struct ReadTimer {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     timer: Option<Timer>,
@@ -25,25 +25,25 @@ pub(super) struct Alarm {
 
 #[derive(Default)]
 struct State {
-    /// By the lanes' numbers: when somebody has to look at the lane.
+    /// By the bus threads' numbers: when somebody has to look at the bus thread.
     wanted: Vec<Option<Mono>>,
     /// When it will ring: at the first of them or before.
     set_for: Option<Mono>,
 }
 
-impl Alarm {
-    /// An alarm that nobody has set.
+impl ReadTimer {
+    /// An timer that nobody has set.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Mutex::default(), timer: Timer::new(), changed: Notify::new() }
     }
 
-    /// Says when somebody has to look at the lane of this number; `None` while none of its reads goes on.
-    pub(super) fn set(&self, lane: usize, at: Option<Mono>) {
+    /// Says when somebody has to look at the bus thread of this number; `None` while none of its reads goes on.
+    pub(super) fn set(&self, bus: usize, at: Option<Mono>) {
         let mut state = self.lock();
-        if state.wanted.len() <= lane {
-            state.wanted.resize(lane + 1, None);
+        if state.wanted.len() <= bus {
+            state.wanted.resize(bus + 1, None);
         }
-        state.wanted[lane] = at;
+        state.wanted[bus] = at;
         let first = state.wanted.iter().flatten().min().copied();
         // One that is set too early stays so: most reads end soon, and then it is stopped altogether.
         let stays = match (state.set_for, first) {
@@ -61,8 +61,8 @@ impl Alarm {
         }
     }
 
-    /// Ready when somebody has to look, and now and then though nobody has. Every lane must then be asked and set again.
-    pub(super) async fn ring(&self) {
+    /// Ready when somebody has to look, and now and then though nobody has. Every bus thread must then be asked and set again.
+    pub(super) async fn expired(&self) {
         match &self.timer {
             Some(timer) => timer.expired().await,
             None => self.wait().await,
@@ -103,50 +103,50 @@ mod tests {
     /// What a busy machine may take.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// The alarm of this system, and that of one without timers.
-    fn both() -> [Alarm; 2] {
-        let alarm = || Alarm::new(Arc::new(SystemClock));
-        [alarm(), Alarm { timer: None, ..alarm() }]
+    /// The timer of this system, and that of one without timers.
+    fn both() -> [ReadTimer; 2] {
+        let timer = || ReadTimer::new(Arc::new(SystemClock));
+        [timer(), ReadTimer { timer: None, ..timer() }]
     }
 
     fn after(millis: u64) -> Mono {
         SystemClock.now().mono + Duration::from_millis(millis)
     }
 
-    async fn rings(alarm: &Alarm, within: Duration) -> bool {
-        timeout(within, alarm.ring()).await.is_ok()
+    async fn expires(timer: &ReadTimer, within: Duration) -> bool {
+        timeout(within, timer.expired()).await.is_ok()
     }
 
     #[tokio::test]
     async fn alarm_rings_for_the_first_of_the_lanes_and_for_a_time_that_is_over() {
-        for alarm in both() {
-            alarm.set(1, Some(after(3_600_000)));
-            alarm.set(0, Some(after(20)));
-            assert!(rings(&alarm, PATIENCE).await);
-            alarm.set(0, None);
-            alarm.set(2, Some(Mono::default()));
-            assert!(rings(&alarm, PATIENCE).await);
+        for timer in both() {
+            timer.set(1, Some(after(3_600_000)));
+            timer.set(0, Some(after(20)));
+            assert!(expires(&timer, PATIENCE).await);
+            timer.set(0, None);
+            timer.set(2, Some(Mono::default()));
+            assert!(expires(&timer, PATIENCE).await);
         }
     }
 
     #[tokio::test]
     async fn alarm_that_is_stopped_in_time_wakes_nobody() {
-        for alarm in both() {
+        for timer in both() {
             for _ in 0..3 {
-                alarm.set(0, Some(after(300)));
-                alarm.set(0, Some(after(200)));
-                alarm.set(0, None);
+                timer.set(0, Some(after(300)));
+                timer.set(0, Some(after(200)));
+                timer.set(0, None);
             }
-            assert!(!rings(&alarm, Duration::from_millis(600)).await);
+            assert!(!expires(&timer, Duration::from_millis(600)).await);
         }
     }
 
     #[tokio::test]
     async fn alarm_that_is_set_while_it_is_waited_for_rings() {
-        for alarm in both() {
-            let (rung, ()) = tokio::join!(rings(&alarm, PATIENCE), async {
+        for timer in both() {
+            let (rung, ()) = tokio::join!(expires(&timer, PATIENCE), async {
                 tokio::task::yield_now().await;
-                alarm.set(0, Some(after(20)));
+                timer.set(0, Some(after(20)));
             });
             assert!(rung);
         }

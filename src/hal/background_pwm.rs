@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_millis(20);
 type Opened = Result<Box<dyn PwmOutput>, HalError>;
 
 /// The outputs of `P`, opened without keeping the caller waiting.
-pub(super) struct PatientPwm<P> {
+pub(super) struct BackgroundPwm<P> {
     outputs: Arc<P>,
     /// By channel and the bits of the frequency.
     openings: Mutex<BTreeMap<(u8, u64), Opening>>,
@@ -36,7 +36,7 @@ struct Opening {
     answer: Receiver<Opened>,
 }
 
-impl<P: PwmOutputs + 'static> PatientPwm<P> {
+impl<P: PwmOutputs + 'static> BackgroundPwm<P> {
     pub(super) fn new(outputs: P) -> Self {
         Self { outputs: Arc::new(outputs), openings: Mutex::default() }
     }
@@ -76,7 +76,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<P: PwmOutputs + 'static> PwmOutputs for PatientPwm<P> {
+impl<P: PwmOutputs + 'static> PwmOutputs for BackgroundPwm<P> {
     fn open(&self, channel: u8, frequency: f64, initial: f64) -> Opened {
         let key = (channel, frequency.to_bits());
         let mut openings = locked(&self.openings);
@@ -135,14 +135,14 @@ mod tests {
         }
     }
 
-    fn slow() -> (PatientPwm<Slow>, Sender<Result<(), HalError>>, Notes) {
+    fn slow() -> (BackgroundPwm<Slow>, Sender<Result<(), HalError>>, Notes) {
         let (answer, answers) = std::sync::mpsc::channel();
         let notes = Notes::default();
-        (PatientPwm::new(Slow { answers: Mutex::new(answers), notes: Arc::clone(&notes) }), answer, notes)
+        (BackgroundPwm::new(Slow { answers: Mutex::new(answers), notes: Arc::clone(&notes) }), answer, notes)
     }
 
     /// Asks until there is another answer than that it takes time.
-    fn open_in_the_end(pwm: &PatientPwm<Slow>, duty: f64) -> Opened {
+    fn open_in_the_end(pwm: &BackgroundPwm<Slow>, duty: f64) -> Opened {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             match pwm.open(0, 1000.0, duty) {

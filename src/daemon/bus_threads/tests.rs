@@ -1,4 +1,4 @@
-//! Lanes on the simulated machine, with files that hang and drivers that panic.
+//! BusThreads on the simulated machine, with files that hang and drivers that panic.
 
 use std::io;
 use std::path::Path;
@@ -60,16 +60,16 @@ type Readings = mpsc::Receiver<(SensorId, Result<f64, Fault>)>;
 /// Sensors that became slow, and those that are quick again.
 type Paces = mpsc::Receiver<(String, Option<Slow>)>;
 
-fn start(sim: &Sim) -> (Lanes, Readings) {
+fn start(sim: &Sim) -> (BusThreads, Readings) {
     let (map, pipeline, readings) = pipeline(sim);
-    (lanes(sim, &pipeline, map.sensors), readings)
+    (bus_threads(sim, &pipeline, map.sensors), readings)
 }
 
-fn lanes(sim: &Sim, pipeline: &PipelineHandle, sensors: Vec<config::Sensor>) -> Lanes {
-    let lanes = Lanes::new(&sim.hal(), pipeline, &HeartbeatMonitor::default());
+fn bus_threads(sim: &Sim, pipeline: &PipelineHandle, sensors: Vec<config::Sensor>) -> BusThreads {
+    let bus_threads = BusThreads::new(&sim.hal(), pipeline, &HeartbeatMonitor::default());
     let sensors: Vec<_> = [SICK, WELL].into_iter().zip(sensors).collect();
-    lanes.add(&sensors).expect("threads");
-    lanes
+    bus_threads.add(&sensors).expect("threads");
+    bus_threads
 }
 
 fn pipeline(sim: &Sim) -> (Settings, PipelineHandle, Readings) {
@@ -96,19 +96,19 @@ fn pipeline_of(sim: &Sim, map: &str) -> (Settings, PipelineHandle, Readings, Pac
     (map.settings, pipeline, readings, paces)
 }
 
-/// Does what the slots' task does for lanes, until it is dropped.
+/// Does what the slots' task does for bus threads, until it is dropped.
 struct Lookout(Option<(tokio::sync::oneshot::Sender<()>, thread::JoinHandle<()>)>);
 
 impl Lookout {
-    fn over(lanes: &Arc<Lanes>) -> Self {
-        let lanes = Arc::clone(lanes);
+    fn over(bus_threads: &Arc<BusThreads>) -> Self {
+        let bus_threads = Arc::clone(bus_threads);
         let (end, mut ended) = tokio::sync::oneshot::channel();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 loop {
                     tokio::select! {
-                        () = lanes.look_when_due() => {}
+                        () = bus_threads.look_when_due() => {}
                         _ = &mut ended => return,
                     }
                 }
@@ -159,13 +159,13 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 fn a_driver_that_panics_becomes_a_fault_and_the_others_go_on() {
     let sim = Sim::new(None).expect("no folder");
     sim.file(Path::new("/simulated/sick"), |_| panic!("index out of bounds"));
-    let (lanes, readings) = start(&sim);
+    let (bus_threads, readings) = start(&sim);
     wait_for(&readings, |sensor, value| {
         sensor == SICK && *value == Err(Fault::Panicked("index out of bounds".to_owned()))
     });
     wait_for(&readings, |sensor, value| sensor == WELL && *value == Ok(21.0));
     wait_for(&readings, |sensor, value| sensor == SICK && matches!(value, Err(Fault::Panicked(_))));
-    lanes.stop(PATIENCE);
+    bus_threads.stop(PATIENCE);
 }
 
 #[test]
@@ -178,19 +178,19 @@ fn a_read_that_hangs_holds_up_the_others_only_until_the_rescue_and_comes_back_wh
         let _ = hang.lock().unwrap_or_else(PoisonError::into_inner).recv();
         Err(io::Error::other("let go"))
     });
-    let (lanes, readings) = start(&sim);
+    let (bus_threads, readings) = start(&sim);
     // Long after every time-out: at the latest now the sick one hangs, and the others with it.
     let hours_later = Mono::new(sim.hal().clock.now().mono.since_boot() + Duration::from_secs(3600));
-    let hangs = |threads: &Arc<Threads>| threads.queue().in_the_way().is_some();
-    until("the sick sensor's read is seen hanging", || lanes.all().iter().any(hangs));
-    lanes.look(Now { mono: hours_later, ..sim.hal().clock.now() });
+    let hangs = |threads: &Arc<BusThread>| threads.queue().in_the_way().is_some();
+    until("the sick sensor's read is seen hanging", || bus_threads.all().iter().any(hangs));
+    bus_threads.look(Now { mono: hours_later, ..sim.hal().clock.now() });
     for _ in 0..3 {
         wait_for(&readings, |sensor, value| sensor == WELL && value.is_ok());
     }
     drop(release);
     wait_for(&readings, |sensor, value| sensor == SICK && value.is_err());
     wait_for(&readings, |sensor, value| sensor == SICK && value.is_err());
-    lanes.stop(PATIENCE);
+    bus_threads.stop(PATIENCE);
 }
 
 /// Reads both sensors once, on a clock that stands still but for what a read of the sick one takes. Returns how many times the
@@ -208,10 +208,10 @@ fn writes_of_one_go(takes: Duration) -> usize {
     pipeline.restore_from(journal, Arc::new(SystemClock), |_| None).expect("it is not there");
     let sensors: Vec<config::Sensor> =
         map.sensors.into_iter().map(|sensor| config::Sensor { every: Duration::from_secs(3600), ..sensor }).collect();
-    let lanes = lanes(&sim, &pipeline, sensors);
+    let bus_threads = bus_threads(&sim, &pipeline, sensors);
     wait_for(&readings, |sensor, _| sensor == SICK);
     wait_for(&readings, |sensor, _| sensor == WELL);
-    lanes.stop(PATIENCE);
+    bus_threads.stop(PATIENCE);
     let (_, syncs) = disk.cost();
     assert_eq!(syncs, 0);
     // The boot, and the channel once a write.
@@ -230,11 +230,11 @@ fn sensors_come_and_go_while_the_others_are_read() {
     sim.file(Path::new("/simulated/sick"), |_| Ok("7".to_owned()));
     let (map, pipeline, readings) = pipeline(&sim);
     let [sick, well] = <[config::Sensor; 2]>::try_from(map.sensors).expect("two sensors");
-    let lanes = lanes(&sim, &pipeline, vec![sick.clone()]);
+    let bus_threads = bus_threads(&sim, &pipeline, vec![sick.clone()]);
     wait_for(&readings, |sensor, value| sensor == SICK && value.is_ok());
-    lanes.add(&[(WELL, well)]).expect("threads");
+    bus_threads.add(&[(WELL, well)]).expect("threads");
     wait_for(&readings, |sensor, _| sensor == WELL);
-    lanes.remove(&[SICK]);
+    bus_threads.remove(&[SICK]);
     // The one that was being read may still say so.
     let mut last_of_it = 0;
     for _ in 0..40 {
@@ -242,7 +242,7 @@ fn sensors_come_and_go_while_the_others_are_read() {
         last_of_it = if sensor == SICK { 0 } else { last_of_it + 1 };
     }
     assert!(last_of_it > 20, "it is read no more");
-    lanes.stop(PATIENCE);
+    bus_threads.stop(PATIENCE);
 }
 
 #[test]
@@ -258,14 +258,14 @@ fn a_sensor_that_hangs_and_is_gone_does_not_come_back_when_its_read_ends() {
     });
     let (map, pipeline, readings) = pipeline(&sim);
     let heartbeats = HeartbeatMonitor::default();
-    let lanes = Lanes::new(&sim.hal(), &pipeline, &heartbeats);
-    lanes.add(&[(SICK, map.sensors[0].clone())]).expect("threads");
+    let bus_threads = BusThreads::new(&sim.hal(), &pipeline, &heartbeats);
+    bus_threads.add(&[(SICK, map.sensors[0].clone())]).expect("threads");
     begins.recv_timeout(PATIENCE).expect("it is being read");
-    lanes.remove(&[SICK]);
+    bus_threads.remove(&[SICK]);
     drop(release);
     wait_for(&readings, |sensor, value| sensor == SICK && value.is_ok());
     assert!(begins.recv_timeout(Duration::from_millis(300)).is_err(), "it is not read again");
-    lanes.stop(PATIENCE);
+    bus_threads.stop(PATIENCE);
 }
 
 #[test]
@@ -285,9 +285,9 @@ fn a_sensor_that_hangs_at_the_start_is_a_fault_after_its_time_out_and_its_neighb
         let (release, begins) = gated_file(&sim, &sick);
         sim.file(Path::new(&format!("{folder}/28-000000000002/temperature")), |_| Ok("21".to_owned()));
         let (map, pipeline, readings, _) = pipeline_of(&sim, &map);
-        let lanes = Arc::new(lanes(&sim, &pipeline, map.sensors));
+        let bus_threads = Arc::new(bus_threads(&sim, &pipeline, map.sensors));
         begins.recv_timeout(PATIENCE).expect("it is the first to be read");
-        let lookout = Lookout::over(&lanes);
+        let lookout = Lookout::over(&bus_threads);
         let no_answer = Err(Fault::NoAnswer(Duration::from_millis(100)));
         let (mut is_told, mut is_read) = (false, false);
         while !(is_told && is_read) {
@@ -303,7 +303,7 @@ fn a_sensor_that_hangs_at_the_start_is_a_fault_after_its_time_out_and_its_neighb
         drop(release);
         wait_for(&readings, |sensor, reading| sensor == SICK && reading.is_ok());
         drop(lookout);
-        lanes.stop(PATIENCE);
+        bus_threads.stop(PATIENCE);
     }
 }
 
@@ -312,8 +312,8 @@ fn a_slow_file_delays_nobody_after_its_first_slow_read_and_is_told_of_until_it_i
     let sim = Sim::new(None).expect("no folder");
     let (release, begins) = gated_file(&sim, "/simulated/sick");
     let (map, pipeline, readings, paces) = pipeline_of(&sim, &MAP.replace("\"100ms\"", "\"1h\""));
-    let lanes = Arc::new(lanes(&sim, &pipeline, map.sensors));
-    let lookout = Lookout::over(&lanes);
+    let bus_threads = Arc::new(bus_threads(&sim, &pipeline, map.sensors));
+    let lookout = Lookout::over(&bus_threads);
     begins.recv_timeout(PATIENCE).expect("it is being read");
     let began = Instant::now();
     // The neighbour is not kept until the time-out, which is an hour.
@@ -335,7 +335,7 @@ fn a_slow_file_delays_nobody_after_its_first_slow_read_and_is_told_of_until_it_i
         let (sensor, reading) = readings.recv_timeout(PATIENCE).expect("the neighbour goes on");
         assert_eq!((sensor, reading), (WELL, Ok(21.0)));
     }
-    until("there is one thread for each", || lanes.all()[0].queue().threads == 2);
+    until("there is one thread for each", || bus_threads.all()[0].queue().threads == 2);
 
     // It answers at once, until it is believed.
     release.send(()).expect("it waits");
@@ -348,8 +348,8 @@ fn a_slow_file_delays_nobody_after_its_first_slow_read_and_is_told_of_until_it_i
     };
     assert_eq!(quick_again, ("sick".to_owned(), None), "told of once, and of its end");
     drop(release);
-    lanes.stop(PATIENCE);
-    assert_eq!(lanes.all()[0].queue().threads, 0);
+    bus_threads.stop(PATIENCE);
+    assert_eq!(bus_threads.all()[0].queue().threads, 0);
 }
 
 /// What is read of a sensor on a clock that goes on by this much with each read.
@@ -361,10 +361,10 @@ fn read_that_takes(map: &str, takes: Duration) -> Vec<(SensorId, Result<f64, Fau
         Ok("7".to_owned())
     });
     let (map, pipeline, readings, _) = pipeline_of(&sim, map);
-    let lanes = lanes(&sim, &pipeline, map.sensors);
+    let bus_threads = bus_threads(&sim, &pipeline, map.sensors);
     let seen = std::iter::from_fn(|| readings.recv_timeout(PATIENCE).ok());
     let first = seen.take_while(|(sensor, _)| *sensor == SICK).collect();
-    lanes.stop(PATIENCE);
+    bus_threads.stop(PATIENCE);
     first
 }
 
@@ -407,15 +407,15 @@ fn a_stop_takes_the_last_words_of_sensors_behind_one_that_hangs() {
     let every = Duration::from_secs(3600);
     let [system, counter] = <[config::Sensor; 2]>::try_from(map.sensors).expect("two sensors");
     // The counter is read once, and then waits.
-    let lanes = lanes(&sim, &pipeline, vec![system, config::Sensor { every, ..counter }]);
+    let bus_threads = bus_threads(&sim, &pipeline, vec![system, config::Sensor { every, ..counter }]);
     wait_for(&readings, |sensor, reading| sensor == WELL && reading.is_ok());
     begins.recv_timeout(PATIENCE).expect("the first read");
     begins.recv_timeout(PATIENCE).expect("the second one, which hangs");
     for high in [false, true] {
         sim.set_pin(Pin(27), high);
     }
-    lanes.stop(Duration::from_millis(50));
+    bus_threads.stop(Duration::from_millis(50));
     wait_for(&readings, |sensor, reading| sensor == WELL && *reading == Ok(1.0));
     drop(release);
-    lanes.stop(PATIENCE);
+    bus_threads.stop(PATIENCE);
 }

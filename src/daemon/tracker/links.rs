@@ -6,11 +6,11 @@ use super::seconds;
 use crate::net::failure::Failure;
 use crate::status::{Device, Link};
 use crate::time::Mono;
-use crate::uplink::session::Notice;
+use crate::uplink::session::SessionEvent;
 
 /// The link of one device.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct DeviceLink {
     pub(super) name: String,
     is_used: bool,
     /// When a session is replaced.
@@ -30,7 +30,7 @@ enum State {
     Down { failure: String, tries: u32, next: Mono },
 }
 
-impl Line {
+impl DeviceLink {
     pub(super) fn new(now: Mono, name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -51,20 +51,20 @@ impl Line {
         self.renew = renew;
     }
 
-    pub(super) fn notice(&mut self, now: Mono, notice: &Notice) {
+    pub(super) fn notice(&mut self, now: Mono, notice: &SessionEvent) {
         match notice {
-            Notice::Up { .. } => {
+            SessionEvent::Up { .. } => {
                 self.reconnects += u64::from(std::mem::replace(&mut self.was_up, true));
                 self.go(now, State::Up { session: now });
             }
-            Notice::Renewed { gap } => {
+            SessionEvent::Renewed { gap } => {
                 self.renewals += 1;
                 self.gap = Some(*gap);
                 if let State::Up { session } = &mut self.state {
                     *session = now;
                 }
             }
-            Notice::Down { failure, retry_in } | Notice::StillDown { failure, retry_in } => {
+            SessionEvent::Down { failure, retry_in } | SessionEvent::StillDown { failure, retry_in } => {
                 self.failed(now, failure, *retry_in);
             }
             _ => {}
@@ -88,7 +88,7 @@ impl Line {
     }
 
     /// How it stands, for the line that sums up everything.
-    pub(super) fn words(&self) -> Option<String> {
+    pub(super) fn describe(&self) -> Option<String> {
         let words = match &self.state {
             _ if !self.is_used => return None,
             State::Connecting => "connecting".to_owned(),

@@ -9,8 +9,8 @@ use crate::thingspeak::update;
 use crate::time::{Mono, Now};
 use crate::uplink::Confirm;
 
-use super::super::{Action, Notice, Tuning};
-use super::flight::{Flight, FlightState, Past, is_echo};
+use super::super::{Action, SessionEvent, Tuning};
+use super::in_flight::{InFlight, InFlightState, Past, is_echo};
 use super::{Channel, Echoes, REMEMBERED, remember};
 
 /// Updates of others in a row that ours stand back for. Whoever writes at the license's full rate would leave us no turn.
@@ -37,20 +37,20 @@ impl Channel {
         if self.published <= covered {
             self.pacer.arrived(at);
         }
-        for flight in &mut self.flights {
-            if flight.state == FlightState::Sent && flight.publish <= covered {
+        for flight in &mut self.in_flight {
+            if flight.state == InFlightState::Sent && flight.publish <= covered {
                 let stale = std::mem::take(&mut flight.stale);
-                flight.state = if stale { FlightState::Again } else { FlightState::Received { since: at, within } };
+                flight.state = if stale { InFlightState::Again } else { InFlightState::Received { since: at, within } };
                 let created_at = flight.entry.created_at;
                 any = true;
-                actions.push(Action::Notice(Notice::Received { channel, created_at }));
+                actions.push(Action::Report(SessionEvent::Received { channel, created_at }));
             }
         }
         let waits_for_echo = self.waits_for_echo();
         let freed =
-            |flight: &Flight| flight.late_at().is_some() && (!waits_for_echo || flight.entry.form == Form::Field);
-        while let Some(place) = self.flights.iter().position(freed) {
-            let flight = self.flights.remove(place).expect("found above");
+            |flight: &InFlight| flight.late_at().is_some() && (!waits_for_echo || flight.entry.form == Form::Field);
+        while let Some(place) = self.in_flight.iter().position(freed) {
+            let flight = self.in_flight.remove(place).expect("found above");
             spool.acknowledge(self.id(), flight.entry.key);
             self.remember(flight, false);
         }
@@ -90,7 +90,7 @@ impl Channel {
             }
             let created_at = row.created_at.filter(|_| entry.form == Form::Feed).unwrap_or(entry.created_at);
             let (channel, entry_id) = (self.id(), row.entry_id);
-            actions.push(Action::Notice(Notice::Stored { channel, created_at, entry_id, took }));
+            actions.push(Action::Report(SessionEvent::Stored { channel, created_at, entry_id, took }));
             self.tell_missing(&entry, row, actions);
             if entry.form == Form::Feed {
                 return true;
@@ -119,18 +119,18 @@ impl Channel {
         // A channel that was cleared begins at 1 again.
         self.last_id = row.entry_id.or(self.last_id);
         if !follows {
-            self.flights.iter_mut().for_each(|flight| flight.perhaps_stored = true);
+            self.in_flight.iter_mut().for_each(|flight| flight.perhaps_stored = true);
         }
     }
 
     /// Finds the entry that came back with this row, and settles it. Returns it with the time of its last sending, and whether
     /// that was the only one.
     fn settle(&mut self, at: Mono, row: &FeedMessage, spool: &mut Spool) -> Option<(Entry, Mono, bool)> {
-        if let Some(place) = self.flights.iter().position(|flight| flight.is_answered_by(row, self.known)) {
-            let flight = self.flights.remove(place).expect("found above");
+        if let Some(place) = self.in_flight.iter().position(|flight| flight.is_answered_by(row, self.known)) {
+            let flight = self.in_flight.remove(place).expect("found above");
             spool.acknowledge(self.id(), flight.entry.key);
             // Of one that was sent again the first may have come back while the second is on its way.
-            if flight.state == FlightState::Sent && flight.sends == 1 {
+            if flight.state == InFlightState::Sent && flight.sends == 1 {
                 self.pacer.arrived(at);
             }
             // One that was moved has a name of its own since.
@@ -140,7 +140,7 @@ impl Channel {
         }
         let place = self.past.iter().position(|past| is_echo(row, &past.entry, self.known))?;
         let past = self.past.remove(place).expect("found above");
-        if let Some(key) = past.doubtful {
+        if let Some(key) = past.unconfirmed {
             spool.acknowledge(self.id(), key);
         }
         Some((past.entry, past.sent_at, past.once))
@@ -150,13 +150,13 @@ impl Channel {
     /// second that is free, and is sent again without waiting for an echo that cannot come.
     fn collide(&mut self, row: &FeedMessage, tuning: &Tuning, spool: &mut Spool, actions: &mut Vec<Action>) {
         let known = self.known;
-        let Some(place) = self.flights.iter().position(|flight| flight.collides_with(row, known)) else { return };
+        let Some(place) = self.in_flight.iter().position(|flight| flight.collides_with(row, known)) else { return };
         self.retime(place, true, spool, actions);
-        let flight = &mut self.flights[place];
+        let flight = &mut self.in_flight[place];
         flight.unechoed += 1;
         // One that was not read yet is still on its way, and the pace waits for it.
         if flight.late_at().is_some() {
-            flight.state = FlightState::Again;
+            flight.state = InFlightState::Again;
         }
         if flight.unechoed > tuning.resends {
             // Nobody is that unlucky: perhaps these rows are ours after all.
@@ -169,10 +169,10 @@ impl Channel {
     /// where many entries in a row have the same fate and none comes back.
     fn unlearn(&mut self, at: Mono, row: &FeedMessage, spool: &mut Spool, actions: &mut Vec<Action>) {
         let known = self.known;
-        let has_some_of_it = |flight: &&mut Flight| {
+        let has_some_of_it = |flight: &&mut InFlight| {
             flight.collides_with(row, known) && row.columns_of(&flight.entry) != ColumnSet::default()
         };
-        let Some(flight) = self.flights.iter_mut().find(has_some_of_it) else { return };
+        let Some(flight) = self.in_flight.iter_mut().find(has_some_of_it) else { return };
         let contradicted = row.contradictions(&flight.entry, known);
         let (before, times) = self.contradicted;
         self.contradicted = (contradicted, if before == contradicted { times + 1 } else { 1 });
@@ -182,18 +182,18 @@ impl Channel {
         self.known = known.without(contradicted);
         spool.set_columns(self.id(), self.known);
         // Others' rows that were taken for another's were theirs.
-        let was_stored = |flight: &Flight| {
+        let was_stored = |flight: &InFlight| {
             let row = flight.former.filter(|_| flight.is_refused()).and_then(|former| self.rows.at(former));
             row.filter(|row| row.same_values(&flight.entry, self.known)).map(|row| row.entry_id)
         };
         let stored: Vec<_> =
-            self.flights.iter().filter_map(|flight| Some((flight.entry.key, was_stored(flight)?))).collect();
+            self.in_flight.iter().filter_map(|flight| Some((flight.entry.key, was_stored(flight)?))).collect();
         for (key, entry_id) in stored {
-            let Some(place) = self.flights.iter().position(|flight| flight.entry.key == key) else { continue };
-            let Some(flight) = self.flights.remove(place) else { continue };
+            let Some(place) = self.in_flight.iter().position(|flight| flight.entry.key == key) else { continue };
+            let Some(flight) = self.in_flight.remove(place) else { continue };
             spool.acknowledge(self.id(), key);
             let (created_at, took) = (flight.former.unwrap_or(flight.entry.created_at), at.since(flight.first_sent));
-            actions.push(Action::Notice(Notice::Stored { channel: self.id(), created_at, entry_id, took }));
+            actions.push(Action::Report(SessionEvent::Stored { channel: self.id(), created_at, entry_id, took }));
         }
     }
 
@@ -202,7 +202,7 @@ impl Channel {
         if self.yielded < YIELDS {
             self.pacer.seen(at);
         } else if self.yielded == YIELDS && !std::mem::replace(&mut self.crowded, true) {
-            actions.push(Action::Notice(Notice::Crowded(self.id())));
+            actions.push(Action::Report(SessionEvent::Crowded(self.id())));
         }
         self.yielded = self.yielded.saturating_add(1);
     }
@@ -213,19 +213,19 @@ impl Channel {
             // What the service cannot take was not sent.
             let was_sent = update::number(cell).is_some();
             if was_sent && row.column(column).is_none() && !std::mem::replace(told, true) {
-                actions.push(Action::Notice(Notice::ColumnMissing { channel: self.settings.id, column }));
+                actions.push(Action::Report(SessionEvent::ColumnMissing { channel: self.settings.id, column }));
             }
         }
     }
 
     /// Looks for echoes that should have come.
     pub(crate) fn expire(&mut self, at: Mono, tuning: &Tuning, spool: &mut Spool, actions: &mut Vec<Action>) {
-        while let Some(place) = self.flights.iter().position(|flight| flight.is_spent(tuning.resends_unsure)) {
+        while let Some(place) = self.in_flight.iter().position(|flight| flight.is_spent(tuning.resends_unsure)) {
             self.give_up(place, spool, actions);
         }
         let mut place = 0;
-        while let Some(flight) = self.flights.get_mut(place) {
-            let FlightState::Received { since, within } = flight.state else {
+        while let Some(flight) = self.in_flight.get_mut(place) {
+            let InFlightState::Received { since, within } = flight.state else {
                 place += 1;
                 continue;
             };
@@ -234,7 +234,7 @@ impl Channel {
                 continue;
             }
             flight.unechoed += 1;
-            let Flight { unechoed, cut, perhaps_stored, first_sent, sent_at: flight_sent, .. } = *flight;
+            let InFlight { unechoed, cut, perhaps_stored, first_sent, sent_at: flight_sent, .. } = *flight;
             if !cut {
                 self.echo_delay.missed(within);
             }
@@ -246,9 +246,9 @@ impl Channel {
                 && (PROOFS..limit).contains(&unechoed)
                 && self.may_move(flight_sent)
             {
-                self.flights[place].is_probe = true;
+                self.in_flight[place].is_probe = true;
                 self.retime(place, false, spool, actions);
-                self.flights[place].state = FlightState::Again;
+                self.in_flight[place].state = InFlightState::Again;
                 place += 1;
                 continue;
             }
@@ -256,7 +256,7 @@ impl Channel {
                 // Where rows of an earlier run may be in the way, the service may have refused it, and those behind it.
                 let patience = if may_collide { tuning.resends_unsure + 1 } else { 1 };
                 if unechoed < patience {
-                    self.flights[place].state = FlightState::Again;
+                    self.in_flight[place].state = InFlightState::Again;
                     place += 1;
                     continue;
                 }
@@ -264,13 +264,13 @@ impl Channel {
                 self.echoes = Echoes::Missing;
             }
             if !self.waits_for_echo() {
-                let flight = self.flights.remove(place).expect("just looked at");
+                let flight = self.in_flight.remove(place).expect("just looked at");
                 spool.acknowledge(self.id(), flight.entry.key);
                 self.remember(flight, false);
                 continue;
             }
             if unechoed < limit {
-                self.flights[place].state = FlightState::Again;
+                self.in_flight[place].state = InFlightState::Again;
                 place += 1;
                 continue;
             }
@@ -287,7 +287,7 @@ impl Channel {
     /// Whether an entry that was sent then and did not come back can be moved off a second that an unknown row seems to have: one
     /// that was sent later came back, or none is tried in this way yet.
     fn may_move(&self, sent: Mono) -> bool {
-        self.echoed.is_some_and(|echoed| echoed > sent) || !self.flights.iter().any(|flight| flight.is_probe)
+        self.echoed.is_some_and(|echoed| echoed > sent) || !self.in_flight.iter().any(|flight| flight.is_probe)
     }
 
     /// Perhaps the service tells nothing any more. Until the next echo its absence means nothing (to `auto`): the entries that
@@ -300,15 +300,15 @@ impl Channel {
             return;
         }
         if came {
-            actions.push(Action::Notice(Notice::EchoesEnded(self.id())));
+            actions.push(Action::Report(SessionEvent::EchoesEnded(self.id())));
         }
         // Where unknown rows may be in the way, what was read may have been refused: it is sent again.
         let may_collide = spool.may_collide(self.id());
-        let was_read = |flight: &Flight| {
+        let was_read = |flight: &InFlight| {
             !may_collide && flight.is_again() && flight.unechoed > 0 && !flight.cut && !flight.is_refused()
         };
-        while let Some(place) = self.flights.iter().position(was_read) {
-            let flight = self.flights.remove(place).expect("found above");
+        while let Some(place) = self.in_flight.iter().position(was_read) {
+            let flight = self.in_flight.remove(place).expect("found above");
             spool.acknowledge(self.id(), flight.entry.key);
             self.remember(flight, false);
         }
@@ -317,38 +317,38 @@ impl Channel {
     /// Keeps what has to be sent again within its bound: where that is exceeded and no echo came for so long, none will come, and
     /// where some do, the newest wait in the spool.
     fn bound(&mut self, spool: &mut Spool, actions: &mut Vec<Action>) {
-        let again = |flights: &VecDeque<Flight>| flights.iter().filter(|flight| flight.is_again()).count();
+        let again = |in_flight: &VecDeque<InFlight>| in_flight.iter().filter(|flight| flight.is_again()).count();
         let most = self.most_again(spool);
-        if again(&self.flights) <= most {
+        if again(&self.in_flight) <= most {
             return;
         }
-        let since = self.flights.iter().filter(|flight| flight.is_again()).map(|flight| flight.first_sent).min();
+        let since = self.in_flight.iter().filter(|flight| flight.is_again()).map(|flight| flight.first_sent).min();
         if self.echoed.is_none_or(|echoed| since.is_some_and(|since| echoed < since)) && self.granted {
             self.end_echoes(spool, actions);
         }
-        while again(&self.flights) > most {
-            let newest = self.flights.iter().enumerate().filter(|(_, flight)| flight.is_again());
+        while again(&self.in_flight) > most {
+            let newest = self.in_flight.iter().enumerate().filter(|(_, flight)| flight.is_again());
             let Some((place, _)) = newest.max_by_key(|(_, flight)| flight.entry.key) else { return };
-            let flight = self.flights.remove(place).expect("found above");
+            let flight = self.in_flight.remove(place).expect("found above");
             spool.release(self.id(), flight.entry.key);
         }
     }
 
     /// Sets an entry aside. Its echo may come yet.
     fn give_up(&mut self, place: usize, spool: &mut Spool, actions: &mut Vec<Action>) {
-        let Some(flight) = self.flights.remove(place) else { return };
+        let Some(flight) = self.in_flight.remove(place) else { return };
         let (channel, created_at) = (self.id(), flight.entry.created_at);
         spool.reject(channel, flight.entry.key, Rejection::Unconfirmed);
-        actions.push(Action::Notice(Notice::Doubtful { channel, created_at }));
+        actions.push(Action::Report(SessionEvent::Unconfirmed { channel, created_at }));
         self.remember(flight, true);
     }
 
-    fn remember(&mut self, flight: Flight, doubtful: bool) {
+    fn remember(&mut self, flight: InFlight, unconfirmed: bool) {
         if !self.granted {
             return;
         }
-        let Flight { entry, sent_at, sends, .. } = flight;
-        let doubtful = doubtful.then_some(entry.key);
-        remember(&mut self.past, REMEMBERED, Past { entry, sent_at, once: sends == 1, doubtful });
+        let InFlight { entry, sent_at, sends, .. } = flight;
+        let unconfirmed = unconfirmed.then_some(entry.key);
+        remember(&mut self.past, REMEMBERED, Past { entry, sent_at, once: sends == 1, unconfirmed });
     }
 }

@@ -12,12 +12,13 @@ fn an_entry_stays_in_the_spool_until_its_receipt_and_the_next_waits_for_the_lice
     script.at += 1.0;
     let actions = script.event(Event::Pong);
     assert!(
-        actions.contains(&Action::Notice(Notice::Received { channel: CHANNEL, created_at: Utc::from_seconds(10) }))
+        actions
+            .contains(&Action::Report(SessionEvent::Received { channel: CHANNEL, created_at: Utc::from_seconds(10) }))
     );
     assert_eq!(script.waiting(), 1);
 
     script.at += 15.0;
-    assert_eq!(published(&script.tick()), [] as [i64; 0], "15 s after the receipt, without the margin");
+    assert_eq!(published(&script.tick()), [] as [i64; 0], "15 s after the acknowledgement, without the margin");
     script.at += 0.25;
     assert_eq!(published(&script.tick()), [30]);
 }
@@ -104,15 +105,17 @@ fn an_entry_without_an_echo_is_sent_again_with_its_own_time_and_in_the_end_given
     let mut script = Script::online(Confirm::Stored);
     script.push(10, 1.0);
     let mut sends = published(&script.tick()).len();
-    let mut doubtful = Vec::new();
+    let mut unconfirmed = Vec::new();
     for _ in 0..100 {
         script.event(Event::Pong);
         let actions = script.pass();
         sends += published(&actions).iter().filter(|second| **second == 10).count();
-        doubtful.extend(actions.into_iter().filter(|action| matches!(action, Action::Notice(Notice::Doubtful { .. }))));
+        unconfirmed.extend(
+            actions.into_iter().filter(|action| matches!(action, Action::Report(SessionEvent::Unconfirmed { .. }))),
+        );
     }
     assert_eq!(sends, 5, "once and four times again");
-    assert_eq!(doubtful.len(), 1);
+    assert_eq!(unconfirmed.len(), 1);
     assert_eq!((script.waiting(), script.spool.counts().unconfirmed), (0, 1));
 }
 
@@ -160,8 +163,8 @@ fn echoes_that_stop_do_not_make_auto_send_everything_again() {
         script.event(Event::Pong);
         script.at += 20.0;
         let actions = script.tick();
-        told |= actions.contains(&Action::Notice(Notice::EchoesEnded(CHANNEL)));
-        given_up = actions.iter().any(|action| matches!(action, Action::Notice(Notice::Doubtful { .. })));
+        told |= actions.contains(&Action::Report(SessionEvent::EchoesEnded(CHANNEL)));
+        given_up = actions.iter().any(|action| matches!(action, Action::Report(SessionEvent::Unconfirmed { .. })));
     }
     assert!(told, "a person has to know");
     script.event(Event::Pong);
@@ -185,7 +188,7 @@ fn theirs(script: &mut Script, second: i64) -> Vec<Action> {
 
 fn retimed(actions: &[Action]) -> Vec<(i64, i64)> {
     let times = |action: &Action| match action {
-        Action::Notice(Notice::Retimed { from, to, .. }) => Some((from.seconds(), to.seconds())),
+        Action::Report(SessionEvent::Retimed { from, to, .. }) => Some((from.seconds(), to.seconds())),
         _ => None,
     };
     actions.iter().filter_map(times).collect()
@@ -282,7 +285,7 @@ fn a_row_with_our_second_and_one_of_our_numbers_is_no_acknowledgement_where_the_
         let actions = row(&mut script, second, 7, theirs);
         assert_eq!((stored(&actions), retimed(&actions)), (vec![], vec![(second, second + 1)]), "{theirs}");
         assert!(
-            !actions.iter().any(|action| matches!(action, Action::Notice(Notice::ColumnMissing { .. }))),
+            !actions.iter().any(|action| matches!(action, Action::Report(SessionEvent::ColumnMissing { .. }))),
             "{theirs}: the field is enabled"
         );
         until_sent(&mut script, second + 1);
@@ -298,7 +301,7 @@ fn a_field_that_never_came_back_may_be_disabled_and_one_that_is_disabled_later_c
     sent_pair(&mut script, 20);
     let actions = row(&mut script, 20, 1, r#""field1":"1""#);
     assert_eq!(stored(&actions), [1]);
-    assert!(actions.iter().any(|action| matches!(action, Action::Notice(Notice::ColumnMissing { .. }))));
+    assert!(actions.iter().any(|action| matches!(action, Action::Report(SessionEvent::ColumnMissing { .. }))));
     sent_pair(&mut script, 100);
     assert_eq!(stored(&row(&mut script, 100, 2, r#""field1":"1","field2":"2""#)), [2], "it was enabled");
 
@@ -336,7 +339,7 @@ fn what_an_earlier_run_has_sent_is_sent_twice_more_and_then_set_aside() {
         sends += published(&second.event(Event::Pong)).len();
         sends += published(&second.pass()).len();
     }
-    assert_eq!((sends, second.tally.doubtful), (2, 1));
+    assert_eq!((sends, second.tally.unconfirmed), (2, 1));
 }
 
 #[test]
@@ -377,7 +380,7 @@ fn an_echo_settles_its_entry_though_that_was_set_aside() {
     assert_eq!(script.spool.counts().unconfirmed, 1);
     assert_eq!(stored(&script.echo(&entry, 4)), [4]);
     assert_eq!((script.spool.counts().unconfirmed, script.spool.counts().acknowledged), (0, 1));
-    let told = Tally { sent: 5, resent: 4, received: 5, stored: 1, retimed: 0, doubtful: 1 };
+    let told = Tally { sent: 5, resent: 4, received: 5, stored: 1, retimed: 0, unconfirmed: 1 };
     assert_eq!(script.tally, told);
 }
 
@@ -418,8 +421,8 @@ fn echoes_that_are_late_by_a_minute_do_not_have_everything_sent_twice_for_ever()
         for action in actions {
             match action {
                 Action::Publish(entry) => due.push((script.at + 60.0, entry)),
-                Action::Notice(Notice::Sent { again: 1.., .. }) => again.push(script.at - start),
-                Action::Notice(Notice::Doubtful { .. }) => panic!("given up"),
+                Action::Report(SessionEvent::Sent { again: 1.., .. }) => again.push(script.at - start),
+                Action::Report(SessionEvent::Unconfirmed { .. }) => panic!("given up"),
                 _ => {}
             }
         }
@@ -468,5 +471,5 @@ fn restarted_daemon_knows_that_echoes_come_and_that_the_last_update_may_have_arr
     second.at += 15.5;
     assert_eq!(published(&second.tick()), [entry.created_at.seconds()]);
     second.event(Event::Pong);
-    assert_eq!(second.waiting(), 1, "echoes came before: the pong alone is no receipt");
+    assert_eq!(second.waiting(), 1, "echoes came before: the pong alone is no acknowledgement");
 }

@@ -1,4 +1,4 @@
-//! The threads of one lane: the worker, those whose reads last, and those of slow sensors.
+//! What reads the sensors of one bus: the worker thread, those whose reads last, and those of slow sensors.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,55 +8,55 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::alarm::Alarm;
 use super::pace::Change;
 use super::polled::Polled;
 use super::queue::{Back, Next, Queue};
+use super::read_timer::ReadTimer;
 use crate::daemon::event::Slow;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
 use crate::reading::{Fault, SensorId};
-use crate::sensor::Lane;
+use crate::sensor::Bus;
 use crate::time::Now;
 
-/// How long a lane reads on before the open slots are kept: sensors that answer at once cost one write together, slow ones
+/// How long a bus thread reads on before the open slots are kept: sensors that answer at once cost one write together, slow ones
 /// one each.
 pub(super) const ONE_GO: Duration = Duration::from_millis(100);
 
 /// When the system had no thread left, one is asked for again after this.
 const NEXT_TRY: Duration = Duration::from_secs(10);
 
-/// What all lanes share.
+/// What all bus threads share.
 #[derive(Clone)]
 pub(super) struct Common {
     pub(super) hal: Hal,
     pub(super) pipeline: PipelineHandle,
-    pub(super) alarm: Arc<Alarm>,
-    /// Notified when a thread of a lane panicked outside a driver.
+    pub(super) timer: Arc<ReadTimer>,
+    /// Notified when a bus thread panicked outside a driver.
     pub(super) died: Arc<Notify>,
 }
 
-/// A lane.
-pub(super) struct Threads {
+/// A bus thread.
+pub(super) struct BusThread {
     name: String,
-    /// Its number for the alarm.
+    /// Its number for the timer.
     number: usize,
     is_bus: bool,
     queue: Mutex<Queue>,
     /// Wakes the worker, to look at the queue again.
-    bell: Condvar,
+    wake: Condvar,
     common: Common,
 }
 
-impl Threads {
-    /// The lane of this number, without a thread.
-    pub(super) fn new(lane: &Lane, number: usize, common: &Common) -> Self {
+impl BusThread {
+    /// The bus thread of this number, without a thread.
+    pub(super) fn new(bus: &Bus, number: usize, common: &Common) -> Self {
         Self {
-            name: name(lane),
+            name: name(bus),
             number,
-            is_bus: lane.is_bus(),
-            queue: Mutex::new(Queue::new(lane.is_bus())),
-            bell: Condvar::new(),
+            is_bus: bus.is_bus(),
+            queue: Mutex::new(Queue::new(bus.is_bus())),
+            wake: Condvar::new(),
             common: common.clone(),
         }
     }
@@ -72,8 +72,8 @@ impl Threads {
             queue.add(Box::new(polled));
         }
         // A read that nobody waited behind may be in the way now.
-        self.set_alarm(&queue);
-        self.bell.notify_one();
+        self.set_timer(&queue);
+        self.wake.notify_one();
     }
 
     /// Starts the first worker.
@@ -97,7 +97,7 @@ impl Threads {
         let (overdue, lasting) = {
             let mut queue = self.queue();
             let found = (queue.overdue(now.mono), queue.lasting(now.mono));
-            self.set_alarm(&queue);
+            self.set_timer(&queue);
             found
         };
         for (id, timeout) in &overdue {
@@ -111,16 +111,16 @@ impl Threads {
             log::error!("sensors wait behind one that does not answer, and no thread can be had: {error}");
             let mut queue = self.queue();
             queue.replace_at(id, Some(now.mono + NEXT_TRY));
-            self.set_alarm(&queue);
+            self.set_timer(&queue);
         }
     }
 
-    /// Ends the lane, with the last words of its sensors; those behind a read that hangs have theirs said by a new worker.
+    /// Ends the bus thread, with the last words of its sensors; those behind a read that hangs have theirs said by a new worker.
     pub(super) fn stop(self: &Arc<Self>) {
         let in_the_way = {
             let mut queue = self.queue();
             queue.is_stopped = true;
-            self.bell.notify_all();
+            self.wake.notify_all();
             queue.in_the_way()
         };
         if let Some(id) = in_the_way {
@@ -168,7 +168,7 @@ impl Threads {
             }
             let mut queue = self.queue();
             if !queue.is_served_by(worker) {
-                self.set_alarm(&queue);
+                self.set_timer(&queue);
                 drop(queue);
                 return pipeline.save();
             }
@@ -182,14 +182,14 @@ impl Threads {
             }
             let until = match queue.next(now) {
                 Next::Read(polled) => {
-                    self.set_alarm(&queue);
+                    self.set_timer(&queue);
                     drop(queue);
                     began.get_or_insert(now);
                     self.read(polled, Some(worker));
                     continue;
                 }
                 Next::Aside(id) => {
-                    self.set_alarm(&queue);
+                    self.set_timer(&queue);
                     drop(queue);
                     self.read_aside(id);
                     continue;
@@ -202,9 +202,9 @@ impl Threads {
                 pipeline.save();
                 continue;
             }
-            self.set_alarm(&queue);
+            self.set_timer(&queue);
             let wait = until.map_or(Duration::MAX, |at| at.since(hal.clock.now().mono));
-            drop(self.bell.wait_timeout(queue, wait));
+            drop(self.wake.wait_timeout(queue, wait));
         }
     }
 
@@ -215,7 +215,7 @@ impl Threads {
             if let Some(polled) = polled {
                 threads.read(polled, None);
                 threads.common.pipeline.save();
-                threads.set_alarm(&threads.queue());
+                threads.set_timer(&threads.queue());
             }
         });
         let Err(error) = started else { return };
@@ -250,7 +250,7 @@ impl Threads {
             let back = queue.give_back(polled);
             // Another thread may be the worker by now, and sleep until another sensor is due. The worker itself looks next.
             if worker.is_none_or(|worker| !queue.is_served_by(worker)) {
-                self.bell.notify_one();
+                self.wake.notify_one();
             }
             back
         };
@@ -262,18 +262,18 @@ impl Threads {
         }
     }
 
-    fn set_alarm(&self, queue: &Queue) {
-        self.common.alarm.set(self.number, queue.look_at());
+    fn set_timer(&self, queue: &Queue) {
+        self.common.timer.set(self.number, queue.look_at());
     }
 }
 
 /// A thread's name has at most 15 bytes.
-fn name(lane: &Lane) -> String {
-    match lane {
-        Lane::Kernel => "kernel".to_owned(),
-        Lane::Files => "files".to_owned(),
-        Lane::OneWire => "one-wire".to_owned(),
-        Lane::I2c(bus) => bus.chars().take(15).collect(),
-        Lane::Serial => "serial".to_owned(),
+fn name(bus: &Bus) -> String {
+    match bus {
+        Bus::Kernel => "kernel".to_owned(),
+        Bus::Files => "files".to_owned(),
+        Bus::OneWire => "one-wire".to_owned(),
+        Bus::I2c(bus) => bus.chars().take(15).collect(),
+        Bus::Serial => "serial".to_owned(),
     }
 }

@@ -8,11 +8,11 @@ use std::time::Instant;
 use gatepost::config::Settings;
 use gatepost::daemon::event::{Event, Observer};
 use gatepost::entry::{self, Entry};
-use gatepost::pipeline::Edge;
+use gatepost::pipeline::HealthChange;
 use gatepost::pipeline::filter;
 use gatepost::reading::Quantity;
 use gatepost::thingspeak::update;
-use gatepost::uplink::session::Notice;
+use gatepost::uplink::session::SessionEvent;
 
 /// Where the reader looks.
 #[derive(Clone, Default)]
@@ -36,7 +36,7 @@ impl Screen {
 }
 
 /// Puts the daemon's events into sentences.
-pub(super) struct Teller {
+pub(super) struct DemoPrinter {
     settings: Settings,
     started: Instant,
     /// Values of the open slot, one line of them before each entry.
@@ -52,19 +52,19 @@ struct State {
     read: Vec<((u32, usize), f64)>,
 }
 
-impl Teller {
-    #[expect(clippy::new_ret_no_self, reason = "a teller is only ever seen as the daemon's observer")]
+impl DemoPrinter {
+    #[expect(clippy::new_ret_no_self, reason = "a printer is only ever seen as the daemon's observer")]
     pub(super) fn new(settings: &Settings, screen: Screen, wanted: Option<u64>) -> Observer {
         let (settings, started) = (settings.clone(), Instant::now());
-        let teller = Self { settings, started, state: Mutex::default(), screen, wanted };
+        let printer = Self { settings, started, state: Mutex::default(), screen, wanted };
         Arc::new(move |event| {
-            if let Some(words) = teller.words(event) {
-                teller.screen.say(&format!("{:>5.1} s  {words}", teller.started.elapsed().as_secs_f64()));
+            if let Some(words) = printer.describe(event) {
+                printer.screen.say(&format!("{:>5.1} s  {words}", printer.started.elapsed().as_secs_f64()));
             }
         })
     }
 
-    fn words(&self, event: &Event<'_>) -> Option<String> {
+    fn describe(&self, event: &Event<'_>) -> Option<String> {
         match event {
             Event::Started => Some("the outputs are at their start level, the sensors are being read".to_owned()),
             Event::Reading(reading) => {
@@ -77,13 +77,17 @@ impl Teller {
                 }
                 None
             }
-            Event::Sensor { name, edge: Edge::Down(_, fault) } => Some(format!("{name} has nothing to say: {fault}")),
-            Event::Sensor { name, edge: Edge::Up(_) } => Some(format!("{name} measures again")),
+            Event::Sensor { name, edge: HealthChange::Down(_, fault) } => {
+                Some(format!("{name} has nothing to say: {fault}"))
+            }
+            Event::Sensor { name, edge: HealthChange::Up(_) } => Some(format!("{name} measures again")),
             Event::Closed { .. } => self.read(),
             Event::Uplink(_, notice) => self.uplink(notice),
             Event::Driven { output, drive, reason, .. } => Some(format!("pin      ◀─  {output} is {drive} ({reason})")),
             Event::Refused { output, refusal } => Some(format!("pin      ◀─  {output} does not obey: {refusal}")),
-            Event::Rubbish { output, words } => Some(format!("pin      ◀─  {output} does not understand: {words}")),
+            Event::InvalidCommand { output, words } => {
+                Some(format!("pin      ◀─  {output} does not understand: {words}"))
+            }
             Event::Output { output, error: Some(error) } => Some(format!("{output} cannot be driven: {error}")),
             Event::Output { output, error: None } => Some(format!("{output} can be driven again")),
             Event::Dropped { count, .. } => Some(format!("{count} entries were dropped: the backlog is full")),
@@ -147,26 +151,26 @@ impl Teller {
         (!read.is_empty()).then_some(text)
     }
 
-    fn uplink(&self, notice: &Notice) -> Option<String> {
+    fn uplink(&self, notice: &SessionEvent) -> Option<String> {
         match notice {
-            Notice::Up { .. } => Some("link     ─▶  connected, subscriptions granted".to_owned()),
-            Notice::Down { failure, .. } => Some(format!("link     ─✕  {failure}")),
-            Notice::Renewed { gap } => Some(format!("link     ─▶  session renewed in {} ms", gap.as_millis())),
-            Notice::NotSubscribed { topic, why, .. } => {
+            SessionEvent::Up { .. } => Some("link     ─▶  connected, subscriptions granted".to_owned()),
+            SessionEvent::Down { failure, .. } => Some(format!("link     ─✕  {failure}")),
+            SessionEvent::Renewed { gap } => Some(format!("link     ─▶  session renewed in {} ms", gap.as_millis())),
+            SessionEvent::NotSubscribed { topic, why, .. } => {
                 Some(format!("link     ─✕  {topic} is not heard: the broker {why}"))
             }
-            Notice::Subscribed(topic) => Some(format!("link     ─▶  {topic} is heard from now on")),
-            Notice::PublishSuspected { channel, .. } => {
+            SessionEvent::Subscribed(topic) => Some(format!("link     ─▶  {topic} is heard from now on")),
+            SessionEvent::PublishSuspected { channel, .. } => {
                 Some(format!("link     ─✕  the broker closed the connection again on an entry of channel {channel}"))
             }
-            Notice::PublishAccepted(channel) => {
+            SessionEvent::PublishAccepted(channel) => {
                 Some(format!("link     ─▶  the broker takes entries of channel {channel} again"))
             }
-            Notice::Sent { entry, again, .. } => {
+            SessionEvent::Sent { entry, again, .. } => {
                 let again = if *again == 0 { "" } else { " again" };
                 Some(format!("sent     ─▶  channel {}{again}: {}", entry.channel, pairs(entry)))
             }
-            Notice::Stored { channel, created_at, entry_id, took } => {
+            SessionEvent::Stored { channel, created_at, entry_id, took } => {
                 let id = entry_id.map_or_else(|| "without a number".to_owned(), |id| id.to_string());
                 let words = format!(
                     "stored   ◀─  channel {channel} has it as entry {id} (of {created_at}; back after {} ms)",
@@ -175,16 +179,16 @@ impl Teller {
                 self.count_stored();
                 Some(words)
             }
-            Notice::ColumnMissing { column, .. } => Some(format!("the channel has no {column}")),
-            Notice::Crowded(channel) => {
+            SessionEvent::ColumnMissing { column, .. } => Some(format!("the channel has no {column}")),
+            SessionEvent::Crowded(channel) => {
                 Some(format!("others write to channel {channel} as fast as the license allows"))
             }
-            Notice::StillDown { .. } | Notice::Received { .. } | Notice::EchoesEnded(_) => None,
-            Notice::Retimed { channel, to, .. } => {
+            SessionEvent::StillDown { .. } | SessionEvent::Received { .. } | SessionEvent::EchoesEnded(_) => None,
+            SessionEvent::Retimed { channel, to, .. } => {
                 Some(format!("somebody else took the second of an entry of channel {channel}: it becomes that of {to}"))
             }
-            Notice::Doubtful { channel, .. } => {
-                Some(format!("an entry of channel {channel} was set aside: no echo tells whether it was stored"))
+            SessionEvent::Unconfirmed { channel, .. } => {
+                Some(format!("an entry of channel {channel} is unconfirmed: no echo tells whether it was stored"))
             }
         }
     }

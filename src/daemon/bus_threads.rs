@@ -1,17 +1,17 @@
-//! The bus threads: one a lane, each reads its sensors in turn.
+//! The bus threads: one for each bus, which reads its sensors in turn.
 //!
-//! A lane's worker waits for the first of its sensors to be due, and for the stop. A read may block as long as the kernel lets
-//! it. Only sensors of the same lane wait for it, on a bus for its time-out, elsewhere for a second at most: then another
+//! A bus thread's worker waits for the first of its sensors to be due, and for the stop. A read may block as long as the kernel lets
+//! it. Only sensors of the same bus thread wait for it, on a bus for its time-out, elsewhere for a second at most: then another
 //! thread takes over the others. A sensor that was slow once, and shares no bus, is read by a thread of its own from then on,
-//! until its reads are quick again (`pace`). What does not answer within its time-out is a fault at that moment: an alarm
-//! wakes the slots' task for it, which calls [`Lanes::look`].
+//! until its reads are quick again (`pace`). What does not answer within its time-out is a fault at that moment: an timer
+//! wakes the slots' task for it, which calls [`BusThreads::look`].
 //!
 //! A panic in a driver is caught here, becomes a fault, and the driver is opened anew.
 
-mod alarm;
 mod pace;
 mod polled;
 mod queue;
+mod read_timer;
 mod threads;
 
 use std::any::Any;
@@ -27,51 +27,51 @@ use crate::daemon::heartbeat::HeartbeatMonitor;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
 use crate::reading::SensorId;
-use crate::sensor::Lane;
+use crate::sensor::Bus;
 use crate::time::Now;
 
-use alarm::Alarm;
 use polled::Polled;
-use threads::{Common, Threads};
+use read_timer::ReadTimer;
+use threads::{BusThread, Common};
 
-/// The running lanes.
-pub(super) struct Lanes {
+/// The running bus threads.
+pub(super) struct BusThreads {
     common: Common,
     heartbeats: HeartbeatMonitor,
-    running: Mutex<BTreeMap<Lane, Arc<Threads>>>,
+    running: Mutex<BTreeMap<Bus, Arc<BusThread>>>,
 }
 
-impl Lanes {
-    /// No lanes yet.
+impl BusThreads {
+    /// No bus threads yet.
     pub(super) fn new(hal: &Hal, pipeline: &PipelineHandle, heartbeats: &HeartbeatMonitor) -> Self {
-        let alarm = Arc::new(Alarm::new(Arc::clone(&hal.clock)));
-        let common = Common { hal: hal.clone(), pipeline: pipeline.clone(), alarm, died: Arc::new(Notify::new()) };
+        let timer = Arc::new(ReadTimer::new(Arc::clone(&hal.clock)));
+        let common = Common { hal: hal.clone(), pipeline: pipeline.clone(), timer, died: Arc::new(Notify::new()) };
         Self { common, heartbeats: heartbeats.clone(), running: Mutex::default() }
     }
 
-    /// Reads these sensors too, from now on, but for those that are not asked. A lane that has none yet gets its thread.
+    /// Reads these sensors too, from now on, but for those that are not asked. A bus that has none yet gets its thread.
     ///
     /// # Errors
     /// When the system has no thread left.
     pub(super) fn add(&self, sensors: &[(SensorId, config::Sensor)]) -> std::io::Result<()> {
-        let mut lanes: BTreeMap<Lane, Vec<Polled>> = BTreeMap::new();
+        let mut bus_threads: BTreeMap<Bus, Vec<Polled>> = BTreeMap::new();
         for (id, settings) in sensors {
-            let lane = settings.kind.device().lane();
-            if lane != Lane::Serial {
+            let bus = settings.kind.device().bus();
+            if bus != Bus::Serial {
                 let heartbeat = self.heartbeats.watch(format!("sensor {}", settings.name));
-                lanes.entry(lane).or_default().push(Polled::new(*id, settings.clone(), heartbeat));
+                bus_threads.entry(bus).or_default().push(Polled::new(*id, settings.clone(), heartbeat));
             }
         }
         let mut running = self.running();
-        for (lane, sensors) in lanes {
-            if let Some(threads) = running.get(&lane) {
+        for (bus, sensors) in bus_threads {
+            if let Some(threads) = running.get(&bus) {
                 threads.add(sensors);
                 continue;
             }
-            let threads = Arc::new(Threads::new(&lane, running.len(), &self.common));
+            let threads = Arc::new(BusThread::new(&bus, running.len(), &self.common));
             threads.add(sensors);
             threads.begin()?;
-            running.insert(lane, threads);
+            running.insert(bus, threads);
         }
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Lanes {
 
     /// Waits until a read lasts too long, and looks after it. Safe to cancel.
     pub(super) async fn look_when_due(&self) {
-        self.common.alarm.ring().await;
+        self.common.timer.expired().await;
         self.look(self.common.hal.clock.now());
     }
 
@@ -100,32 +100,32 @@ impl Lanes {
         self.common.died.notified().await;
     }
 
-    /// Ends the lanes, each with the last words of its sensors. One that hangs in the kernel is left behind: the process ends
+    /// Ends the bus threads, each with the last words of its sensors. One that hangs in the kernel is left behind: the process ends
     /// without it.
     pub(super) fn stop(&self, patience: Duration) {
-        let lanes = self.all();
-        lanes.iter().for_each(Threads::stop);
+        let bus_threads = self.all();
+        bus_threads.iter().for_each(BusThread::stop);
         let mut waited = Duration::ZERO;
         let step = Duration::from_millis(5);
-        while waited < patience && lanes.iter().any(|threads| threads.queue().threads > 0) {
+        while waited < patience && bus_threads.iter().any(|threads| threads.queue().threads > 0) {
             thread::sleep(step);
             waited += step;
         }
     }
 
-    /// The lanes there are. What is done with them is not done under the lock: the slots' task wants it too, and a driver may take
+    /// The bus threads there are. What is done with them is not done under the lock: the slots' task wants it too, and a driver may take
     /// its time.
-    fn all(&self) -> Vec<Arc<Threads>> {
+    fn all(&self) -> Vec<Arc<BusThread>> {
         self.running().values().cloned().collect()
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<Lane, Arc<Threads>>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<Bus, Arc<BusThread>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What a panic said.
-pub(super) fn words(panic: &(dyn Any + Send)) -> String {
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("panic without words").to_owned()
 }

@@ -62,7 +62,7 @@ impl fmt::Display for Unheard {
 
 /// What is worth telling.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Notice {
+pub enum SessionEvent {
     /// The link is up: first, or after it was down.
     Up {
         /// How long it was down, and how many tries it took; none at the start.
@@ -97,7 +97,7 @@ pub enum Notice {
         /// When it is asked for again.
         again_in: Duration,
     },
-    /// A topic that [`Notice::NotSubscribed`] has told of is heard.
+    /// A topic that [`SessionEvent::NotSubscribed`] has told of is heard.
     Subscribed(Topic),
     /// The broker closed the connection again and again when an entry of this channel was sent. The other channels go on. Told once
     /// until an entry is accepted.
@@ -107,7 +107,7 @@ pub enum Notice {
         /// When the next entry is tried.
         again_in: Duration,
     },
-    /// An entry of a channel that [`Notice::PublishSuspected`] has told of was accepted.
+    /// An entry of a channel that [`SessionEvent::PublishSuspected`] has told of was accepted.
     PublishAccepted(ChannelId),
     /// The service stored an entry of ours without this column: the field is not enabled in the channel's settings. Told once.
     ColumnMissing {
@@ -158,8 +158,8 @@ pub enum Notice {
         /// That row was seen; otherwise the entry's missing echo says that there is one.
         seen: bool,
     },
-    /// An entry was set aside: sent again and again without an echo. Should that come later, it is [`Notice::Stored`].
-    Doubtful {
+    /// An entry was given up as unconfirmed: sent again and again without an echo. Should that come later, it is [`SessionEvent::Stored`].
+    Unconfirmed {
         /// Whose.
         channel: ChannelId,
         /// Which.
@@ -167,7 +167,7 @@ pub enum Notice {
     },
 }
 
-impl Notice {
+impl SessionEvent {
     /// The channel that it is about, where it is about one.
     pub fn channel(&self) -> Option<ChannelId> {
         match self {
@@ -186,7 +186,7 @@ impl Notice {
             | Self::Received { channel, .. }
             | Self::Stored { channel, .. }
             | Self::Retimed { channel, .. }
-            | Self::Doubtful { channel, .. } => Some(*channel),
+            | Self::Unconfirmed { channel, .. } => Some(*channel),
         }
     }
 }
