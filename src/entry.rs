@@ -13,10 +13,10 @@ use minicbor::{Decode, Encode};
 use crate::store::codec;
 use crate::time::{Mono, Utc};
 
-/// Fields a channel has (thingspeak.md, payload of the channel feed).
+/// Fields a channel has (docs/thingspeak.md, payload of the channel feed).
 pub const FIELDS: usize = 8;
 
-/// Bytes of a status text that the service takes (thingspeak.md, payload of the channel feed).
+/// Bytes of a status text that the service takes (docs/thingspeak.md, payload of the channel feed).
 pub const STATUS: usize = 255;
 
 /// The first letters of a text, of at most so many bytes.

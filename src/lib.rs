@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! hal ─▶ sensor ─▶ reading ─▶ pipeline ─▶ spool ─▶ uplink ─▶ broker
-//!                               broker ─▶ uplink ─▶ command ─▶ output ─▶ hal
+//!                               broker ─▶ uplink ─▶ output ─▶ hal
 //! ```
 //!
 //! The modules stand in the order in which the data flows. A module names what stands to its left in its own
@@ -33,7 +33,6 @@ pub mod state;
 
 pub mod uplink;
 
-pub mod command;
 pub mod output;
 
 pub mod config;

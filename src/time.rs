@@ -124,7 +124,7 @@ impl Utc {
     }
 
     /// Reads an ISO 8601 time as ThingSpeak writes it: with `Z`, with an offset, or with neither, which means UTC
-    /// (thingspeak.md, payload of the channel feed). `T` and a blank both separate date and time.
+    /// (docs/thingspeak.md, payload of the channel feed). `T` and a blank both separate date and time.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let with_offset = DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_millis());

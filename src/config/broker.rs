@@ -14,7 +14,7 @@ use super::table::{Node, Table};
 use super::values::HumanDuration;
 use crate::net::{Broker, MQTT_PATH, Transport, proxy};
 
-/// The broker for MQTT devices (thingspeak.md, connection).
+/// The broker for MQTT devices (docs/thingspeak.md, connection).
 const HOST: &str = "mqtt3.thingspeak.com";
 
 /// Ten minutes below the broker's idle limit of an hour.

@@ -9,10 +9,10 @@ use toml::Spanned;
 use super::Channel;
 use super::devices;
 use super::diagnostic::Findings;
-use super::license::Load;
-use super::sensors::check_name;
+use super::load::Load;
+use super::names::check_name;
 use super::table::{Named, Node, Table};
-use super::values::{HumanDuration, Size};
+use super::values::{HumanDuration, Size, positive};
 use super::words;
 use crate::entry::{ChannelId, Column};
 use crate::pipeline::slots::StatusText;
@@ -222,18 +222,8 @@ fn backlog(node: Option<Node<'_>>, findings: &mut Findings) -> Backlog {
     }
 }
 
-/// An entry has up to 3000 bytes (thingspeak.md, payload): less would hold none.
+/// An entry has up to 3000 bytes (docs/thingspeak.md, payload): less would hold none.
 const LEAST_SIZE: u64 = 4096;
-
-/// A duration that may not be zero.
-pub(super) fn positive(key: &str, written: &Spanned<HumanDuration>, findings: &mut Findings) -> Option<Duration> {
-    let duration = written.get_ref().0;
-    if duration.is_zero() {
-        findings.fault(&written.span(), format!("`{key}` must be longer than nothing"), "");
-        return None;
-    }
-    Some(duration)
-}
 
 /// Reads `channel.column`, as routes and outputs write it: the index of the channel and the column.
 pub(super) fn place(written: &Spanned<String>, channels: &[Draft], findings: &mut Findings) -> Option<(usize, Column)> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::diagnostic::Findings;
-use super::sensors::check_name;
+use super::names::check_name;
 use super::table::{Named, Node, Table};
 use crate::thingspeak::credentials::{self, Credentials, CredentialsError, Key, Source};
 use crate::uplink::Device;
@@ -142,7 +142,7 @@ fn source(
     }
     let client_id_span = client_id.span();
     let username_span = keys.username.as_ref().map_or_else(|| client_id.span(), Spanned::span);
-    // They are equal in every known example (thingspeak.md, connection).
+    // They are equal in every known example (docs/thingspeak.md, connection).
     let username = keys.username.map_or_else(|| client_id.get_ref().clone(), Spanned::into_inner);
     let client_id = client_id.into_inner();
     match (keys.password, keys.password_file) {

@@ -3,7 +3,7 @@
 use toml::Spanned;
 
 use super::diagnostic::Findings;
-use super::rules::Drafts;
+use super::drafts::Drafts;
 use super::{Route, sensors};
 use crate::entry::Reduce;
 use crate::sensor::Kind;

@@ -8,15 +8,20 @@ mod channels;
 mod devices;
 mod diagnostic;
 mod directions;
+mod drafts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod kept;
 mod license;
+mod load;
 mod metrics;
+mod names;
 mod outputs;
+mod pipeline;
 mod plan;
 #[cfg(feature = "docs")]
 pub mod reference;
+pub(crate) mod registry;
 mod resources;
 mod rules;
 mod secrets;
@@ -41,8 +46,8 @@ use toml::de::DeTable;
 
 use self::devices::Promised;
 use self::diagnostic::Findings;
-use self::license::Load;
-use self::rules::Drafts;
+use self::drafts::Drafts;
+use self::load::Load;
 use self::table::Table;
 use crate::entry::{ChannelId, Column, Decimals, Reduce};
 use crate::hal::{ClockTrust, GpioBackend};

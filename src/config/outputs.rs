@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::channels::{self, place, positive};
+use super::channels::{self, place};
 use super::diagnostic::Findings;
-use super::sensors::{list, name};
+use super::names::{list, name};
 use super::table::{Node, Table};
-use super::values::{Hertz, HumanDuration, SetTo};
+use super::values::{Hertz, HumanDuration, SetTo, positive};
 use super::words;
 use crate::entry::{ChannelId, Column};
 use crate::hal::{Active, Pin};

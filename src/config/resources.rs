@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::diagnostic::{Findings, Source};
-use super::rules::{Drafts, elsewhere};
+use super::drafts::{Drafts, elsewhere};
 use crate::hal::Pin;
 use crate::output::Target;
 use crate::sensor::Resource;

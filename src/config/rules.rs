@@ -1,36 +1,17 @@
 //! What a map's parts must not do to each other: two values in one field, a name given twice, a slot that stays empty.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Range;
 
 use toml::Spanned;
 
 use super::diagnostic::{Findings, Source};
-use super::{channels, devices, directions, license, outputs, resources, sensors, subscriptions};
+use super::drafts::{Drafts, Published, elsewhere};
+use super::{channels, directions, license, outputs, resources, subscriptions};
 use crate::entry::Column;
 use crate::pipeline::slots::Publish;
 
-/// Channels one MQTT device may be authorised for (thingspeak.md, connection).
+/// Channels one MQTT device may be authorised for (docs/thingspeak.md, connection).
 const CHANNELS_A_DEVICE: usize = 10;
-
-/// Everything that was read.
-pub(super) struct Drafts {
-    pub(super) devices: Vec<devices::Draft>,
-    pub(super) channels: Vec<channels::Draft>,
-    pub(super) sensors: Vec<sensors::Draft>,
-    pub(super) outputs: Vec<outputs::Draft>,
-}
-
-/// Something that is published into a column.
-pub(super) struct Published<'a> {
-    /// Index of the channel.
-    pub(super) channel: usize,
-    column: Column,
-    /// When it goes out.
-    pub(super) publish: Publish,
-    span: Range<usize>,
-    by: &'a str,
-}
 
 /// Checks the parts against each other.
 pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
@@ -228,9 +209,4 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
         let message = format!("what sensor `{}` measures goes nowhere", sensor.name.get_ref());
         findings.warning(&sensor.name.span(), message, "add `to.… = \"channel.field1\"`");
     }
-}
-
-/// Where the other one is, for the help of a fault.
-pub(super) fn elsewhere(source: &Source, offset: usize) -> String {
-    format!("the first is in line {}", source.line_number(offset))
 }

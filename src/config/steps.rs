@@ -5,10 +5,9 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::channels::positive;
 use super::diagnostic::Findings;
 use super::table::{Node, Table};
-use super::values::{Finite, HumanDuration};
+use super::values::{Finite, HumanDuration, positive};
 use crate::pipeline::filter::Step;
 
 /// The keys of a step, in the order in which short forms are carried out.

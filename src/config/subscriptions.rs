@@ -1,9 +1,9 @@
-//! How many topics a device hears at a time, held against the license (thingspeak.md, rates and quota).
+//! How many topics a device hears at a time, held against the license (docs/thingspeak.md, rates and quota).
 //!
 //! Whether the limit counts for a device, a channel or an account is not known: it is counted for a device here, and said so.
 
 use super::diagnostic::Findings;
-use super::rules::{Drafts, Published};
+use super::drafts::{Drafts, Published};
 use super::words;
 use crate::output::CommandFeed;
 use crate::uplink::Confirm;

@@ -7,6 +7,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+use toml::Spanned;
+
+use super::diagnostic::Findings;
 
 /// A duration written with its unit: `"20s"`, `"1h 30m"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +177,16 @@ impl<'de> Deserialize<'de> for SetTo {
             },
         })
     }
+}
+
+/// A duration that may not be zero.
+pub(super) fn positive(key: &str, written: &Spanned<HumanDuration>, findings: &mut Findings) -> Option<Duration> {
+    let duration = written.get_ref().0;
+    if duration.is_zero() {
+        findings.fault(&written.span(), format!("`{key}` must be longer than nothing"), "");
+        return None;
+    }
+    Some(duration)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! reach their stop levels and the stop is carried out in order with what still works; and the alarm is rung, so that
 //! there is a stop.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,8 +13,6 @@ use std::task::Poll;
 use std::thread;
 
 use tokio::sync::Notify;
-
-use crate::daemon::bus_threads;
 
 /// Rung once. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +25,11 @@ struct Rung {
 }
 
 impl Alarm {
+    /// Another process has one of the daemon's directories.
+    pub(super) fn directory_taken(&self, directory: &str) {
+        self.ring(format!("the {directory} was removed, and another gatepost has taken its place"));
+    }
+
     /// Says why the daemon cannot go on. The first reason counts.
     pub(super) fn ring(&self, why: impl Into<String>) {
         let _ = self.0.why.set(why.into());
@@ -85,9 +89,15 @@ pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String
     let mut work = pin!(work);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
         Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(format!("panicked: {}", bus_threads::panic_message(&*panic)))),
+        Err(panic) => Poll::Ready(Err(format!("panicked: {}", panic_message(&*panic)))),
     })
     .await
+}
+
+/// What a panic said.
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("panic without words").to_owned()
 }
 
 #[cfg(test)]

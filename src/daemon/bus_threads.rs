@@ -14,7 +14,6 @@ mod queue;
 mod read_timer;
 mod threads;
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -122,12 +121,6 @@ impl BusThreads {
     fn running(&self) -> MutexGuard<'_, BTreeMap<Bus, Arc<BusThread>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a panic said.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("panic without words").to_owned()
 }
 
 #[cfg(test)]

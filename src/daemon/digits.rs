@@ -38,7 +38,7 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     let map = format!("{HEAD}[[sensor]]\nname = \"it\"\n{sensor}\n");
     let map = config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
     let (start, it) = (Mono::default(), SensorId(0));
-    let mut pipeline = Pipeline::new(&map, &[it], start);
+    let mut pipeline = Pipeline::new(&map.pipeline(), &[it], start);
     let mut tracker = StatusTracker::new(start);
     tracker.event(start, &Event::Map(&map, &[it]));
     let now = |tenths: u64| {

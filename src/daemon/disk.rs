@@ -3,7 +3,7 @@
 //! The decisions are the spool's; this only carries them out. It has no timer: whoever is awake anyway rings when something
 //! is due.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use crate::config::Settings;
 use crate::daemon::alarm::{Alarm, locked};
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::guard;
 use crate::daemon::heartbeat::{Heartbeat, HeartbeatMonitor};
 use crate::daemon::new_entries::NewEntries;
 use crate::daemon::pipeline::{self, PipelineHandle};
@@ -187,7 +186,7 @@ impl Worker {
             let Some(job) = job else {
                 if !locked(&self.spool).is_stopping() && self.notified.recv().is_ok() {
                     self.heartbeat.due(self.clock.now().mono + WORK_WITHIN);
-                    guard::look_at_state(&*self.disk, &self.alarm, &self.observer);
+                    look_at_state(&*self.disk, &self.alarm, &self.observer);
                     self.heartbeat.rest();
                     continue;
                 }
@@ -260,6 +259,16 @@ impl Disk {
         }
         let mut spool = locked(&self.spool);
         (!spool.is_in_memory()).then(|| self.thread.is_finished() && spool.is_written())
+    }
+}
+
+/// Looks whether the state directory is still this process's alone. To be called on the disk's thread.
+fn look_at_state(state: &dyn Storage, alarm: &Alarm, observer: &Observer) {
+    match state.still_ours() {
+        Ok(true) => observer(&Event::Regained { directory: "state directory" }),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => alarm.directory_taken("state directory"),
+        // Of a disk that is away the writing tells, and entries wait in memory.
+        Ok(false) | Err(_) => {}
     }
 }
 

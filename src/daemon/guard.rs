@@ -21,7 +21,6 @@ use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::GpioBackend;
 use crate::output::{self, levels};
 use crate::store::snapshot::Snapshot;
-use crate::store::storage::Storage;
 
 /// Looks after the directories.
 pub(super) struct Guard {
@@ -65,7 +64,9 @@ impl Guard {
                 }
                 (self.observer)(&Event::Regained { directory: "runtime directory" });
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return self.alarm.ring(taken("runtime directory")),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return self.alarm.directory_taken("runtime directory");
+            }
             Err(error) => {
                 let why = format!("the runtime directory was removed, and cannot be made again: {error}");
                 return self.alarm.ring(why);
@@ -73,20 +74,6 @@ impl Guard {
         }
         self.door.notify_one();
     }
-}
-
-/// Looks whether the state directory is still this process's alone. To be called on the disk's thread.
-pub(super) fn look_at_state(state: &dyn Storage, alarm: &Alarm, observer: &Observer) {
-    match state.still_ours() {
-        Ok(true) => observer(&Event::Regained { directory: "state directory" }),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => alarm.ring(taken("state directory")),
-        // Of a disk that is away the writing tells, and entries wait in memory.
-        Ok(false) | Err(_) => {}
-    }
-}
-
-fn taken(directory: &str) -> String {
-    format!("the {directory} was removed, and another gatepost has taken its place")
 }
 
 /// The file of the stop levels, which `gatepost outputs --stop` reads. There is none before the start and after the stop.

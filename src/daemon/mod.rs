@@ -175,7 +175,7 @@ fn end_reason(who: &str, ended: Result<(), JoinError>) -> String {
     match ended {
         Ok(()) => format!("{who} ended"),
         Err(error) => match error.try_into_panic() {
-            Ok(panic) => format!("{who} panicked: {}", bus_threads::panic_message(&*panic)),
+            Ok(panic) => format!("{who} panicked: {}", alarm::panic_message(&*panic)),
             Err(_) => format!("{who} was cancelled"),
         },
     }

@@ -13,11 +13,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-use crate::command::Command;
 use crate::daemon::event::{Event, Observer, Wait};
 use crate::daemon::heartbeat::Heartbeat;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
+use crate::output::command::Command;
 use crate::output::driver::Driver;
 use crate::output::rules::{self, Action, Past, Rules, Switch};
 use crate::output::{Drive, Settings, Target};
@@ -180,7 +180,12 @@ impl Outputs {
         }
     }
 
-    fn command(&mut self, output: usize, command: Result<Option<Command>, crate::command::Refused>, retained: bool) {
+    fn command(
+        &mut self,
+        output: usize,
+        command: Result<Option<Command>, crate::output::command::Refused>,
+        retained: bool,
+    ) {
         match command {
             Ok(Some(command)) if retained => self.event(rules::Event::Retained { output, command }),
             Ok(Some(command)) => self.event(rules::Event::Command { output, command }),

@@ -147,7 +147,7 @@ impl PipelineHandle {
 
     /// Takes a new map, whose sensors have these numbers; see [`Pipeline::reload`].
     pub(super) fn reload(&self, now: Now, settings: &Settings, ids: &[SensorId], take: impl FnMut(Vec<UntimedEntry>)) {
-        self.shared().pipeline.reload(now, settings, ids, take);
+        self.shared().pipeline.reload(now, &settings.pipeline(), ids, take);
         // What is said there of channels that are gone would count again if they came back.
         self.save_anew();
         self.sooner.notify_one();

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 use tokio::time::timeout;
 
 use crate::config::Settings;
+use crate::config::registry::SensorRegistry;
 use crate::daemon::alarm::{Alarm, caught, locked};
 use crate::daemon::bus_threads::BusThreads;
 use crate::daemon::changes::Changes;
@@ -35,7 +36,6 @@ use crate::hal::{GpioBackend, Hal};
 use crate::output::levels::Levels;
 use crate::output::{self, Settings as OutputSettings};
 use crate::pipeline::Pipeline;
-use crate::pipeline::registry::SensorRegistry;
 use crate::state::StateHandle;
 use crate::uplink::session::Tuning;
 
@@ -108,7 +108,7 @@ impl Running {
         let sensors = registry.update(&settings.sensors).added;
         observer(&Event::Map(&settings, &registry.ids()));
         let state = disk::state_handle(&settings, &hal, folders.as_ref()).await;
-        let pipeline = Pipeline::new(&settings, &registry.ids(), hal.clock.now().mono);
+        let pipeline = Pipeline::new(&settings.pipeline(), &registry.ids(), hal.clock.now().mono);
         let pipeline = PipelineHandle::new(pipeline, Arc::clone(observer)).with_totals(state.clone());
         let pipeline = pipeline.with_alarm(alarm.clone());
 

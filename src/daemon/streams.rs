@@ -257,7 +257,7 @@ to.latitude = "house.field1"
         let gps = SensorId(0);
         let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
         let pipeline = PipelineHandle::new(
-            Pipeline::new(&map, &[gps], Mono::default()),
+            Pipeline::new(&map.pipeline(), &[gps], Mono::default()),
             Arc::new(move |event| {
                 if let Event::Reading(reading) = event {
                     let _ = tell.send(reading.value.clone());

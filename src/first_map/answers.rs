@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::entry::ChannelId;
 use crate::thingspeak::license::License;
 
-/// Channels one MQTT device may be authorised for (thingspeak.md, connection).
+/// Channels one MQTT device may be authorised for (docs/thingspeak.md, connection).
 pub const CHANNELS_A_DEVICE: usize = 10;
 
 /// The answers.

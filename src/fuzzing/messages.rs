@@ -3,12 +3,12 @@
 use bytes::BytesMut;
 
 use super::{assert_line, same_in_pieces, with_right_checksums};
-use crate::command::Command;
 use crate::entry::{Cell, Cells, ChannelId, Column, ColumnSet, Entry, Form, Key, Reduce};
 use crate::hal::{Active, Pin};
-use crate::net::mqtt::PACKET_LIMIT;
+use crate::net::PACKET_LIMIT;
 use crate::net::mqttbytes::Error;
 use crate::net::mqttbytes::v4::Packet;
+use crate::output::command::Command;
 use crate::output::{Target, levels};
 use crate::status::{Report, metrics, text};
 use crate::thingspeak::feed::FeedMessage;
@@ -75,7 +75,7 @@ pub(super) fn command(bytes: &[u8]) {
     }
 }
 
-fn check(command: Result<Option<Command>, crate::command::Refused>, text: &str) {
+fn check(command: Result<Option<Command>, crate::output::command::Refused>, text: &str) {
     match command {
         Ok(Some(command)) => assert!((0.0..=1.0).contains(&command.drive.fraction()), "{text}"),
         Ok(None) => assert!(text.trim().is_empty() || text.trim() == "null", "{text}"),

@@ -4,58 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::proxy;
+use super::road::Road;
+pub use super::road::Transport;
 
-/// The WebSocket path of the real service (thingspeak.md, connection).
+/// The WebSocket path of the real service (docs/thingspeak.md, connection).
 pub const MQTT_PATH: &str = "/mqtt";
-
-/// How the broker is reached (thingspeak.md, connection).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize)]
-#[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// WebSocket over TLS, port 443.
-    #[default]
-    Wss,
-    /// MQTT over TLS, port 8883.
-    Tls,
-    /// WebSocket, port 80. Passwords and readings in the clear.
-    Ws,
-    /// MQTT over TCP, port 1883. Passwords and readings in the clear.
-    Tcp,
-}
-
-impl Transport {
-    /// The port ThingSpeak has for it.
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Wss => 443,
-            Self::Tls => 8883,
-            Self::Ws => 80,
-            Self::Tcp => 1883,
-        }
-    }
-
-    /// Whether the line is encrypted and the broker's name verified.
-    pub const fn is_encrypted(self) -> bool {
-        matches!(self, Self::Wss | Self::Tls)
-    }
-
-    /// Whether MQTT travels in a WebSocket.
-    pub const fn is_websocket(self) -> bool {
-        matches!(self, Self::Wss | Self::Ws)
-    }
-}
-
-impl std::fmt::Display for Transport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Wss => "wss",
-            Self::Tls => "tls",
-            Self::Ws => "ws",
-            Self::Tcp => "tcp",
-        })
-    }
-}
 
 /// The broker of the map.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +31,12 @@ pub struct Broker {
 }
 
 impl Broker {
+    /// The way to one of its hosts.
+    pub fn road(&self, host: &str) -> Road {
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Road { host, port: self.port, transport: self.transport, path: self.path.clone() }
+    }
+
     /// A broker at one host, as the map's defaults have it.
     pub fn at(host: &str, port: u16, transport: Transport) -> Self {
         Self {

@@ -156,7 +156,7 @@ pub async fn dial(
     for turn in 0..broker.hosts.len() {
         let place = memory.host.wrapping_add(turn) % broker.hosts.len();
         let Some(host) = broker.hosts.get(place) else { break };
-        let way = Way { road: Road::to(broker, host), trust, clock };
+        let way = Way { road: broker.road(host), trust, clock };
         match way.begin(broker, memory, &mut tell).await {
             Ok((start, line)) => {
                 memory.host = place;

@@ -8,7 +8,7 @@ use super::broker::Transport;
 use super::failure::{Failure, Kind};
 use super::road::Road;
 use super::violation::Violation;
-use super::websocket::Closed;
+use super::websocket::close::Closed;
 
 /// The other side closed the connection.
 fn closed(error: &io::Error) -> Failure {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::mqtt::{Incoming, Login, Mqtt};
-use super::{Broker, Road, Transport, x509};
+use super::{Broker, Transport, x509};
 use crate::fuzzing::line::{Line, done};
 use crate::fuzzing::{assert_line, same_in_pieces};
 
@@ -36,7 +36,7 @@ impl Heard {
 /// A broker ends the connection at most; nothing comes of it that it did not send, and it is answered with no more than an
 /// acknowledgement a message.
 pub(crate) fn mqtt_client(bytes: &[u8]) {
-    let road = Road::to(&Broker::at("broker.example", 8883, Transport::Tls), "broker.example");
+    let road = Broker::at("broker.example", 8883, Transport::Tls).road("broker.example");
     let password = "open sesame".into();
     let login = Login { client_id: "pi", username: "pi", password: &password, keep_alive: Duration::from_secs(60) };
     let (heard, failure) = same_in_pieces(bytes, |piece| {

@@ -21,6 +21,7 @@ pub mod mqtt;
 mod peer;
 pub mod proxy;
 mod race;
+mod recording;
 mod road;
 #[cfg(target_os = "linux")]
 pub(crate) mod routes;
@@ -38,3 +39,6 @@ pub use road::Road;
 pub use rumqttc::mqttbytes;
 pub use tls::Trust;
 pub use violation::Violation;
+
+/// The longest packet in either direction. A feed message of eight long fields is 3 kB.
+pub const PACKET_LIMIT: usize = 256 * 1024;

@@ -14,15 +14,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use super::PACKET_LIMIT;
 use super::dial::Line;
 use super::explain;
 use super::failure::{Failure, Kind};
 use super::meter::Packets;
 use super::road::Road;
 use super::violation::Violation;
-
-/// The longest packet in either direction. A feed message of eight long fields is 3 kB.
-pub const PACKET_LIMIT: usize = 256 * 1024;
 /// How long the login may be without an answer.
 const LOGIN_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes that cannot be handed to the kernel for this long mean a dead link.

@@ -1,13 +1,5 @@
 //! Whose certificate it is: what the other side showed, kept whether or not it was accepted.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio_rustls::rustls::client::WebPkiServerVerifier;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, crypto};
-
-use super::x509;
 use crate::time::Utc;
 
 /// A server's certificate in words.
@@ -24,11 +16,6 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// `None` for what is no certificate.
-    fn read(der: &[u8]) -> Option<Self> {
-        x509::read(der)
-    }
-
     /// Whether it was signed by whom it is of.
     pub(super) fn is_self_signed(&self) -> bool {
         self.subject == self.issuer
@@ -55,84 +42,12 @@ const fn turns(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Verifies as everywhere else, and remembers what was shown.
-#[derive(Debug)]
-pub(super) struct RecordingVerifier {
-    verifier: Arc<WebPkiServerVerifier>,
-    seen: Mutex<Option<Peer>>,
-}
-
-impl RecordingVerifier {
-    /// A client configuration that trusts these roots, and what will have seen the certificate.
-    ///
-    /// # Errors
-    /// When there are no roots.
-    pub(super) fn config(roots: RootCertStore) -> Result<(Arc<ClientConfig>, Arc<Self>), String> {
-        let provider = Arc::new(crypto::ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let verifier = verifier.build().map_err(|error| error.to_string())?;
-        let witness = Arc::new(Self { verifier, seen: Mutex::default() });
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring supports the default protocol versions")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>)
-            .with_no_client_auth();
-        Ok((Arc::new(config), witness))
-    }
-
-    /// Takes what was shown before for nothing.
-    pub(super) fn forget(&self) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// What was shown.
-    pub(super) fn seen(&self) -> Option<Peer> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl ServerCertVerifier for RecordingVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Peer::read(end_entity);
-        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, DnType, KeyPair};
 
     use super::*;
+    use crate::net::x509;
 
     #[test]
     fn certificate_is_read_by_whose_it_is_and_until_when() {
@@ -141,7 +56,7 @@ mod tests {
         (params.not_before, params.not_after) = (rcgen::date_time_ymd(2026, 1, 2), rcgen::date_time_ymd(2027, 3, 4));
         let key = KeyPair::generate().expect("random numbers");
         let certificate = params.self_signed(&key).expect("a certificate");
-        let peer = Peer::read(certificate.der()).expect("it is one");
+        let peer = x509::read(certificate.der()).expect("it is one");
         assert_eq!((peer.from, peer.until), (Utc::from_seconds(1_767_312_000), Utc::from_seconds(1_804_118_400)));
         let words = peer.to_string();
         assert!(
@@ -149,6 +64,6 @@ mod tests {
             "it neither colours the terminal nor turns its text around: {words}"
         );
         assert!(words.ends_with("valid from 2026-01-02T00:00:00Z until 2027-03-04T00:00:00Z"), "{words}");
-        assert_eq!(Peer::read(b"no certificate"), None);
+        assert_eq!(x509::read(b"no certificate"), None);
     }
 }

@@ -17,7 +17,8 @@ use super::certificate;
 use super::explain;
 use super::failure::{Failure, Kind};
 use super::http::{self, Answer};
-use super::peer::{Peer, RecordingVerifier};
+use super::peer::Peer;
+use super::recording::RecordingVerifier;
 use super::road::Road;
 use crate::hal::Clock;
 

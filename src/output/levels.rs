@@ -138,7 +138,7 @@ impl Levels {
 impl Level {
     /// The stop level.
     pub fn drive(&self) -> Drive {
-        // InvalidCommand in the file is no reason to switch anything on.
+        // Garbage in the file is no reason to switch anything on.
         Drive::duty(self.stop).unwrap_or(Drive::OFF)
     }
 

@@ -1,6 +1,7 @@
-//! Outputs: the rules that say what a pin does ([`rules`], pure), what drives it ([`driver`]), and what is kept of it for the
+//! Outputs: what a field update commands ([`command`], pure), the rules that say what a pin does ([`rules`], pure), what drives it ([`driver`]), and what is kept of it for the
 //! time after a crash ([`levels`]).
 
+pub mod command;
 pub mod driver;
 pub mod levels;
 pub mod rules;

@@ -52,7 +52,7 @@ mod reload;
 mod retained;
 mod state;
 
-use crate::command::Command;
+use crate::output::command::Command;
 use crate::output::{Drive, Settings};
 use crate::thingspeak::topic::Topic;
 use crate::time::{Mono, Now};

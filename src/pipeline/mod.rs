@@ -19,7 +19,6 @@
 pub mod filter;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-pub mod registry;
 pub mod saved;
 pub mod schedule;
 mod sensors;
@@ -28,7 +27,6 @@ pub mod slots;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::config::{self, Settings};
 use crate::entry::{ChannelId, Column, Reduce, UntimedEntry};
 use crate::reading::{Fault, Reading, SensorId};
 use crate::thingspeak::update;
@@ -39,6 +37,39 @@ use sensors::{SensorState, Sensors};
 use slots::{Publish, Slots};
 
 pub use sensors::HealthChange;
+
+/// What the pipeline has to know of a map.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The channels, in the map's order.
+    pub channels: Vec<slots::Channel>,
+    /// The sensors, in the map's order.
+    pub sensors: Vec<SensorConfig>,
+    /// Where outputs report their level.
+    pub reports: Vec<(ChannelId, Column)>,
+}
+
+/// A sensor as the pipeline sees it.
+#[derive(Clone, Debug)]
+pub struct SensorConfig {
+    /// The map's name for it.
+    pub name: String,
+    /// Longest time between two signs of life.
+    pub silence: Duration,
+    /// Where its quantities go.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// The way of a sensor's quantity into a column.
+#[derive(Clone, Debug)]
+pub struct RouteConfig {
+    /// Index into the sensor's quantities.
+    pub quantity: usize,
+    /// What happens to each reading before it is summed.
+    pub filter: Vec<Step>,
+    /// Where it goes.
+    pub slot: slots::Route,
+}
 
 /// Filters and open slots of all channels, and how the sensors are.
 #[derive(Debug)]
@@ -74,25 +105,21 @@ pub struct Put {
 
 impl Pipeline {
     /// The pipeline of a map, whose sensors have these numbers, from `start` on.
-    pub fn new(settings: &Settings, ids: &[SensorId], start: Mono) -> Self {
-        let channels: Vec<slots::Channel> = settings.channels.iter().map(slots_channel).collect();
+    pub fn new(config: &Config, ids: &[SensorId], start: Mono) -> Self {
+        let channels = &config.channels;
         let mut routes = Vec::new();
         let mut states = Vec::with_capacity(ids.len());
-        for (&id, sensor) in ids.iter().zip(&settings.sensors) {
-            let quantities = sensor.kind.device().quantities();
+        for (&id, sensor) in ids.iter().zip(&config.sensors) {
             let mut state = SensorState::new(sensor, start);
-            for route in &sensor.routes {
-                state.add_route(route.quantity, routes.len());
-                let decimals = quantities.get(route.quantity).and_then(|quantity| route.decimals(quantity));
-                let (channel, column, reduce, publish) = (route.channel, route.column, route.reduce, route.publish);
-                let slot = slots::Route { channel, column, reduce, publish, decimals };
-                routes.push(Route::new(Some((id, route.quantity)), route.filter.clone(), slot));
+            for RouteConfig { quantity, filter, slot } in &sensor.routes {
+                state.add_route(*quantity, routes.len());
+                routes.push(Route::new(Some((id, *quantity)), filter.clone(), slot.clone()));
             }
             states.push((id, state));
         }
         let mut reports = BTreeMap::new();
-        for (id, column) in settings.outputs.iter().filter_map(|output| output.report) {
-            let Some(channel) = settings.channels.iter().position(|known| known.id == id) else { continue };
+        for &(id, column) in &config.reports {
+            let Some(channel) = channels.iter().position(|known| known.id == id) else { continue };
             reports.entry((id, column)).or_insert(routes.len());
             let (reduce, publish) = (Reduce::Last, Publish::OnChange);
             let slot = slots::Route { channel, column, reduce, publish, decimals: None };
@@ -100,7 +127,7 @@ impl Pipeline {
         }
         let of_slots: Vec<slots::Route> = routes.iter().map(|route| route.slot.clone()).collect();
         Self {
-            slots: Slots::new(&channels, &of_slots),
+            slots: Slots::new(channels, &of_slots),
             routes,
             sensors: Sensors::new(states),
             reports,
@@ -187,8 +214,8 @@ impl Pipeline {
     /// Takes a new map, whose sensors have these numbers. What it leaves as it is goes on: open slots, filters, faults that
     /// are known. The slots of channels that it changes in any way are closed at once, as they are, so that nothing that was
     /// measured is lost or ends in another column; `take` gets their entries.
-    pub fn reload(&mut self, now: Now, settings: &Settings, ids: &[SensorId], take: impl FnMut(Vec<UntimedEntry>)) {
-        let mut new = Self::new(settings, ids, now.mono);
+    pub fn reload(&mut self, now: Now, config: &Config, ids: &[SensorId], take: impl FnMut(Vec<UntimedEntry>)) {
+        let mut new = Self::new(config, ids, now.mono);
         let changed: BTreeSet<ChannelId> = {
             let (before, after) = (self.ways(), new.ways());
             before.iter().filter(|(id, way)| after.get(id) != Some(way)).map(|(id, _)| *id).collect()
@@ -270,25 +297,6 @@ fn publishable(value: f64) -> Result<f64, Fault> {
     let refused =
         |needs| Fault::OutOfRange(format!("value needs {needs} characters, the service takes {}", update::MAX_VALUE));
     update::fits(value).map(|()| value).map_err(refused)
-}
-
-fn slots_channel(channel: &config::Channel) -> slots::Channel {
-    slots::Channel {
-        id: channel.id,
-        every: channel.every,
-        interval: channel.license.interval(),
-        status: channel.status,
-        spread: spread(channel.id, channel.every),
-    }
-}
-
-/// A delay that is the channel's own and always the same: at most 4 s and a quarter of the slot.
-fn spread(id: ChannelId, every: Duration) -> Duration {
-    let most = (every / 4).min(Duration::from_secs(4));
-    // Fibonacci hashing: neighbouring channel numbers land far apart.
-    let hashed = id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
-    let millis = u64::try_from(most.as_millis()).unwrap_or(4000) * hashed / 65_536;
-    Duration::from_millis(millis)
 }
 
 #[cfg(test)]

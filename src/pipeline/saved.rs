@@ -181,7 +181,7 @@ fn places(slots: &Slots) -> BTreeMap<ChannelId, usize> {
 
 fn apply(slot: &mut ChannelSlot, now: Now, saved: SavedChannel) {
     let has_status = slot.channel.status != StatusText::Off;
-    // InvalidCommand with a good checksum must not silence a channel.
+    // Garbage with a good checksum must not silence a channel.
     let latest = now.mono + slot.channel.every + slot.channel.interval;
     slot.end = saved.end.map(|end| end.min(latest));
     slot.early = saved.early;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::config;
+use super::SensorConfig;
 use crate::reading::{Fault, SensorId};
 use crate::time::Mono;
 
-/// An change in a sensor's health, for the log.
+/// A change in a sensor's health, for the log.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HealthChange {
     /// From now on it has nothing to say.
@@ -50,15 +50,14 @@ pub(super) struct Quantity {
 
 impl SensorState {
     /// The state of a sensor that was not heard of yet.
-    pub(super) fn new(sensor: &config::Sensor, start: Mono) -> Self {
+    pub(super) fn new(sensor: &SensorConfig, start: Mono) -> Self {
         Self {
             name: sensor.name.clone(),
             quantities: Vec::new(),
             refused: 0,
             is_down: false,
             heard: start,
-            // Behind the others of its bus a read may come late without being stuck.
-            silence: sensor.every.saturating_mul(3).saturating_add(sensor.timeout),
+            silence: sensor.silence,
         }
     }
 

@@ -73,6 +73,22 @@ pub struct Channel {
     pub spread: Duration,
 }
 
+impl Channel {
+    /// A channel with a delay of its own.
+    pub fn new(id: ChannelId, every: Duration, interval: Duration, status: StatusText) -> Self {
+        Self { id, every, interval, status, spread: spread(id, every) }
+    }
+}
+
+/// A delay that is the channel's own and always the same: at most 4 s and a quarter of the slot.
+fn spread(id: ChannelId, every: Duration) -> Duration {
+    let most = (every / 4).min(Duration::from_secs(4));
+    // Fibonacci hashing: neighbouring channel numbers land far apart.
+    let hashed = id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    let millis = u64::try_from(most.as_millis()).unwrap_or(4000) * hashed / 65_536;
+    Duration::from_millis(millis)
+}
+
 /// Where the values of one quantity go.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {

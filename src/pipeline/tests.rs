@@ -1,4 +1,4 @@
-//! The pipeline on a virtual clock, with the settings of real maps.
+//! The pipeline on a virtual clock, as real maps make it.
 
 use super::*;
 use crate::config;
@@ -46,13 +46,13 @@ const TANK: SensorId = SensorId(0);
 const AIR: SensorId = SensorId(1);
 const REPORT: (ChannelId, Column) = (ChannelId(7), Column::Field(8));
 
-fn settings(map: &str) -> Settings {
+fn of(map: &str) -> Config {
     let folder = tempfile::tempdir().expect("a folder");
-    config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings
+    config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings.pipeline()
 }
 
 fn pipeline() -> Pipeline {
-    Pipeline::new(&settings(MAP), &[TANK, AIR], Mono::default())
+    Pipeline::new(&of(MAP), &[TANK, AIR], Mono::default())
 }
 
 fn now(seconds: f64) -> Now {
@@ -185,9 +185,10 @@ fn an_output_that_changes_closes_the_slot_early_and_one_that_does_not_waits_for_
 #[test]
 fn the_spread_is_the_channels_own_and_below_a_quarter_of_the_slot() {
     let every = Duration::from_secs(20);
-    let spreads: Vec<Duration> = (1..200).map(|id| spread(ChannelId(id), every)).collect();
+    let spread = |id| slots::Channel::new(ChannelId(id), every, every, slots::StatusText::default()).spread;
+    let spreads: Vec<Duration> = (1..200).map(spread).collect();
     assert!(spreads.iter().all(|spread| *spread < Duration::from_secs(4)));
-    assert_eq!(spread(ChannelId(7), every), spreads[6], "always the same");
+    assert_eq!(spread(7), spreads[6], "always the same");
     let early = spreads.iter().filter(|spread| **spread < Duration::from_secs(2)).count();
     assert!((80..120).contains(&early), "{early} of 199 in the first half");
 }
@@ -195,14 +196,14 @@ fn the_spread_is_the_channels_own_and_below_a_quarter_of_the_slot() {
 /// Takes another map; both sensors stay what they are.
 fn reload(pipeline: &mut Pipeline, seconds: f64, map: &str) -> Vec<UntimedEntry> {
     let mut entries = Vec::new();
-    pipeline.reload(now(seconds), &settings(map), &[TANK, AIR], |closed| entries.extend(closed));
+    pipeline.reload(now(seconds), &of(map), &[TANK, AIR], |closed| entries.extend(closed));
     entries
 }
 
 #[test]
 fn a_new_map_that_leaves_a_channel_as_it_is_leaves_its_open_slot_and_what_its_filters_know() {
     let map = MAP.replace("valid = { min = -20, max = 60 }", "median = 3");
-    let mut pipeline = Pipeline::new(&settings(&map), &[TANK, AIR], Mono::default());
+    let mut pipeline = Pipeline::new(&of(&map), &[TANK, AIR], Mono::default());
     put(&mut pipeline, 1.0, TANK, 0, Ok(10.0));
     put(&mut pipeline, 2.0, TANK, 0, Ok(12.0));
     put(&mut pipeline, 2.0, AIR, 1, Err(absent()));
@@ -245,7 +246,7 @@ fn what_waits_for_its_moment_is_handed_out_when_its_channel_goes() {
 #[test]
 fn a_sensor_that_is_gone_has_nothing_to_say() {
     let mut pipeline = pipeline();
-    let settings = settings(&MAP.replace("name = \"tank\"", "name = \"barrel\""));
+    let settings = of(&MAP.replace("name = \"tank\"", "name = \"barrel\""));
     let barrel = SensorId(2);
     pipeline.reload(now(1.0), &settings, &[barrel, AIR], |_| {});
     assert_eq!(put(&mut pipeline, 2.0, TANK, 0, Err(absent())), []);

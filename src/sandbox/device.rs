@@ -9,7 +9,7 @@ use crate::entry::{ChannelId, FIELDS};
 use crate::thingspeak::credentials::Credentials;
 use crate::thingspeak::license::License;
 
-/// Most channels a device may be given (thingspeak.md, limits).
+/// Most channels a device may be given (docs/thingspeak.md, connection).
 pub(super) const CHANNELS_OF_A_DEVICE: usize = 10;
 
 /// Characters of a client id: letters and digits.
@@ -99,7 +99,7 @@ impl Device {
     }
 
     /// What ThingSpeak offers for download as `mqtt_credentials.txt`: three lines, no newline at the end
-    /// (thingspeak.md, credential files). It holds the password.
+    /// (docs/thingspeak.md, credential files). It holds the password.
     pub fn credentials_text(&self) -> String {
         let Credentials { client_id, username, password } = &self.credentials;
         format!("username = {username}\nclientId = {client_id}\npassword = {}", password.expose_secret())

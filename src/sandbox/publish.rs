@@ -12,7 +12,7 @@ use crate::hal::SystemClock;
 use crate::net::dial::Memory;
 use crate::net::failure::{Failure, Kind};
 use crate::net::mqtt::{Incoming, Login, Mqtt};
-use crate::net::{Broker, Road, Transport, dial};
+use crate::net::{Broker, Transport, dial};
 use crate::thingspeak::credentials::Credentials;
 
 /// How long the whole errand may take.
@@ -88,7 +88,7 @@ async fn log_in(addr: SocketAddr, credentials: &Credentials) -> Result<Mqtt, Pub
     let line = dialled.map_err(|obstacle| PublishError::Unreachable(obstacle.failure))?;
     let Credentials { client_id, username, password, .. } = credentials;
     let login = Login { client_id, username, password, keep_alive: LIMIT };
-    Mqtt::login(line, &login, &Road::to(&broker, &host)).await.map_err(|failure| match failure.kind {
+    Mqtt::login(line, &login, &broker.road(&host)).await.map_err(|failure| match failure.kind {
         Kind::Login => PublishError::Refused { addr },
         _ => PublishError::Lost { addr, failure },
     })

@@ -39,7 +39,7 @@ impl Row {
         self.fields.get(index)?.as_deref()
     }
 
-    /// The channel feed's JSON, with the keys in the order of the one capture there is (thingspeak.md, what a channel
+    /// The channel feed's JSON, with the keys in the order of the one capture there is (docs/thingspeak.md, what a channel
     /// subscriber receives).
     pub fn to_json(&self, channel: &Channel, switches: &Switches) -> String {
         let mut json = format!(
@@ -97,7 +97,7 @@ mod tests {
         }
     }
 
-    // The message of a public user report (thingspeak.md, what a channel subscriber receives), byte for byte.
+    // The message of a public user report (docs/thingspeak.md, what a channel subscriber receives), byte for byte.
     const SEEN: &str = concat!(
         r#"{"channel_id":1587079,"created_at":"2021-12-11T05:35:31Z","entry_id":797,"field1":null,"field2":"21","#,
         r#""field3":null,"field4":null,"field5":null,"field6":null,"field7":null,"field8":null,"#,

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::service::{CONNECT_LIMIT, ConnectionId, Event};
 use super::shared::{Inbox, Outgoing, Shared};
-use crate::net::mqtt::PACKET_LIMIT;
+use crate::net::PACKET_LIMIT;
 use crate::net::{MQTT_PATH, Transport, websocket};
 
 /// Room for one read.

@@ -1,4 +1,4 @@
-//! One switch for every "?" of thingspeak.md: what nobody outside MathWorks knows.
+//! One switch for every "?" of docs/thingspeak.md: what nobody outside MathWorks knows.
 //!
 //! A client that behaves well under every setting does not depend on the unknown. The defaults are the most plausible
 //! behaviour, not a promise.

@@ -1,4 +1,4 @@
-//! The topics of a channel (thingspeak.md, topics).
+//! The topics of a channel (docs/thingspeak.md, topics).
 
 use std::fmt;
 

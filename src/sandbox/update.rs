@@ -1,4 +1,4 @@
-//! An update as it arrives: form-encoded pairs, or the bare value of one field (thingspeak.md, payload of the channel
+//! An update as it arrives: form-encoded pairs, or the bare value of one field (docs/thingspeak.md, payload of the channel
 //! feed).
 
 use super::record::DropReason;
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn documented_example_is_read_whole() {
-        // The form of thingspeak.md, payload of the channel feed.
+        // The form of docs/thingspeak.md, payload of the channel feed.
         let update = from_form(
             b"field1=20.5&field2=41&lat=30.61&long=40.35&elevation=12&status=ok&created_at=2026-11-22 08:00:00",
         )

@@ -5,14 +5,12 @@
 //! [`Queue::head`] is where it begins.
 
 use crate::spool::Key;
+use crate::spool::job::AHEAD;
 use crate::spool::queue::Queue;
 use crate::spool::queued::Queued;
 use crate::spool::records::{EntryRecord, Time};
 use crate::spool::segment::Segment;
 use crate::time::BootId;
-
-/// Entries that are read ahead from the disk.
-pub(super) const AHEAD: usize = 32;
 /// With fewer than these the next ones are read.
 const LOW: usize = 8;
 /// The newest entries stay in memory: they may be live.

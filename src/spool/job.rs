@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use crate::entry::ChannelId;
 use crate::spool::Key;
-use crate::spool::gap::AHEAD;
 use crate::spool::records::{EntryRecord, LogRecord};
 use crate::spool::segment;
 use crate::store::storage::Storage;
 use crate::time::BootId;
+
+/// Entries that are read ahead from the disk.
+pub(super) const AHEAD: usize = 32;
 
 /// One piece of work for the disk's thread.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 //! [`Records`] reads what may be torn or flipped: it returns every record whose checksum holds, says how many bytes belong to
 //! none, and whether they look like a write that was cut off. It never panics, whatever the bytes are.
 
-/// The longest payload: an update has 3000 bytes at most (thingspeak.md, payload), a status text 255.
+/// The longest payload: an update has 3000 bytes at most (docs/thingspeak.md, payload), a status text 255.
 pub const LONGEST: usize = 8192;
 
 const MAGIC: [u8; 2] = *b"gp";

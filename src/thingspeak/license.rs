@@ -1,4 +1,4 @@
-//! The licenses' limits (thingspeak.md, rates and quota).
+//! The licenses' limits (docs/thingspeak.md, rates and quota).
 
 use std::time::Duration;
 

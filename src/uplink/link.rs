@@ -11,7 +11,7 @@ use crate::hal::Clock;
 use crate::net::dial::{Memory, Passed};
 use crate::net::failure::Failure;
 use crate::net::mqtt::{self, Mqtt};
-use crate::net::{Broker, Road, Trust, dial};
+use crate::net::{Broker, Trust, dial};
 use crate::thingspeak::credentials::Credentials;
 use crate::thingspeak::topic::Topic;
 
@@ -75,7 +75,7 @@ impl Link {
             password: &credentials.password,
             keep_alive: KEEP_ALIVE,
         };
-        let road = Road::to(broker, memory.host(broker));
+        let road = broker.road(memory.host(broker));
         Ok(Self { mqtt: Mqtt::login(line, &login, &road).await?, asked: HashMap::new() })
     }
 

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use gatepost::thingspeak::credentials::{self, Source};
 
-use super::write::service_group;
 use crate::cli::directories::is_root;
 use crate::cli::{is_denied, is_of_service};
 
@@ -180,6 +179,17 @@ fn is_same(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
+/// The service's group; the package makes it.
+pub(super) fn service_group() -> Option<u32> {
+    group("gatepost", &fs::read_to_string("/etc/group").unwrap_or_default())
+}
+
+/// The number of a group in a text as `/etc/group` has it.
+fn group(name: &str, groups: &str) -> Option<u32> {
+    let fields = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    fields.filter(|fields| fields.first() == Some(&name)).find_map(|fields| fields.get(2)?.parse().ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,5 +250,11 @@ mod tests {
         assert!(refused.contains("--force") && !refused.contains("sesame"), "{refused}");
         assert!(target.credentials(&file, true).is_ok());
         assert_eq!(target.credentials(&placed.path, false).expect("in its place").deed, FileAction::Own);
+    }
+
+    #[test]
+    fn group_is_found_by_its_whole_name() {
+        let groups = "root:x:0:\ngatepost2:x:7:\ngatepost:x:994:pi\nbroken";
+        assert_eq!((group("gatepost", groups), group("i2c", groups)), (Some(994), None));
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use secrecy::zeroize::Zeroizing;
 
-use super::target::{FileAction, Placed, Target};
+use super::target::{FileAction, Placed, Target, service_group};
 #[cfg(unix)]
 use crate::cli::directories::is_root;
 
@@ -123,17 +123,6 @@ fn in_one_piece(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     // The name is on the disk once its folder is; not every system can do that.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).or(Ok(()))
-}
-
-/// The service's group; the package makes it.
-pub(super) fn service_group() -> Option<u32> {
-    group("gatepost", &fs::read_to_string("/etc/group").unwrap_or_default())
-}
-
-/// The number of a group in a text as `/etc/group` has it.
-fn group(name: &str, groups: &str) -> Option<u32> {
-    let fields = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    fields.filter(|fields| fields.first() == Some(&name)).find_map(|fields| fields.get(2)?.parse().ok())
 }
 
 #[cfg(unix)]
@@ -305,11 +294,5 @@ mod tests {
         assert!(failed.to_string().contains("gone/gatepost.toml"), "{failed}");
         assert!(!placed.path.exists());
         assert!(names(folder.path()).contains(&"mqtt_credentials.txt".to_owned()), "the original stays");
-    }
-
-    #[test]
-    fn group_is_found_by_its_whole_name() {
-        let groups = "root:x:0:\ngatepost2:x:7:\ngatepost:x:994:pi\nbroken";
-        assert_eq!((group("gatepost", groups), group("i2c", groups)), (Some(994), None));
     }
 }

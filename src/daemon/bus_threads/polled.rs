@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::pace::{Change, Pace};
-use super::panic_message;
 use crate::config;
+use crate::daemon::alarm::panic_message;
 use crate::daemon::heartbeat::Heartbeat;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::entry::Reduce;

@@ -83,7 +83,7 @@ fn pipeline_of(sim: &Sim, map: &str) -> (Settings, PipelineHandle, Readings, Pac
     let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
     let ((tell, readings), (pace, paces)) = (mpsc::channel(), mpsc::channel());
     let pipeline = PipelineHandle::new(
-        Pipeline::new(&map.settings, &[SICK, WELL], Mono::default()),
+        Pipeline::new(&map.settings.pipeline(), &[SICK, WELL], Mono::default()),
         Arc::new(move |event| {
             // The test may have seen enough.
             match event {

@@ -53,7 +53,7 @@ impl Machine {
         let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
         let now = hal.clock.now().mono;
         let state = StateHandle::open(now, map.settings.kept(), Some(Arc::new(self.runtime.clone())), None);
-        let pipeline = PipelineHandle::new(Pipeline::new(&map.settings, &[], now), Arc::clone(observer));
+        let pipeline = PipelineHandle::new(Pipeline::new(&map.settings.pipeline(), &[], now), Arc::clone(observer));
         let outputs = Outputs::open(map.settings.outputs, Memory { state, boot }, &hal, &pipeline, observer);
         (outputs, sim)
     }

@@ -40,7 +40,7 @@ fn now(seconds: u64) -> Now {
 
 fn handle(observer: Observer) -> PipelineHandle {
     let map = config::parse(MAP, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-    PipelineHandle::new(Pipeline::new(&map.settings, &[SensorId(0)], Mono::default()), observer)
+    PipelineHandle::new(Pipeline::new(&map.settings.pipeline(), &[SensorId(0)], Mono::default()), observer)
 }
 
 /// A daemon's pipeline with its journal in a folder.

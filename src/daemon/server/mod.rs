@@ -33,7 +33,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::daemon::event::{Event, Observer};
-use crate::daemon::tracker::StatusHandle;
+use crate::daemon::tracker::{StatusHandle, metrics_url};
 use crate::spool::Spool;
 use crate::status::metrics;
 
@@ -268,7 +268,7 @@ impl Network {
     }
 
     fn bound(&mut self, address: SocketAddr, bound: io::Result<TcpListener>) {
-        let at = url(address);
+        let at = metrics_url(address);
         match bound {
             Ok(listener) => {
                 self.listener = Some(listener);
@@ -282,11 +282,6 @@ impl Network {
             }
         }
     }
-}
-
-/// How people write where metrics are served.
-pub(super) fn url(address: SocketAddr) -> String {
-    format!("http://{address}/metrics")
 }
 
 /// The socket in the runtime directory, where there is one.

@@ -57,7 +57,7 @@ impl Stage {
 
     fn map(&self, map: &str) {
         let map = config::parse(map, std::path::Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-        let mut registry = crate::pipeline::registry::SensorRegistry::new();
+        let mut registry = crate::config::registry::SensorRegistry::new();
         registry.update(&map.settings.sensors);
         (self.observer)(&Event::Map(&map.settings, &registry.ids()));
     }

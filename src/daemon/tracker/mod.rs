@@ -283,7 +283,7 @@ impl StatusTracker {
     fn learn(&mut self, now: Mono, settings: &Settings, ids: &[SensorId]) {
         let listened = std::mem::replace(&mut self.listen, settings.metrics.listen);
         if let Some(before) = listened.filter(|_| listened != self.listen) {
-            self.listen_errors.remove(&super::server::url(before));
+            self.listen_errors.remove(&metrics_url(before));
         }
         let mut links = known(&mut self.links, |link| link.name.clone());
         let devices = settings.devices.iter().enumerate();
@@ -385,6 +385,11 @@ impl Since {
     fn report(&self, now: Mono) -> Trouble {
         Trouble { words: self.words.clone(), since_s: seconds(now.since(self.at)) }
     }
+}
+
+/// How people write where metrics are served.
+pub(super) fn metrics_url(address: SocketAddr) -> String {
+    format!("http://{address}/metrics")
 }
 
 /// Seconds, to the millisecond.

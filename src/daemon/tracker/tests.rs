@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::*;
 use crate::config;
+use crate::config::registry::SensorRegistry;
 use crate::daemon::event::{Slow, Wait};
 use crate::entry::{Cell, Cells, Column, Entry, Form, Key, Reduce, UntimedEntry};
 use crate::hal::HalError;
 use crate::net::failure::{Failure, Kind};
 use crate::output::Drive;
 use crate::output::rules::{Reason, Refusal};
-use crate::pipeline::registry::SensorRegistry;
 use crate::reading::{Fault, Reading, SensorId};
 use crate::status::{Drain, Limit, Link, Receipt, Stage};
 use crate::thingspeak::topic::Topic;

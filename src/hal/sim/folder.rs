@@ -49,7 +49,7 @@ pub(super) enum Content {
     /// Nothing: no file, or one that is just being written.
     Nothing,
     /// Anything else, shortened.
-    InvalidCommand(String),
+    Invalid(String),
 }
 
 impl Content {
@@ -58,7 +58,7 @@ impl Content {
             "1" | "on" | "high" => Self::High(true),
             "0" | "off" | "low" => Self::High(false),
             "" => Self::Nothing,
-            text => Self::InvalidCommand(text.chars().take(20).collect()),
+            text => Self::Invalid(text.chars().take(20).collect()),
         }
     }
 }
@@ -92,7 +92,7 @@ impl Folder {
         match bytes(&self.path_of(Terminal::Line(pin))) {
             Ok(bytes) => Content::parse(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Content::Nothing,
-            Err(error) => Content::InvalidCommand(error.to_string()),
+            Err(error) => Content::Invalid(error.to_string()),
         }
     }
 
@@ -191,14 +191,14 @@ mod tests {
             assert_eq!(Content::parse(text.as_bytes()), Content::Nothing, "{text:?}");
         }
         for text in ["2", "10", "-1", "1.0", "yes", "1 0"] {
-            assert_eq!(Content::parse(text.as_bytes()), Content::InvalidCommand(text.to_owned()), "{text:?}");
+            assert_eq!(Content::parse(text.as_bytes()), Content::Invalid(text.to_owned()), "{text:?}");
         }
     }
 
     proptest! {
         #[test]
         fn no_content_makes_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            if let Content::InvalidCommand(text) = Content::parse(&bytes) {
+            if let Content::Invalid(text) = Content::parse(&bytes) {
                 prop_assert!(text.chars().count() <= 20);
             }
         }
@@ -258,8 +258,8 @@ mod tests {
         let folder = Folder::new(parent.path().to_owned()).expect("made");
         assert_eq!(folder.read(Pin(22)), Content::Nothing);
         fs::create_dir(parent.path().join("GPIO22")).expect("made");
-        assert!(matches!(folder.read(Pin(22)), Content::InvalidCommand(_)));
+        assert!(matches!(folder.read(Pin(22)), Content::Invalid(_)));
         fs::write(parent.path().join("GPIO23"), vec![b'1'; 1 << 20]).expect("written");
-        assert!(matches!(folder.read(Pin(23)), Content::InvalidCommand(_)));
+        assert!(matches!(folder.read(Pin(23)), Content::Invalid(_)));
     }
 }

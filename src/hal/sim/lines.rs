@@ -99,7 +99,7 @@ impl Lines {
         let left = self.folder.as_ref().map_or(Content::Nothing, |folder| folder.read(pin));
         let high = match left {
             Content::High(high) => high,
-            Content::Nothing | Content::InvalidCommand(_) => known.unwrap_or(config.bias == Bias::Up),
+            Content::Nothing | Content::Invalid(_) => known.unwrap_or(config.bias == Bias::Up),
         };
         if let Some(folder) = &self.folder {
             folder
@@ -207,7 +207,7 @@ impl Line {
                 input.rubbish = None;
             }
             Content::Nothing => {}
-            Content::InvalidCommand(content) => {
+            Content::Invalid(content) => {
                 if input.rubbish.as_ref() != Some(&content) {
                     log::warn!(pin:%, content:?; "pin file holds neither 0 nor 1");
                     input.rubbish = Some(content);

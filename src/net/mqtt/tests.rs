@@ -9,7 +9,7 @@ use crate::net::{Broker, Transport};
 const CONNACK: &[u8] = b"\x20\x02\0\0";
 
 fn road() -> Road {
-    Road::to(&Broker::at("broker.example", 8883, Transport::Tls), "broker.example")
+    Broker::at("broker.example", 8883, Transport::Tls).road("broker.example")
 }
 
 /// Logs in to a broker that says this, and goes on with what it is given later.

@@ -197,7 +197,7 @@ mod tests {
     use crate::net::{Broker, Transport};
 
     fn road(host: &str, transport: Transport) -> Road {
-        Road::to(&Broker::at(host, 443, transport), host)
+        Broker::at(host, 443, transport).road(host)
     }
 
     fn asked(host: &str, variables: &[(&str, &str)]) -> Option<String> {

@@ -9,7 +9,7 @@ use crate::net::http::Answer;
 use crate::net::{Broker, Road, Transport};
 
 fn road() -> Road {
-    Road::to(&Broker::at("mqtt3.thingspeak.com", 443, Transport::Wss), "mqtt3.thingspeak.com")
+    Broker::at("mqtt3.thingspeak.com", 443, Transport::Wss).road("mqtt3.thingspeak.com")
 }
 
 /// A tunnel begins right behind the head of an answer; a refusal is told in words, without the password.

@@ -10,7 +10,7 @@ fn proxy(login: bool) -> Proxy {
 
 /// What is asked of a proxy that answers so, and what it came to.
 async fn asked(proxy: &Proxy, answer: &[u8]) -> (String, Result<(), Failure>) {
-    let road = Road::to(&Broker::at("fd00::1", 443, Transport::Wss), "fd00::1");
+    let road = Broker::at("fd00::1", 443, Transport::Wss).road("fd00::1");
     let (mut near, mut far) = tokio::io::duplex(4096);
     far.write_all(answer).await.expect("room");
     let result = tunnel(&mut near, proxy, &road).await;

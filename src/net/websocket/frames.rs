@@ -14,7 +14,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use crate::net::violation::Violation;
 
 /// The longest payload of a frame, and of the frames of a message together: a whole packet with its header, and a little more.
-const PAYLOAD_LIMIT: usize = crate::net::mqtt::PACKET_LIMIT + 64;
+const PAYLOAD_LIMIT: usize = crate::net::PACKET_LIMIT + 64;
 /// The longest payload of a control frame (RFC 6455, section 5.5).
 const CONTROL_LIMIT: u64 = 125;
 /// Frames in a row without a byte of payload for MQTT. A broker that pings every second stays far below: each of our own pings

@@ -10,14 +10,14 @@ use super::frames::{Frames, Part, Role};
 use super::{Closed, WebSocket, handshake};
 use crate::fuzzing::line::{Line, done};
 use crate::fuzzing::{assert_line, same_in_pieces};
-use crate::net::{Broker, MQTT_PATH, Road, Transport};
+use crate::net::{Broker, MQTT_PATH, Transport};
 
 /// RFC 6455, section 1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// A WebSocket is one only where the answer says so with the key, and nothing behind it is taken; anything else is told in words.
 pub(crate) fn answer(bytes: &[u8]) {
-    let road = Road::to(&Broker::at("broker.example", 80, Transport::Ws), "broker.example");
+    let road = Broker::at("broker.example", 80, Transport::Ws).road("broker.example");
     let (answered, left) = same_in_pieces(bytes, |piece| {
         let mut line = Line::new(bytes, piece);
         let answered = done(handshake::ask(&mut line, &road, MQTT_PATH, KEY));

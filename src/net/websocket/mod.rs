@@ -3,7 +3,7 @@
 //! What is written in one go is one binary message. Pings are answered, a burst of them with the last one's bytes (section
 //! 5.5.3), so that nothing piles up.
 
-mod close;
+pub(in crate::net) mod close;
 mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

@@ -17,7 +17,7 @@ use crate::net::{Broker, Transport};
 const SOON: Duration = Duration::from_secs(30);
 
 fn road(port: u16) -> Road {
-    Road::to(&Broker::at("localhost", port, Transport::Ws), "localhost")
+    Broker::at("localhost", port, Transport::Ws).road("localhost")
 }
 
 /// A server of tungstenite's that does this with its WebSocket.

@@ -3,8 +3,8 @@
 //! Whether a command is obeyed is decided when it comes, by where the outputs are or are about to go ([`Output::target`]), so
 //! that a dwell changes when something happens and not what.
 
-use crate::command::Command;
 use crate::output::Drive;
+use crate::output::command::Command;
 use crate::output::rules::state::Output;
 use crate::output::rules::{Action, Phase, Reason, Refusal, Rules};
 use crate::time::{Mono, Now};

@@ -84,9 +84,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::command::Command;
     use crate::entry::ChannelId;
     use crate::hal::{Active, Pin};
+    use crate::output::command::Command;
     use crate::output::rules::{Event, Refusal};
     use crate::output::{CommandFeed, CommandSource, Target};
     use crate::time::{Now, Utc};

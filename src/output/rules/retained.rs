@@ -1,7 +1,7 @@
 //! Commands that the broker had kept.
 
 use super::{Action, Phase, Refusal, Rules};
-use crate::command::Command;
+use crate::output::command::Command;
 
 impl Rules {
     /// Refuses a command that the broker had kept. The same one comes with each new subscription: it is told once. It does not

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::command::Command;
+use crate::output::command::Command;
 use crate::output::rules::{Past, Reason, Refusal, Seen, Switch};
 use crate::output::{CommandFeed, Drive, Settings};
 use crate::time::{Mono, Utc};

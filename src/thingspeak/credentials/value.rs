@@ -194,7 +194,7 @@ fn is_percent_encoded(value: &str) -> bool {
     decoded.len() < value.len() && is_password_of_thingspeak(&decoded)
 }
 
-/// 24 characters of base64 (thingspeak.md, credential files).
+/// 24 characters of base64 (docs/thingspeak.md, credential files).
 pub(super) fn is_password_of_thingspeak(value: &str) -> bool {
     let letters = value.trim_end_matches('=');
     value.len() == 24

@@ -1,8 +1,8 @@
 //! What the probe has seen, before anything is concluded from it.
 
-use crate::time::{Mono, Utc};
+use std::time::Duration;
 
-use super::findings::{Idle, Pushed, Second, Suback, WrongPassword};
+use crate::time::{Mono, Utc};
 
 /// How a login was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,57 @@ pub enum Refusal {
     Silence,
     /// It did not come to a login, in words.
     Other(String),
+}
+
+/// How a subscription was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suback {
+    /// SUBACK with a QoS.
+    Granted,
+    /// SUBACK 0x80.
+    Code80,
+    /// No SUBACK.
+    Silence,
+    /// The connection was closed.
+    Closed,
+}
+
+/// Whether the last entry came right after SUBSCRIBE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It did: a command may be old.
+    Yes,
+    /// It did not.
+    No,
+}
+
+/// What a second connection of the same device does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Second {
+    /// The first one is closed.
+    KicksTheFirst,
+    /// The second one is refused.
+    Refused(Refusal),
+    /// Both live on.
+    BothLive,
+}
+
+/// What a login with a wrong password met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WrongPassword {
+    /// It was let in.
+    LetIn,
+    /// It was refused.
+    Refused(Refusal),
+}
+
+/// What became of a session with nothing but pings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// It lived as long as was asked.
+    KeptFor(Duration),
+    /// It was closed after this time.
+    CutAfter(Duration),
 }
 
 /// An update of ours.

@@ -3,20 +3,7 @@
 use std::time::Duration;
 
 use super::Settings;
-use super::evidence::{Evidence, Refusal, Sent};
-
-/// How a subscription was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suback {
-    /// SUBACK with a QoS.
-    Granted,
-    /// SUBACK 0x80.
-    Code80,
-    /// No SUBACK.
-    Silence,
-    /// The connection was closed.
-    Closed,
-}
+use super::evidence::{Evidence, Idle, Pushed, Refusal, Second, Sent, Suback, WrongPassword};
 
 /// What became of an update with the time of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,26 +34,6 @@ pub enum Window {
     Dropped,
 }
 
-/// Whether the last entry came right after SUBSCRIBE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    /// It did: a command may be old.
-    Yes,
-    /// It did not.
-    No,
-}
-
-/// What a second connection of the same device does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Second {
-    /// The first one is closed.
-    KicksTheFirst,
-    /// The second one is refused.
-    Refused(Refusal),
-    /// Both live on.
-    BothLive,
-}
-
 /// Whether echoes came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Echoes {
@@ -74,24 +41,6 @@ pub enum Echoes {
     None,
     /// They did, the fastest and the slowest after these times.
     Came(Duration, Duration),
-}
-
-/// What a login with a wrong password met.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WrongPassword {
-    /// It was let in.
-    LetIn,
-    /// It was refused.
-    Refused(Refusal),
-}
-
-/// What became of a session with nothing but pings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Idle {
-    /// It lived as long as was asked.
-    KeptFor(Duration),
-    /// It was closed after this time.
-    CutAfter(Duration),
 }
 
 /// Everything that was found out. `None` where there is no answer.

@@ -31,8 +31,8 @@ use crate::time::{Mono, Now};
 
 use evidence::Evidence;
 
-pub use evidence::Refusal;
-pub use findings::{Duplicate, Early, Echoes, Findings, Idle, Pushed, Second, Suback, Window, WrongPassword};
+pub use evidence::{Idle, Pushed, Refusal, Second, Suback, WrongPassword};
+pub use findings::{Duplicate, Early, Echoes, Findings, Window};
 pub use settings::Settings;
 pub use shell::run;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::command::Command;
+use crate::output::command::Command;
 use crate::output::rules::tests::*;
 use crate::output::rules::{Event, Past};
 use crate::output::{LinkLoss, Settings};

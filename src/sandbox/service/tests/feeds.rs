@@ -30,7 +30,7 @@ fn channel_subscribers_hear_the_row_and_its_sender_does_too() {
     assert_eq!(bench.subscribe(writer, "channels/1/subscribe"), [suback(writer, &[GRANTED])]);
     assert_eq!(bench.subscribe(reader, "channels/1/subscribe"), [suback(reader, &[GRANTED])]);
     let told = messages(&bench.publish(writer, "channels/1/publish", "field2=21&created_at=2021-12-11T05:35:31Z"));
-    // The shape is the one of thingspeak.md, what a channel subscriber receives.
+    // The shape is the one of docs/thingspeak.md, what a channel subscriber receives.
     let json = concat!(
         r#"{"channel_id":1,"created_at":"2021-12-11T05:35:31Z","entry_id":1,"field1":null,"field2":"21","#,
         r#""field3":null,"field4":null,"field5":null,"field6":null,"field7":null,"field8":null,"#,

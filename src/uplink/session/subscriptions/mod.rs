@@ -1,7 +1,7 @@
 //! The topics that a session asks for, and what the broker said to each.
 //!
 //! How a broker answers a subscription that is not allowed is not known: in words (SUBACK 0x80), by silence, or by closing the
-//! connection (thingspeak.md, connection). And connections are closed for other reasons, too. Invariants:
+//! connection (docs/thingspeak.md, connection). And connections are closed for other reasons, too. Invariants:
 //! - commands are asked for first: where a license limits subscriptions, acknowledgements have a substitute and commands have none;
 //! - a refusal in words is an answer; silence and a close are guesses. Each is a doubt that ends by itself: the topic is asked for
 //!   again on the running connection, after 1, 2 and 5 minutes, and later each 5 minutes (each 15 where it may cost a connection);

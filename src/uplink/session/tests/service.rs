@@ -1,4 +1,4 @@
-//! A simulated ThingSpeak channel (thingspeak.md, rates and quota): refuses what comes too early and what has the time of
+//! A simulated ThingSpeak channel (docs/thingspeak.md, rates and quota): refuses what comes too early and what has the time of
 //! a row that it has, without a word.
 
 use std::collections::BTreeSet;

@@ -1,10 +1,10 @@
 //! A field update becomes a checked command.
 //!
-//! InvalidCommand is refused here, with words that say what came; whether a good command may act now (age, interlock,
+//! What is no command is refused here, with words that say what came; whether a good command may act now (age, interlock,
 //! min-off) is decided by `output::rules`. An entry that does not hold the field (absent, null or empty) is no command:
 //! it was written for another field of the channel.
 
-use crate::output::{Drive, Target};
+use super::{Drive, Target};
 use crate::thingspeak::feed::FeedMessage;
 use crate::time::Utc;
 

@@ -1,7 +1,7 @@
 //! Which sensor has which number: the place in the first map, and over every reload the same for a sensor that stays as it
 //! is. Numbers are not given twice, so that what a sensor of an old map still says is nobody else's.
 
-use crate::config::Sensor;
+use super::Sensor;
 use crate::reading::SensorId;
 
 /// The sensors of the map that holds, with their numbers.
