@@ -17,7 +17,6 @@ use gatepost::daemon::Daemon;
 use gatepost::entry::ChannelId;
 use gatepost::hal::sim::Sim;
 use gatepost::net::{Broker, Transport};
-use gatepost::output::Target;
 use gatepost::sandbox::{Channel, Folder, Options, Rights, Sandbox};
 use gatepost::thingspeak::credentials::Source;
 use gatepost::uplink::session::Tuning;
@@ -153,10 +152,7 @@ fn welcome(settings: &Settings, sandbox: &Sandbox, folder: &Folder, pins: &Path)
     }
     line("Outputs");
     for output in &settings.outputs {
-        let at = match output.target {
-            Target::Line { pin, active } => format!("{pin}, active {}", format!("{active:?}").to_lowercase()),
-            Target::Pwm { channel, .. } => format!("PWM{channel}"),
-        };
+        let at = output.target.describe();
         line(&format!("  {:<9}{at}, obeys field{} of channel {}", output.name, output.from.field, output.from.channel));
     }
     line("");

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use gatepost::hal::Hal;
-use gatepost::output::levels::{self, Level, Wire};
+use gatepost::output::levels;
 use gatepost::store::storage::{Folder, Storage as _};
 
 use super::directories::{self, Directories};
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     if !args.stop {
         for level in &levels.outputs {
-            println!("{} ({}) goes to {} at the stop", level.name, wire(level), level.drive());
+            println!("{} ({}) goes to {} at the stop", level.name, level.target.name(), level.drive());
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -60,19 +60,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut all = true;
     for (level, driven) in levels.drive(hal.gpio.as_ref(), hal.pwm.as_ref()) {
         match driven {
-            Ok(()) => println!("{} ({}) is {}: stop level", level.name, wire(level), level.drive()),
+            Ok(()) => println!("{} ({}) is {}: stop level", level.name, level.target.name(), level.drive()),
             Err(error) => {
-                eprintln!("gatepost: {} ({}) stays as it is: {error}", level.name, wire(level));
+                eprintln!("gatepost: {} ({}) stays as it is: {error}", level.name, level.target.name());
                 all = false;
             }
         }
     }
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn wire(level: &Level) -> String {
-    match level.target {
-        Wire::Line { pin, .. } => pin.to_string(),
-        Wire::Pwm { pwm, .. } => format!("PWM{pwm}"),
-    }
 }

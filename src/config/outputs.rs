@@ -14,21 +14,14 @@ use super::values::{Hertz, HumanDuration, SetTo, positive};
 use super::words;
 use crate::entry::{ChannelId, Column};
 use crate::hal::{Active, Pin};
+use crate::output::line::Line;
+use crate::output::pwm::{self, Pwm};
 use crate::output::{CommandFeed, CommandSource, Drive, LinkLoss, Settings, Target};
 
 /// Commands older than this are refused unless the map says otherwise.
 const ACCEPT_AGE: Duration = Duration::from_secs(120);
 
 /// A pin stays on, and stays off, for this long unless the map says otherwise: a sender at full speed would wear out a relay in a
-/// day, and nobody who presses buttons notices.
-const DWELL: Duration = Duration::from_millis(500);
-
-/// The last PWM channel of a Pi 5; those before it have two.
-const LAST_PWM: u8 = 3;
-
-/// A frequency that lamps and most drivers take.
-const FREQUENCY: f64 = 1000.0;
-
 /// An output as far as it could be read.
 pub(super) struct Draft {
     /// Its name, at its place.
@@ -67,10 +60,10 @@ pub(super) struct Keys {
     active: Option<Spanned<Active>>,
     /// The channel of the hardware PWM that is driven; commands are then percent. Pi 1 to 4: 0 (GPIO12, GPIO18) and
     /// 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19). An output has either this or `pin`.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", range(max = LAST_PWM), extend("examples" = [0])))]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", range(max = pwm::LAST_CHANNEL), extend("examples" = [0])))]
     pwm: Option<Spanned<u8>>,
     /// How often the PWM begins anew. Only with `pwm`.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Hertz>", extend("default" = Hertz(FREQUENCY))))]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<Hertz>", extend("default" = Hertz(pwm::FREQUENCY))))]
     frequency: Option<Spanned<Hertz>>,
     /// The field whose updates are the commands: `on` or `1`, `off` or `0`, with `pwm` also percent. A channel of its own is
     /// best, since ThingSpeak drops a command that comes within 15 s of any other update of its channel.
@@ -91,11 +84,11 @@ pub(super) struct Keys {
     /// It stays on for this long before a command may switch it off: one that comes earlier waits, and the newest wins. `max_on`,
     /// link loss, a start or stop level and an interlocked output that is to go on do not wait. With `pwm` no limit unless
     /// this is said; a change of duty is no switch.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(DWELL))))]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(crate::output::line::DWELL))))]
     min_on: Option<Spanned<HumanDuration>>,
     /// It stays off for this long before it may go on again, also over a restart. A command that comes earlier waits, and the
     /// newest wins; one that would be older than `accept_age` by then is refused. With `pwm` no limit unless this is said.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(DWELL))))]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(crate::output::line::DWELL))))]
     min_off: Option<Spanned<HumanDuration>>,
     /// Names of outputs that are never on together with this one.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<String>>", extend("examples" = [["heater"]])))]
@@ -160,9 +153,13 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
     let link_loss = link_loss.and_then(|table| table.read::<LinkLossKeys>(findings));
     let keys: Keys = table.read(findings).unwrap_or_default();
     let name = name(keys.name, has_name, "output", &header, findings);
-    let is_pwm = keys.pwm.is_some();
+    // Where both or neither are written, that alone is told.
+    let takes_percent = keys.pwm.is_some();
+    let target = target(keys.pin, keys.active, keys.pwm, keys.frequency, has_target, &header, findings);
+    let takes_percent = target.as_ref().map_or(takes_percent, |target| target.get_ref().takes_percent());
+    let dwell = target.as_ref().and_then(|target| target.get_ref().dwell());
     let drive = |written: Option<Spanned<SetTo>>, findings: &mut Findings| {
-        written.map_or(Drive::OFF, |written| drive(&written, is_pwm, findings))
+        written.map_or(Drive::OFF, |written| drive(&written, takes_percent, findings))
     };
     let feed = keys.feed.unwrap_or_default();
     if let Some(max_on) = keys.max_on.as_ref().filter(|_| feed == CommandFeed::Field) {
@@ -187,10 +184,10 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
     }
     let max_on = keys.max_on.and_then(|written| positive("max_on", &written, findings));
     // A pulse is on for as long as it is to be.
-    let least_on = DWELL.min(max_on.unwrap_or(DWELL));
+    let least_on = dwell.map(|dwell| dwell.min(max_on.unwrap_or(dwell)));
     Draft {
         name,
-        target: target(keys.pin, keys.active, keys.pwm, keys.frequency, has_target, &header, findings),
+        target,
         from: keys.from.and_then(|written| command_field(&written, channels, findings)),
         report: keys
             .report
@@ -206,11 +203,11 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
         max_on,
         min_on: match keys.min_on {
             Some(written) => positive("min_on", &written, findings),
-            None => (!is_pwm).then_some(least_on),
+            None => least_on,
         },
         min_off: match keys.min_off {
             Some(written) => positive("min_off", &written, findings),
-            None => (!is_pwm).then_some(DWELL),
+            None => dwell,
         },
         accept_age: accept_age(keys.accept_age, feed, findings),
     }
@@ -240,22 +237,18 @@ fn target(
                 return None;
             }
             let active = active.map(Spanned::into_inner).unwrap_or_default();
-            Some(Spanned::new(pin.span(), Target::Line { pin: pin.into_inner(), active }))
+            Some(Spanned::new(pin.span(), Target::Line(Line { pin: pin.into_inner(), active })))
         }
         (None, Some(pwm)) => {
             let (span, channel) = (pwm.span(), pwm.into_inner());
-            if channel > LAST_PWM {
-                findings.fault(
-                    &span,
-                    "hardware PWM has the channels 0 to 3",
-                    "Pi 1 to 4: 0 (GPIO12, GPIO18) and 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19)",
-                );
+            if channel > pwm::LAST_CHANNEL {
+                findings.fault(&span, "hardware PWM has the channels 0 to 3", pwm::CHANNELS);
             }
             if let Some(active) = active {
                 findings.fault(&active.span(), "`active` belongs to `pin`", "leave it out with `pwm`");
             }
-            let frequency = frequency.map_or(FREQUENCY, |written| written.get_ref().0);
-            Some(Spanned::new(span, Target::Pwm { channel, frequency }))
+            let frequency = frequency.map_or(pwm::FREQUENCY, |written| written.get_ref().0);
+            Some(Spanned::new(span, Target::Pwm(Pwm { channel, frequency })))
         }
         (Some(_), Some(pwm)) => {
             findings.fault(&pwm.span(), "an output drives a `pin` or a `pwm` channel, not both", "leave one out");
@@ -270,11 +263,11 @@ fn target(
     }
 }
 
-fn drive(written: &Spanned<SetTo>, is_pwm: bool, findings: &mut Findings) -> Drive {
+fn drive(written: &Spanned<SetTo>, takes_percent: bool, findings: &mut Findings) -> Drive {
     match *written.get_ref() {
         SetTo::Off => Drive::OFF,
         SetTo::On => Drive::ON,
-        SetTo::Percent(_) if !is_pwm => {
+        SetTo::Percent(_) if !takes_percent => {
             findings.fault(&written.span(), "a pin is \"on\" or \"off\"; percent need `pwm`", "");
             Drive::OFF
         }

@@ -13,9 +13,9 @@ use self::columns::Columns;
 use super::license::{self, Drain};
 use super::{Channel, Settings};
 use crate::entry::{ChannelId, Decimals};
-use crate::hal::{Active, ClockTrust, GpioBackend};
+use crate::hal::{ClockTrust, GpioBackend};
 use crate::net::proxy;
-use crate::output::{self, Target};
+use crate::output;
 use crate::pipeline::slots::Publish;
 use crate::thingspeak::license::License;
 use crate::uplink::Confirm;
@@ -104,11 +104,7 @@ fn published(settings: &Settings) -> String {
 fn outputs(settings: &Settings) -> String {
     let mut table = Columns::new(["output", "drives", "commanded by", "start", "stop", "without a link", "limits"]);
     for output in &settings.outputs {
-        let target = match output.target {
-            Target::Line { pin, active: Active::High } => pin.to_string(),
-            Target::Line { pin, active: Active::Low } => format!("{pin} (low is on)"),
-            Target::Pwm { channel, frequency } => format!("PWM {channel} at {frequency} Hz"),
-        };
+        let target = output.target.describe();
         let from = format!("{}.field{}", name_of(output.from.channel, settings), output.from.field);
         let link_loss = match output.link_loss {
             Some(loss) => format!("{} after {}", loss.set, format_duration(loss.after)),
@@ -229,13 +225,7 @@ fn pins(settings: &Settings) -> String {
         sensor.kind.device().pins().into_iter().map(move |pin| (pin.0, pin.to_string(), user.clone()))
     });
     let outputs = settings.outputs.iter().map(|output| {
-        let (place, line) = match output.target {
-            Target::Line { pin, .. } => (pin.0, pin.to_string()),
-            Target::Pwm { channel: 0, .. } => (12, "GPIO12 or GPIO18".to_owned()),
-            Target::Pwm { channel: 1, .. } => (13, "GPIO13 or GPIO19".to_owned()),
-            Target::Pwm { channel: 2, .. } => (18, "GPIO18".to_owned()),
-            Target::Pwm { .. } => (19, "GPIO19".to_owned()),
-        };
+        let (place, line) = output.target.pins();
         (place, line, format!("output {}", output.name))
     });
     let mut users: Vec<_> = sensors.chain(outputs).collect();

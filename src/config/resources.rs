@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::diagnostic::{Findings, Source};
 use super::drafts::{Drafts, elsewhere};
 use crate::hal::Pin;
-use crate::output::Target;
+use crate::output::actuator::Need;
 use crate::sensor::Resource;
 
 /// The last pin of the 40-pin header.
@@ -135,9 +135,9 @@ fn uses(drafts: &Drafts) -> Vec<Use> {
     });
     let outputs = drafts.outputs.iter().filter_map(|output| {
         let target = output.target.as_ref()?;
-        let thing = match *target.get_ref() {
-            Target::Line { pin, .. } => Thing::Resource(Resource::Pin(pin)),
-            Target::Pwm { channel, .. } => Thing::Pwm(channel),
+        let thing = match target.get_ref().needs() {
+            Need::Pin(pin) => Thing::Resource(Resource::Pin(pin)),
+            Need::PwmChannel(channel) => Thing::Pwm(channel),
         };
         Some(Use { thing, span: target.span(), user: format!("output `{}`", output.name.get_ref()) })
     });

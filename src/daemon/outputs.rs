@@ -17,10 +17,10 @@ use crate::daemon::event::{Event, Observer, Wait};
 use crate::daemon::heartbeat::Heartbeat;
 use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::Hal;
+use crate::output::actuator::Driver;
 use crate::output::command::Command;
-use crate::output::driver::Driver;
 use crate::output::rules::{self, Action, Past, Rules, Switch};
-use crate::output::{Drive, Settings, Target};
+use crate::output::{Drive, Settings};
 use crate::state::{Key, StateHandle};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
@@ -73,7 +73,7 @@ pub(super) struct Memory {
 
 #[derive(Default)]
 struct Pin {
-    driver: Option<Driver>,
+    driver: Option<Box<dyn Driver>>,
     /// The failure was told.
     told: bool,
 }
@@ -314,10 +314,10 @@ impl Outputs {
         let driven = if let Some(driver) = &mut pin.driver {
             driver.set(drive)
         } else {
-            let at = Settings { start: drive, ..self.settings[output].clone() };
-            Driver::open(&at, &self.hal).map(|driver| pin.driver = Some(driver))
+            let opened = self.settings[output].target.open(drive, self.hal.gpio.as_ref(), self.hal.pwm.as_ref());
+            opened.map(|driver| pin.driver = Some(driver))
         };
-        match driven.and_then(|()| pin.driver.as_mut().map_or(Ok(drive), Driver::drive)) {
+        match driven.and_then(|()| pin.driver.as_mut().map_or(Ok(drive), |driver| driver.drive())) {
             Ok(real) => {
                 if std::mem::take(&mut pin.told) {
                     (self.observer)(&Event::Output { output: &self.settings[output].name, error: None });
@@ -349,12 +349,7 @@ impl Outputs {
 
     fn report(&self, output: usize, drive: Drive) {
         let Some(to) = self.settings[output].report else { return };
-        let value = match self.settings[output].target {
-            Target::Line { .. } => drive.fraction(),
-            // As commands are written.
-            Target::Pwm { .. } => drive.fraction() * 100.0,
-        };
-        self.pipeline.level(self.hal.clock.now(), to, value);
+        self.pipeline.level(self.hal.clock.now(), to, self.settings[output].target.report(drive));
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::Conclusion;
 use super::user::{Accounts, Rights, User};
 use crate::config::Settings;
-use crate::output::Target;
+use crate::output::actuator::Need;
 use crate::sensor::Resource;
 
 /// Where the firmware of a Pi reads what hardware it shall switch on.
@@ -58,9 +58,9 @@ impl Needs {
             }
         }
         for output in &settings.outputs {
-            match output.target {
-                Target::Line { .. } => needs.gpio = true,
-                Target::Pwm { .. } => needs.pwm = true,
+            match output.target.needs() {
+                Need::Pin(_) => needs.gpio = true,
+                Need::PwmChannel(_) => needs.pwm = true,
             }
         }
         needs

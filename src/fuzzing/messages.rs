@@ -9,6 +9,8 @@ use crate::net::PACKET_LIMIT;
 use crate::net::mqttbytes::Error;
 use crate::net::mqttbytes::v4::Packet;
 use crate::output::command::Command;
+use crate::output::line::Line;
+use crate::output::pwm::Pwm;
 use crate::output::{Target, levels};
 use crate::status::{Report, metrics, text};
 use crate::thingspeak::feed::FeedMessage;
@@ -18,7 +20,7 @@ use crate::time::Utc;
 
 const CHANNEL: ChannelId = ChannelId(1_587_079);
 const TARGETS: [Target; 2] =
-    [Target::Line { pin: Pin(17), active: Active::Low }, Target::Pwm { channel: 0, frequency: 1000.0 }];
+    [Target::Line(Line { pin: Pin(17), active: Active::Low }), Target::Pwm(Pwm { channel: 0, frequency: 1000.0 })];
 
 /// A message is read or refused; what is read is shown in one line, is the echo of an entry with its own numbers, and gives
 /// commands as any other does.

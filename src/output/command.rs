@@ -56,7 +56,7 @@ impl Command {
     }
 }
 
-/// `on` and `off` in all their spellings; for PWM also percent, so that there `1` is one percent.
+/// `on` and `off` in all their spellings, or what the target takes besides.
 fn drive(text: &str, target: &Target) -> Result<Option<Drive>, Refused> {
     let word = text.trim();
     if word.is_empty() {
@@ -68,20 +68,9 @@ fn drive(text: &str, target: &Target) -> Result<Option<Drive>, Refused> {
     } else if named(["off", "false"]) {
         Some(Drive::OFF)
     } else {
-        // Adding zero makes -0 a plain 0.
-        word.parse::<f64>().ok().and_then(|number| match target {
-            Target::Line { .. } => Drive::duty(number + 0.0).filter(|&it| it == Drive::ON || it == Drive::OFF),
-            Target::Pwm { .. } => Drive::duty(number / 100.0 + 0.0),
-        })
+        target.command(word)
     };
-    drive.map(Some).ok_or_else(|| Refused { came: printable(word), accepted: accepted(target) })
-}
-
-const fn accepted(target: &Target) -> &'static str {
-    match target {
-        Target::Line { .. } => "1 or 0, on or off, true or false",
-        Target::Pwm { .. } => "a number from 0 to 100 (percent), on or off",
-    }
+    drive.map(Some).ok_or_else(|| Refused { came: printable(word), accepted: target.commands() })
 }
 
 /// The start of a text that may hold anything, fit for a log line.
@@ -101,9 +90,11 @@ mod tests {
     use super::*;
     use crate::entry::ChannelId;
     use crate::hal::{Active, Pin};
+    use crate::output::line::Line;
+    use crate::output::pwm::Pwm;
 
-    const LINE: Target = Target::Line { pin: Pin(17), active: Active::Low };
-    const PWM: Target = Target::Pwm { channel: 0, frequency: 1000.0 };
+    const LINE: Target = Target::Line(Line { pin: Pin(17), active: Active::Low });
+    const PWM: Target = Target::Pwm(Pwm { channel: 0, frequency: 1000.0 });
 
     fn feed(text: &str) -> FeedMessage {
         FeedMessage::decode(ChannelId(1), text.as_bytes()).expect("a feed message")

@@ -11,15 +11,14 @@ use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
-use crate::hal::{Active, Gpio, GpioBackend, HalError, Pin, PwmOutputs};
-use crate::output::driver::Driver;
+use crate::hal::{Gpio, GpioBackend, HalError, PwmOutputs};
 use crate::output::{Drive, Settings, Target};
 use crate::store::codec;
 use crate::store::record::{self, Records};
 
-/// How often, and how long apart, a PWM channel is tried again: a second in all.
-const PWM_TRIES: u32 = 20;
-const PWM_AGAIN: Duration = Duration::from_millis(50);
+/// How often, and how long apart, what the system is still setting up is tried again: a second in all.
+const TRIES: u32 = 20;
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The file's name.
 pub const FILE: &str = "outputs";
@@ -41,36 +40,10 @@ pub struct Level {
     pub name: String,
     /// What is driven.
     #[n(1)]
-    pub target: Wire,
+    pub target: Target,
     /// From 0 to 1.
     #[n(2)]
     pub stop: f64,
-}
-
-/// What is driven, as it is written down.
-#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
-#[cbor(flat)]
-pub enum Wire {
-    /// A line.
-    #[n(0)]
-    Line {
-        /// Its BCM number.
-        #[n(0)]
-        pin: Pin,
-        /// Which voltage is on.
-        #[n(1)]
-        active: Active,
-    },
-    /// A hardware PWM channel.
-    #[n(1)]
-    Pwm {
-        /// Its number.
-        #[n(0)]
-        pwm: u8,
-        /// Hertz.
-        #[n(1)]
-        frequency: f64,
-    },
 }
 
 /// A record of the file.
@@ -118,10 +91,7 @@ impl Levels {
     pub fn of(gpio: GpioBackend, outputs: &[Settings]) -> Self {
         let level = |output: &Settings| Level {
             name: output.name.clone(),
-            target: match output.target {
-                Target::Line { pin, active } => Wire::Line { pin, active },
-                Target::Pwm { channel, frequency } => Wire::Pwm { pwm: channel, frequency },
-            },
+            target: output.target,
             stop: output.stop.fraction(),
         };
         Self { gpio, outputs: outputs.iter().map(level).collect() }
@@ -143,25 +113,17 @@ impl Level {
     }
 
     fn is_sound(&self) -> bool {
-        match self.target {
-            Wire::Line { .. } => true,
-            Wire::Pwm { frequency, .. } => frequency.is_finite() && frequency > 0.0,
-        }
+        self.target.is_sound()
     }
 
     fn set(&self, gpio: &dyn Gpio, pwm: &dyn PwmOutputs) -> Result<(), HalError> {
-        let target = match self.target {
-            Wire::Line { pin, active } => Target::Line { pin, active },
-            Wire::Pwm { pwm, frequency } => Target::Pwm { channel: pwm, frequency },
-        };
-        // The level goes along with the request; a line is left as it is when it is given back, where the back end can. A PWM
-        // channel that the system is still setting up is an error at first.
-        let mut tries = PWM_TRIES;
+        // The level goes along with the request; a line is left as it is when it is given back, where the back end can.
+        let mut tries = TRIES;
         loop {
-            match Driver::open_at(target, self.drive(), gpio, pwm) {
-                Err(HalError::Io { .. }) if matches!(target, Target::Pwm { .. }) && tries > 0 => {
+            match self.target.open(self.drive(), gpio, pwm) {
+                Err(error) if self.target.may_become_ready(&error) && tries > 0 => {
                     tries -= 1;
-                    thread::sleep(PWM_AGAIN);
+                    thread::sleep(AGAIN);
                 }
                 opened => return opened.map(drop),
             }
@@ -174,6 +136,9 @@ mod tests {
     use super::*;
     use crate::entry::ChannelId;
     use crate::hal::sim::Sim;
+    use crate::hal::{Active, Pin};
+    use crate::output::line::Line;
+    use crate::output::pwm::Pwm;
     use crate::output::{CommandFeed, CommandSource};
 
     fn output(name: &str, target: Target, stop: Drive) -> Settings {
@@ -203,9 +168,9 @@ mod tests {
 
     #[test]
     fn outputs_that_a_crash_left_on_go_to_their_stop_levels_those_that_go_off_first() {
-        let line = |pin| Target::Line { pin: Pin(pin), active: Active::Low };
+        let line = |pin| Target::Line(Line { pin: Pin(pin), active: Active::Low });
         let duty = Drive::duty(0.25).expect("a duty");
-        let fan = output("fan", Target::Pwm { channel: 1, frequency: 25_000.0 }, duty);
+        let fan = output("fan", Target::Pwm(Pwm { channel: 1, frequency: 25_000.0 }), duty);
         let bytes =
             write(GpioBackend::Auto, &[output("vent", line(23), Drive::ON), output("pump", line(17), Drive::OFF), fan]);
         let sim = Sim::new(None).expect("no folder");
@@ -221,11 +186,11 @@ mod tests {
     fn rubbish_is_no_levels_and_a_level_out_of_range_is_off() {
         assert_eq!((read(b""), read(b"\xff")), (None, None));
         let level = |stop, target| codec::encode(&Record::Output(Level { name: "pump".to_owned(), target, stop }));
-        let line = Wire::Line { pin: Pin(17), active: Active::High };
+        let line = Target::Line(Line { pin: Pin(17), active: Active::High });
         let gpio = codec::encode(&Record::Gpio(GpioBackend::Cdev));
         let levels = read(&records(&[&gpio, &level(7.5, line)])).expect("the form is right");
         assert_eq!((levels.gpio, levels.outputs[0].drive()), (GpioBackend::Cdev, Drive::OFF));
-        let pwm = Wire::Pwm { pwm: 0, frequency: f64::NAN };
+        let pwm = Target::Pwm(Pwm { channel: 0, frequency: f64::NAN });
         for wrong in [level(0.5, pwm), codec::encode(&(1, "pump")), b"no array".to_vec()] {
             assert_eq!(read(&records(&[&gpio, &wrong])), None);
         }
@@ -234,7 +199,7 @@ mod tests {
 
     #[test]
     fn flipped_bit_drives_no_pin() {
-        let target = Target::Line { pin: Pin(17), active: Active::Low };
+        let target = Target::Line(Line { pin: Pin(17), active: Active::Low });
         let bytes = write(GpioBackend::Auto, &[output("pump", target, Drive::ON)]);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
@@ -246,9 +211,9 @@ mod tests {
     #[test]
     fn what_a_later_version_adds_is_passed_over() {
         let gpio = codec::encode(&(0, GpioBackend::Rppal, "later"));
-        let level = codec::encode(&(1, ("pump", (0, Pin(17), Active::Low, "later"), 1.0, "later"), "later"));
+        let level = codec::encode(&(1, ("pump", (0, (Pin(17), Active::Low, "later"), "later"), 1.0, "later"), "later"));
         let levels = read(&records(&[&gpio, &level, &codec::encode(&(2, "later"))])).expect("what is known of it");
-        let target = Wire::Line { pin: Pin(17), active: Active::Low };
+        let target = Target::Line(Line { pin: Pin(17), active: Active::Low });
         let pump = Level { name: "pump".to_owned(), target, stop: 1.0 };
         assert_eq!(levels, Levels { gpio: GpioBackend::Rppal, outputs: vec![pump] });
     }

@@ -1,16 +1,20 @@
-//! Outputs: what a field update commands ([`command`], pure), the rules that say what a pin does ([`rules`], pure), what drives it ([`driver`]), and what is kept of it for the
-//! time after a crash ([`levels`]).
+//! Outputs: what a field update commands ([`command`], pure), the rules that say what an output does ([`rules`], pure), what
+//! it drives ([`actuator`], one kind a file), and what is kept of it for the time after a crash ([`levels`]).
 
+pub mod actuator;
 pub mod command;
-pub mod driver;
 pub mod levels;
+pub mod line;
+pub mod pwm;
 pub mod rules;
+pub mod target;
 
 use std::time::Duration;
 
 use crate::entry::{ChannelId, Column};
-use crate::hal::{Active, Pin};
 use crate::thingspeak::topic::Topic;
+
+pub use target::Target;
 
 /// What an output is driven with: 0 is off, 1 is on, between them a PWM duty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
@@ -48,25 +52,6 @@ impl std::fmt::Display for Drive {
             write!(f, "{} %", (self.0 * 1000.0).round() / 10.0)
         }
     }
-}
-
-/// What is driven.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Target {
-    /// A digital line.
-    Line {
-        /// Which.
-        pin: Pin,
-        /// Which voltage is on.
-        active: Active,
-    },
-    /// A hardware PWM channel; commands are percent.
-    Pwm {
-        /// 0 or 1 on a Pi, 0 to 3 on a Pi 5.
-        channel: u8,
-        /// Hertz.
-        frequency: f64,
-    },
 }
 
 /// Which feed an output listens to.
