@@ -240,6 +240,32 @@ fn parse_bytes(bytes: Vec<u8>, path: &Path, promised: &Promised) -> Result<Check
 
 /// Checks `text` as if it were the map at `path`: that is the name in faults, and its folder is where relative paths start.
 ///
+/// ```
+/// use std::path::Path;
+/// use gatepost::config;
+///
+/// let map = r#"
+/// version = 1
+/// [device.pi]
+/// client_id = "c"
+/// username = "c"
+/// password = "p"
+/// [channel.house]
+/// id = 1234567
+/// every = "20s"
+/// [[sensor]]
+/// name = "pi"
+/// use = "system"
+/// to.load1 = "house.field1"
+/// "#;
+/// let checked = config::parse(map, Path::new("gatepost.toml"))?;
+/// assert_eq!(checked.settings.channels[0].name, "house");
+///
+/// let faults = config::parse(&map.replace("field1", "feild1"), Path::new("gatepost.toml")).expect_err("a typo");
+/// assert!(faults.to_string().contains("did you mean `field1`?"), "{faults}");
+/// # Ok::<(), config::LoadError>(())
+/// ```
+///
 /// # Errors
 /// Every fault at once.
 pub fn parse(text: &str, path: &Path) -> Result<Checked, LoadError> {

@@ -36,6 +36,22 @@ impl Command {
     /// The command in an entry of the channel feed. `field` counts from 1 to 8. `None`: the entry does not hold the
     /// field.
     ///
+    /// ```
+    /// use gatepost::entry::ChannelId;
+    /// use gatepost::hal::{Active, Pin};
+    /// use gatepost::output::line::Line;
+    /// use gatepost::output::{Drive, Target, command::Command};
+    /// use gatepost::thingspeak::feed::FeedMessage;
+    ///
+    /// let pump = Target::Line(Line { pin: Pin(17), active: Active::Low });
+    /// let message = FeedMessage::decode(ChannelId(9), br#"{"entry_id":5,"field1":"on","field2":"37"}"#)?;
+    /// let command = Command::from_feed(&message, 1, &pump).expect("a command").expect("the field has one");
+    /// assert_eq!(command.drive, Drive::ON);
+    /// let refused = Command::from_feed(&message, 2, &pump).expect_err("a pin knows no percent");
+    /// assert_eq!(refused.to_string(), "\"37\" is not a command: send 1 or 0, on or off, true or false");
+    /// # Ok::<(), gatepost::thingspeak::feed::FeedError>(())
+    /// ```
+    ///
     /// # Errors
     /// When the field holds something that is no command for `target`.
     pub fn from_feed(message: &FeedMessage, field: u8, target: &Target) -> Result<Option<Self>, Refused> {

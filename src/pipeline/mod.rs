@@ -72,6 +72,44 @@ pub struct RouteConfig {
 }
 
 /// Filters and open slots of all channels, and how the sensors are.
+///
+/// ```
+/// use std::time::Duration;
+/// use gatepost::entry::{ChannelId, Column, Reduce};
+/// use gatepost::pipeline::{Config, Pipeline, Put, RouteConfig, SensorConfig, slots};
+/// use gatepost::reading::{Reading, SensorId};
+/// use gatepost::time::{Mono, Now, Utc};
+///
+/// let every = Duration::from_secs(20);
+/// let slot = slots::Route {
+///     channel: 0,
+///     column: Column::Field(1),
+///     reduce: Reduce::Mean,
+///     publish: slots::Publish::default(),
+///     decimals: None,
+/// };
+/// let config = Config {
+///     channels: vec![slots::Channel::new(ChannelId(1_234_567), every, every, slots::StatusText::default())],
+///     sensors: vec![SensorConfig {
+///         name: "air".to_owned(),
+///         silence: 3 * every,
+///         routes: vec![RouteConfig { quantity: 0, filter: Vec::new(), slot }],
+///     }],
+///     reports: Vec::new(),
+/// };
+/// let air = SensorId(0);
+/// let at = |second: u64| Now { mono: Mono::new(Duration::from_secs(second)), utc: Utc::from_seconds(second as i64) };
+/// let mut pipeline = Pipeline::new(&config, &[air], at(0).mono);
+///
+/// for (second, value) in [(41, 20.0), (51, 22.0)] {
+///     let reading = Reading { sensor: air, quantity: 0, at: at(second).mono, value: Ok(value) };
+///     pipeline.put(at(second), &reading, &mut Put::default());
+/// }
+/// let mut entries = Vec::new();
+/// pipeline.close_due(at(66), |closed| entries.extend(closed));
+/// assert_eq!(entries[0].end, at(60).mono, "the slot's end, on the grid");
+/// assert_eq!(entries[0].cells[0].as_ref().map(|cell| cell.value), Some(21.0));
+/// ```
 #[derive(Debug)]
 pub struct Pipeline {
     slots: Slots,

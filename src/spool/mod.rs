@@ -172,6 +172,33 @@ pub use survey::{Listed, State, survey};
 pub use taking::{Next, Rejection, Turn};
 
 /// Waiting entries of all channels. None of its methods waits for a disk.
+///
+/// ```
+/// use std::time::Duration;
+/// use gatepost::entry::{Cell, Cells, ChannelId, Column, Form, Reduce, UntimedEntry};
+/// use gatepost::spool::{Backlog, Policy, Spool, Turn};
+/// use gatepost::time::{BootId, Mono, Now, Utc};
+///
+/// let channel = ChannelId(1_234_567);
+/// let at = |second: u64| Now {
+///     mono: Mono::new(Duration::from_secs(second)),
+///     utc: Utc::from_seconds(1_795_334_400 + second as i64),
+/// };
+/// let start = (BootId(1), at(0));
+/// let (mut spool, _disk) = Spool::in_memory([(channel, Backlog::default())], Policy::default(), start, Box::new(|| {}));
+/// spool.synchronised(at(1));
+///
+/// let mut cells = Cells::default();
+/// cells[Column::Field(1).index()] = Some(Cell::new(21.5, 20, Reduce::Mean));
+/// let slot = UntimedEntry { channel, end: at(20).mono, cells, status: None, form: Form::Feed };
+/// spool.push(at(20), vec![slot]);
+///
+/// let taken = spool.take(channel, Turn::Live(at(20).mono), 1);
+/// assert_eq!(taken[0].created_at, at(20).utc);
+/// assert_eq!(spool.waiting(channel), 1, "it waits for its acknowledgement");
+/// spool.acknowledge(channel, taken[0].key);
+/// assert_eq!(spool.waiting(channel), 0);
+/// ```
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent fact")]
 pub struct Spool {
     rules: Rules,

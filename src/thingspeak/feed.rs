@@ -56,6 +56,17 @@ impl FeedMessage {
     /// Reads what came on `channels/<channel>/subscribe`. The topic says which channel it is: `channel_id` in the text
     /// is neither needed nor believed.
     ///
+    /// ```
+    /// use gatepost::entry::ChannelId;
+    /// use gatepost::thingspeak::feed::FeedMessage;
+    ///
+    /// let payload = br#"{"channel_id":1587079,"created_at":"2021-12-11T05:35:31Z","entry_id":797,"field1":null,"field2":"21"}"#;
+    /// let message = FeedMessage::decode(ChannelId(1_587_079), payload)?;
+    /// assert_eq!(message.entry_id, Some(797), "it was stored");
+    /// assert_eq!(message.fields[1].as_deref(), Some("21"));
+    /// # Ok::<(), gatepost::thingspeak::feed::FeedError>(())
+    /// ```
+    ///
     /// # Errors
     /// When nothing can be read from it.
     pub fn decode(channel: ChannelId, payload: &[u8]) -> Result<Self, FeedError> {
