@@ -36,6 +36,15 @@ pub type Measured = Vec<Result<f64, Fault>>;
 
 /// A device that is asked.
 pub trait Sensor: Send {
+    /// Begins a measurement that the part makes by itself, and returns how long it takes: [`Sensor::measure`] is called then, and
+    /// others of the bus are read in the meantime. `None`: nothing has to be begun.
+    ///
+    /// # Errors
+    /// When it cannot be begun.
+    fn begin(&mut self) -> Result<Option<Duration>, Fault> {
+        Ok(None)
+    }
+
     /// Measures now. May block: it runs on its bus thread.
     ///
     /// # Errors

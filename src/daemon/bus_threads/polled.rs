@@ -21,33 +21,46 @@ pub(super) struct Polled {
     settings: config::Sensor,
     schedule: Schedule,
     sensor: Option<Box<dyn Sensor>>,
+    /// A measurement was begun, and is to be collected.
+    begun: Option<Begun>,
     heartbeat: Heartbeat,
     pace: Pace,
 }
 
-/// What a read gave, before anybody was told of it.
-pub(super) struct Outcome {
-    began: Now,
-    ended: Now,
-    measured: Result<Measured, Fault>,
+/// A measurement that the part makes by itself.
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Now,
+    ready: Mono,
 }
 
-impl Outcome {
-    /// How long it took.
-    pub(super) fn took(&self) -> Duration {
-        self.ended.mono.since(self.began.mono)
-    }
+/// What a read gave, before anybody was told of it.
+pub(super) struct Outcome {
+    /// When the measurement began, by which the next one is scheduled.
+    began: Now,
+    ended: Now,
+    /// How long the bus was held.
+    pub(super) took: Duration,
+    /// `None`: the measurement has begun, and is to be collected later.
+    measured: Option<Result<Measured, Fault>>,
+}
+
+/// How far a measurement has come.
+enum Progress {
+    /// The part measures by itself, for so long.
+    Begun(Duration),
+    Measured(Measured),
 }
 
 impl Polled {
     /// A sensor that is due at once.
     pub(super) fn new(id: SensorId, settings: config::Sensor, heartbeat: Heartbeat) -> Self {
         let schedule = Schedule::new(settings.every);
-        Self { id, settings, schedule, sensor: None, heartbeat, pace: Pace::new() }
+        Self { id, settings, schedule, sensor: None, begun: None, heartbeat, pace: Pace::new() }
     }
 
     pub(super) fn due(&self) -> Mono {
-        self.schedule.next()
+        self.begun.map_or_else(|| self.schedule.next(), |begun| begun.ready)
     }
 
     pub(super) const fn every(&self) -> Duration {
@@ -62,10 +75,10 @@ impl Polled {
         self.pace.is_slow()
     }
 
-    /// Reads it, and opens it where it is not. May block for ever.
+    /// Begins a measurement, or collects one that was begun; opens the sensor where it is not. May block for ever.
     pub(super) fn read(&mut self, hal: &Hal, pipeline: &PipelineHandle) -> Outcome {
-        let began = hal.clock.now();
-        self.heartbeat.due(began.mono + self.settings.timeout);
+        let started = hal.clock.now();
+        self.heartbeat.due(started.mono + self.settings.timeout);
         let measured = catch_unwind(AssertUnwindSafe(|| self.measure(hal, pipeline))).unwrap_or_else(|panic| {
             if pipeline.is_poisoned() {
                 // Not the driver's own.
@@ -73,15 +86,26 @@ impl Polled {
             }
             Err(Fault::Panicked(panic_message(&*panic)))
         });
-        if measured.is_err() {
-            self.sensor = None;
-        }
         self.heartbeat.rest();
-        Outcome { began, ended: hal.clock.now(), measured }
+        let ended = hal.clock.now();
+        let took = ended.mono.since(started.mono);
+        let began = self.begun.take().map_or(started, |begun| begun.at);
+        let measured = match measured {
+            Ok(Progress::Begun(wait)) => {
+                self.begun = Some(Begun { at: began, ready: ended.mono + wait });
+                None
+            }
+            Ok(Progress::Measured(measured)) => Some(Ok(measured)),
+            Err(fault) => {
+                self.sensor = None;
+                Some(Err(fault))
+            }
+        };
+        Outcome { began, ended, took, measured }
     }
 
-    /// Hands on what a read gave. One that took longer than the time-out is a fault, though its answer came in the end;
-    /// `was_told` says that it was called one while it lasted. `is_slow` says that it kept others waiting, or would have.
+    /// Hands on what a read gave; nothing where a measurement has only begun. One that took longer than the time-out is a fault, though
+    /// its answer came in the end; `was_told` says that it was called one while it lasted. `is_slow` says that it kept others waiting, or would have.
     pub(super) fn finish(
         &mut self,
         outcome: Outcome,
@@ -89,9 +113,18 @@ impl Polled {
         is_slow: bool,
         pipeline: &PipelineHandle,
     ) -> Option<Change> {
-        let (took, timeout) = (outcome.took(), self.settings.timeout);
-        let Outcome { began, ended, measured } = outcome;
+        let Outcome { began, ended, took, measured } = outcome;
+        let timeout = self.settings.timeout;
         let is_late = was_told || took > timeout;
+        let measured = match measured {
+            Some(measured) => measured,
+            // What it would say is late already.
+            None if is_late => {
+                self.begun = None;
+                Err(Fault::Late { took, timeout })
+            }
+            None => return self.pace.read(is_slow),
+        };
         self.schedule.done(began, measured.is_ok() && !is_late);
         let late = Fault::Late { took, timeout };
         self.put(pipeline, ended, &measured, is_late.then_some(&late));
@@ -112,7 +145,7 @@ impl Polled {
         pipeline.read(now, self.id, |quantity| measured.get(quantity).filter(|value| value.is_ok()).cloned());
     }
 
-    fn measure(&mut self, hal: &Hal, pipeline: &PipelineHandle) -> Result<Measured, Fault> {
+    fn measure(&mut self, hal: &Hal, pipeline: &PipelineHandle) -> Result<Progress, Fault> {
         if self.sensor.is_none() {
             let source = self.settings.kind.device().open(hal, pipeline.sender(self.id, hal))?;
             self.sensor = match source {
@@ -124,7 +157,13 @@ impl Polled {
                 }
             };
         }
-        self.sensor.as_mut().expect("opened above").measure()
+        let sensor = self.sensor.as_mut().expect("opened above");
+        if self.begun.is_none()
+            && let Some(wait) = sensor.begin()?
+        {
+            return Ok(Progress::Begun(wait));
+        }
+        sensor.measure().map(Progress::Measured)
     }
 
     /// Puts the quantities that the map asks for.

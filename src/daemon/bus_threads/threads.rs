@@ -231,7 +231,7 @@ impl BusThread {
     fn read(&self, mut polled: Box<Polled>, worker: Option<u32>) {
         let Common { hal, pipeline, .. } = &self.common;
         let outcome = polled.read(hal, pipeline);
-        let took = outcome.took();
+        let took = outcome.took;
         let (was_told, is_slow) = {
             let mut queue = self.queue();
             (queue.answered(polled.id), queue.is_slow(took, polled.timeout()))
