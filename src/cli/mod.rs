@@ -11,6 +11,8 @@ mod docs;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod init;
+#[cfg_attr(not(feature = "sandbox"), path = "no_look_alike.rs")]
+mod look_alike;
 #[cfg(unix)]
 mod metrics;
 mod outputs;

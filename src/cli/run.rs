@@ -1,23 +1,27 @@
 //! `gatepost run`: the daemon.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use gatepost::config::{self, LoadError, Settings};
+use gatepost::config::{self, Checked, LoadError};
 use gatepost::daemon::event::{Event, Observer};
-use gatepost::daemon::{Daemon, Folders, Prepare, Reload, journal, systemd};
+use gatepost::daemon::{Daemon, Folders, Reload, journal, systemd};
 use gatepost::hal::Hal;
 use gatepost::hal::sim::Sim;
+use gatepost::net::Broker;
 use gatepost::status::SOCKET;
 use gatepost::store::storage::Folder;
 use gatepost::uplink::session::Tuning;
 use tokio::sync::Notify;
 
 use super::directories::{self, Directories};
+use super::look_alike::{LookAlike, StandIn};
 
 /// Options of `run`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The sensor map
@@ -32,6 +36,15 @@ pub(crate) struct Args {
     /// clock (`echo unsynchronised > DIR/clock` plays a boot without the right time)
     #[arg(long, value_name = "DIR", requires = "simulate")]
     pins: Option<PathBuf>,
+
+    /// With --simulate: publish to a ThingSpeak look-alike that is started for this run, with the map's channels. No account and no
+    /// credentials are needed
+    #[arg(long, requires = "simulate")]
+    sandbox: bool,
+
+    /// With --simulate: publish what is simulated to any broker. Without this only a broker on this machine gets it
+    #[arg(long, requires = "simulate")]
+    publish_simulated: bool,
 
     /// Where entries wait that were just made: a directory in memory (by default systemd's, or that of the user's session)
     #[arg(long, value_name = "DIR")]
@@ -51,7 +64,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     keep_to_itself();
     directories::keep_files_private();
     let _end = journal::start(if args.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info });
-    let checked = match config::load(&args.config) {
+    let load = if args.sandbox { config::load_without_credentials } else { config::load };
+    let checked = match load(&args.config) {
         Ok(checked) => checked,
         Err(LoadError::Faults(text)) => {
             super::complain(&text);
@@ -65,31 +79,94 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !warnings.is_empty() {
         super::complain(&warnings);
     }
-    let settings = checked.settings;
+    if args.simulate && !args.sandbox {
+        check_broker(&checked.settings.broker, args.publish_simulated).map_err(anyhow::Error::msg)?;
+    }
     super::block_on(async {
         // The signals are taken before the first output moves, so that none is missed.
         let bell = Arc::new(Notify::new());
         let stop = super::stop_signal(Arc::clone(&bell))?;
-        let (hal, prepare): (Hal, Prepare) = if args.simulate {
-            let sim = Sim::new(args.pins.clone()).context("the directory for the pins")?;
-            let hal = sim.hal();
-            let prepare = move |settings: &Settings| {
-                for sensor in &settings.sensors {
-                    sensor.kind.device().simulate(&sim);
-                }
-            };
-            prepare(&settings);
-            (hal, Box::new(prepare))
-        } else {
-            (Hal::real(settings.gpio)?, Box::new(|_| ()))
+        if args.simulate {
+            log::warn!(
+                "SIMULATED: the sensors and pins of this run are simulated; no value that it publishes was measured"
+            );
+        }
+        let look_alike = if args.sandbox { Some(LookAlike::start(&checked.settings).await?) } else { None };
+        let preparation = Preparation {
+            stand_in: look_alike.as_ref().map(LookAlike::stand_in),
+            sim: if args.simulate { Some(simulation(args)?) } else { None },
+            publishes: args.publish_simulated,
         };
-        let reload = Some(Reload { map: args.config.clone(), bell, prepare });
+        let settings = preparation.of(checked).map_err(anyhow::Error::msg)?.settings;
+        let hal = match &preparation.sim {
+            Some(sim) => sim.hal(),
+            None => Hal::real(settings.gpio)?,
+        };
+        let map = args.config.clone();
+        let read = Arc::new(move || preparation.of(load(&map)?).map_err(LoadError::Faults));
+        let reload = Some(Reload { read, bell });
         let observer = both(journal::observer(), systemd::observer());
         let (folders, socket) = folders(args)?.unzip();
         let tuning = Tuning::default();
         Daemon { settings, hal, folders, socket, observer, tuning, reload }.run(stop).await?;
+        if let Some(look_alike) = look_alike {
+            look_alike.stop().await;
+        }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn simulation(args: &Args) -> anyhow::Result<Sim> {
+    Sim::new(args.pins.clone()).context("the directory for the pins")
+}
+
+/// What is done with a map before the daemon gets it: the first one, and each new one.
+struct Preparation {
+    stand_in: Option<StandIn>,
+    sim: Option<Sim>,
+    /// Simulated values may go to any broker.
+    publishes: bool,
+}
+
+impl Preparation {
+    /// # Errors
+    /// Why this map must not be run like that.
+    fn of(&self, mut checked: Checked) -> Result<Checked, String> {
+        if let Some(stand_in) = &self.stand_in {
+            stand_in.replace(&mut checked)?;
+        }
+        if let Some(sim) = &self.sim {
+            check_broker(&checked.settings.broker, self.publishes)?;
+            for sensor in &checked.settings.sensors {
+                sensor.kind.device().simulate(sim);
+            }
+        }
+        Ok(checked)
+    }
+}
+
+/// What is simulated stays on this machine, unless it is to be published: on the real service it would stand among what was measured,
+/// and the MQTT device's one connection would be taken from the daemon that measures.
+///
+/// # Errors
+/// When the broker is elsewhere, with what to do.
+fn check_broker(broker: &Broker, publishes: bool) -> Result<(), String> {
+    let elsewhere = broker.hosts.iter().find(|host| !is_this_machine(host));
+    let Some(host) = elsewhere.filter(|_| !publishes) else { return Ok(()) };
+    Err(format!(
+        "the map publishes to {host}, and simulated values would stand there as if they had been measured.\n\
+         To run the map against a look-alike of the service, without an account: add --sandbox\n\
+         To publish them all the same: add --publish-simulated"
+    ))
+}
+
+/// Whether a host is certainly this machine: an address of the loopback, or localhost (RFC 6761, section 6.3).
+fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
 }
 
 /// No core dump of this process is written, and no other process of its user looks into its memory: the password is there.
@@ -135,4 +212,33 @@ fn both(first: Observer, second: Observer) -> Observer {
         first(event);
         second(event);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use gatepost::net::Transport;
+
+    use super::*;
+
+    #[test]
+    fn simulated_values_go_to_this_machine_alone_unless_they_are_to_be_published() {
+        let checked = |host: &str, publishes| check_broker(&Broker::at(host, 443, Transport::Wss), publishes);
+        for host in
+            ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]", "::ffff:127.0.0.1"]
+        {
+            assert_eq!(checked(host, false), Ok(()), "{host}");
+        }
+        for host in
+            ["mqtt3.thingspeak.com", "192.168.1.5", "localhost.example", "127.0.0.1.example", "notlocalhost", ""]
+        {
+            let refused = checked(host, false).expect_err(host);
+            assert!(refused.contains("--publish-simulated"), "{refused}");
+            assert_eq!(checked(host, true), Ok(()), "{host}");
+        }
+        let broker = Broker {
+            hosts: vec!["::1".to_owned(), "mqtt3.thingspeak.com".to_owned()],
+            ..Broker::at("", 443, Transport::Wss)
+        };
+        assert!(check_broker(&broker, false).expect_err("one of two").contains("mqtt3.thingspeak.com"));
+    }
 }

@@ -39,7 +39,7 @@ fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
     let map = config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
     let (start, it) = (Mono::default(), SensorId(0));
     let mut pipeline = Pipeline::new(&map.pipeline(), &[it], start);
-    let mut tracker = StatusTracker::new(start);
+    let mut tracker = StatusTracker::new(start, false);
     tracker.event(start, &Event::Map(&map, &[it]));
     let now = |tenths: u64| {
         let mono = Mono::new(Duration::from_millis(tenths * 100));

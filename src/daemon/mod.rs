@@ -37,7 +37,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
-use crate::config::{self, LoadError, Settings};
+use crate::config::{Checked, LoadError, Settings};
 use crate::daemon::alarm::caught;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::running::{OUTPUTS_PATIENCE, Parts, Running, put_to_stop_levels};
@@ -67,17 +67,15 @@ pub struct Daemon {
     pub reload: Option<Reload>,
 }
 
-/// Makes a machine ready for a map.
-pub type Prepare = Box<dyn Fn(&Settings) + Send + Sync>;
+/// Reads the map, and makes the machine ready for it: simulated hardware needs its parts.
+pub type Read = Arc<dyn Fn() -> Result<Checked, LoadError> + Send + Sync>;
 
 /// How a daemon gets a new map while it runs.
 pub struct Reload {
-    /// The map's file.
-    pub map: PathBuf,
+    /// Called on a thread that may wait for the disk.
+    pub read: Read,
     /// Rung when it is to be read again.
     pub bell: Arc<Notify>,
-    /// Called with the map before it is taken: simulated hardware needs its parts.
-    pub prepare: Prepare,
 }
 
 /// Why the daemon ended though nobody asked it to: the outputs are at their stop level, and it should be started again.
@@ -93,7 +91,7 @@ impl Daemon {
     /// When it cannot start, or when a task died; the outputs are at their stop level then too.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), DaemonError> {
         let Self { settings, hal, folders, socket, observer, tuning, reload } = self;
-        let tracker = StatusHandle::new(Arc::clone(&hal.clock));
+        let tracker = StatusHandle::new(Arc::clone(&hal.clock), hal.is_simulated);
         let observer = tracker.beside(observer);
         let (gpio, pins) = (settings.gpio, (hal.clone(), settings.outputs.clone()));
         let (ending, mut ended) = mpsc::channel(1);
@@ -155,18 +153,16 @@ impl Daemon {
 
 /// Reads the map, on a thread that may wait for the disk. Its warnings are told like those of the first one.
 async fn read_again(reload: &Reload) -> Result<Settings, LoadError> {
-    let map = reload.map.clone();
-    let path = map.display().to_string();
-    let checked = spawn_blocking(move || config::load(&map)).await;
+    let read = Arc::clone(&reload.read);
+    let checked = spawn_blocking(move || read()).await;
     let checked = checked.unwrap_or_else(|panic| {
         // A defect in the checking must not end what runs.
-        Err(LoadError::Unreadable { path, error: std::io::Error::other(panic) })
+        Err(LoadError::Unreadable { path: "the map".to_owned(), error: std::io::Error::other(panic) })
     })?;
     let warnings = checked.render_warnings();
     if !warnings.is_empty() {
         log::warn!("{warnings}");
     }
-    (reload.prepare)(&checked.settings);
     Ok(checked.settings)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
+use crate::config;
 use crate::hal::Pin;
 use crate::hal::sim::Sim;
 use crate::store::storage::Storage;
@@ -167,7 +168,7 @@ async fn run_into(
             }
         }),
         tuning: Tuning::default(),
-        reload: Some(Reload { map: path, bell: Arc::clone(&bell), prepare: Box::new(|_| ()) }),
+        reload: Some(Reload { read: Arc::new(move || config::load(&path)), bell: Arc::clone(&bell) }),
     };
     let stop = async {
         if !from_the_beginning {

@@ -15,6 +15,8 @@ pub fn render(report: &Report) -> String {
     let mut page = Page::default();
     page.gauge("gatepost_build_info", "gatepost's version.", [([("version", &*report.version)], 1.0)]);
     page.gauge("gatepost_uptime_seconds", "How long the daemon has run.", one(report.uptime_s));
+    let simulated = one(truth(report.simulated));
+    page.gauge("gatepost_simulated", "Whether the hardware is simulated, so that no value was measured.", simulated);
     page.gauge("gatepost_down", "How many things are down; 0 when all is well.", one(count(report.down.len() as u64)));
     let is_right = truth(report.clock.synchronised);
     page.gauge("gatepost_clock_synchronised", "Whether the wall clock is known to be right.", one(is_right));
@@ -57,7 +59,7 @@ fn channels(page: &mut Page, channels: &[Channel]) {
     total("gatepost_updates_resent_total", "Entries sent again.", |it| Some(count(it.counts.resent)));
     total("gatepost_updates_received_total", "Updates the broker has read.", |it| Some(count(it.counts.received)));
     total("gatepost_entries_stored_total", "Entries seen stored.", |it| Some(count(it.counts.stored)));
-    total("gatepost_entries_restamped_total", "Entries moved off another row's second.", |it| {
+    total("gatepost_entries_retimed_total", "Entries moved off another row's second.", |it| {
         Some(count(it.counts.retimed))
     });
     total("gatepost_entries_unconfirmed_total", "Entries whose echo did not come after several sends.", |it| {

@@ -26,6 +26,8 @@ pub struct Report {
     pub asked_at: String,
     /// How long the daemon has run.
     pub uptime_s: f64,
+    /// The hardware is simulated: what is published was not measured.
+    pub simulated: bool,
     /// How things stand, in one line.
     pub summary: String,
     /// What is down, each in a sentence: a person may have to do something. Empty when all is well.

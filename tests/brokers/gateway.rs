@@ -92,7 +92,7 @@ impl<'a> Gateway<'a> {
     /// Starts it on simulated hardware.
     pub(crate) fn simulate(&self) -> Program {
         let mut command = self.command();
-        command.arg("--simulate").arg("--pins").arg(self.room.path("pins"));
+        command.args(["--simulate", "--publish-simulated"]).arg("--pins").arg(self.room.path("pins"));
         self.room.start(&command)
     }
 

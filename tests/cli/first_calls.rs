@@ -66,6 +66,38 @@ fn run_refuses_a_map_with_twelve_faults_and_touches_nothing() {
 }
 
 #[test]
+fn simulated_values_are_not_published_to_the_service_unasked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (map, pins) = (folder.path().join("map.toml"), folder.path().join("pins"));
+    let text = r#"
+version = 1
+[device.pi]
+client_id = "c"
+username = "c"
+password = "p"
+[channel.room]
+id = 1234567
+[[sensor]]
+name = "pi"
+use = "system"
+to.load1 = "room.field1"
+"#;
+    std::fs::write(&map, text).expect("written");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&map, std::fs::Permissions::from_mode(0o600)).expect("ours");
+    }
+    let [map, pins] = [&map, &pins].map(|path| path.to_str().expect("text"));
+    let (code, said) = call(&["run", "--simulate", "--config", map, "--pins", pins]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("mqtt3.thingspeak.com") && said.contains("--publish-simulated"), "{said}");
+    assert!(!std::path::Path::new(pins).exists(), "nothing has begun");
+    let (code, said) = call(&["run", "--publish-simulated", "--config", map]);
+    assert!(code == Some(2) && said.contains("--simulate"), "{said}");
+}
+
+#[test]
 fn pins_without_simulation_are_refused() {
     let (code, said) = call(&["run", "--pins", "pins"]);
     assert!(code == Some(2) && said.contains("--simulate"), "{said}");

@@ -71,3 +71,54 @@ fn its_lines_make_a_map_and_its_commands_reach_that_map() {
     assert!(daemon.end_by(Signal::SIGTERM).0.success());
     assert!(sandbox.end_by(Signal::SIGINT).0.success());
 }
+
+/// A map for the service, whose credentials are not there.
+const OF_THE_SERVICE: &str = r#"
+version = 1
+[device.pi]
+credentials = "mqtt_credentials.txt"
+[channel.room]
+id = 1234567
+every = "2s"
+license = "paid"
+[channel.switches]
+id = 1234569
+[[sensor]]
+name = "air"
+use = "bme280"
+every = "1s"
+to.temperature = "room.field1"
+[[output]]
+name = "lamp"
+pin = 17
+from = "switches.field1"
+"#;
+
+#[test]
+fn map_for_the_service_runs_unchanged_against_a_look_alike_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, temporary) = (folder.path().join("map.toml"), folder.path().join("tmp"));
+    fs::create_dir(&temporary).expect("made");
+    fs::write(&path, OF_THE_SERVICE).expect("a file");
+    let mut command = gatepost();
+    command.args(["run", "--simulate", "--sandbox", "--verbose", "--config"]).arg(&path).env("TMPDIR", &temporary);
+    let mut daemon = Program::start(command);
+    daemon.wait_for("SIMULATED");
+    daemon.wait_for("stored as 1");
+
+    let said = daemon.said();
+    let printed = said.lines().find_map(|line| Some(&line[line.find("gatepost sandbox publish")?..]));
+    let printed = printed.unwrap_or_else(|| panic!("no command is told:\n{said}")).replace("NUMBER", "1234569");
+    let mut published = Program::start(typed(&printed));
+    assert!(published.wait_for_end().success(), "{}", published.said());
+    daemon.wait_for("output lamp is on: ");
+
+    let more =
+        "[channel.more]\nid = 1234570\n[[sensor]]\nname = \"pi\"\nuse = \"system\"\nto.load1 = \"more.field1\"\n";
+    fs::write(&path, format!("{OF_THE_SERVICE}{more}")).expect("a file");
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for("the look-alike was started without the channel more of the new map");
+
+    assert!(daemon.end_by(Signal::SIGTERM).0.success());
+    assert_eq!(fs::read_dir(&temporary).expect("there").count(), 0, "nothing is left behind");
+}

@@ -185,7 +185,7 @@ impl House {
     /// The daemon, with every entry in its log.
     pub(crate) fn command(&self) -> Command {
         let mut command = gatepost();
-        command.args(["run", "--verbose", "--simulate", "--config"]).arg(self.path("map.toml"));
+        command.args(["run", "--verbose", "--simulate", "--publish-simulated", "--config"]).arg(self.path("map.toml"));
         command.arg("--runtime-dir").arg(self.runtime()).arg("--state-dir").arg(self.state());
         command
     }

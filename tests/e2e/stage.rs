@@ -161,12 +161,15 @@ impl Stage {
         let diary = Diary::new();
         let observer = diary.observer();
         let (sim, bell) = (self.sim.clone(), Arc::new(Notify::new()));
-        let prepare = move |settings: &config::Settings| {
-            for sensor in &settings.sensors {
+        let map = self.path("map.toml");
+        let read = Arc::new(move || {
+            let checked = config::load(&map)?;
+            for sensor in &checked.settings.sensors {
                 sensor.kind.device().simulate(&sim);
             }
-        };
-        let reload = Some(Reload { map: self.path("map.toml"), bell: Arc::clone(&bell), prepare: Box::new(prepare) });
+            Ok(checked)
+        });
+        let reload = Some(Reload { read, bell: Arc::clone(&bell) });
         let (hal, tuning) = (self.sim.hal(), self.plan.tuning);
         let daemon = Daemon { settings, hal, folders: None, socket: None, observer, tuning, reload };
         let (stop, stopped) = oneshot::channel::<()>();

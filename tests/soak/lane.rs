@@ -211,7 +211,12 @@ impl Lane {
     pub(crate) fn start(&mut self) {
         // However the soak ends, it leaves no daemon behind.
         let mut command = tool("setpriv", "util-linux");
-        command.args(["--pdeathsig", "KILL"]).arg(&self.program).args(["run", "--verbose", "--simulate"]);
+        command.args(["--pdeathsig", "KILL"]).arg(&self.program).args([
+            "run",
+            "--verbose",
+            "--simulate",
+            "--publish-simulated",
+        ]);
         command.arg("--config").arg(self.path("map.toml")).arg("--pins").arg(self.path("pins"));
         command.arg("--runtime-dir").arg(self.path("run")).arg("--state-dir").arg(self.path("state"));
         if self.plan.own_clock {

@@ -166,7 +166,10 @@ fn person_sees_how_things_stand_from_the_first_entry_through_an_outage_to_the_st
     let stored = |report: &Value| report["channels"][0]["ack"]["stage"] == "stored";
     let (code, report) = house.report("an entry is stored", stored);
     assert_eq!((code, &report["down"]), (Some(0), &Value::Array(vec![])), "{report:#}");
-    assert_eq!((&report["devices"][0]["link"], &report["summary"]), (&"up".into(), &"running; pi: link up".into()));
+    assert_eq!(
+        (&report["devices"][0]["link"], &report["summary"]),
+        (&"up".into(), &"running, SIMULATED; pi: link up".into())
+    );
     assert!(report["channels"][0]["ack"]["entry_id"].is_u64() && report["pid"] == daemon.id());
     assert_eq!(report["channels"][0]["confirmed_by"], "stored");
     assert_eq!(

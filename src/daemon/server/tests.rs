@@ -42,7 +42,7 @@ impl Stage {
     fn set(map: &str) -> Self {
         let (good, bad) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let count = (Arc::clone(&good), Arc::clone(&bad));
-        let tracker = StatusHandle::new(Arc::new(ManualClock::default()));
+        let tracker = StatusHandle::new(Arc::new(ManualClock::default()), false);
         let observer = tracker.beside(Arc::new(move |event| match event {
             Event::Served { error: None, .. } => count.0.add_permits(1),
             Event::Served { error: Some(_), .. } => count.1.add_permits(1),

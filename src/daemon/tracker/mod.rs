@@ -42,6 +42,8 @@ use sensors::Sensor;
 #[derive(Debug, Default)]
 pub struct StatusTracker {
     started: Mono,
+    /// The hardware is simulated: what is published was not measured.
+    is_simulated: bool,
     phase: Phase,
     links: Vec<DeviceLink>,
     channels: Vec<Channel>,
@@ -127,8 +129,8 @@ impl Asked {
 
 impl StatusTracker {
     /// The tracker of a daemon that starts.
-    pub fn new(started: Mono) -> Self {
-        Self { started, ..Self::default() }
+    pub fn new(started: Mono, is_simulated: bool) -> Self {
+        Self { started, is_simulated, ..Self::default() }
     }
 
     /// Takes what happened.
@@ -407,8 +409,8 @@ pub(super) struct StatusHandle {
 }
 
 impl StatusHandle {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        let tracker = StatusTracker::new(clock.now().mono);
+    pub(super) fn new(clock: Arc<dyn Clock>, is_simulated: bool) -> Self {
+        let tracker = StatusTracker::new(clock.now().mono, is_simulated);
         Self { tracker: Arc::new(Mutex::new(tracker)), clock, listen: watch::Sender::new(None) }
     }
 

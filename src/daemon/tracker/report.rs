@@ -23,6 +23,7 @@ impl StatusTracker {
             pid: std::process::id(),
             asked_at: now.utc.to_string(),
             uptime_s: seconds(uptime),
+            simulated: self.is_simulated,
             summary: self.summary(),
             down: self.down(at),
             remarks: self.remarks(at, asked),
@@ -67,6 +68,9 @@ impl StatusTracker {
             Phase::Stopping => "stopping",
         };
         let mut parts = vec![phase.to_owned()];
+        if self.is_simulated {
+            parts[0].push_str(", SIMULATED");
+        }
         if self.refuses_map {
             parts[0].push_str(" with the old map, since the new one has faults");
         }

@@ -57,7 +57,7 @@ struct Told {
 impl Told {
     fn new() -> Self {
         let mut told = Self {
-            tracker: StatusTracker::new(mono(1000.0)),
+            tracker: StatusTracker::new(mono(1000.0), false),
             registry: SensorRegistry::new(),
             at: 1000.0,
             asked: Asked::default(),

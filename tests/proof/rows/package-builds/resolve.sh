@@ -72,7 +72,7 @@ every = "1s"
 to.temperature = "room.field1"
 MAP
     chmod 600 "$folder/$1.toml"
-    qemu-arm-static -cpu arm1176 "$binary" run --simulate --config "$folder/$1.toml" >"$folder/$1.log" 2>&1 &
+    qemu-arm-static -cpu arm1176 "$binary" run --simulate --publish-simulated --config "$folder/$1.toml" >"$folder/$1.log" 2>&1 &
     pids+=($!)
 }
 
