@@ -24,6 +24,7 @@ pub mod ds18b20;
 pub mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod i2c;
 pub mod input;
 mod lines;
 pub mod nmea;

@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::i2c::{self, BusName, Registers};
 use super::{Bus, Device, Measured, ReadingSender, Resource, Sensor, Source};
-use crate::hal::{Hal, I2cBus, I2cError};
+use crate::hal::Hal;
 use crate::reading::{Fault, Quantity};
 
 use compensation::Calibration;
@@ -28,17 +29,12 @@ use compensation::Calibration;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The kernel's name of the bus. On the header's pins 3 and 5 it is `"i2c-1"`, once I2C is on (`dtparam=i2c_arm=on`).
-    #[serde(default = "i2c_1")]
-    bus: String,
+    #[serde(default)]
+    bus: BusName,
     /// The part's address: 0x76, or 0x77 with its pin SDO at the supply.
     #[cfg_attr(feature = "docs", schemars(range(min = 0x76, max = 0x77), extend("x-hex" = true)))]
     #[serde(default = "address_0x76")]
     address: u8,
-}
-
-fn i2c_1() -> String {
-    "i2c-1".to_owned()
 }
 
 fn address_0x76() -> u8 {
@@ -57,44 +53,29 @@ impl Device for Settings {
     }
 
     fn bus(&self) -> Bus {
-        Bus::I2c(self.bus.clone())
+        self.bus.bus()
     }
 
     fn resources(&self) -> Vec<Resource> {
-        vec![Resource::I2c { bus: self.bus.clone(), address: self.address }]
+        vec![self.bus.resource(self.address)]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        let number = |bus: &str| bus.parse::<u8>().is_ok();
-        if !self.bus.strip_prefix("i2c-").is_some_and(number) {
-            let digits = self.bus.rsplit(|letter: char| !letter.is_ascii_digit()).next().unwrap_or_default();
-            let meant = if number(digits) { digits } else { "1" };
-            faults.push(("bus", format!("a bus is called as the kernel does\nwrite \"i2c-{meant}\"")));
-        }
-        match self.address {
-            0x76 | 0x77 => {}
-            // Read as decimal, these are the digits of the right ones.
-            other @ (76 | 77) => {
-                faults.push((
-                    "address",
-                    format!("{other} is 0x{other:02x} written in hexadecimal\ndid you mean 0x{other}?"),
-                ));
-            }
-            other => faults.push(("address", format!("a BME280 answers at 0x76 or 0x77, never at 0x{other:02x}"))),
-        }
-        faults
+        let address = i2c::address_fault(self.address, "BME280", &ADDRESSES);
+        self.bus.fault().into_iter().chain(address).collect()
     }
 
     fn open(&self, hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
-        let bus = hal.i2c.open(&self.bus)?;
-        Ok(Source::Polled(Box::new(Bme280::open(bus, &self.bus, self.address)?)))
+        Ok(Source::Polled(Box::new(Bme280::open(Registers::open(hal, &self.bus, self.address)?)?)))
     }
 
     fn simulate(&self, sim: &crate::hal::sim::Sim) {
-        sim.i2c(&self.bus, self.address, Box::new(sim::Part::indoors(sim.hal().clock)));
+        self.bus.simulate(sim, self.address, sim::Part::indoors(sim.hal().clock));
     }
 }
+
+/// Where it may be (DS 6.2).
+const ADDRESSES: [u8; 2] = [0x76, 0x77];
 
 /// The registers that are used (DS 5.3, table 18).
 mod register {
@@ -123,102 +104,44 @@ const COPYING: u8 = 0b0001;
 /// A measurement of each quantity once takes at most 9.3 ms (DS 9.1), the start at most 2 ms (DS 1.1, table 1).
 const CONVERSION: Duration = Duration::from_millis(10);
 const START_UP: Duration = Duration::from_millis(2);
-/// How often the status is asked, a millisecond apart, before the part is given up.
-const PATIENCE: u32 = 20;
-
 /// An opened part.
 struct Bme280 {
-    wire: Wire,
+    registers: Registers,
     calibration: Calibration,
 }
 
 impl Bme280 {
-    fn open(bus: Box<dyn I2cBus>, name: &str, address: u8) -> Result<Self, Fault> {
-        let mut wire = Wire { bus, address, place: format!("0x{address:02x} on {name}") };
-        let [id] = wire.read(register::CHIP_ID)?;
-        identify(id, &wire.place)?;
-        wire.write(&[register::RESET, RESET])?;
+    fn open(mut registers: Registers) -> Result<Self, Fault> {
+        identify(&mut registers)?;
+        registers.write(&[register::RESET, RESET])?;
         thread::sleep(START_UP);
-        wire.wait_while(COPYING)?;
+        registers.wait_while(register::STATUS, COPYING)?;
         let calibration =
-            Calibration::new(&wire.read(register::CALIBRATION)?, wire.read(register::HUMIDITY_CALIBRATION)?);
+            Calibration::new(&registers.read(register::CALIBRATION)?, registers.read(register::HUMIDITY_CALIBRATION)?);
         let calibration =
-            calibration.ok_or_else(|| Fault::Garbled(format!("{}: the calibration is empty", wire.place)))?;
-        Ok(Self { wire, calibration })
+            calibration.ok_or_else(|| Fault::Garbled(format!("{}: the calibration is empty", registers.place())))?;
+        Ok(Self { registers, calibration })
     }
 }
 
 impl Sensor for Bme280 {
     fn measure(&mut self) -> Result<Measured, Fault> {
         // In one transfer, and in this order: `ctrl_hum` only takes effect with the write to `ctrl_meas`.
-        self.wire.write(&[register::CTRL_HUM, HUMIDITY_ONCE, register::CTRL_MEAS, FORCED_ONCE])?;
+        self.registers.write(&[register::CTRL_HUM, HUMIDITY_ONCE, register::CTRL_MEAS, FORCED_ONCE])?;
         thread::sleep(CONVERSION);
-        self.wire.wait_while(MEASURING)?;
-        let data = self.wire.read(register::DATA)?;
-        match u64::from_be_bytes(data) {
-            u64::MAX => Err(only_ones(&self.wire.place)),
-            0 => Err(only_zeros(&self.wire.place)),
-            _ => self.calibration.compensate(data),
-        }
+        self.registers.wait_while(register::STATUS, MEASURING)?;
+        self.calibration.compensate(self.registers.answer(register::DATA)?)
     }
 }
 
-fn identify(id: u8, place: &str) -> Result<(), Fault> {
+fn identify(registers: &mut Registers) -> Result<(), Fault> {
+    let [id] = registers.answer(register::CHIP_ID)?;
+    let place = registers.place();
     match id {
         CHIP_ID => Ok(()),
         0x56..=0x58 => {
             Err(Fault::Unsupported(format!("the part at {place} is a BMP280 (id 0x{id:02x}), which has no humidity")))
         }
-        0xff => Err(only_ones(place)),
-        0x00 => Err(only_zeros(place)),
         _ => Err(Fault::Unsupported(format!("the part at {place} is no BME280: its id is 0x{id:02x}, not 0x60"))),
-    }
-}
-
-fn only_ones(place: &str) -> Fault {
-    Fault::Absent(format!("{place} reads only ones: nothing pulls the data line down"))
-}
-
-fn only_zeros(place: &str) -> Fault {
-    Fault::Absent(format!("{place} reads only zeros: something holds the data line down"))
-}
-
-/// The part's registers.
-struct Wire {
-    bus: Box<dyn I2cBus>,
-    address: u8,
-    /// Address and bus for people.
-    place: String,
-}
-
-impl Wire {
-    fn read<const N: usize>(&mut self, register: u8) -> Result<[u8; N], Fault> {
-        let mut bytes = [0; N];
-        let done = self.bus.write_read(self.address, &[register], &mut bytes);
-        done.map_err(|error| self.fault(error)).map(|()| bytes)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let done = self.bus.write(self.address, bytes);
-        done.map_err(|error| self.fault(error))
-    }
-
-    /// Waits until the bit of the status register is clear. A bus that reads only ones ends here too.
-    fn wait_while(&mut self, bit: u8) -> Result<(), Fault> {
-        for _ in 0..PATIENCE {
-            let [status] = self.read(register::STATUS)?;
-            if status & bit == 0 {
-                return Ok(());
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        Err(Fault::Garbled(format!("{} does not become ready", self.place)))
-    }
-
-    fn fault(&self, error: I2cError) -> Fault {
-        match error {
-            I2cError::NoDevice => Fault::Absent(format!("nothing at {}", self.place)),
-            I2cError::Other(text) => Fault::Bus(format!("{}: {text}", self.place)),
-        }
     }
 }
