@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Bus, Resource};
+use super::recognition::{Identity, Recognition};
+use super::{Bus, Kind, Resource};
 use crate::hal::{Hal, I2cBus, I2cError};
 use crate::reading::Fault;
 
@@ -16,7 +17,7 @@ use crate::reading::Fault;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(transparent)]
-pub struct BusName(String);
+pub(super) struct BusName(String);
 
 impl Default for BusName {
     fn default() -> Self {
@@ -57,8 +58,9 @@ impl BusName {
     }
 }
 
-/// A fault where a `part` ("BME280") has none of its addresses.
-pub(super) fn address_fault(address: u8, part: &str, allowed: &[u8]) -> Option<(&'static str, String)> {
+/// A fault where a part has none of its addresses.
+pub(super) fn address_fault(address: u8, identity: &Identity) -> Option<(&'static str, String)> {
+    let Identity { addresses: allowed, ids, .. } = identity;
     if allowed.contains(&address) {
         return None;
     }
@@ -68,6 +70,7 @@ pub(super) fn address_fault(address: u8, part: &str, allowed: &[u8]) -> Option<(
         Some(meant) => format!("{address} is 0x{address:02x} written in hexadecimal\ndid you mean 0x{meant:02x}?"),
         None => {
             let allowed: Vec<_> = allowed.iter().map(|address| format!("0x{address:02x}")).collect();
+            let part = ids.first().map_or("part", |(_, name)| name);
             format!("a {part} answers at {}, never at 0x{address:02x}", allowed.join(" or "))
         }
     };
@@ -140,6 +143,33 @@ impl Registers {
         Err(Fault::Garbled(format!("{} does not become ready", self.place)))
     }
 
+    /// Reads which part it is.
+    ///
+    /// # Errors
+    /// When it is another one; where we have a driver for that, the fault says which.
+    pub(super) fn identify(&mut self, identity: &Identity) -> Result<u8, Fault> {
+        let [id] = self.answer(identity.register)?;
+        if identity.name(id).is_some() {
+            return Ok(id);
+        }
+        let place = &self.place;
+        let other = Kind::recognitions().find_map(|(kind, recognition)| match recognition {
+            Recognition::I2c(other, _)
+                if other.register == identity.register && other.addresses.contains(&self.address) =>
+            {
+                Some((kind, other.name(id)?))
+            }
+            _ => None,
+        });
+        Err(Fault::Unsupported(match other {
+            Some((kind, name)) => format!("the part at {place} is a {name} (id 0x{id:02x}): write use = \"{kind}\""),
+            None => {
+                let (expected, name) = identity.ids.first().copied().unwrap_or_default();
+                format!("the part at {place} is no {name}: its id is 0x{id:02x}, not 0x{expected:02x}")
+            }
+        }))
+    }
+
     fn fault(&self, error: I2cError) -> Fault {
         match error {
             I2cError::NoDevice => Fault::Absent(format!("nothing at {}", self.place)),
@@ -165,7 +195,8 @@ mod tests {
 
     #[test]
     fn address_that_is_none_of_the_parts_is_told_which_are() {
-        let told = |address| address_fault(address, "SHT31", &[0x44, 0x45]).map(|(_, words)| words);
+        let identity = Identity { addresses: &[0x44, 0x45], register: 0, ids: &[(1, "SHT31")] };
+        let told = |address| address_fault(address, &identity).map(|(_, words)| words);
         assert_eq!(told(0x45), None);
         assert_eq!(told(45).as_deref(), Some("45 is 0x2d written in hexadecimal\ndid you mean 0x45?"));
         assert_eq!(told(0x46).as_deref(), Some("a SHT31 answers at 0x44 or 0x45, never at 0x46"));

@@ -1,7 +1,7 @@
 //! The devices that measure: one file a device, registered in [`kinds!`](Kind).
 //!
 //! A device's `Settings` are its own keys of the map, deserialised strictly. They say which quantities there are,
-//! which [`Bus`] the device is read on, which pins it takes, how to open it and how to simulate it. A device is
+//! which [`Bus`] the device is read on, which pins it takes, how to open it, how to simulate it and how it is recognised. A device is
 //! either *polled* ([`Sensor`]: a blocking read on the bus thread) or a *stream* ([`Stream`]: a task on the runtime that
 //! turns bytes into readings as they come).
 //!
@@ -29,8 +29,11 @@ pub mod input;
 mod lines;
 pub mod nmea;
 mod number;
+pub mod recognition;
 pub mod serial_line;
 pub mod system;
+
+pub use recognition::Recognition;
 
 /// The values of one measurement, one for each of the device's quantities, in their order.
 pub type Measured = Vec<Result<f64, Fault>>;
@@ -161,6 +164,14 @@ pub trait Device {
     /// What it measures with these settings, in the order of [`Measured`].
     fn quantities(&self) -> Vec<Quantity>;
 
+    /// How its parts are found on a machine, where they can be.
+    fn recognition() -> Option<Recognition>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// Where it is read.
     fn bus(&self) -> Bus;
 
@@ -222,6 +233,12 @@ macro_rules! kinds {
                     $($tag => Some(<$settings>::deserialize(keys).map(Self::$variant)),)+
                     _ => None,
                 }
+            }
+
+            /// How the parts of each kind are found, by the kind's tag; kinds whose parts cannot be are left out.
+            pub fn recognitions() -> impl Iterator<Item = (&'static str, Recognition)> {
+                let all = [$(($tag, <$settings>::recognition())),+];
+                all.into_iter().filter_map(|(tag, recognition)| Some((tag, recognition?)))
             }
 
             /// Every kind with what it is and the schema of its keys.

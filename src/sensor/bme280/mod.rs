@@ -18,6 +18,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::i2c::{self, BusName, Registers};
+use super::recognition::{Identity, Proposal, Recognition};
 use super::{Bus, Device, Measured, ReadingSender, Resource, Sensor, Source};
 use crate::hal::Hal;
 use crate::reading::{Fault, Quantity};
@@ -56,12 +57,17 @@ impl Device for Settings {
         self.bus.bus()
     }
 
+    fn recognition() -> Option<Recognition> {
+        let quantities = &[("temperature", 2), ("humidity", 1), ("pressure", 1)];
+        Some(Recognition::I2c(IDENTITY, Proposal { name: "air", quantities, more: &[] }))
+    }
+
     fn resources(&self) -> Vec<Resource> {
         vec![self.bus.resource(self.address)]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
-        let address = i2c::address_fault(self.address, "BME280", &ADDRESSES);
+        let address = i2c::address_fault(self.address, &IDENTITY);
         self.bus.fault().into_iter().chain(address).collect()
     }
 
@@ -74,8 +80,8 @@ impl Device for Settings {
     }
 }
 
-/// Where it may be (DS 6.2).
-const ADDRESSES: [u8; 2] = [0x76, 0x77];
+/// Where it may be (DS 6.2), and what its chip id register says (DS 5.4.1).
+const IDENTITY: Identity = Identity { addresses: &[0x76, 0x77], register: register::CHIP_ID, ids: &[(0x60, "BME280")] };
 
 /// The registers that are used (DS 5.3, table 18).
 mod register {
@@ -89,8 +95,6 @@ mod register {
     pub(super) const DATA: u8 = 0xf7;
 }
 
-/// What the chip id register says (DS 5.4.1).
-const CHIP_ID: u8 = 0x60;
 /// The word that resets the part (DS 5.4.2).
 const RESET: u8 = 0xb6;
 /// `osrs_h`: humidity once (DS 5.4.3).
@@ -112,7 +116,7 @@ struct Bme280 {
 
 impl Bme280 {
     fn open(mut registers: Registers) -> Result<Self, Fault> {
-        identify(&mut registers)?;
+        registers.identify(&IDENTITY)?;
         registers.write(&[register::RESET, RESET])?;
         thread::sleep(START_UP);
         registers.wait_while(register::STATUS, COPYING)?;
@@ -131,17 +135,5 @@ impl Sensor for Bme280 {
         thread::sleep(CONVERSION);
         self.registers.wait_while(register::STATUS, MEASURING)?;
         self.calibration.compensate(self.registers.answer(register::DATA)?)
-    }
-}
-
-fn identify(registers: &mut Registers) -> Result<(), Fault> {
-    let [id] = registers.answer(register::CHIP_ID)?;
-    let place = registers.place();
-    match id {
-        CHIP_ID => Ok(()),
-        0x56..=0x58 => {
-            Err(Fault::Unsupported(format!("the part at {place} is a BMP280 (id 0x{id:02x}), which has no humidity")))
-        }
-        _ => Err(Fault::Unsupported(format!("the part at {place} is no BME280: its id is 0x{id:02x}, not 0x60"))),
     }
 }

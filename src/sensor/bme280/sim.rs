@@ -48,7 +48,7 @@ impl Part {
             0xac, 0x26, 0x0a, 0xd8, 0xbd, 0x10, 0x00, 0x4b,
         ];
         let humidity = [0x6e, 0x01, 0x00, 0x13, 0x05, 0x00, 0x1e];
-        Self::new(super::CHIP_ID, calibration, humidity, move || room(clock.now().mono))
+        Self::new(0x60, calibration, humidity, move || room(clock.now().mono))
     }
 
     fn set(&mut self, register: u8, value: u8) {
