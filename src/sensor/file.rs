@@ -41,6 +41,10 @@ impl Device for Settings {
         Some(Recognition::KernelFile(("value", 2)))
     }
 
+    fn hint(&self) -> Option<String> {
+        self.path.file_stem().map(|name| name.to_string_lossy().into_owned())
+    }
+
     fn bus(&self) -> Bus {
         Bus::Files
     }

@@ -172,6 +172,16 @@ pub trait Device {
         None
     }
 
+    /// Which of the quantities is a total that goes on over a restart of the daemon, kept as a [`Total`].
+    fn total(&self) -> Option<usize> {
+        None
+    }
+
+    /// What the settings say of the meaning of the only quantity, besides the sensor's name: a file called `wind_dir`.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
     /// Where it is read.
     fn bus(&self) -> Bus;
 
