@@ -79,13 +79,9 @@ const fn spoils(reduce: Reduce) -> bool {
     }
 }
 
-/// What else tells of a sensor's only number: the sensor's name, and its file's.
+/// What else tells of a sensor's only number: the sensor's name, and what its kind knows.
 fn others(sensor: &sensors::Draft, kind: &Kind) -> Vec<String> {
-    let file = match kind {
-        Kind::File(settings) => settings.path.file_stem().map(|name| name.to_string_lossy().into_owned()),
-        _ => None,
-    };
-    [sensor.name.get_ref().clone()].into_iter().chain(file).collect()
+    [sensor.name.get_ref().clone()].into_iter().chain(kind.device().hint()).collect()
 }
 
 /// Whether a name is that of a direction: `wind_dir`, `WindDirection`, `cog`, `Windrichtung`.

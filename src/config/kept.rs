@@ -3,7 +3,6 @@
 
 use super::{Sensor, Settings};
 use crate::output::rules::Past;
-use crate::sensor::{Kind, counter};
 use crate::spool;
 use crate::state::{self, Key};
 
@@ -40,7 +39,8 @@ impl Settings {
 impl Sensor {
     /// Whether its total outlives the daemon.
     pub fn keeps_total(&self) -> bool {
-        matches!(self.kind, Kind::Counter(_)) && self.routes.iter().any(|route| route.quantity == counter::TOTAL)
+        let total = self.kind.device().total();
+        total.is_some_and(|total| self.routes.iter().any(|route| route.quantity == total))
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::scan::{Answer, Attribute, Found, Interface};
-use crate::sensor::Kind;
+use crate::sensor::recognition::{Proposal, Rounded};
+use crate::sensor::{Kind, Recognition};
 
 /// A sensor that could be in the map.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,68 +47,109 @@ impl Offer {
 /// Everything that can be published, parts that somebody attached before the machine itself. A part that the daemon could not
 /// open, such as one on a bus of another name, is not offered.
 pub fn offers(found: &Found) -> Vec<Offer> {
-    let mut all = Vec::new();
+    let mut all: Vec<Option<Offer>> = Vec::new();
     for bus in &found.i2c {
-        for part in bus.parts.iter().filter(|part| matches!(part.answer, Answer::Identified(_))) {
-            let Some(kind) = part.kind() else { continue };
-            let what = format!("BME280 at address 0x{:02x} of {}", part.address, bus.name);
-            let keys = json!({ "bus": bus.name, "address": part.address });
-            let quantities = [("temperature", "°C", 2), ("humidity", "%", 1), ("pressure", "hPa", 1)];
-            all.push(offer("air", what, kind, &keys, &quantities));
+        for part in &bus.parts {
+            let (Answer::Identified(name), Some((kind, identity, proposal))) = (&part.answer, part.recognised()) else {
+                continue;
+            };
+            let what = format!("{name} at address 0x{:02x} of {}", part.address, bus.name);
+            let mut keys = json!({ "bus": bus.name });
+            if identity.chooses_address() {
+                keys["address"] = json!(part.address);
+            }
+            all.push(offer(proposal, what, kind, &keys));
         }
     }
     for probe in &found.one_wire {
-        let Some(kind) = probe.kind() else { continue };
+        let Some((kind, name, proposal)) = probe.recognised() else { continue };
         let now = probe.temperature.map(|degrees| format!(", {degrees:.1} °C now")).unwrap_or_default();
-        let what = format!("DS18B20 {}{now}", probe.id);
-        all.push(offer("probe", what, kind, &json!({ "id": probe.id }), &[("temperature", "°C", 2)]));
+        all.push(offer(proposal, format!("{name} {}{now}", probe.id), kind, &json!({ "id": probe.id })));
     }
-    for chip in found.chips.iter().filter(|chip| chip.interface == Interface::Iio) {
-        for Attribute { path, what, unit, scale, offset, .. } in &chip.attributes {
-            let keys = json!({ "path": path, "scale": scale, "offset": offset });
-            let told = format!("{what} of {}, which the kernel reads", chip.name);
-            all.push(offer(&format!("{} {what}", chip.name), told, "file", &keys, &[("value", unit, 2)]));
+    for (kind, recognition) in Kind::recognitions() {
+        if let Recognition::KernelFile(quantity) = recognition {
+            all.extend(files(found, kind, quantity));
         }
     }
-    all.push(system(found.cpu_temperature));
+    for (kind, recognition) in Kind::recognitions() {
+        if let Recognition::Machine { thermometer, proposal, .. } = recognition {
+            all.push(machine(found, kind, thermometer, proposal));
+        }
+    }
     let mut seen: Vec<Map<String, Value>> = Vec::new();
+    let mut all: Vec<_> = all.into_iter().flatten().collect();
     all.retain(|offer| {
         let is_new = !seen.contains(&offer.keys);
         seen.push(offer.keys.clone());
-        is_new && is_good(offer)
+        is_new
     });
     name_apart(&mut all);
     all
 }
 
+/// What the kernel's drivers show of parts that people attach.
+fn files(found: &Found, kind: &'static str, (quantity, round): Rounded) -> Vec<Option<Offer>> {
+    let mut offers = Vec::new();
+    for chip in found.chips.iter().filter(|chip| chip.interface == Interface::Iio) {
+        for Attribute { path, what, unit, scale, offset, .. } in &chip.attributes {
+            let name = format!("{} {what}", chip.name);
+            let keys = json!({ "path": path, "scale": scale, "offset": offset });
+            let told = format!("{what} of {}, which the kernel reads", chip.name);
+            let quantities = vec![Measured { name: quantity, label: label(&name, "", unit), round }];
+            offers.push(checked(Offer { name, what: told, kind, keys: object(&keys), quantities, more: Vec::new() }));
+        }
+    }
+    offers
+}
+
 /// The machine itself, which every map can begin with.
-fn system(has_thermometer: bool) -> Offer {
-    let temperature = ("cpu_temperature", "°C", 1);
-    let load = ("load1", "", 2);
-    let rest = [load, ("memory_used", "%", 1), ("disk_used", "%", 1)];
-    let (first, more) = if has_thermometer { (temperature, &rest[..]) } else { (load, &rest[1..]) };
-    let mut offer = offer("pi", "this machine itself".to_owned(), "system", &json!({}), &[first]);
-    offer.more = more.iter().map(|quantity| measured(&offer.name, *quantity)).collect();
-    offer
+fn machine(found: &Found, kind: &'static str, thermometer: &str, proposal: Proposal) -> Option<Offer> {
+    let mut offer = offer(proposal, "this machine itself".to_owned(), kind, &json!({}))?;
+    if !found.cpu_temperature {
+        offer.quantities.retain(|quantity| quantity.name != thermometer);
+        if offer.quantities.is_empty() && !offer.more.is_empty() {
+            offer.quantities.push(offer.more.remove(0));
+        }
+    }
+    Some(offer)
 }
 
-fn offer(name: &str, what: String, kind: &'static str, keys: &Value, quantities: &[(&'static str, &str, u8)]) -> Offer {
-    let keys = keys.as_object().cloned().unwrap_or_default();
-    let quantities = quantities.iter().map(|quantity| measured(name, *quantity)).collect();
-    Offer { name: name.to_owned(), what, kind, keys, quantities, more: Vec::new() }
+/// What a kind proposes for the part with these keys.
+fn offer(proposal: Proposal, what: String, kind: &'static str, keys: &Value) -> Option<Offer> {
+    let Proposal { name, quantities, more } = proposal;
+    let keys = object(keys);
+    let settings = settings(kind, &keys)?;
+    let units = settings.device().quantities();
+    let measured = |rounded: &[Rounded]| {
+        let measured = rounded.iter().map(|&(quantity, round)| {
+            let unit = units.iter().find(|known| known.name == quantity).map_or("", |known| known.unit);
+            Measured { name: quantity, label: label(name, quantity, unit), round }
+        });
+        measured.collect()
+    };
+    checked(Offer { name: name.to_owned(), what, kind, keys, quantities: measured(quantities), more: measured(more) })
 }
 
-fn measured(sensor: &str, (name, unit, round): (&'static str, &str, u8)) -> Measured {
+fn object(keys: &Value) -> Map<String, Value> {
+    keys.as_object().cloned().unwrap_or_default()
+}
+
+fn label(sensor: &str, quantity: &str, unit: &str) -> String {
     let unit = if unit.is_empty() { String::new() } else { format!(" ({unit})") };
-    let what = if name == "value" { String::new() } else { format!(" {}", name.replace('_', " ")) };
-    Measured { name, label: format!("{sensor}{what}{unit}"), round }
+    let what = if quantity.is_empty() { String::new() } else { format!(" {}", quantity.replace('_', " ")) };
+    format!("{sensor}{what}{unit}")
 }
 
-/// Whether a map with it is one without faults.
-fn is_good(offer: &Offer) -> bool {
-    let kind = Kind::deserialize(offer.kind, Value::Object(offer.keys.clone()));
+/// The kind with these keys, if they are without faults.
+fn settings(kind: &str, keys: &Map<String, Value>) -> Option<Kind> {
+    let settings = Kind::deserialize(kind, Value::Object(keys.clone()))?.ok()?;
+    settings.device().faults().is_empty().then_some(settings)
+}
+
+/// The offer, if a map with it is one without faults.
+fn checked(offer: Offer) -> Option<Offer> {
     let is_name = offer.name.chars().count() <= 48 && !offer.name.chars().any(char::is_control);
-    is_name && kind.is_some_and(|kind| kind.is_ok_and(|kind| kind.device().faults().is_empty()))
+    (is_name && settings(offer.kind, &offer.keys).is_some()).then_some(offer)
 }
 
 /// Gives the second `air` the name `air2`.

@@ -101,8 +101,10 @@ use = \"system\"
 to.cpu_temperature = { field = \"room.field6\", round = 1 }  # pi cpu temperature (°C)
 # to.load1 = { field = \"room.field8\", round = 2 }  # pi load1
 
-## What talks on a serial port: text lines here, of which a regular expression takes numbers (or columns:
-## csv, or json). A GNSS receiver is `use = \"nmea\"`. There is this port:
+## What talks on a serial port:
+## use = \"nmea\": a GNSS receiver.
+## use = \"serial_line\": text lines. A regular expression takes the numbers out of a line, or csv, or json.
+## There is this port:
 # [[sensor]]
 # name = \"meter\"
 # use = \"serial_line\"

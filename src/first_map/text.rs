@@ -11,6 +11,8 @@ use super::offer::Measured;
 use super::toml::{comment, key, quoted};
 use super::{Answers, Named, Offer, Place};
 use crate::scan::{Found, Port};
+use crate::sensor::recognition::Example;
+use crate::sensor::{Kind, Recognition};
 use crate::thingspeak::license::License;
 
 const HEAD: &str = "\
@@ -133,13 +135,21 @@ impl Writer<'_> {
     /// An example for what talks on a serial port.
     fn serial(&mut self, port: &Port, channel: usize, field: usize) {
         let place = quoted(&format!("{}.field{field}", self.answers.channels[channel].name));
-        self.line(
-            "## What talks on a serial port: text lines here, of which a regular expression takes numbers (or columns:",
-        );
-        self.line("## csv, or json). A GNSS receiver is `use = \"nmea\"`. There is this port:");
-        self.line("# [[sensor]]\n# name = \"meter\"\n# use = \"serial_line\"");
-        self.line(&format!("# port = {}\n# baud = 9600", quoted(&port.name)));
-        self.line(&format!("# match = 'T=(?<temperature>-?[0-9.]+)'\n# to.temperature = {place}\n"));
+        let mut example = None;
+        self.line("## What talks on a serial port:");
+        for (kind, recognition) in Kind::recognitions() {
+            let Recognition::SerialPort { about, example: own } = recognition else { continue };
+            self.line(&format!("## use = {}: {about}", quoted(kind)));
+            example = example.or(own.map(|own| (kind, own)));
+        }
+        let Some((kind, Example { name, keys, quantity })) = example else { return };
+        self.line("## There is this port:");
+        self.line(&format!("# [[sensor]]\n# name = {}\n# use = {}", quoted(name), quoted(kind)));
+        self.line(&format!("# port = {}", quoted(&port.name)));
+        for key in keys {
+            self.line(&format!("# {key}"));
+        }
+        self.line(&format!("# to.{quantity} = {place}\n"));
     }
 
     /// An example for an output: which pin may move is the user's to say.

@@ -3,12 +3,15 @@
 //! An address is probed as `i2cdetect` does by default: with an empty write, or where memories and their locks are (0x30 to 0x37,
 //! 0x50 to 0x5f) with the read of one byte. What a kernel driver holds is shown and left alone.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{line, no_right, numbered, parts};
 use crate::hal::{Files, Hal, HalError, I2cBus, I2cError};
+use crate::sensor::recognition::{Identity, Proposal};
+use crate::sensor::{Kind, Recognition};
 
 /// The addresses that are no one's reserve (I2C specification UM10204, 3.1.12).
 const ADDRESSES: std::ops::RangeInclusive<u8> = 0x08..=0x77;
@@ -54,10 +57,26 @@ pub enum Answer {
 }
 
 impl Part {
-    /// The map's `use` for it, where we have a driver.
-    pub fn kind(&self) -> Option<&'static str> {
-        matches!(&self.answer, Answer::Identified(part) if part == "BME280").then_some("bme280")
+    /// The map's `use` for it, how its kind knows it and what the kind proposes; where we have a driver.
+    pub fn recognised(&self) -> Option<(&'static str, Identity, Proposal)> {
+        let Answer::Identified(name) = &self.answer else { return None };
+        let mut kinds = kinds();
+        kinds.find(|(_, identity, _)| identity.has(self.address, name))
     }
+}
+
+/// The kinds whose parts say what they are.
+fn kinds() -> impl Iterator<Item = (&'static str, Identity, Proposal)> {
+    Kind::recognitions().filter_map(|(kind, recognition)| match recognition {
+        Recognition::I2c(identity, proposal) => Some((kind, identity, proposal)),
+        _ => None,
+    })
+}
+
+/// The parts that may be at an address and say what they are, with and without a driver of ours.
+pub(super) fn identities(address: u8) -> impl Iterator<Item = Identity> {
+    let all = kinds().map(|(_, identity, _)| identity).chain([parts::OTHERS]);
+    all.filter(move |identity| identity.addresses.contains(&address))
 }
 
 /// Every bus with who answers there.
@@ -160,12 +179,15 @@ fn ask(wire: &mut dyn I2cBus, address: u8) -> Result<(), I2cError> {
 }
 
 fn identify(wire: &mut dyn I2cBus, address: u8) -> Answer {
-    let mut id = [0];
-    if parts::may_be_bosch(address)
-        && wire.write_read(address, &[parts::BOSCH_ID], &mut id).is_ok()
-        && let Some(part) = parts::bosch(id[0])
-    {
-        return Answer::Identified(part.to_owned());
+    let mut ids: BTreeMap<u8, Option<u8>> = BTreeMap::new();
+    for identity in identities(address) {
+        let id = ids.entry(identity.register).or_insert_with_key(|register| {
+            let mut id = [0];
+            wire.write_read(address, &[*register], &mut id).is_ok().then_some(id[0])
+        });
+        if let Some(name) = id.and_then(|id| identity.name(id)) {
+            return Answer::Identified(name.to_owned());
+        }
     }
     Answer::Unknown(parts::usual(address).map(str::to_owned))
 }

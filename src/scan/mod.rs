@@ -1,7 +1,7 @@
 //! What this machine has that a map could name: I2C parts, 1-Wire parts, serial ports, the kernel's own sensors.
 //!
-//! Looking disturbs nothing: parts are addressed as `i2cdetect` does and asked for their id only where a Bosch part usually is, no
-//! serial port is opened, no pin is requested. What is missing is no error but a sentence that says what to do.
+//! What a part is, and whether a map can name it, the kinds of sensors say ([`Recognition`]). Looking disturbs nothing: parts are
+//! addressed as `i2cdetect` does and asked for their id only where one of ours may be, no serial port is opened, no pin is requested. What is missing is no error but a sentence that says what to do.
 //! What is found can be written as JSON and read again, so that a map for one machine can be made on another.
 
 mod chips;
@@ -19,7 +19,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::hal::{Files, Hal};
-use crate::sensor::system;
+use crate::sensor::{Kind, Recognition};
 
 pub use chips::{Attribute, Chip, Interface};
 pub use i2c::{Answer, Bus, Part};
@@ -39,7 +39,7 @@ pub struct Found {
     pub one_wire: Vec<Probe>,
     /// Serial ports.
     pub serial: Vec<Port>,
-    /// Whether `use = "system"` will find the processor's temperature.
+    /// Whether the machine will find its own temperature.
     pub cpu_temperature: bool,
     /// Thermal zones, and sensors that a kernel driver reads.
     pub chips: Vec<Chip>,
@@ -71,7 +71,9 @@ pub fn scan(hal: &Hal, all_buses: bool) -> Found {
         i2c: i2c::buses(hal, board.as_deref(), all_buses, &mut missing),
         one_wire: one_wire::probes(hal, is_board, &mut missing),
         serial: serial::ports(files, &mut missing),
-        cpu_temperature: system::has_thermometer(files),
+        cpu_temperature: Kind::recognitions().any(|(_, recognition)| {
+            matches!(recognition, Recognition::Machine { has_thermometer, .. } if has_thermometer(files))
+        }),
         chips: chips::chips(files),
         board,
         missing,

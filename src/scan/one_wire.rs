@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::hal::Hal;
-use crate::sensor::{Device as _, ReadingSender, Source, ds18b20};
+use crate::sensor::recognition::Proposal;
+use crate::sensor::{Kind, ReadingSender, Recognition, Source};
 
 /// Where the kernel shows them.
 const DEVICES: &str = "/sys/bus/w1/devices";
@@ -15,21 +16,32 @@ const DEVICES: &str = "/sys/bus/w1/devices";
 pub struct Probe {
     /// Family and number, as maps write it: `28-0417b1fb82ff`.
     pub id: String,
-    /// What a thermometer of the family 28 (DS18B20) says now, in °C.
+    /// What a thermometer of ours says now, in °C.
     pub temperature: Option<f64>,
     /// Why it says nothing.
     pub fault: Option<String>,
 }
 
 impl Probe {
-    /// The map's `use` for it, where we have a driver.
-    pub fn kind(&self) -> Option<&'static str> {
-        is_ds18b20(&self.id).then_some("ds18b20")
+    /// The map's `use` for it, the part's name and what its kind proposes; where we have a driver.
+    pub fn recognised(&self) -> Option<(&'static str, &'static str, Proposal)> {
+        let (family, _) = self.id.split_once('-')?;
+        let (kind, name, proposal) = Kind::recognitions().find_map(|(kind, recognition)| match recognition {
+            Recognition::OneWire(families, proposal) => {
+                let (_, name) = families.iter().find(|(known, _)| *known == family)?;
+                Some((kind, *name, proposal))
+            }
+            _ => None,
+        })?;
+        settings(kind, &self.id)?;
+        Some((kind, name, proposal))
     }
 }
 
-fn is_ds18b20(id: &str) -> bool {
-    ds18b20::Settings::of(id).faults().is_empty()
+/// The kind with this id, if it is one as the map writes it.
+fn settings(kind: &str, id: &str) -> Option<Kind> {
+    let settings = Kind::deserialize(kind, serde_json::json!({ "id": id }))?.ok()?;
+    settings.device().faults().is_empty().then_some(settings)
 }
 
 /// Every part, with its temperature where it has one.
@@ -45,7 +57,8 @@ pub(super) fn probes(hal: &Hal, is_board: bool, missing: &mut Vec<String>) -> Ve
         );
     } else if probes.is_empty() && is_board {
         missing.push(
-            "no 1-Wire bus: for a DS18B20 put `dtoverlay=w1-gpio` into /boot/firmware/config.txt and reboot".to_owned(),
+            "no 1-Wire bus: for 1-Wire thermometers put `dtoverlay=w1-gpio` into /boot/firmware/config.txt and reboot"
+                .to_owned(),
         );
     }
     probes
@@ -60,17 +73,17 @@ fn is_part(name: &str) -> bool {
 }
 
 fn probe(hal: &Hal, id: String) -> Probe {
-    if !is_ds18b20(&id) {
-        return Probe { id, temperature: None, fault: None };
-    }
+    let mut probe = Probe { id, temperature: None, fault: None };
+    let Some(settings) = probe.recognised().and_then(|(kind, ..)| settings(kind, &probe.id)) else { return probe };
     let nowhere = ReadingSender::new(|_, _, _| {});
-    let measured = match ds18b20::Settings::of(&id).open(hal, nowhere) {
+    let measured = match settings.device().open(hal, nowhere) {
         Ok(Source::Polled(mut sensor)) => sensor.measure().and_then(|values| values.into_iter().next().transpose()),
         Ok(Source::Stream(..)) => Ok(None),
         Err(fault) => Err(fault),
     };
     match measured {
-        Ok(temperature) => Probe { id, temperature, fault: None },
-        Err(fault) => Probe { id, temperature: None, fault: Some(fault.to_string()) },
+        Ok(temperature) => probe.temperature = temperature,
+        Err(fault) => probe.fault = Some(fault.to_string()),
     }
+    probe
 }

@@ -1,25 +1,12 @@
-//! Which part it may be that answers at an address: by its chip id, or by what is usually there.
+//! Which part it may be that answers at an address, where none of our kinds knows it: by its chip id, or by what is usually there.
 //!
 //! An address says little, since many parts share each; what is said here is meant as a guess and told as one.
 
-/// A Bosch part's register with the id of the chip.
-pub(super) const BOSCH_ID: u8 = 0xd0;
+use crate::sensor::recognition::Identity;
 
-/// Whether a part here may be asked for a Bosch chip's id. Elsewhere a register's number may be a command.
-pub(super) const fn may_be_bosch(address: u8) -> bool {
-    matches!(address, 0x76 | 0x77)
-}
-
-/// What a chip id at 0x76 or 0x77 stands for (data sheets of BME280, BMP280 and BME680, register 0xd0).
-pub(super) const fn bosch(id: u8) -> Option<&'static str> {
-    match id {
-        0x60 => Some("BME280"),
-        0x56..=0x58 => Some("BMP280"),
-        0x61 => Some("BME680 or BME688"),
-        0x55 => Some("BMP180"),
-        _ => None,
-    }
-}
+/// Parts that say what they are, and have no driver of ours (data sheet of BME680, register 0xd0).
+pub(super) const OTHERS: Identity =
+    Identity { addresses: &[0x76, 0x77], register: 0xd0, ids: &[(0x61, "BME680 or BME688")] };
 
 /// What people usually have at an address.
 pub(super) const fn usual(address: u8) -> Option<&'static str> {
@@ -46,11 +33,7 @@ pub(super) const fn usual(address: u8) -> Option<&'static str> {
         0x68 => "DS3231 clock or MPU-6050 motion sensor",
         0x69 => "MPU-6050 motion sensor",
         0x70 => "SHTC3 humidity sensor, TCA9548A multiplexer",
-        0x76 | 0x77 => "BME280, BMP280, BME680 or MS5611 air sensor",
+        0x76 | 0x77 => "MS5611 air sensor",
         _ => return None,
     })
 }
-
-/// What helps where there is no driver of ours.
-pub(super) const KERNEL: &str =
-    "no driver of ours; the kernel may have one (`dtoverlay -h i2c-sensor`), whose files `use = \"file\"` reads";

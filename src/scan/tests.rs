@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::hal::sim::{I2cPart, Sim};
 use crate::hal::{Clock, HalError, I2cBus, I2cBuses, I2cError};
+use crate::sensor::Kind;
 use crate::sensor::bme280::sim::Part as Bme280;
-use crate::sensor::{Device as _, ds18b20};
 
 /// A machine that has only what is put below its root.
 struct Machine {
@@ -100,13 +100,16 @@ fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
     machine.put("/sys/bus/i2c/devices/1-0068/driver/bind", "");
     machine.put("/sys/bus/i2c/devices/1-0048/name", "lm75\n");
     machine.sim.i2c("i2c-1", 0x76, Box::new(Bme280::indoors(machine.clock())));
-    machine.sim.i2c("i2c-1", 0x77, Box::new(Bme280::new(0x58, [0; 26], [0; 7], || [0; 8])));
+    machine.sim.i2c("i2c-1", 0x77, Box::new(Bme280::new(0x61, [0; 26], [0; 7], || [0; 8])));
     for address in [0x48, 0x50, 0x0b] {
         machine.sim.i2c("i2c-1", address, Box::new(Dumb(std::sync::Arc::default())));
     }
     let found = machine.scan();
-    let answers: Vec<_> =
-        found.i2c[0].parts.iter().map(|part| (part.address, part.answer.clone(), part.kind())).collect();
+    let answers: Vec<_> = found.i2c[0]
+        .parts
+        .iter()
+        .map(|part| (part.address, part.answer.clone(), part.recognised().map(|(kind, ..)| kind)))
+        .collect();
     let usual = |address| Answer::Unknown(parts::usual(address).map(str::to_owned));
     let expected = [
         (0x0b, Answer::Unknown(None), None),
@@ -114,12 +117,12 @@ fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
         (0x50, usual(0x50), None),
         (0x68, Answer::Kernel("ds3231".to_owned()), None),
         (0x76, Answer::Identified("BME280".to_owned()), Some("bme280")),
-        (0x77, Answer::Identified("BMP280".to_owned()), None),
+        (0x77, Answer::Identified("BME680 or BME688".to_owned()), None),
     ];
     assert_eq!(answers, expected);
     let page = found.to_string();
     assert!(page.contains("0x76  BME280: use = \"bme280\", bus = \"i2c-1\", address = 0x76\n"), "{page}");
-    assert!(page.contains("0x77  BMP280: no driver of ours"), "{page}");
+    assert!(page.contains("0x77  BME680 or BME688: no driver of ours"), "{page}");
     assert!(page.contains("0x68  ds3231, held by the kernel's driver"), "{page}");
 }
 
@@ -127,7 +130,7 @@ fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
 fn part_is_told_nothing_by_being_looked_for() {
     let machine = Machine::pi();
     let told = std::sync::Arc::<std::sync::Mutex<Vec<u8>>>::default();
-    for address in (0x08..=0x77).filter(|address| !parts::may_be_bosch(*address)) {
+    for address in (0x08..=0x77).filter(|address| i2c::identities(*address).next().is_none()) {
         machine.sim.i2c("i2c-1", address, Box::new(Dumb(std::sync::Arc::clone(&told))));
     }
     assert_eq!(machine.scan().i2c[0].parts.len(), 110);
@@ -180,12 +183,14 @@ fn one_wire_parts_say_their_temperature() {
     let devices = "/sys/bus/w1/devices";
     machine.put(&format!("{devices}/w1_bus_master1/w1_master_name"), "");
     assert!(machine.scan().missing.iter().any(|sentence| sentence.contains("4.7 kΩ")));
-    ds18b20::Settings::of("28-0417b1fb82ff").simulate(&machine.sim);
+    let probe = Kind::deserialize("ds18b20", serde_json::json!({ "id": "28-0417b1fb82ff" }));
+    probe.expect("a kind").expect("its keys").device().simulate(&machine.sim);
     machine.put(&format!("{devices}/28-0000000000aa/temperature"), "");
     machine.put(&format!("{devices}/01-0417b1fb82ff/id"), "");
     machine.put(&format!("{devices}/00-c00000000000/id"), "");
     let found = machine.scan();
-    let ids: Vec<_> = found.one_wire.iter().map(|probe| (probe.id.as_str(), probe.kind())).collect();
+    let ids: Vec<_> =
+        found.one_wire.iter().map(|probe| (probe.id.as_str(), probe.recognised().map(|(kind, ..)| kind))).collect();
     let expected =
         [("01-0417b1fb82ff", None), ("28-0000000000aa", Some("ds18b20")), ("28-0417b1fb82ff", Some("ds18b20"))];
     assert_eq!(ids, expected);

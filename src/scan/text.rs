@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Answer, Attribute, Bus, Found, Interface, Part, Port, Probe, parts};
+use super::{Answer, Attribute, Bus, Found, Interface, Part, Port, Probe};
+use crate::sensor::{Kind, Recognition};
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -11,8 +12,8 @@ impl fmt::Display for Found {
             ("I2C", self.i2c.iter().map(bus).collect()),
             ("1-Wire", self.one_wire.iter().map(probe).collect()),
             ("Serial ports", self.serial.iter().map(port).collect()),
-            ("Read by the kernel, for `use = \"file\"`", self.files()),
-            ("This machine itself, for `use = \"system\"`", self.system()),
+            (&*format!("Read by the kernel, for `{}`", kinds(is_for_files)), self.files()),
+            (&*format!("This machine itself, for `{}`", kinds(is_for_machine)), self.system()),
             ("What is missing", self.missing.join("\n")),
         ];
         for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {
@@ -65,9 +66,34 @@ impl Found {
     }
 
     fn system(&self) -> String {
-        let thermometer = if self.cpu_temperature { "cpu_temperature, " } else { "" };
-        format!("{thermometer}load1, load5, memory_available, memory_used, disk_free, disk_used, uptime\n")
+        let mut names = Vec::new();
+        for (kind, recognition) in Kind::recognitions() {
+            let Recognition::Machine { thermometer, .. } = recognition else { continue };
+            let Some(Ok(settings)) = Kind::deserialize(kind, serde_json::json!({})) else { continue };
+            let quantities = settings.device().quantities().into_iter().map(|quantity| quantity.name);
+            names.extend(quantities.filter(|name| name != thermometer || self.cpu_temperature));
+        }
+        format!("{}\n", names.join(", "))
     }
+}
+
+const fn is_for_files(recognition: &Recognition) -> bool {
+    matches!(recognition, Recognition::KernelFile(_))
+}
+
+const fn is_for_machine(recognition: &Recognition) -> bool {
+    matches!(recognition, Recognition::Machine { .. })
+}
+
+const fn is_for_ports(recognition: &Recognition) -> bool {
+    matches!(recognition, Recognition::SerialPort { .. })
+}
+
+/// The kinds that are recognised in a way, as the map writes them: `use = "nmea" or "serial_line"`.
+fn kinds(is_meant: impl Fn(&Recognition) -> bool) -> String {
+    let meant = Kind::recognitions().filter(|(_, recognition)| is_meant(recognition));
+    let tags: Vec<_> = meant.map(|(kind, _)| format!("\"{kind}\"")).collect();
+    format!("use = {}", tags.join(" or "))
 }
 
 fn bus(bus: &Bus) -> String {
@@ -78,24 +104,32 @@ fn bus(bus: &Bus) -> String {
     }
     match &bus.fault {
         Some(fault) => drop(writeln!(text, "  {fault}")),
-        None if bus.parts.is_empty() => text.push_str("  nobody answers: check the wiring, 3.3 V and ground\n"),
+        None if bus.parts.is_empty() => text.push_str("  no part answers: check the wiring, 3.3 V and ground\n"),
         None => {}
     }
     text
 }
 
 fn answer(part: &Part, bus: &str) -> String {
-    match (&part.answer, part.kind()) {
-        (Answer::Identified(name), Some(kind)) => {
-            format!("{name}: use = \"{kind}\", bus = \"{bus}\", address = 0x{:02x}", part.address)
+    let what = match (&part.answer, part.recognised()) {
+        (Answer::Identified(name), Some((kind, identity, _))) => {
+            let mut text = format!("{name}: use = \"{kind}\", bus = \"{bus}\"");
+            if identity.chooses_address() {
+                let _ = write!(text, ", address = 0x{:02x}", part.address);
+            }
+            return text;
         }
-        (Answer::Identified(name), None) => format!("{name}: {}", parts::KERNEL),
         (Answer::Kernel(name), _) => {
-            format!("{name}, held by the kernel's driver: what it measures is a file, see below")
+            return format!("{name}, held by the kernel's driver: what it measures is a file, see below");
         }
-        (Answer::Unknown(Some(usual)), _) => format!("perhaps {usual}: {}", parts::KERNEL),
-        (Answer::Unknown(None), _) => format!("somebody answers: {}", parts::KERNEL),
-    }
+        (Answer::Identified(name), None) => name.clone(),
+        (Answer::Unknown(Some(usual)), _) => format!("perhaps {usual}"),
+        (Answer::Unknown(None), _) => "an unknown part".to_owned(),
+    };
+    let files = kinds(is_for_files);
+    format!(
+        "{what}: no driver of ours; the kernel may have one (`dtoverlay -h i2c-sensor`), whose files `{files}` reads"
+    )
 }
 
 fn probe(probe: &Probe) -> String {
@@ -104,9 +138,9 @@ fn probe(probe: &Probe) -> String {
         (None, Some(fault)) => format!(", no temperature: {fault}"),
         (None, None) => String::new(),
     };
-    match probe.kind() {
-        Some(kind) => format!("{}{now}: use = \"{kind}\", id = \"{}\"\n", probe.id, probe.id),
-        None => format!("{}: no thermometer of the family 28, and no driver of ours\n", probe.id),
+    match probe.recognised() {
+        Some((kind, name, _)) => format!("{name} {}{now}: use = \"{kind}\", id = \"{}\"\n", probe.id, probe.id),
+        None => format!("{}: no driver of ours\n", probe.id),
     }
 }
 
@@ -118,7 +152,8 @@ fn port(port: &Port) -> String {
     if port.name == "/dev/serial1" {
         text.push_str(", usually Bluetooth's");
     }
-    text.push_str(if port.console { ": the console has it\n" } else { ": use = \"serial_line\" or \"nmea\"\n" });
+    let usage = if port.console { "the console has it".to_owned() } else { kinds(is_for_ports) };
+    let _ = writeln!(text, ": {usage}");
     text
 }
 

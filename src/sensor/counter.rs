@@ -59,7 +59,7 @@ const fn one() -> f64 {
 }
 
 /// The place of the total in [`Device::quantities`].
-pub const TOTAL: usize = 1;
+const TOTAL: usize = 1;
 
 /// The place of the rate in [`Device::quantities`].
 const RATE: usize = 2;
@@ -74,6 +74,10 @@ impl Device for Settings {
             // A thousandth of a pulse a minute is less than two of them a day.
             Quantity::new("rate", "/min").resolving(self.scale.abs() / 1000.0),
         ]
+    }
+
+    fn total(&self) -> Option<usize> {
+        Some(TOTAL)
     }
 
     fn bus(&self) -> Bus {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::recognition::{Proposal, Recognition};
 use super::{Bus, Device, Measured, ReadingSender, Resource, Sensor, Source, number};
 use crate::hal::sim::Sim;
 use crate::hal::{Files, Hal};
@@ -34,11 +35,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of the part with this id, as the kernel writes it.
-    pub fn of(id: &str) -> Self {
-        Self { id: id.to_owned() }
-    }
-
     fn folder(&self) -> PathBuf {
         Path::new("/sys/bus/w1/devices").join(&self.id)
     }
@@ -52,6 +48,11 @@ impl Device for Settings {
 
     fn bus(&self) -> Bus {
         Bus::OneWire
+    }
+
+    fn recognition() -> Option<Recognition> {
+        let proposal = Proposal { name: "probe", quantities: &[("temperature", 2)], more: &[] };
+        Some(Recognition::OneWire(&[("28", "DS18B20")], proposal))
     }
 
     fn resources(&self) -> Vec<Resource> {

@@ -1,7 +1,7 @@
 //! The devices that measure: one file a device, registered in [`kinds!`](Kind).
 //!
 //! A device's `Settings` are its own keys of the map, deserialised strictly. They say which quantities there are,
-//! which [`Bus`] the device is read on, which pins it takes, how to open it and how to simulate it. A device is
+//! which [`Bus`] the device is read on, which pins it takes, how to open it, how to simulate it and how it is recognised. A device is
 //! either *polled* ([`Sensor`]: a blocking read on the bus thread) or a *stream* ([`Stream`]: a task on the runtime that
 //! turns bytes into readings as they come).
 //!
@@ -19,17 +19,23 @@ use crate::reading::{Fault, Quantity};
 use crate::time::Mono;
 
 pub mod bme280;
+pub mod bmp180;
+pub mod bmp280;
 pub mod counter;
 pub mod ds18b20;
 pub mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod i2c;
 pub mod input;
 mod lines;
 pub mod nmea;
 mod number;
+pub mod recognition;
 pub mod serial_line;
 pub mod system;
+
+pub use recognition::Recognition;
 
 /// The values of one measurement, one for each of the device's quantities, in their order.
 pub type Measured = Vec<Result<f64, Fault>>;
@@ -169,6 +175,24 @@ pub trait Device {
     /// What it measures with these settings, in the order of [`Measured`].
     fn quantities(&self) -> Vec<Quantity>;
 
+    /// How its parts are found on a machine, where they can be.
+    fn recognition() -> Option<Recognition>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Which of the quantities is a total that goes on over a restart of the daemon, kept as a [`Total`].
+    fn total(&self) -> Option<usize> {
+        None
+    }
+
+    /// What the settings say of the meaning of the only quantity, besides the sensor's name: a file called `wind_dir`.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
     /// Where it is read.
     fn bus(&self) -> Bus;
 
@@ -232,6 +256,12 @@ macro_rules! kinds {
                 }
             }
 
+            /// How the parts of each kind are found, by the kind's tag; kinds whose parts cannot be are left out.
+            pub fn recognitions() -> impl Iterator<Item = (&'static str, Recognition)> {
+                let all = [$(($tag, <$settings>::recognition())),+];
+                all.into_iter().filter_map(|(tag, recognition)| Some((tag, recognition?)))
+            }
+
             /// Every kind with what it is and the schema of its keys.
             #[cfg(feature = "docs")]
             pub fn schemas(
@@ -259,8 +289,12 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A BME280 on I2C.
+    /// A BME280 on I2C. A BMP280 that was sold as one measures all but the humidity.
     "bme280" => Bme280(bme280::Settings),
+    /// A BMP180 on I2C, or the older BMP085. Its address is always 0x77.
+    "bmp180" => Bmp180(bmp180::Settings),
+    /// A BMP280 on I2C: a BME280 without humidity.
+    "bmp280" => Bmp280(bmp280::Settings),
     /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute.
     "counter" => Counter(counter::Settings),
     /// A DS18B20 on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`).

@@ -9,7 +9,6 @@ use super::columns::Columns;
 use crate::config::{Channel, Settings, license};
 use crate::entry::{Cell, Cells, Column, Decimals, Form, Reduce, UntimedEntry};
 use crate::pipeline::slots::Publish;
-use crate::sensor::Kind;
 use crate::spool::size_in_words;
 use crate::spool::{Durability, entry_size};
 use crate::state;
@@ -37,7 +36,7 @@ pub(super) fn losses(settings: &Settings) -> String {
     let table = table.finish();
     if !table.is_empty() {
         text.push_str("kill -9, or a crash of the daemon, costs one reading of each sensor at most");
-        let counters = settings.sensors.iter().filter(|sensor| matches!(sensor.kind, Kind::Counter(_)));
+        let counters = settings.sensors.iter().filter(|sensor| sensor.kind.device().total().is_some());
         let counters: Vec<_> =
             counters.map(|sensor| format!("{}, read every {}", sensor.name, format_duration(sensor.every))).collect();
         if !counters.is_empty() {

@@ -18,7 +18,7 @@ use nmea::sentences::{FaaMode, FixType, GgaData, RmcData};
 use serde::Deserialize;
 
 use super::lines::Lines;
-use super::{Bus, Device, Port, ReadingSender, Resource, Source, Stream};
+use super::{Bus, Device, Port, ReadingSender, Recognition, Resource, Source, Stream};
 use crate::entry::Reduce;
 use crate::hal::Hal;
 use crate::hal::sim::Sim;
@@ -69,6 +69,10 @@ impl Device for Settings {
             // Over ground, from true north. Most receivers leave it out while they stand still.
             Quantity::new("course", "°").reduced_by(Reduce::Direction).resolving(0.1),
         ]
+    }
+
+    fn recognition() -> Option<Recognition> {
+        Some(Recognition::SerialPort { about: "a GNSS receiver.", example: None })
     }
 
     fn bus(&self) -> Bus {

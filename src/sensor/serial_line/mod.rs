@@ -22,6 +22,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::lines::Lines;
+use super::recognition::{Example, Recognition};
 use super::{Bus, Device, Port, ReadingSender, Resource, Source, Stream, number};
 use crate::hal::Hal;
 use crate::hal::sim::Sim;
@@ -90,6 +91,13 @@ impl TryFrom<Keys> for Settings {
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
         self.form.names().map(|name| Quantity::named(name, "")).collect()
+    }
+
+    fn recognition() -> Option<Recognition> {
+        let keys = &["baud = 9600", "match = 'T=(?<temperature>-?[0-9.]+)'"];
+        let example = Example { name: "meter", keys, quantity: "temperature" };
+        let about = "text lines. A regular expression takes the numbers out of a line, or csv, or json.";
+        Some(Recognition::SerialPort { about, example: Some(example) })
     }
 
     fn bus(&self) -> Bus {

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::recognition::{Proposal, Recognition};
 use super::{Bus, Device, Measured, ReadingSender, Sensor, Source};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
@@ -41,7 +42,7 @@ pub struct Settings {
 }
 
 /// Whether this machine shows the temperature of its processor.
-pub fn has_thermometer(files: &dyn Files) -> bool {
+fn has_thermometer(files: &dyn Files) -> bool {
     kernel::temperature(files, kernel::thermometer(files).as_deref()).is_ok()
 }
 
@@ -63,6 +64,18 @@ impl Device for Settings {
             Quantity::new("disk_used", "%").resolving(0.01),
             Quantity::new("uptime", "s").reduced_by(Reduce::Last).resolving(0.01),
         ]
+    }
+
+    fn recognition() -> Option<Recognition> {
+        Some(Recognition::Machine {
+            thermometer: "cpu_temperature",
+            has_thermometer,
+            proposal: Proposal {
+                name: "pi",
+                quantities: &[("cpu_temperature", 1)],
+                more: &[("load1", 2), ("memory_used", 1), ("disk_used", 1)],
+            },
+        })
     }
 
     fn bus(&self) -> Bus {

@@ -1,0 +1,163 @@
+//! How the parts of a kind are recognised on a machine, and what a first map makes of one. Each kind says its own;
+//! [`Kind::recognitions`](super::Kind::recognitions) has them all.
+
+use crate::hal::Files;
+
+/// A quantity with the digits after the point that a first map rounds it to.
+pub type Rounded = (&'static str, u8);
+
+/// What a first map makes of a part.
+#[derive(Clone, Copy, Debug)]
+pub struct Proposal {
+    /// The sensor's name in the map; a second one is numbered.
+    pub name: &'static str,
+    /// What gets a field, in this order.
+    pub quantities: &'static [Rounded],
+    /// What few want: examples in the map.
+    pub more: &'static [Rounded],
+}
+
+/// Where parts on I2C may be, and how they say what they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// Seven bits each. Where there are several, the kind has a key `address`.
+    pub addresses: &'static [u8],
+    /// The register of one byte that says what the part is. Reading it must not disturb any part that may be there.
+    pub register: u8,
+    /// What is read there, with the part's name.
+    pub ids: &'static [(u8, &'static str)],
+}
+
+impl Identity {
+    /// The name of the part with this id.
+    pub fn name(&self, id: u8) -> Option<&'static str> {
+        self.ids.iter().find(|(known, _)| *known == id).map(|(_, name)| *name)
+    }
+
+    /// Whether a part of this name may be at an address.
+    pub fn has(&self, address: u8, name: &str) -> bool {
+        self.addresses.contains(&address) && self.ids.iter().any(|(_, known)| *known == name)
+    }
+
+    /// Whether the map says the address.
+    pub const fn chooses_address(&self) -> bool {
+        self.addresses.len() > 1
+    }
+}
+
+/// An example of the map for what talks on a serial port.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// The sensor's name.
+    pub name: &'static str,
+    /// The kind's keys besides `port`, as the map writes them.
+    pub keys: &'static [&'static str],
+    /// The quantity that they make.
+    pub quantity: &'static str,
+}
+
+/// How a kind's parts are found.
+#[derive(Clone, Copy, Debug)]
+pub enum Recognition {
+    /// By an id on an I2C bus. The kind has a key `bus`.
+    I2c(Identity, Proposal),
+    /// By the first two figures of the id on the 1-Wire bus, each with the part's name. The kind has a key `id`; its first
+    /// quantity is a temperature.
+    OneWire(&'static [(&'static str, &'static str)], Proposal),
+    /// What the kernel shows as a number in a file, with the quantity that the kind makes of it. The kind has the keys `path`,
+    /// `scale` and `offset`.
+    KernelFile(Rounded),
+    /// The machine that gatepost runs on.
+    Machine {
+        /// The quantity that not every machine has.
+        thermometer: &'static str,
+        /// Whether this one has it.
+        has_thermometer: fn(&dyn Files) -> bool,
+        /// Of the others, the first one gets a field where there is no thermometer.
+        proposal: Proposal,
+    },
+    /// Nobody knows what is on a serial port until it talks. The kind has a key `port`.
+    SerialPort {
+        /// What it understands, as a sentence.
+        about: &'static str,
+        /// For the first map.
+        example: Option<Example>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use crate::sensor::{Kind, Recognition};
+
+    /// The names of what a kind measures with these keys, which are without faults.
+    fn quantities(kind: &str, keys: &Value) -> Vec<String> {
+        let settings = Kind::deserialize(kind, keys.clone()).expect("a kind").expect("its keys");
+        assert_eq!(settings.device().faults(), [], "{kind}");
+        settings.device().quantities().into_iter().map(|quantity| quantity.name.into_owned()).collect()
+    }
+
+    #[test]
+    fn what_a_kind_proposes_is_what_it_measures() {
+        for (kind, recognition) in Kind::recognitions() {
+            let (keys, proposal) = match recognition {
+                Recognition::I2c(identity, proposal) => {
+                    let key = |address| {
+                        let mut keys = json!({ "bus": "i2c-1" });
+                        if identity.chooses_address() {
+                            keys["address"] = json!(address);
+                        }
+                        keys
+                    };
+                    (identity.addresses.iter().map(key).collect::<Vec<_>>(), proposal)
+                }
+                Recognition::OneWire(families, proposal) => (
+                    families.iter().map(|(family, _)| json!({ "id": format!("{family}-0417b1fb82ff") })).collect(),
+                    proposal,
+                ),
+                Recognition::Machine { proposal, thermometer, .. } => {
+                    assert!(quantities(kind, &json!({})).iter().any(|name| name == thermometer));
+                    (vec![json!({})], proposal)
+                }
+                Recognition::KernelFile((quantity, _)) => {
+                    assert_eq!(quantities(kind, &json!({ "path": "/x", "scale": 2, "offset": 1 })), [quantity]);
+                    continue;
+                }
+                Recognition::SerialPort { .. } => continue,
+            };
+            assert!(!keys.is_empty(), "{kind} is found nowhere");
+            for keys in keys {
+                let measured = quantities(kind, &keys);
+                for (quantity, _) in proposal.quantities.iter().chain(proposal.more) {
+                    assert!(measured.iter().any(|name| name == quantity), "{kind} does not measure {quantity}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_kinds_take_a_part_for_theirs() {
+        let (mut parts, mut families) = (BTreeSet::new(), BTreeSet::new());
+        for (kind, recognition) in Kind::recognitions() {
+            match recognition {
+                Recognition::I2c(identity, _) => {
+                    for (address, (id, _)) in
+                        identity.addresses.iter().flat_map(|address| identity.ids.iter().map(move |id| (address, id)))
+                    {
+                        assert!(
+                            parts.insert((*address, identity.register, *id)),
+                            "{kind}: 0x{id:02x} at 0x{address:02x}"
+                        );
+                    }
+                }
+                Recognition::OneWire(own, _) => {
+                    assert!(own.iter().all(|(family, _)| families.insert(*family)), "{kind}");
+                }
+                _ => {}
+            }
+        }
+    }
+}
