@@ -10,12 +10,12 @@ test:
 
 # Format and lints
 lint:
-    cargo fmt --check
-    cargo clippy --locked --all-targets -- -D warnings
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
 
-# The tests inside the library: no sockets beyond loopback, no broker
+# The tests inside the libraries: no sockets beyond loopback, no broker
 unit *args:
-    cargo test --locked --lib {{ args }}
+    cargo test --locked --workspace --lib {{ args }}
 
 # The tests of the whole program, against the sandbox and a real Mosquitto
 e2e *args:
@@ -35,15 +35,19 @@ captures:
 demo *args:
     cargo run --locked -- demo {{ args }}
 
+# The ThingSpeak look-alike by itself
+sandbox *args:
+    cargo run --locked -p thingspeak-sandbox -- {{ args }}
+
 # Licences, bans and sources of the dependencies; needs no network
 deny:
     @command -v cargo-deny >/dev/null || { echo "no cargo-deny: run 'cargo install cargo-deny --locked'" >&2; exit 1; }
-    cargo deny --offline check licenses bans sources
+    cargo deny --offline --workspace check licenses bans sources
 
 # Advisories too; fetches the advisory database, or reads the one that cargo-deny has
 advisories:
     @command -v cargo-deny >/dev/null || { echo "no cargo-deny: run 'cargo install cargo-deny --locked'" >&2; exit 1; }
-    cargo deny check advisories
+    cargo deny --workspace check advisories
 
 # What needs real kernel interfaces, on emulated machines: slow, prints a dated table (rows may be named)
 proof *rows:

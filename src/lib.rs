@@ -43,8 +43,5 @@ pub mod status;
 
 pub mod first_map;
 
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
-
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

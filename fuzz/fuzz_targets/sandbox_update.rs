@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gatepost::fuzzing::sandbox_update(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| thingspeak_sandbox::fuzzing::update(bytes));

@@ -14,12 +14,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use gatepost::config::{self, Settings};
 use gatepost::daemon::Daemon;
-use gatepost::entry::ChannelId;
 use gatepost::hal::sim::Sim;
 use gatepost::net::{Broker, Transport};
-use gatepost::sandbox::{Channel, Folder, Options, Rights, Sandbox};
 use gatepost::thingspeak::credentials::Source;
 use gatepost::uplink::session::Tuning;
+use thingspeak_sandbox::{Channel, Device, Folder, Options, Rights, Sandbox};
 
 use self::printer::{DemoPrinter, Screen};
 
@@ -99,22 +98,22 @@ async fn prepare(folder: &Folder) -> anyhow::Result<(Sandbox, Settings)> {
     fs::write(&map, MAP.replace("mqtt_credentials.txt", "demo_credentials.txt")).context("the demo's map")?;
     let mut settings = config::load(&map).context("the demo's own map")?.settings;
 
-    let all = |device: gatepost::sandbox::Device| {
-        settings.channels.iter().fold(device, |device, channel| device.with(channel.id, Rights::ALL))
+    let all = |device: Device| {
+        settings.channels.iter().fold(device, |device, channel| device.with(channel.id.0, Rights::ALL))
     };
     let options = Options {
         authority: Some(folder.authority()?),
-        channels: settings.channels.iter().map(|channel| Channel::new(channel.id).paid()).collect(),
+        channels: settings.channels.iter().map(|channel| Channel::new(channel.id.0).paid()).collect(),
         devices: vec![all(gateway), all(remote.clone())],
         ..Options::default()
     };
     let sandbox = Sandbox::start(options).await.context("the sandbox")?;
     folder.write_endpoints(&sandbox)?;
-    folder.write_mosquitto_options("remote", &remote, sandbox.addr(Transport::Tcp))?;
+    folder.write_mosquitto_options("remote", &remote, sandbox.addr(thingspeak_sandbox::Transport::Tcp))?;
     settings.broker = Broker {
         ca_file: Some(folder.ca_file()),
         renew: settings.broker.renew,
-        ..Broker::at("localhost", sandbox.addr(Transport::Wss).port(), Transport::Wss)
+        ..Broker::at("localhost", sandbox.addr(thingspeak_sandbox::Transport::Wss).port(), Transport::Wss)
     };
     for device in &mut settings.devices {
         device.credentials = Source::File(folder.credentials_file("demo"));
@@ -127,7 +126,7 @@ async fn commands(sandbox: &Sandbox, screen: &Screen) {
     for (field, value) in COMMANDS {
         tokio::time::sleep(BETWEEN_COMMANDS).await;
         screen.say(&format!("  you      ─▶  somebody writes {field} = {value} to channel 3 `switches`"));
-        if let Err(why) = sandbox.publish(ChannelId(3), &[(field, value)]) {
+        if let Err(why) = sandbox.publish(3, &[(field, value)]) {
             screen.say(&format!("  you      ─▶  ThingSpeak dropped it: {why}"));
         }
     }
@@ -136,7 +135,7 @@ async fn commands(sandbox: &Sandbox, screen: &Screen) {
 
 fn welcome(settings: &Settings, sandbox: &Sandbox, folder: &Folder, pins: &Path) -> String {
     let mut text = String::new();
-    let port = sandbox.addr(Transport::Wss).port();
+    let port = sandbox.addr(thingspeak_sandbox::Transport::Wss).port();
     let program = program();
     let folder_path = quoted(folder.path());
     let mut line = |words: &str| {

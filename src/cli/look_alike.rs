@@ -9,9 +9,9 @@ use anyhow::Context as _;
 use gatepost::config::{Checked, Settings};
 use gatepost::entry::ChannelId;
 use gatepost::net::{Broker, Transport};
-use gatepost::sandbox::{Channel, Folder, Options, Rights, Sandbox};
 use gatepost::thingspeak::credentials::Source;
 use gatepost::thingspeak::license::License;
+use thingspeak_sandbox::{Channel, Folder, Options, Rights, Sandbox};
 
 /// The name of the device that others publish with, such as `gatepost sandbox publish`.
 const REMOTE: &str = "remote";
@@ -45,14 +45,14 @@ impl LookAlike {
         for (place, of_map) in settings.devices.iter().enumerate() {
             let name = format!("device{}", place + 1);
             let own = settings.channels.iter().filter(|channel| channel.device == place);
-            devices.push(own.fold(folder.device(&name)?, |device, channel| device.with(channel.id, Rights::ALL)));
+            devices.push(own.fold(folder.device(&name)?, |device, channel| device.with(channel.id.0, Rights::ALL)));
             files.insert(of_map.name.clone(), folder.credentials_file(&name));
         }
         let remote = folder.device(REMOTE)?;
-        devices.push(settings.channels.iter().fold(remote, |device, channel| device.with(channel.id, Rights::ALL)));
+        devices.push(settings.channels.iter().fold(remote, |device, channel| device.with(channel.id.0, Rights::ALL)));
         let channel = |channel: &gatepost::config::Channel| match channel.license {
-            License::Free => Channel::new(channel.id),
-            License::Paid => Channel::new(channel.id).paid(),
+            License::Free => Channel::new(channel.id.0),
+            License::Paid => Channel::new(channel.id.0).paid(),
         };
         let options = Options {
             authority: Some(folder.authority()?),
@@ -63,7 +63,7 @@ impl LookAlike {
         let sandbox = Sandbox::start(options).await.context("the look-alike of ThingSpeak")?;
         folder.write_endpoints(&sandbox)?;
         let stand_in = StandIn {
-            port: sandbox.addr(Transport::Wss).port(),
+            port: sandbox.addr(thingspeak_sandbox::Transport::Wss).port(),
             ca_file: folder.ca_file(),
             devices: files,
             channels: settings.channels.iter().map(|channel| channel.id).collect(),

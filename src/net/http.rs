@@ -78,7 +78,7 @@ impl Answer {
     pub(super) async fn read(line: &mut (impl AsyncRead + Unpin)) -> Result<Self, HeadError> {
         const SWITCHING: u16 = 101;
         for _ in 0..INTERIM {
-            let head = read_head(line, b"HTTP/").await?;
+            let head = read_head(line).await?;
             let answer = Self::parse(&head)?.ok_or(HeadError::Endless)?;
             if answer.code == SWITCHING || !(100..200).contains(&answer.code) {
                 return Ok(answer);
@@ -88,8 +88,9 @@ impl Answer {
     }
 }
 
-/// Reads up to and with the empty line. What does not begin with `prefix` is no HTTP, and may never have an empty line.
-pub(super) async fn read_head(line: &mut (impl AsyncRead + Unpin), prefix: &[u8]) -> Result<Vec<u8>, HeadError> {
+/// Reads up to and with the empty line. What does not begin as an answer does is no HTTP, and may never have an empty line.
+async fn read_head(line: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, HeadError> {
+    const BEGIN: &[u8] = b"HTTP/";
     let mut head: Vec<u8> = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
         if head.len() >= HEAD {
@@ -103,7 +104,7 @@ pub(super) async fn read_head(line: &mut (impl AsyncRead + Unpin), prefix: &[u8]
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(not_http(&head)),
             Err(error) => return Err(error.into()),
         }
-        if head.len() == prefix.len() && head != prefix {
+        if head.len() == BEGIN.len() && head != BEGIN {
             return Err(not_http(&head));
         }
     }

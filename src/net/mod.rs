@@ -35,7 +35,7 @@ pub use dial::dial;
 pub use meter::Metered;
 pub use peer::Peer;
 pub use road::Road;
-/// MQTT's packets as bytes, for the sandbox and for tests that play a broker.
+/// MQTT's packets as bytes, for tests that play a broker.
 pub use rumqttc::mqttbytes;
 pub use tls::Trust;
 pub use violation::Violation;

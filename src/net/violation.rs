@@ -20,9 +20,6 @@ pub enum Violation {
     /// RFC 6455, section 5.1: a server never masks.
     #[error("it sent a masked WebSocket frame, which only a client may do")]
     Masked,
-    /// RFC 6455, section 5.1: a client always masks.
-    #[error("it sent a WebSocket frame without a mask, which only a server may do")]
-    Unmasked,
     /// RFC 6455, section 5.5: at most 125 bytes, in one frame.
     #[error("it sent a ping, pong or close that is too long or in pieces")]
     Control,

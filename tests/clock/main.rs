@@ -13,18 +13,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use gatepost::entry::ChannelId;
 use gatepost::hal::{Clock as _, SystemClock};
-use gatepost::net::Transport;
-use gatepost::sandbox::Row;
-use gatepost::time::Utc;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
+use thingspeak_sandbox::{Row, Transport, Utc};
 
 use program::{Program, gatepost, tool};
 use service::Service;
 
-const CHANNELS: [(ChannelId, &str); 2] = [(ChannelId(1), "greenhouse"), (ChannelId(2), "cellar")];
+const CHANNELS: [(u64, &str); 2] = [(1, "greenhouse"), (2, "cellar")];
 
 /// One sensor for all, so that both channels are due together.
 const MAP: &str = r#"

@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use gatepost::entry::ChannelId;
-use gatepost::net::Transport;
-use gatepost::sandbox::{Channel, Device, Options, Record, Rights, Row, Sandbox, What};
 use secrecy::ExposeSecret as _;
+use thingspeak_sandbox::{Channel, Device, Options, Record, Rights, Row, Sandbox, Transport, What};
 use tokio::sync::oneshot;
 
 use crate::program::SOON;
@@ -19,14 +17,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Service {
     sandbox: Arc<Sandbox>,
     device: Device,
-    channels: Vec<ChannelId>,
+    channels: Vec<u64>,
     /// Ends the thread; `None` once it is told.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Service {
-    pub(crate) fn start(channels: &[ChannelId]) -> Self {
+    pub(crate) fn start(channels: &[u64]) -> Self {
         let device = channels.iter().fold(Device::generate(), |device, id| device.with(*id, Rights::ALL));
         let options = Options {
             channels: channels.iter().map(|id| Channel::new(*id).paid()).collect(),
@@ -63,7 +61,7 @@ impl Service {
         self.device.credentials.password.expose_secret()
     }
 
-    pub(crate) fn rows(&self, channel: ChannelId) -> Vec<Row> {
+    pub(crate) fn rows(&self, channel: u64) -> Vec<Row> {
         self.sandbox.rows(channel)
     }
 

@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gatepost::entry::ChannelId;
-use gatepost::net::Transport;
-use gatepost::sandbox::{DropReason, What};
 use nix::sys::signal::Signal;
+use thingspeak_sandbox::{DropReason, Transport, What};
 
 use crate::program::{Program, SOON, gatepost};
 use crate::service::Service;
 use crate::{CHANNELS, Gateway, HOUR, ahead, closed};
 
-const GREENHOUSE: ChannelId = CHANNELS[0].0;
+const GREENHOUSE: u64 = CHANNELS[0].0;
 
 /// An entry goes out within seconds of its slot's end, on a busy machine too.
 const CLOSE_TO: i64 = 30;

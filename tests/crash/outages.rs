@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use gatepost::net::Transport;
-use gatepost::sandbox::{Loss, Switches};
 use gatepost::time::Utc;
 use nix::sys::signal::Signal;
+use thingspeak_sandbox::{Loss, Switches};
 
 use crate::Scenario;
 use crate::books::WAITS;

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 
-use gatepost::entry::ChannelId;
-use gatepost::net::Transport;
-use gatepost::sandbox::{Channel, Device, Options, Rights, Row, Sandbox};
 use gatepost::time::Utc;
+use thingspeak_sandbox::{Channel, Device, Options, Rights, Row, Sandbox, Transport};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 /// The channel that entries go to.
-pub(crate) const HOUSE: ChannelId = ChannelId(1);
+pub(crate) const HOUSE: u64 = 1;
 
 /// The channel that commands come from.
-pub(crate) const SWITCHES: ChannelId = ChannelId(2);
+pub(crate) const SWITCHES: u64 = 2;
 
 /// What a scenario wants to know of a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +35,7 @@ impl Stored {
     }
 
     fn of(row: &Row) -> Self {
-        Self::new(row.created_at, |number| row.field(number)?.parse().ok())
+        Self::new(Utc::from_seconds(row.created_at.seconds()), |number| row.field(number)?.parse().ok())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is wrong with the account: credentials, login, rights, echoes.
 
-use gatepost::sandbox::{Options, RefusedBy, Rights, SubscribeRefusal, Switches};
+use thingspeak_sandbox::{Options, RefusedBy, Rights, SubscribeRefusal, Switches};
 
 use crate::HOUSE;
 use crate::house::House;

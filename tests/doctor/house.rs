@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use gatepost::net::Transport;
-use gatepost::sandbox::{Channel, Device, Options, Rights, Sandbox, Switches};
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
+use thingspeak_sandbox::{Channel, Device, Options, Rights, Sandbox, Switches, Transport};
 
 use crate::{HOUSE, SOON};
 

@@ -21,7 +21,7 @@ async fn where_all_is_well_every_step_says_what_it_found() {
     let tls = said.line(
         "ok",
         "TLS",
-        "the certificate is of CN=gatepost sandbox, issued by CN=gatepost sandbox CA, valid from ",
+        "the certificate is of CN=ThingSpeak sandbox, issued by CN=ThingSpeak sandbox CA, valid from ",
     );
     assert!(tls.contains("ca.pem"), "{tls}");
     said.line("ok", "WebSocket", "localhost/mqtt answered 101 with the sub-protocol mqtt");

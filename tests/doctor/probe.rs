@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use gatepost::entry::ChannelId;
 use gatepost::hal::SystemClock;
-use gatepost::sandbox::{Duplicates, Options, RefusedBy, Rights, SecondConnection, SubscribeRefusal, Switches};
 use gatepost::uplink::probe::{
     self, Duplicate, Early, Echoes, Findings, Idle, Pushed, Refusal, Second, Suback, Window, WrongPassword,
 };
+use thingspeak_sandbox::{Duplicates, Options, RefusedBy, Rights, SecondConnection, SubscribeRefusal, Switches};
 
 use crate::HOUSE;
 use crate::house::House;
@@ -27,9 +28,10 @@ async fn found(switches: Switches, idle: Option<Duration>) -> Findings {
         echo_within: SECOND * 6,
         idle,
         ping_every: SECOND / 4,
-        ..probe::Settings::new(HOUSE, SECOND, false)
+        ..probe::Settings::new(ChannelId(HOUSE), SECOND, false)
     };
-    probe::run(&settings.broker, &house.device.credentials, plan, &SystemClock, |_| {}).await.expect("roots")
+    let credentials = settings.devices[0].credentials.read().expect("the sandbox's file");
+    probe::run(&settings.broker, &credentials, plan, &SystemClock, |_| {}).await.expect("roots")
 }
 
 fn plain() -> Switches {

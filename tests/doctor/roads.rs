@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use gatepost::net::Transport;
-use gatepost::sandbox::{Authority, Options, Rights};
 use rcgen::{CertificateParams, DnType, KeyPair};
+use thingspeak_sandbox::{Authority, Options, Rights, Transport};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -66,7 +65,7 @@ async fn a_certificate_of_an_unknown_issuer_is_told_with_whose_it_is() {
         "TLS",
         "was signed by nobody this machine trusts: update ca-certificates, or name the right ca_file",
     );
-    assert!(line.contains("the certificate is of CN=gatepost sandbox, issued by CN=gatepost sandbox CA"), "{line}");
+    assert!(line.contains("the certificate is of CN=ThingSpeak sandbox, issued by CN=ThingSpeak sandbox CA"), "{line}");
     assert_skipped(&said, &["WebSocket", "CONNACK", "SUBACK"]);
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use gatepost::sandbox::{Closing, ConnectSeen, Device, DropReason, PublishRefusal, PublishSeen, Sandbox, What};
+use thingspeak_sandbox::{Closing, ConnectSeen, Device, DropReason, PublishRefusal, PublishSeen, Sandbox, What};
 
 /// The names an update may have.
 const NAMES: [&str; 13] = [

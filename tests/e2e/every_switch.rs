@@ -11,19 +11,18 @@ use std::time::Duration;
 
 use gatepost::entry::Entry;
 use gatepost::hal::Pin;
-use gatepost::net::Transport;
 use gatepost::net::failure::Kind;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::pipeline::HealthChange;
-use gatepost::sandbox::{
-    Closing, Duplicates, EchoValues, Loss, OtherEntries, PublishRefusal, Refusal, RefusedBy, Rights, SecondConnection,
-    StoredSessions, SubscribeQos, SubscribeRefusal, Switches, TooLong, What, Wills,
-};
 use gatepost::thingspeak::topic::Topic;
 use gatepost::uplink::session::SessionEvent;
+use thingspeak_sandbox::{
+    Closing, Duplicates, EchoValues, Loss, OtherEntries, PublishRefusal, Refusal, RefusedBy, Rights, SecondConnection,
+    StoredSessions, SubscribeQos, SubscribeRefusal, Switches, TooLong, Transport, What, Wills,
+};
 
-use crate::stage::{Plan, Playing, Stage, is_row_of, together, until};
+use crate::stage::{Plan, Playing, Stage, is_row_of, time_of, together, until};
 use crate::told::{Diary, Told};
 use crate::{HOUSE, SOON, SWITCHES};
 
@@ -262,7 +261,7 @@ async fn play(case: Case) {
 /// Starts with a wrong password, and puts the right one in place when that was refused.
 async fn start_locked_out(stage: &Stage) -> Playing {
     let right = &stage.device;
-    let wrong = gatepost::sandbox::Device::generate().credentials.password;
+    let wrong = thingspeak_sandbox::Device::generate().credentials.password;
     let mut device = right.clone();
     device.credentials.password = wrong;
     stage.write_credentials(&device);
@@ -352,7 +351,7 @@ fn assert_rows(case: &Case, stage: &Stage, entries: &[Entry], diary: &Diary) {
     assert!(entries.len() >= 6, "two slots before, in and after the outage");
     for entry in entries {
         let copies: Vec<_> = rows.iter().filter(|row| is_row_of(row, entry)).collect();
-        let kept = case.neighbour || copies.iter().all(|row| row.created_at == entry.created_at);
+        let kept = case.neighbour || copies.iter().all(|row| time_of(row) == entry.created_at);
         assert!(kept, "only a second that somebody else has taken is left: {copies:?}");
         let copies = copies.len();
         let twice = case.plan.switches.duplicate == Duplicates::Accept;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gatepost::net::failure::Kind;
-use gatepost::sandbox::{Closing, Refusal, SecondConnection, Switches, What};
 use gatepost::uplink::session::{SessionEvent, Tuning};
+use thingspeak_sandbox::{Closing, Refusal, SecondConnection, Switches, What};
 
 use crate::SOON;
 use crate::stage::{Plan, QUICK, Stage, play, until};

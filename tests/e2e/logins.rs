@@ -1,8 +1,8 @@
 //! Who may in, and whom we trust: passwords, certificates and names.
 
 use gatepost::net::failure::Kind;
-use gatepost::sandbox::{Authority, Device, What};
 use secrecy::ExposeSecret;
+use thingspeak_sandbox::{Authority, Device, What};
 
 use crate::stage::{Plan, Stage, play, until};
 use crate::told::{Diary, Told};
@@ -123,5 +123,5 @@ async fn a_certificate_for_another_name_is_refused() {
     let diary = stage.end(playing).await;
     let words = only_failure(&diary);
     assert!(words.contains("was not made for localhost"), "{words}");
-    assert!(stage.sandbox.connects().is_empty() && stage.sandbox.rows(HOUSE).is_empty());
+    assert!(stage.sandbox.connects().is_empty() && stage.sandbox.rows(HOUSE.0).is_empty());
 }

@@ -3,8 +3,8 @@
 use gatepost::hal::{Clock, Pin, SystemClock};
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
-use gatepost::sandbox::{Closing, Switches, What};
 use gatepost::time::Utc;
+use thingspeak_sandbox::{Closing, Switches, What};
 
 use crate::SWITCHES;
 use crate::stage::{Plan, Stage, play};

@@ -6,10 +6,10 @@ use gatepost::daemon::changes::Changes;
 use gatepost::hal::Pin;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
-use gatepost::sandbox::{Switches, What};
 use gatepost::uplink::session::SessionEvent;
+use thingspeak_sandbox::{Switches, What};
 
-use crate::stage::{Plan, Playing, Stage, play, until};
+use crate::stage::{Plan, Playing, Stage, play, time_of, until};
 use crate::told::Told;
 use crate::{HOUSE, SWITCHES};
 
@@ -146,7 +146,7 @@ async fn a_session_that_changes_is_replaced_and_loses_nothing() {
     stage.all_stored(&entries, &playing.diary).await;
     let diary = stage.end(playing).await;
     let times: Vec<_> = diary.closed().iter().map(|entry| entry.created_at).collect();
-    let foreign: Vec<_> = stage.rows().into_iter().filter(|row| !times.contains(&row.created_at)).collect();
+    let foreign: Vec<_> = stage.rows().into_iter().filter(|row| !times.contains(&time_of(row))).collect();
     assert!(foreign.is_empty(), "an entry that was sent twice got another second: {foreign:?}\n{}", diary.text(0));
 }
 
@@ -178,7 +178,7 @@ async fn what_a_new_map_does_not_have_ends() {
         playing.diary.since(mark).iter().filter_map(Told::closed).filter(|entry| entry.channel == HOUSE).nth(1).cloned()
     };
     let entry = until(|| "two slots are closed".to_owned(), second).await;
-    let stored = || stage.rows().into_iter().find(|row| row.created_at == entry.created_at);
+    let stored = || stage.rows().into_iter().find(|row| time_of(row) == entry.created_at);
     let row = until(|| format!("its row\n{}", playing.diary.text(mark)), stored).await;
     assert!(row.field(1).is_some(), "the level goes on");
     assert_eq!(row.field(2), None, "the depth is measured no more");

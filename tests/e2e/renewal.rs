@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gatepost::sandbox::{Closing, SecondConnection, Switches, What};
 use gatepost::uplink::session::SessionEvent;
+use thingspeak_sandbox::{Closing, SecondConnection, Switches, What};
 
 use crate::stage::{Plan, Stage, play, until};
 use crate::told::{Diary, Told};

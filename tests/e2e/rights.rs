@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
-use gatepost::sandbox::{PublishRefusal, Rights, SubscribeRefusal, Switches};
 use gatepost::thingspeak::topic::Topic;
 use gatepost::uplink::session::{SessionEvent, Unheard};
+use thingspeak_sandbox::{PublishRefusal, Rights, SubscribeRefusal, Switches};
 
 use crate::stage::{Plan, Stage, play, until};
 use crate::told::{Diary, Told};
@@ -67,7 +67,7 @@ async fn commands_are_heard_minutes_after_their_right_was_ticked_and_entries_go_
         let switches = Switches { subscribe_refusal, ..Switches::default() };
         let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
         let client = stage.device.credentials.client_id.clone();
-        assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::PUBLISH));
+        assert!(stage.sandbox.set_rights(&client, SWITCHES.0, Rights::PUBLISH));
         let playing = stage.start();
         let diary = &playing.diary;
         let topic = Topic::Subscribe(SWITCHES);
@@ -78,7 +78,7 @@ async fn commands_are_heard_minutes_after_their_right_was_ticked_and_entries_go_
         stage.all_stored(&entries, diary).await;
 
         let mark = diary.end();
-        assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::ALL));
+        assert!(stage.sandbox.set_rights(&client, SWITCHES.0, Rights::ALL));
         diary
             .wait(
                 mark,
@@ -116,7 +116,7 @@ async fn a_channel_whose_entries_end_the_connection_leaves_the_other_one_its_pla
     let switches = Switches { publish_refusal: PublishRefusal::Close, ..Switches::default() };
     let stage = Stage::set(Plan { switches, ..Plan::of(&map) }).await;
     let client = stage.device.credentials.client_id.clone();
-    assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::SUBSCRIBE));
+    assert!(stage.sandbox.set_rights(&client, SWITCHES.0, Rights::SUBSCRIBE));
     let playing = stage.start();
     let diary = &playing.diary;
     let suspected = |told: &Told| matches!(told, Told::Uplink(SessionEvent::PublishSuspected { channel, .. }) if *channel == SWITCHES);
@@ -131,7 +131,7 @@ async fn a_channel_whose_entries_end_the_connection_leaves_the_other_one_its_pla
     assert!(lost <= trials + 1, "{lost} connections for {trials} trials\n{}", diary.text(mark));
     obeys(&stage, diary, "1", Drive::ON).await;
     let mark = diary.end();
-    assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::ALL));
+    assert!(stage.sandbox.set_rights(&client, SWITCHES.0, Rights::ALL));
     let accepted =
         |told: &Told| matches!(told, Told::Uplink(SessionEvent::PublishAccepted(channel)) if *channel == SWITCHES);
     diary.wait(mark, "the channel is served", accepted).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gatepost::pipeline::HealthChange;
 use gatepost::reading::{Fault, SensorId};
-use gatepost::sandbox::Row;
+use thingspeak_sandbox::Row;
 
 use crate::stage::{Plan, Stage, play, until};
 use crate::told::{Diary, Told};

@@ -9,12 +9,12 @@ use gatepost::config;
 use gatepost::daemon::{Daemon, DaemonError, Reload};
 use gatepost::entry::{ChannelId, Entry};
 use gatepost::hal::sim::Sim;
-use gatepost::net::Transport;
-use gatepost::sandbox::{Channel, Device, Options, Record, Rights, Row, Sandbox, Switches};
 use gatepost::thingspeak::update;
+use gatepost::time::Utc;
 use gatepost::uplink::session::Tuning;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
+use thingspeak_sandbox::{Channel, Device, Options, Record, Rights, Row, Sandbox, Switches, Transport};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
@@ -86,11 +86,11 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn set(plan: Plan) -> Self {
-        let device = Device::generate().with(HOUSE, plan.rights).with(SWITCHES, Rights::ALL);
+        let device = Device::generate().with(HOUSE.0, plan.rights).with(SWITCHES.0, Rights::ALL);
         secrets::watch(device.credentials.password.expose_secret());
         let options = Options {
             names: plan.names.clone(),
-            channels: vec![Channel::new(HOUSE).paid().with_fields(&plan.fields), Channel::new(SWITCHES).paid()],
+            channels: vec![Channel::new(HOUSE.0).paid().with_fields(&plan.fields), Channel::new(SWITCHES.0).paid()],
             devices: vec![device.clone()],
             switches: plan.switches.clone(),
             ..Options::default()
@@ -190,7 +190,7 @@ impl Stage {
     pub(crate) async fn write(&self, channel: ChannelId, pairs: &[(&str, &str)]) -> Row {
         let taken = async {
             loop {
-                if let Ok(row) = self.sandbox.publish(channel, pairs) {
+                if let Ok(row) = self.sandbox.publish(channel.0, pairs) {
                     return row;
                 }
                 // Longer than the license's interval, which each try may start anew.
@@ -208,7 +208,7 @@ impl Stage {
     /// The rows of [`HOUSE`] that the daemon wrote.
     pub(crate) fn rows(&self) -> Vec<Row> {
         let ours = &self.device.credentials.client_id;
-        self.sandbox.rows(HOUSE).into_iter().filter(|row| row.by == *ours).collect()
+        self.sandbox.rows(HOUSE.0).into_iter().filter(|row| row.by == *ours).collect()
     }
 
     /// Waits until every one of these entries has a row.
@@ -243,12 +243,17 @@ pub(crate) struct Playing {
     task: JoinHandle<Result<(), DaemonError>>,
 }
 
+/// A row's time, as entries have theirs.
+pub(crate) fn time_of(row: &Row) -> Utc {
+    Utc::from_seconds(row.created_at.seconds())
+}
+
 /// Whether a row holds this entry: all of its numbers, and its time or, where that second was taken, one soon after.
 pub(crate) fn is_row_of(row: &Row, entry: &Entry) -> bool {
     let payload = update::encode(entry);
     let mut pairs = payload.split('&').filter_map(|pair| pair.strip_prefix("field")?.split_once('='));
-    row.created_at >= entry.created_at
-        && row.created_at.since(entry.created_at) < Duration::from_secs(8)
+    time_of(row) >= entry.created_at
+        && time_of(row).since(entry.created_at) < Duration::from_secs(8)
         && pairs.all(|(field, value)| row.field(field.parse().expect("a number")) == Some(value))
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use gatepost::net::Transport;
 use gatepost::net::failure::{Failure, Kind};
+use thingspeak_sandbox::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

@@ -7,8 +7,8 @@ use gatepost::net::mqttbytes::v4::{
     Connect, ConnectReturnCode, Login, Packet, Publish, Subscribe, SubscribeReasonCode,
 };
 use gatepost::net::mqttbytes::{Error as PacketError, QoS};
-use gatepost::net::{Broker, Transport, Trust, dial};
-use gatepost::sandbox::Sandbox;
+use gatepost::net::{self, Broker, Trust, dial};
+use thingspeak_sandbox::{Sandbox, Transport};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::SOON;
@@ -46,7 +46,13 @@ pub(crate) enum NoEntry {
 
 /// How to get to a sandbox: by transport, with these roots.
 pub(crate) fn options(sandbox: &Sandbox, transport: Transport, ca_pem: &str) -> Options {
-    let broker = Broker::at("localhost", sandbox.addr(transport).port(), transport);
+    let by = match transport {
+        Transport::Tcp => net::Transport::Tcp,
+        Transport::Tls => net::Transport::Tls,
+        Transport::Ws => net::Transport::Ws,
+        Transport::Wss => net::Transport::Wss,
+    };
+    let broker = Broker::at("localhost", sandbox.addr(transport).port(), by);
     Options { broker, ca_pem: ca_pem.to_owned(), password: "password" }
 }
 

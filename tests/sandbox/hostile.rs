@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gatepost::net::Transport;
-use gatepost::sandbox::{Closing, Options, Sandbox, Switches, What};
+use thingspeak_sandbox::{Closing, Options, Sandbox, Switches, Transport, What};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 

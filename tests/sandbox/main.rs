@@ -14,13 +14,12 @@ mod transports;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::entry::ChannelId;
-use gatepost::sandbox::{Channel, Device, Options, Rights, Sandbox};
+use thingspeak_sandbox::{Channel, Device, Options, Rights, Sandbox};
 
 /// A deadline that only a defect reaches.
 const SOON: Duration = Duration::from_secs(30);
-const ONE: ChannelId = ChannelId(1);
-const TWO: ChannelId = ChannelId(2);
+const ONE: u64 = 1;
+const TWO: u64 = 2;
 
 fn device() -> Device {
     Device::new("device", "password").with(ONE, Rights::ALL).with(TWO, Rights::ALL)

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost::net::Transport;
-use gatepost::sandbox::{Closing, Mark, Switches, What};
+use thingspeak_sandbox::{Closing, Mark, Switches, Transport, What};
 
 use crate::client::{Client, options as client_options};
 use crate::{ONE, SOON, TWO, options, sandbox};
@@ -70,7 +69,7 @@ async fn a_half_open_broker_is_silent_and_then_answers_everything_it_was_sent() 
 async fn an_idle_connection_is_cut_though_it_pings() {
     let switches =
         Switches { idle_limit: Duration::from_secs(1), pings_count_as_activity: false, ..Switches::default() };
-    let sandbox = sandbox(gatepost::sandbox::Options { switches, ..options() }).await;
+    let sandbox = sandbox(thingspeak_sandbox::Options { switches, ..options() }).await;
     let mut client = Client::online(&sandbox, Transport::Tcp).await;
     client.send_ping();
     while client.incoming().await.is_ok() {}
@@ -81,7 +80,7 @@ async fn an_idle_connection_is_cut_though_it_pings() {
 #[tokio::test]
 async fn late_echoes_are_sent_by_themselves() {
     let switches = Switches { echo_delay: Duration::from_millis(200), ..Switches::default() };
-    let sandbox = sandbox(gatepost::sandbox::Options { switches, ..options() }).await;
+    let sandbox = sandbox(thingspeak_sandbox::Options { switches, ..options() }).await;
     let mut client = Client::online(&sandbox, Transport::Tcp).await;
     assert!(client.subscribe("channels/1/subscribe/fields/field1").await);
     client.publish("channels/1/publish", "field1=5").await;

@@ -1,9 +1,8 @@
 //! The same conversation over all four transports, and what keeps clients out.
 
-use gatepost::net::Transport;
 use gatepost::net::mqttbytes::v4::ConnectReturnCode;
-use gatepost::sandbox::publish::{Outcome, PublishError, publish};
-use gatepost::sandbox::{Closing, Options, Refusal, What};
+use thingspeak_sandbox::publish::{Outcome, PublishError, publish};
+use thingspeak_sandbox::{Closing, Options, Refusal, Transport, What};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -127,7 +126,7 @@ async fn the_one_shot_client_says_what_became_of_its_update() {
     let pairs = [("field1".to_owned(), "1".to_owned()), ("status".to_owned(), "on & off".to_owned())];
     assert_eq!(publish(addr, &credentials, ONE, &pairs).await.expect("read"), Outcome::Stored(1));
     assert_eq!(publish(addr, &credentials, ONE, &pairs).await.expect("read"), Outcome::NotSeen, "too early");
-    assert!(sandbox.set_rights("device", TWO, gatepost::sandbox::Rights::PUBLISH));
+    assert!(sandbox.set_rights("device", TWO, thingspeak_sandbox::Rights::PUBLISH));
     assert_eq!(publish(addr, &credentials, TWO, &pairs).await.expect("read"), Outcome::Read);
     assert_eq!(sandbox.rows(TWO).len(), 1);
     assert!(sandbox.set_password("device", "another"));

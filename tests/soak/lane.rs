@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use gatepost::net::Transport;
 use tempfile::TempDir;
+use thingspeak_sandbox::Transport;
 
 use crate::Soak;
 use crate::daemon::{Daemon, Usage};

@@ -1,7 +1,7 @@
 //! Whether the daemon can be reached, as its sandbox knows it.
 
-use gatepost::sandbox::service::ConnectionId;
-use gatepost::sandbox::{Mark, Record, Sandbox, What};
+use thingspeak_sandbox::service::ConnectionId;
+use thingspeak_sandbox::{Mark, Record, Sandbox, What};
 
 use crate::service::SWITCHES;
 

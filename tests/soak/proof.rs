@@ -6,10 +6,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use gatepost::entry::{Column, Entry};
-use gatepost::sandbox::Row;
-use gatepost::sandbox::service::ConnectionId;
 use gatepost::spool::{State, survey};
 use gatepost::store::storage::Folder;
+use thingspeak_sandbox::Row;
+use thingspeak_sandbox::service::ConnectionId;
 
 use crate::audit::{Entries, Held, audit};
 use crate::lane::{LOOK_EVERY, Lane};
@@ -172,7 +172,7 @@ impl Lane {
             else {
                 return true;
             };
-            let late = row.created_at.millis() - last.at;
+            let late = row.created_at.seconds() * 1000 - last.at;
             // A time has whole seconds, and this machine may be busy when a reading is made.
             !(-1500..slot + 2500).contains(&late)
         };

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 
-use gatepost::entry::ChannelId;
-use gatepost::net::Transport;
-use gatepost::sandbox::{Channel, Device, Options, Rights, Row, Sandbox};
+use thingspeak_sandbox::{Channel, Device, Options, Rights, Row, Sandbox, Transport};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -16,11 +14,11 @@ use crate::network::{self, Outside};
 use crate::relay::Relay;
 
 /// The channel that entries go to.
-pub(crate) const HOUSE: ChannelId = ChannelId(1);
+pub(crate) const HOUSE: u64 = 1;
 /// The channel that the soak's commands come from.
-pub(crate) const SWITCHES: ChannelId = ChannelId(2);
+pub(crate) const SWITCHES: u64 = 2;
 /// The channel that floods come from.
-pub(crate) const BELLS: ChannelId = ChannelId(3);
+pub(crate) const BELLS: u64 = 3;
 
 /// A sandbox that serves, and the way to it.
 pub(crate) struct Service {

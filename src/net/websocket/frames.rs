@@ -21,15 +21,6 @@ const CONTROL_LIMIT: u64 = 125;
 /// brings such bytes.
 const IDLE_FRAMES: u32 = 100;
 
-/// Which end of a WebSocket this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Client,
-    /// The sandbox's.
-    #[cfg_attr(not(any(test, feature = "sandbox")), expect(dead_code, reason = "only the sandbox listens"))]
-    Server,
-}
-
 /// What came next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
@@ -43,10 +34,9 @@ pub(super) enum Part {
     Nothing,
 }
 
-/// Reads frames.
+/// Reads a server's frames, which have no mask.
 #[derive(Debug)]
 pub(super) struct Frames {
-    role: Role,
     /// The data frame that is being read.
     data: Option<Frame>,
     /// Payload of the message so far; none between messages.
@@ -59,15 +49,12 @@ pub(super) struct Frames {
 #[derive(Debug)]
 struct Frame {
     left: usize,
-    mask: Option<[u8; 4]>,
-    /// Payload bytes before this point, for the mask.
-    position: usize,
     is_final: bool,
 }
 
 impl Frames {
-    pub(super) const fn new(role: Role) -> Self {
-        Self { role, data: None, message: None, idle: 0 }
+    pub(super) const fn new() -> Self {
+        Self { data: None, message: None, idle: 0 }
     }
 
     /// Takes what comes next out of `raw`. Payload goes to the beginning of `room`, which has some.
@@ -79,8 +66,6 @@ impl Frames {
                     return Ok(Part::Nothing);
                 }
                 raw.copy_to_slice(&mut room[..count]);
-                unmask(&mut room[..count], frame.mask, frame.position);
-                frame.position += count;
                 frame.left -= count;
                 if frame.left == 0 {
                     if frame.is_final {
@@ -107,8 +92,7 @@ impl Frames {
                     }
                     raw.advance(head);
                     self.count()?;
-                    let mut payload = raw.split_to(length);
-                    unmask(&mut payload, header.mask, 0);
+                    let payload = raw.split_to(length);
                     match kind {
                         Control::Ping => return Ok(Part::Ping(payload.freeze())),
                         Control::Close => return Ok(Part::Close(payload.freeze())),
@@ -125,7 +109,7 @@ impl Frames {
                     }
                     self.message = Some(sum);
                     let is_final = header.is_final;
-                    self.data = Some(Frame { left: length, mask: header.mask, position: 0, is_final });
+                    self.data = Some(Frame { left: length, is_final });
                 }
             }
         }
@@ -139,10 +123,8 @@ impl Frames {
         if header.rsv2 || header.rsv3 {
             return Err(Violation::ReservedBit);
         }
-        match (self.role, header.mask) {
-            (Role::Client, Some(_)) => return Err(Violation::Masked),
-            (Role::Server, None) => return Err(Violation::Unmasked),
-            _ => {}
+        if header.mask.is_some() {
+            return Err(Violation::Masked);
         }
         match header.opcode {
             OpCode::Control(_) if length > CONTROL_LIMIT || !header.is_final => Err(Violation::Control),
@@ -169,14 +151,6 @@ fn unknown(error: Error) -> Violation {
     }
 }
 
-/// Takes a mask off, or puts it on (RFC 6455, section 5.3); `position` bytes of the frame came before.
-pub(super) fn unmask(bytes: &mut [u8], mask: Option<[u8; 4]>, position: usize) {
-    let Some(mask) = mask else { return };
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte ^= mask[(position + index) % 4];
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -184,8 +158,8 @@ mod tests {
     use super::*;
 
     /// Everything that comes out of these bytes, which arrive in pieces of `step`.
-    fn read(role: Role, bytes: &[u8], step: usize) -> (Vec<u8>, Vec<Part>, Option<Violation>) {
-        let (mut frames, mut raw) = (Frames::new(role), BytesMut::new());
+    fn read(bytes: &[u8], step: usize) -> (Vec<u8>, Vec<Part>, Option<Violation>) {
+        let (mut frames, mut raw) = (Frames::new(), BytesMut::new());
         let (mut payload, mut parts) = (Vec::new(), Vec::new());
         let mut room = [0; 7];
         for piece in bytes.chunks(step.max(1)) {
@@ -203,7 +177,7 @@ mod tests {
     }
 
     fn ended_by(bytes: &[u8]) -> Violation {
-        let ended = [1, 3, bytes.len()].map(|step| read(Role::Client, bytes, step).2);
+        let ended = [1, 3, bytes.len()].map(|step| read(bytes, step).2);
         assert!(ended.iter().all(|end| *end == ended[0]), "the pieces do not matter: {ended:?}");
         ended[0].clone().expect("a violation")
     }
@@ -213,21 +187,16 @@ mod tests {
         // RFC 6455, section 5.7, as binary frames: "Hel" and "lo", with a ping of "Hello" in between.
         let bytes = b"\x02\x03Hel\x89\x05Hello\x80\x02lo\x82\x00\x82\x01!";
         for step in 1..bytes.len() {
-            let (payload, parts, end) = read(Role::Client, bytes, step);
+            let (payload, parts, end) = read(bytes, step);
             assert_eq!((payload.as_slice(), end), (&b"Hello!"[..], None));
             assert_eq!(parts, [Part::Ping(Bytes::from_static(b"Hello"))]);
         }
     }
 
     #[test]
-    fn a_masked_frame_of_a_client_is_unmasked() {
+    fn a_masked_frame_is_none_of_a_server() {
         // RFC 6455, section 5.7: "Hello", masked, as a binary frame.
-        let bytes = b"\x82\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
-        for step in 1..bytes.len() {
-            assert_eq!(read(Role::Server, bytes, step), (b"Hello".to_vec(), Vec::new(), None));
-        }
-        assert_eq!(ended_by(bytes), Violation::Masked);
-        assert_eq!(read(Role::Server, b"\x82\x01a", 1).2, Some(Violation::Unmasked));
+        assert_eq!(ended_by(b"\x82\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), Violation::Masked);
     }
 
     #[test]
@@ -246,12 +215,12 @@ mod tests {
             ended_by(b"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff"),
             Violation::FrameTooLong(u64::MAX, PAYLOAD_LIMIT)
         );
-        assert_eq!(read(Role::Client, b"\x88\x02\x03\xe8", 1).1, [Part::Close(Bytes::from_static(b"\x03\xe8"))]);
+        assert_eq!(read(b"\x88\x02\x03\xe8", 1).1, [Part::Close(Bytes::from_static(b"\x03\xe8"))]);
     }
 
     #[test]
     fn a_message_without_end_is_ended_at_the_limit_of_a_packet() {
-        let mut frames = Frames::new(Role::Client);
+        let mut frames = Frames::new();
         let mut room = [0; 4096];
         let mut came = 0;
         let end = (0..).find_map(|nth| {
@@ -273,9 +242,9 @@ mod tests {
     fn frames_without_payload_are_bounded_of_whatever_kind() {
         for frame in [&b"\x89\x00"[..], b"\x8a\x00", b"\x82\x00"] {
             assert_eq!(ended_by(&frame.repeat(20_000)), Violation::Idle(100));
-            let (payload, _, end) = read(Role::Client, &[&frame.repeat(100)[..], b"\x82\x01a"].concat().repeat(5), 64);
+            let (payload, _, end) = read(&[&frame.repeat(100)[..], b"\x82\x01a"].concat().repeat(5), 64);
             assert_eq!((payload.len(), end), (0, Some(Violation::Idle(100))), "the frame with the byte counts");
-            let (payload, _, end) = read(Role::Client, &[&frame.repeat(99)[..], b"\x82\x01a"].concat().repeat(5), 64);
+            let (payload, _, end) = read(&[&frame.repeat(99)[..], b"\x82\x01a"].concat().repeat(5), 64);
             assert_eq!((payload.len(), end), (5, None));
         }
         assert_eq!(ended_by(&[&b"\x02\x00"[..], &b"\x00\x00".repeat(200)].concat()), Violation::Idle(100));
@@ -283,8 +252,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_come_to_an_end_without_a_panic(bytes: Vec<u8>, step in 1_usize..40, server: bool) {
-            read(if server { Role::Server } else { Role::Client }, &bytes, step);
+        fn any_bytes_come_to_an_end_without_a_panic(bytes: Vec<u8>, step in 1_usize..40) {
+            read(&bytes, step);
         }
 
         #[test]
@@ -306,7 +275,7 @@ mod tests {
                     break;
                 }
             }
-            prop_assert_eq!(read(Role::Client, &wire, step), (bytes, Vec::new(), None));
+            prop_assert_eq!(read(&wire, step), (bytes, Vec::new(), None));
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt as _;
 use tungstenite::handshake::derive_accept_key;
 
-use super::frames::{Frames, Part, Role};
+use super::frames::{Frames, Part};
 use super::{Closed, WebSocket, handshake};
 use crate::fuzzing::line::{Line, done};
 use crate::fuzzing::{assert_line, same_in_pieces};
@@ -33,48 +33,30 @@ pub(crate) fn answer(bytes: &[u8]) {
     }
 }
 
-/// A request is agreed to or refused; either is answered, where it is HTTP.
-#[cfg(feature = "sandbox")]
-pub(crate) fn request(bytes: &[u8]) {
-    same_in_pieces(bytes, |piece| {
-        let line = Line::new(bytes, piece);
-        let written = line.written();
-        let refusal = done(super::accept(line, MQTT_PATH)).err().map(|refusal| refusal.to_string());
-        let written = written.load(Ordering::Relaxed);
-        assert!(refusal.is_some() || written > 0);
-        if let Some(refusal) = &refusal {
-            assert_line(refusal);
-        }
-        (refusal, written)
-    });
-}
-
 /// What comes out of frames is what was in them, however they come, and as the stream of bytes that a WebSocket is.
 pub(crate) fn frames(bytes: &[u8]) {
-    for role in [Role::Client, Role::Server] {
-        let (payload, pings, end) = same_in_pieces(bytes, |piece| read(role, bytes, piece));
-        assert!(payload.len() + pings.iter().map(Vec::len).sum::<usize>() <= bytes.len());
-        let (streamed, told) = same_in_pieces(bytes, |piece| {
-            let line = Line::new(bytes, piece);
-            let written = line.written();
-            let mut streamed = Vec::new();
-            let mut socket = WebSocket::new(line, role, BytesMut::new());
-            let told = done(socket.read_to_end(&mut streamed)).err().map(|error| error.to_string());
-            // Each ping has its answer at most, with a mask of four bytes, and each WebSocket one close.
-            assert!(written.load(Ordering::Relaxed) <= 3 * bytes.len() + 8);
-            (streamed, told)
-        });
-        assert_eq!(streamed, payload);
-        assert_eq!(told, end);
-        told.inspect(|told| assert_line(told));
-    }
+    let (payload, pings, end) = same_in_pieces(bytes, |piece| read(bytes, piece));
+    assert!(payload.len() + pings.iter().map(Vec::len).sum::<usize>() <= bytes.len());
+    let (streamed, told) = same_in_pieces(bytes, |piece| {
+        let line = Line::new(bytes, piece);
+        let written = line.written();
+        let mut streamed = Vec::new();
+        let mut socket = WebSocket::new(line);
+        let told = done(socket.read_to_end(&mut streamed)).err().map(|error| error.to_string());
+        // Each ping has its answer at most, with a mask of four bytes, and each WebSocket one close.
+        assert!(written.load(Ordering::Relaxed) <= 3 * bytes.len() + 8);
+        (streamed, told)
+    });
+    assert_eq!(streamed, payload);
+    assert_eq!(told, end);
+    told.inspect(|told| assert_line(told));
 }
 
 /// Payload, pings, and what is told of the end, where that is more than that it is over.
 type Read = (Vec<u8>, Vec<Vec<u8>>, Option<String>);
 
-fn read(role: Role, bytes: &[u8], piece: usize) -> Read {
-    let (mut frames, mut raw, mut room) = (Frames::new(role), BytesMut::new(), [0; 5]);
+fn read(bytes: &[u8], piece: usize) -> Read {
+    let (mut frames, mut raw, mut room) = (Frames::new(), BytesMut::new(), [0; 5]);
     let (mut payload, mut pings) = (Vec::new(), Vec::new());
     for piece in bytes.chunks(piece) {
         raw.extend_from_slice(piece);

@@ -1,4 +1,4 @@
-//! A WebSocket as a stream of bytes (RFC 6455): MQTT does not care where frames begin and end.
+//! The client's side of a WebSocket as a stream of bytes (RFC 6455): MQTT does not care where frames begin and end.
 //!
 //! What is written in one go is one binary message. Pings are answered, a burst of them with the last one's bytes (section
 //! 5.5.3), so that nothing piles up.
@@ -19,12 +19,10 @@ use tokio_rustls::rustls::crypto::{SecureRandom, ring};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use frames::{Frames, Part, Role, unmask};
+use frames::{Frames, Part};
 
 pub(super) use close::Closed;
 pub(super) use handshake::upgrade;
-#[cfg(feature = "sandbox")]
-pub use handshake::{Refusal, accept};
 
 /// Room for one read.
 const READ: usize = 4096;
@@ -34,7 +32,6 @@ const FRAME: usize = 64 * 1024;
 /// A WebSocket over a stream.
 pub struct WebSocket<S> {
     inner: S,
-    role: Role,
     random: &'static dyn SecureRandom,
     frames: Frames,
     /// Came, not read yet.
@@ -50,14 +47,13 @@ pub struct WebSocket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
-    /// One that was agreed on; `raw` came behind the agreement.
-    fn new(inner: S, role: Role, raw: BytesMut) -> Self {
+    /// One that was agreed on.
+    fn new(inner: S) -> Self {
         Self {
             inner,
-            role,
             random: ring::default_provider().secure_random,
-            frames: Frames::new(role),
-            raw,
+            frames: Frames::new(),
+            raw: BytesMut::new(),
             out: BytesMut::new(),
             ping: None,
             closed: false,
@@ -67,21 +63,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Puts a frame into what goes out.
     fn frame(&mut self, opcode: OpCode, payload: &[u8]) -> io::Result<()> {
-        let mask = match self.role {
-            Role::Client => {
-                let mut mask = [0; 4];
-                self.random.fill(&mut mask).map_err(|_| io::Error::other("no random numbers"))?;
-                Some(mask)
-            }
-            Role::Server => None,
-        };
-        let header = FrameHeader { opcode, mask, ..FrameHeader::default() };
+        let mut mask = [0; 4];
+        self.random.fill(&mut mask).map_err(|_| io::Error::other("no random numbers"))?;
+        let header = FrameHeader { opcode, mask: Some(mask), ..FrameHeader::default() };
         let mut out = std::mem::take(&mut self.out).writer();
         header.format(payload.len() as u64, &mut out).map_err(io::Error::other)?;
         self.out = out.into_inner();
         let begin = self.out.len();
         self.out.extend_from_slice(payload);
-        unmask(&mut self.out[begin..], mask, 0);
+        // RFC 6455, section 5.3.
+        for (byte, mask) in self.out[begin..].iter_mut().zip(mask.iter().cycle()) {
+            *byte ^= mask;
+        }
         Ok(())
     }
 

@@ -1,11 +1,10 @@
-//! Both ends against tungstenite's, which is another implementation of the same standard; and answers that are none.
+//! Against tungstenite's server, which is another implementation of the same standard; and answers that are none.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tungstenite::Message;
-use tungstenite::client::IntoClientRequest as _;
 use tungstenite::handshake::server::{Request, Response};
 
 use super::*;
@@ -77,40 +76,9 @@ async fn the_client_talks_to_another_implementation_s_server() {
 }
 
 #[tokio::test]
-async fn the_server_talks_to_another_implementation_s_client() {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    let asking = std::thread::spawn(move || {
-        let mut request = format!("ws://localhost:{port}/mqtt").into_client_request().expect("a URL");
-        request.headers_mut().insert("sec-websocket-protocol", "mqtt".parse().expect("a value"));
-        let (mut socket, response) =
-            tungstenite::client(request, TcpStream::connect(("127.0.0.1", port)).expect("it listens")).expect("let in");
-        assert_eq!(response.headers()["sec-websocket-protocol"], "mqtt");
-        socket.send(Message::Binary(vec![9; 70_000].into())).expect("sent");
-        socket.send(Message::Ping(b"x".as_slice().into())).expect("sent");
-        // The ping was behind the message, and may be seen after the answer to that.
-        let mut came = [socket.read().expect("a message"), socket.read().expect("a message")];
-        came.sort_by_key(Message::is_pong);
-        assert_eq!(came, [Message::Binary(b"thanks".as_slice().into()), Message::Pong(b"x".as_slice().into())]);
-        socket.close(None).expect("sent");
-        while socket.read().is_ok() {}
-    });
-    let (line, _) = listener.accept().await.expect("a connection");
-    let mut socket = accept(line, "/mqtt").await.expect("a WebSocket");
-    let mut came = vec![0; 70_000];
-    socket.read_exact(&mut came).await.expect("all of it");
-    assert!(came.iter().all(|byte| *byte == 9));
-    socket.write_all(b"thanks").await.expect("written");
-    socket.flush().await.expect("flushed");
-    assert_eq!(socket.read_to_end(&mut Vec::new()).await.expect("an orderly end"), 0);
-    drop(socket);
-    asking.join().expect("the client is content");
-}
-
-#[tokio::test]
 async fn thousands_of_pings_are_refused_or_answered_without_growing() {
     let (near, mut far) = tokio::io::duplex(1 << 20);
-    let mut socket = WebSocket::new(near, Role::Client, BytesMut::new());
+    let mut socket = WebSocket::new(near);
     // Each byte of payload allows for more pings, which nobody reads the answers to.
     far.write_all(&[&b"\x89\x04ping".repeat(90)[..], b"\x82\x01a"].concat().repeat(200)).await.expect("room");
     let mut came = [0; 200];
@@ -169,22 +137,4 @@ async fn answers_that_are_no_websocket_for_mqtt_are_told_as_what_they_are() {
         assert!(failure.words.contains(words), "{words}: {failure}");
         assert!(!failure.unanswered_login, "{words}: no login was sent");
     }
-}
-
-#[tokio::test]
-async fn requests_for_something_else_are_refused_with_the_reason() {
-    let asked = async |request: &str| {
-        let (mut near, far) = tokio::io::duplex(1 << 16);
-        near.write_all(request.as_bytes()).await.expect("room");
-        let refusal = accept(far, "/mqtt").await.err().expect("refused").to_string();
-        let mut answer = String::new();
-        near.read_to_string(&mut answer).await.expect("text");
-        (refusal, answer)
-    };
-    let (_, answer) = asked("GET /other HTTP/1.1\r\nUpgrade: websocket\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n") && answer.ends_with("MQTT is at /mqtt\n"), "{answer}");
-    let (_, answer) = asked("GET /mqtt HTTP/1.1\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
-    let (refusal, answer) = asked("POST / HTTP/1.1\r\n\r\n").await;
-    assert!(refusal.contains("no HTTP") && answer.is_empty(), "{refusal} {answer}");
 }

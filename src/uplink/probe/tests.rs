@@ -8,13 +8,13 @@ use crate::net::mqttbytes::v4::{Connect, ConnectReturnCode, Packet, Publish, Sub
 
 use std::time::Duration;
 
+use thingspeak_sandbox::service::{self, ConnectionId, Service};
+use thingspeak_sandbox::{
+    Channel, Device, Duplicates, Loss, RefusedBy, Rights, SecondConnection, SubscribeRefusal, Switches, Transport,
+};
+
 use super::*;
 use crate::entry::ChannelId;
-use crate::net::Transport;
-use crate::sandbox::service::{self, ConnectionId, Service};
-use crate::sandbox::{
-    Channel, Device, Duplicates, Loss, RefusedBy, Rights, SecondConnection, SubscribeRefusal, Switches,
-};
 use crate::thingspeak::license::License;
 use crate::time::{Mono, Utc};
 
@@ -24,6 +24,12 @@ const PASSWORD: &str = "abcdefghijklmnopqrstuv+/";
 
 /// Time from a packet to its arrival.
 const WAY: Duration = Duration::from_millis(150);
+
+/// The service's own form of a time.
+fn read(now: Now) -> thingspeak_sandbox::Now {
+    let utc = thingspeak_sandbox::Utc::from_seconds(now.utc.seconds());
+    thingspeak_sandbox::Now { mono: now.mono.since_boot(), utc }
+}
 
 /// A probe, a service, and the time between them.
 struct World {
@@ -51,8 +57,8 @@ struct World {
 
 impl World {
     fn new(switches: Switches, rights: Rights, idle: bool) -> Self {
-        let devices = vec![Device::new(CLIENT, PASSWORD).with(HOUSE, rights)];
-        let channels = vec![Channel::new(HOUSE), Channel::new(ChannelId(1))];
+        let devices = vec![Device::new(CLIENT, PASSWORD).with(HOUSE.0, rights)];
+        let channels = vec![Channel::new(HOUSE.0), Channel::new(1)];
         let service = Service::new(channels, devices, switches).expect("they fit together");
         let probe = Probe::new(Settings::new(HOUSE, License::Free.interval(), idle));
         let now = Now { mono: Mono::new(Duration::from_secs(1000)), utc: Utc::from_seconds(1_795_334_400) };
@@ -139,10 +145,10 @@ impl World {
         self.opened += 1;
         let id = ConnectionId(self.opened);
         let peer = ([127, 0, 0, 1], 40_000).into();
-        self.service.event(self.now, id, service::Event::Opened { transport: Transport::Tcp, peer });
+        self.service.event(read(self.now), id, service::Event::Opened { transport: Transport::Tcp, peer });
         let mut connect = Connect { keep_alive: 60, ..Connect::new(CLIENT) };
         connect.set_login(CLIENT, password);
-        let actions = self.service.event(self.now, id, service::Event::Packet(Packet::Connect(connect)));
+        let actions = self.service.event(read(self.now), id, service::Event::Packet(Packet::Connect(connect)));
         let mut outcome = Err(Refusal::Silence);
         for action in &actions {
             match action {
@@ -168,7 +174,7 @@ impl World {
     fn send(&mut self, packet: Packet) {
         let Some(link) = self.link else { return };
         let arrival = Now { mono: self.now.mono + self.way, utc: self.now.utc + self.way };
-        let actions = self.service.event(arrival, link, service::Event::Packet(packet));
+        let actions = self.service.event(read(arrival), link, service::Event::Packet(packet));
         self.hear(actions);
     }
 
@@ -206,7 +212,7 @@ impl World {
     fn close(&mut self) {
         self.heard.clear();
         for id in [self.link.take(), self.second.take()].into_iter().flatten() {
-            self.service.event(self.now, id, service::Event::Gone);
+            self.service.event(read(self.now), id, service::Event::Gone);
         }
     }
 
@@ -214,17 +220,17 @@ impl World {
     fn next(&mut self) -> Event {
         loop {
             let heard = self.heard.iter().map(|(at, _)| *at).min();
-            let times = [self.probe.deadline(), heard, self.service.due(), self.others.front().copied()];
+            let times = [self.probe.deadline(), heard, self.service.due().map(Mono::new), self.others.front().copied()];
             let at = times.into_iter().flatten().min().expect("something is waited for");
             self.pass(at.since(self.now.mono));
             if self.others.front().is_some_and(|due| *due <= self.now.mono) {
                 self.others.pop_front();
-                let (_, actions) = self.service.publish(self.now, HOUSE, &[("field1", "1")]);
+                let (_, actions) = self.service.publish(read(self.now), HOUSE.0, &[("field1", "1")]);
                 self.hear(actions);
             } else if let Some(place) = self.heard.iter().position(|(due, _)| *due <= self.now.mono) {
                 return self.heard.remove(place).expect("it is there").1;
-            } else if self.service.due().is_some_and(|due| due <= self.now.mono) {
-                let actions = self.service.tick(self.now);
+            } else if self.service.due().map(Mono::new).is_some_and(|due| due <= self.now.mono) {
+                let actions = self.service.tick(read(self.now));
                 self.hear(actions);
             } else {
                 return Event::Tick;
@@ -278,8 +284,8 @@ fn it_finds_out_what_the_interval_counts_from() {
 #[test]
 fn it_finds_out_that_a_channel_takes_updates_faster_than_the_map_says() {
     let mut world = World::new(plain(), Rights::ALL, false);
-    let devices = vec![Device::new(CLIENT, PASSWORD).with(HOUSE, Rights::ALL)];
-    world.service = Service::new(vec![Channel::new(HOUSE).paid()], devices, plain()).expect("they fit together");
+    let devices = vec![Device::new(CLIENT, PASSWORD).with(HOUSE.0, Rights::ALL)];
+    world.service = Service::new(vec![Channel::new(HOUSE.0).paid()], devices, plain()).expect("they fit together");
     let (found, world) = world.play();
     assert_eq!((found.early, found.window), (Some(Early::Stored), None));
     assert_eq!(world.published.len(), 6, "once is enough");

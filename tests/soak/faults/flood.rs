@@ -7,7 +7,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use gatepost::entry::ChannelId;
 use gatepost::hal::{Clock as _, SystemClock};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
@@ -115,7 +114,7 @@ fn commands(lane: &Lane) -> Flood {
 }
 
 /// A PUBLISH of QoS 0 on a channel's feed (MQTT 3.1.1 section 3.3), in a frame.
-fn message(channel: ChannelId, payload: &[u8]) -> Vec<u8> {
+fn message(channel: u64, payload: &[u8]) -> Vec<u8> {
     let topic = format!("channels/{channel}/subscribe");
     let length = 2 + topic.len() + payload.len();
     let mut packet = vec![0x30];

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gatepost::sandbox::{SecondConnection, Switches};
 use secrecy::ExposeSecret as _;
+use thingspeak_sandbox::{SecondConnection, Switches};
 
 use crate::lane::Lane;
 

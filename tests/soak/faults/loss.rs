@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost::sandbox::{Loss, Switches};
+use thingspeak_sandbox::{Loss, Switches};
 
 use crate::lane::Lane;
 

@@ -10,7 +10,7 @@ mod login;
 mod loss;
 mod network;
 
-use gatepost::net::Transport;
+use thingspeak_sandbox::Transport;
 
 use crate::lane::Lane;
 
