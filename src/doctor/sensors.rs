@@ -77,7 +77,7 @@ fn read(sensor: &Sensor, hal: &Hal) -> Result<Option<Measured>, Fault> {
     let reading = move || {
         let sender = ReadingSender::new(|_, _, _| {});
         let measured = match kind.device().open(&hal, sender) {
-            Ok(Source::Polled(mut sensor)) => sensor.measure().map(Some),
+            Ok(Source::Polled(mut sensor)) => sensor.measure_at_once().map(Some),
             Ok(Source::Stream(..)) => Ok(None),
             Err(fault) => Err(fault),
         };

@@ -77,7 +77,9 @@ fn probe(hal: &Hal, id: String) -> Probe {
     let Some(settings) = probe.recognised().and_then(|(kind, ..)| settings(kind, &probe.id)) else { return probe };
     let nowhere = ReadingSender::new(|_, _, _| {});
     let measured = match settings.device().open(hal, nowhere) {
-        Ok(Source::Polled(mut sensor)) => sensor.measure().and_then(|values| values.into_iter().next().transpose()),
+        Ok(Source::Polled(mut sensor)) => {
+            sensor.measure_at_once().and_then(|values| values.into_iter().next().transpose())
+        }
         Ok(Source::Stream(..)) => Ok(None),
         Err(fault) => Err(fault),
     };

@@ -1,6 +1,8 @@
 //! Bosch BMP280 on I2C: temperature and air pressure (data sheet BST-BMP280-DS001, "DS" below). It is a BME280 without humidity, and
 //! read by the same code.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::bme280::{Air, Bmx280, sim};
@@ -68,8 +70,12 @@ impl Device for Settings {
 struct Bmp280(Bmx280);
 
 impl Sensor for Bmp280 {
+    fn begin(&mut self) -> Result<Option<Duration>, Fault> {
+        self.0.begin().map(Some)
+    }
+
     fn measure(&mut self) -> Result<Measured, Fault> {
-        let Air { temperature, pressure, .. } = self.0.measure()?;
+        let Air { temperature, pressure, .. } = self.0.collect()?;
         Ok(vec![Ok(temperature), pressure])
     }
 }
@@ -107,7 +113,7 @@ mod tests {
 
     #[test]
     fn data_sheets_example_gives_its_values() {
-        let measured = open(example()).expect("there").measure().expect("measured");
+        let measured = open(example()).expect("there").measure_at_once().expect("measured");
         // 25767236 / 256 Pa, to a tenth.
         assert_eq!(measured, [Ok(25.08), Ok(1006.533)]);
     }
@@ -123,7 +129,7 @@ mod tests {
     fn simulated_part_is_in_a_living_room() {
         let sim = Sim::default();
         serde_json::from_value::<Settings>(serde_json::json!({})).expect("no key is needed").simulate(&sim);
-        let measured = open_on(&sim).expect("there").measure().expect("measured");
+        let measured = open_on(&sim).expect("there").measure_at_once().expect("measured");
         let [Ok(temperature), Ok(pressure)] = measured[..] else { panic!("{measured:?}") };
         assert!((20.0..28.0).contains(&temperature) && (1000.0..1020.0).contains(&pressure), "{measured:?}");
     }

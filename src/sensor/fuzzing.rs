@@ -126,7 +126,7 @@ pub(crate) fn kernel_files(bytes: &[u8]) {
             let kind = kind(tag, keys);
             let opened = kind.device().open(&hal, ReadingSender::new(|_, _, _| {})).expect("nothing is opened yet");
             let Source::Polled(mut sensor) = opened else { unreachable!("it is asked") };
-            let measured = sensor.measure();
+            let measured = sensor.measure_at_once();
             measured.as_ref().into_iter().flatten().for_each(check);
             measured.inspect_err(|fault| assert_line(&fault.to_string())).ok()
         };

@@ -57,6 +57,17 @@ pub trait Sensor: Send {
     /// When nothing at all could be measured. A part of the quantities may be missing inside `Measured`.
     fn measure(&mut self) -> Result<Measured, Fault>;
 
+    /// Begins a measurement, waits for it and collects it. Others of the bus wait too: this is for who looks once.
+    ///
+    /// # Errors
+    /// As for [`Sensor::measure`].
+    fn measure_at_once(&mut self) -> Result<Measured, Fault> {
+        if let Some(wait) = self.begin()? {
+            std::thread::sleep(wait);
+        }
+        self.measure()
+    }
+
     /// What came since the last read and would be lost. Asked once, when the daemon stops: it must not touch the device,
     /// which may hang. What is missing inside `Measured` is no fault; it is passed over.
     fn last(&mut self) -> Option<Measured> {

@@ -419,3 +419,48 @@ fn a_stop_takes_the_last_words_of_sensors_behind_one_that_hangs() {
     drop(release);
     bus_threads.stop(PATIENCE);
 }
+
+/// A simulated part that notes when a measurement begins and when it is collected.
+struct Noted {
+    part: crate::sensor::bme280::sim::Part,
+    address: u8,
+    notes: mpsc::Sender<(&'static str, u8)>,
+}
+
+impl crate::hal::sim::I2cPart for Noted {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), crate::hal::I2cError> {
+        match bytes {
+            [0xf2, ..] => drop(self.notes.send(("begins", self.address))),
+            [0xf7] => drop(self.notes.send(("is collected", self.address))),
+            _ => {}
+        }
+        self.part.write(bytes)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<(), crate::hal::I2cError> {
+        self.part.read(buffer)
+    }
+}
+
+#[test]
+fn others_of_the_bus_begin_while_a_part_measures() {
+    let sim = Sim::default();
+    let (notes, noted) = mpsc::channel();
+    for address in [0x76, 0x77] {
+        let part = crate::sensor::bme280::sim::Part::indoors(sim.hal().clock);
+        sim.i2c("i2c-1", address, Box::new(Noted { part, address, notes: notes.clone() }));
+    }
+    let (_, pipeline, readings) = pipeline(&sim);
+    let map = MAP.replace("\"50ms\"", "\"5s\"").replace("\"100ms\"", "\"60s\"").replace("to.value", "to.temperature");
+    let map = map.replace("use = \"file\"\npath = \"/simulated/sick\"", "use = \"bme280\"\naddress = 0x76");
+    let map = map.replace("use = \"file\"\npath = \"/simulated/well\"", "use = \"bme280\"\naddress = 0x77");
+    let map = config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
+    let bus_threads = bus_threads(&sim, &pipeline, map.sensors);
+    let order: Vec<_> = (0..4).map(|_| noted.recv_timeout(PATIENCE).expect("it is measured")).collect();
+    assert_eq!(order, [("begins", 0x76), ("begins", 0x77), ("is collected", 0x76), ("is collected", 0x77)]);
+    for sensor in [SICK, WELL] {
+        let (id, value) = readings.recv_timeout(PATIENCE).expect("a reading");
+        assert_eq!((id, value.is_ok()), (sensor, true), "{value:?}");
+    }
+    bus_threads.stop(PATIENCE);
+}

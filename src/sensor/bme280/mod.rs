@@ -146,14 +146,19 @@ impl Bmx280 {
         Ok(Self { registers, calibration })
     }
 
-    pub(super) fn measure(&mut self) -> Result<Air, Fault> {
+    /// Begins a measurement. Returns how long it takes.
+    pub(super) fn begin(&mut self) -> Result<Duration, Fault> {
         if self.calibration.has_humidity() {
             // In one transfer, and in this order: `ctrl_hum` only takes effect with the write to `ctrl_meas`.
             self.registers.write(&[register::CTRL_HUM, HUMIDITY_ONCE, register::CTRL_MEAS, FORCED_ONCE])?;
         } else {
             self.registers.write(&[register::CTRL_MEAS, FORCED_ONCE])?;
         }
-        thread::sleep(CONVERSION);
+        Ok(CONVERSION)
+    }
+
+    /// What was measured since [`Bmx280::begin`].
+    pub(super) fn collect(&mut self) -> Result<Air, Fault> {
         self.registers.wait_while(register::STATUS, MEASURING)?;
         if self.calibration.has_humidity() {
             self.calibration.compensate(self.registers.answer(register::DATA)?)
@@ -167,8 +172,12 @@ impl Bmx280 {
 struct Bme280(Bmx280);
 
 impl Sensor for Bme280 {
+    fn begin(&mut self) -> Result<Option<Duration>, Fault> {
+        self.0.begin().map(Some)
+    }
+
     fn measure(&mut self) -> Result<Measured, Fault> {
-        let Air { temperature, pressure, humidity } = self.0.measure()?;
+        let Air { temperature, pressure, humidity } = self.0.collect()?;
         let humidity = humidity.unwrap_or_else(|| {
             let place = self.0.registers.place();
             Err(Fault::Unsupported(format!("the part at {place} is a BMP280, which does not measure humidity")))

@@ -75,7 +75,7 @@ fn with(part: Part) -> Sim {
 fn recorded_parts_give_the_published_values() {
     for Recording { calibration, humidity, data, published: [celsius, percent, pascal] } in RECORDINGS {
         let mut sensor = open_on(&with(Part::new(0x60, calibration, humidity, move || data))).unwrap();
-        let measured: Vec<f64> = sensor.measure().unwrap().into_iter().map(Result::unwrap).collect();
+        let measured: Vec<f64> = sensor.measure_at_once().unwrap().into_iter().map(Result::unwrap).collect();
         assert!((measured[0] - celsius).abs() <= 0.01, "{measured:?}");
         assert!((measured[1] - percent).abs() <= 0.01, "{measured:?}");
         assert!((measured[2] - pascal / 100.0).abs() <= 0.001, "{measured:?}");
@@ -104,7 +104,7 @@ fn bmp280_sold_as_a_bme280_measures_all_but_the_humidity() {
     for id in 0x56..=0x58 {
         let Recording { calibration, data, published: [celsius, _, pascal], .. } = RECORDINGS[0];
         let mut sensor = open_on(&with(Part::new(id, calibration, [0; 7], move || data))).unwrap();
-        let measured = sensor.measure().unwrap();
+        let measured = sensor.measure_at_once().unwrap();
         let [Ok(temperature), Err(humidity), Ok(pressure)] = &measured[..] else { panic!("{measured:?}") };
         assert!((temperature - celsius).abs() <= 0.01 && (pressure - pascal / 100.0).abs() <= 0.001, "{measured:?}");
         let told = "not possible here: the part at 0x76 on i2c-1 is a BMP280, which does not measure humidity";
@@ -119,9 +119,9 @@ fn an_empty_address_and_a_pulled_plug_are_faults_that_name_the_place() {
     let sim = with(part(0x60, || RECORDINGS[0].data));
     let mut sensor = open_on(&sim).unwrap();
     sim.unplug_i2c("i2c-1", 0x76);
-    assert_eq!(sensor.measure(), Err(absent));
+    assert_eq!(sensor.measure_at_once(), Err(absent));
     sim.replug_i2c("i2c-1", 0x76);
-    assert!(sensor.measure().is_ok());
+    assert!(sensor.measure_at_once().is_ok());
 }
 
 /// The bus with its data line held high: every register reads 0xff, the status never says ready.
@@ -143,10 +143,10 @@ fn a_bus_that_reads_only_ones_is_a_fault_and_ends() {
     let sim = with(part(0x60, || RECORDINGS[0].data));
     let mut sensor = open_on(&sim).unwrap();
     sim.i2c("i2c-1", 0x76, Box::new(Ones));
-    assert!(matches!(sensor.measure(), Err(Fault::Garbled(_))));
+    assert!(matches!(sensor.measure_at_once(), Err(Fault::Garbled(_))));
     assert!(matches!(open_on(&sim).err(), Some(Fault::Absent(_))));
     let mut ones = open_on(&with(part(0x60, || [0xff; 8]))).unwrap();
-    assert!(matches!(ones.measure(), Err(Fault::Absent(_))));
+    assert!(matches!(ones.measure_at_once(), Err(Fault::Absent(_))));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_calibration_that_is_empty_in_part_is_a_fault_and_no_zero_degrees() {
 
 #[test]
 fn data_of_zeros_or_ones_are_no_values() {
-    let measure = |data: [u8; 8]| open_on(&with(part(0x60, move || data))).unwrap().measure();
+    let measure = |data: [u8; 8]| open_on(&with(part(0x60, move || data))).unwrap().measure_at_once();
     assert!(matches!(measure([0; 8]), Err(Fault::Absent(_))));
     for byte in [0x00, 0xff] {
         let mut dry = RECORDINGS[0].data;
@@ -206,7 +206,7 @@ fn what_was_not_measured_is_a_fault_of_its_own_quantity() {
     let measure = |bytes: std::ops::Range<usize>| {
         let mut data = RECORDINGS[0].data;
         data[bytes.clone()].copy_from_slice(&[0x80, 0, 0][..bytes.len()]);
-        open_on(&with(part(0x60, move || data))).unwrap().measure()
+        open_on(&with(part(0x60, move || data))).unwrap().measure_at_once()
     };
     let missing = |measured: Measured| measured.iter().map(Result::is_err).collect::<Vec<_>>();
     assert_eq!(missing(measure(6..8).unwrap()), [false, true, false]);
@@ -217,9 +217,9 @@ fn what_was_not_measured_is_a_fault_of_its_own_quantity() {
 #[test]
 fn values_the_part_cannot_measure_are_out_of_range() {
     let hot = [0x4a, 0x52, 0xc0, 0xff, 0xff, 0xf0, 0x7a, 0x76];
-    assert!(matches!(open_on(&with(part(0x60, move || hot))).unwrap().measure(), Err(Fault::OutOfRange(_))));
+    assert!(matches!(open_on(&with(part(0x60, move || hot))).unwrap().measure_at_once(), Err(Fault::OutOfRange(_))));
     let vacuum = [0xf0, 0x00, 0x00, 0x80, 0x96, 0xc0, 0x7a, 0x76];
-    let measured = open_on(&with(part(0x60, move || vacuum))).unwrap().measure().unwrap();
+    let measured = open_on(&with(part(0x60, move || vacuum))).unwrap().measure_at_once().unwrap();
     assert!(matches!(measured[2], Err(Fault::OutOfRange(_))), "{measured:?}");
 }
 
@@ -228,7 +228,7 @@ fn a_part_that_lost_its_settings_measures_on() {
     let sim = with(part(0x60, || RECORDINGS[0].data));
     let mut sensor = open_on(&sim).unwrap();
     sim.i2c("i2c-1", 0x76, Box::new(part(0x60, || RECORDINGS[0].data)));
-    assert!(sensor.measure().unwrap().iter().all(Result::is_ok));
+    assert!(sensor.measure_at_once().unwrap().iter().all(Result::is_ok));
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn the_simulated_air_moves_within_a_living_rooms_bounds() {
     let mut sensor = open_on(&sim).unwrap();
     let mut seen = Vec::new();
     for _ in 0..20 {
-        let measured: Vec<f64> = sensor.measure().unwrap().into_iter().map(Result::unwrap).collect();
+        let measured: Vec<f64> = sensor.measure_at_once().unwrap().into_iter().map(Result::unwrap).collect();
         assert!((20.0..28.0).contains(&measured[0]), "{measured:?}");
         assert!((50.0..80.0).contains(&measured[1]), "{measured:?}");
         assert!((1000.0..1020.0).contains(&measured[2]), "{measured:?}");
