@@ -9,8 +9,8 @@ use gatepost::output::rules::Reason;
 use gatepost::sandbox::{Switches, What};
 use gatepost::uplink::session::SessionEvent;
 
-use crate::stage::{Plan, Playing, Stage, play, until};
-use crate::told::Told;
+use crate::observed::Observed;
+use crate::stage::{Plan, Playing, Stage, until};
 use crate::{HOUSE, SWITCHES};
 
 const CHANNELS: &str = r#"
@@ -63,8 +63,8 @@ async fn reload(stage: &Stage, playing: &Playing, map: &[&str]) -> Changes {
     let mark = playing.diary.end();
     stage.write_map(&map.concat());
     playing.reload.notify_one();
-    let changes = |told: &Told| match told {
-        Told::Reloaded(changes) => Some(changes.clone()),
+    let changes = |observed: &Observed| match observed {
+        Observed::Reloaded(changes) => Some(changes.clone()),
         _ => None,
     };
     playing.diary.find(mark, "the new map is taken", changes).await
@@ -73,20 +73,10 @@ async fn reload(stage: &Stage, playing: &Playing, map: &[&str]) -> Changes {
 async fn switch_on(stage: &Stage, playing: &Playing) {
     let mark = playing.diary.end();
     stage.write(SWITCHES, &[("field1", "1")]).await;
-    playing.diary.wait(mark, "the lamp is on", |told| told.is_driven("lamp", Drive::ON, Reason::Command)).await;
+    playing.diary.wait(mark, "the lamp is on", |observed| observed.is_driven("lamp", Drive::ON, Reason::Command)).await;
 }
 
 #[tokio::test]
-async fn a_new_map_is_taken_while_the_daemon_runs() {
-    play!(
-        what_a_new_map_does_not_change_goes_on,
-        a_map_with_faults_is_refused_and_the_old_one_goes_on,
-        a_session_that_changes_is_replaced_and_loses_nothing,
-        what_a_new_map_does_not_have_ends,
-        levels_are_reported_on_after_a_new_map,
-    );
-}
-
 async fn what_a_new_map_does_not_change_goes_on() {
     let (stage, playing) = set(&[CHANNELS, LEVEL, LAMP]).await;
     switch_on(&stage, &playing).await;
@@ -97,10 +87,10 @@ async fn what_a_new_map_does_not_change_goes_on() {
     let both = || stage.rows().into_iter().find(|row| row.field(1) == Some("1") && row.field(2) == Some("2"));
     until(|| format!("a row with both\n{}", playing.diary.text(0)), both).await;
     let since = playing.diary.since(mark);
-    let moved = |told: &&Told| matches!(told, Told::Driven { .. });
+    let moved = |observed: &&Observed| matches!(observed, Observed::Driven { .. });
     assert_eq!(since.iter().filter(moved).count(), 0, "the lamp is not touched");
     assert_eq!(stage.sim.pin(Pin(17)), Some(true));
-    assert!(!since.iter().any(Told::is_up), "the session goes on");
+    assert!(!since.iter().any(Observed::is_up), "the session goes on");
     let closed = stage.sandbox.records().into_iter().filter(|record| matches!(record.what, What::Closed { .. }));
     assert_eq!(closed.count(), 0, "and its connection");
     let entries = playing.diary.closed();
@@ -108,13 +98,14 @@ async fn what_a_new_map_does_not_change_goes_on() {
     stage.end(playing).await;
 }
 
+#[tokio::test]
 async fn a_map_with_faults_is_refused_and_the_old_one_goes_on() {
     let (stage, playing) = set(&[CHANNELS, LEVEL, LAMP]).await;
     let mark = playing.diary.end();
     stage.write_map(&[CHANNELS, &LEVEL.replace("every", "evry"), LAMP].concat());
     playing.reload.notify_one();
-    let refused = |told: &Told| match told {
-        Told::MapRefused(words) => Some(words.clone()),
+    let refused = |observed: &Observed| match observed {
+        Observed::MapRefused(words) => Some(words.clone()),
         _ => None,
     };
     let words = playing.diary.find(mark, "the new map is refused", refused).await;
@@ -126,22 +117,23 @@ async fn a_map_with_faults_is_refused_and_the_old_one_goes_on() {
     stage.end(playing).await;
 }
 
+#[tokio::test]
 async fn a_session_that_changes_is_replaced_and_loses_nothing() {
     let (stage, playing) = set(&[CHANNELS, LEVEL]).await;
     until(|| "a row".to_owned(), || stage.rows().first().cloned()).await;
     // From now on an echo takes so long that one is on its way when the session ends.
     stage.sandbox.set(Switches { echo_delay: Duration::from_millis(1500), ..Switches::default() });
     let mark = playing.diary.end();
-    let sent = |told: &Told| matches!(told, Told::Uplink(SessionEvent::Sent { .. }));
+    let sent = |observed: &Observed| matches!(observed, Observed::Uplink(SessionEvent::Sent { .. }));
     playing.diary.wait(mark, "an entry is on its way", sent).await;
     let mark = playing.diary.end();
     let changes = reload(&stage, &playing, &[CHANNELS, LEVEL, LAMP]).await;
     let expected = Changes { outputs: [1, 0], sessions: vec!["pi".to_owned()], ..Changes::default() };
     assert_eq!(changes, expected, "the device listens to a channel more");
-    playing.diary.wait(mark, "the new session is up", Told::is_up).await;
+    playing.diary.wait(mark, "the new session is up", Observed::is_up).await;
     switch_on(&stage, &playing).await;
     let mark = playing.diary.end();
-    playing.diary.wait(mark, "entries go on", |told| told.stored().is_some()).await;
+    playing.diary.wait(mark, "entries go on", |observed| observed.stored().is_some()).await;
     let entries = playing.diary.closed();
     stage.all_stored(&entries, &playing.diary).await;
     let diary = stage.end(playing).await;
@@ -150,6 +142,7 @@ async fn a_session_that_changes_is_replaced_and_loses_nothing() {
     assert!(foreign.is_empty(), "an entry that was sent twice got another second: {foreign:?}\n{}", diary.text(0));
 }
 
+#[tokio::test]
 async fn levels_are_reported_on_after_a_new_map() {
     let reported = format!("{LAMP}report = \"house.field5\"\n");
     let (stage, playing) = set(&[CHANNELS, &reported]).await;
@@ -162,6 +155,7 @@ async fn levels_are_reported_on_after_a_new_map() {
     stage.end(playing).await;
 }
 
+#[tokio::test]
 async fn what_a_new_map_does_not_have_ends() {
     let (stage, playing) = set(&[CHANNELS, LEVEL, DEPTH, LAMP]).await;
     switch_on(&stage, &playing).await;
@@ -169,13 +163,20 @@ async fn what_a_new_map_does_not_have_ends() {
     let other = LAMP.replace("17", "23").replace("lamp", "fan");
     let changes = reload(&stage, &playing, &[CHANNELS, LEVEL, &other]).await;
     assert_eq!((changes.sensors, changes.outputs), ([0, 1], [1, 1]));
-    playing.diary.wait(mark, "the lamp is left", |told| told.is_driven("lamp", Drive::OFF, Reason::Stop)).await;
-    playing.diary.wait(mark, "the fan begins", |told| told.is_driven("fan", Drive::OFF, Reason::Start)).await;
+    playing.diary.wait(mark, "the lamp is left", |observed| observed.is_driven("lamp", Drive::OFF, Reason::Stop)).await;
+    playing.diary.wait(mark, "the fan begins", |observed| observed.is_driven("fan", Drive::OFF, Reason::Start)).await;
     assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(false), Some(false)));
     // The slot that was open at the reload may have the depth of before; the one behind it has none.
     let mark = playing.diary.end();
     let second = || {
-        playing.diary.since(mark).iter().filter_map(Told::closed).filter(|entry| entry.channel == HOUSE).nth(1).cloned()
+        playing
+            .diary
+            .since(mark)
+            .iter()
+            .filter_map(Observed::closed)
+            .filter(|entry| entry.channel == HOUSE)
+            .nth(1)
+            .cloned()
     };
     let entry = until(|| "two slots are closed".to_owned(), second).await;
     let stored = || stage.rows().into_iter().find(|row| row.created_at == entry.created_at);

@@ -1,4 +1,4 @@
-//! Sensors that fail: what is told, and that the others go on.
+//! Sensors that fail: what is reported, and that the others go on.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use gatepost::pipeline::HealthChange;
 use gatepost::reading::{Fault, SensorId};
 use gatepost::sandbox::Row;
 
-use crate::stage::{Plan, Stage, play, until};
-use crate::told::{Diary, Told};
+use crate::observed::{Diary, Observed};
+use crate::stage::{Plan, Stage, until};
 
 const STEADY: SensorId = SensorId(0);
 const SICK: SensorId = SensorId(1);
 
-/// A channel that tells of trouble, a sensor that is always well, and another.
+/// A channel whose status reports faults, a sensor that is always well, and another.
 fn map(sick: &str) -> Plan {
     let map = format!(
         r#"
@@ -39,15 +39,19 @@ fn map(sick: &str) -> Plan {
 }
 
 async fn down(diary: &Diary, mark: usize) -> Fault {
-    let fault = |told: &Told| match told {
-        Told::Sensor(HealthChange::Down(SICK, fault)) => Some(fault.clone()),
+    let fault = |observed: &Observed| match observed {
+        Observed::Sensor(HealthChange::Down(SICK, fault)) => Some(fault.clone()),
         _ => None,
     };
     diary.find(mark, "the sensor is down", fault).await
 }
 
 async fn up(diary: &Diary, mark: usize) {
-    diary.wait(mark, "the sensor measures again", |told| matches!(told, Told::Sensor(HealthChange::Up(SICK)))).await;
+    diary
+        .wait(mark, "the sensor measures again", |observed| {
+            matches!(observed, Observed::Sensor(HealthChange::Up(SICK)))
+        })
+        .await;
 }
 
 /// Waits for a row behind those known.
@@ -65,32 +69,23 @@ async fn story(stage: &Stage, breaks: impl FnOnce(), mends: impl FnOnce()) -> (F
     let fault = down(diary, mark).await;
     let known = stage.rows().len();
     let sick = |row: &Row| row.status.is_some() && row.field(1).is_some() && row.field(2).is_none();
-    let status = row(stage, known, "the status tells of it, and the other sensor goes on", sick).await.status;
+    let status = row(stage, known, "the status reports it, and the other sensor goes on", sick).await.status;
     let mark = diary.end();
     mends();
     up(diary, mark).await;
     let known = stage.rows().len();
     row(stage, known, "the value is back", |row| row.status.is_none() && row.field(2).is_some()).await;
-    let edges = |told: &Told| matches!(told, Told::Sensor(_));
-    let of_steady =
-        |told: &Told| matches!(told, Told::Sensor(HealthChange::Down(STEADY, _) | HealthChange::Up(STEADY)));
+    let edges = |observed: &Observed| matches!(observed, Observed::Sensor(_));
+    let of_steady = |observed: &Observed| {
+        matches!(observed, Observed::Sensor(HealthChange::Down(STEADY, _) | HealthChange::Up(STEADY)))
+    };
     assert_eq!((diary.count(edges), diary.count(of_steady)), (2, 0), "down once, up once\n{}", diary.text(0));
     stage.end(playing).await;
     (fault, status.expect("that was looked for"))
 }
 
 #[tokio::test]
-async fn sick_sensors_are_told_come_back_and_hold_up_nobody() {
-    play!(
-        an_i2c_part_that_is_unplugged_is_told_and_comes_back,
-        a_serial_port_that_is_unplugged_is_told_and_comes_back,
-        a_value_that_the_service_cannot_take_is_named_as_such_and_no_field_is_blamed,
-        a_panic_in_a_driver_is_a_fault_of_its_sensor_alone,
-        a_sensor_that_hangs_holds_up_no_other_bus_and_not_the_stop,
-    );
-}
-
-async fn an_i2c_part_that_is_unplugged_is_told_and_comes_back() {
+async fn an_i2c_part_that_is_unplugged_is_reported_and_comes_back() {
     let plan = map(r#"
         use = "bme280"
         bus = "i2c-1"
@@ -106,7 +101,8 @@ async fn an_i2c_part_that_is_unplugged_is_told_and_comes_back() {
     assert_eq!(status, format!("sick: {fault}"));
 }
 
-async fn a_serial_port_that_is_unplugged_is_told_and_comes_back() {
+#[tokio::test]
+async fn a_serial_port_that_is_unplugged_is_reported_and_comes_back() {
     let plan = map(r#"
         use = "serial_line"
         port = "/dev/ttySIM"
@@ -121,6 +117,7 @@ async fn a_serial_port_that_is_unplugged_is_told_and_comes_back() {
     assert!(status.starts_with("sick: "), "{status}");
 }
 
+#[tokio::test]
 async fn a_value_that_the_service_cannot_take_is_named_as_such_and_no_field_is_blamed() {
     let plan = map(r#"
         use = "file"
@@ -135,6 +132,7 @@ async fn a_value_that_the_service_cannot_take_is_named_as_such_and_no_field_is_b
     assert!(status.contains("value needs 301 characters, the service takes 255"), "{status}");
 }
 
+#[tokio::test]
 async fn a_panic_in_a_driver_is_a_fault_of_its_sensor_alone() {
     // Both sensors are files, and so read by one thread.
     let plan = map(r#"
@@ -150,6 +148,7 @@ async fn a_panic_in_a_driver_is_a_fault_of_its_sensor_alone() {
     assert_eq!(status, "sick: driver failed: the driver's defect");
 }
 
+#[tokio::test]
 async fn a_sensor_that_hangs_holds_up_no_other_bus_and_not_the_stop() {
     let plan = map(r#"
         use = "ds18b20"
@@ -169,8 +168,8 @@ async fn a_sensor_that_hangs_holds_up_no_other_bus_and_not_the_stop() {
     assert_eq!(fault, Fault::NoAnswer(Duration::from_secs(1)));
     let known = stage.rows().len();
     let sick = |row: &Row| row.field(1).is_some() && row.field(2).is_none() && row.status.is_some();
-    let told = row(&stage, known, "the steady one goes on", sick).await;
-    let status = told.status.expect("that was looked for");
+    let observed = row(&stage, known, "the steady one goes on", sick).await;
+    let status = observed.status.expect("that was looked for");
     assert_eq!(status, "sick: no answer for 1 s");
     stage.end(playing).await;
 }

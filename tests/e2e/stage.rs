@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::told::{Diary, Told};
+use crate::observed::{Diary, Observed};
 use crate::{HOUSE, SOON, SWITCHES, dump, secrets};
 
 /// The session's times for scenarios: a few seconds where the daemon has tens. Long enough for a busy machine to answer.
@@ -179,7 +179,7 @@ impl Stage {
     /// Starts a daemon and waits until its link is up.
     pub(crate) async fn start_online(&self) -> Playing {
         let playing = self.start();
-        playing.diary.wait(0, "the link is up", Told::is_up).await;
+        playing.diary.wait(0, "the link is up", Observed::is_up).await;
         playing
     }
 
@@ -248,25 +248,6 @@ pub(crate) fn is_row_of(row: &Row, entry: &Entry) -> bool {
         && row.created_at.since(entry.created_at) < Duration::from_secs(8)
         && pairs.all(|(field, value)| row.field(field.parse().expect("a number")) == Some(value))
 }
-
-/// Waits for scenarios that play at once, and names those that failed.
-pub(crate) async fn together(playing: impl IntoIterator<Item = (&'static str, JoinHandle<()>)>) {
-    let mut failed = Vec::new();
-    for (name, play) in playing {
-        if let Err(panic) = play.await {
-            failed.push(format!("{name}: {panic}"));
-        }
-    }
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
-}
-
-/// Plays scenarios at once, by their names.
-macro_rules! play {
-    ($($scenario:ident),+ $(,)?) => {
-        crate::stage::together([$((stringify!($scenario), tokio::spawn($scenario()))),+]).await
-    };
-}
-pub(crate) use play;
 
 /// Looks again and again until there is something.
 pub(crate) async fn until<T>(what: impl Fn() -> String, look: impl FnMut() -> Option<T>) -> T {
