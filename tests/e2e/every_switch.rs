@@ -83,7 +83,7 @@ struct Case {
 impl Case {
     fn of(switches: Switches) -> Self {
         Self {
-            plan: Plan { switches, ..Plan::of(&map("auto")) },
+            plan: Plan { switches, ..Plan::of(&[&map("auto")]) },
             outage: Outage::Killed,
             locked_out: false,
             commands: true,

@@ -8,21 +8,7 @@ use gatepost::uplink::session::{SessionEvent, Tuning};
 
 use crate::SOON;
 use crate::observed::Observed;
-use crate::stage::{Plan, QUICK, Stage, until};
-
-const MAP: &str = r#"
-    [channel.house]
-    id = 1
-    license = "paid"
-    every = "2s"
-
-    [[sensor]]
-    name = "level"
-    use = "file"
-    path = "/sim/level"
-    every = "1s"
-    to.value = "house.field1"
-"#;
+use crate::stage::{Plan, QUICK, Stage, level, until};
 
 #[test]
 fn a_half_open_link_is_noticed_within_thirty_seconds_with_the_daemons_own_times() {
@@ -32,7 +18,7 @@ fn a_half_open_link_is_noticed_within_thirty_seconds_with_the_daemons_own_times(
 
 #[tokio::test]
 async fn what_was_measured_before_the_broker_was_there_goes_out_when_it_comes() {
-    let stage = Stage::set(Plan::of(MAP)).await;
+    let stage = Stage::set(level("")).await;
     stage.sandbox.stop().await;
     let playing = stage.start();
     let diary = &playing.diary;
@@ -59,7 +45,7 @@ async fn a_quiet_link_that_went_dead_is_noticed_by_its_pings() {
         pin = 17
         from = "switches.field1"
     "#;
-    let stage = Stage::set(Plan::of(map)).await;
+    let stage = Stage::set(Plan::of(&[map])).await;
     let playing = stage.start_online().await;
     let mark = playing.diary.end();
     stage.sandbox.set(Switches { half_open: true, ..Switches::default() });
@@ -78,7 +64,7 @@ fn tries(stage: &Stage) -> usize {
 #[tokio::test]
 async fn two_programs_that_kick_each_other_out_do_so_at_the_pace_of_their_waits_and_say_why() {
     // Neither knows what the other sends.
-    let stage = Stage::set(Plan { early: true, ..Plan::of(MAP) }).await;
+    let stage = Stage::set(Plan { early: true, ..level("") }).await;
     let (one, other) = (stage.start_online().await, stage.start());
     for playing in [&one, &other] {
         playing.diary.wait(0, "it is thrown out", |observed| observed.is_down_by(Kind::Closed)).await;
@@ -104,7 +90,7 @@ async fn two_programs_that_kick_each_other_out_do_so_at_the_pace_of_their_waits_
 #[tokio::test]
 async fn a_second_program_that_is_refused_says_why_and_comes_in_when_the_first_has_gone() {
     let switches = Switches { second_connection: SecondConnection::RefuseNew, ..Switches::default() };
-    let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
+    let stage = Stage::set(Plan { switches, ..level("") }).await;
     let (one, other) = (stage.start_online().await, stage.start());
     let words = other.diary.find(0, "it is refused", Observed::down).await.words;
     assert!(words.contains("another program"), "{words}");
@@ -120,7 +106,7 @@ async fn a_second_program_that_is_refused_says_why_and_comes_in_when_the_first_h
 #[tokio::test]
 async fn echoes_that_stop_do_not_hold_up_what_is_measured_after() {
     // The wait for an echo doubles with each that is missed: three more of them would take a minute.
-    let plan = Plan { tuning: Tuning { resends: 1, ..QUICK }, ..Plan::of(MAP) };
+    let plan = Plan { tuning: Tuning { resends: 1, ..QUICK }, ..level("") };
     let stage = Stage::set(plan).await;
     let playing = stage.start_online().await;
     let diary = &playing.diary;

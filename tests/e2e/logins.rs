@@ -5,22 +5,8 @@ use gatepost::sandbox::{Authority, Device, What};
 use secrecy::ExposeSecret;
 
 use crate::observed::{Diary, Observed};
-use crate::stage::{Plan, Stage, until};
+use crate::stage::{Plan, Stage, level, until};
 use crate::{HOUSE, secrets};
-
-const MAP: &str = r#"
-    [channel.house]
-    id = 1
-    license = "paid"
-    every = "2s"
-
-    [[sensor]]
-    name = "level"
-    use = "file"
-    path = "/sim/level"
-    every = "1s"
-    to.value = "house.field1"
-"#;
 
 /// The one failure that was reported, in words.
 fn only_failure(diary: &Diary) -> String {
@@ -31,7 +17,7 @@ fn only_failure(diary: &Diary) -> String {
 
 #[tokio::test]
 async fn a_reset_password_is_reported_once_and_heals_when_the_file_is_replaced() {
-    let stage = Stage::set(Plan::of(MAP)).await;
+    let stage = Stage::set(level("")).await;
     let reset = Device::generate().credentials.password;
     let mut device = stage.device.clone();
     device.credentials.password = reset.clone();
@@ -71,7 +57,7 @@ async fn a_reset_password_is_reported_once_and_heals_when_the_file_is_replaced()
 
 #[tokio::test]
 async fn a_missing_or_damaged_credentials_file_is_reported_and_heals() {
-    let stage = Stage::set(Plan::of(MAP)).await;
+    let stage = Stage::set(level("")).await;
     let text = stage.device.credentials_text();
     let playing = {
         // `check` looks at the file, so it is damaged after the start.
@@ -98,7 +84,7 @@ async fn a_missing_or_damaged_credentials_file_is_reported_and_heals() {
 
 #[tokio::test]
 async fn a_broker_that_nobody_vouches_for_gets_no_password_until_the_right_root_is_there() {
-    let stage = Stage::set(Plan::of(MAP)).await;
+    let stage = Stage::set(level("")).await;
     let other = Authority::new().expect("random numbers");
     stage.write_ca(&other.pem());
     let playing = stage.start();
@@ -113,7 +99,7 @@ async fn a_broker_that_nobody_vouches_for_gets_no_password_until_the_right_root_
 
 #[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
-    let stage = Stage::set(Plan { names: vec!["mqtt3.thingspeak.com".to_owned()], ..Plan::of(MAP) }).await;
+    let stage = Stage::set(Plan { names: vec!["mqtt3.thingspeak.com".to_owned()], ..level("") }).await;
     let playing = stage.start();
     playing.diary.wait(0, "the name is refused", |observed| observed.is_down_by(Kind::Tls)).await;
     playing.diary.wait(0, "an entry waits", |observed| observed.closed().is_some()).await;

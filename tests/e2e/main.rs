@@ -14,6 +14,9 @@ mod dump;
 mod every_switch;
 mod links;
 mod logins;
+#[path = "../common/map.rs"]
+#[expect(dead_code, reason = "another suite needs the rest")]
+mod map;
 mod observed;
 mod outputs;
 mod pacing;

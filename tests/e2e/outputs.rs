@@ -37,7 +37,7 @@ async fn driven(diary: &Diary, mark: usize, output: &str, drive: Drive) {
 
 #[tokio::test]
 async fn rubbish_is_refused_in_words_and_moves_nothing() {
-    let stage = Stage::set(Plan::of(MAP)).await;
+    let stage = Stage::set(Plan::of(&[MAP])).await;
     let playing = stage.start_online().await;
     let diary = &playing.diary;
     for (name, pair, came) in [(LAMP, ("field1", "maybe"), "\"maybe\""), (FAN, ("field2", "2"), "\"2\"")] {
@@ -66,7 +66,7 @@ async fn rubbish_is_refused_in_words_and_moves_nothing() {
 #[tokio::test]
 async fn a_command_that_is_old_when_it_is_heard_is_refused() {
     let switches = Switches { push_last_on_subscribe: true, ..Switches::default() };
-    let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
+    let stage = Stage::set(Plan { switches, ..Plan::of(&[MAP]) }).await;
     let hour_ago = Utc::from_seconds(SystemClock.now().utc.seconds() - 3600).to_string();
     stage.write(SWITCHES, &[("field1", "1"), ("created_at", &hour_ago)]).await;
     let playing = stage.start_online().await;
@@ -93,7 +93,7 @@ async fn a_command_that_is_old_when_it_is_heard_is_refused() {
 
 #[tokio::test]
 async fn a_channel_that_only_commands_gets_no_entry() {
-    let stage = Stage::set(Plan::of(MAP)).await;
+    let stage = Stage::set(Plan::of(&[MAP])).await;
     let playing = stage.start_online().await;
     let mark = playing.diary.end();
     stage.write(SWITCHES, &[("field1", "1")]).await;

@@ -40,7 +40,7 @@ async fn next_row(stage: &Stage, diary: &Diary, known: usize) -> Row {
 
 #[tokio::test]
 async fn a_change_closes_the_slot_early_and_keeps_the_interval() {
-    let stage = Stage::set(Plan::of(DOOR)).await;
+    let stage = Stage::set(Plan::of(&[DOOR])).await;
     let playing = stage.start_online().await;
     // The first level is no change; nothing would be sent for an hour.
     playing.diary.wait(0, "the door was read", |observed| matches!(observed, Observed::Reading(_))).await;
@@ -60,7 +60,7 @@ async fn a_change_closes_the_slot_early_and_keeps_the_interval() {
 
 #[tokio::test]
 async fn an_update_by_somebody_else_delays_ours_by_the_interval() {
-    let stage = Stage::set(Plan::of(DOOR)).await;
+    let stage = Stage::set(Plan::of(&[DOOR])).await;
     let playing = stage.start_online().await;
     playing.diary.wait(0, "the door was read", |observed| matches!(observed, Observed::Reading(_))).await;
     for (known, high, drive) in [(0, false, Drive::ON), (1, true, Drive::OFF), (2, false, Drive::ON)] {
@@ -93,7 +93,7 @@ async fn a_field_of_its_own_is_sent_as_a_bare_value_beside_the_entry() {
         every = "1s"
         to.value = [{ field = "house.field1", reduce = "last" }, { field = "house.field2", reduce = "last", publish = "field" }]
     "#;
-    let stage = Stage::set(Plan::of(map)).await;
+    let stage = Stage::set(Plan::of(&[map])).await;
     stage.sim.file(Path::new("/sim/level"), |_| Ok("-20.5\n".to_owned()));
     let playing = stage.start_online().await;
     let whole = |record: &Record| matches!(&record.what, What::Accepted(row) if row.field(1).is_some());

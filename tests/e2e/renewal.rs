@@ -5,43 +5,19 @@ use std::time::Duration;
 use gatepost::sandbox::{Closing, SecondConnection, Switches, What};
 use gatepost::uplink::session::SessionEvent;
 
+use crate::map;
 use crate::observed::{Diary, Observed};
-use crate::stage::{Plan, Stage, until};
+use crate::stage::{Plan, Stage, level, until};
 
-/// A map that only listens: nothing but pings flows.
-const LISTENING: &str = r#"
-    [channel.switches]
-    id = 2
-
-    [[output]]
-    name = "lamp"
-    pin = 17
-    from = "switches.field1"
-"#;
-
-const PUBLISHING: &str = r#"
-    [channel.house]
-    id = 1
-    license = "paid"
-    every = "2s"
-    confirm = "stored"
-
-    [[sensor]]
-    name = "level"
-    use = "file"
-    path = "/sim/level"
-    every = "1s"
-    to.value = "house.field1"
-"#;
-
-fn plan(map: &str, second_connection: SecondConnection) -> Plan {
+/// Sessions of this plan are renewed often.
+fn renewed(plan: Plan, second_connection: SecondConnection) -> Plan {
     let switches = Switches {
         pings_count_as_activity: false,
         idle_limit: Duration::from_secs(15),
         second_connection,
         ..Switches::default()
     };
-    let mut plan = Plan { switches, renew: Duration::from_millis(800), ..Plan::of(map) };
+    let mut plan = Plan { switches, renew: Duration::from_millis(800), ..plan };
     plan.tuning.ping_after = Duration::from_millis(300);
     plan
 }
@@ -65,7 +41,8 @@ async fn renewals(stage: &Stage, diary: &Diary, count: usize) {
 
 #[tokio::test]
 async fn a_session_in_which_only_pings_flow_is_renewed_before_the_broker_cuts_it() {
-    let stage = Stage::set(plan(LISTENING, SecondConnection::KickOld)).await;
+    let listening = Plan::of(&[map::SWITCHES, map::LAMP]);
+    let stage = Stage::set(renewed(listening, SecondConnection::KickOld)).await;
     let playing = stage.start_online().await;
     renewals(&stage, &playing.diary, 4).await;
     stage.end(playing).await;
@@ -83,7 +60,7 @@ async fn renewals_that_are_refused_while_the_old_session_lives_lose_no_entry_and
 }
 
 async fn renewals_lose_no_entry_and_send_none_twice(second_connection: SecondConnection) {
-    let stage = Stage::set(plan(PUBLISHING, second_connection)).await;
+    let stage = Stage::set(renewed(level("confirm = \"stored\"\n"), second_connection)).await;
     let playing = stage.start_online().await;
     let diary = &playing.diary;
     renewals(&stage, diary, 5).await;

@@ -10,30 +10,13 @@ use gatepost::uplink::session::{SessionEvent, Unheard};
 
 use crate::observed::{Diary, Observed};
 use crate::stage::{Plan, Stage, until};
-use crate::{HOUSE, SWITCHES};
+use crate::{HOUSE, SWITCHES, map};
 
-const MAP: &str = r#"
-    [channel.house]
-    id = 1
-    license = "paid"
-    every = "2s"
-
-    [channel.switches]
-    id = 2
-    license = "paid"
-
-    [[sensor]]
-    name = "level"
-    use = "file"
-    path = "/sim/level"
-    every = "1s"
-    to.value = "house.field1"
-
-    [[output]]
-    name = "lamp"
-    pin = 17
-    from = "switches.field1"
-"#;
+/// The house publishes what `level` reads, and the switches drive the lamp. `keys` are more of the switches'.
+fn plan(keys: &str, more: &str) -> Plan {
+    let sensor = map::file_sensor("level", "/sim/level", "house.field1");
+    Plan::of(&[map::HOUSE, "every = \"2s\"\n", map::SWITCHES, keys, &sensor, map::LAMP, more])
+}
 
 /// A test for every way in which a subscription is refused.
 macro_rules! for_each_refusal {
@@ -81,7 +64,7 @@ async fn commands_are_heard_minutes_after_their_right_was_ticked_and_entries_go_
     subscribe_refusal: SubscribeRefusal,
 ) {
     let switches = Switches { subscribe_refusal, ..Switches::default() };
-    let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
+    let stage = Stage::set(Plan { switches, ..plan("", "") }).await;
     let client = stage.device.credentials.client_id.clone();
     assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::PUBLISH));
     let playing = stage.start();
@@ -110,7 +93,7 @@ async fn commands_are_heard_minutes_after_their_right_was_ticked_and_entries_go_
 
 async fn a_limit_of_subscriptions_leaves_the_commands_heard(subscribe_refusal: SubscribeRefusal) {
     let switches = Switches { subscription_limit: Some(1), subscribe_refusal, ..Switches::default() };
-    let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
+    let stage = Stage::set(Plan { switches, ..plan("", "") }).await;
     let playing = stage.start_online().await;
     let diary = &playing.diary;
     obeys(&stage, diary, "1", Drive::ON).await;
@@ -125,10 +108,9 @@ async fn a_limit_of_subscriptions_leaves_the_commands_heard(subscribe_refusal: S
 
 #[tokio::test]
 async fn a_channel_whose_entries_end_the_connection_leaves_the_other_one_its_place() {
-    let map = MAP.replace("id = 2\n    license = \"paid\"", "id = 2\n    license = \"paid\"\n    every = \"2s\"")
-        + "\n[[sensor]]\nname = \"twin\"\nuse = \"file\"\npath = \"/sim/level\"\nevery = \"1s\"\nto.value = \"switches.field2\"\n";
+    let twin = map::file_sensor("twin", "/sim/level", "switches.field2");
     let switches = Switches { publish_refusal: PublishRefusal::Close, ..Switches::default() };
-    let stage = Stage::set(Plan { switches, ..Plan::of(&map) }).await;
+    let stage = Stage::set(Plan { switches, ..plan("every = \"2s\"\n", &twin) }).await;
     let client = stage.device.credentials.client_id.clone();
     assert!(stage.sandbox.set_rights(&client, SWITCHES, Rights::SUBSCRIBE));
     let playing = stage.start();

@@ -7,6 +7,7 @@ use gatepost::pipeline::HealthChange;
 use gatepost::reading::{Fault, SensorId};
 use gatepost::sandbox::Row;
 
+use crate::map;
 use crate::observed::{Diary, Observed};
 use crate::stage::{Plan, Stage, until};
 
@@ -14,28 +15,10 @@ const STEADY: SensorId = SensorId(0);
 const SICK: SensorId = SensorId(1);
 
 /// A channel whose status reports faults, a sensor that is always well, and another.
-fn map(sick: &str) -> Plan {
-    let map = format!(
-        r#"
-        [channel.house]
-        id = 1
-        license = "paid"
-        every = "2s"
-        status = "health"
-
-        [[sensor]]
-        name = "steady"
-        use = "file"
-        path = "/sim/steady"
-        every = "1s"
-        to.value = "house.field1"
-
-        [[sensor]]
-        name = "sick"
-        {sick}
-        "#
-    );
-    Plan::of(&map)
+fn plan(sick: &str) -> Plan {
+    let steady = map::file_sensor("steady", "/sim/steady", "house.field1");
+    let keys = "every = \"2s\"\nstatus = \"health\"\n";
+    Plan::of(&[map::HOUSE, keys, &steady, "\n[[sensor]]\nname = \"sick\"\n", sick])
 }
 
 async fn down(diary: &Diary, mark: usize) -> Fault {
@@ -86,14 +69,16 @@ async fn story(stage: &Stage, breaks: impl FnOnce(), mends: impl FnOnce()) -> (F
 
 #[tokio::test]
 async fn an_i2c_part_that_is_unplugged_is_reported_and_comes_back() {
-    let plan = map(r#"
+    let plan = plan(
+        r#"
         use = "bme280"
         bus = "i2c-1"
         address = 0x76
         every = "1s"
         to.temperature = "house.field2"
         to.humidity = "house.field3"
-        "#);
+        "#,
+    );
     let stage = Stage::set(plan).await;
     let sim = &stage.sim;
     let (fault, status) = story(&stage, || sim.unplug_i2c("i2c-1", 0x76), || sim.replug_i2c("i2c-1", 0x76)).await;
@@ -103,13 +88,15 @@ async fn an_i2c_part_that_is_unplugged_is_reported_and_comes_back() {
 
 #[tokio::test]
 async fn a_serial_port_that_is_unplugged_is_reported_and_comes_back() {
-    let plan = map(r#"
+    let plan = plan(
+        r#"
         use = "serial_line"
         port = "/dev/ttySIM"
         match = 'T=(?<temperature>-?[0-9.]+)'
         timeout = "30s"
         to.temperature = "house.field2"
-        "#);
+        "#,
+    );
     let stage = Stage::set(plan).await;
     let (sim, port) = (&stage.sim, "/dev/ttySIM");
     let (fault, status) = story(&stage, || sim.unplug_serial(port), || sim.replug_serial(port)).await;
@@ -119,12 +106,14 @@ async fn a_serial_port_that_is_unplugged_is_reported_and_comes_back() {
 
 #[tokio::test]
 async fn a_value_that_the_service_cannot_take_is_named_as_such_and_no_field_is_blamed() {
-    let plan = map(r#"
+    let plan = plan(
+        r#"
         use = "file"
         path = "/sim/sick"
         every = "1s"
         to.value = "house.field2"
-        "#);
+        "#,
+    );
     let stage = Stage::set(plan).await;
     let sick = |content: &'static str| stage.sim.file(Path::new("/sim/sick"), move |_| Ok(content.to_owned()));
     let (fault, status) = story(&stage, || sick("1e300\n"), || sick("7\n")).await;
@@ -135,12 +124,14 @@ async fn a_value_that_the_service_cannot_take_is_named_as_such_and_no_field_is_b
 #[tokio::test]
 async fn a_panic_in_a_driver_is_a_fault_of_its_sensor_alone() {
     // Both sensors are files, and so read by one thread.
-    let plan = map(r#"
+    let plan = plan(
+        r#"
         use = "file"
         path = "/sim/sick"
         every = "1s"
         to.value = "house.field2"
-        "#);
+        "#,
+    );
     let stage = Stage::set(plan).await;
     let sick = |content: fn() -> String| stage.sim.file(Path::new("/sim/sick"), move |_| Ok(content()));
     let (fault, status) = story(&stage, || sick(|| panic!("the driver's defect")), || sick(|| "7\n".to_owned())).await;
@@ -150,13 +141,15 @@ async fn a_panic_in_a_driver_is_a_fault_of_its_sensor_alone() {
 
 #[tokio::test]
 async fn a_sensor_that_hangs_holds_up_no_other_bus_and_not_the_stop() {
-    let plan = map(r#"
+    let plan = plan(
+        r#"
         use = "ds18b20"
         id = "28-0417b1fb82ff"
         every = "1s"
         timeout = "1s"
         to.temperature = "house.field2"
-        "#);
+        "#,
+    );
     let stage = Stage::set(plan).await;
     let playing = stage.start_online().await;
     stage.sim.file(Path::new("/sys/bus/w1/devices/28-0417b1fb82ff/temperature"), |_| {

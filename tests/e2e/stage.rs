@@ -19,7 +19,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::observed::{Diary, Observed};
-use crate::{HOUSE, SOON, SWITCHES, dump, secrets};
+use crate::{HOUSE, SOON, SWITCHES, dump, map, secrets};
 
 /// The session's times for scenarios: a few seconds where the daemon has tens. Long enough for a busy machine to answer.
 pub(crate) const QUICK: Tuning = Tuning {
@@ -58,9 +58,10 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn of(map: &str) -> Self {
+    /// With a map of these pieces.
+    pub(crate) fn of(pieces: &[&str]) -> Self {
         Self {
-            map: map.to_owned(),
+            map: pieces.concat(),
             switches: Switches::default(),
             transport: Transport::Wss,
             rights: Rights::ALL,
@@ -71,6 +72,12 @@ impl Plan {
             early: false,
         }
     }
+}
+
+/// A plan whose map has a slot of 2 s and the sensor `level`, which reads `/sim/level`. `keys` are more of the channel's.
+pub(crate) fn level(keys: &str) -> Plan {
+    let sensor = map::file_sensor("level", "/sim/level", "house.field1");
+    Plan::of(&[map::HOUSE, "every = \"2s\"\n", keys, &sensor])
 }
 
 /// A sandbox, simulated parts and a folder with the map's files.

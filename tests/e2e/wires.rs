@@ -22,7 +22,7 @@ const MAP: &str = r#"
 
 /// What is reported when the daemon goes to that port over `transport`.
 async fn failure(transport: Transport, port: impl FnOnce(&Stage) -> u16) -> Failure {
-    let mut stage = Stage::set(Plan { transport, ..Plan::of(MAP) }).await;
+    let mut stage = Stage::set(Plan { transport, ..Plan::of(&[MAP]) }).await;
     stage.port = port(&stage);
     let playing = stage.start();
     let failure = playing.diary.find(0, "the link is down", Observed::down).await;
@@ -79,7 +79,7 @@ async fn a_port_where_nobody_listens_is_reported_as_such() {
 #[tokio::test]
 async fn a_server_that_never_answers_does_not_hold_up_the_stop() {
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
-    let mut stage = Stage::set(Plan::of(MAP)).await;
+    let mut stage = Stage::set(Plan::of(&[MAP])).await;
     stage.port = listener.local_addr().expect("bound").port();
     let playing = stage.start();
     let (_silent, _) = listener.accept().await.expect("the daemon comes");
