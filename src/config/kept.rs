@@ -46,21 +46,12 @@ impl Sensor {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::config;
+    use crate::config::fixture;
 
     fn settings(routes: &str) -> Settings {
-        let map = format!(
+        fixture::settings(&format!(
             r#"
-version = 1
-[device.d]
-client_id = "c"
-username = "c"
-password = "p"
-[channel.house]
-id = 7
 [channel.switches]
 id = 9
 [[sensor]]
@@ -73,10 +64,7 @@ name = "pump"
 pin = 17
 from = "switches.field1"
 "#
-        );
-        let folder = tempfile::tempdir().expect("a folder");
-        let path: &Path = &folder.path().join("map.toml");
-        config::parse(&map, path).unwrap_or_else(|faults| panic!("{faults}")).settings
+        ))
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod devices;
 mod diagnostic;
 mod directions;
 mod drafts;
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod kept;

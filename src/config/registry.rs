@@ -61,16 +61,11 @@ fn is_same(one: &Sensor, other: &Sensor) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::config;
+    use crate::config::fixture;
 
     fn sensors(text: &str) -> Vec<Sensor> {
-        let map = format!(
-            "version = 1\n[device.d]\nclient_id = \"c\"\nusername = \"c\"\npassword = \"p\"\n[channel.house]\nid = 7\n{text}"
-        );
-        config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings.sensors
+        fixture::settings(text).sensors
     }
 
     const TANK: &str =

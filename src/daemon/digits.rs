@@ -1,11 +1,10 @@
 //! One value, one text: from a map and its readings to the entry's payload, the export and the status, on a virtual clock.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::event::Event;
 use super::tracker::{Asked, StatusTracker};
-use crate::config;
+use crate::config::fixture;
 use crate::entry::UntimedEntry;
 use crate::pipeline::{Pipeline, Put};
 use crate::reading::{Reading, SensorId};
@@ -13,17 +12,6 @@ use crate::status;
 use crate::store::codec;
 use crate::thingspeak::{import, update};
 use crate::time::{Mono, Now, Utc};
-
-const HEAD: &str = r#"
-version = 1
-[device.pi]
-client_id = "c"
-username = "c"
-password = "sesame"
-[channel.house]
-id = 7
-every = "20s"
-"#;
 
 /// What a slot with readings of one sensor's first quantity becomes.
 struct Shown {
@@ -35,8 +23,7 @@ struct Shown {
 
 /// The sensor's keys of the map, `to` included, and its readings.
 fn shown(sensor: &str, quantity: usize, readings: &[f64]) -> Shown {
-    let map = format!("{HEAD}[[sensor]]\nname = \"it\"\n{sensor}\n");
-    let map = config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
+    let map = fixture::settings(&format!("every = \"20s\"\n[[sensor]]\nname = \"it\"\n{sensor}\n"));
     let (start, it) = (Mono::default(), SensorId(0));
     let mut pipeline = Pipeline::new(&map.pipeline(), &[it], start);
     let mut tracker = StatusTracker::new(start, false);

@@ -1,32 +1,25 @@
 //! Whatever panics, wherever it does: the outputs reach their stop levels, and the daemon ends with the reason.
 
 use std::io;
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use crate::config;
+use crate::config::{self, fixture};
 use crate::hal::Pin;
 use crate::hal::sim::Sim;
 use crate::store::storage::Storage;
 use crate::store::storage::faulty::Faulty;
 
+/// Nobody listens where its broker is.
 const MAP: &str = r#"
-version = 1
+license = "paid"
+every = "1s"
 [broker]
 host = "localhost"
 port = 1
 transport = "tcp"
 allow_plaintext = true
-[device.d]
-client_id = "c"
-username = "c"
-password = "p"
-[channel.house]
-id = 7
-license = "paid"
-every = "1s"
 [channel.switches]
 id = 9
 [[sensor]]
@@ -139,15 +132,15 @@ async fn run_into(
     stops: bool,
 ) -> (Result<(), DaemonError>, [Option<bool>; 2]) {
     let trap: Trap = Arc::new(Mutex::new(from_the_beginning.then_some(trap_at)));
-    let map = config::parse(MAP, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+    let settings = fixture::settings(MAP);
     let sim = Sim::new(None).expect("no folder");
-    for sensor in &map.settings.sensors {
+    for sensor in &settings.sensors {
         sensor.kind.device().simulate(&sim);
     }
     let folder = |name| Arc::new(Panicky { disk: Faulty::default(), name, trap: Arc::clone(&trap) });
     let file = tempfile::tempdir().expect("a folder");
     let path = file.path().join("map.toml");
-    std::fs::write(&path, MAP).expect("written");
+    std::fs::write(&path, fixture::map(MAP)).expect("written");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -157,7 +150,7 @@ async fn run_into(
     let (seen, heard) = (Arc::clone(&trap), Arc::new(Notify::new()));
     let running = Arc::clone(&heard);
     let daemon = Daemon {
-        settings: map.settings,
+        settings,
         hal: sim.hal(),
         folders: Some(Folders { runtime: folder("runtime"), state: folder("state"), was_used: false }),
         socket: None,

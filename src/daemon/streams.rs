@@ -210,10 +210,10 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::mpsc;
 
     use super::*;
+    use crate::config::fixture;
     use crate::daemon::event::Event;
     use crate::hal::sim::Sim;
     use crate::hal::{HalError, SerialPorts};
@@ -223,14 +223,7 @@ mod tests {
     /// What a busy machine may take.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    const MAP: &str = r#"
-version = 1
-[device.d]
-client_id = "c"
-username = "c"
-password = "p"
-[channel.house]
-id = 7
+    const GPS: &str = r#"
 [[sensor]]
 name = "gps"
 use = "nmea"
@@ -253,20 +246,21 @@ to.latitude = "house.field1"
     async fn port_that_does_not_open_is_a_fault_after_the_time_out_and_tells_its_reason_in_the_end() {
         let (release, hang) = mpsc::channel::<()>();
         let hal = Hal { serial: Arc::new(Hanging(Mutex::new(hang))), ..Sim::default().hal() };
-        let map = config::parse(MAP, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
+        let map = fixture::settings(GPS);
         let gps = SensorId(0);
-        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, mut readings) = tokio::sync::mpsc::unbounded_channel();
         let pipeline = PipelineHandle::new(
             Pipeline::new(&map.pipeline(), &[gps], Mono::default()),
             Arc::new(move |event| {
                 if let Event::Reading(reading) = event {
-                    let _ = tell.send(reading.value.clone());
+                    let _ = sender.send(reading.value.clone());
                 }
             }),
         );
         let mut streams = Streams::new(&hal, &pipeline, &HeartbeatMonitor::default());
         streams.add(&[(gps, map.sensors[0].clone())]);
-        let mut next = async || tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("told");
+        let mut next =
+            async || tokio::time::timeout(PATIENCE, readings.recv()).await.expect("in time").expect("a reading");
         assert_eq!(next().await, Err(Fault::NoAnswer(Duration::from_millis(200))));
         drop(release);
         let reason = next().await.expect_err("it did not open");

@@ -117,31 +117,20 @@ fn advice(fault: &Fault, resources: &[Resource]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
 
     use super::*;
-    use crate::config;
+    use crate::config::fixture;
     use crate::doctor::Verdict;
     use crate::hal::sim::Sim;
 
-    const MAP: &str = "version = 1\n[device.d]\ncredentials = \"c.txt\"\n[channel.house]\nid = 7\n\
-                       [[sensor]]\nname = \"air\"\nuse = \"bme280\"\nto.temperature = \"house.field1\"\n\
-                       [[sensor]]\nname = \"rain\"\nuse = \"file\"\npath = \"/run/rain/level\"\nto.value = \"house.field2\"\n\
-                       [[sensor]]\nname = \"gps\"\nuse = \"nmea\"\nto.latitude = \"house.lat\"\n";
-
-    fn settings() -> Settings {
-        let folder = tempfile::tempdir().expect("a folder");
-        let credentials = folder.path().join("c.txt");
-        fs::write(&credentials, "username = a\nclientId = a\npassword = b\n").expect("written");
-        fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("one's own");
-        config::parse(MAP, &folder.path().join("map.toml")).expect("a good map").settings
-    }
+    const SENSORS: &str = "[[sensor]]\nname = \"air\"\nuse = \"bme280\"\nto.temperature = \"house.field1\"\n\
+         [[sensor]]\nname = \"rain\"\nuse = \"file\"\npath = \"/run/rain/level\"\nto.value = \"house.field2\"\n\
+         [[sensor]]\nname = \"gps\"\nuse = \"nmea\"\nto.latitude = \"house.lat\"\n";
 
     #[test]
     fn each_polled_sensor_is_read_once_and_tells_its_values_or_its_fault() {
-        let (settings, sim) = (settings(), Sim::default());
+        let (settings, sim) = (fixture::settings(SENSORS), Sim::default());
         settings.sensors.iter().for_each(|sensor| sensor.kind.device().simulate(&sim));
         let lines = examine(&settings, &sim.hal(), false, |_| false);
         assert_eq!(lines[0].verdict, Verdict::Ok);
@@ -162,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_a_running_daemon_holds_is_left_alone() {
-        let (settings, sim) = (settings(), Sim::default());
+        let (settings, sim) = (fixture::settings(SENSORS), Sim::default());
         let lines = examine(&settings, &sim.hal(), true, |_| false);
         assert!(lines[0].found.contains("the daemon that runs has it"), "{}", lines[0]);
         assert_eq!(lines[1].verdict, Verdict::Wrong, "a file is everybody's, and not there");
@@ -170,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_a_laptop_has_not_got_is_no_fault() {
-        let (settings, sim) = (settings(), Sim::default());
+        let (settings, sim) = (fixture::settings(SENSORS), Sim::default());
         let lines = examine(&settings, &sim.hal(), false, |resource| matches!(resource, Resource::I2c { .. }));
         assert!(lines[0].verdict == Verdict::Skipped && lines[0].found.contains("no Raspberry Pi"), "{}", lines[0]);
         assert_eq!(lines[1].verdict, Verdict::Wrong, "a file that is missing is missing everywhere");

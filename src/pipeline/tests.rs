@@ -1,20 +1,11 @@
 //! The pipeline on a virtual clock, as real maps make it.
 
 use super::*;
-use crate::config;
+use crate::config::fixture;
 use crate::entry::Column;
 use crate::time::Utc;
 
 const MAP: &str = r#"
-version = 1
-
-[device.d]
-client_id = "c"
-username = "c"
-password = "p"
-
-[channel.house]
-id = 7
 every = "20s"
 status = "health"
 
@@ -47,8 +38,7 @@ const AIR: SensorId = SensorId(1);
 const REPORT: (ChannelId, Column) = (ChannelId(7), Column::Field(8));
 
 fn of(map: &str) -> Config {
-    let folder = tempfile::tempdir().expect("a folder");
-    config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings.pipeline()
+    fixture::settings(map).pipeline()
 }
 
 fn pipeline() -> Pipeline {
@@ -235,8 +225,9 @@ fn slots_of_channels_that_a_new_map_changes_are_closed_as_they_are() {
 fn what_waits_for_its_moment_is_handed_out_when_its_channel_goes() {
     let mut pipeline = pipeline();
     put(&mut pipeline, 1.0, TANK, 0, Ok(10.0));
-    let elsewhere = MAP.replace("id = 7", "id = 8");
-    let closed = reload(&mut pipeline, 3.0, &elsewhere);
+    let elsewhere = fixture::read(&fixture::map(MAP).replace("id = 7", "id = 8")).pipeline();
+    let mut closed = Vec::new();
+    pipeline.reload(now(3.0), &elsewhere, &[TANK, AIR], |entries| closed.extend(entries));
     assert_eq!(closed.iter().map(|entry| entry.channel).collect::<Vec<_>>(), [ChannelId(7)]);
     put(&mut pipeline, 4.0, TANK, 0, Ok(11.0));
     let (entries, _) = close(&mut pipeline, 60.0);

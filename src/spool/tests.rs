@@ -1,12 +1,16 @@
 //! The spool on disks that are torn, flipped, filled, taken away, and left alone.
 
+mod acknowledgements;
 mod contract;
 mod damage;
 mod discarding;
 mod faults;
 mod model;
-mod regressions;
 mod surveying;
+mod thinning;
+mod times;
+mod unconfirmed;
+mod unreadable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +38,10 @@ fn draft(channel: ChannelId, second: u64) -> UntimedEntry {
     let mut cells = Cells::default();
     cells[0] = Some(Cell::new(second as f64 / 4.0, 4, Reduce::Mean));
     UntimedEntry { channel, end: at(second).mono, cells, status: None, form: Form::Feed }
+}
+
+fn always() -> Policy {
+    Policy { durability: Durability::Always, ..Policy::default() }
 }
 
 /// A machine: two directories, a boot, and the process that is using them.
@@ -150,7 +158,7 @@ fn all(runtime: &Faulty, disk: &Faulty) -> (Vec<Listed>, Found) {
 }
 
 #[test]
-fn with_a_healthy_link_nothing_is_written_to_the_card() {
+fn with_a_healthy_link_nothing_is_written_to_the_disk() {
     let mut machine = Machine::new();
     for second in (20..6000).step_by(20) {
         machine.push(second);
@@ -169,7 +177,7 @@ fn with_a_healthy_link_nothing_is_written_to_the_card() {
 }
 
 #[test]
-fn killed_process_loses_nothing_whether_the_card_has_it_or_not() {
+fn killed_process_loses_nothing_whether_the_disk_has_it_or_not() {
     let mut machine = Machine::new();
     let mut pushed = Vec::new();
     for second in (20..400).step_by(20) {
@@ -217,7 +225,7 @@ fn backlog_does_not_live_in_memory_and_drains_in_order() {
 }
 
 #[test]
-fn live_entries_go_around_a_backlog_on_the_card() {
+fn live_entries_go_around_a_backlog_on_the_disk() {
     let mut machine = Machine::new();
     for second in (20..=20_000).step_by(20) {
         machine.push(second);
@@ -236,145 +244,6 @@ fn live_entries_go_around_a_backlog_on_the_card() {
     assert_eq!(drained.len(), 1000);
     assert!(!drained.contains(&20_000));
     assert!(drained.is_sorted());
-}
-
-#[test]
-fn confirmed_entries_do_not_come_back_after_a_kill_and_few_after_a_power_cut() {
-    let mut machine = Machine::new();
-    for second in (20..=4000).step_by(20) {
-        machine.push(second);
-        machine.pump();
-    }
-    machine.pass(200);
-    machine.pump();
-    for _ in 0..50 {
-        let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("200 wait").key;
-        machine.spool.take_one(CHANNEL, key);
-        machine.spool.acknowledge(CHANNEL, key);
-        machine.pass(16);
-        machine.pump();
-    }
-    machine.kill();
-    assert_eq!(machine.survey().values().next().map(|at| at.seconds() - EIGHT), Some(51 * 20));
-    let now = machine.now;
-    machine.cut_power(0);
-    machine.spool.synchronised(Now { mono: at(5).mono, utc: now.utc });
-    let first = machine.drain()[0];
-    assert!((49 * 20..=51 * 20).contains(&first), "30 s of acknowledgements are told again at most, not {first}");
-}
-
-#[test]
-fn entries_of_a_boot_without_a_clock_get_their_times_when_it_is_set_and_keep_them() {
-    let mut machine = Machine::new();
-    machine.push(20);
-    machine.drain();
-    machine.cut_power(0);
-    // The clock claims 1970.
-    machine.now = Now { mono: at(0).mono, utc: Utc::from_seconds(0) };
-    for second in (20..=400).step_by(20) {
-        assert_eq!(machine.push(second), None);
-        machine.pump();
-    }
-    assert_eq!(machine.spool.peek(CHANNEL, Turn::Backlog), None, "without a time nothing is sent");
-    machine.kill();
-    assert_eq!(machine.spool.waiting(CHANNEL), 20);
-    machine.now = Now { mono: at(410).mono, utc: Utc::from_seconds(EIGHT + 100_410) };
-    machine.spool.synchronised(machine.now);
-    assert_eq!(machine.spool.peek(CHANNEL, Turn::Backlog), None, "the disk must know the time first");
-    machine.pump();
-    let before = machine.survey();
-    assert_eq!(before.values().map(|at| at.seconds() - EIGHT).next(), Some(100_020));
-    let torn_disk = machine.disk.after_power_cut(0);
-    machine.kill();
-    assert_eq!(machine.survey(), before);
-    let on_disk: Vec<i64> = {
-        machine.disk = torn_disk;
-        machine.cut_power(0);
-        machine.spool.synchronised(Now { mono: at(3).mono, utc: Utc::from_seconds(EIGHT + 200_000) });
-        machine.drain()
-    };
-    assert_eq!(on_disk[..3], [100_020, 100_040, 100_060], "a power cut does not change a time that was given");
-}
-
-#[test]
-fn entries_of_a_boot_that_never_had_a_clock_are_bounded_by_what_is_known_and_say_so() {
-    let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
-    machine.push(20);
-    machine.pump();
-    machine.cut_power(0);
-    machine.now = Now { mono: at(0).mono, utc: Utc::from_seconds(0) };
-    for second in [20, 40] {
-        machine.push(second);
-        machine.pump();
-    }
-    machine.cut_power(0);
-    machine.now = Now { mono: at(100).mono, utc: Utc::from_seconds(EIGHT + 5000) };
-    machine.spool.synchronised(machine.now);
-    machine.pump();
-    let (listed, _) = all(&machine.runtime, &machine.disk);
-    let told: Vec<_> =
-        listed.iter().map(|it| (it.entry.created_at.seconds() - EIGHT, it.entry.status.as_deref())).collect();
-    assert_eq!(told[0], (20, None));
-    for (at, status) in &told[1..] {
-        assert!((21..4900).contains(at), "{at} lies between the last known time and this boot");
-        assert!(status.is_some_and(|words| words.starts_with("time estimated, between 2026-11-22T08:00:20Z and 2026")));
-    }
-    assert_eq!(told[2].0 - told[1].0, 20, "distances stay");
-}
-
-#[test]
-fn clock_that_was_set_ahead_before_does_not_make_times_collide() {
-    let mut machine = Machine::new();
-    machine.push(20);
-    machine.now.utc = machine.now.utc + Duration::from_secs(86_400);
-    machine.push(40);
-    machine.pass(100);
-    machine.pump();
-    machine.cut_power(0);
-    machine.now = Now { mono: at(0).mono, utc: Utc::from_seconds(0) };
-    machine.push(20);
-    machine.push(40);
-    machine.now = at(50);
-    machine.spool.synchronised(machine.now);
-    let times: Vec<i64> = machine.survey().into_values().map(|at| at.seconds() - EIGHT).collect();
-    assert_eq!(times, [20, 86_440, 21, 40], "each its own, and the one whose second is taken the next");
-}
-
-#[test]
-fn an_earlier_boots_entries_are_old_by_a_clock_that_was_not_set_for_a_day() {
-    const DAY: u64 = 86_400;
-    let mut machine = Machine::new();
-    machine.push(20);
-    machine.pass(200);
-    machine.pump();
-    machine.cut_power(0);
-    machine.now = at(0);
-    machine.pump();
-    let years = Duration::from_secs(DAY * 400);
-    let expire = |machine: &mut Machine, second: u64, ahead: Duration| {
-        let now = at(second);
-        machine.spool.expire(Now { utc: now.utc + ahead, ..now }, CHANNEL)
-    };
-    machine.spool.synchronised(at(0));
-    assert_eq!(expire(&mut machine, 10, years), 0, "years ahead for a moment");
-    assert_eq!(expire(&mut machine, 20, Duration::ZERO), 0);
-    for hour in 1..24 {
-        assert_eq!(expire(&mut machine, hour * 3600, years), 0, "and for hours");
-    }
-    assert_eq!(expire(&mut machine, 3600 + DAY, years), 1);
-}
-
-#[test]
-fn seconds_that_an_older_version_told_of_are_not_given_again() {
-    let mut log = Vec::new();
-    LogRecord::Boot(BootId(1)).append(&mut log);
-    LogRecord::Latest(CHANNEL, Some(at(40).utc), Some(at(40).mono)).append(&mut log);
-    let (runtime, disk) = (Faulty::default(), Faulty::default());
-    runtime.replace(runtime_log::FILE, &log, false).expect("a good disk");
-    let (mut spool, _) = open(&runtime, &disk, BootId(1), Policy::default(), Backlog::default());
-    spool.synchronised(at(50));
-    let pushed = spool.push(at(40), vec![draft(CHANNEL, 40)]).created_at[0].expect("the clock is right");
-    assert_eq!(pushed.seconds() - EIGHT, 41);
 }
 
 #[test]
@@ -428,79 +297,46 @@ fn entries_that_were_sent_before_do_not_keep_those_from_memory_that_were_never_s
 }
 
 #[test]
-fn unconfirmed_entries_are_kept_apart_listed_and_settled_by_a_late_echo() {
+fn healthy_link_has_no_work_for_the_disk() {
     let mut machine = Machine::new();
+    let mut dues = 0;
+    for s in (20..6000).step_by(20) {
+        machine.push(s);
+        let k = machine.spool.peek(CHANNEL, Turn::Backlog).expect("there").key;
+        machine.spool.take_one(CHANNEL, k);
+        machine.pass(1);
+        machine.spool.acknowledge(CHANNEL, k);
+        dues += usize::from(machine.spool.due().is_some_and(|d| d <= machine.now.mono));
+    }
+    assert_eq!(dues, 0);
+}
+
+#[test]
+fn memory_that_fills_up_is_written_before_its_time() {
+    let mut machine =
+        Machine::with(Policy { write_after: Duration::from_secs(24 * 3600), ..Policy::default() }, Backlog::default());
+    for s in 1..=20_000 {
+        machine.push(s);
+        machine.pump();
+    }
+    assert_eq!(machine.spool.counts().dropped_for_size, 0, "held {}", Queued::SIZE);
+}
+
+#[test]
+fn group_of_one_does_not_wait() {
+    let mut machine = Machine::with(Policy { group_entries: 1, ..Policy::default() }, Backlog::default());
     machine.push(20);
-    machine.push(40);
-    let (first, second) = {
-        let first = machine.spool.peek(CHANNEL, Turn::Backlog).expect("two wait").key;
-        machine.spool.take_one(CHANNEL, first);
-        let second = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
-        machine.spool.take_one(CHANNEL, second);
-        (first, second)
-    };
-    machine.spool.reject(CHANNEL, first, Rejection::Unconfirmed);
-    machine.spool.reject(CHANNEL, second, Rejection::Unconfirmed);
-    let unconfirmed = |machine: &Machine| -> Vec<Key> {
-        let (listed, _) = all(&machine.runtime, &machine.disk);
-        listed.iter().filter(|it| it.state == State::Unconfirmed).map(|it| it.entry.key).collect()
-    };
-    assert_eq!((machine.spool.waiting(CHANNEL), unconfirmed(&machine)), (0, vec![first, second]));
-    machine.pass(31);
-    machine.pump();
-    machine.spool.acknowledge(CHANNEL, second);
-    machine.pass(31);
-    machine.pump();
-    assert_eq!(machine.spool.counts().unconfirmed, 1);
-    machine.cut_power(0);
-    assert_eq!((machine.spool.waiting(CHANNEL), unconfirmed(&machine)), (0, vec![first]));
+    machine.pass(61);
+    assert!(machine.spool.job(machine.now).is_some());
 }
 
 #[test]
-fn late_receipt_of_a_unconfirmed_entry_survives_a_kill() {
-    for is_written in [false, true] {
-        let mut machine = Machine::new();
-        machine.push(20);
-        let key = machine.spool.peek(CHANNEL, Turn::Backlog).expect("one waits").key;
-        machine.spool.take_one(CHANNEL, key);
-        machine.spool.reject(CHANNEL, key, Rejection::Unconfirmed);
-        if is_written {
-            machine.pass(31);
-            machine.pump();
-        }
-        machine.spool.acknowledge(CHANNEL, key);
-        for _ in 0..2 {
-            machine.kill();
-            machine.pass(31);
-            machine.pump();
-            let (listed, _) = all(&machine.runtime, &machine.disk);
-            assert_eq!(listed, [], "the disk was told: {is_written}");
-        }
-    }
-}
-
-#[test]
-fn backlog_that_would_never_drain_is_thinned_on_the_card() {
-    let backlog = Backlog { thin: Some(Duration::from_secs(300)), drains: false, ..Backlog::default() };
-    let mut machine = Machine::with(Policy::default(), backlog);
-    for second in (15..=60_000).step_by(15) {
-        machine.push(second);
-        machine.pump();
-    }
-    let counts = machine.spool.counts();
-    assert!(counts.merged > 2000, "{counts:?}");
-    assert_eq!(machine.spool.waiting(CHANNEL) as u64 + counts.merged, counts.pushed);
+fn long_status_is_cut() {
+    let mut machine = Machine::new();
+    let mut d = draft(CHANNEL, 20);
+    d.status = Some("x".repeat(9000));
+    machine.spool.push(at(20), vec![d]);
     machine.kill();
-    let samples = |machine: &mut Machine| {
-        let mut sum = 0;
-        machine.pump();
-        while let Some(waiting) = machine.spool.peek(CHANNEL, Turn::Backlog) {
-            sum += u64::from(waiting.cells[0].expect("field1").readings());
-            machine.spool.take_one(waiting.channel, waiting.key);
-            machine.spool.acknowledge(waiting.channel, waiting.key);
-            machine.pump();
-        }
-        sum
-    };
-    assert_eq!(samples(&mut machine), counts.pushed * 4, "every reading still counts");
+    let status = machine.spool.peek(CHANNEL, Turn::Backlog).expect("it waits").status;
+    assert_eq!(status.map(|status| status.len()), Some(crate::entry::STATUS));
 }

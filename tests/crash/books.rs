@@ -106,6 +106,6 @@ pub(crate) fn count(program: &Program, words: &str) -> usize {
 /// Its log tells of no loss.
 pub(crate) fn assert_no_loss(program: &Program) {
     let said = program.said();
-    let told = said.lines().find(|line| LOSSES.iter().any(|words| line.contains(words)));
-    assert_eq!(told, None, "nothing is lost");
+    let loss = said.lines().find(|line| LOSSES.iter().any(|words| line.contains(words)));
+    assert_eq!(loss, None, "nothing is lost");
 }

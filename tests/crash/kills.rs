@@ -13,7 +13,6 @@ use nix::sys::signal::Signal;
 use crate::house::{House, Plan};
 use crate::program::SOON;
 use crate::service::Service;
-use crate::together;
 use crate::trap::{CUT, OPEN, RENAME, Trap};
 
 /// Kills in a row before everything has to arrive.
@@ -40,84 +39,122 @@ fn always(_: &House, _: &Service) -> bool {
     true
 }
 
-const PHASES: [Phase; 9] = [
-    Phase {
-        name: "append",
-        online: false,
-        before: nothing,
-        trap: |house, shot| Trap::kill("write", 1 + shot).on([house.log()]),
-        hit: always,
+const APPEND: Phase = Phase {
+    name: "append",
+    online: false,
+    before: nothing,
+    trap: |house, shot| Trap::kill("write", 1 + shot).on([house.log()]),
+    hit: always,
+};
+
+const APPENDED: Phase = Phase {
+    name: "appended",
+    online: false,
+    before: nothing,
+    trap: |house, shot| Trap::kill("close", 1 + shot).on([house.log()]),
+    hit: always,
+};
+
+const FLUSH: Phase = Phase {
+    name: "flush",
+    online: false,
+    before: nothing,
+    // The file's, the folder's once the file is new, and the file's again, in another life.
+    trap: |_, shot| Trap::kill(["fdatasync", "fsync"][shot % 2], 1 + shot / 2),
+    hit: always,
+};
+
+const ROTATE: Phase = Phase {
+    name: "rotate",
+    online: false,
+    before: a_segment,
+    // Before the file is made, and once it is made and not flushed.
+    trap: |house, shot| Trap::kill(OPEN, [1, 2, 1][shot % 3]).on(house.segments_to_come()),
+    hit: always,
+};
+
+const PROMOTE: Phase = Phase {
+    name: "promote",
+    online: false,
+    before: nothing,
+    trap: |house, shot| Trap::kill("write", 1 + shot).on(house.segments()).on(house.segments_to_come()),
+    hit: always,
+};
+
+const CONFIRM: Phase = Phase {
+    name: "confirm",
+    online: true,
+    before: nothing,
+    // Of a log that begins empty every third note is an acknowledgement, behind the push and the sending, unless one is late.
+    trap: |house, shot| Trap::kill("write", 3 + 3 * (shot % 3)).on([house.log()]),
+    hit: |house, service| {
+        let rows = service.rows();
+        house.waiting().iter().any(|entry| rows.iter().any(|row| row.created_at == entry.created_at))
     },
-    Phase {
-        name: "appended",
-        online: false,
-        before: nothing,
-        trap: |house, shot| Trap::kill("close", 1 + shot).on([house.log()]),
-        hit: always,
+};
+
+const TRUNCATE: Phase = Phase {
+    name: "truncate",
+    online: false,
+    before: nothing,
+    // The log in the runtime directory is written anew at the start, and after each write that failed.
+    trap: |house, shot| {
+        let kill = Trap::kill(RENAME, 1 + shot % 2).and("write", "error=ENOSPC", "2+2");
+        kill.on([house.log(), house.runtime().join("spool.log.new")])
     },
-    Phase {
-        name: "flush",
-        online: false,
-        before: nothing,
-        // The file's, the folder's once the file is new, and the file's again, in another life.
-        trap: |_, shot| Trap::kill(["fdatasync", "fsync"][shot % 2], 1 + shot / 2),
-        hit: always,
+    hit: always,
+};
+
+const TORN: Phase = Phase {
+    name: "torn",
+    online: false,
+    before: |house| {
+        a_segment(house);
+        tear(&house.segments());
     },
-    Phase {
-        name: "rotate",
-        online: false,
-        before: a_segment,
-        // Before the file is made, and once it is made and not flushed.
-        trap: |house, shot| Trap::kill(OPEN, [1, 2, 1][shot % 3]).on(house.segments_to_come()),
-        hit: always,
-    },
-    Phase {
-        name: "promote",
-        online: false,
-        before: nothing,
-        trap: |house, shot| Trap::kill("write", 1 + shot).on(house.segments()).on(house.segments_to_come()),
-        hit: always,
-    },
-    Phase {
-        name: "confirm",
-        online: true,
-        before: nothing,
-        // Of a log that begins empty every third note is an acknowledgement, behind the push and the sending, unless one is late.
-        trap: |house, shot| Trap::kill("write", 3 + 3 * (shot % 3)).on([house.log()]),
-        hit: |house, service| {
-            let rows = service.rows();
-            house.waiting().iter().any(|entry| rows.iter().any(|row| row.created_at == entry.created_at))
-        },
-    },
-    Phase {
-        name: "truncate",
-        online: false,
-        before: nothing,
-        // The log in the runtime directory is written anew at the start, and after each write that failed.
-        trap: |house, shot| {
-            let kill = Trap::kill(RENAME, 1 + shot % 2).and("write", "error=ENOSPC", "2+2");
-            kill.on([house.log(), house.runtime().join("spool.log.new")])
-        },
-        hit: always,
-    },
-    Phase {
-        name: "torn",
-        online: false,
-        before: |house| {
-            a_segment(house);
-            tear(&house.segments());
-        },
-        trap: |house, _| Trap::kill(CUT, 1).on(house.segments()),
-        hit: always,
-    },
-    Phase {
-        name: "recover",
-        online: false,
-        before: a_segment,
-        trap: |house, shot| Trap::kill("read", [1, 3, 4][shot % 3]).on([house.log()]).on(house.segments()),
-        hit: always,
-    },
-];
+    trap: |house, _| Trap::kill(CUT, 1).on(house.segments()),
+    hit: always,
+};
+
+const RECOVER: Phase = Phase {
+    name: "recover",
+    online: false,
+    before: a_segment,
+    trap: |house, shot| Trap::kill("read", [1, 3, 4][shot % 3]).on([house.log()]).on(house.segments()),
+    hit: always,
+};
+
+/// A test for every phase: one round of kills, and eight of them.
+macro_rules! phases {
+    ($($name:ident: $phase:ident;)+) => {
+        mod one_round {$(
+            #[test]
+            fn $name() {
+                super::kill_in(&super::$phase, 1);
+            }
+        )+}
+
+        mod eight_rounds {$(
+            #[test]
+            #[ignore = "takes a quarter of an hour: `just proof kills`"]
+            fn $name() {
+                super::kill_in(&super::$phase, 8);
+            }
+        )+}
+    };
+}
+
+phases! {
+    killed_before_an_append_it_loses_nothing_and_sends_nothing_twice: APPEND;
+    killed_after_an_append_it_loses_nothing_and_sends_nothing_twice: APPENDED;
+    killed_in_a_flush_it_loses_nothing_and_sends_nothing_twice: FLUSH;
+    killed_while_it_begins_a_segment_it_loses_nothing_and_sends_nothing_twice: ROTATE;
+    killed_while_entries_go_to_the_disk_it_loses_nothing_and_sends_nothing_twice: PROMOTE;
+    killed_before_it_notes_an_acknowledgement_it_loses_nothing_and_sends_nothing_twice: CONFIRM;
+    killed_while_it_writes_the_log_anew_it_loses_nothing_and_sends_nothing_twice: TRUNCATE;
+    killed_while_it_cuts_a_torn_tail_it_loses_nothing_and_sends_nothing_twice: TORN;
+    killed_while_it_reads_what_it_left_it_loses_nothing_and_sends_nothing_twice: RECOVER;
+}
 
 /// Lets the daemon live until it has put entries on the disk.
 fn a_segment(house: &mut House) {
@@ -145,8 +182,8 @@ fn tear(segments: &[PathBuf]) {
     }
 }
 
-/// Kills the daemon in this phase, round after round, each ending with a service that has everything. Returns how often.
-fn kill_in(phase: &Phase, rounds: usize) -> usize {
+/// Kills the daemon in this phase, round after round, each ending with a service that has everything.
+fn kill_in(phase: &Phase, rounds: usize) {
     let service = Service::start();
     // Segments of a few entries, for a disk that fills quickly.
     let plan = Plan { max_size: "12KiB", broken: true, ..Plan::default() };
@@ -180,23 +217,4 @@ fn kill_in(phase: &Phase, rounds: usize) -> usize {
         report = house.close(program, &|| service.rows());
     }
     println!("{:9} killed {hits} times: {report}", phase.name);
-    hits
-}
-
-fn kill_in_every_phase(rounds: usize) -> usize {
-    let counts = together(PHASES.iter().map(|phase| (phase.name, move || kill_in(phase, rounds))).collect());
-    let table: Vec<_> = PHASES.iter().zip(&counts).map(|(phase, hits)| format!("{} {hits}", phase.name)).collect();
-    println!("kills: {}", table.join(", "));
-    counts.iter().sum()
-}
-
-#[test]
-fn no_entry_is_lost_or_sent_twice_when_the_daemon_is_killed_in_any_phase() {
-    assert!(kill_in_every_phase(1) >= 20);
-}
-
-#[test]
-#[ignore = "takes a quarter of an hour: `just proof kills`"]
-fn two_hundred_kills_cost_no_entry_either() {
-    assert!(kill_in_every_phase(8) >= 200);
 }

@@ -1,25 +1,14 @@
-//! The machine's own network is taken away until tries have become rare, and given back: the kernel tells, and the next try
+//! The machine's own network is taken away until tries have become rare, and given back: the kernel reports it, and the next try
 //! does not wait for its time.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::Scenario;
 use crate::house::{House, Plan};
 use crate::namespace::{Namespace, Own};
-use crate::outages::{PORT, plan, serve, told};
+use crate::outages::{PORT, plan, printed_rows, serve};
 use crate::program::{Program, gatepost};
-
-pub(crate) const SCENARIOS: [Scenario; 2] = [
-    ("the default route is away", || {
-        network_is_away("route", "ip route del default", "ip route add default via 192.0.2.2");
-    }),
-    // Its routes go with it and nothing tells of them; the default route is for whoever manages the network to give back.
-    ("the link is down", || {
-        network_is_away("link", "ip link set near down", "ip link set near up\nip route add default via 192.0.2.2");
-    }),
-];
 
 /// Tries are rare when the next one is so far away.
 const RARE: Duration = Duration::from_secs(25);
@@ -30,6 +19,17 @@ const RARE_WITHIN: Duration = Duration::from_secs(600);
 
 /// The sandbox is on another machine, behind a router's address.
 const BROKER: &str = "198.51.100.2";
+
+#[test]
+fn a_default_route_that_comes_back_is_tried_at_once_and_nothing_is_lost() {
+    network_is_away("route", "ip route del default", "ip route add default via 192.0.2.2");
+}
+
+/// Its routes go with it and no message reports them; the default route is for the network's manager to give back.
+#[test]
+fn a_link_that_comes_back_is_tried_at_once_and_nothing_is_lost() {
+    network_is_away("link", "ip link set near down", "ip link set near up\nip route add default via 192.0.2.2");
+}
 
 fn network_is_away(what: &str, take: &str, give: &str) {
     let path = "PATH=$PATH:/usr/sbin:/sbin";
@@ -67,7 +67,7 @@ fn network_is_away(what: &str, take: &str, give: &str) {
     let after = given.elapsed();
     println!(
         "the {what} was away, link up {after:.1?} after it was back: {}",
-        house.close(program, &|| told(&sandbox))
+        house.close(program, &|| printed_rows(&sandbox))
     );
 }
 

@@ -9,7 +9,6 @@ use gatepost::time::Utc;
 use nix::sys::signal::Signal;
 use thingspeak_sandbox::{Loss, Switches};
 
-use crate::Scenario;
 use crate::books::WAITS;
 use crate::broker::{Broker, GATEWAY, PASSWORD};
 use crate::house::{House, Plan};
@@ -19,18 +18,6 @@ use crate::service::{Service, Stored};
 
 /// Seconds of a slot.
 const SLOT: u64 = 2;
-
-pub(crate) const SCENARIOS: [Scenario; 9] = [
-    ("the sandbox is away for 30 s", || sandbox_is_away(30)),
-    ("the sandbox is away for 45 s", || sandbox_is_away(45)),
-    ("Mosquitto is away for 30 s", || mosquitto_is_away(30)),
-    ("Mosquitto is away for 45 s", || mosquitto_is_away(45)),
-    ("killed in the outage", the_daemon_is_killed_in_the_outage),
-    ("killed within a slot", the_daemon_is_killed_within_a_slot),
-    ("a half-open link", a_half_open_link),
-    ("a wrong password", || a_wrong_password_for(40)),
-    ("3 of 10 dropped", three_of_ten_are_dropped),
-];
 
 /// A login that was refused for a minute is tried again after three to four and a half more (`uplink::backoff`).
 const REFUSED_WAITS: Duration = Duration::from_secs(270);
@@ -45,6 +32,16 @@ fn measure_for(program: &mut Program, seconds: u64) {
     for _ in 0..seconds / SLOT {
         program.wait_for(WAITS);
     }
+}
+
+#[test]
+fn what_is_measured_while_the_sandbox_is_away_for_30_s_arrives_afterwards() {
+    sandbox_is_away(30);
+}
+
+#[test]
+fn what_is_measured_while_the_sandbox_is_away_for_45_s_arrives_afterwards() {
+    sandbox_is_away(45);
 }
 
 fn sandbox_is_away(seconds: u64) {
@@ -93,6 +90,16 @@ fn heard(watchers: &[Program]) -> Vec<Stored> {
     rows.into_values().collect()
 }
 
+#[test]
+fn what_is_measured_while_mosquitto_is_away_for_30_s_arrives_afterwards() {
+    mosquitto_is_away(30);
+}
+
+#[test]
+fn what_is_measured_while_mosquitto_is_away_for_45_s_arrives_afterwards() {
+    mosquitto_is_away(45);
+}
+
 fn mosquitto_is_away(seconds: u64) {
     let mut broker = Broker::start();
     let mut watchers = vec![broker.watch()];
@@ -116,7 +123,8 @@ fn mosquitto_is_away(seconds: u64) {
     println!("Mosquitto was away for {seconds} s: {report}");
 }
 
-fn the_daemon_is_killed_in_the_outage() {
+#[test]
+fn a_daemon_killed_in_the_outage_loses_nothing() {
     let service = Service::start();
     let mut house = House::of(&service, &plan());
     let mut program = house.run();
@@ -132,7 +140,8 @@ fn the_daemon_is_killed_in_the_outage() {
     println!("killed in the outage: {}", house.close(program, &|| service.rows()));
 }
 
-fn the_daemon_is_killed_within_a_slot() {
+#[test]
+fn a_daemon_killed_within_a_slot_keeps_its_readings() {
     let service = Service::start();
     let mut house = House::of(&service, &Plan { every: 20, ..plan() });
     let mut program = house.run();
@@ -153,8 +162,8 @@ fn the_daemon_is_killed_within_a_slot() {
 /// The port of the sandbox in a network of its own.
 pub(crate) const PORT: u16 = 18_830;
 
-/// Rows that a sandbox of its own process tells of.
-pub(crate) fn told(sandbox: &Program) -> Vec<Stored> {
+/// The rows that a sandbox of its own process has printed.
+pub(crate) fn printed_rows(sandbox: &Program) -> Vec<Stored> {
     let said = sandbox.said();
     let rows = said.lines().filter_map(|line| {
         let (at, columns) = line.split_once("channel 1 stored entry ")?.1.split_once(" of ")?.1.split_once(" from ")?;
@@ -164,8 +173,9 @@ pub(crate) fn told(sandbox: &Program) -> Vec<Stored> {
     rows.collect()
 }
 
-/// Packets vanish in both directions, as with a router that lost its mind: nobody is told.
-fn a_half_open_link() {
+/// Packets vanish in both directions, as with a router that lost its mind: neither end sees an error.
+#[test]
+fn a_half_open_link_is_noticed_and_loses_nothing() {
     crate::program::tool("nft", "nftables");
     crate::program::tool("ip", "iproute2");
     let own = Namespace::new(&[Own::Network], "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up");
@@ -187,7 +197,7 @@ fn a_half_open_link() {
     measure_for(&mut program, 10);
     own.sh("PATH=$PATH:/usr/sbin:/sbin\nnft delete table inet fault");
     program.wait_for("link up again after");
-    println!("a half-open link: {}", house.close(program, &|| told(&sandbox)));
+    println!("a half-open link: {}", house.close(program, &|| printed_rows(&sandbox)));
 }
 
 pub(crate) fn serve(folder: &Path) -> std::process::Command {
@@ -201,6 +211,11 @@ pub(crate) fn serve(folder: &Path) -> std::process::Command {
 #[ignore = "a login that was refused for a minute is tried again after minutes: `just proof password`"]
 fn a_wrong_password_for_a_minute_loses_nothing() {
     a_wrong_password_for(60);
+}
+
+#[test]
+fn a_wrong_password_for_40_s_loses_nothing() {
+    a_wrong_password_for(40);
 }
 
 fn a_wrong_password_for(seconds: u64) {
@@ -219,7 +234,8 @@ fn a_wrong_password_for(seconds: u64) {
     println!("a wrong password for {seconds} s: {}", house.close(program, &|| service.rows()));
 }
 
-fn three_of_ten_are_dropped() {
+#[test]
+fn nothing_is_lost_where_three_of_ten_updates_are_dropped() {
     let service = Service::start();
     let mut house = House::of(&service, &plan());
     let mut program = house.run();

@@ -14,7 +14,7 @@ const CHANGES: &str = "write,pwrite64,writev,pwritev,pwritev2,ftruncate,truncate
     ?chmod,fchmod,fchmodat,?utime,utimensat,copy_file_range,sendfile";
 
 /// Lets the daemon work for so many slots of two seconds and looks at every call that touches the state directory.
-fn leaves_the_card_alone(slots: usize) {
+fn leaves_the_disk_alone(slots: usize) {
     let service = Service::start();
     let mut house = House::of(&service, &Plan { write_after: "60s", ..Plan::default() });
     let traced = strace(CHANGES, &house.command(), &house.path("seen"), |_| {});
@@ -41,12 +41,12 @@ fn leaves_the_card_alone(slots: usize) {
 }
 
 #[test]
-fn a_healthy_minute_writes_nothing_to_the_card() {
-    leaves_the_card_alone(30);
+fn a_healthy_minute_writes_nothing_to_the_disk() {
+    leaves_the_disk_alone(30);
 }
 
 #[test]
 #[ignore = "takes ten minutes: `just proof disk`"]
-fn ten_healthy_minutes_write_nothing_to_the_card() {
-    leaves_the_card_alone(300);
+fn ten_healthy_minutes_write_nothing_to_the_disk() {
+    leaves_the_disk_alone(300);
 }

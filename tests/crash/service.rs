@@ -54,18 +54,18 @@ impl Service {
         let device = Device::generate().with(HOUSE, Rights::ALL).with(SWITCHES, Rights::ALL);
         let channels = [HOUSE, SWITCHES].map(|id| Channel::new(id).paid()).to_vec();
         let options = Options { channels, devices: vec![device.clone()], ..Options::default() };
-        let (tell, told) = sync_channel(1);
+        let (started, ready) = sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let sandbox = Arc::new(Sandbox::start(options).await.expect("a sandbox on free ports"));
-                tell.send((sandbox, Handle::current())).expect("somebody waits for it");
+                started.send((sandbox, Handle::current())).expect("somebody waits for it");
                 // Its owner is gone in any case.
                 let _ = stopped.await;
             });
         });
-        let (sandbox, runtime) = told.recv().expect("the sandbox starts");
+        let (sandbox, runtime) = ready.recv().expect("the sandbox starts");
         Self { sandbox, device, runtime, stop: Some(stop), thread: Some(thread) }
     }
 
@@ -92,7 +92,7 @@ impl Drop for Service {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there was told by its own message.
+            // A panic there was reported by its own message.
             let _ = thread.join();
         }
     }

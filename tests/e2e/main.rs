@@ -4,7 +4,7 @@
 //! the end holds everything the daemon sent against the documented forms (`dump`) and every log line against the
 //! device's password (`secrets`).
 //!
-//! Most of a scenario's time is waiting, so that those of a module play at once ([`stage::together`]).
+//! Each scenario is a test of its own. Most of its time is waiting, so that many run at once (`.cargo/config.toml`).
 //!
 //! Nothing here depends on how fast the machine is: everything waits for an event, with a deadline that only a defect
 //! reaches. What depends on time alone (back-off, pacing, slots) is tested in the cores, on virtual clocks.
@@ -14,6 +14,10 @@ mod dump;
 mod every_switch;
 mod links;
 mod logins;
+#[path = "../common/map.rs"]
+#[expect(dead_code, reason = "another suite needs the rest")]
+mod map;
+mod observed;
 mod outputs;
 mod pacing;
 mod reload;
@@ -22,7 +26,6 @@ mod rights;
 mod secrets;
 mod sensors;
 mod stage;
-mod told;
 mod wires;
 
 use std::time::Duration;

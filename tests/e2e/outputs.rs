@@ -7,8 +7,8 @@ use gatepost::time::Utc;
 use thingspeak_sandbox::{Closing, Switches, What};
 
 use crate::SWITCHES;
-use crate::stage::{Plan, Stage, play};
-use crate::told::{Diary, Told};
+use crate::observed::{Diary, Observed};
+use crate::stage::{Plan, Stage};
 
 const LAMP: &str = "lamp";
 const FAN: &str = "fan";
@@ -32,27 +32,19 @@ const MAP: &str = r#"
 "#;
 
 async fn driven(diary: &Diary, mark: usize, output: &str, drive: Drive) {
-    diary.wait(mark, "the output obeys", |told| told.is_driven(output, drive, Reason::Command)).await;
+    diary.wait(mark, "the output obeys", |observed| observed.is_driven(output, drive, Reason::Command)).await;
 }
 
 #[tokio::test]
-async fn commands_are_judged_and_obeyed() {
-    play!(
-        rubbish_is_refused_in_words_and_moves_nothing,
-        a_command_that_is_old_when_it_is_heard_is_refused,
-        a_channel_that_only_commands_gets_no_entry,
-    );
-}
-
 async fn rubbish_is_refused_in_words_and_moves_nothing() {
-    let stage = Stage::set(Plan::of(MAP)).await;
+    let stage = Stage::set(Plan::of(&[MAP])).await;
     let playing = stage.start_online().await;
     let diary = &playing.diary;
     for (name, pair, came) in [(LAMP, ("field1", "maybe"), "\"maybe\""), (FAN, ("field2", "2"), "\"2\"")] {
         let mark = diary.end();
         stage.write(SWITCHES, &[pair]).await;
-        let words = |told: &Told| match told {
-            Told::InvalidCommand { output, words } if output == name => Some(words.clone()),
+        let words = |observed: &Observed| match observed {
+            Observed::InvalidCommand { output, words } if output == name => Some(words.clone()),
             _ => None,
         };
         let words = diary.find(mark, "it is refused", words).await;
@@ -65,21 +57,22 @@ async fn rubbish_is_refused_in_words_and_moves_nothing() {
     driven(diary, mark, LAMP, Drive::ON).await;
     driven(diary, mark, FAN, Drive::ON).await;
     assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(false)), "the fan is active low");
-    assert_eq!(diary.count(|told| matches!(told, Told::Driven { reason: Reason::Command, .. })), 2);
-    assert_eq!(diary.count(|told| matches!(told, Told::InvalidCommand { .. })), 2);
+    assert_eq!(diary.count(|observed| matches!(observed, Observed::Driven { reason: Reason::Command, .. })), 2);
+    assert_eq!(diary.count(|observed| matches!(observed, Observed::InvalidCommand { .. })), 2);
     stage.end(playing).await;
     assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(true)), "the stop levels");
 }
 
+#[tokio::test]
 async fn a_command_that_is_old_when_it_is_heard_is_refused() {
     let switches = Switches { push_last_on_subscribe: true, ..Switches::default() };
-    let stage = Stage::set(Plan { switches, ..Plan::of(MAP) }).await;
+    let stage = Stage::set(Plan { switches, ..Plan::of(&[MAP]) }).await;
     let hour_ago = Utc::from_seconds(SystemClock.now().utc.seconds() - 3600).to_string();
     stage.write(SWITCHES, &[("field1", "1"), ("created_at", &hour_ago)]).await;
     let playing = stage.start_online().await;
     let diary = &playing.diary;
-    let refused = |told: &Told| match told {
-        Told::Refused { output, words } if output == LAMP => Some(words.clone()),
+    let refused = |observed: &Observed| match observed {
+        Observed::Refused { output, words } if output == LAMP => Some(words.clone()),
         _ => None,
     };
     let words = diary.find(0, "it is refused", refused).await;
@@ -90,16 +83,17 @@ async fn a_command_that_is_old_when_it_is_heard_is_refused() {
 
     // After a kick the last command is pushed once more; it was obeyed already.
     stage.sandbox.kick(&stage.device.credentials.client_id);
-    diary.wait(mark, "the link is up again", Told::is_up).await;
+    diary.wait(mark, "the link is up again", Observed::is_up).await;
     let mark = diary.end();
     stage.write(SWITCHES, &[("field1", "0")]).await;
     driven(diary, mark, LAMP, Drive::OFF).await;
-    assert_eq!(diary.count(|told| told.is_driven(LAMP, Drive::ON, Reason::Command)), 1);
+    assert_eq!(diary.count(|observed| observed.is_driven(LAMP, Drive::ON, Reason::Command)), 1);
     stage.end(playing).await;
 }
 
+#[tokio::test]
 async fn a_channel_that_only_commands_gets_no_entry() {
-    let stage = Stage::set(Plan::of(MAP)).await;
+    let stage = Stage::set(Plan::of(&[MAP])).await;
     let playing = stage.start_online().await;
     let mark = playing.diary.end();
     stage.write(SWITCHES, &[("field1", "1")]).await;

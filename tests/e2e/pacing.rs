@@ -8,11 +8,11 @@ use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use thingspeak_sandbox::{Record, Row, What};
 
-use crate::stage::{Plan, Stage, play, until};
-use crate::told::{Diary, Told};
+use crate::observed::{Diary, Observed};
+use crate::stage::{Plan, Stage, until};
 use crate::{HOUSE, SWITCHES};
 
-/// A door that closes the slot early, in a slot that would end in an hour; and a lamp that tells when the feed was heard.
+/// A door that closes the slot early, in a slot that would end in an hour; and a lamp that shows when the feed was heard.
 const DOOR: &str = r#"
     [channel.house]
     id = 1
@@ -39,19 +39,11 @@ async fn next_row(stage: &Stage, diary: &Diary, known: usize) -> Row {
 }
 
 #[tokio::test]
-async fn entries_keep_the_interval_and_their_form() {
-    play!(
-        a_change_closes_the_slot_early_and_keeps_the_interval,
-        an_update_by_somebody_else_delays_ours_by_the_interval,
-        a_field_of_its_own_is_sent_as_a_bare_value_beside_the_entry,
-    );
-}
-
 async fn a_change_closes_the_slot_early_and_keeps_the_interval() {
-    let stage = Stage::set(Plan::of(DOOR)).await;
+    let stage = Stage::set(Plan::of(&[DOOR])).await;
     let playing = stage.start_online().await;
     // The first level is no change; nothing would be sent for an hour.
-    playing.diary.wait(0, "the door was read", |told| matches!(told, Told::Reading(_))).await;
+    playing.diary.wait(0, "the door was read", |observed| matches!(observed, Observed::Reading(_))).await;
     let mut rows: Vec<Row> = Vec::new();
     for (known, high) in [(0, false), (1, true), (2, false)] {
         stage.sim.set_pin(Pin(22), high);
@@ -66,16 +58,17 @@ async fn a_change_closes_the_slot_early_and_keeps_the_interval() {
     stage.end(playing).await;
 }
 
+#[tokio::test]
 async fn an_update_by_somebody_else_delays_ours_by_the_interval() {
-    let stage = Stage::set(Plan::of(DOOR)).await;
+    let stage = Stage::set(Plan::of(&[DOOR])).await;
     let playing = stage.start_online().await;
-    playing.diary.wait(0, "the door was read", |told| matches!(told, Told::Reading(_))).await;
+    playing.diary.wait(0, "the door was read", |observed| matches!(observed, Observed::Reading(_))).await;
     for (known, high, drive) in [(0, false, Drive::ON), (1, true, Drive::OFF), (2, false, Drive::ON)] {
         let mark = playing.diary.end();
         let value = if drive.is_on() { "1" } else { "0" };
         let theirs = stage.write(HOUSE, &[("field8", value)]).await;
         // The lamp and the pace hear of it by the same message.
-        playing.diary.wait(mark, "it was heard", |told| told.is_driven("lamp", drive, Reason::Command)).await;
+        playing.diary.wait(mark, "it was heard", |observed| observed.is_driven("lamp", drive, Reason::Command)).await;
         stage.sim.set_pin(Pin(22), high);
         stage.sim.look_at_pins();
         let ours = next_row(&stage, &playing.diary, known).await;
@@ -85,6 +78,7 @@ async fn an_update_by_somebody_else_delays_ours_by_the_interval() {
     stage.end(playing).await;
 }
 
+#[tokio::test]
 async fn a_field_of_its_own_is_sent_as_a_bare_value_beside_the_entry() {
     let map = r#"
         [channel.house]
@@ -99,7 +93,7 @@ async fn a_field_of_its_own_is_sent_as_a_bare_value_beside_the_entry() {
         every = "1s"
         to.value = [{ field = "house.field1", reduce = "last" }, { field = "house.field2", reduce = "last", publish = "field" }]
     "#;
-    let stage = Stage::set(Plan::of(map)).await;
+    let stage = Stage::set(Plan::of(&[map])).await;
     stage.sim.file(Path::new("/sim/level"), |_| Ok("-20.5\n".to_owned()));
     let playing = stage.start_online().await;
     let whole = |record: &Record| matches!(&record.what, What::Accepted(row) if row.field(1).is_some());

@@ -9,48 +9,23 @@ use gatepost::output::rules::Reason;
 use gatepost::uplink::session::SessionEvent;
 use thingspeak_sandbox::{Switches, What};
 
-use crate::stage::{Plan, Playing, Stage, play, time_of, until};
-use crate::told::Told;
-use crate::{HOUSE, SWITCHES};
+use crate::observed::Observed;
+use crate::stage::{Plan, Playing, Stage, time_of, until};
+use crate::{HOUSE, SWITCHES, map};
 
-const CHANNELS: &str = r#"
-    [channel.house]
-    id = 1
-    license = "paid"
-    every = "2s"
+/// A slot of 2 s for the house.
+const EVERY: &str = "every = \"2s\"\n";
 
-    [channel.switches]
-    id = 2
-    license = "paid"
-"#;
+fn level() -> String {
+    map::file_sensor("level", "/sim/level", "house.field1")
+}
 
-const LEVEL: &str = r#"
-    [[sensor]]
-    name = "level"
-    use = "file"
-    path = "/sim/level"
-    every = "1s"
-    to.value = "house.field1"
-"#;
+fn depth() -> String {
+    map::file_sensor("depth", "/sim/depth", "house.field2")
+}
 
-const DEPTH: &str = r#"
-    [[sensor]]
-    name = "depth"
-    use = "file"
-    path = "/sim/depth"
-    every = "1s"
-    to.value = "house.field2"
-"#;
-
-const LAMP: &str = r#"
-    [[output]]
-    name = "lamp"
-    pin = 17
-    from = "switches.field1"
-"#;
-
-async fn set(map: &[&str]) -> (Stage, Playing) {
-    let stage = Stage::set(Plan::of(&map.concat())).await;
+async fn set(pieces: &[&str]) -> (Stage, Playing) {
+    let stage = Stage::set(Plan::of(pieces)).await;
     for (name, value) in [("/sim/level", "1"), ("/sim/depth", "2")] {
         stage.sim.file(name.as_ref(), move |_| Ok(value.to_owned()));
     }
@@ -59,12 +34,12 @@ async fn set(map: &[&str]) -> (Stage, Playing) {
 }
 
 /// Has the daemon take another map.
-async fn reload(stage: &Stage, playing: &Playing, map: &[&str]) -> Changes {
+async fn reload(stage: &Stage, playing: &Playing, pieces: &[&str]) -> Changes {
     let mark = playing.diary.end();
-    stage.write_map(&map.concat());
+    stage.write_map(&pieces.concat());
     playing.reload.notify_one();
-    let changes = |told: &Told| match told {
-        Told::Reloaded(changes) => Some(changes.clone()),
+    let changes = |observed: &Observed| match observed {
+        Observed::Reloaded(changes) => Some(changes.clone()),
         _ => None,
     };
     playing.diary.find(mark, "the new map is taken", changes).await
@@ -73,34 +48,24 @@ async fn reload(stage: &Stage, playing: &Playing, map: &[&str]) -> Changes {
 async fn switch_on(stage: &Stage, playing: &Playing) {
     let mark = playing.diary.end();
     stage.write(SWITCHES, &[("field1", "1")]).await;
-    playing.diary.wait(mark, "the lamp is on", |told| told.is_driven("lamp", Drive::ON, Reason::Command)).await;
+    playing.diary.wait(mark, "the lamp is on", |observed| observed.is_driven("lamp", Drive::ON, Reason::Command)).await;
 }
 
 #[tokio::test]
-async fn a_new_map_is_taken_while_the_daemon_runs() {
-    play!(
-        what_a_new_map_does_not_change_goes_on,
-        a_map_with_faults_is_refused_and_the_old_one_goes_on,
-        a_session_that_changes_is_replaced_and_loses_nothing,
-        what_a_new_map_does_not_have_ends,
-        levels_are_reported_on_after_a_new_map,
-    );
-}
-
 async fn what_a_new_map_does_not_change_goes_on() {
-    let (stage, playing) = set(&[CHANNELS, LEVEL, LAMP]).await;
+    let (stage, playing) = set(&[map::HOUSE, EVERY, map::SWITCHES, &level(), map::LAMP]).await;
     switch_on(&stage, &playing).await;
     let mark = playing.diary.end();
-    let changes = reload(&stage, &playing, &[CHANNELS, DEPTH, LEVEL, LAMP]).await;
+    let changes = reload(&stage, &playing, &[map::HOUSE, EVERY, map::SWITCHES, &depth(), &level(), map::LAMP]).await;
     assert_eq!(changes, Changes { sensors: [1, 0], ..Changes::default() });
     assert_eq!(changes.to_string(), "sensors: 1 begun, 0 ended");
     let both = || stage.rows().into_iter().find(|row| row.field(1) == Some("1") && row.field(2) == Some("2"));
     until(|| format!("a row with both\n{}", playing.diary.text(0)), both).await;
     let since = playing.diary.since(mark);
-    let moved = |told: &&Told| matches!(told, Told::Driven { .. });
+    let moved = |observed: &&Observed| matches!(observed, Observed::Driven { .. });
     assert_eq!(since.iter().filter(moved).count(), 0, "the lamp is not touched");
     assert_eq!(stage.sim.pin(Pin(17)), Some(true));
-    assert!(!since.iter().any(Told::is_up), "the session goes on");
+    assert!(!since.iter().any(Observed::is_up), "the session goes on");
     let closed = stage.sandbox.records().into_iter().filter(|record| matches!(record.what, What::Closed { .. }));
     assert_eq!(closed.count(), 0, "and its connection");
     let entries = playing.diary.closed();
@@ -108,13 +73,14 @@ async fn what_a_new_map_does_not_change_goes_on() {
     stage.end(playing).await;
 }
 
+#[tokio::test]
 async fn a_map_with_faults_is_refused_and_the_old_one_goes_on() {
-    let (stage, playing) = set(&[CHANNELS, LEVEL, LAMP]).await;
+    let (stage, playing) = set(&[map::HOUSE, EVERY, map::SWITCHES, &level(), map::LAMP]).await;
     let mark = playing.diary.end();
-    stage.write_map(&[CHANNELS, &LEVEL.replace("every", "evry"), LAMP].concat());
+    stage.write_map(&[map::HOUSE, EVERY, map::SWITCHES, &level().replace("every", "evry"), map::LAMP].concat());
     playing.reload.notify_one();
-    let refused = |told: &Told| match told {
-        Told::MapRefused(words) => Some(words.clone()),
+    let refused = |observed: &Observed| match observed {
+        Observed::MapRefused(words) => Some(words.clone()),
         _ => None,
     };
     let words = playing.diary.find(mark, "the new map is refused", refused).await;
@@ -122,26 +88,27 @@ async fn a_map_with_faults_is_refused_and_the_old_one_goes_on() {
     let known = stage.rows().len();
     until(|| "entries go on".to_owned(), || stage.rows().get(known + 1).cloned()).await;
     // The next good one is taken.
-    reload(&stage, &playing, &[CHANNELS, LEVEL, DEPTH, LAMP]).await;
+    reload(&stage, &playing, &[map::HOUSE, EVERY, map::SWITCHES, &level(), &depth(), map::LAMP]).await;
     stage.end(playing).await;
 }
 
+#[tokio::test]
 async fn a_session_that_changes_is_replaced_and_loses_nothing() {
-    let (stage, playing) = set(&[CHANNELS, LEVEL]).await;
+    let (stage, playing) = set(&[map::HOUSE, EVERY, map::SWITCHES, &level()]).await;
     until(|| "a row".to_owned(), || stage.rows().first().cloned()).await;
     // From now on an echo takes so long that one is on its way when the session ends.
     stage.sandbox.set(Switches { echo_delay: Duration::from_millis(1500), ..Switches::default() });
     let mark = playing.diary.end();
-    let sent = |told: &Told| matches!(told, Told::Uplink(SessionEvent::Sent { .. }));
+    let sent = |observed: &Observed| matches!(observed, Observed::Uplink(SessionEvent::Sent { .. }));
     playing.diary.wait(mark, "an entry is on its way", sent).await;
     let mark = playing.diary.end();
-    let changes = reload(&stage, &playing, &[CHANNELS, LEVEL, LAMP]).await;
+    let changes = reload(&stage, &playing, &[map::HOUSE, EVERY, map::SWITCHES, &level(), map::LAMP]).await;
     let expected = Changes { outputs: [1, 0], sessions: vec!["pi".to_owned()], ..Changes::default() };
     assert_eq!(changes, expected, "the device listens to a channel more");
-    playing.diary.wait(mark, "the new session is up", Told::is_up).await;
+    playing.diary.wait(mark, "the new session is up", Observed::is_up).await;
     switch_on(&stage, &playing).await;
     let mark = playing.diary.end();
-    playing.diary.wait(mark, "entries go on", |told| told.stored().is_some()).await;
+    playing.diary.wait(mark, "entries go on", |observed| observed.stored().is_some()).await;
     let entries = playing.diary.closed();
     stage.all_stored(&entries, &playing.diary).await;
     let diary = stage.end(playing).await;
@@ -150,11 +117,12 @@ async fn a_session_that_changes_is_replaced_and_loses_nothing() {
     assert!(foreign.is_empty(), "an entry that was sent twice got another second: {foreign:?}\n{}", diary.text(0));
 }
 
+#[tokio::test]
 async fn levels_are_reported_on_after_a_new_map() {
-    let reported = format!("{LAMP}report = \"house.field5\"\n");
-    let (stage, playing) = set(&[CHANNELS, &reported]).await;
+    let reported = format!("{}report = \"house.field5\"\n", map::LAMP);
+    let (stage, playing) = set(&[map::HOUSE, EVERY, map::SWITCHES, &reported]).await;
     until(|| "a report".to_owned(), || stage.rows().get(1).cloned()).await;
-    reload(&stage, &playing, &[&CHANNELS.replace("every = \"2s\"", "every = \"3s\""), &reported]).await;
+    reload(&stage, &playing, &[map::HOUSE, "every = \"3s\"\n", map::SWITCHES, &reported]).await;
     let known = stage.rows().len();
     // The one that the reload closed, and two of the new slots.
     let more = || stage.rows().get(known + 2).cloned();
@@ -162,20 +130,28 @@ async fn levels_are_reported_on_after_a_new_map() {
     stage.end(playing).await;
 }
 
+#[tokio::test]
 async fn what_a_new_map_does_not_have_ends() {
-    let (stage, playing) = set(&[CHANNELS, LEVEL, DEPTH, LAMP]).await;
+    let (stage, playing) = set(&[map::HOUSE, EVERY, map::SWITCHES, &level(), &depth(), map::LAMP]).await;
     switch_on(&stage, &playing).await;
     let mark = playing.diary.end();
-    let other = LAMP.replace("17", "23").replace("lamp", "fan");
-    let changes = reload(&stage, &playing, &[CHANNELS, LEVEL, &other]).await;
+    let other = map::LAMP.replace("17", "23").replace("lamp", "fan");
+    let changes = reload(&stage, &playing, &[map::HOUSE, EVERY, map::SWITCHES, &level(), &other]).await;
     assert_eq!((changes.sensors, changes.outputs), ([0, 1], [1, 1]));
-    playing.diary.wait(mark, "the lamp is left", |told| told.is_driven("lamp", Drive::OFF, Reason::Stop)).await;
-    playing.diary.wait(mark, "the fan begins", |told| told.is_driven("fan", Drive::OFF, Reason::Start)).await;
+    playing.diary.wait(mark, "the lamp is left", |observed| observed.is_driven("lamp", Drive::OFF, Reason::Stop)).await;
+    playing.diary.wait(mark, "the fan begins", |observed| observed.is_driven("fan", Drive::OFF, Reason::Start)).await;
     assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(false), Some(false)));
     // The slot that was open at the reload may have the depth of before; the one behind it has none.
     let mark = playing.diary.end();
     let second = || {
-        playing.diary.since(mark).iter().filter_map(Told::closed).filter(|entry| entry.channel == HOUSE).nth(1).cloned()
+        playing
+            .diary
+            .since(mark)
+            .iter()
+            .filter_map(Observed::closed)
+            .filter(|entry| entry.channel == HOUSE)
+            .nth(1)
+            .cloned()
     };
     let entry = until(|| "two slots are closed".to_owned(), second).await;
     let stored = || stage.rows().into_iter().find(|row| time_of(row) == entry.created_at);

@@ -18,8 +18,8 @@ use thingspeak_sandbox::{Channel, Device, Options, Record, Rights, Row, Sandbox,
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::told::{Diary, Told};
-use crate::{HOUSE, SOON, SWITCHES, dump, secrets};
+use crate::observed::{Diary, Observed};
+use crate::{HOUSE, SOON, SWITCHES, dump, map, secrets};
 
 /// The session's times for scenarios: a few seconds where the daemon has tens. Long enough for a busy machine to answer.
 pub(crate) const QUICK: Tuning = Tuning {
@@ -58,9 +58,10 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn of(map: &str) -> Self {
+    /// With a map of these pieces.
+    pub(crate) fn of(pieces: &[&str]) -> Self {
         Self {
-            map: map.to_owned(),
+            map: pieces.concat(),
             switches: Switches::default(),
             transport: Transport::Wss,
             rights: Rights::ALL,
@@ -71,6 +72,12 @@ impl Plan {
             early: false,
         }
     }
+}
+
+/// A plan whose map has a slot of 2 s and the sensor `level`, which reads `/sim/level`. `keys` are more of the channel's.
+pub(crate) fn level(keys: &str) -> Plan {
+    let sensor = map::file_sensor("level", "/sim/level", "house.field1");
+    Plan::of(&[map::HOUSE, "every = \"2s\"\n", keys, &sensor])
 }
 
 /// A sandbox, simulated parts and a folder with the map's files.
@@ -182,7 +189,7 @@ impl Stage {
     /// Starts a daemon and waits until its link is up.
     pub(crate) async fn start_online(&self) -> Playing {
         let playing = self.start();
-        playing.diary.wait(0, "the link is up", Told::is_up).await;
+        playing.diary.wait(0, "the link is up", Observed::is_up).await;
         playing
     }
 
@@ -256,25 +263,6 @@ pub(crate) fn is_row_of(row: &Row, entry: &Entry) -> bool {
         && time_of(row).since(entry.created_at) < Duration::from_secs(8)
         && pairs.all(|(field, value)| row.field(field.parse().expect("a number")) == Some(value))
 }
-
-/// Waits for scenarios that play at once, and names those that failed.
-pub(crate) async fn together(playing: impl IntoIterator<Item = (&'static str, JoinHandle<()>)>) {
-    let mut failed = Vec::new();
-    for (name, play) in playing {
-        if let Err(panic) = play.await {
-            failed.push(format!("{name}: {panic}"));
-        }
-    }
-    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
-}
-
-/// Plays scenarios at once, by their names.
-macro_rules! play {
-    ($($scenario:ident),+ $(,)?) => {
-        crate::stage::together([$((stringify!($scenario), tokio::spawn($scenario()))),+]).await
-    };
-}
-pub(crate) use play;
 
 /// Looks again and again until there is something.
 pub(crate) async fn until<T>(what: impl Fn() -> String, look: impl FnMut() -> Option<T>) -> T {

@@ -7,8 +7,8 @@ use thingspeak_sandbox::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::stage::{Plan, Stage, play};
-use crate::told::Told;
+use crate::observed::Observed;
+use crate::stage::{Plan, Stage};
 
 const MAP: &str = r#"
     [channel.switches]
@@ -20,28 +20,19 @@ const MAP: &str = r#"
     from = "switches.field1"
 "#;
 
-/// What is told when the daemon goes to that port over `transport`.
+/// What is reported when the daemon goes to that port over `transport`.
 async fn failure(transport: Transport, port: impl FnOnce(&Stage) -> u16) -> Failure {
-    let mut stage = Stage::set(Plan { transport, ..Plan::of(MAP) }).await;
+    let mut stage = Stage::set(Plan { transport, ..Plan::of(&[MAP]) }).await;
     stage.port = port(&stage);
     let playing = stage.start();
-    let failure = playing.diary.find(0, "the link is down", Told::down).await;
+    let failure = playing.diary.find(0, "the link is down", Observed::down).await;
     stage.end(playing).await;
     assert!(!failure.words.contains('\n') && failure.words.len() < 300, "{failure}");
     failure
 }
 
 #[tokio::test]
-async fn wrong_ports_and_paths_are_told_as_such() {
-    play!(
-        each_wrong_pair_of_transport_and_port_is_told_as_such,
-        a_server_without_mqtt_at_its_path_is_told_as_such,
-        a_port_where_nobody_listens_is_told_as_such,
-        a_server_that_never_answers_does_not_hold_up_the_stop,
-    );
-}
-
-async fn each_wrong_pair_of_transport_and_port_is_told_as_such() {
+async fn each_wrong_pair_of_transport_and_port_is_reported_as_such() {
     use Transport::{Tcp, Tls, Ws, Wss};
     for transport in [Tcp, Tls, Ws, Wss] {
         for listener in [Tcp, Tls, Ws, Wss].into_iter().filter(|listener| *listener != transport) {
@@ -52,7 +43,8 @@ async fn each_wrong_pair_of_transport_and_port_is_told_as_such() {
     }
 }
 
-async fn a_server_without_mqtt_at_its_path_is_told_as_such() {
+#[tokio::test]
+async fn a_server_without_mqtt_at_its_path_is_reported_as_such() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("bound").port();
     let server = tokio::spawn(async move {
@@ -75,7 +67,8 @@ async fn a_server_without_mqtt_at_its_path_is_told_as_such() {
     );
 }
 
-async fn a_port_where_nobody_listens_is_told_as_such() {
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_reported_as_such() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("bound").port();
     drop(listener);
@@ -83,9 +76,10 @@ async fn a_port_where_nobody_listens_is_told_as_such() {
     assert_eq!((failure.kind, failure.words), (Kind::Network, format!("nothing listens at localhost:{port}")));
 }
 
+#[tokio::test]
 async fn a_server_that_never_answers_does_not_hold_up_the_stop() {
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
-    let mut stage = Stage::set(Plan::of(MAP)).await;
+    let mut stage = Stage::set(Plan::of(&[MAP])).await;
     stage.port = listener.local_addr().expect("bound").port();
     let playing = stage.start();
     let (_silent, _) = listener.accept().await.expect("the daemon comes");

@@ -5,6 +5,9 @@
 #![cfg(target_os = "linux")]
 
 mod broker;
+#[path = "../common/map.rs"]
+#[expect(dead_code, reason = "other suites need the rest")]
+mod map;
 #[path = "../program/mod.rs"]
 #[expect(dead_code, reason = "other suites need the rest")]
 mod program;
@@ -22,37 +25,7 @@ use tempfile::TempDir;
 use broker::{Broker, row};
 use program::{Program, SOON, gatepost};
 
-const MAP: &str = r#"
-version = 1
-
-[broker]
-host = "127.0.0.1"
-port = {port}
-transport = "tcp"
-allow_plaintext = true
-
-[device.pi]
-client_id = "pi"
-username = "pi"
-password = "sesame"
-
-[channel.house]
-id = 1
-license = "paid"
-every = "1s"
-confirm = "received"
-
-[channel.switches]
-id = 2
-license = "paid"
-
-[[sensor]]
-name = "tank"
-use = "file"
-path = "tank"
-every = "1s"
-to.value = "house.field1"
-
+const OUTPUTS: &str = r#"
 [[output]]
 name = "lamp"
 pin = 17
@@ -72,6 +45,13 @@ from = "switches.field3"
 max_on = "2s"
 "#;
 
+fn map(port: u16) -> String {
+    let login = "[device.pi]\nclient_id = \"pi\"\nusername = \"pi\"\npassword = \"sesame\"\n";
+    let keys = "every = \"1s\"\nconfirm = \"received\"\n";
+    let tank = map::file_sensor("tank", "tank", "house.field1");
+    [&map::broker("127.0.0.1", port), login, map::HOUSE, keys, map::SWITCHES, &tank, OUTPUTS].concat()
+}
+
 /// The dwell of a pin whose map says nothing, in milliseconds.
 const DWELL: u128 = 500;
 
@@ -85,7 +65,7 @@ struct House {
 impl House {
     fn of(broker: &Broker) -> Self {
         let house = Self { folder: tempfile::tempdir().expect("a folder") };
-        fs::write(house.path("map.toml"), MAP.replace("{port}", &broker.port().to_string())).expect("a file");
+        fs::write(house.path("map.toml"), map(broker.port())).expect("a file");
         fs::set_permissions(house.path("map.toml"), fs::Permissions::from_mode(0o600)).expect("one's own file");
         fs::write(house.path("tank"), "21.5\n").expect("a file");
         house

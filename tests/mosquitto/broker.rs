@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::iter;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -147,9 +148,13 @@ impl Broker {
     }
 }
 
-/// Four ports that nobody uses now.
+/// Four ports that nobody uses now. They lie below those that the kernel hands out: while the broker is away, no other
+/// program is given one of them.
 fn free_ports() -> [u16; 4] {
-    let listeners = [(); 4].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
+    let listeners = [(); 4].map(|()| {
+        let mut tries = iter::repeat_with(|| TcpListener::bind(("127.0.0.1", fastrand::u16(20_000..32_000))));
+        tries.find_map(Result::ok).expect("some are free")
+    });
     listeners.map(|listener| listener.local_addr().expect("it is bound").port())
 }
 

@@ -2,15 +2,9 @@
 
 use nix::sys::signal::Signal;
 
-use crate::Scenario;
 use crate::house::{GATEPOST, House, REMOTE, SBIN, said_by};
 use crate::namespace::{Namespace, Own};
 use crate::program::Program;
-
-pub(crate) const SCENARIOS: [Scenario; 2] = [
-    ("the first address swallows packets", where_the_first_address_swallows_packets_the_second_is_taken_at_once),
-    ("the first address is frozen", where_the_first_address_is_frozen_the_next_try_begins_with_the_second),
-];
 
 /// A name whose first address is of no use.
 const NAME: &str = "cluster.test";
@@ -23,6 +17,7 @@ fn network(house: &House, more: &str) -> Namespace {
     Namespace::new(&[Own::Mounts, Own::Network], &format!("{SBIN}{names}ip link set lo up\n{more}"))
 }
 
+#[test]
 fn where_the_first_address_swallows_packets_the_second_is_taken_at_once() {
     let house = House::new();
     let drop = format!(
@@ -46,6 +41,7 @@ fn where_the_first_address_swallows_packets_the_second_is_taken_at_once() {
 }
 
 /// Its machine still takes connections, and the program never looks at them.
+#[test]
 fn where_the_first_address_is_frozen_the_next_try_begins_with_the_second() {
     let house = House::new();
     let own = network(&house, "");

@@ -4,15 +4,9 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::Scenario;
 use crate::house::{House, SBIN, said_by};
 use crate::namespace::{Namespace, Own};
 use crate::program::Program;
-
-pub(crate) const SCENARIOS: [Scenario; 2] = [
-    ("an MTU hole at the login", tls_comes_through_an_mtu_hole_in_small_segments_and_the_hole_is_told),
-    ("an MTU hole at a large entry", a_connection_that_stands_still_at_a_large_entry_is_made_again_in_small_segments),
-];
 
 /// Where the broker is, two networks away.
 const FAR: &str = "10.78.2.2";
@@ -49,6 +43,7 @@ fn network(narrow: &str) -> Namespace {
     Namespace::new(&[Own::Mounts, Own::Network], &format!("{SBIN}{NETWORK}{narrow}"))
 }
 
+#[test]
 fn tls_comes_through_an_mtu_hole_in_small_segments_and_the_hole_is_told() {
     let house = House::new();
     let own = network("left");
@@ -74,6 +69,7 @@ fn tls_comes_through_an_mtu_hole_in_small_segments_and_the_hole_is_told() {
 }
 
 /// The login and the subscription are small, and so is what comes back: it is the first entry that does not come through.
+#[test]
 fn a_connection_that_stands_still_at_a_large_entry_is_made_again_in_small_segments() {
     let mut house = House::new();
     let sensors = (2..=4).map(|field| {

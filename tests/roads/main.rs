@@ -17,15 +17,3 @@ mod namespace;
 #[expect(dead_code, reason = "other suites need the rest")]
 mod program;
 mod proxies;
-#[path = "../program/together.rs"]
-mod together;
-
-use together::together;
-
-/// A defect of the network, by its name.
-type Scenario = (&'static str, fn());
-
-#[test]
-fn dead_and_frozen_addresses_and_mtu_holes_keep_nobody_from_the_broker() {
-    together(addresses::SCENARIOS.into_iter().chain(hole::SCENARIOS).collect());
-}

@@ -3,6 +3,9 @@
 //! Everything is asked for again and again until it is so, with a deadline that only a defect reaches.
 #![cfg(all(target_os = "linux", feature = "sandbox"))]
 
+#[path = "../common/map.rs"]
+#[expect(dead_code, reason = "other suites need the rest")]
+mod map;
 #[path = "../program/mod.rs"]
 #[expect(dead_code, reason = "other suites need the rest")]
 mod program;
@@ -28,44 +31,14 @@ use tempfile::TempDir;
 use program::{Program, SOON, gatepost};
 use service::{SWITCHES, Service};
 
-const MAP: &str = r#"
-version = 1
-
-[broker]
-host = "localhost"
-port = {port}
-transport = "tcp"
-allow_plaintext = true
-
-[metrics]
-listen = "{listen}"
-
-[device.pi]
-credentials = "credentials.txt"
-
-[channel.house]
-id = 1
-license = "paid"
-every = "2s"
-
-[channel.switches]
-id = 2
-license = "paid"
-
-[[sensor]]
-name = "tank"
-use = "file"
-path = "tank"
-every = "1s"
-to.value = "house.field1"
-
-[[output]]
-name = "pump"
-pin = 17
-from = "switches.field1"
-max_on = "30m"
-min_off = "30m"
-"#;
+fn map(port: u16, listen: SocketAddr) -> String {
+    let above = format!("[metrics]\nlisten = \"{listen}\"\n[device.pi]\ncredentials = \"credentials.txt\"\n");
+    let tank = map::file_sensor("tank", "tank", "house.field1");
+    let pump =
+        "\n[[output]]\nname = \"pump\"\npin = 17\nfrom = \"switches.field1\"\nmax_on = \"30m\"\nmin_off = \"30m\"\n";
+    let house = [map::HOUSE, "every = \"2s\"\n"].concat();
+    [&map::broker("localhost", port), &above, &house, map::SWITCHES, &tank, pump].concat()
+}
 
 /// A daemon's map, files and directories.
 struct House {
@@ -80,7 +53,7 @@ impl House {
         let listen = free.local_addr().expect("it has one");
         let password = service.device.credentials.password.expose_secret().to_owned();
         let house = Self { folder: tempfile::tempdir().expect("a folder"), listen, password };
-        let map = MAP.replace("{port}", &service.port().to_string()).replace("{listen}", &listen.to_string());
+        let map = map(service.port(), listen);
         house.write("map.toml", &map);
         house.write("credentials.txt", &service.device.credentials_text());
         house.write("tank", "21.5\n");

@@ -10,45 +10,18 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::map;
 use crate::program::{Program, SOON, gatepost};
 
-const MAP: &str = r#"
-version = 1
-
-[broker]
-host = "localhost"
-port = 1
-transport = "tcp"
-allow_plaintext = true
-
-[spool]
-write_after = "1s"
-group_every = "1s"
-
-[device.pi]
-client_id = "c"
-username = "c"
-password = "p"
-
-[channel.house]
-id = 1
-license = "paid"
-every = "1s"
-
-[[sensor]]
-name = "tank"
-use = "file"
-path = "tank"
-every = "1s"
-to.value = "house.field1"
-
-[[sensor]]
-name = "rain"
-use = "counter"
-pin = 22
-every = "1s"
-to.total = "house.field2"
-"#;
+/// Nobody listens where its broker is.
+fn map() -> String {
+    let disk = "[spool]\nwrite_after = \"1s\"\ngroup_every = \"1s\"\n\
+                [device.pi]\nclient_id = \"c\"\nusername = \"c\"\npassword = \"p\"\n";
+    let rain =
+        "\n[[sensor]]\nname = \"rain\"\nuse = \"counter\"\npin = 22\nevery = \"1s\"\nto.total = \"house.field2\"\n";
+    let tank = map::file_sensor("tank", "tank", "house.field1");
+    [&map::broker("localhost", 1), disk, map::HOUSE, "every = \"1s\"\n", &tank, rain].concat()
+}
 
 pub(crate) struct House(TempDir);
 
@@ -57,7 +30,7 @@ impl House {
         use std::os::unix::fs::PermissionsExt as _;
         let house = Self(tempfile::tempdir().expect("a folder"));
         let map = house.path("map.toml");
-        fs::write(&map, MAP).expect("a file");
+        fs::write(&map, self::map()).expect("a file");
         fs::set_permissions(&map, fs::Permissions::from_mode(0o600)).expect("one's own file");
         fs::write(house.path("tank"), "1\n").expect("a file");
         house

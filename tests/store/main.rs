@@ -6,6 +6,9 @@
 mod files;
 mod house;
 mod locks;
+#[path = "../common/map.rs"]
+#[expect(dead_code, reason = "other suites need the rest")]
+mod map;
 #[path = "../program/mod.rs"]
 #[expect(dead_code, reason = "other suites need the rest")]
 mod program;

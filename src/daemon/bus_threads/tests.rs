@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::threads::ONE_GO;
 use super::*;
-use crate::config::{self, Settings};
+use crate::config::{self, Settings, fixture};
 use crate::daemon::event::{Event, Slow};
 use crate::hal::sim::Sim;
 use crate::hal::{Clock, ManualClock, Pin, SystemClock};
@@ -23,15 +23,6 @@ use crate::time::Mono;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const MAP: &str = r#"
-version = 1
-
-[device.d]
-client_id = "c"
-username = "c"
-password = "p"
-
-[channel.house]
-id = 7
 license = "paid"
 every = "2s"
 
@@ -79,27 +70,26 @@ fn pipeline(sim: &Sim) -> (Settings, PipelineHandle, Readings) {
 
 fn pipeline_of(sim: &Sim, map: &str) -> (Settings, PipelineHandle, Readings, Paces) {
     sim.file(Path::new("/simulated/well"), |_| Ok("21".to_owned()));
-    let folder = tempfile::tempdir().expect("a folder");
-    let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-    let ((tell, readings), (pace, paces)) = (mpsc::channel(), mpsc::channel());
+    let settings = fixture::settings(map);
+    let ((sender, readings), (pace, paces)) = (mpsc::channel(), mpsc::channel());
     let pipeline = PipelineHandle::new(
-        Pipeline::new(&map.settings.pipeline(), &[SICK, WELL], Mono::default()),
+        Pipeline::new(&settings.pipeline(), &[SICK, WELL], Mono::default()),
         Arc::new(move |event| {
             // The test may have seen enough.
             match event {
-                Event::Reading(reading) => drop(tell.send((reading.sensor, reading.value.clone()))),
+                Event::Reading(reading) => drop(sender.send((reading.sensor, reading.value.clone()))),
                 Event::Slow { name, slow } => drop(pace.send(((*name).to_owned(), *slow))),
                 _ => {}
             }
         }),
     );
-    (map.settings, pipeline, readings, paces)
+    (settings, pipeline, readings, paces)
 }
 
 /// Does what the slots' task does for bus threads, until it is dropped.
-struct Lookout(Option<(tokio::sync::oneshot::Sender<()>, thread::JoinHandle<()>)>);
+struct SlotsTask(Option<(tokio::sync::oneshot::Sender<()>, thread::JoinHandle<()>)>);
 
-impl Lookout {
+impl SlotsTask {
     fn over(bus_threads: &Arc<BusThreads>) -> Self {
         let bus_threads = Arc::clone(bus_threads);
         let (end, mut ended) = tokio::sync::oneshot::channel();
@@ -118,7 +108,7 @@ impl Lookout {
     }
 }
 
-impl Drop for Lookout {
+impl Drop for SlotsTask {
     fn drop(&mut self) {
         let Some((end, thread)) = self.0.take() else { return };
         drop(end);
@@ -287,33 +277,33 @@ fn a_sensor_that_hangs_at_the_start_is_a_fault_after_its_time_out_and_its_neighb
         let (map, pipeline, readings, _) = pipeline_of(&sim, &map);
         let bus_threads = Arc::new(bus_threads(&sim, &pipeline, map.sensors));
         begins.recv_timeout(PATIENCE).expect("it is the first to be read");
-        let lookout = Lookout::over(&bus_threads);
+        let slots_task = SlotsTask::over(&bus_threads);
         let no_answer = Err(Fault::NoAnswer(Duration::from_millis(100)));
-        let (mut is_told, mut is_read) = (false, false);
-        while !(is_told && is_read) {
+        let (mut is_reported, mut is_read) = (false, false);
+        while !(is_reported && is_read) {
             let (sensor, reading) = readings.recv_timeout(PATIENCE).expect("a reading in time");
-            is_told |= sensor == SICK && reading == no_answer;
+            is_reported |= sensor == SICK && reading == no_answer;
             is_read |= sensor == WELL && reading == Ok(value);
         }
         wait_for(&readings, |sensor, reading| {
-            assert!(sensor == WELL || *reading != no_answer, "told once");
+            assert!(sensor == WELL || *reading != no_answer, "reported once");
             sensor == WELL && *reading == Ok(value)
         });
         // It comes back, and is read as before.
         drop(release);
         wait_for(&readings, |sensor, reading| sensor == SICK && reading.is_ok());
-        drop(lookout);
+        drop(slots_task);
         bus_threads.stop(PATIENCE);
     }
 }
 
 #[test]
-fn a_slow_file_delays_nobody_after_its_first_slow_read_and_is_told_of_until_it_is_quick_again() {
+fn a_slow_file_delays_nobody_after_its_first_slow_read_and_is_reported_until_it_is_quick_again() {
     let sim = Sim::new(None).expect("no folder");
     let (release, begins) = gated_file(&sim, "/simulated/sick");
     let (map, pipeline, readings, paces) = pipeline_of(&sim, &MAP.replace("\"100ms\"", "\"1h\""));
     let bus_threads = Arc::new(bus_threads(&sim, &pipeline, map.sensors));
-    let lookout = Lookout::over(&bus_threads);
+    let slots_task = SlotsTask::over(&bus_threads);
     begins.recv_timeout(PATIENCE).expect("it is being read");
     let began = Instant::now();
     // The neighbour is not kept until the time-out, which is an hour.
@@ -321,14 +311,14 @@ fn a_slow_file_delays_nobody_after_its_first_slow_read_and_is_told_of_until_it_i
     thread::sleep(Duration::from_millis(300).saturating_sub(began.elapsed()));
     assert!(paces.try_recv().is_err(), "nobody knows how slow it is");
     release.send(()).expect("it waits");
-    let (name, slow) = paces.recv_timeout(PATIENCE).expect("told");
+    let (name, slow) = paces.recv_timeout(PATIENCE).expect("it is reported");
     let slow = slow.expect("slow");
     assert_eq!((name.as_str(), slow.delays_bus), ("sick", false));
     assert!(slow.took >= Duration::from_millis(200), "{slow:?}");
     wait_for(&readings, |sensor, reading| sensor == SICK && *reading == Ok(7.0));
 
     // From now on nobody waits for it, whoever looks.
-    drop(lookout);
+    drop(slots_task);
     begins.recv_timeout(PATIENCE).expect("it is read again");
     while readings.try_recv().is_ok() {}
     for _ in 0..20 {
@@ -342,11 +332,11 @@ fn a_slow_file_delays_nobody_after_its_first_slow_read_and_is_told_of_until_it_i
     let quick_again = loop {
         begins.recv_timeout(PATIENCE).expect("it is read again and again");
         release.send(()).expect("it waits");
-        if let Ok(told) = paces.try_recv() {
-            break told;
+        if let Ok(report) = paces.try_recv() {
+            break report;
         }
     };
-    assert_eq!(quick_again, ("sick".to_owned(), None), "told of once, and of its end");
+    assert_eq!(quick_again, ("sick".to_owned(), None), "reported once, and its end");
     drop(release);
     bus_threads.stop(PATIENCE);
     assert_eq!(bus_threads.all()[0].queue().threads, 0);
@@ -378,7 +368,7 @@ fn an_answer_after_the_time_out_is_a_fault_that_says_what_to_do() {
 }
 
 #[test]
-fn pulses_that_are_told_late_have_happened_all_the_same() {
+fn pulses_that_are_read_late_have_happened_all_the_same() {
     let map = MAP
         .replace("use = \"file\"\npath = \"/simulated/sick\"", "use = \"counter\"\npin = 27")
         .replace("to.value = \"house.field1\"", "to.sum = \"house.field1\"\nto.total = \"house.field3\"");
@@ -388,8 +378,8 @@ fn pulses_that_are_told_late_have_happened_all_the_same() {
     let mut counter = Polled::new(SICK, map.sensors[0].clone(), heartbeat);
     let outcome = counter.read(&sim.hal(), &pipeline);
     counter.finish(outcome, true, false, &pipeline);
-    let told: Vec<_> = readings.try_iter().collect();
-    assert!(matches!(&told[..], [(SICK, Ok(0.0)), (SICK, Err(Fault::Late { .. }))]), "{told:?}");
+    let read: Vec<_> = readings.try_iter().collect();
+    assert!(matches!(&read[..], [(SICK, Ok(0.0)), (SICK, Err(Fault::Late { .. }))]), "{read:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config;
+use crate::config::fixture;
 use crate::entry::ChannelId;
 use crate::hal::sim::Sim;
 use crate::hal::{Clock, ManualClock, Pin as Number};
@@ -12,11 +12,6 @@ use crate::store::storage::faulty::Faulty;
 use crate::thingspeak::feed::FeedMessage;
 
 const MAP: &str = r#"
-version = 1
-[device.d]
-client_id = "c"
-username = "c"
-password = "p"
 [channel.switches]
 id = 9
 [[output]]
@@ -49,12 +44,11 @@ impl Machine {
     fn start_with(&self, boot: u128, map: &str, observer: &Observer) -> (Outputs, Sim) {
         let sim = Sim::with_clock(None, Arc::clone(&self.clock) as Arc<dyn Clock>).expect("no folder");
         let hal = sim.hal();
-        let folder = tempfile::tempdir().expect("a folder");
-        let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+        let settings = fixture::settings(map);
         let now = hal.clock.now().mono;
-        let state = StateHandle::open(now, map.settings.kept(), Some(Arc::new(self.runtime.clone())), None);
-        let pipeline = PipelineHandle::new(Pipeline::new(&map.settings.pipeline(), &[], now), Arc::clone(observer));
-        let outputs = Outputs::open(map.settings.outputs, Memory { state, boot }, &hal, &pipeline, observer);
+        let state = StateHandle::open(now, settings.kept(), Some(Arc::new(self.runtime.clone())), None);
+        let pipeline = PipelineHandle::new(Pipeline::new(&settings.pipeline(), &[], now), Arc::clone(observer));
+        let outputs = Outputs::open(settings.outputs, Memory { state, boot }, &hal, &pipeline, observer);
         (outputs, sim)
     }
 
@@ -135,9 +129,7 @@ fn past_is_written_when_it_changes_and_not_at_every_event() {
 }
 
 fn settings(map: &str) -> Vec<Settings> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let map = config::parse(map, &folder.path().join("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-    map.settings.outputs
+    fixture::settings(map).outputs
 }
 
 #[test]
@@ -196,11 +188,6 @@ fn an_output_that_a_new_map_drops_is_left_at_its_stop_level_and_its_pin_given_ba
 
 /// A map without limits of its own: the defaults hold.
 const PLAIN: &str = r#"
-version = 1
-[device.d]
-client_id = "c"
-username = "c"
-password = "p"
 [channel.switches]
 id = 9
 [[output]]

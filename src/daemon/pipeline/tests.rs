@@ -1,11 +1,10 @@
 //! The journal of the open slots, behind the handle as the daemon uses it.
 
 use std::io::ErrorKind;
-use std::path::Path;
 use std::sync::Mutex;
 
 use super::*;
-use crate::config;
+use crate::config::fixture;
 use crate::daemon::event::Event;
 use crate::entry::{Column, UntimedEntry};
 use crate::hal::ManualClock;
@@ -14,16 +13,7 @@ use crate::store::storage::faulty::Faulty;
 use crate::store::storage::{Folder, Storage};
 use crate::time::Utc;
 
-const MAP: &str = r#"
-version = 1
-
-[device.d]
-client_id = "c"
-username = "c"
-password = "p"
-
-[channel.house]
-id = 7
+const AIR: &str = r#"
 every = "20s"
 
 [[sensor]]
@@ -39,30 +29,29 @@ fn now(seconds: u64) -> Now {
 }
 
 fn handle(observer: Observer) -> PipelineHandle {
-    let map = config::parse(MAP, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-    PipelineHandle::new(Pipeline::new(&map.settings.pipeline(), &[SensorId(0)], Mono::default()), observer)
+    PipelineHandle::new(Pipeline::new(&fixture::settings(AIR).pipeline(), &[SensorId(0)], Mono::default()), observer)
 }
 
 /// A daemon's pipeline with its journal in a folder.
 struct Daemon {
     handle: PipelineHandle,
     clock: Arc<ManualClock>,
-    /// Whether each edge that it told of the journal was a fault.
-    told: Arc<Mutex<Vec<bool>>>,
+    /// Whether each event about the journal was a fault.
+    faults: Arc<Mutex<Vec<bool>>>,
 }
 
 impl Daemon {
     /// One whose spool has had the entries up to `last_end`.
     fn new(disk: impl Storage + 'static, last_end: Option<Mono>) -> Self {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let tell = Arc::clone(&told);
+        let faults = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&faults);
         let observer = move |event: &Event<'_>| {
             if let Event::Slots { error } = event {
-                tell.lock().expect("no holder panics").push(error.is_some());
+                seen.lock().expect("no holder panics").push(error.is_some());
             }
         };
         let clock = Arc::new(ManualClock::new(now(10)));
-        let daemon = Self { handle: handle(Arc::new(observer)), clock, told };
+        let daemon = Self { handle: handle(Arc::new(observer)), clock, faults };
         let journal = Journal::new(Arc::new(disk), FILE);
         let clock = Arc::clone(&daemon.clock) as Arc<dyn Clock>;
         daemon.handle.restore_from(journal, clock, |_| last_end).expect("readable");
@@ -103,7 +92,7 @@ fn reading_is_in_the_journal_when_it_was_saved_and_the_same_state_is_not_written
     let cost = disk.cost();
     daemon.handle.save();
     assert_eq!(disk.cost(), cost);
-    assert!(daemon.told.lock().expect("no holder panics").is_empty());
+    assert!(daemon.faults.lock().expect("no holder panics").is_empty());
 }
 
 #[test]
@@ -124,7 +113,7 @@ fn slot_is_in_the_journal_until_the_spool_has_its_entry() {
 }
 
 #[test]
-fn folder_that_cannot_be_written_is_told_once_and_measuring_goes_on_until_it_can() {
+fn folder_that_cannot_be_written_is_reported_once_and_measuring_goes_on_until_it_can() {
     let disk = Faulty::default();
     let daemon = Daemon::new(disk.clone(), None);
     daemon.put(11, 20.0);
@@ -134,7 +123,7 @@ fn folder_that_cannot_be_written_is_told_once_and_measuring_goes_on_until_it_can
     assert_eq!(left(&disk, None), [(20.0, 1)], "what was written before is whole");
     disk.break_with(None);
     daemon.put(19, 30.0);
-    assert_eq!(*daemon.told.lock().expect("no holder panics"), [true, false]);
+    assert_eq!(*daemon.faults.lock().expect("no holder panics"), [true, false]);
     assert_eq!(left(&disk, None), [(30.0, 4)]);
 }
 

@@ -4,18 +4,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::config;
+use crate::config::fixture;
 use crate::hal::ManualClock;
 use crate::spool::{Policy, Spool};
 
-const MAP: &str = r#"
-version = 1
-[device.pi]
-client_id = "c"
-username = "c"
-password = "sesame"
-[channel.house]
-id = 7
+const DOOR: &str = r#"
 [[sensor]]
 name = "door"
 use = "input"
@@ -56,10 +49,10 @@ impl Stage {
     }
 
     fn map(&self, map: &str) {
-        let map = config::parse(map, std::path::Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
+        let settings = fixture::settings(map);
         let mut registry = crate::config::registry::SensorRegistry::new();
-        registry.update(&map.settings.sensors);
-        (self.observer)(&Event::Map(&map.settings, &registry.ids()));
+        registry.update(&settings.sensors);
+        (self.observer)(&Event::Map(&settings, &registry.ids()));
     }
 
     fn start(&mut self, socket: Option<PathBuf>) {
@@ -77,7 +70,7 @@ fn free() -> SocketAddr {
 }
 
 fn listening(address: SocketAddr) -> String {
-    format!("{MAP}[metrics]\nlisten = \"{address}\"\n")
+    format!("{DOOR}[metrics]\nlisten = \"{address}\"\n")
 }
 
 async fn happened(what: &Semaphore) {
@@ -117,7 +110,7 @@ async fn pages_are_served_over_tcp_where_the_map_says_and_move_with_it() {
     let answer = exchange(TcpStream::connect(second).await.expect("it listens"), STATUS).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 
-    stage.map(MAP);
+    stage.map(DOOR);
     let gone = async {
         while TcpStream::connect(second).await.is_ok() {
             sleep(Duration::from_millis(5)).await;
@@ -130,7 +123,7 @@ async fn pages_are_served_over_tcp_where_the_map_says_and_move_with_it() {
 async fn busy_port_is_told_once_and_taken_when_it_is_free() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = busy.local_addr().expect("it has one");
-    let mut network = Network::new(Stage::set(MAP).observer);
+    let mut network = Network::new(Stage::set(DOOR).observer);
     network.set(Some(address));
     for _ in 0..3 {
         // It waits for the next try.
@@ -185,7 +178,7 @@ async fn hostile_clients_are_refused_and_hold_up_nobody() {
 #[tokio::test]
 async fn client_that_says_nothing_is_let_go() {
     let (mut ours, theirs) = tokio::io::duplex(64);
-    let stage = Stage::set(MAP);
+    let stage = Stage::set(DOOR);
     let server = Server {
         socket: None,
         tracker: stage.tracker.clone(),
@@ -276,7 +269,7 @@ mod on_a_socket {
         let path = folder.path().join("gatepost.sock");
         // Dropped without being removed, as by a kill.
         drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket"));
-        let mut stage = Stage::set(MAP);
+        let mut stage = Stage::set(DOOR);
         stage.start(Some(path.clone()));
         let answer = exchange(connected(&path).await, STATUS).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
@@ -285,7 +278,7 @@ mod on_a_socket {
         assert_eq!(there.permissions().mode() & 0o777, 0o666);
         // Somebody empties the directory, and a map is taken.
         std::fs::remove_file(&path).expect("it was there");
-        stage.map(MAP);
+        stage.map(DOOR);
         exchange(connected(&path).await, STATUS).await;
         stage.tasks.shutdown().await;
         assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0, "nothing is left");
@@ -295,7 +288,7 @@ mod on_a_socket {
     async fn socket_that_is_removed_or_replaced_is_there_again_when_somebody_has_looked() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("gatepost.sock");
-        let mut stage = Stage::set(MAP);
+        let mut stage = Stage::set(DOOR);
         stage.start(Some(path.clone()));
         exchange(connected(&path).await, STATUS).await;
         std::fs::remove_file(&path).expect("it was there");

@@ -1,9 +1,7 @@
 //! The tracker on a virtual clock: events in, a report out.
 
-use std::path::Path;
-
 use super::*;
-use crate::config;
+use crate::config::fixture;
 use crate::config::registry::SensorRegistry;
 use crate::daemon::event::{Slow, Wait};
 use crate::entry::{Cell, Cells, Column, Entry, Form, Key, Reduce, UntimedEntry};
@@ -20,13 +18,6 @@ use crate::uplink::session::{SessionEvent, Unheard};
 const HOUSE: ChannelId = ChannelId(7);
 
 const MAP: &str = r#"
-version = 1
-[device.pi]
-client_id = "c"
-username = "c"
-password = "sesame"
-[channel.house]
-id = 7
 every = "20s"
 [channel.switches]
 id = 9
@@ -46,37 +37,37 @@ pin = 17
 from = "switches.field1"
 "#;
 
-/// A tracker that is told what a daemon would tell it.
-struct Told {
+/// A tracker, and the daemon whose events it sees.
+struct Observed {
     tracker: StatusTracker,
     registry: SensorRegistry,
     at: f64,
     asked: Asked,
 }
 
-impl Told {
+impl Observed {
     fn new() -> Self {
-        let mut told = Self {
+        let mut observed = Self {
             tracker: StatusTracker::new(mono(1000.0), false),
             registry: SensorRegistry::new(),
             at: 1000.0,
             asked: Asked::default(),
         };
-        told.asked.is_synchronised = true;
-        told.tell(&Event::Found(&spool::Found::default()));
-        told.map(MAP);
-        told.tell(&Event::Started);
-        told
+        observed.asked.is_synchronised = true;
+        observed.event(&Event::Found(&spool::Found::default()));
+        observed.map(MAP);
+        observed.event(&Event::Started);
+        observed
     }
 
     fn map(&mut self, map: &str) {
-        let map = config::parse(map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}"));
-        self.registry.update(&map.settings.sensors);
+        let settings = fixture::settings(map);
+        self.registry.update(&settings.sensors);
         let ids = self.registry.ids();
-        self.tell(&Event::Map(&map.settings, &ids));
+        self.event(&Event::Map(&settings, &ids));
     }
 
-    fn tell(&mut self, event: &Event<'_>) {
+    fn event(&mut self, event: &Event<'_>) {
         self.tracker.event(mono(self.at), event);
     }
 
@@ -86,16 +77,16 @@ impl Told {
     }
 
     fn notice(&mut self, notice: &SessionEvent) {
-        self.tell(&Event::Uplink("pi", notice));
+        self.event(&Event::Uplink("pi", notice));
     }
 
     fn read(&mut self, sensor: u32, quantity: usize, value: Result<f64, Fault>) {
         let at = mono(self.at);
-        self.tell(&Event::Reading(&Reading { sensor: SensorId(sensor), quantity, at, value }));
+        self.event(&Event::Reading(&Reading { sensor: SensorId(sensor), quantity, at, value }));
     }
 
     fn driven(&mut self, drive: Drive, reason: Reason, limit: Option<f64>) {
-        self.tell(&Event::Driven { output: "pump", drive, reason, limit: limit.map(mono) });
+        self.event(&Event::Driven { output: "pump", drive, reason, limit: limit.map(mono) });
     }
 
     fn report(&self) -> Report {
@@ -141,24 +132,24 @@ fn stored(second: i64) -> SessionEvent {
 }
 
 #[test]
-fn link_is_told_with_its_session_its_failure_and_the_next_try() {
-    let mut told = Told::new();
-    let device = told.after(2.0).report().devices.remove(0);
+fn link_is_reported_with_its_session_its_failure_and_the_next_try() {
+    let mut observed = Observed::new();
+    let device = observed.after(2.0).report().devices.remove(0);
     assert_eq!((device.link, device.since_s), (Link::Connecting, 2.0));
-    told.notice(&down("no route", 5));
-    told.after(5.0).notice(&SessionEvent::StillDown {
+    observed.notice(&down("no route", 5));
+    observed.after(5.0).notice(&SessionEvent::StillDown {
         failure: Failure::new(Kind::Network, "no name"),
         retry_in: Duration::from_secs(9),
     });
-    let report = told.after(3.0).report();
+    let report = observed.after(3.0).report();
     let device = &report.devices[0];
     assert_eq!((device.link, device.since_s, device.tries, device.next_try_s), (Link::Down, 8.0, 2, Some(6.0)));
     assert_eq!(device.failure.as_deref(), Some("no name"));
     assert_eq!(report.down, ["device pi: the link is down: no name"]);
     assert_eq!(report.summary, "running; pi: link down: no name");
 
-    told.after(6.0).notice(&SessionEvent::Up { after: Some((Duration::from_secs(14), 2)) });
-    let report = told.after(60.0).report();
+    observed.after(6.0).notice(&SessionEvent::Up { after: Some((Duration::from_secs(14), 2)) });
+    let report = observed.after(60.0).report();
     let device = &report.devices[0];
     assert_eq!(
         (device.link, device.reconnects, device.failure.as_deref()),
@@ -168,12 +159,12 @@ fn link_is_told_with_its_session_its_failure_and_the_next_try() {
     assert_eq!((device.session_age_s, device.renews_in_s), (Some(60.0), Some(2940.0)));
     assert_eq!((report.down, report.summary), (vec![], "running; pi: link up".to_owned()));
 
-    told.notice(&SessionEvent::Renewed { gap: Duration::from_millis(310) });
-    let device = told.after(10.0).report().devices.remove(0);
+    observed.notice(&SessionEvent::Renewed { gap: Duration::from_millis(310) });
+    let device = observed.after(10.0).report().devices.remove(0);
     assert_eq!((device.since_s, device.session_age_s, device.last_gap_s), (70.0, Some(10.0), Some(0.31)));
-    told.notice(&down("closed", 1));
-    told.notice(&SessionEvent::Up { after: Some((Duration::from_secs(1), 1)) });
-    assert_eq!(told.report().devices[0].reconnects, 1);
+    observed.notice(&down("closed", 1));
+    observed.notice(&SessionEvent::Up { after: Some((Duration::from_secs(1), 1)) });
+    assert_eq!(observed.report().devices[0].reconnects, 1);
 }
 
 /// An entry of this second was made, and waits alone.
@@ -183,16 +174,16 @@ fn closed(entry: &UntimedEntry, second: i64) -> Event<'_> {
 
 #[test]
 fn entry_is_followed_from_its_making_to_its_receipt() {
-    let mut told = Told::new();
-    assert_eq!(told.report().channels.len(), 1, "nothing is published to the other one");
-    told.tell(&closed(&untimed(), 20));
-    assert_eq!(told.report().channels[0].newest.as_ref().expect("made").stage, Stage::Made);
-    told.after(1.0).notice(&sent(20, 0));
-    told.after(0.25).notice(&SessionEvent::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
-    let ack = told.report().channels[0].ack.clone().expect("received");
+    let mut observed = Observed::new();
+    assert_eq!(observed.report().channels.len(), 1, "nothing is published to the other one");
+    observed.event(&closed(&untimed(), 20));
+    assert_eq!(observed.report().channels[0].newest.as_ref().expect("made").stage, Stage::Made);
+    observed.after(1.0).notice(&sent(20, 0));
+    observed.after(0.25).notice(&SessionEvent::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
+    let ack = observed.report().channels[0].ack.clone().expect("received");
     assert_eq!((ack.stage, ack.took_s), (Stage::Received, Some(0.25)));
-    told.after(0.07).notice(&stored(20));
-    let channel = told.after(3.0).report().channels.remove(0);
+    observed.after(0.07).notice(&stored(20));
+    let channel = observed.after(3.0).report().channels.remove(0);
     let newest = channel.newest.expect("stored");
     assert_eq!(
         (newest.stage, newest.entry_id, newest.took_s, newest.age_s),
@@ -200,23 +191,23 @@ fn entry_is_followed_from_its_making_to_its_receipt() {
     );
     assert_eq!(newest.created_at, "1970-01-01T00:00:20Z");
 
-    told.tell(&closed(&untimed(), 40));
-    told.notice(&sent(20, 1));
-    told.notice(&stored(20));
-    let channel = told.report().channels.remove(0);
+    observed.event(&closed(&untimed(), 40));
+    observed.notice(&sent(20, 1));
+    observed.notice(&stored(20));
+    let channel = observed.report().channels.remove(0);
     assert_eq!(channel.newest.expect("made").created_at, "1970-01-01T00:00:40Z", "an older one does not hide it");
     assert_eq!(channel.ack.expect("stored").created_at, "1970-01-01T00:00:20Z");
     let counts = channel.counts;
     assert_eq!((counts.made, counts.sent, counts.resent, counts.received, counts.stored), (2, 2, 1, 1, 2));
-    assert_eq!(told.tracker.tally().sent, 2);
+    assert_eq!(observed.tracker.tally().sent, 2);
 }
 
 #[test]
 fn backlog_drains_as_check_says() {
-    let mut told = Told::new();
+    let mut observed = Observed::new();
     let status = Status { waiting: 180, on_disk: 150, bytes: 9000, oldest: Some(Utc::from_seconds(20)) };
-    told.asked.channels.insert(HOUSE, (status, false));
-    let report = told.report();
+    observed.asked.channels.insert(HOUSE, (status, false));
+    let report = observed.report();
     let backlog = &report.channels[0].backlog;
     assert_eq!((backlog.entries, backlog.on_disk, backlog.oldest.as_deref()), (180, 150, Some("1970-01-01T00:00:20Z")));
     // An hour of 20 s slots; each leaves 4.75 s for what takes 15.25 s.
@@ -226,131 +217,131 @@ fn backlog_drains_as_check_says() {
 
 #[test]
 fn forecast_comes_from_what_drained_once_that_was_seen() {
-    let mut told = Told::new();
-    let stand = |told: &mut Told, waiting: usize| {
-        told.asked.channels.insert(HOUSE, (Status { waiting, ..Status::default() }, true));
-        told.tell(&Event::Closed { entry: &untimed(), created_at: Some(Utc::from_seconds(20)), waiting });
-        let backlog = told.report().channels.remove(0).backlog;
+    let mut observed = Observed::new();
+    let stand = |observed: &mut Observed, waiting: usize| {
+        observed.asked.channels.insert(HOUSE, (Status { waiting, ..Status::default() }, true));
+        observed.event(&Event::Closed { entry: &untimed(), created_at: Some(Utc::from_seconds(20)), waiting });
+        let backlog = observed.report().channels.remove(0).backlog;
         (backlog.drain, backlog.drains_in_s)
     };
-    told.notice(&SessionEvent::Up { after: None });
-    assert!(matches!(stand(&mut told, 100), (Drain::Planned, Some(_))));
-    told.after(20.0);
-    stand(&mut told, 99);
-    told.after(20.0);
-    assert_eq!(stand(&mut told, 98), (Drain::Measured, Some(1960.0)), "a slot each, and not what the map promises");
-    told.notice(&down("closed", 1));
-    assert!(matches!(stand(&mut told, 99), (Drain::Planned, Some(_))));
-    told.notice(&SessionEvent::Up { after: None });
+    observed.notice(&SessionEvent::Up { after: None });
+    assert!(matches!(stand(&mut observed, 100), (Drain::Planned, Some(_))));
+    observed.after(20.0);
+    stand(&mut observed, 99);
+    observed.after(20.0);
+    assert_eq!(stand(&mut observed, 98), (Drain::Measured, Some(1960.0)), "a slot each, and not what the map promises");
+    observed.notice(&down("closed", 1));
+    assert!(matches!(stand(&mut observed, 99), (Drain::Planned, Some(_))));
+    observed.notice(&SessionEvent::Up { after: None });
     for _ in 0..3 {
-        told.after(20.0);
-        stand(&mut told, 99);
+        observed.after(20.0);
+        stand(&mut observed, 99);
     }
-    told.after(20.0);
-    assert_eq!(stand(&mut told, 99), (Drain::Stands, None), "nothing is promised while nothing drains");
+    observed.after(20.0);
+    assert_eq!(stand(&mut observed, 99), (Drain::Stands, None), "nothing is promised while nothing drains");
 }
 
 #[test]
 fn newest_entry_is_the_one_made_last_also_when_its_time_is_not_the_greatest() {
-    let mut told = Told::new();
-    told.tell(&closed(&untimed(), 7200));
-    told.tell(&closed(&untimed(), 20));
-    told.notice(&stored(7200));
-    let channel = told.report().channels.remove(0);
+    let mut observed = Observed::new();
+    observed.event(&closed(&untimed(), 7200));
+    observed.event(&closed(&untimed(), 20));
+    observed.notice(&stored(7200));
+    let channel = observed.report().channels.remove(0);
     assert_eq!(channel.newest.expect("made").created_at, "1970-01-01T00:00:20Z");
     let moved =
         SessionEvent::Retimed { channel: HOUSE, from: Utc::from_seconds(20), to: Utc::from_seconds(21), seen: true };
-    told.notice(&moved);
-    told.notice(&stored(21));
-    let newest = told.report().channels.remove(0).newest.expect("stored");
+    observed.notice(&moved);
+    observed.notice(&stored(21));
+    let newest = observed.report().channels.remove(0).newest.expect("stored");
     assert_eq!((newest.created_at.as_str(), newest.stage), ("1970-01-01T00:00:21Z", Stage::Stored));
 }
 
 #[test]
 fn a_step_of_the_clock_is_remarked_on_for_a_day() {
-    let mut told = Told::new();
-    told.tell(&Event::ClockStep(ClockStep { is_forward: false, by: Duration::from_secs(7200) }));
-    let report = told.after(60.0).report();
+    let mut observed = Observed::new();
+    observed.event(&Event::ClockStep(ClockStep { is_forward: false, by: Duration::from_secs(7200) }));
+    let report = observed.after(60.0).report();
     let clock = &report.clock;
     assert_eq!((clock.steps, clock.last_step_s, clock.last_step_age_s), (1, Some(-7200.0), Some(60.0)));
     let remark = report.remarks.iter().find(|words| words.contains("clock")).expect("remarked on");
     assert!(remark.contains("back by 2h 1m ago"), "{remark}");
-    assert!(!told.after(86_400.0).report().remarks.iter().any(|words| words.contains("clock")));
+    assert!(!observed.after(86_400.0).report().remarks.iter().any(|words| words.contains("clock")));
 }
 
 #[test]
 fn what_confirms_an_entry_follows_what_comes_back() {
-    let mut told = Told::new();
-    assert_eq!(told.report().channels[0].confirmed_by, Receipt::Received);
-    told.asked.channels.insert(HOUSE, (Status::default(), true));
-    assert_eq!(told.report().channels[0].confirmed_by, Receipt::Stored);
-    told.notice(&unheard(HOUSE, Unheard::Refused));
-    let report = told.report();
+    let mut observed = Observed::new();
+    assert_eq!(observed.report().channels[0].confirmed_by, Receipt::Received);
+    observed.asked.channels.insert(HOUSE, (Status::default(), true));
+    assert_eq!(observed.report().channels[0].confirmed_by, Receipt::Stored);
+    observed.notice(&unheard(HOUSE, Unheard::Refused));
+    let report = observed.report();
     assert_eq!((report.channels[0].confirm, report.channels[0].confirmed_by), (Receipt::Auto, Receipt::Received));
     assert!(
         report.remarks[0].starts_with("channel house: it is not heard, since the broker refused"),
         "{:?}",
         report.remarks
     );
-    told.notice(&stored(20));
-    assert_eq!(told.report().channels[0].confirmed_by, Receipt::Stored);
-    assert!(told.report().remarks.is_empty());
+    observed.notice(&stored(20));
+    assert_eq!(observed.report().channels[0].confirmed_by, Receipt::Stored);
+    assert!(observed.report().remarks.is_empty());
 }
 
 #[test]
-fn entries_that_are_lost_are_told_until_receipts_come_again() {
-    let mut told = Told::new();
-    told.tell(&Event::Dropped { channel: HOUSE, count: 3, aged: 1 });
-    let counts = &told.report().channels[0].counts;
+fn entries_that_are_lost_are_reported_until_acknowledgements_come_again() {
+    let mut observed = Observed::new();
+    observed.event(&Event::Dropped { channel: HOUSE, count: 3, aged: 1 });
+    let counts = &observed.report().channels[0].counts;
     assert_eq!((counts.dropped_for_age, counts.dropped_for_size), (1, 2));
-    assert_eq!(told.report().down.len(), 1);
-    told.notice(&stored(20));
-    assert_eq!(told.report().down.len(), 1, "the next may be lost again");
-    told.notice(&stored(40));
-    assert!(told.report().down.is_empty());
+    assert_eq!(observed.report().down.len(), 1);
+    observed.notice(&stored(20));
+    assert_eq!(observed.report().down.len(), 1, "the next may be lost again");
+    observed.notice(&stored(40));
+    assert!(observed.report().down.is_empty());
 }
 
 #[test]
 fn quota_is_projected_after_an_hour() {
-    let mut told = Told::new();
-    told.notice(&sent(20, 0));
-    let quota = told.after(1800.0).report().channels[0].quota.clone();
+    let mut observed = Observed::new();
+    observed.notice(&sent(20, 0));
+    let quota = observed.after(1800.0).report().channels[0].quota.clone();
     assert_eq!((quota.sent, quota.projected_a_year, quota.license_a_year), (1, None, 3_000_000));
     assert_eq!(quota.planned_a_year, 365 * 4320);
-    assert_eq!(told.after(1800.0).report().channels[0].quota.projected_a_year, Some(8760));
+    assert_eq!(observed.after(1800.0).report().channels[0].quota.projected_a_year, Some(8760));
 }
 
 #[test]
-fn sensor_is_told_with_its_values_and_their_age_or_its_fault() {
-    let mut told = Told::new();
-    told.read(0, 0, Ok(21.5));
-    told.after(4.0).read(0, 1, Ok(48.0));
-    let sensor = told.after(1.0).report().sensors.remove(0);
+fn sensor_is_reported_with_its_values_and_their_age_or_its_fault() {
+    let mut observed = Observed::new();
+    observed.read(0, 0, Ok(21.5));
+    observed.after(4.0).read(0, 1, Ok(48.0));
+    let sensor = observed.after(1.0).report().sensors.remove(0);
     let shown: Vec<_> = sensor.quantities.iter().map(|it| (&*it.name, &*it.unit, it.value, it.age_s)).collect();
     assert_eq!(shown, [("temperature", "°C", Some(21.5), Some(5.0)), ("humidity", "%", Some(48.0), Some(1.0))]);
     assert_eq!((sensor.kind.as_str(), sensor.fault), ("bme280", None));
 
     let fault = Fault::Absent("no acknowledge".to_owned());
-    told.read(0, 0, Err(fault.clone()));
-    told.tell(&Event::Sensor { name: "air", edge: &HealthChange::Down(SensorId(0), fault) });
-    told.after(7.0).read(0, 1, Err(Fault::Bus("stuck".to_owned())));
-    let report = told.report();
+    observed.read(0, 0, Err(fault.clone()));
+    observed.event(&Event::Sensor { name: "air", edge: &HealthChange::Down(SensorId(0), fault) });
+    observed.after(7.0).read(0, 1, Err(Fault::Bus("stuck".to_owned())));
+    let report = observed.report();
     let fault = report.sensors[0].fault.as_ref().expect("a fault");
     assert_eq!((fault.words.as_str(), fault.since_s), ("stuck", 7.0), "in the newest words, from the beginning");
     assert_eq!(report.down, ["sensor air has nothing to say: stuck"]);
     let quantity = &report.sensors[0].quantities[0];
     assert_eq!((quantity.value, quantity.values, quantity.faults), (Some(21.5), 1, 1));
-    told.tell(&Event::Sensor { name: "air", edge: &HealthChange::Up(SensorId(0)) });
-    assert!(told.report().down.is_empty());
+    observed.event(&Event::Sensor { name: "air", edge: &HealthChange::Up(SensorId(0)) });
+    assert!(observed.report().down.is_empty());
 }
 
 #[test]
 fn slow_sensor_is_a_remark_until_it_is_quick_again() {
-    let mut told = Told::new();
+    let mut observed = Observed::new();
     let slow = |delays_bus| Some(Slow { took: Duration::from_millis(6170), delays_bus });
-    told.tell(&Event::Slow { name: "door", slow: slow(false) });
-    told.tell(&Event::Slow { name: "air", slow: slow(true) });
-    let report = told.report();
+    observed.event(&Event::Slow { name: "door", slow: slow(false) });
+    observed.event(&Event::Slow { name: "air", slow: slow(true) });
+    let report = observed.report();
     assert_eq!(
         report.remarks,
         [
@@ -360,77 +351,77 @@ fn slow_sensor_is_a_remark_until_it_is_quick_again() {
     );
     assert_eq!(report.sensors[1].slow_read_s, Some(6.17));
     assert_eq!((report.down, report.summary), (vec![], "running; pi: connecting".to_owned()), "it is not down");
-    told.map(&MAP.replace("every = \"20s\"", "every = \"30s\""));
-    assert_eq!(told.report().remarks.len(), 2, "another map changes nothing of it");
-    told.tell(&Event::Slow { name: "door", slow: None });
-    told.tell(&Event::Slow { name: "air", slow: None });
-    assert_eq!((told.report().remarks, told.report().sensors[1].slow_read_s), (vec![], None));
+    observed.map(&MAP.replace("every = \"20s\"", "every = \"30s\""));
+    assert_eq!(observed.report().remarks.len(), 2, "another map changes nothing of it");
+    observed.event(&Event::Slow { name: "door", slow: None });
+    observed.event(&Event::Slow { name: "air", slow: None });
+    assert_eq!((observed.report().remarks, observed.report().sensors[1].slow_read_s), (vec![], None));
 }
 
 #[test]
-fn output_is_told_with_its_reason_its_limit_and_the_last_refusal() {
-    let mut told = Told::new();
-    assert_eq!(told.report().outputs[0].level, None);
-    told.driven(Drive::OFF, Reason::Start, Some(1010.0));
-    let output = told.after(4.0).report().outputs.remove(0);
+fn output_is_reported_with_its_reason_its_limit_and_the_last_refusal() {
+    let mut observed = Observed::new();
+    assert_eq!(observed.report().outputs[0].level, None);
+    observed.driven(Drive::OFF, Reason::Start, Some(1010.0));
+    let output = observed.after(4.0).report().outputs.remove(0);
     assert_eq!((output.level.as_deref(), output.reason.as_deref()), (Some("off"), Some("start level")));
     assert_eq!((output.limit, output.limit_s), (Some(Limit::MinOff), Some(6.0)));
     let refusal = Refusal::MinOff(Duration::from_secs(6));
-    told.tell(&Event::Refused { output: "pump", refusal: &refusal });
-    told.after(8.0).driven(Drive::ON, Reason::Command, Some(2000.0));
-    let output = told.after(8.0).report().outputs.remove(0);
+    observed.event(&Event::Refused { output: "pump", refusal: &refusal });
+    observed.after(8.0).driven(Drive::ON, Reason::Command, Some(2000.0));
+    let output = observed.after(8.0).report().outputs.remove(0);
     assert_eq!((output.fraction, output.since_s, output.driven), (Some(1.0), Some(8.0), 2));
     assert_eq!((output.limit, output.limit_s), (Some(Limit::MaxOn), Some(980.0)));
     let refused = output.refused.expect("one");
     assert_eq!((refused.words.as_str(), refused.since_s), ("off for too short a time, 6s to go", 16.0));
-    let until = Mono::new(Duration::from_secs_f64(told.at + 4.0));
+    let until = Mono::new(Duration::from_secs_f64(observed.at + 4.0));
     let wait = Wait { drive: Drive::OFF, left: Duration::from_secs(4), until };
-    told.tell(&Event::Waits { output: "pump", wait: Some(wait) });
-    let output = told.after(1.0).report().outputs.remove(0);
+    observed.event(&Event::Waits { output: "pump", wait: Some(wait) });
+    let output = observed.after(1.0).report().outputs.remove(0);
     assert_eq!((output.next.as_deref(), output.next_s), (Some("off"), Some(3.0)));
-    told.tell(&Event::Waits { output: "pump", wait: None });
-    assert_eq!(told.report().outputs[0].next, None);
-    assert_eq!(told.after(2000.0).report().outputs[0].limit, None, "a limit that is over");
+    observed.event(&Event::Waits { output: "pump", wait: None });
+    assert_eq!(observed.report().outputs[0].next, None);
+    assert_eq!(observed.after(2000.0).report().outputs[0].limit, None, "a limit that is over");
 
     let error = HalError::Unsupported("no such line".to_owned());
-    told.tell(&Event::Output { output: "pump", error: Some(&error) });
-    assert!(told.report().down[0].starts_with("output pump cannot be driven: "));
-    told.tell(&Event::Output { output: "pump", error: None });
-    assert!(told.report().down.is_empty());
+    observed.event(&Event::Output { output: "pump", error: Some(&error) });
+    assert!(observed.report().down[0].starts_with("output pump cannot be driven: "));
+    observed.event(&Event::Output { output: "pump", error: None });
+    assert!(observed.report().down.is_empty());
 }
 
 #[test]
-fn directories_and_the_clock_are_told() {
-    let mut told = Told::new();
-    told.tell(&Event::Spool(&SpoolEvent::State(Some("read-only".to_owned()))));
-    told.tell(&Event::Spool(&SpoolEvent::Written { channel: HOUSE, entries: 32, until: None }));
-    told.tell(&Event::Clock(Waiting::Lasts));
-    let report = told.after(3.0).report();
+fn directories_and_the_clock_are_reported() {
+    let mut observed = Observed::new();
+    observed.event(&Event::Spool(&SpoolEvent::State(Some("read-only".to_owned()))));
+    observed.event(&Event::Spool(&SpoolEvent::Written { channel: HOUSE, entries: 32, until: None }));
+    observed.event(&Event::Clock(Waiting::Lasts));
+    let report = observed.after(3.0).report();
     assert_eq!((report.spool.groups, report.spool.written, report.spool.on_disk), (1, 32, true));
     assert_eq!(report.spool.state_fault.map(|fault| fault.since_s), Some(3.0));
     assert_eq!(report.down.len(), 2, "{:?}", report.down);
-    told.tell(&Event::Spool(&SpoolEvent::State(None)));
-    told.tell(&Event::Clock(Waiting::Ends));
-    assert!(told.report().down.is_empty());
-    told.asked.is_synchronised = false;
-    assert_eq!(told.report().remarks.len(), 1);
+    observed.event(&Event::Spool(&SpoolEvent::State(None)));
+    observed.event(&Event::Clock(Waiting::Ends));
+    assert!(observed.report().down.is_empty());
+    observed.asked.is_synchronised = false;
+    assert_eq!(observed.report().remarks.len(), 1);
 }
 
 #[test]
 fn changed_map_drops_what_is_gone_and_keeps_the_numbers_of_what_stays() {
-    let mut told = Told::new();
-    told.notice(&SessionEvent::Up { after: None });
-    told.read(0, 0, Ok(21.5));
-    told.read(1, 0, Ok(1.0));
-    told.notice(&sent(20, 0));
-    told.driven(Drive::ON, Reason::Command, None);
+    let mut observed = Observed::new();
+    observed.notice(&SessionEvent::Up { after: None });
+    observed.read(0, 0, Ok(21.5));
+    observed.read(1, 0, Ok(1.0));
+    observed.notice(&sent(20, 0));
+    observed.driven(Drive::ON, Reason::Command, None);
     let door = MAP.find("[[sensor]]\nname = \"door\"").expect("it is there");
     let output = MAP.find("[[output]]").expect("it is there");
     // The door is gone, and another sensor has the first place.
     let other = "[[sensor]]\nname = \"tank\"\nuse = \"input\"\npin = 23\nto.level = \"house.field4\"\n";
     let air = MAP.find("[[sensor]]").expect("it is there");
-    told.map(&format!("{}{other}{}{}", &MAP[..air], &MAP[air..door], &MAP[output..]));
-    let report = told.report();
+    observed.map(&format!("{}{other}{}{}", &MAP[..air], &MAP[air..door], &MAP[output..]));
+    let report = observed.report();
     let names: Vec<_> = report.sensors.iter().map(|sensor| sensor.name.as_str()).collect();
     assert_eq!(names, ["tank", "air"]);
     assert_eq!(report.sensors[1].quantities[0].value, Some(21.5));
@@ -438,79 +429,79 @@ fn changed_map_drops_what_is_gone_and_keeps_the_numbers_of_what_stays() {
     assert_eq!((report.devices[0].link, report.channels[0].counts.sent), (Link::Up, 1));
     assert_eq!(report.outputs[0].level.as_deref(), Some("on"));
     // The tank has the next number; the door's last word is nobody's.
-    told.read(2, 0, Ok(0.0));
-    told.read(1, 0, Ok(5.0));
-    assert_eq!(told.report().sensors[0].quantities[0].value, Some(0.0));
-    told.map(
+    observed.read(2, 0, Ok(0.0));
+    observed.read(1, 0, Ok(5.0));
+    assert_eq!(observed.report().sensors[0].quantities[0].value, Some(0.0));
+    observed.map(
         &MAP.replace("use = \"bme280\"", "use = \"system\"")
             .replace("to.temperature", "to.load1")
             .replace("to.humidity", "to.uptime"),
     );
-    assert_eq!(told.report().sensors[0].quantities[0].value, None, "another part has the name now");
+    assert_eq!(observed.report().sensors[0].quantities[0].value, None, "another part has the name now");
 }
 
 #[test]
-fn place_that_nobody_can_ask_is_told_until_the_map_leaves_it_out() {
-    let mut told = Told::new();
-    told.map(&format!("{MAP}[metrics]\nlisten = \"127.0.0.1:9464\""));
+fn place_that_nobody_can_ask_is_reported_until_the_map_leaves_it_out() {
+    let mut observed = Observed::new();
+    observed.map(&format!("{MAP}[metrics]\nlisten = \"127.0.0.1:9464\""));
     let busy = std::io::Error::from(std::io::ErrorKind::AddrInUse);
-    told.tell(&Event::Served { at: "http://127.0.0.1:9464/metrics", error: Some(&busy) });
-    assert_eq!(told.report().down.len(), 1);
-    told.map(MAP);
-    assert!(told.report().down.is_empty());
+    observed.event(&Event::Served { at: "http://127.0.0.1:9464/metrics", error: Some(&busy) });
+    assert_eq!(observed.report().down.len(), 1);
+    observed.map(MAP);
+    assert!(observed.report().down.is_empty());
 }
 
 #[test]
 fn no_secret_is_in_a_report() {
-    let told = Told::new();
-    let json = serde_json::to_string(&told.report()).expect("JSON");
+    let observed = Observed::new();
+    let json = serde_json::to_string(&observed.report()).expect("JSON");
     assert!(json.contains("\"house\"") && !json.contains("sesame"), "{json}");
 }
 
 #[test]
 fn columns_that_are_missing_and_crowds_are_remarks() {
-    let mut told = Told::new();
-    told.notice(&SessionEvent::ColumnMissing { channel: HOUSE, column: Column::Field(2) });
-    told.notice(&SessionEvent::Crowded(HOUSE));
-    told.notice(&SessionEvent::EchoesEnded(HOUSE));
-    told.notice(&unheard(ChannelId(9), Unheard::Closed));
-    let remarks = told.report().remarks;
+    let mut observed = Observed::new();
+    observed.notice(&SessionEvent::ColumnMissing { channel: HOUSE, column: Column::Field(2) });
+    observed.notice(&SessionEvent::Crowded(HOUSE));
+    observed.notice(&SessionEvent::EchoesEnded(HOUSE));
+    observed.notice(&unheard(ChannelId(9), Unheard::Closed));
+    let remarks = observed.report().remarks;
     assert_eq!(remarks.len(), 4, "{remarks:?}");
     assert!(remarks.iter().any(|remark| remark.contains("no field2")), "{remarks:?}");
     assert!(remarks.iter().any(|remark| remark.starts_with("output pump: ")), "{remarks:?}");
-    told.driven(Drive::ON, Reason::Command, None);
-    assert!(!told.report().remarks.iter().any(|remark| remark.starts_with("output pump: ")));
+    observed.driven(Drive::ON, Reason::Command, None);
+    assert!(!observed.report().remarks.iter().any(|remark| remark.starts_with("output pump: ")));
 }
 
 #[test]
 fn what_is_not_heard_is_worded_as_what_is_known_of_it_until_it_is_heard() {
-    let mut told = Told::new();
+    let mut observed = Observed::new();
     for (why, words, other) in [
         (Unheard::Refused, "tick \"allow subscribe\" for channel", "perhaps"),
         (Unheard::Unanswered, "perhaps \"allow subscribe\" is not ticked for channel", "tick \"allow"),
         (Unheard::Closed, "perhaps \"allow subscribe\" is not ticked for channel", "tick \"allow"),
     ] {
-        told.notice(&unheard(HOUSE, why));
-        told.notice(&unheard(ChannelId(9), why));
-        let remarks = told.report().remarks;
+        observed.notice(&unheard(HOUSE, why));
+        observed.notice(&unheard(ChannelId(9), why));
+        let remarks = observed.report().remarks;
         assert_eq!(remarks.len(), 2, "{remarks:?}");
         assert!(remarks.iter().all(|remark| remark.contains(words) && !remark.contains(other)), "{remarks:?}");
     }
-    told.notice(&SessionEvent::Subscribed(Topic::Subscribe(HOUSE)));
-    told.notice(&SessionEvent::Subscribed(Topic::Subscribe(ChannelId(9))));
-    assert!(told.report().remarks.is_empty(), "{:?}", told.report().remarks);
+    observed.notice(&SessionEvent::Subscribed(Topic::Subscribe(HOUSE)));
+    observed.notice(&SessionEvent::Subscribed(Topic::Subscribe(ChannelId(9))));
+    assert!(observed.report().remarks.is_empty(), "{:?}", observed.report().remarks);
 }
 
 #[test]
 fn a_channel_whose_entries_get_the_connection_closed_is_trouble_until_one_is_accepted() {
-    let mut told = Told::new();
-    told.notice(&SessionEvent::PublishSuspected { channel: HOUSE, again_in: Duration::from_secs(60) });
-    let down = told.report().down;
+    let mut observed = Observed::new();
+    observed.notice(&SessionEvent::PublishSuspected { channel: HOUSE, again_in: Duration::from_secs(60) });
+    let down = observed.report().down;
     assert_eq!(down.len(), 1, "{down:?}");
     assert!(
         down[0].starts_with("channel house: its entries wait") && down[0].contains("perhaps \"allow publish\""),
         "{down:?}"
     );
-    told.notice(&SessionEvent::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
-    assert!(told.report().down.is_empty());
+    observed.notice(&SessionEvent::Received { channel: HOUSE, created_at: Utc::from_seconds(20) });
+    assert!(observed.report().down.is_empty());
 }

@@ -133,15 +133,10 @@ fn a_missing_port_is_told_with_those_that_are_plugged_in() {
 
 #[test]
 fn what_a_map_needs_is_read_from_its_sensors_and_outputs() {
-    let text = "version = 1\n[device.d]\ncredentials = \"c.txt\"\n[channel.a]\nid = 1\n\
-                [[sensor]]\nname = \"air\"\nuse = \"bme280\"\nbus = \"i2c-3\"\nto.temperature = \"a.field1\"\n\
-                [[sensor]]\nname = \"gps\"\nuse = \"nmea\"\nto.latitude = \"a.lat\"\n\
-                [[output]]\nname = \"lamp\"\npin = 17\nfrom = \"a.field2\"\n";
-    let folder = tempfile::tempdir().expect("a folder");
-    let credentials = folder.path().join("c.txt");
-    fs::write(&credentials, "username = a\nclientId = a\npassword = b\n").expect("written");
-    fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).expect("one's own");
-    let settings = crate::config::parse(text, &folder.path().join("map.toml")).expect("a good map").settings;
+    let text = "[[sensor]]\nname = \"air\"\nuse = \"bme280\"\nbus = \"i2c-3\"\nto.temperature = \"house.field1\"\n\
+                [[sensor]]\nname = \"gps\"\nuse = \"nmea\"\nto.latitude = \"house.lat\"\n\
+                [[output]]\nname = \"lamp\"\npin = 17\nfrom = \"house.field2\"\n";
+    let settings = crate::config::fixture::settings(text);
     let expected = Needs { gpio: true, i2c: ["i2c-3".to_owned()].into(), ..serial("/dev/serial0") };
     assert_eq!(Needs::of(&settings), expected);
 }

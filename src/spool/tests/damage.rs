@@ -173,7 +173,7 @@ fn crash_while_files_are_sorted_loses_and_repeats_nothing() {
 type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 #[test]
-fn files_on_a_card_that_cannot_be_written_are_sent_all_the_same() {
+fn files_on_a_disk_that_cannot_be_written_are_sent_all_the_same() {
     let machine = backlog();
     let (expected, _) = entries(&machine.disk);
     let disk = machine.disk.after_kill();
@@ -205,7 +205,7 @@ fn files_on_a_card_that_cannot_be_written_are_sent_all_the_same() {
 }
 
 #[test]
-fn rot_is_told_with_file_and_count_and_only_the_last_segment_can_be_torn() {
+fn rot_is_reported_with_file_and_count_and_only_the_last_segment_can_be_torn() {
     let machine = backlog();
     let (expected, _) = entries(&machine.disk);
     let names = segments(&machine.disk, CHANNEL);
@@ -245,7 +245,7 @@ fn rot_is_told_with_file_and_count_and_only_the_last_segment_can_be_torn() {
 }
 
 #[test]
-fn rot_in_the_runtime_directory_is_told_with_its_count_and_a_copy_stays() {
+fn rot_in_the_runtime_directory_is_reported_with_its_count_and_a_copy_stays() {
     let mut machine = Machine::new();
     for second in (20..=400).step_by(20) {
         machine.push(second);
@@ -539,7 +539,7 @@ fn entry_that_is_older_than_a_segment_without_entries_is_not_written_to_it() {
 }
 
 #[test]
-fn receipt_in_another_channel_s_log_is_remembered_when_that_is_gone() {
+fn acknowledgement_in_another_channel_s_log_is_remembered_when_that_is_gone() {
     let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
     for second in [20, 40] {
         machine.push(second);

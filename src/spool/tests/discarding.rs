@@ -152,7 +152,7 @@ fn disk_that_fails_on_the_way_keeps_what_was_not_dropped_and_the_next_try_takes_
 }
 
 #[test]
-fn card_that_is_full_still_lets_a_whole_backlog_be_dropped() {
+fn disk_that_is_full_still_lets_a_whole_backlog_be_dropped() {
     let machine = backlog();
     machine.disk.limit(Some(0));
     assert_eq!(discard(&machine.runtime, &machine.disk, &ALL).expect("cutting needs no room").entries, 2000);

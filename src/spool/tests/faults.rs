@@ -70,7 +70,7 @@ fn entries_that_are_pushed_together_are_kept_or_lost_together_wherever_the_log_i
 }
 
 #[test]
-fn flipped_bit_in_entries_that_were_pushed_together_is_told_and_costs_them_at_most() {
+fn flipped_bit_in_entries_that_were_pushed_together_is_reported_and_costs_them_at_most() {
     let mut machine = Machine::new();
     machine.push(20);
     let before = machine.runtime.read(runtime_log::FILE).expect("there").len();
@@ -106,7 +106,7 @@ fn every_flipped_bit_costs_one_entry_at_most_and_the_daemon_starts() {
 }
 
 #[test]
-fn entries_are_told_to_be_on_the_card_when_it_has_them_and_not_before() {
+fn entries_are_reported_to_be_on_the_disk_when_it_has_them_and_not_before() {
     let mut machine = Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
     let times: Vec<_> = [20, 40].into_iter().map(|second| machine.push(second)).collect();
     let job = machine.spool.job(machine.now).expect("both are to be written");
@@ -117,7 +117,7 @@ fn entries_are_told_to_be_on_the_card_when_it_has_them_and_not_before() {
 }
 
 #[test]
-fn card_that_cannot_be_written_is_told_once_and_used_again_when_it_works() {
+fn disk_that_cannot_be_written_is_reported_once_and_used_again_when_it_works() {
     for kind in [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem, ErrorKind::NotFound] {
         let mut machine = Machine::new();
         machine.disk.break_with(Some(kind));
@@ -141,7 +141,7 @@ fn card_that_cannot_be_written_is_told_once_and_used_again_when_it_works() {
 }
 
 #[test]
-fn card_that_fills_up_in_the_middle_of_a_write_loses_nothing() {
+fn disk_that_fills_up_in_the_middle_of_a_write_loses_nothing() {
     for room in (0..1200).step_by(7) {
         let mut machine =
             Machine::with(Policy { durability: Durability::Always, ..Policy::default() }, Backlog::default());
@@ -161,7 +161,7 @@ fn card_that_fills_up_in_the_middle_of_a_write_loses_nothing() {
 }
 
 #[test]
-fn runtime_directory_that_cannot_be_written_is_told_once_and_made_good_when_it_works() {
+fn runtime_directory_that_cannot_be_written_is_reported_once_and_made_good_when_it_works() {
     let mut machine = Machine::new();
     machine.runtime.break_with(Some(ErrorKind::StorageFull));
     for second in [20, 40, 60] {
@@ -187,7 +187,7 @@ fn runtime_directory_that_was_emptied_is_made_good_with_the_next_entry() {
 }
 
 #[test]
-fn memory_is_bounded_while_the_card_takes_nothing_and_the_oldest_go_first() {
+fn memory_is_bounded_while_the_disk_takes_nothing_and_the_oldest_go_first() {
     let backlog = Backlog { max_size: 256 << 10, ..Backlog::default() };
     let mut machine = Machine::with(Policy::default(), backlog);
     machine.disk.break_with(Some(ErrorKind::ReadOnlyFilesystem));
@@ -221,4 +221,16 @@ fn segment_that_becomes_unreadable_is_passed_over_and_counted() {
     let mut told = machine.spool.take_events();
     told.retain(|told| !matches!(told, SpoolEvent::Written { .. }));
     assert!(matches!(told[..], [SpoolEvent::Unreadable { .. }]), "{told:?}");
+}
+
+#[test]
+fn full_disk_is_reported_once() {
+    let mut machine = Machine::new();
+    machine.disk.limit(Some(10));
+    for s in (20..=2000).step_by(20) {
+        machine.push(s);
+        machine.pump();
+    }
+    let events = machine.spool.take_events();
+    assert!(events.len() <= 1, "{} reports", events.len());
 }

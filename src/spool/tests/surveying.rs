@@ -5,7 +5,7 @@ use crate::spool::{GROUP_SIZE, entry_size};
 use crate::store::storage::Storage;
 
 #[test]
-fn entries_are_shown_once_and_in_order_while_the_daemon_moves_them_to_the_card() {
+fn entries_are_shown_once_and_in_order_while_the_daemon_moves_them_to_the_disk() {
     let mut machine = Machine::new();
     for second in (20..=20_000).step_by(20) {
         machine.push(second);
@@ -50,7 +50,7 @@ fn size_of_an_entry_is_what_the_log_grows_by() {
 }
 
 #[test]
-fn day_of_an_outage_costs_the_card_what_is_said_beforehand() {
+fn day_of_an_outage_costs_the_disk_what_is_said_beforehand() {
     let every = Duration::from_secs(20);
     for (policy, factor) in [
         (Policy::default(), 2),

@@ -16,7 +16,7 @@ mark_entries() {
         set -- ${line#*] }
         case $line in
             *'] channel '*' waits') mark "waits/${2%:}/$5" ;;
-            *'] channel '*' are on the card, up to '*) mark "card/${2%:}/${11}" ;;
+            *'] channel '*' are on the disk, up to '*) mark "card/${2%:}/${11}" ;;
             *'] channel '*' stored as '*) mark "left/${2%:}/$5" ;;
         esac
     done </tmp/told

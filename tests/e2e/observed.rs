@@ -1,4 +1,4 @@
-//! What the daemon tells its observer, kept so that a scenario can wait for it.
+//! What the daemon reports to its observer, kept so that a scenario can wait for it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::{SOON, secrets};
 
 /// An [`Event`] that outlives its call.
 #[derive(Clone, Debug)]
-pub(crate) enum Told {
+pub(crate) enum Observed {
     Started,
     Reading(Reading),
     Sensor(HealthChange),
@@ -42,7 +42,7 @@ pub(crate) enum Told {
     Stopped(usize),
 }
 
-impl Told {
+impl Observed {
     fn of(event: &Event<'_>) -> Self {
         match event {
             Event::Started => Self::Started,
@@ -85,7 +85,7 @@ impl Told {
         }
     }
 
-    /// The failure, if this tells that the link is down.
+    /// The failure, if this reports that the link is down.
     pub(crate) fn down(&self) -> Option<Failure> {
         match self {
             Self::Uplink(SessionEvent::Down { failure, .. }) => Some(failure.clone()),
@@ -93,17 +93,17 @@ impl Told {
         }
     }
 
-    /// Whether this tells that the link is down for a reason of this kind.
+    /// Whether this reports that the link is down for a reason of this kind.
     pub(crate) fn is_down_by(&self, kind: Kind) -> bool {
         self.down().is_some_and(|failure| failure.kind == kind)
     }
 
-    /// Whether this tells that the link is up.
+    /// Whether this reports that the link is up.
     pub(crate) fn is_up(&self) -> bool {
         matches!(self, Self::Uplink(SessionEvent::Up { .. }))
     }
 
-    /// The entry, if this tells that its slot was closed.
+    /// The entry, if this reports that its slot was closed.
     pub(crate) fn closed(&self) -> Option<&Entry> {
         match self {
             Self::Closed(entry) => Some(entry),
@@ -111,7 +111,7 @@ impl Told {
         }
     }
 
-    /// The time of the entry, if this tells that one was stored.
+    /// The time of the entry, if this reports that one was stored.
     pub(crate) fn stored(&self) -> Option<Utc> {
         match self {
             Self::Uplink(SessionEvent::Stored { created_at, .. }) => Some(*created_at),
@@ -119,16 +119,16 @@ impl Told {
         }
     }
 
-    /// Whether this tells that an output was driven so.
+    /// Whether this reports that an output was driven so.
     pub(crate) fn is_driven(&self, name: &str, to: Drive, by: Reason) -> bool {
         matches!(self, Self::Driven { output, drive, reason } if (output.as_str(), *drive, *reason) == (name, to, by))
     }
 }
 
-/// Everything a daemon told, in order. Cheap to clone.
+/// Everything a daemon reported, in order. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Diary {
-    lines: Arc<Mutex<Vec<(Instant, Told)>>>,
+    lines: Arc<Mutex<Vec<(Instant, Observed)>>>,
     length: watch::Sender<usize>,
 }
 
@@ -145,7 +145,7 @@ impl Diary {
             log(event);
             secrets::look_at(&format!("{event:?}"));
             let mut lines = diary.lines.lock().expect("nobody panics while writing");
-            lines.push((Instant::now(), Told::of(event)));
+            lines.push((Instant::now(), Observed::of(event)));
             diary.length.send_replace(lines.len());
         })
     }
@@ -156,37 +156,37 @@ impl Diary {
     }
 
     /// The lines since a point.
-    pub(crate) fn since(&self, mark: usize) -> Vec<Told> {
+    pub(crate) fn since(&self, mark: usize) -> Vec<Observed> {
         let lines = self.lines.lock().expect("nobody panics while writing");
-        lines[mark..].iter().map(|(_, told)| told.clone()).collect()
+        lines[mark..].iter().map(|(_, observed)| observed.clone()).collect()
     }
 
     /// All lines.
-    pub(crate) fn all(&self) -> Vec<Told> {
+    pub(crate) fn all(&self) -> Vec<Observed> {
         self.since(0)
     }
 
     /// The entries that were closed so far.
     pub(crate) fn closed(&self) -> Vec<Entry> {
-        self.all().iter().filter_map(|told| told.closed().cloned()).collect()
+        self.all().iter().filter_map(|observed| observed.closed().cloned()).collect()
     }
 
     /// The times of the entries that went out for the first time after their slot, in the order of their sending.
     pub(crate) fn backlog(&self) -> Vec<Utc> {
-        let late = |told: &Told| match told {
-            Told::Uplink(SessionEvent::Sent { entry, again: 0, live: false }) => Some(entry.created_at),
+        let late = |observed: &Observed| match observed {
+            Observed::Uplink(SessionEvent::Sent { entry, again: 0, live: false }) => Some(entry.created_at),
             _ => None,
         };
         self.all().iter().filter_map(late).collect()
     }
 
     /// How many lines are the wanted ones.
-    pub(crate) fn count(&self, wanted: impl Fn(&Told) -> bool) -> usize {
-        self.all().iter().filter(|told| wanted(told)).count()
+    pub(crate) fn count(&self, wanted: impl Fn(&Observed) -> bool) -> usize {
+        self.all().iter().filter(|observed| wanted(observed)).count()
     }
 
     /// Waits for a line behind `mark` in which something is found, and returns that.
-    pub(crate) async fn find<T>(&self, mark: usize, what: &str, find: impl Fn(&Told) -> Option<T>) -> T {
+    pub(crate) async fn find<T>(&self, mark: usize, what: &str, find: impl Fn(&Observed) -> Option<T>) -> T {
         let mut length = self.length.subscribe();
         let mut next = mark;
         let search = async {
@@ -200,38 +200,38 @@ impl Diary {
             }
         };
         let Ok(found) = tokio::time::timeout(SOON, search).await else {
-            panic!("never told: {what}\n{}", self.text(mark));
+            panic!("never reported: {what}\n{}", self.text(mark));
         };
         found
     }
 
     /// Waits for a line behind `mark`.
-    pub(crate) async fn wait(&self, mark: usize, what: &str, wanted: impl Fn(&Told) -> bool) {
-        self.find(mark, what, |told| wanted(told).then_some(())).await;
+    pub(crate) async fn wait(&self, mark: usize, what: &str, wanted: impl Fn(&Observed) -> bool) {
+        self.find(mark, what, |observed| wanted(observed).then_some(())).await;
     }
 
-    /// What was told, readings left out.
+    /// What was reported, readings left out.
     pub(crate) fn text(&self, mark: usize) -> String {
         let lines = self.lines.lock().expect("nobody panics while writing");
         let first = lines.first().map(|(at, _)| *at);
-        let told = lines[mark..].iter().filter(|(_, told)| !matches!(told, Told::Reading(_)));
-        let line = |(at, told): &(Instant, Told)| {
+        let observed = lines[mark..].iter().filter(|(_, observed)| !matches!(observed, Observed::Reading(_)));
+        let line = |(at, observed): &(Instant, Observed)| {
             let since = first.map(|first| at.duration_since(first).as_secs_f64()).unwrap_or_default();
-            format!("{since:>8.3} {}\n", short(told))
+            format!("{since:>8.3} {}\n", short(observed))
         };
-        told.map(line).collect()
+        observed.map(line).collect()
     }
 }
 
 /// One line; an entry is its time and its numbers.
-fn short(told: &Told) -> String {
+fn short(observed: &Observed) -> String {
     let entry = |entry: &Entry| {
         let values: Vec<_> = entry.values().map(|(column, cell)| format!("{column}={}", cell.value)).collect();
         format!("{} {} {:?}", entry.created_at, values.join(" "), entry.status)
     };
-    match told {
-        Told::Closed(closed) => format!("Closed {}", entry(closed)),
-        Told::Uplink(SessionEvent::Sent { entry: sent, again, live }) => {
+    match observed {
+        Observed::Closed(closed) => format!("Closed {}", entry(closed)),
+        Observed::Uplink(SessionEvent::Sent { entry: sent, again, live }) => {
             format!("Sent again={again} live={live} {}", entry(sent))
         }
         other => format!("{other:?}"),

@@ -1,0 +1,68 @@
+//! Names, pins, ports and addresses have one user each, and what has none is warned about.
+
+use super::*;
+
+#[test]
+fn names_are_given_once() {
+    let found = faults_with("\n[[sensor]]\nname = \"gps\"\nuse = \"nmea\"\nport = \"/dev/ttyUSB0\"");
+    assert_eq!(found, ["two sensors are called `gps`"]);
+    assert_eq!(faults_where("name = \"gps\"", ""), ["every sensor needs a name"]);
+    assert_eq!(faults_where("\"gps\"", "\"a\\nb\""), ["a name is one line of up to 64 printable characters"]);
+}
+
+#[test]
+fn one_pin_has_one_user() {
+    let both =
+        output("a", "pin = 17\nfrom = \"switchesa.field1\"") + &output("bb", "pin = 17\nfrom = \"switchesbb.field1\"");
+    assert_eq!(faults_with(&both), ["GPIO17 is taken by output `a` and by output `bb`"]);
+    let sensor = "\n[[sensor]]\nname = \"door\"\nuse = \"input\"\npin = 17\nto.level = \"house.field1\"";
+    let both = format!("{sensor}{}", output("a", "pin = 17\nfrom = \"switchesa.field1\""));
+    assert_eq!(faults_with(&both), ["GPIO17 is taken by sensor `door` and by output `a`"]);
+    let beyond = output("a", "pin = 54\nfrom = \"switchesa.field1\"");
+    assert_eq!(faults_with(&beyond), ["pins are GPIO0 to GPIO53, by their BCM numbers"]);
+    let pwm =
+        output("a", "pwm = 0\nfrom = \"switchesa.field1\"") + &output("bb", "pwm = 0\nfrom = \"switchesbb.field1\"");
+    assert_eq!(faults_with(&pwm), ["PWM channel 0 is taken by output `a` and by output `bb`"]);
+}
+
+#[test]
+fn one_port_and_one_address_have_one_user() {
+    let gps = "\n[[sensor]]\nname = \"b\"\nuse = \"nmea\"\nport = \"/dev/serial0\"\nto.longitude = \"house.long\"";
+    assert_eq!(faults_with(gps), ["/dev/serial0 is taken by sensor `gps` and by sensor `b`"]);
+    assert!(faults_with(&gps.replace("serial0", "ttyUSB0")).is_empty());
+    let air = |name: &str, field: u8| {
+        format!("\n[[sensor]]\nname = \"{name}\"\nuse = \"bme280\"\nto.humidity = \"house.field{field}\"\n")
+    };
+    let found = faults_with(&(air("a", 1) + &air("b", 2)));
+    assert_eq!(found, ["address 0x76 on i2c-1 is taken by sensor `a` and by sensor `b`"]);
+    assert!(faults_with(&(air("a", 1) + &air("b", 2) + "address = 0x77")).is_empty());
+}
+
+#[test]
+fn a_pin_that_a_bus_usually_has_is_warned_about() {
+    let on = |pin: u8, more: &str| {
+        warnings_with(&format!("{more}{}", output("a", &format!("pin = {pin}\nfrom = \"switchesa.field1\""))))
+    };
+    assert_eq!(on(14, ""), ["GPIO14 is usually a pin of /dev/serial0, which sensor `gps` uses"]);
+    assert!(on(2, "").is_empty());
+    let air = "\n[[sensor]]\nname = \"air\"\nuse = \"bme280\"\nto.humidity = \"house.field1\"\n";
+    assert_eq!(on(3, air), ["GPIO3 is usually a pin of i2c-1, which sensor `air` uses"]);
+    let tank = "\n[[sensor]]\nname = \"tank\"\nuse = \"ds18b20\"\nid = \"28-0417b1fb82ff\"\nto.temperature = \"house.field1\"\n";
+    assert_eq!(on(4, tank), ["GPIO4 is usually a pin of the 1-Wire bus, which sensor `tank` uses"]);
+    let fan = output("fan", "pwm = 1\nfrom = \"switchesfan.field1\"");
+    assert_eq!(on(19, &fan), ["GPIO19 is usually a pin of PWM channel 1, which output `fan` uses"]);
+}
+
+#[test]
+fn what_is_not_used_is_warned_about() {
+    let found = warnings_with("\n[channel.attic]\nid = 2");
+    assert_eq!(found, ["nothing is published to channel `attic`, and no output listens to it"]);
+    let map = format!(
+        "{}\n[device.second]\ncredentials = \"cellar.txt\"",
+        SMALL.replace("id = 1", "id = 1\ndevice = \"garden\"")
+    );
+    assert_eq!(messages(&map, "warning"), ["device `second` serves no channel"]);
+    let found = warnings_with("\n[[sensor]]\nname = \"spare\"\nuse = \"nmea\"\nport = \"/dev/ttyUSB0\"");
+    assert_eq!(found, ["what sensor `spare` measures goes nowhere"]);
+    assert_eq!(messages("version = 1", "warning"), ["this map measures nothing and switches nothing"]);
+}
