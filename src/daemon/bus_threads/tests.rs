@@ -435,7 +435,7 @@ impl crate::hal::sim::I2cPart for Noted {
 #[test]
 fn others_of_the_bus_begin_while_a_part_measures() {
     let sim = Sim::default();
-    let (notes, noted) = mpsc::channel();
+    let (notes, order) = mpsc::channel();
     for address in [0x76, 0x77] {
         let part = crate::sensor::bme280::sim::Part::indoors(sim.hal().clock);
         sim.i2c("i2c-1", address, Box::new(Noted { part, address, notes: notes.clone() }));
@@ -446,7 +446,7 @@ fn others_of_the_bus_begin_while_a_part_measures() {
     let map = map.replace("use = \"file\"\npath = \"/simulated/well\"", "use = \"bme280\"\naddress = 0x77");
     let map = config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
     let bus_threads = bus_threads(&sim, &pipeline, map.sensors);
-    let order: Vec<_> = (0..4).map(|_| noted.recv_timeout(PATIENCE).expect("it is measured")).collect();
+    let order: Vec<_> = (0..4).map(|_| order.recv_timeout(PATIENCE).expect("it is measured")).collect();
     assert_eq!(order, [("begins", 0x76), ("begins", 0x77), ("is collected", 0x76), ("is collected", 0x77)]);
     for sensor in [SICK, WELL] {
         let (id, value) = readings.recv_timeout(PATIENCE).expect("a reading");
