@@ -4,12 +4,9 @@
 
 use crate::sensor::recognition::Identity;
 
-/// Parts that say what they are, and have no driver of ours (data sheets of BMP280, BME680 and BMP180, register 0xd0).
-pub(super) const OTHERS: Identity = Identity {
-    addresses: &[0x76, 0x77],
-    register: 0xd0,
-    ids: &[(0x56, "BMP280"), (0x57, "BMP280"), (0x58, "BMP280"), (0x61, "BME680 or BME688"), (0x55, "BMP180")],
-};
+/// Parts that say what they are, and have no driver of ours (data sheet of BME680, register 0xd0).
+pub(super) const OTHERS: Identity =
+    Identity { addresses: &[0x76, 0x77], register: 0xd0, ids: &[(0x61, "BME680 or BME688")] };
 
 /// What people usually have at an address.
 pub(super) const fn usual(address: u8) -> Option<&'static str> {

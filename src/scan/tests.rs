@@ -100,7 +100,7 @@ fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
     machine.put("/sys/bus/i2c/devices/1-0068/driver/bind", "");
     machine.put("/sys/bus/i2c/devices/1-0048/name", "lm75\n");
     machine.sim.i2c("i2c-1", 0x76, Box::new(Bme280::indoors(machine.clock())));
-    machine.sim.i2c("i2c-1", 0x77, Box::new(Bme280::new(0x58, [0; 26], [0; 7], || [0; 8])));
+    machine.sim.i2c("i2c-1", 0x77, Box::new(Bme280::new(0x61, [0; 26], [0; 7], || [0; 8])));
     for address in [0x48, 0x50, 0x0b] {
         machine.sim.i2c("i2c-1", address, Box::new(Dumb(std::sync::Arc::default())));
     }
@@ -117,12 +117,12 @@ fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
         (0x50, usual(0x50), None),
         (0x68, Answer::Kernel("ds3231".to_owned()), None),
         (0x76, Answer::Identified("BME280".to_owned()), Some("bme280")),
-        (0x77, Answer::Identified("BMP280".to_owned()), None),
+        (0x77, Answer::Identified("BME680 or BME688".to_owned()), None),
     ];
     assert_eq!(answers, expected);
     let page = found.to_string();
     assert!(page.contains("0x76  BME280: use = \"bme280\", bus = \"i2c-1\", address = 0x76\n"), "{page}");
-    assert!(page.contains("0x77  BMP280: no driver of ours"), "{page}");
+    assert!(page.contains("0x77  BME680 or BME688: no driver of ours"), "{page}");
     assert!(page.contains("0x68  ds3231, held by the kernel's driver"), "{page}");
 }
 

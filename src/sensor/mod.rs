@@ -19,6 +19,8 @@ use crate::reading::{Fault, Quantity};
 use crate::time::Mono;
 
 pub mod bme280;
+pub mod bmp180;
+pub mod bmp280;
 pub mod counter;
 pub mod ds18b20;
 pub mod file;
@@ -278,8 +280,12 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A BME280 on I2C.
+    /// A BME280 on I2C. A BMP280 that was sold as one measures all but the humidity.
     "bme280" => Bme280(bme280::Settings),
+    /// A BMP180 on I2C, or the older BMP085. Its address is always 0x77.
+    "bmp180" => Bmp180(bmp180::Settings),
+    /// A BMP280 on I2C: a BME280 without humidity.
+    "bmp280" => Bmp280(bmp280::Settings),
     /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute.
     "counter" => Counter(counter::Settings),
     /// A DS18B20 on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`).

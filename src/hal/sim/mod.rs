@@ -192,6 +192,14 @@ impl fmt::Debug for Sim {
     }
 }
 
+/// A number that goes from 0 to `height` and back within `seconds`, evenly: the same at the same time.
+pub fn swing(at: Mono, seconds: u64, height: u32) -> u32 {
+    let period = u128::from(seconds) * 1000;
+    let phase = at.since_boot().as_millis() % period;
+    let way = phase.min(period - phase) * 2;
+    u32::try_from(u128::from(height) * way / period).expect("at most the height")
+}
+
 /// Locks what stays usable whatever happened to the thread that held it before: every value here is whole between
 /// two statements, and a part that panics must not take the rest of the machine with it.
 fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

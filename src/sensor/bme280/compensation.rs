@@ -2,8 +2,8 @@
 //!
 //! They are computed in wider integers than Bosch's, so that a damaged part gives a fault and not an overflow.
 
+use super::Air;
 use crate::reading::Fault;
-use crate::sensor::Measured;
 
 /// What a quantity reads as when it was not measured (DS 5.4.7 to 5.4.9), in 20 and in 16 bits.
 const SKIPPED: i64 = 0x8_0000;
@@ -16,18 +16,19 @@ pub(super) struct Calibration {
     t: [i64; 3],
     /// `dig_P1` to `dig_P9`.
     p: [i128; 9],
-    /// `dig_H1` to `dig_H6`.
-    h: [i64; 6],
+    /// `dig_H1` to `dig_H6`, where the part measures humidity.
+    h: Option<[i64; 6]>,
 }
 
 impl Calibration {
-    /// From the registers 0x88 to 0xa1 and 0xe1 to 0xe7 (DS 4.2.2, table 16). `None` where they hold nothing: all ones or
-    /// all zeros, also in a part of them. Zeros would compute to 0 °C and 0 %.
-    pub(super) fn new(first: &[u8; 26], second: [u8; 7]) -> Option<Self> {
+    /// From the registers 0x88 to 0xa1 and, of a part that measures humidity, 0xe1 to 0xe7 (DS 4.2.2, table 16). `None` where they
+    /// hold nothing: all ones or all zeros, also in a part of them. Zeros would compute to 0 °C and 0 %.
+    pub(super) fn new(first: &[u8; 26], second: Option<[u8; 7]>) -> Option<Self> {
         // T1, T2, P1, P2 and P9, H2 and H4, which are far from both in every part: they lie where either transfer begins and
         // where it ends. Others are small, or may be zero.
         let words = [0, 2, 6, 8, 22].map(|at| [first[at], first[at + 1]]);
-        let words = words.into_iter().chain([[second[0], second[1]], [second[3], second[4] & 0x0f]]);
+        let humidity = second.map(|second| [[second[0], second[1]], [second[3], second[4] & 0x0f]]);
+        let words = words.into_iter().chain(humidity.into_iter().flatten());
         let mut empty = words.map(|word| matches!(word, [0, 0] | [0xff, 0xff | 0x0f]));
         if empty.any(|is_empty| is_empty) {
             return None;
@@ -41,28 +42,36 @@ impl Calibration {
         Some(Self {
             t: [unsigned(0).into(), signed(2).into(), signed(4).into()],
             p,
-            h: [
-                first[25].into(),
-                i16::from_le_bytes([second[0], second[1]]).into(),
-                second[2].into(),
-                upper(second[3]) + i64::from(second[4] & 0x0f),
-                upper(second[5]) + i64::from(second[4] >> 4),
-                second[6].cast_signed().into(),
-            ],
+            h: second.map(|second| {
+                [
+                    first[25].into(),
+                    i16::from_le_bytes([second[0], second[1]]).into(),
+                    second[2].into(),
+                    upper(second[3]) + i64::from(second[4] & 0x0f),
+                    upper(second[5]) + i64::from(second[4] >> 4),
+                    second[6].cast_signed().into(),
+                ]
+            }),
         })
     }
 
-    /// Temperature, humidity and pressure from the registers 0xf7 to 0xfe.
+    /// Whether the part measures humidity.
+    pub(super) const fn has_humidity(&self) -> bool {
+        self.h.is_some()
+    }
+
+    /// Temperature, humidity and pressure from the registers 0xf7 to 0xfe. Without humidity the last two say nothing.
     ///
     /// # Errors
     /// When there is no temperature, without which the others cannot be computed.
-    pub(super) fn compensate(&self, data: [u8; 8]) -> Result<Measured, Fault> {
+    pub(super) fn compensate(&self, data: [u8; 8]) -> Result<Air, Fault> {
         let twenty_bits = |at: usize| i64::from(u32::from_be_bytes([0, data[at], data[at + 1], data[at + 2]]) >> 4);
         let raw_humidity = i64::from(u16::from_be_bytes([data[6], data[7]]));
         let fine = self.fine(twenty_bits(3))?;
         // Half up, as in the data sheet: hundredths of a degree.
         let temperature = decimal((fine * 5 + 128) >> 8, 100);
-        Ok(vec![Ok(temperature), self.humidity(raw_humidity, fine), self.pressure(twenty_bits(0), fine)])
+        let humidity = self.h.map(|words| humidity(words, raw_humidity, fine));
+        Ok(Air { temperature, pressure: self.pressure(twenty_bits(0), fine), humidity })
     }
 
     /// `t_fine`: the temperature in 1/5120 °C.
@@ -80,27 +89,6 @@ impl Calibration {
         } else {
             Err(Fault::OutOfRange(format!("{} °C is not within the part's -40 to 85", fine / 5120)))
         }
-    }
-
-    /// Relative humidity in %, to 0.01. The formula itself ends at 0 and at 100.
-    fn humidity(&self, raw: i64, fine: i64) -> Result<f64, Fault> {
-        if raw == SKIPPED_HUMIDITY {
-            return Err(Fault::Garbled("the part did not measure the humidity".to_owned()));
-        }
-        // The formula would end at 0 and at 100 %.
-        if raw == 0 || raw == 0xffff {
-            return Err(Fault::Garbled("the humidity reads only zeros or only ones".to_owned()));
-        }
-        let [h1, h2, h3, h4, h5, h6] = self.h;
-        let warmth = fine - 76_800;
-        let offset = ((raw << 14) - (h4 << 20) - h5 * warmth + 16_384) >> 15;
-        let slope = ((warmth * h6) >> 10) * (((warmth * h3) >> 11) + 32_768);
-        let slope = (((slope >> 10) + 2_097_152) * h2 + 8192) >> 14;
-        let linear = offset * slope;
-        let bent = linear - (((((linear >> 15) * (linear >> 15)) >> 7) * h1) >> 4);
-        // In 1/1024 %, from a number with 22 bits after the point.
-        let percent = bent.clamp(0, 419_430_400) >> 12;
-        Ok(decimal((percent * 100 + 512) >> 10, 100))
     }
 
     /// Pressure in hPa, to 0.001.
@@ -126,6 +114,26 @@ impl Calibration {
             _ => Err(Fault::OutOfRange(format!("{} hPa is not within the part's 300 to 1100", tenths / 1000))),
         }
     }
+}
+
+/// Relative humidity in %, to 0.01. The formula itself ends at 0 and at 100.
+fn humidity([h1, h2, h3, h4, h5, h6]: [i64; 6], raw: i64, fine: i64) -> Result<f64, Fault> {
+    if raw == SKIPPED_HUMIDITY {
+        return Err(Fault::Garbled("the part did not measure the humidity".to_owned()));
+    }
+    // The formula would end at 0 and at 100 %.
+    if raw == 0 || raw == 0xffff {
+        return Err(Fault::Garbled("the humidity reads only zeros or only ones".to_owned()));
+    }
+    let warmth = fine - 76_800;
+    let offset = ((raw << 14) - (h4 << 20) - h5 * warmth + 16_384) >> 15;
+    let slope = ((warmth * h6) >> 10) * (((warmth * h3) >> 11) + 32_768);
+    let slope = (((slope >> 10) + 2_097_152) * h2 + 8192) >> 14;
+    let linear = offset * slope;
+    let bent = linear - (((((linear >> 15) * (linear >> 15)) >> 7) * h1) >> 4);
+    // In 1/1024 %, from a number with 22 bits after the point.
+    let percent = bent.clamp(0, 419_430_400) >> 12;
+    Ok(decimal((percent * 100 + 512) >> 10, 100))
 }
 
 /// The decimal number `units / per_one`; the units of the formulas are small enough to be exact.

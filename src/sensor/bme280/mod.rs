@@ -1,5 +1,8 @@
 //! Bosch BME280 on I2C: temperature, humidity and air pressure (data sheet BST-BME280-DS002, "DS" below).
 //!
+//! BMP280 is the same part without humidity (data sheet BST-BMP280-DS001): the same registers and formulas. What is here reads
+//! both, and [`super::bmp280`] is its kind.
+//!
 //! It measures on demand (forced mode, each quantity once, no filter: DS 3.5.1, weather monitoring) and sleeps in
 //! between, so that it does not warm itself. The control registers are written before each measurement: a part that was
 //! without power for a moment and forgot them measures on.
@@ -72,7 +75,8 @@ impl Device for Settings {
     }
 
     fn open(&self, hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
-        Ok(Source::Polled(Box::new(Bme280::open(Registers::open(hal, &self.bus, self.address)?)?)))
+        let registers = Registers::open(hal, &self.bus, self.address)?;
+        Ok(Source::Polled(Box::new(Bme280(Bmx280::open(registers, &ACCEPTED)?))))
     }
 
     fn simulate(&self, sim: &crate::hal::sim::Sim) {
@@ -82,6 +86,10 @@ impl Device for Settings {
 
 /// Where it may be (DS 6.2), and what its chip id register says (DS 5.4.1).
 const IDENTITY: Identity = Identity { addresses: &[0x76, 0x77], register: register::CHIP_ID, ids: &[(0x60, "BME280")] };
+
+/// A BMP280 is often sold as a BME280: it is used, without humidity.
+const ACCEPTED: Identity =
+    Identity { ids: &[(0x60, "BME280"), (0x56, "BMP280"), (0x57, "BMP280"), (0x58, "BMP280")], ..IDENTITY };
 
 /// The registers that are used (DS 5.3, table 18).
 mod register {
@@ -105,35 +113,66 @@ const FORCED_ONCE: u8 = (0b001 << 5) | (0b001 << 2) | 0b01;
 const MEASURING: u8 = 0b1000;
 /// `status`: the calibration is being copied from the part's memory.
 const COPYING: u8 = 0b0001;
-/// A measurement of each quantity once takes at most 9.3 ms (DS 9.1), the start at most 2 ms (DS 1.1, table 1).
+/// A measurement of each quantity once takes at most 9.3 ms (DS 9.1; 6.4 ms without humidity), the start at most 2 ms (DS 1.1, table 1).
 const CONVERSION: Duration = Duration::from_millis(10);
 const START_UP: Duration = Duration::from_millis(2);
-/// An opened part.
-struct Bme280 {
+
+/// What was measured at one time.
+pub(super) struct Air {
+    /// In °C.
+    pub(super) temperature: f64,
+    /// In hPa.
+    pub(super) pressure: Result<f64, Fault>,
+    /// In %. `None` from a part that has none.
+    pub(super) humidity: Option<Result<f64, Fault>>,
+}
+
+/// An opened part of either kind.
+pub(super) struct Bmx280 {
     registers: Registers,
     calibration: Calibration,
 }
 
-impl Bme280 {
-    fn open(mut registers: Registers) -> Result<Self, Fault> {
-        registers.identify(&IDENTITY)?;
+impl Bmx280 {
+    pub(super) fn open(mut registers: Registers, accepted: &Identity) -> Result<Self, Fault> {
+        let has_humidity = IDENTITY.name(registers.identify(accepted)?).is_some();
         registers.write(&[register::RESET, RESET])?;
         thread::sleep(START_UP);
         registers.wait_while(register::STATUS, COPYING)?;
-        let calibration =
-            Calibration::new(&registers.read(register::CALIBRATION)?, registers.read(register::HUMIDITY_CALIBRATION)?);
-        let calibration =
-            calibration.ok_or_else(|| Fault::Garbled(format!("{}: the calibration is empty", registers.place())))?;
+        let first = registers.read(register::CALIBRATION)?;
+        let second = if has_humidity { Some(registers.read(register::HUMIDITY_CALIBRATION)?) } else { None };
+        let calibration = Calibration::new(&first, second)
+            .ok_or_else(|| Fault::Garbled(format!("{}: the calibration is empty", registers.place())))?;
         Ok(Self { registers, calibration })
+    }
+
+    pub(super) fn measure(&mut self) -> Result<Air, Fault> {
+        if self.calibration.has_humidity() {
+            // In one transfer, and in this order: `ctrl_hum` only takes effect with the write to `ctrl_meas`.
+            self.registers.write(&[register::CTRL_HUM, HUMIDITY_ONCE, register::CTRL_MEAS, FORCED_ONCE])?;
+        } else {
+            self.registers.write(&[register::CTRL_MEAS, FORCED_ONCE])?;
+        }
+        thread::sleep(CONVERSION);
+        self.registers.wait_while(register::STATUS, MEASURING)?;
+        if self.calibration.has_humidity() {
+            self.calibration.compensate(self.registers.answer(register::DATA)?)
+        } else {
+            let [p1, p2, p3, t1, t2, t3] = self.registers.answer(register::DATA)?;
+            self.calibration.compensate([p1, p2, p3, t1, t2, t3, 0, 0])
+        }
     }
 }
 
+struct Bme280(Bmx280);
+
 impl Sensor for Bme280 {
     fn measure(&mut self) -> Result<Measured, Fault> {
-        // In one transfer, and in this order: `ctrl_hum` only takes effect with the write to `ctrl_meas`.
-        self.registers.write(&[register::CTRL_HUM, HUMIDITY_ONCE, register::CTRL_MEAS, FORCED_ONCE])?;
-        thread::sleep(CONVERSION);
-        self.registers.wait_while(register::STATUS, MEASURING)?;
-        self.calibration.compensate(self.registers.answer(register::DATA)?)
+        let Air { temperature, pressure, humidity } = self.0.measure()?;
+        let humidity = humidity.unwrap_or_else(|| {
+            let place = self.0.registers.place();
+            Err(Fault::Unsupported(format!("the part at {place} is a BMP280, which does not measure humidity")))
+        });
+        Ok(vec![Ok(temperature), humidity, pressure])
     }
 }

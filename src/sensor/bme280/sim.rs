@@ -1,4 +1,4 @@
-//! A simulated BME280 at register level (DS 5.3): the driver above cannot tell it from a part.
+//! A simulated BME280 or BMP280 at register level (DS 5.3): the driver above cannot tell it from a part.
 //!
 //! It knows chip id, calibration, reset, the two control registers with their order of effect, forced mode, the
 //! status register and the data registers. After a start command it reports one more status "measuring"; the new
@@ -8,12 +8,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::register;
-use crate::hal::sim::I2cPart;
+use crate::hal::sim::{I2cPart, swing};
 use crate::hal::{Clock, I2cError};
 use crate::time::Mono;
 
 /// The data registers while nothing was measured (DS 5.4.7 to 5.4.9).
 const NOTHING: [u8; 8] = [0x80, 0, 0, 0x80, 0, 0, 0x80, 0];
+
+/// The calibration of the part indoors, at 0x88 to 0xa1.
+const CALIBRATION: [u8; 26] = [
+    0x10, 0x6e, 0x6c, 0x66, 0x32, 0x00, 0x5d, 0x95, 0xb8, 0xd5, 0xd0, 0x0b, 0x77, 0x1e, 0x9d, 0xff, 0xf9, 0xff, 0xac,
+    0x26, 0x0a, 0xd8, 0xbd, 0x10, 0x00, 0x4b,
+];
 
 /// What the data registers are to say after a measurement: pressure and temperature in 20 bits from the left of three
 /// bytes, humidity in two.
@@ -38,17 +44,31 @@ impl Part {
         Self { registers, pointer: 0, data: Box::new(data), measuring: false }
     }
 
+    /// A part that does not measure humidity, a BMP280, with the calibration at 0x88 to 0xa1 and pressure and temperature.
+    pub fn without_humidity(calibration: [u8; 26], data: impl Fn() -> [u8; 6] + Send + 'static) -> Self {
+        let data = move || {
+            let [p1, p2, p3, t1, t2, t3] = data();
+            [p1, p2, p3, t1, t2, t3, 0, 0]
+        };
+        Self::new(0x58, calibration, [0; 7], data)
+    }
+
+    /// A BMP280 in the same room as [`Part::indoors`].
+    pub fn bmp280_indoors(clock: Arc<dyn Clock>) -> Self {
+        let room = move || {
+            let [p1, p2, p3, t1, t2, t3, _, _] = room(clock.now().mono);
+            [p1, p2, p3, t1, t2, t3]
+        };
+        Self::without_humidity(CALIBRATION, room)
+    }
+
     /// A part in a living room whose air changes slowly: the same at the same time.
     ///
     /// Calibration and the middle of its measurements are those of a real part, recorded in periph/devices,
     /// bmxx80/bmx280_test.go, commit 1752d1b57a94637ac6a6eed30b7db1d03aebf2b8 (TestI2CSenseBME280_success).
     pub fn indoors(clock: Arc<dyn Clock>) -> Self {
-        let calibration = [
-            0x10, 0x6e, 0x6c, 0x66, 0x32, 0x00, 0x5d, 0x95, 0xb8, 0xd5, 0xd0, 0x0b, 0x77, 0x1e, 0x9d, 0xff, 0xf9, 0xff,
-            0xac, 0x26, 0x0a, 0xd8, 0xbd, 0x10, 0x00, 0x4b,
-        ];
         let humidity = [0x6e, 0x01, 0x00, 0x13, 0x05, 0x00, 0x1e];
-        Self::new(0x60, calibration, humidity, move || room(clock.now().mono))
+        Self::new(0x60, CALIBRATION, humidity, move || room(clock.now().mono))
     }
 
     fn set(&mut self, register: u8, value: u8) {
@@ -63,7 +83,10 @@ impl Part {
                 // Forced is 01 or 10; normal mode, 11, is not played.
                 self.measuring = matches!(value & 0b11, 0b01 | 0b10);
             }
-            register::CTRL_HUM => self.registers[usize::from(register)] = value,
+            // A BMP280 has no such register, and passes over a write to it.
+            register::CTRL_HUM if self.registers[usize::from(register::CHIP_ID)] == 0x60 => {
+                self.registers[usize::from(register)] = value;
+            }
             _ => {}
         }
     }
@@ -126,12 +149,4 @@ fn room(at: Mono) -> [u8; 8] {
     let [_, t1, t2, t3] = (temperature << 4).to_be_bytes();
     let [_, _, h1, h2] = humidity.to_be_bytes();
     [p1, p2, p3, t1, t2, t3, h1, h2]
-}
-
-/// Goes from 0 to `height` and back within `seconds`, evenly.
-fn swing(at: Mono, seconds: u64, height: u32) -> u32 {
-    let period = u128::from(seconds) * 1000;
-    let phase = at.since_boot().as_millis() % period;
-    let way = phase.min(period - phase) * 2;
-    u32::try_from(u128::from(height) * way / period).expect("at most the height")
 }
