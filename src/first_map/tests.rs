@@ -195,7 +195,7 @@ fn answers_that_do_not_go_together_are_refused_in_words() {
 fn what_the_daemon_could_not_open_is_not_offered() {
     let odd = Found {
         i2c: vec![bus("i2c-1", &[0x76, 0x76, 0x20]), bus("i2c-999", &[0x77])],
-        one_wire: vec![probe("28-0417b1fb82ff"), probe("28-XYZ"), probe("10-0417b1fb82ff")],
+        one_wire: vec![probe("28-0417b1fb82ff"), probe("28-XYZ"), probe("01-0417b1fb82ff")],
         ..Found::default()
     };
     let names: Vec<_> = offers(&odd).into_iter().map(|offer| offer.name).collect();

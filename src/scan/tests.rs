@@ -186,16 +186,21 @@ fn one_wire_parts_say_their_temperature() {
     let probe = Kind::deserialize("ds18b20", serde_json::json!({ "id": "28-0417b1fb82ff" }));
     probe.expect("a kind").expect("its keys").device().simulate(&machine.sim);
     machine.put(&format!("{devices}/28-0000000000aa/temperature"), "");
+    machine.put(&format!("{devices}/10-0000000000aa/temperature"), "21437\n");
     machine.put(&format!("{devices}/01-0417b1fb82ff/id"), "");
     machine.put(&format!("{devices}/00-c00000000000/id"), "");
     let found = machine.scan();
     let ids: Vec<_> =
         found.one_wire.iter().map(|probe| (probe.id.as_str(), probe.recognised().map(|(kind, ..)| kind))).collect();
-    let expected =
-        [("01-0417b1fb82ff", None), ("28-0000000000aa", Some("ds18b20")), ("28-0417b1fb82ff", Some("ds18b20"))];
+    let expected = [
+        ("01-0417b1fb82ff", None),
+        ("10-0000000000aa", Some("ds18b20")),
+        ("28-0000000000aa", Some("ds18b20")),
+        ("28-0417b1fb82ff", Some("ds18b20")),
+    ];
     assert_eq!(ids, expected);
-    assert!(found.one_wire[1].fault.as_deref().is_some_and(|fault| fault.contains("does not answer")));
-    assert!(found.one_wire[2].temperature.is_some_and(|degrees| (-55.0..125.0).contains(&degrees)));
+    assert!(found.one_wire[2].fault.as_deref().is_some_and(|fault| fault.contains("does not answer")));
+    assert!(found.one_wire[3].temperature.is_some_and(|degrees| (-55.0..125.0).contains(&degrees)));
 }
 
 #[cfg(unix)]

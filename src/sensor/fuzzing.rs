@@ -135,6 +135,7 @@ pub(crate) fn kernel_files(bytes: &[u8]) {
             assert!(first.is_none_or(|first| (least..=most).contains(&first)), "{first:?}");
         };
         within(measure("ds18b20", json!({ "id": "28-0417b1fb82ff" })), -55.0, 125.0);
+        within(measure("ds18b20", json!({ "id": "3b-0000001921e8" })), -270.0, 1768.0);
         within(measure("system", json!({})), -60.0, 150.0);
         measure("file", json!({ "path": "/run/rain/level", "scale": 0.001, "offset": -20 }));
 

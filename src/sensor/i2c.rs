@@ -66,14 +66,14 @@ pub(super) fn address_fault(address: u8, identity: &Identity) -> Option<(&'stati
     }
     // Read as decimal, the digits may be those of a right one.
     let meant = allowed.iter().find(|allowed| format!("{allowed:x}") == address.to_string());
-    let words = match meant {
-        Some(meant) => format!("{address} is 0x{address:02x} written in hexadecimal\ndid you mean 0x{meant:02x}?"),
-        None => {
+    let words = meant.map_or_else(
+        || {
             let allowed: Vec<_> = allowed.iter().map(|address| format!("0x{address:02x}")).collect();
             let part = ids.first().map_or("part", |(_, name)| name);
             format!("a {part} answers at {}, never at 0x{address:02x}", allowed.join(" or "))
-        }
-    };
+        },
+        |meant| format!("{address} is 0x{address:02x} written in hexadecimal\ndid you mean 0x{meant:02x}?"),
+    );
     Some(("address", words))
 }
 
@@ -161,13 +161,14 @@ impl Registers {
             }
             _ => None,
         });
-        Err(Fault::Unsupported(match other {
-            Some((kind, name)) => format!("the part at {place} is a {name} (id 0x{id:02x}): write use = \"{kind}\""),
-            None => {
+        let words = other.map_or_else(
+            || {
                 let (expected, name) = identity.ids.first().copied().unwrap_or_default();
                 format!("the part at {place} is no {name}: its id is 0x{id:02x}, not 0x{expected:02x}")
-            }
-        }))
+            },
+            |(kind, name)| format!("the part at {place} is a {name} (id 0x{id:02x}): write use = \"{kind}\""),
+        );
+        Err(Fault::Unsupported(words))
     }
 
     fn fault(&self, error: I2cError) -> Fault {

@@ -288,7 +288,7 @@ kinds! {
     "bmp280" => Bmp280(bmp280::Settings),
     /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute.
     "counter" => Counter(counter::Settings),
-    /// A DS18B20 on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`).
+    /// A thermometer on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`): DS18B20, DS18S20, DS1822, DS1825, MAX31826, DS28EA00, or a thermocouple at a MAX31850.
     "ds18b20" => Ds18b20(ds18b20::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),

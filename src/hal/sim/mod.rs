@@ -193,6 +193,9 @@ impl fmt::Debug for Sim {
 }
 
 /// A number that goes from 0 to `height` and back within `seconds`, evenly: the same at the same time.
+///
+/// # Panics
+/// Where `seconds` is 0.
 pub fn swing(at: Mono, seconds: u64, height: u32) -> u32 {
     let period = u128::from(seconds) * 1000;
     let phase = at.since_boot().as_millis() % period;
