@@ -1,9 +1,8 @@
 //! What `cargo fuzz` calls: bytes from outside go into the code that reads them, and what must hold whatever they are is asserted.
 //!
-//! Each target is a function of bytes. It stands beside the parser that it calls, in a file `fuzzing.rs`; here is their list, but for the sandbox's,
-//! whose crate has its own. They
-//! are built by `cargo fuzz`, which sets `cfg(fuzzing)`, and for the tests, which feed every seed in `fuzz/seeds` to its target. No
-//! program that is shipped has them.
+//! Each target is a function of bytes. It stands beside the parser that it calls, in a file `fuzzing.rs`; here is their list. The
+//! sandbox's crate has one of its own. They are built by `cargo fuzz`, which sets `cfg(fuzzing)`, and for the tests, which feed every seed
+//! in `fuzz/seeds` to its target. No program that is shipped has them.
 //!
 //! A finding is kept as a seed of its target, and as a test of the parser that says what was wrong.
 
