@@ -5,7 +5,7 @@
 //! DS18S20 shows half degrees, which the kernel refines to sixteenths by the part's own counter.
 //!
 //! The family 3b is also that of the thermocouple converters MAX31850 and MAX31851, whose memory has another form. Kernels differ in
-//! what they make of it, and none says that a thermocouple is broken. So of this family the memory is read ([`memory`]).
+//! what they make of it, and none says that a thermocouple is broken. So of this family the memory is read (`memory`).
 //!
 //! A part that lost its power in the middle of a conversion shows exactly 85 °C. That value is never passed on, so a
 //! probe that is really that hot has no reading at this one temperature out of 2880.
