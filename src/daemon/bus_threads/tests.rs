@@ -444,7 +444,7 @@ fn others_of_the_bus_begin_while_a_part_measures() {
     let map = MAP.replace("\"50ms\"", "\"5s\"").replace("\"100ms\"", "\"60s\"").replace("to.value", "to.temperature");
     let map = map.replace("use = \"file\"\npath = \"/simulated/sick\"", "use = \"bme280\"\naddress = 0x76");
     let map = map.replace("use = \"file\"\npath = \"/simulated/well\"", "use = \"bme280\"\naddress = 0x77");
-    let map = config::parse(&map, Path::new("map.toml")).unwrap_or_else(|faults| panic!("{faults}")).settings;
+    let map = fixture::settings(&map);
     let bus_threads = bus_threads(&sim, &pipeline, map.sensors);
     let order: Vec<_> = (0..4).map(|_| order.recv_timeout(PATIENCE).expect("it is measured")).collect();
     assert_eq!(order, [("begins", 0x76), ("begins", 0x77), ("is collected", 0x76), ("is collected", 0x77)]);
