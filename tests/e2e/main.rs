@@ -33,7 +33,7 @@ use std::time::Duration;
 use gatepost::entry::ChannelId;
 
 /// A deadline that only a defect reaches.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(180);
 /// The channel that the maps publish to.
 const HOUSE: ChannelId = ChannelId(1);
 /// The channel that the maps take commands from.
