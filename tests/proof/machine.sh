@@ -22,7 +22,7 @@ boot() {
     architecture=$(architecture_of "$1")
     kernel=$(<"$cache/$architecture/kernel")
     qemu=(-nodefaults -no-reboot -display none -serial stdio -initrd "$cache/$architecture/initrd"
-        -kernel "$cache/$architecture/root/boot/vmlinuz-$kernel" "${@:5}")
+        -kernel "$cache/$architecture/linux/boot/vmlinuz-$kernel" "${@:5}")
     if [[ $1 == *-debian ]]; then
         # The probe's orders to QEMU go into this pipe.
         monitor=$cache/monitor
@@ -38,7 +38,7 @@ boot() {
             -append "console=ttyS0 $words") ;;
         # iomem=relaxed lets root map the GPIO registers through /dev/mem; a Pi's own kernel has /dev/gpiomem for it.
         arm64) qemu=(qemu-system-aarch64 -M raspi3b "${qemu[@]}"
-            -dtb "$cache/arm64/root/usr/lib/linux-image-$kernel/broadcom/bcm2837-rpi-3-b.dtb"
+            -dtb "$cache/arm64/linux/usr/lib/linux-image-$kernel/broadcom/bcm2837-rpi-3-b.dtb"
             -append "console=ttyAMA0,115200 iomem=relaxed $words") ;;
     esac
     if [[ $(type -t beside) == function ]]; then

@@ -26,12 +26,12 @@ build_machine() {
 # Unpacks the newest kernel of backports, once; its version stands in a file beside it.
 unpack_kernel() {
     local folder=$cache/$1 image
-    if [[ ! -f $folder/kernel ]]; then
+    if [[ ! -f $folder/kernel || ! -d $folder/linux ]]; then
         image=$(backports_version_of "$1" "linux-image-$1" linux-image-6)
         [[ -n $image ]] || stop "bookworm-backports has no linux-image-$1."
-        rm -rf "$folder/root"
-        unpack "$1" "$folder/root" "$image"
-        depmod -b "$folder/root" "${image#linux-image-}"
+        rm -rf "$folder/linux"
+        unpack "$1" "$folder/linux" "$image"
+        depmod -b "$folder/linux" "${image#linux-image-}"
         echo "${image#linux-image-}" >"$folder/kernel"
     fi
 }
@@ -93,7 +93,7 @@ add_modules() {
             add_module "$folder" "$file"
         else
             # Lines of `insmod FILE`, dependencies first, or `builtin NAME`.
-            modprobe -d "$cache/$1/root" -S "$kernel" --show-depends "$module" | while read -r kind file _; do
+            modprobe -d "$cache/$1/linux" -S "$kernel" --show-depends "$module" | while read -r kind file _; do
                 [[ $kind != insmod ]] || add_module "$folder" "$file"
             done
         fi

@@ -40,10 +40,10 @@ make_system_image() {
     make_system "$1"
     [[ ! -f $folder/system.img ]] || return 0
     work=$(mktemp -d -p "$cache")
-    "${sudo[@]}" cp -a --reflink=auto "$folder/system" "$work/root"
-    "${sudo[@]}" cp -R "$folder/root/lib/modules" "$work/root/usr/lib/"
+    "${sudo[@]}" cp -a --reflink=auto "$folder/system" "$work/system"
+    "${sudo[@]}" cp -R "$folder/linux/lib/modules" "$work/system/usr/lib/"
     truncate -s "$system_image_size" "$work/image"
-    "${sudo[@]}" mkfs.ext4 -q -F -d "$work/root" "$work/image" || stop "there is no disk for $1."
+    "${sudo[@]}" mkfs.ext4 -q -F -d "$work/system" "$work/image" || stop "there is no disk for $1."
     mv "$work/image" "$folder/system.img"
     "${sudo[@]}" rm -rf "$work"
 }
