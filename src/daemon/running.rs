@@ -257,16 +257,8 @@ impl Running {
         if let Err(error) = self.bus_threads.add(&diff.added) {
             self.start_error = Some(format!("a thread cannot be started: {error}"));
         }
-        let targets = |one: &Settings, other: &Settings| {
-            let has = |target| other.outputs.iter().any(|output| output.target == target);
-            one.outputs.iter().filter(|output| !has(output.target)).count()
-        };
-        Changes {
-            sensors: [diff.added.len(), diff.removed.len()],
-            outputs: [targets(settings, &before), targets(&before, settings)],
-            sessions,
-            gpio: (self.gpio != settings.gpio).then_some(settings.gpio),
-        }
+        let gpio = (self.gpio != settings.gpio).then_some(settings.gpio);
+        Changes { sessions, gpio, ..Changes::between(&before, settings) }
     }
 
     /// Stops all parts in order. A part that panics keeps no other from being stopped: returns what it said.

@@ -63,6 +63,8 @@ struct Running {
     is_up: Arc<AtomicBool>,
     /// Set to the last moment at which it may go on.
     stop: watch::Sender<Option<Mono>>,
+    /// Its channels as the map has them now.
+    channels: watch::Sender<Vec<ChannelSettings>>,
     task: JoinHandle<()>,
 }
 
@@ -75,16 +77,18 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Whether a session that runs as `self` can go on as `other`. A channel's share of the license's year moves with every
-    /// other channel of the map, and is not worth a new session.
+    /// Whether a session that runs as `self` can go on as `other`: with other slots and shares of the license's year, which it adopts.
     fn is_same(&self, other: &Self) -> bool {
-        let without_shares = |session: &session::Settings| {
-            let channels =
-                session.channels.iter().map(|channel| ChannelSettings { messages_a_year: 0, ..channel.clone() });
-            session::Settings { channels: channels.collect(), ..session.clone() }
+        let without_slots = |session: &session::Settings| {
+            let channel = |channel: &ChannelSettings| ChannelSettings {
+                messages_a_year: 0,
+                slot: Duration::ZERO,
+                ..channel.clone()
+            };
+            session::Settings { channels: session.channels.iter().map(channel).collect(), ..session.clone() }
         };
         (&self.broker, &self.credentials) == (&other.broker, &other.credentials)
-            && without_shares(&self.session) == without_shares(&other.session)
+            && without_slots(&self.session) == without_slots(&other.session)
     }
 }
 
@@ -111,6 +115,15 @@ impl Uplinks {
         let (stay, go): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.running).into_iter().partition(|(name, running)| stays(name, running));
         self.running = stay;
+        for (name, running) in &mut self.running {
+            if let Some(wanted) = wanted.get(name) {
+                running.wanted = wanted.clone();
+                running.channels.send_if_modified(|channels| {
+                    let before = std::mem::replace(channels, wanted.session.channels.clone());
+                    before != *channels
+                });
+            }
+        }
         for channel in self.end(go).await {
             locked(&self.common.spool).release_all(channel);
         }
@@ -172,7 +185,7 @@ impl Uplinks {
     }
 
     fn begin(&self, name: &str, wanted: Wanted) -> Running {
-        let stop = watch::Sender::new(None);
+        let (stop, channels) = (watch::Sender::new(None), watch::Sender::new(wanted.session.channels.clone()));
         let is_up = Arc::new(AtomicBool::new(false));
         let heartbeat = self.common.heartbeats.watch(format!("session of {name}"));
         let (observer, device, up) = (Arc::clone(&self.common.observer), name.to_owned(), Arc::clone(&is_up));
@@ -186,6 +199,7 @@ impl Uplinks {
             network: Changes::new(self.common.network.subscribe()),
             clock: Arc::clone(&self.common.clock),
             stop: stop.subscribe(),
+            channels: channels.subscribe(),
             inbound: self.common.inbound.clone(),
             notices: Box::new(move |notice| {
                 match notice {
@@ -200,7 +214,7 @@ impl Uplinks {
                 None => heartbeat.rest(),
             }),
         };
-        Running { wanted, is_up, stop, task: tokio::spawn(uplink.run()) }
+        Running { wanted, is_up, stop, channels, task: tokio::spawn(uplink.run()) }
     }
 }
 

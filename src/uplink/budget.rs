@@ -34,6 +34,11 @@ impl Budget {
         Self { price, saved: owed.saturating_add(AT_START).min(CAPACITY), since: now }
     }
 
+    /// Goes on with another number of messages a year, and with what was saved.
+    pub fn reprice(&mut self, now: Mono, a_year: u64) {
+        *self = Self { saved: self.saved_at(now), since: self.since.max(now), ..Self::new(now, a_year, 0) };
+    }
+
     /// A message is sent, whether it can be paid or not.
     pub fn spend(&mut self, now: Mono) {
         self.saved = self.saved_at(now).saturating_sub(self.price);

@@ -18,7 +18,7 @@ use crate::thingspeak::update;
 use crate::time::Mono;
 use crate::uplink::link::{Incoming, Link};
 use crate::uplink::network::Changes;
-use crate::uplink::session::{Action, Event, Inbound, Session, SessionEvent};
+use crate::uplink::session::{Action, ChannelSettings, Event, Inbound, Session, SessionEvent};
 
 /// What the session asks for is done by then, or has failed: the steps of a connection have 10 s each, and a packet has.
 const PERFORM_WITHIN: Duration = Duration::from_secs(120);
@@ -41,6 +41,8 @@ pub struct Uplink {
     pub clock: Arc<dyn Clock>,
     /// Set to the last moment at which the session may go on.
     pub stop: watch::Receiver<Option<Mono>>,
+    /// The session's channels, as a new map has them.
+    pub channels: watch::Receiver<Vec<ChannelSettings>>,
     /// Where messages for the outputs go.
     pub inbound: mpsc::Sender<Inbound>,
     /// Where notices go.
@@ -190,6 +192,7 @@ impl Uplink {
             until = stopped(&mut self.stop) => Event::Stop(until),
             () = self.new_entries.notified() => Event::Tick,
             () = self.network.next() => Event::NetworkChanged,
+            Ok(()) = self.channels.changed() => Event::Adopt(self.channels.borrow_and_update().clone()),
             () = tick => Event::Tick,
         }
     }

@@ -57,8 +57,7 @@ async fn what_a_new_map_does_not_change_goes_on() {
     switch_on(&stage, &playing).await;
     let mark = playing.diary.end();
     let changes = reload(&stage, &playing, &[map::HOUSE, EVERY, map::SWITCHES, &depth(), &level(), map::LAMP]).await;
-    assert_eq!(changes, Changes { sensors: [1, 0], ..Changes::default() });
-    assert_eq!(changes.to_string(), "sensors: 1 begun, 0 ended");
+    assert_eq!(changes, Changes { added: vec!["sensor depth".to_owned()], ..Changes::default() });
     let both = || stage.rows().into_iter().find(|row| row.field(1) == Some("1") && row.field(2) == Some("2"));
     until(|| format!("a row with both\n{}", playing.diary.text(0)), both).await;
     let since = playing.diary.since(mark);
@@ -103,7 +102,8 @@ async fn a_session_that_changes_is_replaced_and_loses_nothing() {
     playing.diary.wait(mark, "an entry is on its way", sent).await;
     let mark = playing.diary.end();
     let changes = reload(&stage, &playing, &[map::HOUSE, EVERY, map::SWITCHES, &level(), map::LAMP]).await;
-    let expected = Changes { outputs: [1, 0], sessions: vec!["pi".to_owned()], ..Changes::default() };
+    let expected =
+        Changes { added: vec!["output lamp".to_owned()], sessions: vec!["pi".to_owned()], ..Changes::default() };
     assert_eq!(changes, expected, "the device listens to a channel more");
     playing.diary.wait(mark, "the new session is up", Observed::is_up).await;
     switch_on(&stage, &playing).await;
@@ -122,7 +122,9 @@ async fn levels_are_reported_on_after_a_new_map() {
     let reported = format!("{}report = \"house.field5\"\n", map::LAMP);
     let (stage, playing) = set(&[map::HOUSE, EVERY, map::SWITCHES, &reported]).await;
     until(|| "a report".to_owned(), || stage.rows().get(1).cloned()).await;
-    reload(&stage, &playing, &[map::HOUSE, "every = \"3s\"\n", map::SWITCHES, &reported]).await;
+    let changes = reload(&stage, &playing, &[map::HOUSE, "every = \"3s\"\n", map::SWITCHES, &reported]).await;
+    let expected = Changes { changed: vec!["channel house".to_owned()], ..Changes::default() };
+    assert_eq!(changes, expected, "the session goes on");
     let known = stage.rows().len();
     // The one that the reload closed, and two of the new slots.
     let more = || stage.rows().get(known + 2).cloned();
@@ -137,7 +139,8 @@ async fn what_a_new_map_does_not_have_ends() {
     let mark = playing.diary.end();
     let other = map::LAMP.replace("17", "23").replace("lamp", "fan");
     let changes = reload(&stage, &playing, &[map::HOUSE, EVERY, map::SWITCHES, &level(), &other]).await;
-    assert_eq!((changes.sensors, changes.outputs), ([0, 1], [1, 1]));
+    let [added, removed] = [changes.added, changes.removed].map(|names| names.join(", "));
+    assert_eq!((added.as_str(), removed.as_str()), ("output fan", "sensor depth, output lamp"));
     playing.diary.wait(mark, "the lamp is left", |observed| observed.is_driven("lamp", Drive::OFF, Reason::Stop)).await;
     playing.diary.wait(mark, "the fan begins", |observed| observed.is_driven("fan", Drive::OFF, Reason::Start)).await;
     assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(false), Some(false)));

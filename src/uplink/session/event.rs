@@ -8,7 +8,7 @@ use crate::thingspeak::feed::{FeedError, FeedMessage};
 use crate::thingspeak::topic::Topic;
 use crate::time::Mono;
 
-use super::SessionEvent;
+use super::{ChannelSettings, SessionEvent};
 
 /// What happened.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub enum Event {
     NetworkChanged,
     /// The connection was closed as asked by [`Action::Disconnect`].
     Disconnected,
+    /// A new map has other slots or shares of the license's year for these channels, which are the session's own.
+    Adopt(Vec<ChannelSettings>),
     /// The daemon stops: send what may be sent until then.
     Stop(Mono),
 }

@@ -151,11 +151,21 @@ impl Session {
             }
             Event::NetworkChanged => self.network_changed(at, &mut actions),
             Event::Disconnected => self.disconnected(at, &mut actions),
+            Event::Adopt(channels) => self.adopt(at, channels),
             Event::Stop(until) => self.stop = Some(until),
         }
         self.advance(now, spool, &mut actions);
         self.deadline = self.next_deadline(now.mono, spool);
         actions
+    }
+
+    fn adopt(&mut self, at: Mono, channels: Vec<ChannelSettings>) {
+        for settings in &channels {
+            if let Some(channel) = self.channels.iter_mut().find(|channel| channel.id() == settings.id) {
+                channel.adopt(at, settings);
+            }
+        }
+        self.settings.channels = channels;
     }
 
     /// Does whatever the state and the time allow.

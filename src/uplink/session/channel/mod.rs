@@ -123,6 +123,15 @@ impl Channel {
         self.granted = granted;
     }
 
+    /// Goes on with another slot, or another share of the license's year.
+    pub(super) fn adopt(&mut self, at: Mono, settings: &ChannelSettings) {
+        let ChannelSettings { slot, messages_a_year, .. } = *settings;
+        (self.settings.slot, self.settings.messages_a_year) = (slot, messages_a_year);
+        if let Some(budget) = &mut self.budget {
+            budget.reprice(at, messages_a_year);
+        }
+    }
+
     /// Takes up what an earlier run left: what waits, whether entries come back, and that its last update may have arrived just now.
     fn begin(&mut self, at: Mono, spool: &Spool) {
         let id = self.id();
