@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod ask;
+#[cfg(target_os = "linux")]
+mod by_hand;
 mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -24,7 +26,7 @@ mod spool;
 #[cfg(unix)]
 mod status;
 
-use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -166,8 +168,8 @@ fn is_of_service(path: &Path) -> bool {
     path.starts_with("/etc/gatepost")
 }
 
-/// Ready when the process is asked to stop: SIGTERM, SIGINT, or the terminal that is closed. A service has no terminal: there a
-/// hang-up rings the bell, for the map to be read again.
+/// Ready when the process is asked to stop: SIGTERM, SIGINT, or its terminal was closed. Any other SIGHUP notifies `reload`, for the map to
+/// be read again.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
@@ -177,15 +179,21 @@ fn stop_signal(reload: Arc<Notify>) -> std::io::Result<impl Future<Output = ()>>
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    // systemd gives every service this variable.
-    let is_terminal = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
-    let is_service = std::env::var_os("INVOCATION_ID").is_some() || !is_terminal;
+    // The controlling terminal, which a service has not: it cannot be opened any more once it was closed (tty(4)).
+    let has_terminal = || std::fs::File::open("/dev/tty").is_ok();
+    let at_start = has_terminal();
     Ok(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => return,
                 _ = interrupt.recv() => return,
-                _ = hang_up.recv() => if is_service { reload.notify_one() } else { return },
+                _ = hang_up.recv() => {
+                    if at_start && !has_terminal() {
+                        log::warn!("the terminal was closed");
+                        return;
+                    }
+                    reload.notify_one();
+                }
             }
         }
     })

@@ -36,7 +36,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bytes = match folder.read(levels::FILE) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            println!("no daemon has left outputs behind: none has run since the last boot, or it stopped in order");
+            println!(
+                "no outputs are left behind in {}: the daemon there has stopped in order, or none has run since the last boot",
+                runtime.display()
+            );
+            #[cfg(target_os = "linux")]
+            for folder in super::by_hand::folders() {
+                println!(
+                    "a simulated daemon runs, and its outputs are simulated too: gatepost status --runtime-dir {}",
+                    folder.display()
+                );
+            }
             return Ok(ExitCode::SUCCESS);
         }
         Err(error) => return Err(error).with_context(|| runtime.join(levels::FILE).display().to_string()),

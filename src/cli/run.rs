@@ -17,6 +17,8 @@ use gatepost::store::storage::Folder;
 use gatepost::uplink::session::Tuning;
 use tokio::sync::Notify;
 
+#[cfg(target_os = "linux")]
+use super::by_hand;
 use super::directories::{self, Directories};
 use super::look_alike::{LookAlike, StandIn};
 
@@ -54,16 +56,38 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
 
-    /// Log each entry too
+    /// Log each reading, and each step of an entry
     #[arg(long, short)]
     verbose: bool,
+
+    /// How the log is written: json is one object a line, on standard error
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log: LogFormat,
+}
+
+/// `--log`
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LogFormat {
+    /// Lines of text; the journal's own form under systemd
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl From<LogFormat> for journal::Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// Exit code 0 after a stop, 78 for a map with faults, 1 for everything else.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     keep_to_itself();
     directories::keep_files_private();
-    let _end = journal::start(if args.verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info });
+    let _end = journal::start(args.verbose, args.log.into());
     let load = if args.sandbox { config::load_without_credentials } else { config::load };
     let checked = match load(&args.config) {
         Ok(checked) => checked,
@@ -107,6 +131,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let reload = Some(Reload { read, bell });
         let observer = both(journal::observer(), systemd::observer());
         let (folders, socket) = folders(args)?.unzip();
+        #[cfg(target_os = "linux")]
+        let by_hand = if socket.is_none() { by_hand() } else { None };
+        #[cfg(target_os = "linux")]
+        let socket = socket.or_else(|| by_hand.as_ref().map(by_hand::Folder::socket));
         let tuning = Tuning::default();
         Daemon { settings, hal, folders, socket, observer, tuning, reload }.run(stop).await?;
         if let Some(look_alike) = look_alike {
@@ -114,6 +142,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+#[cfg(target_os = "linux")]
+/// Where `gatepost status` finds a daemon that keeps no directories.
+fn by_hand() -> Option<by_hand::Folder> {
+    let made = by_hand::Folder::create();
+    made.inspect_err(|error| log::warn!(reason:% = error; "`gatepost status` cannot ask this daemon: {error}")).ok()
 }
 
 fn simulation(args: &Args) -> anyhow::Result<Sim> {

@@ -1,6 +1,7 @@
 //! The program as a newcomer meets it: what it says to a wrong call, the demo, and what it prints to be copied.
 #![cfg(all(target_os = "linux", feature = "sandbox"))]
 
+mod by_hand;
 mod demo;
 mod first_calls;
 mod init;

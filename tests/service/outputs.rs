@@ -28,7 +28,7 @@ fn outputs(manager: &Manager, arguments: &[&str]) -> Program {
 fn stop_levels_outlive_the_daemon_and_a_map_that_is_changed_behind_it() {
     let manager = Manager::new(PUMP);
     let mut nothing = outputs(&manager, &[]);
-    nothing.wait_for("no daemon has left outputs behind");
+    nothing.wait_for("no outputs are left behind");
 
     let mut daemon = manager.start(manager.daemon());
     let mut list = outputs(&manager, &[]);
@@ -52,7 +52,7 @@ fn a_stop_in_order_leaves_nothing_that_a_later_failure_could_act_on() {
     let mut command: Command = gatepost();
     command.args(["outputs", "--stop", "--runtime-dir"]).arg(manager.path("run")).env("SERVICE_RESULT", "exit-code");
     let mut stop = Program::start(command);
-    stop.wait_for("no daemon has left outputs behind");
+    stop.wait_for("no outputs are left behind");
     assert!(stop.wait_for_end().success());
 }
 
