@@ -20,7 +20,7 @@ use gatepost::thingspeak::credentials::Source;
 use gatepost::uplink::session::Tuning;
 use thingspeak_sandbox::{Channel, Device, Folder, Options, Rights, Sandbox};
 
-use self::printer::{DemoPrinter, Screen};
+use self::printer::Screen;
 
 /// The map, shipped inside so that the demo needs nothing but the program.
 const MAP: &str = include_str!("../../config/demo.toml");
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     dir: Option<PathBuf>,
 
     /// End after this many stored entries instead of at Ctrl-C
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     entries: Option<u64>,
 }
 
@@ -66,13 +66,12 @@ async fn demo(args: &Args, directory: &Path) -> anyhow::Result<()> {
     let screen = Screen::default();
     screen.say(&welcome(&settings, &sandbox, &folder, &pins));
 
-    let printer = DemoPrinter::new(&settings, screen.clone(), args.entries);
     let daemon = Daemon {
         settings,
         hal: sim.hal(),
         folders: None,
         socket: None,
-        observer: printer,
+        observer: printer::observer(screen.clone(), args.entries),
         tuning: Tuning::default(),
         reload: None,
     };

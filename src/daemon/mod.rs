@@ -16,6 +16,7 @@ pub mod event;
 mod guard;
 pub mod heartbeat;
 pub mod journal;
+pub mod messages;
 mod new_entries;
 mod outputs;
 mod pipeline;

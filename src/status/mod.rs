@@ -9,6 +9,8 @@ pub mod metrics;
 pub mod text;
 mod words;
 
+pub(crate) use words::counted;
+
 use serde::{Deserialize, Serialize};
 
 /// The name of the daemon's socket in its runtime directory.

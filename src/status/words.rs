@@ -29,7 +29,7 @@ pub(super) fn value(value: f64) -> String {
 }
 
 /// A number of things with its word.
-pub(super) fn counted<N: Into<u64>>(number: N, one: &str, many: &str) -> String {
+pub(crate) fn counted<N: Into<u64>>(number: N, one: &str, many: &str) -> String {
     let number = number.into();
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }

@@ -13,7 +13,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The log's words for what happens to an entry of channel 1.
 const ENTRY: &str = "channel greenhouse: entry of ";
 /// The end of the line that tells of a new one.
-pub(crate) const WAITS: &str = " waits";
+pub(crate) const WAITS: &str = " made";
 
 /// The times of the entries that the gateway made.
 pub(crate) fn made(gateway: &Program) -> Vec<Utc> {
@@ -25,7 +25,7 @@ pub(crate) fn made(gateway: &Program) -> Vec<Utc> {
 /// Those that were not acknowledged yet: they come a second time where the connection is lost.
 pub(crate) fn unsure(gateway: &Program) -> Vec<Utc> {
     let said = gateway.said();
-    let is_received = |at: &Utc| said.contains(&format!("{ENTRY}{at} received by the broker"));
+    let is_received = |at: &Utc| said.contains(&format!("{ENTRY}{at} acknowledged by ping"));
     made(gateway).into_iter().filter(|at| !is_received(at)).collect()
 }
 

@@ -108,7 +108,7 @@ pub(crate) fn a_wrong_password_is_told_and_heals(make: &dyn Make) {
     assert!(told.contains("password") && told.contains("replace the credentials file"), "{told}");
     gateway.give_password(PASSWORD);
     program.wait_for("link up again after");
-    program.wait_for("received by the broker");
+    program.wait_for("acknowledged by ping");
     let said = program.said();
     assert!(!said.contains("an0ther") && !said.contains(PASSWORD), "no secret in the log");
 }
@@ -150,7 +150,7 @@ pub(crate) fn a_renewed_session_loses_nothing(make: &dyn Make) {
         let renewed = program.wait_for("session renewed");
         println!("{renewed}");
     }
-    program.wait_for("received by the broker");
+    program.wait_for("acknowledged by ping");
     books::close(&program, &[&watcher], |_| false);
     assert!(!program.said().contains("link down"), "{}", program.said());
 }

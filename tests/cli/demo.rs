@@ -27,11 +27,11 @@ fn two_entries_are_soon_stored_and_nothing_is_left_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     let started = Instant::now();
     let mut program = demo(folder.path(), &["--entries", "2"]);
-    let stored = program.wait_for("channel 1 has it as entry 1 ");
+    let stored = program.wait_for("stored as 1 after");
     println!("first entry stored after {:?}, by its own clock: {stored}", started.elapsed());
     assert!(seconds(&stored) < 5.0, "{stored}");
-    program.wait_for("channel 1 has it as entry 2 ");
-    program.wait_for("2 entries were stored");
+    program.wait_for("stored as 2 after");
+    program.wait_for("entries: 2 stored");
     let status = program.wait_for_end();
     assert!(status.success(), "{status}");
     assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 0, "the temporary folder is removed");
@@ -41,7 +41,7 @@ fn two_entries_are_soon_stored_and_nothing_is_left_behind() {
 fn ctrl_c_ends_it_well() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut program = demo(folder.path(), &[]);
-    program.wait_for("connected, subscriptions granted");
+    program.wait_for("link up");
     let (status, took) = program.end_by(Signal::SIGINT);
     println!("ended after {took:?}");
     assert!(status.success(), "{status}");
@@ -62,20 +62,20 @@ fn what_it_prints_to_be_tried_works() {
         let line = welcome.lines().find(|line| line.starts_with("    ") && line.contains(words));
         line.unwrap_or_else(|| panic!("no line with {words:?}")).to_owned()
     };
-    program.wait_for("channel 1 has it as entry 1 ");
+    program.wait_for("stored as 1 after");
 
     // The door is closed at first; an entry tells that it was opened.
     run(&printed("echo 0"));
     program.wait_for("field4=1");
-    program.wait_for("channel 1 has it as entry ");
+    program.wait_for("stored as ");
 
     // The demo switches the lamp twice by itself: what happened then was perhaps not our doing, and is tried again.
     let by_itself = |program: &Program| program.said().matches("somebody writes field1").count();
     loop {
         let before = by_itself(&program);
-        has_effect(&mut program, &printed("sandbox publish"), "lamp is on (");
+        has_effect(&mut program, &printed("sandbox publish"), "lamp: on (");
         let level = run(&printed("cat "));
-        has_effect(&mut program, &printed("mosquitto_pub"), "lamp is off (");
+        has_effect(&mut program, &printed("mosquitto_pub"), "lamp: off (");
         if by_itself(&program) == before {
             assert_eq!(level, "1");
             break;

@@ -57,7 +57,7 @@ fn its_lines_make_a_map_and_its_commands_reach_that_map() {
     let mut published = Program::start(typed(&printed("sandbox publish")));
     assert!(published.wait_for_end().success(), "{}", published.said());
     published.wait_for("channel 3: stored as entry 1");
-    daemon.wait_for("output lamp is on: ");
+    daemon.wait_for("output lamp: on (");
 
     let mut inputs = Program::start(typed(&format!("exec {}", printed("mosquitto_sub").replace("XDG", "env XDG"))));
     sandbox.wait_for("channels/3/subscribe");
@@ -111,7 +111,7 @@ fn map_for_the_service_runs_unchanged_against_a_look_alike_of_its_own() {
     let printed = printed.unwrap_or_else(|| panic!("no command is told:\n{said}")).replace("NUMBER", "1234569");
     let mut published = Program::start(typed(&printed));
     assert!(published.wait_for_end().success(), "{}", published.said());
-    daemon.wait_for("output lamp is on: ");
+    daemon.wait_for("output lamp: on (");
 
     let more =
         "[channel.more]\nid = 1234570\n[[sensor]]\nname = \"pi\"\nuse = \"system\"\nto.load1 = \"more.field1\"\n";

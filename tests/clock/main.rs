@@ -112,7 +112,7 @@ fn closed(program: &Program, name: &str) -> BTreeSet<String> {
     let mark = format!("channel {name}: entry of ");
     let said = program.said();
     let lines = said.lines().filter_map(|line| line.split_once(&mark)).map(|(_, rest)| rest);
-    lines.filter(|rest| rest.contains(" waits")).filter_map(|rest| rest.split(' ').next()).map(str::to_owned).collect()
+    lines.filter(|rest| rest.ends_with(" made")).filter_map(|rest| rest.split(' ').next()).map(str::to_owned).collect()
 }
 
 /// How far the row's own time is ahead of that of its arrival, in seconds.

@@ -48,14 +48,14 @@ fn clock_that_was_two_hours_ahead_spoils_nothing_that_follows_and_is_told_once()
     let mut first = gateway.start();
     service.wait_for_rows(3);
     gateway.set_ahead(0);
-    let told = first.wait_for("the clock of this machine was set back by 2h");
+    let told = first.wait_for("the clock was set back by 2h");
     assert!(told.contains("WARN"), "{told}");
     let before = service.rows(GREENHOUSE).len();
     service.wait_for_rows(3);
 
     let report = status(&gateway, &["status", "--json"]);
     assert!(report.contains(r#""steps": 1"#), "{report}");
-    assert!(status(&gateway, &["status"]).contains("the clock of this machine was set back by 2h"));
+    assert!(status(&gateway, &["status"]).contains("the clock was set back by 2h"));
     assert!(status(&gateway, &["metrics"]).contains("\ngatepost_clock_steps_total 1\n"));
 
     first.end_by(Signal::SIGKILL);
@@ -65,7 +65,7 @@ fn clock_that_was_two_hours_ahead_spoils_nothing_that_follows_and_is_told_once()
     let mut third = gateway.start();
     service.wait_for_rows(2);
     assert!(third.end_by(Signal::SIGTERM).0.success());
-    let told = [&first, &second, &third].map(|run| run.said().matches("the clock of this machine was set").count());
+    let told = [&first, &second, &third].map(|run| run.said().matches("the clock was set").count());
     assert_eq!(told, [1, 0, 0]);
     // One that had its second when the clock was set may come behind it.
     for row in &service.rows(GREENHOUSE)[before + 2..] {

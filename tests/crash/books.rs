@@ -13,14 +13,14 @@ use crate::reads::Reads;
 use crate::service::Stored;
 
 /// The end of a line that tells of a new entry.
-pub(crate) const WAITS: &str = " waits";
+pub(crate) const WAITS: &str = " made";
 /// Words of a log that tells of something lost.
 const LOSSES: [&str; 6] = [
-    "entries are lost",
-    "readings of the slots",
+    "entries are dropped",
+    "the readings of those slots",
     "is damaged",
     "can no longer be read",
-    "that were not sent are lost",
+    "lost: they were in memory",
     "panicked",
 ];
 

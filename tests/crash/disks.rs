@@ -16,8 +16,8 @@ const DISK_FAILS: &str = "the state directory cannot be written";
 const DISK_WORKS: &str = "the state directory can be written again";
 const MEMORY_FAILS: &str = "the runtime directory cannot be written";
 const MEMORY_WORKS: &str = "the runtime directory can be written again";
-const SLOTS_FAIL: &str = "open slots cannot be kept";
-const SLOTS_WORK: &str = "open slots are kept again";
+const SLOTS_FAIL: &str = "open slots cannot be saved";
+const SLOTS_WORK: &str = "open slots are saved again";
 const EVERYTHING: [&str; 6] = [DISK_FAILS, DISK_WORKS, MEMORY_FAILS, MEMORY_WORKS, SLOTS_FAIL, SLOTS_WORK];
 
 /// After a failure the disk is left alone for so long.

@@ -176,7 +176,7 @@ fn flood_costs_no_relay_no_disk_and_no_memory_and_nothing_stands_still() {
     // Twenty lines a cause, and few causes.
     assert!(said.len() < 40_000, "{} bytes of log", said.len());
     for (output, events) in [("lamp", rubbish), ("fan", rubbish), ("heater", rubbish)] {
-        let (told, counted) = lines_like(&said, &format!("what came for output {output} is no command"));
+        let (told, counted) = lines_like(&said, &format!("output {output}: not a command"));
         assert!(told <= 30 && counted == events, "{output}: {told} lines for {counted} of {events}\n{said}");
     }
 }

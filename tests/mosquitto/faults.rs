@@ -28,7 +28,7 @@ fn a_wrong_password_is_told_once_and_heals_with_a_new_credentials_file() {
     assert_eq!(complaints(&program).len(), 1, "once is enough");
     gateway.give_password(PASSWORD);
     program.wait_for("link up again after");
-    program.wait_for("received by the broker");
+    program.wait_for("acknowledged by ping");
     let said = program.said();
     assert!(!said.contains("an0ther") && !said.contains(PASSWORD), "no secret in the log");
 }
@@ -93,7 +93,7 @@ fn no_log_level_shows_the_password() {
     for transport in [Transport::Tcp, Transport::Wss] {
         let gateway = Gateway::of(&broker, transport);
         let mut program = gateway.run_with(&[("RUST_LOG", "trace")]);
-        program.wait_for("received by the broker");
+        program.wait_for("acknowledged by ping");
         program.end_by(Signal::SIGTERM);
         let said = program.said();
         // As bytes in hexadecimal, too: that is how libraries show packets.

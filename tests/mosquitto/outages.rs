@@ -32,7 +32,7 @@ fn next_heard(watcher: &mut Program) -> Utc {
 /// Times of the entries that its log says were closed.
 fn closed(program: &Program) -> Vec<Utc> {
     let said = program.said();
-    let lines = said.lines().filter(|line| line.contains(OF_CHANNEL) && line.contains(" waits"));
+    let lines = said.lines().filter(|line| line.contains(OF_CHANNEL) && line.ends_with(" made"));
     lines.map(|line| time_after(OF_CHANNEL, line)).collect()
 }
 

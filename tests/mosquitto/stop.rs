@@ -37,7 +37,7 @@ fn ends_in_order(signal: Signal, transport: Transport) {
     assert_eq!((gateway.pin("GPIO23"), gateway.pin("GPIO24")), ("1".to_owned(), "0".to_owned()), "off, and on");
     broker.log().wait_for(&format!("Received DISCONNECT from {GATEWAY}"));
     program.wait_for("stopping");
-    program.wait_for("output valve is on: stop level");
+    program.wait_for("output valve: on (stop level)");
     program.wait_for("stopped");
     let said = program.said();
     let warned = said.lines().filter(|line| line.contains("WARN") && !line.contains("SIMULATED"));

@@ -47,7 +47,7 @@ fn carries_entries_out_and_commands_in(transport: Transport) {
     let value = seen[1].strip_prefix("channels/2/publish/fields/field3 ").expect("the field's own topic");
     assert!((0.0..=100.0).contains(&value.parse::<f64>().expect("a bare number")), "{value}");
     // A channel that never echoes has its entries freed by the answer to a ping.
-    program.wait_for("received by the broker");
+    program.wait_for("acknowledged by ping");
 
     assert_eq!((gateway.pin("GPIO17"), gateway.pin("GPIO23")), ("0".to_owned(), "1".to_owned()), "both are off");
     broker.tell("channels/3/subscribe", &feed_message(r#""field1":"1","field2":null"#));

@@ -60,13 +60,13 @@ fn values(report: &Value, sensor: usize) -> u64 {
 fn a_file_that_hangs_from_the_start_is_a_fault_after_its_time_out_and_its_neighbour_is_read() {
     let (manager, mut daemon, tracer) = house(Duration::from_secs(600));
     let told = daemon.wait_for("no answer");
-    assert!(told.contains("sensor tank ") && told.contains("no answer for 3 s"), "{told}");
+    assert!(told.contains("sensor tank: ") && told.contains("no answer for 3 s"), "{told}");
     let report = until(&manager, "the neighbour is read", |report| values(report, 1) > 10);
     assert_eq!(report["sensors"][0]["fault"]["words"], "no answer for 3 s", "{report:#}");
     assert_eq!((values(&report, 0), &report["sensors"][1]["fault"]), (0, &Value::Null));
     // A stop does not wait for it. The process itself ends no sooner than strace lets go of its thread.
     kill(Pid::from_raw(daemon.id().cast_signed()), Signal::SIGTERM).expect("it runs");
-    daemon.wait_for("stopped; ");
+    daemon.wait_for("stopped: ");
     drop(tracer);
     daemon.end_by(Signal::SIGKILL);
 }
@@ -74,10 +74,10 @@ fn a_file_that_hangs_from_the_start_is_a_fault_after_its_time_out_and_its_neighb
 #[test]
 fn a_file_that_takes_long_delays_nobody_after_its_first_read_and_is_told_of() {
     let (manager, mut daemon, tracer) = house(Duration::from_millis(1500));
-    let told = daemon.wait_for("is slow");
-    assert!(told.contains("sensor tank is slow: a read took 1.") && told.contains("do not wait for it"), "{told}");
+    let told = daemon.wait_for(": slow: ");
+    assert!(told.contains("sensor tank: slow: a read took 1.") && told.contains("do not wait for it"), "{told}");
     let before = until(&manager, "the status tells of it", |report| report["sensors"][0]["slow_read_s"].is_f64());
-    assert!(before["remarks"].to_string().contains("sensor tank is slow"), "{before:#}");
+    assert!(before["remarks"].to_string().contains("sensor tank: slow"), "{before:#}");
     let after = until(&manager, "it is read on", |report| values(report, 0) >= values(&before, 0) + 4);
     let gained = |sensor| values(&after, sensor) - values(&before, sensor);
     assert!(gained(1) >= 3 * gained(0), "{} reads of the neighbour in {} slow ones", gained(1), gained(0));
@@ -85,8 +85,8 @@ fn a_file_that_takes_long_delays_nobody_after_its_first_read_and_is_told_of() {
 
     // It answers at once from here on.
     drop(tracer);
-    daemon.wait_for("sensor tank is quick again");
+    daemon.wait_for("sensor tank: no longer slow");
     until(&manager, "the status does not tell of it", |report| report["sensors"][0]["slow_read_s"].is_null());
     daemon.end_by(Signal::SIGTERM);
-    assert_eq!(daemon.said().matches("is slow").count(), 1, "told once");
+    assert_eq!(daemon.said().matches(": slow: ").count(), 1, "told once");
 }

@@ -157,7 +157,7 @@ impl Lane {
         }
         self.figures.sums = sums;
         let words = if stored { "all stored" } else { "NOT all stored" };
-        self.tell(&format!("stopped; {words} after {} s", began.elapsed().as_secs()));
+        self.tell(&format!("stopped: {words} after {} s", began.elapsed().as_secs()));
     }
 
     /// Words for a row that has not its slot's own time, where the daemon's clock is this machine's.

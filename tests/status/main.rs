@@ -162,7 +162,7 @@ fn person_sees_how_things_stand_from_the_first_entry_through_an_outage_to_the_st
     assert!(!house.path("run/gatepost.sock").exists(), "it goes with the daemon");
     assert_eq!(house.ask(&["status"]).0, Some(3));
     let said = daemon.said();
-    assert!(said.contains(&format!("how things stand can be asked on http://{}/metrics", house.listen)), "{said}");
+    assert!(said.contains(&format!("status and metrics: http://{}/metrics", house.listen)), "{said}");
     assert!(!said.contains(&house.password));
 }
 
@@ -192,7 +192,7 @@ fn fault_has_an_age(house: &House) {
     let age = number(&sensor["quantities"][0]["age_s"]);
     assert!(Some(age) > since(&report) && sensor["quantities"][0]["value"] == 21.5, "{sensor:#}");
     let (code, out, _) = house.ask(&["status"]);
-    assert!(code == Some(1) && out.contains("\nDown\n! sensor tank has nothing to say: "), "{out}");
+    assert!(code == Some(1) && out.contains("\nDown\n! sensor tank: no reading: "), "{out}");
     house.write("tank", "22.5\n");
     house.report("it measures again", |report| report["sensors"][0]["fault"].is_null());
 }

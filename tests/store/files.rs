@@ -78,7 +78,7 @@ fn renamed_and_rotten_segments_are_told_in_the_log_with_file_and_count() {
     let house = House::new();
     let mut daemon = house.start();
     for _ in 0..8 {
-        daemon.wait_for("waits");
+        daemon.wait_for(" made");
     }
     daemon.end_by(Signal::SIGTERM);
     let segments = || -> Vec<_> {

@@ -64,7 +64,7 @@ impl House {
     pub(crate) fn start(&self) -> Program {
         let mut program = Program::start(self.command());
         program.wait_for("running");
-        program.wait_for("waits");
+        program.wait_for(" made");
         program
     }
 

@@ -12,7 +12,7 @@ use crate::program::Program;
 fn second_daemon_with_another_runtime_directory_is_refused_and_so_is_dropping_entries() {
     let house = House::new();
     let mut first = house.start();
-    first.wait_for("are on the disk");
+    first.wait_for("on the disk, up to");
     let (other, state) = (house.path("other"), house.path("state"));
     for (runtime, state, held) in
         [(&other, &state, house.disk()), (&house.runtime(), &house.path("other-state"), house.runtime())]
@@ -29,7 +29,7 @@ fn second_daemon_with_another_runtime_directory_is_refused_and_so_is_dropping_en
     let listed = house.spool(&["list"], &other);
     assert!(listed.status.success(), "to look is allowed");
     // The first one goes on as if nothing had been.
-    first.wait_for("are on the disk");
+    first.wait_for("on the disk, up to");
     assert!(first.end_by(Signal::SIGTERM).0.success());
     assert!(!first.said().contains("can no longer be read"), "{}", first.said());
 }
@@ -40,7 +40,7 @@ fn runtime_directory_that_is_removed_is_made_again_with_all_that_belongs_there()
     let mut daemon = house.start();
     let runtime = house.runtime();
     until("it is removed", || fs::remove_dir_all(&runtime).is_ok());
-    daemon.wait_for("somebody removed the runtime directory or its lock: it is made again");
+    daemon.wait_for("the runtime directory or its lock was removed: created again");
     for name in ["lock", "spool.log", "slots", "state", "gatepost.sock"] {
         until(name, || runtime.join(name).exists());
     }
@@ -51,9 +51,9 @@ fn runtime_directory_that_is_removed_is_made_again_with_all_that_belongs_there()
     // Another file in the lock's place, and then the state directory's lock.
     fs::remove_file(runtime.join("lock")).expect("it is there");
     fs::write(runtime.join("lock"), "").expect("written");
-    daemon.wait_for("somebody removed the runtime directory or its lock");
+    daemon.wait_for("the runtime directory or its lock was removed");
     until("it is removed", || fs::remove_dir_all(house.path("state")).is_ok());
-    daemon.wait_for("somebody removed the state directory or its lock");
+    daemon.wait_for("the state directory or its lock was removed");
     let mut second = Program::start(house.command_in(&house.path("other"), &house.path("state")));
     assert_eq!(second.wait_for_end().code(), Some(1), "it is locked again");
 
@@ -76,7 +76,7 @@ fn runtime_directory_that_cannot_be_made_again_ends_the_daemon_with_the_reason()
     let said = daemon.said();
     assert_eq!(ended.code(), Some(1), "{said}");
     assert!(said.contains("the runtime directory was removed, and cannot be made again"), "{said}");
-    assert!(said.contains("stopped;"), "it stops in order: {said}");
+    assert!(said.contains("stopped:"), "it stops in order: {said}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn directories_and_files_have_their_modes_whatever_the_mask() {
         command.arg("-c").arg(format!("umask {mask}; exec \"$0\" \"$@\""));
         command.arg(daemon.get_program()).args(daemon.get_args());
         let mut daemon = Program::start(command);
-        daemon.wait_for("are on the disk");
+        daemon.wait_for("on the disk, up to");
         let mode = |name: &str| {
             let found = fs::metadata(house.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
             format!("{name} {:o}", found.permissions().mode() & 0o777)

@@ -6,13 +6,13 @@
 
 use std::fmt::{self, Write as _};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use log::kv::{self, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use super::Format;
 use super::causes::{Cause, Causes, Counted, Verdict};
 use crate::hal::{Clock, SystemClock};
 use crate::time::Mono;
@@ -37,10 +37,10 @@ impl Drop for End {
     }
 }
 
-/// Starts logging: where, and from which level on. Of the libraries only warnings are told: what they say of each packet
-/// would bury the rest. `RUST_LOG` narrows or widens both on a terminal.
-pub fn start(level: LevelFilter) -> End {
-    let (place, level) = place(level);
+/// Starts logging: where, how, and whether each reading and step is wanted. Of the libraries only warnings are logged: what they say of
+/// each packet would bury the rest. `RUST_LOG` narrows or widens both on a terminal.
+pub fn start(verbose: bool, format: Format) -> End {
+    let (place, level) = place(verbose, format);
     // A second start in one process (tests) keeps the first logger.
     if LOG.set(Bounded::new(place, Arc::new(SystemClock))).is_ok()
         && let Some(log) = LOG.get()
@@ -58,24 +58,24 @@ pub(in crate::daemon) fn look() {
     }
 }
 
-fn place(level: LevelFilter) -> (Box<dyn Log>, LevelFilter) {
+fn place(verbose: bool, format: Format) -> (Box<dyn Log>, LevelFilter) {
     #[cfg(target_os = "linux")]
-    if systemd_journal_logger::connected_to_journal()
+    if format == Format::Text
+        && systemd_journal_logger::connected_to_journal()
         && let Ok(journal) = systemd_journal_logger::JournalLog::new()
     {
-        return (Box::new(Journal(journal)), level);
+        return (Box::new(Journal(journal)), if verbose { LevelFilter::Debug } else { LevelFilter::Info });
     }
-    let environment = env_logger::Env::default().default_filter_or(format!("warn,gatepost={level}"));
-    let terminal = env_logger::Builder::from_env(environment).format(line).build();
+    let filter = if verbose { "warn,gatepost=debug" } else { "warn,gatepost=info,gatepost::entry=debug" };
+    let environment = env_logger::Env::default().default_filter_or(filter);
+    let mut builder = env_logger::Builder::from_env(environment);
+    match format {
+        Format::Text => builder.format(super::format::text),
+        Format::Json => builder.format(|out, record| super::format::json(out, record)),
+    };
+    let terminal = builder.build();
     let level = terminal.filter();
     (Box::new(terminal), level)
-}
-
-/// A line on a terminal: `[2026-11-22T08:00:00Z WARN ] sensor tank has nothing to say: …`.
-fn line(out: &mut env_logger::fmt::Formatter, record: &Record<'_>) -> io::Result<()> {
-    let (time, level) = (SystemClock.now().utc, record.level());
-    let style = out.default_level_style(level);
-    writeln!(out, "[{time} {style}{level:<5}{style:#}] {}", record.args())
 }
 
 /// The journal, without what libraries say below a warning.
@@ -85,7 +85,8 @@ struct Journal(systemd_journal_logger::JournalLog);
 #[cfg(target_os = "linux")]
 impl Log for Journal {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= Level::Warn || metadata.target().starts_with("gatepost")
+        metadata.level() <= Level::Warn
+            || (metadata.target().starts_with("gatepost") && metadata.target() != super::READING)
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -325,7 +325,7 @@ mod on_a_socket {
         happened(&stage.bad).await;
         happened(&stage.good).await;
         let answer = exchange(TcpStream::connect(address).await.expect("it listens"), STATUS).await;
-        assert!(answer.contains("how things stand cannot be asked on "), "{answer}");
+        assert!(answer.contains("status and metrics are not available at "), "{answer}");
         let file = folder.path().join("gatepost.sock");
         std::fs::write(&file, "mine").expect("a file");
         assert!(Socket::open(&file).is_err(), "what is somebody's own is left alone");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::drain::{DrainMeter, Forecast};
 use super::seconds;
 use crate::config::{self, Drain, Settings};
+use crate::daemon::messages;
 use crate::entry::{ChannelId, Column};
 use crate::spool::Status;
 use crate::status::{self, Backlog, Counts, Quota, Receipt, Stage};
@@ -190,9 +191,7 @@ impl Channel {
         let Self { name, id, losing, remarks, .. } = self;
         let mut words = Vec::new();
         if losing.is_some() {
-            words.push(format!(
-                "channel {name}: entries are lost: its backlog is full, or too old; the oldest go first"
-            ));
+            words.push(messages::losing(name));
         }
         if remarks.publish_suspected {
             words.push(format!(
@@ -210,22 +209,22 @@ impl Channel {
         if let Some(why) = remarks.unheard {
             let advice = why.advice(&self.id.to_string());
             words.push(format!(
-                "channel {name}: it is not heard, since the broker {why}, so that entries count as sent when the broker has read \
+                "channel {name}: not subscribed, since the broker {why}; entries count as acknowledged when the broker has read \
                  them: {advice}"
             ));
         }
         if remarks.echoes_ended {
             words.push(format!(
-                "channel {name}: entries no longer come back; until one does, they count as sent when the broker has read them"
+                "channel {name}: echoes no longer arrive; until one does, entries count as acknowledged when the broker has read them"
             ));
         }
         if remarks.crowded {
-            words.push(format!("channel {name}: others write to it as fast as the license allows"));
+            words.push(format!("channel {name}: other programs write to it as fast as the license allows"));
         }
         if !remarks.missing.is_empty() {
             let columns: Vec<String> = remarks.missing.iter().map(ToString::to_string).collect();
             words.push(format!(
-                "channel {name}: the service stores no {}: enable it in the channel's settings",
+                "channel {name}: the service does not store {}: enable it in the channel's settings",
                 columns.join(", ")
             ));
         }

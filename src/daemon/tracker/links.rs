@@ -101,9 +101,7 @@ impl DeviceLink {
     /// That it is down, in words.
     pub(super) fn trouble(&self) -> Option<String> {
         match &self.state {
-            State::Down { failure, .. } if self.is_used => {
-                Some(format!("device {}: the link is down: {failure}", self.name))
-            }
+            State::Down { failure, .. } if self.is_used => Some(format!("device {}: link down: {failure}", self.name)),
             _ => None,
         }
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Asked, Phase, StatusTracker, seconds};
-use crate::status::{Clock, Report, Spool};
+use crate::daemon::messages;
+use crate::status::{Clock, Report, Spool, counted};
 use crate::time::{Mono, Now};
 
 /// A clock that was set is remarked on for so long.
@@ -72,12 +73,12 @@ impl StatusTracker {
             parts[0].push_str(", SIMULATED");
         }
         if self.refuses_map {
-            parts[0].push_str(" with the old map, since the new one has faults");
+            parts[0].push_str(" with the old map (the new one has faults)");
         }
         parts.extend(self.links.iter().filter_map(super::DeviceLink::describe));
         let silent: Vec<&str> = self.down.iter().map(|place| self.sensors[*place].name.as_str()).collect();
         if !silent.is_empty() {
-            parts.push(format!("nothing from {}", silent.join(", ")));
+            parts.push(format!("no reading from {}", silent.join(", ")));
         }
         parts.join("; ")
     }
@@ -89,7 +90,7 @@ impl StatusTracker {
         down.extend(self.sensors.iter().filter_map(super::Sensor::trouble));
         down.extend(self.channels.iter().flat_map(super::Channel::trouble));
         if self.clock_is_late {
-            down.push("the clock of this machine is not set: entries wait for it (`timedatectl` says more)".to_owned());
+            down.push("the clock is not set: entries wait for it (`timedatectl` shows why)".to_owned());
         }
         for (directory, fault) in [("runtime", &self.disk.runtime), ("state", &self.disk.state)] {
             down.extend(
@@ -97,14 +98,12 @@ impl StatusTracker {
             );
         }
         if self.refuses_map {
-            down.push("the new map has faults, and the old one goes on: `gatepost check` shows them".to_owned());
+            down.push("the new map has faults and is not used: `gatepost check` shows them".to_owned());
         }
         let hanging = self.stuck.iter().map(|(who, since)| (who, now.since(*since).as_secs()));
-        down.extend(hanging.map(|(who, seconds)| format!("{who} hangs, {seconds} s longer than it may")));
+        down.extend(hanging.map(|(who, seconds)| format!("{who} hangs: {seconds} s over its limit")));
         let listen_errors = self.listen_errors.iter();
-        down.extend(
-            listen_errors.map(|(at, fault)| format!("how things stand cannot be asked on {at}: {}", fault.words)),
-        );
+        down.extend(listen_errors.map(|(at, fault)| messages::not_served(at, &fault.words)));
         down
     }
 
@@ -113,22 +112,20 @@ impl StatusTracker {
         let mut remarks: Vec<String> = self.channels.iter().flat_map(super::Channel::remarks).collect();
         if let Some((at, step)) = self.clock_step.filter(|(at, _)| now.since(*at) < STEP_SHOWN) {
             let ago = humantime::format_duration(Duration::from_secs(now.since(at).as_secs()));
-            remarks.push(format!(
-                "the clock of this machine was set {step} {ago} ago: entries of before carry the time it showed then"
-            ));
+            remarks.push(format!("the clock was set {step} {ago} ago: earlier entries have the time it showed then"));
         }
         remarks.extend(self.outputs.iter().filter_map(super::Output::remark));
         remarks.extend(self.sensors.iter().filter_map(super::Sensor::remark));
         if !asked.is_synchronised && !self.clock_is_late {
-            remarks.push("nothing has set the clock of this machine yet: entries wait for their time".to_owned());
+            remarks.push("the clock is not set yet: entries wait for it".to_owned());
         }
         if !self.disk.exists {
             remarks.push("entries wait in memory: they are lost when the daemon ends".to_owned());
         }
         if asked.counts.unconfirmed > 0 {
             remarks.push(format!(
-                "{} entries are unconfirmed, and may be stored or not: `gatepost spool list` shows them",
-                asked.counts.unconfirmed
+                "{}: it is not known whether the service has stored them; `gatepost spool list` shows them",
+                counted(asked.counts.unconfirmed, "unconfirmed entry", "unconfirmed entries")
             ));
         }
         remarks

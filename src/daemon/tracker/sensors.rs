@@ -3,6 +3,7 @@
 use super::{Since, seconds};
 use crate::config;
 use crate::daemon::event::Slow;
+use crate::daemon::messages;
 use crate::entry::{self, Decimals};
 use crate::pipeline::filter::{self, Step};
 use crate::reading::{self, Fault, Reading, SensorId};
@@ -96,14 +97,14 @@ impl Sensor {
         self.fault.is_some()
     }
 
-    /// That it has nothing to say, in words.
+    /// That it fails, in words.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.fault.as_ref().map(|fault| format!("sensor {} has nothing to say: {}", self.name, fault.words))
+        self.fault.as_ref().map(|fault| messages::no_reading(&self.name, &fault.words))
     }
 
     /// That it is slow, in words.
     pub(super) fn remark(&self) -> Option<String> {
-        self.slow.map(|slow| format!("sensor {} is slow: {slow}", self.name))
+        self.slow.map(|slow| format!("sensor {}: slow: {slow}", self.name))
     }
 
     pub(super) fn report(&self, now: Mono) -> status::Sensor {

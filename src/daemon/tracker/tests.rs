@@ -145,7 +145,7 @@ fn link_is_reported_with_its_session_its_failure_and_the_next_try() {
     let device = &report.devices[0];
     assert_eq!((device.link, device.since_s, device.tries, device.next_try_s), (Link::Down, 8.0, 2, Some(6.0)));
     assert_eq!(device.failure.as_deref(), Some("no name"));
-    assert_eq!(report.down, ["device pi: the link is down: no name"]);
+    assert_eq!(report.down, ["device pi: link down: no name"]);
     assert_eq!(report.summary, "running; pi: link down: no name");
 
     observed.after(6.0).notice(&SessionEvent::Up { after: Some((Duration::from_secs(14), 2)) });
@@ -279,7 +279,7 @@ fn what_confirms_an_entry_follows_what_comes_back() {
     let report = observed.report();
     assert_eq!((report.channels[0].confirm, report.channels[0].confirmed_by), (Receipt::Auto, Receipt::Received));
     assert!(
-        report.remarks[0].starts_with("channel house: it is not heard, since the broker refused"),
+        report.remarks[0].starts_with("channel house: not subscribed, since the broker refused"),
         "{:?}",
         report.remarks
     );
@@ -328,7 +328,7 @@ fn sensor_is_reported_with_its_values_and_their_age_or_its_fault() {
     let report = observed.report();
     let fault = report.sensors[0].fault.as_ref().expect("a fault");
     assert_eq!((fault.words.as_str(), fault.since_s), ("stuck", 7.0), "in the newest words, from the beginning");
-    assert_eq!(report.down, ["sensor air has nothing to say: stuck"]);
+    assert_eq!(report.down, ["sensor air: no reading: stuck"]);
     let quantity = &report.sensors[0].quantities[0];
     assert_eq!((quantity.value, quantity.values, quantity.faults), (Some(21.5), 1, 1));
     observed.event(&Event::Sensor { name: "air", edge: &HealthChange::Up(SensorId(0)) });
@@ -345,8 +345,8 @@ fn slow_sensor_is_a_remark_until_it_is_quick_again() {
     assert_eq!(
         report.remarks,
         [
-            "sensor air is slow: a read took 6.2 s; the sensors on its bus wait for it",
-            "sensor door is slow: a read took 6.2 s; the other sensors do not wait for it",
+            "sensor air: slow: a read took 6.2 s; the sensors on its bus wait for it",
+            "sensor door: slow: a read took 6.2 s; the other sensors do not wait for it",
         ]
     );
     assert_eq!(report.sensors[1].slow_read_s, Some(6.17));
@@ -467,7 +467,7 @@ fn columns_that_are_missing_and_crowds_are_remarks() {
     observed.notice(&unheard(ChannelId(9), Unheard::Closed));
     let remarks = observed.report().remarks;
     assert_eq!(remarks.len(), 4, "{remarks:?}");
-    assert!(remarks.iter().any(|remark| remark.contains("no field2")), "{remarks:?}");
+    assert!(remarks.iter().any(|remark| remark.contains("does not store field2")), "{remarks:?}");
     assert!(remarks.iter().any(|remark| remark.starts_with("output pump: ")), "{remarks:?}");
     observed.driven(Drive::ON, Reason::Command, None);
     assert!(!observed.report().remarks.iter().any(|remark| remark.starts_with("output pump: ")));

@@ -137,11 +137,11 @@ pub(super) fn a_proxy_that_goes_away_and_comes_back_loses_nothing(make: &dyn Mak
     assert!(told.contains(&format!("the proxy of broker.proxy: nothing listens at {PROXY}:{PROXY_PORT}")), "{told}");
     assert!(told.contains("check broker.proxy") && !told.contains("check broker.port"), "{told}");
     for _ in 0..2 {
-        daemon.wait_for(" waits");
+        daemon.wait_for(" made");
     }
     let _proxy = street.proxy(&OPEN);
     daemon.wait_for("link up again after");
-    let entries = times(&daemon.said(), "entry of ", " waits");
+    let entries = times(&daemon.said(), "entry of ", " made");
     assert!(entries.len() >= 3, "{entries:?}");
     let until = Instant::now() + SOON;
     loop {

@@ -61,7 +61,7 @@ expect_true() {
 
 nothing_is_stored() {
     ! rows_are 1 || fail "an entry went out before the clock was right"
-    say "nothing went out before the clock was right: $(grep -c 'an entry waits for the clock' /tmp/daemon.log) entries wait"
+    say "nothing went out before the clock was right: $(grep -c 'it waits until the clock is set' /tmp/daemon.log) entries wait"
 }
 
 end() {
@@ -74,10 +74,10 @@ about_right_until() {
     set_clock
     start_sandbox
     start map.toml
-    wait_for 60 "three entries wait for the clock" has_told 3 'an entry waits for the clock'
+    wait_for 60 "three entries wait for the clock" has_told 3 'it waits until the clock is set'
     nothing_is_stored
     "$@"
-    wait_for 60 "the clock is right, says the daemon" told 'the clock is right now'
+    wait_for 60 "the clock is right, says the daemon" told 'the clock is set: waiting'
 }
 
 case $proof_boot in
@@ -107,7 +107,7 @@ case $proof_boot in
         start /tmp/map.toml
         wait_for 60 "a wrong clock is told of" told 'the clock of this machine is wrong: it says 2001-01-01T'
         grep 'the clock of this machine is wrong' /tmp/daemon.log | head -n 1
-        wait_for 60 "five entries wait for the clock" has_told 5 'an entry waits for the clock'
+        wait_for 60 "five entries wait for the clock" has_told 5 'it waits until the clock is set'
         end
         ;;
     3)
@@ -117,9 +117,9 @@ case $proof_boot in
         # What had its time in boot 1 may go.
         rows /tmp/sandbox.log >/tmp/rows
         expect_true 1 /tmp/rows
-        say "nothing else went out in a minute: $(grep -c 'an entry waits for the clock' /tmp/daemon.log) entries of this boot wait"
+        say "nothing else went out in a minute: $(grep -c 'it waits until the clock is set' /tmp/daemon.log) entries of this boot wait"
         set_clock
-        wait_for 60 "the clock is right, says the daemon" told 'the clock is right now'
+        wait_for 60 "the clock is right, says the daemon" told 'the clock is set: waiting'
         wait_for 120 "entries of the boot before are stored" rows_are 5 estimated
         wait_for 120 "what had to wait is stored" little_waits
         rows /tmp/sandbox.log | sort >/tmp/sorted

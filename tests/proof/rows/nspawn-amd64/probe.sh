@@ -56,14 +56,14 @@ pid=$(property MainPID)
 mark
 write_map map.toml 's/field2/field3/'
 systemctl reload gatepost || fail "a good map is not taken"
-wait_for 20 "the log says so" told 'took the new map'
+wait_for 20 "the log says so" told 'map reloaded'
 wait_for 20 "the new map is in force" stored field3=7
 mark
 write_map map.toml 's/^use = "file"/use = "fil"/'
 ! systemctl reload gatepost 2>/tmp/reload.log || fail "a bad map is taken"
 entries_arrive "after a refused map entries come as before"
 kill -HUP "$pid"
-wait_for 20 "a bare SIGHUP with a bad map is refused" told 'the new map is refused'
+wait_for 20 "a bare SIGHUP with a bad map is refused" told 'the new map is not used'
 expect_status 'the new one has faults'
 entries_arrive "entries come as before"
 prints "$pid" property MainPID || fail "it is another process"

@@ -16,7 +16,7 @@ entries_arrive "an entry is stored"
 mark
 write_map map.toml 's/field1/field2/'
 systemctl reload gatepost || fail "a good map is not taken"
-wait_for 60 "the new map is in force" told 'took the new map'
+wait_for 60 "the new map is in force" told 'map reloaded'
 
 kill -9 "$(property MainPID)"
 wait_for 60 "systemd has started it again" prints 1 property NRestarts

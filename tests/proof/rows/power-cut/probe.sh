@@ -12,11 +12,11 @@ mkfifo /tmp/told
 mark_entries() {
     while read -r line; do
         echo "$line" >>/tmp/daemon.log
-        # shellcheck disable=SC2086 # "channel 1: entry of 2026-11-22T08:00:00Z waits" as its words.
+        # shellcheck disable=SC2086 # "channel 1: entry of 2026-11-22T08:00:00Z made" as its words.
         set -- ${line#*] }
         case $line in
-            *'] channel '*' waits') mark "waits/${2%:}/$5" ;;
-            *'] channel '*' are on the disk, up to '*) mark "card/${2%:}/${11}" ;;
+            *'] channel '*' made') mark "waits/${2%:}/$5" ;;
+            *'] channel '*' on the disk, up to '*) mark "card/${2%:}/${10}" ;;
             *'] channel '*' stored as '*) mark "left/${2%:}/$5" ;;
         esac
     done </tmp/told
