@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use gatepost::config::{self, LoadError, Plan};
+use gatepost::config::{self, LoadError, Plan, Source};
 
 /// Options of `check`.
 #[derive(clap::Args)]
@@ -15,6 +15,15 @@ pub(crate) struct Args {
     /// Print nothing for a good map but its warnings
     #[arg(long, short)]
     quiet: bool,
+}
+
+/// The last line, with the drop-ins that belong to the map.
+fn good(source: &Source) -> String {
+    let drop_ins: Vec<&str> = source.names().skip(1).collect();
+    if drop_ins.is_empty() {
+        return "the map is good\n".to_owned();
+    }
+    format!("the map is good, with {}\n", drop_ins.join(", "))
 }
 
 /// Exit code 0 for a good map (warnings included), 78 for one with faults, 1 for one that cannot be read.
@@ -35,7 +44,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (true, false) => format!("{warnings}\n"),
         (false, is_clean) => {
             let gap = if is_clean { "" } else { "\n\n" };
-            format!("{warnings}{gap}{}\nthe map is good\n", Plan::of(&checked.settings))
+            format!("{warnings}{gap}{}\n{}", Plan::of(&checked.settings), good(&checked.source))
         }
     };
     super::print(&text)?;

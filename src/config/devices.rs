@@ -17,8 +17,8 @@ use crate::uplink::Device;
 
 /// Where the files are that a map speaks of.
 pub(super) struct LoadContext {
-    /// The map itself.
-    pub(super) map: PathBuf,
+    /// The files that it is written in.
+    pub(super) files: Vec<(PathBuf, Range<usize>)>,
     /// Relative paths start here: the map's folder.
     pub(super) folder: PathBuf,
     /// Where systemd puts the credentials of the unit; a bare name is looked up there first.
@@ -118,7 +118,7 @@ fn source(
             keys.password_file.map(|key| key.span()),
         ];
         for span in others.into_iter().flatten() {
-            findings.fault(&span, "`credentials` already says where to find this", "leave one of both out");
+            findings.fault(&span, "`credentials` already says where to find this", "leave one of the two out");
         }
         let path = around.resolve(file.get_ref());
         return usable(Source::File(path), &file.span(), around, findings);
@@ -147,7 +147,7 @@ fn source(
     let client_id = client_id.into_inner();
     match (keys.password, keys.password_file) {
         (Some(password), None) => {
-            map_is_private(&around.map, &password.span(), findings);
+            around.check_private(&password.span(), findings);
             let span = password.span();
             let credentials = Credentials { client_id, username, password: password.into_inner().into() };
             if let Some((remark, help)) = credentials.remark() {
@@ -170,7 +170,11 @@ fn source(
             usable(source, &file.span(), around, findings).filter(|_| fits)
         }
         (Some(_), Some(file)) => {
-            findings.fault(&file.span(), "there is both a `password` and a `password_file`", "leave one of both out");
+            findings.fault(
+                &file.span(),
+                "there is both a `password` and a `password_file`",
+                "leave one of the two out",
+            );
             None
         }
         (None, None) => {
@@ -187,6 +191,13 @@ fn source(
 }
 
 impl LoadContext {
+    /// A fault where others may read the file that has a password.
+    fn check_private(&self, password: &Range<usize>, findings: &mut Findings) {
+        if let Some((file, _)) = self.files.iter().find(|(_, place)| place.contains(&password.start)) {
+            map_is_private(file, password, findings);
+        }
+    }
+
     /// Where the file `written` in the map is.
     fn resolve(&self, written: &Path) -> PathBuf {
         credentials::locate(written, self.credentials_directory.as_deref(), &self.folder)
@@ -213,6 +224,10 @@ fn usable(source: Source, span: &Range<usize>, around: &LoadContext, findings: &
         return Some(source);
     }
     let faults_before = findings.faults.len();
+    if source.file().is_some_and(|path| path.iter().any(|part| part == "~")) {
+        findings.fault(span, "~ stands for a home directory in shells only", "write the whole path");
+        return None;
+    }
     // What is no file, or not there, has no mode to speak of.
     let exposed = source.file().filter(|path| path.is_file()).and_then(|path| credentials::check_mode(path).err());
     if let Some(exposed) = exposed {

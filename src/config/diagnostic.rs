@@ -48,7 +48,8 @@ impl Diagnostic {
 /// The map's text as it may be shown: its name, and its lines with every secret replaced by asterisks.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
-    name: String,
+    /// The files' names, and where each one's text starts.
+    files: Vec<(String, usize)>,
     /// The text with each byte of a secret replaced, so that places stay what they were.
     text: String,
     /// Where each line starts.
@@ -68,23 +69,48 @@ const MASK: &str = "********";
 const MASKED: char = '\0';
 
 impl Source {
-    /// The text of the map called `name`.
-    pub(super) fn new(name: &str, text: &str) -> Self {
+    /// The texts of the map's files, with their names, one behind the other.
+    pub(super) fn new<'t>(texts: impl IntoIterator<Item = (String, &'t str)>) -> Self {
+        let (mut files, mut text) = (Vec::new(), String::new());
+        for (name, part) in texts {
+            if !files.is_empty() {
+                text.push('\n');
+            }
+            files.push((name, text.len()));
+            text.push_str(part);
+        }
         let mut bytes = text.as_bytes().to_vec();
         for byte in &mut bytes {
             if *byte == 0 {
                 *byte = b'?';
             }
         }
-        for range in secrets::ranges(text) {
+        for range in secrets::ranges(&text) {
             bytes[range].fill(0);
         }
         let text = String::from_utf8(bytes).expect("whole characters were replaced by ASCII");
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { name: name.to_owned(), text, lines }
+        Self { files, text, lines }
     }
 
-    /// The line and column of a place, both from 1; the column counts characters.
+    /// The file's name and the start of its text, for the file that holds a place.
+    fn file(&self, offset: usize) -> (&str, usize) {
+        let at = self.files.partition_point(|(_, start)| *start <= offset);
+        self.files.get(at.saturating_sub(1)).map_or(("", 0), |(name, start)| (name, *start))
+    }
+
+    /// The files' names, the map's own first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// `line 3`, and the file where there are several.
+    pub(super) fn place(&self, offset: usize) -> String {
+        let (number, (name, _)) = (self.line_number(offset), self.file(offset));
+        if self.files.len() > 1 { format!("line {number} of {name}") } else { format!("line {number}") }
+    }
+
+    /// The line in its file and column of a place, both from 1; the column counts characters.
     pub fn position(&self, offset: usize) -> (usize, usize) {
         let (start, number) = self.line_start(offset);
         (number, self.text[start..self.floor(offset)].chars().count() + 1)
@@ -111,7 +137,7 @@ impl Source {
         let (message, line) = (printable(&diagnostic.message), format!("{before}{marked}{after}"));
         let mut out = format!(
             "{}:{number}:{column}: {severity}: {message}\n  {number} | {}\n  {gutter} | {indent}{carets}\n",
-            self.name,
+            self.file(offset).0,
             line.trim_end()
         );
         if let Some(help) = &diagnostic.help {
@@ -142,15 +168,21 @@ impl Source {
         out
     }
 
-    /// The number of the line that holds `offset`, from 1.
-    pub(super) fn line_number(&self, offset: usize) -> usize {
+    /// The number of the line that holds `offset`, from 1 in its file.
+    fn line_number(&self, offset: usize) -> usize {
+        let before = self.lines.partition_point(|start| *start < self.file(offset).1);
+        self.line(offset) - before
+    }
+
+    /// The number of the line that holds `offset`, from 1 in the whole text.
+    fn line(&self, offset: usize) -> usize {
         self.lines.partition_point(|start| *start <= offset.min(self.text.len()))
     }
 
-    /// The start of the line that holds `offset`, and its number.
+    /// The start of the line that holds `offset`, and its number in its file.
     fn line_start(&self, offset: usize) -> (usize, usize) {
-        let number = self.line_number(offset);
-        (self.lines.get(number.saturating_sub(1)).copied().unwrap_or_default(), number)
+        let line = self.line(offset).saturating_sub(1);
+        (self.lines.get(line).copied().unwrap_or_default(), self.line_number(offset))
     }
 
     /// The nearest start of a character at or before `offset`.
@@ -244,9 +276,13 @@ fn width(letter: char) -> usize {
 mod tests {
     use super::*;
 
+    fn one(text: &str) -> Source {
+        Source::new([("map.toml".to_owned(), text)])
+    }
+
     fn render(text: &str, part: &str) -> String {
         let at = text.find(part).expect("the part is in the text");
-        Source::new("map.toml", text).render("fault", &Diagnostic::new(&(at..at + part.len()), "odd", "mend it"))
+        one(text).render("fault", &Diagnostic::new(&(at..at + part.len()), "odd", "mend it"))
     }
 
     #[test]
@@ -281,7 +317,7 @@ mod tests {
 
     #[test]
     fn after_a_hundred_faults_the_others_are_counted() {
-        let source = Source::new("map.toml", &"x\n".repeat(150));
+        let source = one(&"x\n".repeat(150));
         let faults: Vec<_> = (0..150).map(|line| Diagnostic::new(&(line * 2..line * 2 + 1), "odd", "")).collect();
         let shown = source.report(&faults, &[]);
         assert_eq!(shown.matches(": fault: ").count(), 100);
@@ -322,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_place_beyond_the_text_is_its_end() {
-        let source = Source::new("map.toml", "ä = 1");
+        let source = one("ä = 1");
         assert_eq!(source.position(99), (1, 6));
         assert!(source.render("fault", &Diagnostic::new(&(1..99), "odd", "")).contains("1:1"));
     }

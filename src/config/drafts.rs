@@ -28,5 +28,5 @@ pub(super) struct Published<'a> {
 
 /// Where the other one is, for the help of a fault.
 pub(super) fn elsewhere(source: &Source, offset: usize) -> String {
-    format!("the first is in line {}", source.line_number(offset))
+    format!("the first is in {}", source.place(offset))
 }

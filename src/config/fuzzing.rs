@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::devices::Promised;
-use super::{LoadError, Plan, parse_bytes};
+use super::{LoadError, Plan, decode, parse_files};
 
 /// A map is good, and then its plan can be told; or each of its faults is told with its place.
 pub(crate) fn map(bytes: &[u8]) {
     let path = Path::new("/nowhere/map.toml");
     // Files of credentials belong to the machine, and have a target of their own.
-    match parse_bytes(bytes.to_vec(), path, &Promised::Everything) {
+    match decode(bytes.to_vec(), path).and_then(|map| parse_files(&[map], &Promised::Everything)) {
         Ok(checked) => {
             let settings = &checked.settings;
             assert!(checked.render_warnings().is_empty() == checked.warnings.is_empty());

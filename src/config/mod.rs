@@ -9,6 +9,7 @@ mod devices;
 mod diagnostic;
 mod directions;
 mod drafts;
+mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(any(test, fuzzing))]
@@ -49,6 +50,7 @@ use toml::de::DeTable;
 use self::devices::Promised;
 use self::diagnostic::Findings;
 use self::drafts::Drafts;
+use self::files::{MapFile, Texts};
 use self::load::Load;
 use self::table::Table;
 use crate::entry::{ChannelId, Column, Decimals, Reduce};
@@ -196,7 +198,11 @@ const LARGEST: u64 = 1 << 20;
 
 /// What is in a regular file of at most 1 MiB. A pipe or a device is refused: it might never end, or never begin.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(io::Error::other("this is a directory"));
+    }
+    if !metadata.is_file() {
         return Err(io::Error::other("this is no regular file"));
     }
     let mut bytes = Vec::new();
@@ -207,7 +213,7 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads and checks the map at `path`. Relative paths in it are relative to its folder.
+/// Reads and checks the map at `path`, with the drop-ins `conf.d/*.toml` in its folder. Relative paths are relative to that folder.
 ///
 /// # Errors
 /// Every fault at once.
@@ -224,18 +230,29 @@ pub fn load_without_credentials(path: &Path) -> Result<Checked, LoadError> {
 }
 
 fn load_with(path: &Path, promised: &Promised) -> Result<Checked, LoadError> {
-    let unreadable = |error| LoadError::Unreadable { path: path.display().to_string(), error };
-    parse_bytes(read_file(path).map_err(unreadable)?, path, promised)
+    let unreadable = |path: &Path, error| LoadError::Unreadable { path: path.display().to_string(), error };
+    let mut files = vec![map_file(path)?];
+    let drop_ins = files::drop_ins(path).map_err(|error| unreadable(&path.with_file_name(files::FOLDER), error))?;
+    for drop_in in drop_ins {
+        files.push(map_file(&drop_in)?);
+    }
+    parse_files(&files, promised)
 }
 
-fn parse_bytes(bytes: Vec<u8>, path: &Path, promised: &Promised) -> Result<Checked, LoadError> {
+fn map_file(path: &Path) -> Result<MapFile, LoadError> {
+    let bytes = read_file(path).map_err(|error| LoadError::Unreadable { path: path.display().to_string(), error })?;
+    decode(bytes, path)
+}
+
+fn decode(bytes: Vec<u8>, path: &Path) -> Result<MapFile, LoadError> {
     match String::from_utf8(bytes) {
-        Ok(text) => parse_with(&text, path, promised),
+        Ok(text) => Ok(MapFile { path: path.to_owned(), text }),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
             let fault = Diagnostic::new(&(at..at + 1), "this is not UTF-8", "save the map as UTF-8 in your editor");
-            Err(LoadError::Faults(Source::new(&path.display().to_string(), &text).report(&[fault], &[])))
+            let source = Source::new([(path.display().to_string(), text.as_str())]);
+            Err(LoadError::Faults(source.report(&[fault], &[])))
         }
     }
 }
@@ -283,15 +300,22 @@ pub fn parse_promised(text: &str, path: &Path, promised: &Path) -> Result<Checke
 }
 
 fn parse_with(text: &str, path: &Path, promised: &Promised) -> Result<Checked, LoadError> {
+    parse_files(&[MapFile { path: path.to_owned(), text: text.to_owned() }], promised)
+}
+
+/// Checks a map's files, the map itself first.
+fn parse_files(files: &[MapFile], promised: &Promised) -> Result<Checked, LoadError> {
+    let path = files.first().map_or(Path::new(""), |map| &map.path);
     let around = devices::LoadContext {
-        map: path.to_owned(),
+        files: files::places(files),
         folder: path.parent().unwrap_or(Path::new("")).to_owned(),
         credentials_directory: credentials::directory(),
         promised: promised.clone(),
     };
-    let source = Source::new(&path.display().to_string(), text);
+    let source = Source::new(files.iter().map(|file| (file.path.display().to_string(), file.text.as_str())));
     let mut findings = Findings::default();
-    let (root, spoilt) = syntax::read(text, &mut findings);
+    let texts = Texts::new(files);
+    let (root, spoilt) = texts.read(&mut findings);
     let syntax = findings.faults.len();
     let read = read(root, &around, &source, &mut findings);
     let Findings { mut faults, mut warnings } = findings;
@@ -377,7 +401,7 @@ fn general_keys(table: Table<'_>, has_version: bool, findings: &mut Findings) ->
             findings.fault(&version.span(), message, "write `version = 1`, or install a gatepost that knows the other");
         }
         None if !has_version => {
-            findings.fault(&(0..0), "a map says its version", "put `version = 1` above everything else");
+            findings.fault(&(0..0), "missing `version = 1`", "put `version = 1` above everything else");
         }
         _ => {}
     }

@@ -12,6 +12,11 @@ use super::diagnostic::Findings;
 pub(super) struct Spoilt(BTreeMap<usize, usize>);
 
 impl Spoilt {
+    /// Takes those of another text.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Whether the place is in one of them.
     pub(super) fn contains(&self, at: usize) -> bool {
         self.0.range(..=at).next_back().is_some_and(|(_, end)| at < *end)
@@ -51,7 +56,7 @@ fn line(text: &str, offset: usize) -> Range<usize> {
 fn explain(line: &str, message: &str) -> (String, String) {
     let told = |message: &str, help: &str| (message.to_owned(), help.to_owned());
     if message == "duplicate key" {
-        return told("this is written twice", "keep one of both");
+        return told("this is written twice", "keep one of the two");
     }
     let is_value = line.contains('=') && !line.trim_start().starts_with('[');
     let value = line.split_once('=').map_or("", |(_, value)| value.split('#').next().unwrap_or_default().trim());

@@ -54,6 +54,13 @@ impl Device for Settings {
         if self.path.as_os_str().is_empty() {
             faults.push(("path", "a path is needed, such as /run/rain/level".to_owned()));
         }
+        // The daemon may be another user than the one who has written it.
+        if self.path.iter().any(|part| part == "~") {
+            faults.push((
+                "path",
+                "~ stands for a home directory in shells only\nwrite the whole path, such as /home/pi/level".to_owned(),
+            ));
+        }
         for (key, number) in [("scale", self.scale), ("offset", self.offset)] {
             if !number.is_finite() {
                 faults.push((key, format!("{number} is not a finite number")));

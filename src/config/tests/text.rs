@@ -13,7 +13,7 @@ fn windows_line_ends_and_a_byte_order_mark_are_read() {
 
 #[test]
 fn the_version_is_required_and_is_one() {
-    assert_eq!(faults_where("version = 1", ""), ["a map says its version"]);
+    assert_eq!(faults_where("version = 1", ""), ["missing `version = 1`"]);
     assert_eq!(faults_where("version = 1", "version = 2"), ["this gatepost reads maps of version 1, not 2"]);
 }
 
@@ -88,6 +88,16 @@ fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
         let shown = parse(&map, &folder.path().join("map.toml")).expect_err("a pipe").to_string();
         assert!(shown.contains("no regular file"), "{shown}");
     }
+}
+
+#[test]
+fn home_directories_of_a_shell_and_directories_are_told_as_what_they_are() {
+    let found =
+        faults_with("\n[[sensor]]\nname = \"f\"\nuse = \"file\"\npath = \"~/level\"\nto.value = \"house.field1\"\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("~ stands for a home directory"), "{found:?}");
+    let Err(LoadError::Unreadable { error, .. }) = load(folder().path()) else { panic!("a directory is no map") };
+    assert_eq!(error.to_string(), "this is a directory");
 }
 
 /// The processor time of this thread, which a busy machine does not change.
