@@ -233,7 +233,8 @@ pub(super) fn place(written: &Spanned<String>, channels: &[Draft], findings: &mu
     let mut names = channels.iter().map(|channel| channel.name.get_ref().as_str());
     let Some((channel, column)) = text.rsplit_once('.') else {
         let example = names.next().unwrap_or("channel");
-        findings.fault(&span, format!("`{text}` names no column of a channel"), format!("write `{example}.field1`"));
+        let column = if Column::parse(text).is_some() { text } else { "field1" };
+        findings.fault(&span, format!("`{text}` names no column of a channel"), format!("write `{example}.{column}`"));
         return None;
     };
     let index = names.clone().position(|name| name == channel);

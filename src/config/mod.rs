@@ -19,9 +19,11 @@ mod license;
 mod load;
 mod metrics;
 mod names;
+mod others;
 mod outputs;
 mod pipeline;
 mod plan;
+mod proposal;
 #[cfg(feature = "docs")]
 pub mod reference;
 pub(crate) mod registry;

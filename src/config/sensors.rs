@@ -16,7 +16,7 @@ use super::diagnostic::Findings;
 use super::names::{list, name};
 use super::table::{Node, Table, one_or_many};
 use super::values::HumanDuration;
-use super::{Channel, Route, Sensor, steps, words};
+use super::{Channel, Route, Sensor, others, steps, words};
 use crate::entry::{Column, Reduce};
 use crate::pipeline::slots::Publish;
 use crate::sensor::{Bus, Kind, Resource};
@@ -111,8 +111,12 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
     let keys: Keys = common.read(findings).unwrap_or_default();
     let name = name(keys.name, has_name, "sensor", &header, findings);
     if keys.r#use.is_none() && !has_use {
-        let help = format!("add `use = \"…\"`, one of {}", words::list(Kind::TAGS));
-        findings.fault(&header, "a sensor needs its kind", help);
+        if let Some((key, help)) = others::kind_of(&table) {
+            findings.fault(&table.span_of(key), format!("`{key}` is no key: a sensor's kind is its `use`"), help);
+        } else {
+            let help = format!("add `use = \"…\"`, one of {}", words::list(Kind::TAGS));
+            findings.fault(&header, "a sensor needs its kind", help);
+        }
     }
     let use_span = keys.r#use.as_ref().map_or_else(|| header.clone(), Spanned::span);
     let places = table.clone();
@@ -175,7 +179,7 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, folder: &Path, findings: &mut F
     let written = tag.get_ref();
     if !Kind::TAGS.contains(&written.as_str()) {
         let message = format!("there is no sensor kind `{written}`");
-        findings.fault(&tag.span(), message, words::one_of(written, Kind::TAGS));
+        findings.fault(&tag.span(), message, others::no_kind(written));
         table.finish_misspelt(findings);
         return None;
     }

@@ -60,6 +60,16 @@ fn explain(line: &str, message: &str) -> (String, String) {
     }
     let is_value = line.contains('=') && !line.trim_start().starts_with('[');
     let value = line.split_once('=').map_or("", |(_, value)| value.split('#').next().unwrap_or_default().trim());
+    if message.contains("escape") || message.contains("unicode value") {
+        return told("a backslash starts an escape in a text with \"\"", "write the text in single quotes: key = '…'");
+    }
+    if let Some(number) = decimal_comma(line) {
+        return told("a number has a point, not a comma", &format!("write {number}"));
+    }
+    let digits = value.replace(' ', "");
+    if is_value && value.contains(' ') && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return told("a number has no blanks", &format!("write {digits}"));
+    }
     let mut letters = value.chars();
     match (letters.next(), letters.last()) {
         (Some('“' | '”' | '„' | '‘' | '’' | '«'), _) => {
@@ -74,6 +84,17 @@ fn explain(line: &str, message: &str) -> (String, String) {
         }
         _ => (format!("this is not TOML: {message}"), String::new()),
     }
+}
+
+/// The number that was meant by `= -0,5`.
+fn decimal_comma(line: &str) -> Option<String> {
+    line.split('=').skip(1).find_map(|value| {
+        let (whole, rest) = value.trim_start().split_once(',')?;
+        let fraction: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let digits = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        (is_number(digits) && is_number(&fraction)).then(|| format!("{whole}.{fraction}"))
+    })
 }
 
 #[cfg(test)]
@@ -95,6 +116,7 @@ mod tests {
             ("every = “20s”", "“20s”", "these are typographic quotes"),
             ("id = # later", "", "a value is missing behind the equals sign"),
             ("a = 1\na = 2", "a", "this is written twice"),
+            ("a = 1 234", "1 234", "a number has no blanks"),
         ] {
             assert_eq!(told(text), [(part.to_owned(), message.to_owned())], "{text}");
         }

@@ -8,11 +8,14 @@ use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
+use toml::de::{DeTable, Error, ValueDeserializer};
 
 use super::diagnostic::Findings;
 use super::suggest::nearest;
 use super::words::{self, Complaint};
+use super::{others, proposal};
+
+pub(super) use toml::de::DeValue;
 
 /// A value of the map with its place.
 pub(super) type Node<'a> = Spanned<DeValue<'a>>;
@@ -74,6 +77,11 @@ impl<'a> Table<'a> {
     /// Whether the key is there.
     pub(super) fn has(&self, key: &str) -> bool {
         self.keys.contains_key(key)
+    }
+
+    /// A key's value.
+    pub(super) fn value(&self, key: &str) -> Option<&DeValue<'a>> {
+        self.keys.get(key).map(Spanned::get_ref)
     }
 
     /// Whether the key is there, or one that was probably meant to be it: that is told as unknown, and not as missing too.
@@ -185,14 +193,10 @@ impl<'a> Table<'a> {
         holder.map(|(key, _)| key.get_ref().clone().into_owned())
     }
 
-    /// What to write where a number is wanted and stands in quotes, as in `pin = "GPIO17"`.
-    fn number_in_quotes(&self, message: &str, culprit: Option<&str>) -> String {
-        let text = culprit.and_then(|key| self.keys.get(key)?.get_ref().as_str());
-        let digits = text.map(|text| text.trim().trim_start_matches(|letter: char| letter.is_ascii_alphabetic()));
-        match digits.and_then(|digits| digits.parse::<u64>().ok()) {
-            Some(number) if message.starts_with("expected a whole number") => format!("write {number}, without quotes"),
-            _ => String::new(),
-        }
+    /// What to write where the value tells what was meant. A device's values are not repeated: they may be secrets.
+    fn proposal(&self, message: &str, culprit: Option<&str>) -> String {
+        let value = culprit.filter(|_| self.what != "device").and_then(|key| self.value(key));
+        value.and_then(|value| proposal::of(message, culprit.unwrap_or_default(), value)).unwrap_or_default()
     }
 
     /// Tells an error. Gives the key that was probably meant by an unknown one: it must not be told as missing too.
@@ -227,7 +231,7 @@ impl<'a> Table<'a> {
             Complaint::Value(message, _)
                 if culprit.is_none() && left_out.iter().any(|key| message.contains(&format!("`{key}`"))) => {}
             Complaint::Value(message, help) => {
-                let help = if help.is_empty() { self.number_in_quotes(&message, culprit) } else { help };
+                let help = if help.is_empty() { self.proposal(&message, culprit) } else { help };
                 let message = culprit.map_or_else(|| message.clone(), |key| format!("`{key}`: {message}"));
                 findings.fault(place, message, help);
             }
@@ -246,7 +250,7 @@ pub(super) fn one_or_many(node: Node<'_>) -> Vec<Node<'_>> {
 }
 
 fn unknown_key<S: AsRef<str>>(place: &Range<usize>, written: &str, what: &str, known: &[S], findings: &mut Findings) {
-    let help = match words::one_of(written, known) {
+    let help = match others::key(written, known).unwrap_or_else(|| words::one_of(written, known)) {
         help if help.starts_with("possible") => format!("keys of this {what}: {}", words::list(known)),
         help => help,
     };
