@@ -26,7 +26,7 @@ mod spool;
 #[cfg(unix)]
 mod status;
 
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -137,6 +137,11 @@ fn unless_closed(written: std::io::Result<()>) -> anyhow::Result<()> {
 fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     unless_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Whether standard output is shown in colours: on a terminal, unless NO_COLOR is set (no-color.org).
+fn has_colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A line beside the output. Where nobody takes it there is no other place for it.

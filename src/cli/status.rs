@@ -1,5 +1,7 @@
 //! `gatepost status`: how a running daemon stands, for people and for programs.
 
+mod screen;
+
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::thread;
@@ -11,12 +13,6 @@ use super::ask::{EXIT_NO_DAEMON, NoAnswer, Where};
 
 /// How often `--watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
-/// Goes to a terminal's first line (ECMA-48: CUP).
-const HOME: &str = "\x1b[H";
-/// Clears what is left of a line (EL), and what is left of the screen (ED). Nothing is cleared before it is written anew, so
-/// that nothing flickers.
-const CLEAR_LINE: &str = "\x1b[K";
-const CLEAR_REST: &str = "\x1b[J";
 
 /// Options of `status`.
 #[derive(clap::Args)]
@@ -28,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Look again every 2 s, until Ctrl-C; with --json a document a line
+    /// Look again every 2 s, until Ctrl-C. On a terminal on a screen of its own, with the last minutes' values; with --json a document a line
     #[arg(long)]
     watch: bool,
 
@@ -50,18 +46,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         });
     }
-    let clears = !args.json && io::stdout().is_terminal();
+    if !args.json && io::stdout().is_terminal() {
+        return super::block_on(screen::watch(&args.place));
+    }
     loop {
         let words = match look(args) {
             Ok((words, _)) => words,
-            // A program that reads documents gets none for a while.
             Err(error) if args.json => {
                 super::complain(&format!("gatepost: {error}"));
-                String::new()
+                return Ok(ExitCode::from(EXIT_NO_DAEMON));
             }
-            Err(error) => format!("{error}\n"),
+            Err(error) => format!("{error}\nwaiting for it\n"),
         };
-        let words = if clears { repainted(&words) } else { words };
         if let Err(error) = show(&words) {
             super::unless_closed(Err(error))?;
             return Ok(ExitCode::SUCCESS);
@@ -73,39 +69,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Asks once: what to show, and the exit code.
 fn look(args: &Args) -> Result<(String, ExitCode), NoAnswer> {
     let answer = args.place.ask("/status")?;
-    let strange =
-        |error: serde_json::Error| NoAnswer::Strange { path: "its socket".to_owned(), words: error.to_string() };
-    let report: Report = serde_json::from_str(&answer).map_err(strange)?;
+    let report: Report = serde_json::from_str(&answer).map_err(|error| strange(&error))?;
     let code = if report.down.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let words = match (args.json, args.watch) {
-        (false, _) => text::render(&report, io::stdout().is_terminal()),
+        (false, _) => text::render(&report, super::has_colours()),
         // As the daemon said it, with what this program may not know.
         (true, false) => answer,
         (true, true) => {
-            let document: serde_json::Value = serde_json::from_str(&answer).map_err(strange)?;
+            let document: serde_json::Value = serde_json::from_str(&answer).map_err(|error| strange(&error))?;
             format!("{document}\n")
         }
     };
     Ok((words, code))
 }
 
-/// A page over the one before it.
-fn repainted(page: &str) -> String {
-    format!("{HOME}{}{CLEAR_REST}", page.replace('\n', &format!("{CLEAR_LINE}\n")))
+fn strange(error: &serde_json::Error) -> NoAnswer {
+    NoAnswer::Strange { path: "its socket".to_owned(), words: error.to_string() }
 }
 
 fn show(words: &str) -> io::Result<()> {
     let mut out = io::stdout();
     out.write_all(words.as_bytes())?;
     out.flush()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn page_is_written_over_the_one_before_and_what_is_left_of_that_is_cleared() {
-        assert_eq!(repainted("one\ntwo\n"), "\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J");
-    }
 }

@@ -7,6 +7,7 @@
 
 pub mod metrics;
 pub mod text;
+pub mod watch;
 mod words;
 
 pub(crate) use words::counted;

@@ -384,7 +384,7 @@ fn value_alone(word: &str) -> bool {
 }
 
 /// Text without what could play tricks with a terminal: a fault may hold what a sensor sent.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
