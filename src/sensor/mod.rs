@@ -152,6 +152,8 @@ pub enum Bus {
     OneWire,
     /// One I2C bus.
     I2c(String),
+    /// One SPI bus, by its number.
+    Spi(u8),
     /// No thread: a stream on the runtime.
     Serial,
 }
@@ -159,7 +161,7 @@ pub enum Bus {
 impl Bus {
     /// Whether its devices hang on one bus, so that they wait for each other whoever reads them.
     pub const fn is_bus(&self) -> bool {
-        matches!(self, Self::OneWire | Self::I2c(_))
+        matches!(self, Self::OneWire | Self::I2c(_) | Self::Spi(_))
     }
 }
 
@@ -174,6 +176,13 @@ pub enum Resource {
         bus: String,
         /// Seven bits.
         address: u8,
+    },
+    /// A part on an SPI bus, which no other may have: `/dev/spidev0.1` is bus 0 and chip select 1.
+    Spi {
+        /// The bus's number.
+        bus: u8,
+        /// Which of the bus's select lines.
+        chip_select: u8,
     },
     /// A serial port, for itself: `/dev/serial0`.
     SerialPort(String),
