@@ -31,6 +31,7 @@ pub mod input;
 mod lines;
 pub mod nmea;
 mod number;
+pub mod parts;
 pub mod recognition;
 pub mod serial_line;
 pub mod system;
@@ -262,47 +263,55 @@ macro_rules! kinds {
         #[derive(Clone, Debug, PartialEq)]
         pub enum Kind {
             $(#[doc = $doc] $variant($settings),)+
+            /// A part of the table [`parts::ROWS`].
+            Part(parts::Settings),
         }
+
+        /// The kinds that have settings of their own.
+        const OWN: &[&str] = &[$($tag),+];
 
         impl Kind {
             /// Every tag `use` may have, in alphabetical order.
-            pub const TAGS: &[&str] = &[$($tag),+];
+            pub const TAGS: &[&str] = &tags();
 
             /// Reads the keys that belong to the kind `tag`. `None` for a tag that is no kind.
             pub fn deserialize<'de, D: serde::Deserializer<'de>>(tag: &str, keys: D) -> Option<Result<Self, D::Error>> {
                 match tag {
                     $($tag => Some(<$settings>::deserialize(keys).map(Self::$variant)),)+
-                    _ => None,
+                    tag => parts::row(tag).map(|row| parts::Settings::deserialize(row, keys).map(Self::Part)),
                 }
             }
 
             /// How the parts of each kind are found, by the kind's tag; kinds whose parts cannot be are left out.
             pub fn recognitions() -> impl Iterator<Item = (&'static str, Recognition)> {
                 let all = [$(($tag, <$settings>::recognition())),+];
-                all.into_iter().filter_map(|(tag, recognition)| Some((tag, recognition?)))
+                all.into_iter().filter_map(|(tag, recognition)| Some((tag, recognition?))).chain(parts::recognitions())
             }
 
             /// Every kind with what it is and the schema of its keys.
             #[cfg(feature = "docs")]
             pub fn schemas(
                 generator: &mut schemars::SchemaGenerator,
-            ) -> Vec<(&'static str, &'static str, schemars::Schema)> {
-                vec![$(($tag, $doc.trim(), generator.subschema_for::<$settings>())),+]
+            ) -> Vec<(&'static str, String, schemars::Schema)> {
+                let own = [$(($tag, $doc.trim().to_owned(), generator.subschema_for::<$settings>())),+];
+                let mut all: Vec<_> = own.into_iter().chain(parts::schemas()).collect();
+                all.sort_by_key(|(tag, ..)| *tag);
+                all
             }
 
             /// The tag in the map.
             pub fn tag(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $tag,)+ }
+                match self { $(Self::$variant(_) => $tag,)+ Self::Part(settings) => settings.row.tag }
             }
 
             /// Makes relative paths in the settings start in `folder`, the map's.
             pub fn resolve(&mut self, folder: &Path) {
-                match self { $(Self::$variant(settings) => settings.resolve(folder),)+ }
+                match self { $(Self::$variant(settings) => settings.resolve(folder),)+ Self::Part(_) => {} }
             }
 
             /// The settings as a device.
             pub fn device(&self) -> &dyn Device {
-                match self { $(Self::$variant(settings) => settings,)+ }
+                match self { $(Self::$variant(settings) => settings,)+ Self::Part(settings) => settings }
             }
         }
     };
@@ -329,4 +338,34 @@ kinds! {
     "serial_line" => SerialLine(serial_line::Settings),
     /// The machine that gatepost runs on.
     "system" => System(system::Settings),
+}
+
+/// Every tag, sorted.
+const fn tags() -> [&'static str; OWN.len() + parts::ROWS.len()] {
+    let mut all = [""; OWN.len() + parts::ROWS.len()];
+    let mut count = 0;
+    while count < all.len() {
+        let tag = if count < OWN.len() { OWN[count] } else { parts::ROWS[count - OWN.len()].tag };
+        let mut place = count;
+        while place > 0 && is_before(tag, all[place - 1]) {
+            all[place] = all[place - 1];
+            place -= 1;
+        }
+        all[place] = tag;
+        count += 1;
+    }
+    all
+}
+
+/// Whether a text comes first, as no trait can say in a constant.
+const fn is_before(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut place = 0;
+    while place < one.len() && place < other.len() {
+        if one[place] != other[place] {
+            return one[place] < other[place];
+        }
+        place += 1;
+    }
+    one.len() < other.len()
 }

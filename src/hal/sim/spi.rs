@@ -100,7 +100,9 @@ mod tests {
 
     impl SpiPart for Echo {
         fn exchange(&mut self, bytes: &mut [u8]) {
-            bytes.iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
+            for byte in bytes {
+                *byte = byte.wrapping_add(1);
+            }
         }
     }
 
