@@ -33,7 +33,9 @@ pub mod nmea;
 mod number;
 pub mod parts;
 pub mod recognition;
+pub mod register;
 pub mod serial_line;
+mod spi;
 pub mod system;
 
 pub use recognition::Recognition;
@@ -330,12 +332,16 @@ kinds! {
     "ds18b20" => Ds18b20(ds18b20::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
+    /// Any number in a register of a part on I2C: the map says where it stands and what makes a value of it.
+    "i2c_register" => I2cRegister(register::I2cSettings),
     /// The level of a pin: a door contact, a button, a float switch.
     "input" => Input(input::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
     /// Text lines on a serial port: Arduino sketches, meters, weather stations.
     "serial_line" => SerialLine(serial_line::Settings),
+    /// Any number in a register of a part on SPI: the map says where it stands and what makes a value of it.
+    "spi_register" => SpiRegister(register::SpiSettings),
     /// The machine that gatepost runs on.
     "system" => System(system::Settings),
 }

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use super::row::{Allowed, Row, Wire};
 use super::{Place, Settings};
 use crate::sensor::i2c::BusName;
+use crate::sensor::spi::SpiBus;
 
 /// Reads the keys of a part.
 pub(super) struct Keys(pub(super) &'static Row);
@@ -32,7 +33,7 @@ impl<'de> Visitor<'de> for Keys {
             row,
             place: match row.wire {
                 Wire::I2c(addresses) => Place::I2c(BusName::default(), addresses.first().copied().unwrap_or_default()),
-                Wire::Spi(..) => Place::Spi { bus: "spi0".to_owned(), chip_select: 0 },
+                Wire::Spi(..) => Place::Spi { bus: SpiBus::default(), chip_select: 0 },
             },
             options: row.defaults(),
             wrong: Vec::new(),

@@ -29,6 +29,7 @@ use self::engine::{Part, Port};
 use self::row::{Allowed, Options, Wire};
 use super::i2c::{BusName, Registers, address_words};
 use super::recognition::Recognition;
+use super::spi::SpiBus;
 use super::{Bus, Device, ReadingSender, Resource, Source};
 use crate::hal::sim::Sim;
 use crate::hal::{Hal, SpiConfig};
@@ -85,7 +86,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
     I2c(BusName, u8),
-    Spi { bus: String, chip_select: u8 },
+    Spi { bus: SpiBus, chip_select: u8 },
 }
 
 impl PartialEq for Settings {
@@ -108,11 +109,6 @@ impl Settings {
     pub fn deserialize<'de, D: Deserializer<'de>>(row: &'static Row, keys: D) -> Result<Self, D::Error> {
         keys::Keys(row).deserialize(keys)
     }
-
-    /// The number in `spi0`.
-    fn spi_bus(bus: &str) -> Option<u8> {
-        bus.strip_prefix("spi")?.parse().ok()
-    }
 }
 
 impl Device for Settings {
@@ -123,16 +119,14 @@ impl Device for Settings {
     fn bus(&self) -> Bus {
         match &self.place {
             Place::I2c(bus, _) => bus.bus(),
-            Place::Spi { bus, .. } => Bus::Spi(Self::spi_bus(bus).unwrap_or_default()),
+            Place::Spi { bus, .. } => bus.bus(),
         }
     }
 
     fn resources(&self) -> Vec<Resource> {
         vec![match &self.place {
             Place::I2c(bus, address) => bus.resource(*address),
-            Place::Spi { bus, chip_select } => {
-                Resource::Spi { bus: Self::spi_bus(bus).unwrap_or_default(), chip_select: *chip_select }
-            }
+            Place::Spi { bus, chip_select } => bus.resource(*chip_select),
         }]
     }
 
@@ -143,12 +137,8 @@ impl Device for Settings {
                 faults.extend(bus.fault());
                 faults.extend(address_words(*address, addresses, self.row.name).map(|words| ("address", words)));
             }
-            (Place::Spi { bus, .. }, _) if Self::spi_bus(bus).is_none() => {
-                let digits: String = bus.chars().filter(char::is_ascii_digit).take(1).collect();
-                let meant = if digits.is_empty() { "0" } else { &digits };
-                faults.push(("bus", format!("an SPI bus is called spi and its number\nwrite \"spi{meant}\"")));
-            }
-            _ => {}
+            (Place::Spi { bus, .. }, _) => faults.extend(bus.fault()),
+            (Place::I2c(..), Wire::Spi(..)) => {}
         }
         for (choice, value) in self.row.options.iter().zip(self.options) {
             let words = match choice.allowed {
@@ -169,9 +159,8 @@ impl Device for Settings {
     fn open(&self, hal: &Hal, _sender: ReadingSender) -> Result<Source, Fault> {
         let port = match (&self.place, self.row.wire) {
             (Place::Spi { bus, chip_select }, Wire::Spi(mode, hertz)) => {
-                let number = Self::spi_bus(bus).unwrap_or_default();
-                let opened = hal.spi.open(number, *chip_select, SpiConfig { mode, hertz })?;
-                Port::Spi(opened, format!("chip select {chip_select} of {bus}"))
+                let opened = bus.open(hal, *chip_select, SpiConfig { mode, hertz })?;
+                Port::Spi(opened, bus.place(*chip_select))
             }
             (Place::I2c(bus, address), _) => Port::I2c(Registers::open(hal, bus, *address)?),
             (Place::Spi { .. }, Wire::I2c(_)) => unreachable!("the place is made after the row's wire"),
@@ -184,7 +173,7 @@ impl Device for Settings {
         match &self.place {
             Place::I2c(bus, address) => bus.simulate(sim, *address, part),
             Place::Spi { bus, chip_select } => {
-                sim.spi(Self::spi_bus(bus).unwrap_or_default(), *chip_select, Box::new(part));
+                sim.spi(bus.number(), *chip_select, Box::new(part));
             }
         }
     }
