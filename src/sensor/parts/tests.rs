@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::row::{Check, Input, Step, crc8, length};
+use super::row::{Check, Step};
 use super::*;
 use crate::hal::sim::{I2cPart, SpiPart};
 use crate::hal::{I2cError, ManualClock};
-use crate::sensor::{Kind, Measured, Sensor};
+use crate::sensor::{Measured, Sensor};
 
+mod arithmetic;
+mod map;
 mod transactions;
 mod vectors;
 
@@ -282,153 +282,6 @@ fn another_part_that_we_know_is_named() {
     Settings::deserialize(row("hdc1080").expect("a part"), json!({})).expect("no key is needed").simulate(&sim);
     let fault = open(&settings, &sim).err().map(|fault| fault.to_string()).unwrap_or_default();
     assert!(fault.ends_with("0x40 on i2c-1 is a HDC1080 (id 0x1050): write use = \"hdc1080\""), "{fault}");
-}
-
-/// What is read of a measurement, with its checksums.
-fn wire(row: &Row, data: &[u8]) -> Vec<u8> {
-    let (mut wire, mut rest) = (Vec::new(), data);
-    for step in row.read {
-        let (piece, others) = rest.split_at(length(&[*step], &row.defaults()));
-        match step {
-            Step::Read(_, Check::Crc8(block, start)) => {
-                for piece in piece.chunks(usize::from(*block)) {
-                    wire.extend_from_slice(piece);
-                    wire.push(crc8(*start, piece));
-                }
-            }
-            _ => wire.extend_from_slice(piece),
-        }
-        rest = others;
-    }
-    wire
-}
-
-#[test]
-fn every_flipped_bit_is_seen_where_there_is_a_checksum() {
-    let mut count = 0;
-    for row in ROWS.iter().filter(|row| row.read.iter().any(|step| matches!(step, Step::Read(_, Check::Crc8(..))))) {
-        let mut data = vec![0; row.data_length()];
-        let values: Vec<f64> = row.quantities.iter().map(|quantity| quantity.typical.1).collect();
-        (row.encode)(&values, &row.defaults(), &mut data);
-        let wire = wire(row, &data);
-        // The part's preparation is not looked at here, and may take long.
-        for bit in 0..wire.len() * 8 {
-            let mut wire = wire.clone();
-            wire[bit / 8] ^= 1 << (bit % 8);
-            let sim = Sim::default();
-            let mut part = sim::Part::typical(row, row.defaults(), sim.hal().clock);
-            part.recording = Some(wire);
-            let Wire::I2c(addresses) = row.wire else { panic!("{} is on I2C", row.tag) };
-            sim.i2c("i2c-1", addresses[0], Box::new(part));
-            let registers = Registers::open(&sim.hal(), &BusName::default(), addresses[0]).expect("every bus is there");
-            let mut part = Part::prepared(row, row.defaults(), Port::I2c(registers));
-            let measured = measure(&mut part);
-            assert!(matches!(measured, Err(Fault::Checksum(_))), "{} bit {bit}: {measured:?}", row.tag);
-            count += 1;
-            if row.read.iter().any(|step| matches!(step, Step::Wait(10..))) && bit > 8 {
-                break;
-            }
-        }
-    }
-    assert!(count > 200);
-}
-
-proptest! {
-    #[test]
-    fn what_is_encoded_is_decoded(parts in proptest::array::uniform4(0.0..=1.0_f64), pick in 0..1000_usize) {
-        for row in ROWS {
-            let mut options = row.defaults();
-            for (option, choice) in options.iter_mut().zip(row.options) {
-                match choice.allowed {
-                    Allowed::Numbers(all) => *option = all[pick % all.len()],
-                    Allowed::Words(all) => *option = f64::from(u8::try_from(pick % all.len()).expect("few")),
-                    Allowed::Range(..) => {}
-                }
-            }
-            let mut values = Vec::new();
-            for (part, quantity) in parts.iter().zip(row.quantities) {
-                let (least, most) = quantity.range(&options);
-                values.push(least + (most - least) * part);
-            }
-            let encoded = |values: &[f64]| {
-                let mut data = vec![0; length(row.read, &options)];
-                (row.encode)(values, &options, &mut data);
-                data
-            };
-            let data = encoded(&values);
-            let decoded = (row.decode)(&Input { data: &data, memory: row.memory, options: &options });
-            for (index, quantity) in row.quantities.iter().enumerate().filter(|(_, quantity)| !quantity.is_derived) {
-                // At the end of the scale.
-                let (least, most) = quantity.range(&options);
-                let ends = [least, most].map(|end| {
-                    let mut values = values.clone();
-                    values[index] = end;
-                    encoded(&values)
-                });
-                if ends.contains(&data) {
-                    continue;
-                }
-                let value = decoded.as_ref().map(|decoded| decoded[index].clone());
-                let step = quantity.step * (quantity.factor)(&options);
-                prop_assert!(
-                    matches!(value, Ok(Ok(value)) if (value - values[index]).abs() <= step),
-                    "{} {}: {:?} for {} with {:?}", row.tag, quantity.name, value, values[index], options
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn every_part_is_a_kind_of_the_map_with_its_quantities() {
-    for row in ROWS {
-        let kind = Kind::deserialize(row.tag, json!({})).expect("a kind").expect("no key is needed");
-        assert_eq!(kind.tag(), row.tag);
-        assert!(Kind::TAGS.contains(&row.tag));
-        let quantities = kind.device().quantities();
-        assert_eq!(quantities.len(), row.quantities.len());
-        assert!(quantities.iter().all(|it| !it.unit.is_empty() && it.resolution.is_some()), "{}", row.tag);
-        assert_eq!(kind.device().resources().len(), 1);
-    }
-    assert!(Kind::TAGS.is_sorted());
-    let tags: BTreeSet<_> = Kind::TAGS.iter().collect();
-    assert_eq!(tags.len(), Kind::TAGS.len(), "a tag stands for two kinds");
-}
-
-#[test]
-fn every_part_stands_in_the_reference_and_in_the_default_map() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a file of the repository");
-    let (reference, map) = (read("docs/map.md"), read("config/gatepost.toml"));
-    for row in ROWS {
-        assert!(reference.contains(&format!("### `{}`\n\n{}", row.tag, row.about)), "{} in docs/map.md", row.tag);
-        assert!(map.contains(&format!("use = \"{}\"", row.tag)), "{} in config/gatepost.toml", row.tag);
-    }
-}
-
-#[test]
-fn keys_that_are_none_and_values_that_cannot_be_are_told() {
-    let of = |tag: &str, keys: Value| Settings::deserialize(row(tag).expect("a part"), keys);
-    let unknown = of("sht3x", json!({ "gain": 1 })).expect_err("no such key").to_string();
-    assert_eq!(unknown, "unknown field `gain`, expected one of `bus`, `address`");
-    let unknown = of("aht20", json!({ "address": 0x38 })).expect_err("it has one address").to_string();
-    assert_eq!(unknown, "unknown field `address`, expected `bus`");
-    let told = |tag: &str, keys: Value| {
-        let faults = of(tag, keys).expect("known keys").faults();
-        let [(key, words)] = &faults[..] else { panic!("{faults:?}") };
-        format!("{key}: {words}")
-    };
-    assert_eq!(
-        told("sht3x", json!({ "address": 45 })),
-        "address: 45 is 0x2d written in hexadecimal\ndid you mean 0x45?"
-    );
-    assert_eq!(told("mcp3008", json!({ "bus": "0" })), "bus: an SPI bus is called spi and its number\nwrite \"spi0\"");
-    assert_eq!(told("ina219", json!({ "shunt": 0 })), "shunt: `shunt` is from 0.00001 to 100");
-    assert_eq!(
-        told("ads1115", json!({ "full_scale": 5 })),
-        "full_scale: `full_scale` is one of 6.144, 4.096, 2.048, 1.024, 0.512, 0.256"
-    );
-    assert!(told("ads1115", json!({ "input": "4" })).starts_with("input: `input` is one of \"0\", \"1\""));
 }
 
 #[test]
