@@ -131,7 +131,7 @@ pub(super) const MCP9808: Row = Row {
         let word = signed_code(values[0] / 0.0625) & 0x1fff;
         data.copy_from_slice(&word.to_be_bytes());
     },
-    proof: Proof::Recording,
+    proof: Proof::Examples,
     ..LM75
 };
 
