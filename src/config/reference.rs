@@ -72,7 +72,7 @@ struct Parts {
 /// A kind of sensor.
 struct KindPart {
     tag: &'static str,
-    about: &'static str,
+    about: String,
     keys: Value,
     /// With the keys that are needed, as their examples say.
     example: Kind,
@@ -197,7 +197,7 @@ impl KindPart {
         let device = self.example.device();
         let heading = format!("use = \"{}\"", self.tag);
         SensorKind {
-            about: self.about.to_owned(),
+            about: self.about.clone(),
             keys: Section::new(self.tag, &heading, &self.keys),
             quantities: if self.names_its_own() { Vec::new() } else { device.quantities() },
             every: (device.bus() != crate::sensor::Bus::Serial).then(|| device.default_every()),

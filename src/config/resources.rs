@@ -47,6 +47,7 @@ impl Thing {
     const fn help(&self) -> &'static str {
         match self {
             Self::Resource(Resource::I2c { .. }) => "one of the parts has another address",
+            Self::Resource(Resource::Spi { .. }) => "one of the parts has another chip select",
             Self::Resource(Resource::SerialPort(_)) => "a port has one device: give one of them another port",
             _ => "give one of them another pin",
         }
@@ -56,6 +57,7 @@ impl Thing {
     fn owner(&self) -> String {
         match self {
             Self::Resource(Resource::I2c { bus, .. }) => bus.clone(),
+            Self::Resource(Resource::Spi { bus, .. }) => format!("spi{bus}"),
             other => other.to_string(),
         }
     }
@@ -66,6 +68,15 @@ impl Thing {
             Self::Resource(Resource::I2c { bus, .. }) => match bus.as_str() {
                 "i2c-0" => &[Pin(0), Pin(1)],
                 "i2c-1" => &[Pin(2), Pin(3)],
+                _ => &[],
+            },
+            // MISO, MOSI and SCLK, and the select line.
+            Self::Resource(Resource::Spi { bus, chip_select }) => match (bus, chip_select) {
+                (0, 0) => &[Pin(9), Pin(10), Pin(11), Pin(8)],
+                (0, _) => &[Pin(9), Pin(10), Pin(11), Pin(7)],
+                (1, 0) => &[Pin(19), Pin(20), Pin(21), Pin(18)],
+                (1, 1) => &[Pin(19), Pin(20), Pin(21), Pin(17)],
+                (1, _) => &[Pin(19), Pin(20), Pin(21), Pin(16)],
                 _ => &[],
             },
             Self::Resource(Resource::SerialPort(path)) => match path.as_str() {
@@ -87,6 +98,7 @@ impl std::fmt::Display for Thing {
         match self {
             Self::Resource(Resource::Pin(pin)) => write!(f, "{pin}"),
             Self::Resource(Resource::I2c { bus, address }) => write!(f, "address 0x{address:02x} on {bus}"),
+            Self::Resource(Resource::Spi { bus, chip_select }) => write!(f, "chip select {chip_select} of spi{bus}"),
             Self::Resource(Resource::SerialPort(path)) => f.write_str(path),
             Self::Resource(Resource::OneWire(_)) => f.write_str("the 1-Wire bus"),
             Self::Pwm(channel) => write!(f, "PWM channel {channel}"),

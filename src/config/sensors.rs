@@ -160,6 +160,7 @@ const fn keys_of(resource: &Resource) -> &'static [&'static str] {
     match resource {
         Resource::Pin(_) => &["pin"],
         Resource::I2c { .. } => &["address", "bus"],
+        Resource::Spi { .. } => &["chip_select", "bus"],
         Resource::SerialPort(_) => &["port"],
         Resource::OneWire(_) => &["id"],
     }

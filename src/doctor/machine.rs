@@ -33,10 +33,17 @@ pub struct Needs {
     pub pwm: bool,
     /// I2C buses by the kernel's name.
     pub i2c: BTreeSet<String>,
+    /// Device nodes of SPI parts.
+    pub spi: BTreeSet<String>,
     /// Serial ports.
     pub serial: BTreeSet<String>,
     /// Parts on the 1-Wire bus.
     pub one_wire: BTreeSet<String>,
+}
+
+/// The kernel's device node of a part on SPI.
+fn spi_node(bus: u8, chip_select: u8) -> String {
+    format!("/dev/spidev{bus}.{chip_select}")
 }
 
 impl Needs {
@@ -48,6 +55,9 @@ impl Needs {
                 Resource::Pin(_) => needs.gpio = true,
                 Resource::I2c { bus, .. } => {
                     needs.i2c.insert(bus);
+                }
+                Resource::Spi { bus, chip_select } => {
+                    needs.spi.insert(spi_node(bus, chip_select));
                 }
                 Resource::SerialPort(path) => {
                     needs.serial.insert(path);
@@ -97,6 +107,7 @@ impl Machine {
             && !match resource {
                 Resource::Pin(_) => !self.chips().is_empty(),
                 Resource::I2c { bus, .. } => is_there(&format!("/dev/{bus}")),
+                Resource::Spi { bus, chip_select } => is_there(&spi_node(*bus, *chip_select)),
                 Resource::SerialPort(path) => is_there(path),
                 Resource::OneWire(id) => is_there(&format!("/sys/bus/w1/devices/{id}")),
             }
@@ -128,6 +139,7 @@ impl Machine {
             ));
         }
         lines.extend(needs.i2c.iter().map(|bus| self.i2c(bus, pi.is_some(), user)));
+        lines.extend(needs.spi.iter().map(|node| self.spi(node, pi.is_some(), user)));
         lines.extend(self.one_wire(&needs.one_wire, pi.is_some()));
         for port in &needs.serial {
             lines.push(self.serial(port, user));
@@ -177,6 +189,27 @@ impl Machine {
             lines.push(self.node(memory, "gpio", user));
         }
         lines
+    }
+
+    fn spi(&self, node: &str, is_pi: bool, user: &User) -> Conclusion {
+        if Rights::of(&self.path(node)).is_some() {
+            return self.node(node, "spi", user);
+        }
+        let found = format!("{node} is not there");
+        if !is_pi {
+            return Conclusion::warning("overlays", found, NO_PI);
+        }
+        let advice = if node.starts_with("/dev/spidev0.") {
+            format!(
+                "switch SPI on with `sudo raspi-config nonint do_spi 0`, or add `dtparam=spi=on` to {CONFIG} and reboot"
+            )
+        } else {
+            format!(
+                "the overlay of this bus belongs into {CONFIG}, such as `dtoverlay=spi1-3cs`; `ls /dev/spidev*` shows those \
+                 that are there"
+            )
+        };
+        Conclusion::wrong("overlays", found, advice)
     }
 
     fn i2c(&self, bus: &str, is_pi: bool, user: &User) -> Conclusion {

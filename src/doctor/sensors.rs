@@ -100,6 +100,9 @@ fn advice(fault: &Fault, resources: &[Resource]) -> String {
         (Fault::Absent(_), Some(Resource::I2c { bus, .. })) => {
             format!("check wiring, address and power; `gatepost scan` shows who answers on {bus}")
         }
+        (Fault::Absent(_), Some(Resource::Spi { .. })) => {
+            "check wiring, chip select and power; MISO and MOSI are easily swapped".to_owned()
+        }
         (Fault::Absent(_), Some(Resource::OneWire(_))) => {
             "check its wires and the resistor between data and 3.3 V; `gatepost scan` shows who is there".to_owned()
         }

@@ -1,7 +1,7 @@
-//! The hardware as traits: digital lines, PWM, I2C, serial ports, the kernel's text files and the clocks.
+//! The hardware as traits: digital lines, PWM, I2C, SPI, serial ports, the kernel's text files and the clocks.
 //!
 //! A [`Hal`] is one back end per kind. On a Pi they are `rppal` (GPIO and PWM where it knows the board), `cdev` (the GPIO
-//! character device, on every other Linux or by choice) and `linux` (I2C, serial, files); anywhere, `sim` stands in
+//! character device, on every other Linux or by choice) and `linux` and `spi` (I2C, SPI), and files; anywhere, `sim` stands in
 //! for all of them, so that the drivers above run unchanged on a laptop. This is the only module that names rppal,
 //! gpiocdev, linux-embedded-hal or tokio-serial.
 
@@ -29,6 +29,8 @@ mod line_names;
 mod linux;
 #[cfg(target_os = "linux")]
 mod rppal;
+#[cfg(target_os = "linux")]
+mod spi;
 
 pub mod sim;
 pub mod timer;
@@ -39,7 +41,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use embedded_hal::i2c;
+use embedded_hal::{i2c, spi as eh_spi};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -59,6 +61,8 @@ pub struct Hal {
     pub pwm: Arc<dyn PwmOutputs>,
     /// I2C buses.
     pub i2c: Arc<dyn I2cBuses>,
+    /// SPI buses.
+    pub spi: Arc<dyn SpiBuses>,
     /// Serial ports.
     pub serial: Arc<dyn SerialPorts>,
     /// Text files of the kernel (1-Wire, thermal zones, IIO, hwmon) and of the user.
@@ -340,6 +344,39 @@ impl i2c::Error for I2cError {
             Self::NoDevice => i2c::ErrorKind::NoAcknowledge(i2c::NoAcknowledgeSource::Address),
             Self::Other(_) => i2c::ErrorKind::Other,
         }
+    }
+}
+
+/// A part on an SPI bus as drivers see it (embedded-hal 1.0), able to change threads.
+pub trait SpiPort: eh_spi::SpiDevice<Error = SpiError> + Send {}
+impl<T: eh_spi::SpiDevice<Error = SpiError> + Send> SpiPort for T {}
+
+/// How an SPI part is talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpiConfig {
+    /// Polarity and phase of the clock: 0 to 3.
+    pub mode: u8,
+    /// The clock at most.
+    pub hertz: u32,
+}
+
+/// SPI buses by number.
+pub trait SpiBuses: Send + Sync {
+    /// Opens `/dev/spidev0.1` for bus 0 and chip select 1. That a part is there shows only in what it says.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn open(&self, bus: u8, chip_select: u8, config: SpiConfig) -> Result<Box<dyn SpiPort>, HalError>;
+}
+
+/// An SPI transfer that failed, in the system's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SpiError(pub String);
+
+impl eh_spi::Error for SpiError {
+    fn kind(&self) -> eh_spi::ErrorKind {
+        eh_spi::ErrorKind::Other
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::files::MachineFiles;
 use super::serial::MachinePorts;
-use crate::hal::{Gpio, GpioBackend, Hal, HalError, I2cBuses, PwmOutputs, SystemClock};
+use crate::hal::{Gpio, GpioBackend, Hal, HalError, I2cBuses, PwmOutputs, SpiBuses, SystemClock};
 
 impl Hal {
     /// The hardware of this machine.
@@ -16,11 +16,12 @@ impl Hal {
     /// [`HalError::Unsupported`] when the GPIO back end that was asked for by name can never work here: another back end
     /// is needed, or another machine. Everything that may heal comes when a line is requested.
     pub fn real(gpio: GpioBackend) -> Result<Self, HalError> {
-        let Board { gpio, pwm, i2c } = board(gpio)?;
+        let Board { gpio, pwm, i2c, spi } = board(gpio)?;
         Ok(Self {
             gpio,
             pwm,
             i2c,
+            spi,
             serial: Arc::new(MachinePorts),
             files: Arc::new(MachineFiles),
             clock: Arc::new(SystemClock::watched()),
@@ -34,6 +35,7 @@ struct Board {
     gpio: Arc<dyn Gpio>,
     pwm: Arc<dyn PwmOutputs>,
     i2c: Arc<dyn I2cBuses>,
+    spi: Arc<dyn SpiBuses>,
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -50,6 +52,7 @@ mod linux {
     use crate::hal::cdev::CdevGpio;
     use crate::hal::linux::KernelBuses;
     use crate::hal::rppal::{self, RppalGpio, RppalPwm};
+    use crate::hal::spi::KernelSpi;
     use crate::hal::{Active, EdgeSink, InputConfig, InputLine, Level, OutputLine, Pin};
 
     pub(super) fn board(gpio: GpioBackend) -> Result<Board, HalError> {
@@ -64,7 +67,12 @@ mod linux {
                 Arc::new(RppalGpio)
             }
         };
-        Ok(Board { gpio, pwm: Arc::new(BackgroundPwm::new(RppalPwm)), i2c: Arc::new(KernelBuses) })
+        Ok(Board {
+            gpio,
+            pwm: Arc::new(BackgroundPwm::new(RppalPwm)),
+            i2c: Arc::new(KernelBuses),
+            spi: Arc::new(KernelSpi),
+        })
     }
 
     /// Whichever back end works, decided at the first use and never again: they leave different levels behind.
@@ -101,12 +109,19 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::{Arc, Board, Gpio, GpioBackend, HalError, I2cBuses, PwmOutputs};
-    use crate::hal::{Active, EdgeSink, I2cBus, InputConfig, InputLine, Level, OutputLine, Pin, PwmOutput};
+    use super::{Arc, Board, Gpio, GpioBackend, HalError, I2cBuses, PwmOutputs, SpiBuses};
+    use crate::hal::{
+        Active, EdgeSink, I2cBus, InputConfig, InputLine, Level, OutputLine, Pin, PwmOutput, SpiConfig, SpiPort,
+    };
 
     pub(super) fn board(gpio: GpioBackend) -> Result<Board, HalError> {
         match gpio {
-            GpioBackend::Auto => Ok(Board { gpio: Arc::new(NoBoard), pwm: Arc::new(NoBoard), i2c: Arc::new(NoBoard) }),
+            GpioBackend::Auto => Ok(Board {
+                gpio: Arc::new(NoBoard),
+                pwm: Arc::new(NoBoard),
+                i2c: Arc::new(NoBoard),
+                spi: Arc::new(NoBoard),
+            }),
             GpioBackend::Rppal | GpioBackend::Cdev => Err(only_on_linux("GPIO")),
         }
     }
@@ -137,6 +152,12 @@ mod elsewhere {
     impl I2cBuses for NoBoard {
         fn open(&self, _: &str) -> Result<Box<dyn I2cBus>, HalError> {
             Err(only_on_linux("I2C"))
+        }
+    }
+
+    impl SpiBuses for NoBoard {
+        fn open(&self, _: u8, _: u8, _: SpiConfig) -> Result<Box<dyn SpiPort>, HalError> {
+            Err(only_on_linux("SPI"))
         }
     }
 

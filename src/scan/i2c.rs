@@ -179,12 +179,10 @@ fn ask(wire: &mut dyn I2cBus, address: u8) -> Result<(), I2cError> {
 }
 
 fn identify(wire: &mut dyn I2cBus, address: u8) -> Answer {
-    let mut ids: BTreeMap<u8, Option<u8>> = BTreeMap::new();
+    let mut ids: BTreeMap<(u8, u8), Option<u16>> = BTreeMap::new();
     for identity in identities(address) {
-        let id = ids.entry(identity.register).or_insert_with_key(|register| {
-            let mut id = [0];
-            wire.write_read(address, &[*register], &mut id).is_ok().then_some(id[0])
-        });
+        let asked = (identity.register, identity.length);
+        let id = ids.entry(asked).or_insert_with(|| identity.read(wire, address).ok());
         if let Some(name) = id.and_then(|id| identity.name(id)) {
             return Answer::Identified(name.to_owned());
         }

@@ -5,8 +5,7 @@
 use crate::sensor::recognition::Identity;
 
 /// Parts that say what they are, and have no driver of ours (data sheet of BME680, register 0xd0).
-pub(super) const OTHERS: Identity =
-    Identity { addresses: &[0x76, 0x77], register: 0xd0, ids: &[(0x61, "BME680 or BME688")] };
+pub(super) const OTHERS: Identity = Identity::byte(&[0x76, 0x77], 0xd0, &[(0x61, "BME680 or BME688")]);
 
 /// What people usually have at an address.
 pub(super) const fn usual(address: u8) -> Option<&'static str> {

@@ -127,13 +127,40 @@ fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
 }
 
 #[test]
+fn parts_of_the_table_are_recognised_or_named_as_a_possibility() {
+    let mut count = 0;
+    for row in crate::sensor::parts::ROWS {
+        let machine = Machine::pi();
+        let kind = Kind::deserialize(row.tag, serde_json::json!({})).expect("a kind").expect("no key is needed");
+        kind.device().simulate(&machine.sim);
+        let found = machine.scan();
+        let Some(part) = found.i2c.iter().flat_map(|bus| &bus.parts).next() else {
+            assert!(matches!(kind.device().bus(), crate::sensor::Bus::Spi(_)), "{} is not found", row.tag);
+            continue;
+        };
+        let page = found.to_string();
+        if row.identity.is_some() {
+            assert_eq!(part.recognised().map(|(kind, ..)| kind), Some(row.tag));
+            assert!(page.contains(&format!("{}: use = \"{}\", bus = \"i2c-1\"", row.name, row.tag)), "{page}");
+            let offers = crate::first_map::offers(&found);
+            assert!(offers.iter().any(|offer| offer.what.starts_with(row.name)), "{} is not offered", row.tag);
+        } else {
+            assert!(page.contains("perhaps ") && page.contains(&format!("\"{}\"", row.tag)), "{page}");
+        }
+        count += 1;
+    }
+    assert!(count > 15);
+}
+
+#[test]
 fn part_is_told_nothing_by_being_looked_for() {
     let machine = Machine::pi();
     let told = std::sync::Arc::<std::sync::Mutex<Vec<u8>>>::default();
     for address in (0x08..=0x77).filter(|address| i2c::identities(*address).next().is_none()) {
         machine.sim.i2c("i2c-1", address, Box::new(Dumb(std::sync::Arc::clone(&told))));
     }
-    assert_eq!(machine.scan().i2c[0].parts.len(), 110);
+    let silent = (0x08..=0x77).filter(|address| i2c::identities(*address).next().is_none()).count();
+    assert_eq!(machine.scan().i2c[0].parts.len(), silent);
     assert!(told.lock().expect("no panic").is_empty(), "a byte may be a command");
 }
 

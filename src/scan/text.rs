@@ -123,12 +123,37 @@ fn answer(part: &Part, bus: &str) -> String {
             return format!("{name}, held by the kernel's driver: what it measures is a file, see below");
         }
         (Answer::Identified(name), None) => name.clone(),
+        (Answer::Unknown(_), _) if nameless(part.address).next().is_some() => return maybe(part.address, bus),
         (Answer::Unknown(Some(usual)), _) => format!("perhaps {usual}"),
         (Answer::Unknown(None), _) => "an unknown part".to_owned(),
     };
     let files = kinds(is_for_files);
     format!(
         "{what}: no driver of ours; the kernel may have one (`dtoverlay -h i2c-sensor`), whose files `{files}` reads"
+    )
+}
+
+/// The parts of ours that do not say what they are and may be at an address, with their kinds.
+fn nameless(address: u8) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+    Kind::recognitions().filter_map(move |(kind, recognition)| match recognition {
+        Recognition::Address(addresses, name) if addresses.contains(&address) => {
+            Some((kind, name, addresses.len() > 1))
+        }
+        _ => None,
+    })
+}
+
+/// What may be at an address, with what to write for the first of it.
+fn maybe(address: u8, bus: &str) -> String {
+    let all: Vec<_> = nameless(address).collect();
+    let names: Vec<_> = all.iter().map(|(_, name, _)| *name).collect();
+    let ways: Vec<_> = all.iter().map(|(kind, ..)| format!("\"{kind}\"")).collect();
+    let place =
+        if all.iter().any(|(_, _, chooses)| *chooses) { format!(", address = 0x{address:02x}") } else { String::new() };
+    format!(
+        "perhaps {}, which does not say what it is: use = {}, bus = \"{bus}\"{place}",
+        names.join(" or "),
+        ways.join(" or ")
     )
 }
 

@@ -31,8 +31,7 @@ fn address_0x76() -> u8 {
 }
 
 /// Where it may be (DS 5.2), and what its chip id register says: 0x58, of samples 0x56 or 0x57 (DS 4.3.1).
-const IDENTITY: Identity =
-    Identity { addresses: &[0x76, 0x77], register: 0xd0, ids: &[(0x58, "BMP280"), (0x57, "BMP280"), (0x56, "BMP280")] };
+const IDENTITY: Identity = Identity::byte(&[0x76, 0x77], 0xd0, &[(0x58, "BMP280"), (0x57, "BMP280"), (0x56, "BMP280")]);
 
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {

@@ -60,7 +60,12 @@ impl BusName {
 
 /// A fault where a part has none of its addresses.
 pub(super) fn address_fault(address: u8, identity: &Identity) -> Option<(&'static str, String)> {
-    let Identity { addresses: allowed, ids, .. } = identity;
+    let part = identity.ids.first().map_or("part", |(_, name)| name);
+    address_words(address, identity.addresses, part).map(|words| ("address", words))
+}
+
+/// What to write where a part has none of its addresses.
+pub(super) fn address_words(address: u8, allowed: &[u8], part: &str) -> Option<String> {
     if allowed.contains(&address) {
         return None;
     }
@@ -69,12 +74,23 @@ pub(super) fn address_fault(address: u8, identity: &Identity) -> Option<(&'stati
     let words = meant.map_or_else(
         || {
             let allowed: Vec<_> = allowed.iter().map(|address| format!("0x{address:02x}")).collect();
-            let part = ids.first().map_or("part", |(_, name)| name);
             format!("a {part} answers at {}, never at 0x{address:02x}", allowed.join(" or "))
         },
         |meant| format!("{address} is 0x{address:02x} written in hexadecimal\ndid you mean 0x{meant:02x}?"),
     );
-    Some(("address", words))
+    Some(words)
+}
+
+/// The fault where what was read is what a bus says whose data line is loose or held.
+pub(super) fn no_answer(place: &str, bytes: &[u8]) -> Option<Fault> {
+    let are_all = |value: u8| !bytes.is_empty() && bytes.iter().all(|byte| *byte == value);
+    if are_all(0xff) {
+        Some(Fault::Absent(format!("{place} reads only ones: nothing pulls the data line down")))
+    } else if are_all(0) {
+        Some(Fault::Absent(format!("{place} reads only zeros: something holds the data line down")))
+    } else {
+        None
+    }
 }
 
 /// How often a status is asked, a millisecond apart, before the part is given up.
@@ -110,20 +126,20 @@ impl Registers {
         Ok(bytes)
     }
 
-    fn read_into(&mut self, register: u8, bytes: &mut [u8]) -> Result<(), Fault> {
+    /// As [`Registers::read`], into a place.
+    pub(super) fn read_into(&mut self, register: u8, bytes: &mut [u8]) -> Result<(), Fault> {
         self.bus.write_read(self.address, &[register], bytes).map_err(|error| self.fault(error))
     }
 
     /// As [`Registers::read`], where bytes that are all ones or all zeros are no answer of the part.
     pub(super) fn answer<const N: usize>(&mut self, register: u8) -> Result<[u8; N], Fault> {
         let bytes = self.read(register)?;
-        if bytes.iter().all(|byte| *byte == 0xff) {
-            Err(Fault::Absent(format!("{} reads only ones: nothing pulls the data line down", self.place)))
-        } else if bytes.iter().all(|byte| *byte == 0) {
-            Err(Fault::Absent(format!("{} reads only zeros: something holds the data line down", self.place)))
-        } else {
-            Ok(bytes)
-        }
+        no_answer(&self.place, &bytes).map_or(Ok(bytes), Err)
+    }
+
+    /// What the part says without being asked for a register.
+    pub(super) fn receive(&mut self, bytes: &mut [u8]) -> Result<(), Fault> {
+        self.bus.read(self.address, bytes).map_err(|error| self.fault(error))
     }
 
     /// Writes bytes as they are: a register and its value, or several such pairs where the part takes them.
@@ -147,15 +163,20 @@ impl Registers {
     ///
     /// # Errors
     /// When it is another one; where we have a driver for that, the fault says which.
-    pub(super) fn identify(&mut self, identity: &Identity) -> Result<u8, Fault> {
-        let [id] = self.answer(identity.register)?;
+    pub(super) fn identify(&mut self, identity: &Identity) -> Result<u16, Fault> {
+        let id = identity.read(self.bus.as_mut(), self.address).map_err(|error| self.fault(error))?;
+        if let Some(fault) = no_answer(&self.place, &id.to_be_bytes()[2 - usize::from(identity.length)..]) {
+            return Err(fault);
+        }
         if identity.name(id).is_some() {
             return Ok(id);
         }
         let place = &self.place;
         let other = Kind::recognitions().find_map(|(kind, recognition)| match recognition {
             Recognition::I2c(other, _)
-                if other.register == identity.register && other.addresses.contains(&self.address) =>
+                if other.register == identity.register
+                    && other.length == identity.length
+                    && other.addresses.contains(&self.address) =>
             {
                 Some((kind, other.name(id)?))
             }
@@ -196,7 +217,7 @@ mod tests {
 
     #[test]
     fn address_that_is_none_of_the_parts_is_told_which_are() {
-        let identity = Identity { addresses: &[0x44, 0x45], register: 0, ids: &[(1, "SHT31")] };
+        let identity = Identity::byte(&[0x44, 0x45], 0, &[(1, "SHT31")]);
         let told = |address| address_fault(address, &identity).map(|(_, words)| words);
         assert_eq!(told(0x45), None);
         assert_eq!(told(45).as_deref(), Some("45 is 0x2d written in hexadecimal\ndid you mean 0x45?"));

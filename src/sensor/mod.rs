@@ -31,8 +31,11 @@ pub mod input;
 mod lines;
 pub mod nmea;
 mod number;
+pub mod parts;
 pub mod recognition;
+pub mod register;
 pub mod serial_line;
+mod spi;
 pub mod system;
 
 pub use recognition::Recognition;
@@ -152,6 +155,8 @@ pub enum Bus {
     OneWire,
     /// One I2C bus.
     I2c(String),
+    /// One SPI bus, by its number.
+    Spi(u8),
     /// No thread: a stream on the runtime.
     Serial,
 }
@@ -159,7 +164,7 @@ pub enum Bus {
 impl Bus {
     /// Whether its devices hang on one bus, so that they wait for each other whoever reads them.
     pub const fn is_bus(&self) -> bool {
-        matches!(self, Self::OneWire | Self::I2c(_))
+        matches!(self, Self::OneWire | Self::I2c(_) | Self::Spi(_))
     }
 }
 
@@ -174,6 +179,13 @@ pub enum Resource {
         bus: String,
         /// Seven bits.
         address: u8,
+    },
+    /// A part on an SPI bus, which no other may have: `/dev/spidev0.1` is bus 0 and chip select 1.
+    Spi {
+        /// The bus's number.
+        bus: u8,
+        /// Which of the bus's select lines.
+        chip_select: u8,
     },
     /// A serial port, for itself: `/dev/serial0`.
     SerialPort(String),
@@ -253,47 +265,55 @@ macro_rules! kinds {
         #[derive(Clone, Debug, PartialEq)]
         pub enum Kind {
             $(#[doc = $doc] $variant($settings),)+
+            /// A part of the table [`parts::ROWS`].
+            Part(parts::Settings),
         }
+
+        /// The kinds that have settings of their own.
+        const OWN: &[&str] = &[$($tag),+];
 
         impl Kind {
             /// Every tag `use` may have, in alphabetical order.
-            pub const TAGS: &[&str] = &[$($tag),+];
+            pub const TAGS: &[&str] = &tags();
 
             /// Reads the keys that belong to the kind `tag`. `None` for a tag that is no kind.
             pub fn deserialize<'de, D: serde::Deserializer<'de>>(tag: &str, keys: D) -> Option<Result<Self, D::Error>> {
                 match tag {
                     $($tag => Some(<$settings>::deserialize(keys).map(Self::$variant)),)+
-                    _ => None,
+                    tag => parts::row(tag).map(|row| parts::Settings::deserialize(row, keys).map(Self::Part)),
                 }
             }
 
             /// How the parts of each kind are found, by the kind's tag; kinds whose parts cannot be are left out.
             pub fn recognitions() -> impl Iterator<Item = (&'static str, Recognition)> {
                 let all = [$(($tag, <$settings>::recognition())),+];
-                all.into_iter().filter_map(|(tag, recognition)| Some((tag, recognition?)))
+                all.into_iter().filter_map(|(tag, recognition)| Some((tag, recognition?))).chain(parts::recognitions())
             }
 
             /// Every kind with what it is and the schema of its keys.
             #[cfg(feature = "docs")]
             pub fn schemas(
                 generator: &mut schemars::SchemaGenerator,
-            ) -> Vec<(&'static str, &'static str, schemars::Schema)> {
-                vec![$(($tag, $doc.trim(), generator.subschema_for::<$settings>())),+]
+            ) -> Vec<(&'static str, String, schemars::Schema)> {
+                let own = [$(($tag, $doc.trim().to_owned(), generator.subschema_for::<$settings>())),+];
+                let mut all: Vec<_> = own.into_iter().chain(parts::schemas()).collect();
+                all.sort_by_key(|(tag, ..)| *tag);
+                all
             }
 
             /// The tag in the map.
             pub fn tag(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $tag,)+ }
+                match self { $(Self::$variant(_) => $tag,)+ Self::Part(settings) => settings.row.tag }
             }
 
             /// Makes relative paths in the settings start in `folder`, the map's.
             pub fn resolve(&mut self, folder: &Path) {
-                match self { $(Self::$variant(settings) => settings.resolve(folder),)+ }
+                match self { $(Self::$variant(settings) => settings.resolve(folder),)+ Self::Part(_) => {} }
             }
 
             /// The settings as a device.
             pub fn device(&self) -> &dyn Device {
-                match self { $(Self::$variant(settings) => settings,)+ }
+                match self { $(Self::$variant(settings) => settings,)+ Self::Part(settings) => settings }
             }
         }
     };
@@ -312,12 +332,46 @@ kinds! {
     "ds18b20" => Ds18b20(ds18b20::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
+    /// Any number in a register of a part on I2C: the map says where it stands and what makes a value of it.
+    "i2c_register" => I2cRegister(register::I2cSettings),
     /// The level of a pin: a door contact, a button, a float switch.
     "input" => Input(input::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
     /// Text lines on a serial port: Arduino sketches, meters, weather stations.
     "serial_line" => SerialLine(serial_line::Settings),
+    /// Any number in a register of a part on SPI: the map says where it stands and what makes a value of it.
+    "spi_register" => SpiRegister(register::SpiSettings),
     /// The machine that gatepost runs on.
     "system" => System(system::Settings),
+}
+
+/// Every tag, sorted.
+const fn tags() -> [&'static str; OWN.len() + parts::ROWS.len()] {
+    let mut all = [""; OWN.len() + parts::ROWS.len()];
+    let mut count = 0;
+    while count < all.len() {
+        let tag = if count < OWN.len() { OWN[count] } else { parts::ROWS[count - OWN.len()].tag };
+        let mut place = count;
+        while place > 0 && is_before(tag, all[place - 1]) {
+            all[place] = all[place - 1];
+            place -= 1;
+        }
+        all[place] = tag;
+        count += 1;
+    }
+    all
+}
+
+/// Whether a text comes first, as no trait can say in a constant.
+const fn is_before(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut place = 0;
+    while place < one.len() && place < other.len() {
+        if one[place] != other[place] {
+            return one[place] < other[place];
+        }
+        place += 1;
+    }
+    one.len() < other.len()
 }

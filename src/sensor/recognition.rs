@@ -1,7 +1,7 @@
 //! How the parts of a kind are recognised on a machine, and what a first map makes of one. Each kind says its own;
 //! [`Kind::recognitions`](super::Kind::recognitions) has them all.
 
-use crate::hal::Files;
+use crate::hal::{Files, I2cBus, I2cError};
 
 /// A quantity with the digits after the point that a first map rounds it to.
 pub type Rounded = (&'static str, u8);
@@ -22,16 +22,35 @@ pub struct Proposal {
 pub struct Identity {
     /// Seven bits each. Where there are several, the kind has a key `address`.
     pub addresses: &'static [u8],
-    /// The register of one byte that says what the part is. Reading it must not disturb any part that may be there.
+    /// The register that says what the part is. Reading it must not disturb any part that may be there.
     pub register: u8,
+    /// How many bytes it has, of which the first one is the higher: 1 or 2.
+    pub length: u8,
+    /// The bits of it that say so; the others are of a revision.
+    pub mask: u16,
     /// What is read there, with the part's name.
-    pub ids: &'static [(u8, &'static str)],
+    pub ids: &'static [(u16, &'static str)],
 }
 
 impl Identity {
+    /// A register of one byte.
+    pub const fn byte(addresses: &'static [u8], register: u8, ids: &'static [(u16, &'static str)]) -> Self {
+        Self { addresses, register, length: 1, mask: 0xff, ids }
+    }
+
+    /// Reads the id of a part, whichever it is.
+    ///
+    /// # Errors
+    /// The bus's.
+    pub fn read(&self, bus: &mut dyn I2cBus, address: u8) -> Result<u16, I2cError> {
+        let mut bytes = [0; 2];
+        bus.write_read(address, &[self.register], &mut bytes[2 - usize::from(self.length)..])?;
+        Ok(u16::from_be_bytes(bytes))
+    }
+
     /// The name of the part with this id.
-    pub fn name(&self, id: u8) -> Option<&'static str> {
-        self.ids.iter().find(|(known, _)| *known == id).map(|(_, name)| *name)
+    pub fn name(&self, id: u16) -> Option<&'static str> {
+        self.ids.iter().find(|(known, _)| *known == id & self.mask).map(|(_, name)| *name)
     }
 
     /// Whether a part of this name may be at an address.
@@ -61,6 +80,9 @@ pub struct Example {
 pub enum Recognition {
     /// By an id on an I2C bus. The kind has a key `bus`.
     I2c(Identity, Proposal),
+    /// Not for certain: who answers at one of these addresses may be this part, which does not say what it is. The kind has a key
+    /// `bus`, and `address` where there are several.
+    Address(&'static [u8], &'static str),
     /// By the first two figures of the id on the 1-Wire bus, each with the part's name. The kind has a key `id`; its first
     /// quantity is a temperature.
     OneWire(&'static [(&'static str, &'static str)], Proposal),
@@ -126,7 +148,7 @@ mod tests {
                     assert_eq!(quantities(kind, &json!({ "path": "/x", "scale": 2, "offset": 1 })), [quantity]);
                     continue;
                 }
-                Recognition::SerialPort { .. } => continue,
+                Recognition::SerialPort { .. } | Recognition::Address(..) => continue,
             };
             assert!(!keys.is_empty(), "{kind} is found nowhere");
             for keys in keys {
@@ -148,7 +170,7 @@ mod tests {
                         identity.addresses.iter().flat_map(|address| identity.ids.iter().map(move |id| (address, id)))
                     {
                         assert!(
-                            parts.insert((*address, identity.register, *id)),
+                            parts.insert((*address, identity.register, identity.length, *id)),
                             "{kind}: 0x{id:02x} at 0x{address:02x}"
                         );
                     }

@@ -274,6 +274,7 @@ fn name(bus: &Bus) -> String {
         Bus::Files => "files".to_owned(),
         Bus::OneWire => "one-wire".to_owned(),
         Bus::I2c(bus) => bus.chars().take(15).collect(),
+        Bus::Spi(bus) => format!("spi{bus}"),
         Bus::Serial => "serial".to_owned(),
     }
 }

@@ -82,6 +82,18 @@ fn a_bus_that_is_switched_off_is_told_with_its_line_of_the_config() {
 }
 
 #[test]
+fn spi_that_is_switched_off_is_told_with_its_line_of_the_config() {
+    let needs = Needs { spi: ["/dev/spidev0.1".to_owned(), "/dev/spidev1.0".to_owned()].into(), ..Needs::default() };
+    let lines = Laid::pi().lines(&needs);
+    assert!(lines[0].verdict == Verdict::Wrong && lines[0].advice.contains("`dtparam=spi=on`"), "{lines:?}");
+    assert!(lines[1].verdict == Verdict::Wrong && lines[1].advice.contains("`dtoverlay=spi1-3cs`"), "{lines:?}");
+    let lines = Laid::pi().with("dev/spidev0.1", "").with("dev/spidev1.0", "").lines(&needs);
+    assert_eq!([lines[0].verdict, lines[1].verdict], [Verdict::Ok; 2], "{lines:?}");
+    let part = Resource::Spi { bus: 0, chip_select: 1 };
+    assert!(Laid::out().machine().lacks(&part) && !Laid::out().with("dev/spidev0.1", "").machine().lacks(&part));
+}
+
+#[test]
 fn a_part_that_is_not_on_the_bus_is_told_with_those_that_are() {
     let laid = Laid::pi().with("sys/bus/w1/devices/w1_bus_master1/name", "");
     let lines = laid.with("sys/bus/w1/devices/28-00000a0b0c0d/temperature", "").lines(&one_wire());

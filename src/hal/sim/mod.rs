@@ -1,4 +1,4 @@
-//! Simulated hardware: lines that are also files, I2C parts at register level, serial texts, kernel files.
+//! Simulated hardware: lines that are also files, I2C and SPI parts at register level, serial texts, kernel files.
 //!
 //! The drivers above are the real ones; only what lies below the traits of [`crate::hal`] is played here. What a person
 //! or a test does to the hardware (push a button, pull a plug) are the methods of [`Sim`].
@@ -9,6 +9,7 @@ mod folder;
 mod lines;
 mod parts;
 mod ports;
+mod spi;
 mod texts;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ use self::folder::Folder;
 use self::lines::{Lines, SimGpio};
 use self::parts::{Parts, SimBuses};
 use self::ports::{Ports, SimPorts};
+use self::spi::{SimSpi, SpiParts};
 use self::texts::{SimFiles, Texts};
 use crate::hal::{Clock, Hal, I2cError, Pin};
 use crate::time::Mono;
@@ -45,6 +47,12 @@ pub trait I2cPart: Send {
     fn read(&mut self, buffer: &mut [u8]) -> Result<(), I2cError>;
 }
 
+/// An SPI part as its bus sees it.
+pub trait SpiPart: Send {
+    /// The master selects the part and clocks these bytes out; in their places come those that the part sends meanwhile.
+    fn exchange(&mut self, bytes: &mut [u8]);
+}
+
 /// The simulated machine. Cheap to clone; all clones are the same machine.
 #[derive(Clone)]
 pub struct Sim {
@@ -52,6 +60,7 @@ pub struct Sim {
     lines: Arc<Lines>,
     duties: Arc<Duties>,
     parts: Arc<Parts>,
+    spi: Arc<SpiParts>,
     ports: Arc<Ports>,
     texts: Arc<Texts>,
 }
@@ -92,6 +101,7 @@ impl Sim {
             lines: Arc::new(Lines::new(Arc::clone(&clock), folder.clone())),
             duties: Arc::new(Duties::new(folder)),
             parts: Arc::default(),
+            spi: Arc::default(),
             ports: Arc::default(),
             texts: Arc::default(),
             clock,
@@ -101,6 +111,11 @@ impl Sim {
     /// Puts a part at an address of a bus (`i2c-1`), in place of what was there.
     pub fn i2c(&self, bus: &str, address: u8, part: Box<dyn I2cPart>) {
         self.parts.put(bus, address, part);
+    }
+
+    /// Puts a part at a chip select of an SPI bus, in place of what was there.
+    pub fn spi(&self, bus: u8, chip_select: u8, part: Box<dyn SpiPart>) {
+        self.spi.put(bus, chip_select, part);
     }
 
     /// Makes a file say what `content` returns, at each read. Files not named here are the machine's own.
@@ -145,6 +160,16 @@ impl Sim {
         self.parts.plug(bus, address, true);
     }
 
+    /// Pulls an SPI part's wires: its bus reads zeros.
+    pub fn unplug_spi(&self, bus: u8, chip_select: u8) {
+        self.spi.plug(bus, chip_select, false);
+    }
+
+    /// Plugs the part in again, as [`Sim::replug_i2c`] does.
+    pub fn replug_spi(&self, bus: u8, chip_select: u8) {
+        self.spi.plug(bus, chip_select, true);
+    }
+
     /// Pulls a serial port's plug: who reads it sees the end of the file, and it cannot be opened.
     pub fn unplug_serial(&self, path: &str) {
         self.ports.plug(path, false);
@@ -171,6 +196,7 @@ impl Sim {
             gpio: Arc::new(SimGpio(Arc::clone(&self.lines))),
             pwm: Arc::new(SimPwm(Arc::clone(&self.duties))),
             i2c: Arc::new(SimBuses(Arc::clone(&self.parts))),
+            spi: Arc::new(SimSpi(Arc::clone(&self.spi))),
             serial: Arc::new(SimPorts { ports: Arc::clone(&self.ports), clock: Arc::clone(&self.clock) }),
             files: Arc::new(SimFiles { texts: Arc::clone(&self.texts), clock: Arc::clone(&self.clock) }),
             clock: Arc::clone(&self.clock),

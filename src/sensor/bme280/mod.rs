@@ -85,7 +85,7 @@ impl Device for Settings {
 }
 
 /// Where it may be (DS 6.2), and what its chip id register says (DS 5.4.1).
-const IDENTITY: Identity = Identity { addresses: &[0x76, 0x77], register: register::CHIP_ID, ids: &[(0x60, "BME280")] };
+const IDENTITY: Identity = Identity::byte(&[0x76, 0x77], register::CHIP_ID, &[(0x60, "BME280")]);
 
 /// A BMP280 is often sold as a BME280: it is used, without humidity.
 const ACCEPTED: Identity =

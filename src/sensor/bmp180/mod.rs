@@ -32,7 +32,7 @@ pub struct Settings {
 const ADDRESS: u8 = 0x77;
 
 /// Where it is, and what its chip id register says (DS 4).
-const IDENTITY: Identity = Identity { addresses: &[ADDRESS], register: register::CHIP_ID, ids: &[(0x55, "BMP180")] };
+const IDENTITY: Identity = Identity::byte(&[ADDRESS], register::CHIP_ID, &[(0x55, "BMP180")]);
 
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
