@@ -154,7 +154,7 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
 /// The keys that name a resource, the more telling one first.
 const fn keys_of(resource: &Resource) -> &'static [&'static str] {
     match resource {
-        Resource::Pin(_) => &["pin"],
+        Resource::Line(_) => &["pin"],
         Resource::I2c { .. } => &["address", "bus"],
         Resource::SerialPort(_) => &["port"],
         Resource::OneWire(_) => &["id"],

@@ -8,6 +8,7 @@
 mod clock;
 mod debounce;
 mod files;
+mod line_id;
 mod manual_clock;
 mod real;
 mod serial;
@@ -47,6 +48,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::time::Mono;
 
 pub use clock::{Clock, ClockState, ClockTrust};
+pub use line_id::{ChipName, LineId, OWN_CHIP};
 pub use manual_clock::ManualClock;
 pub use system_clock::SystemClock;
 
@@ -82,7 +84,7 @@ pub enum GpioBackend {
     /// rppal, a library for the Raspberry Pi; an error on a board that it does not know.
     #[n(1)]
     Rppal,
-    /// The kernel's own interface (`/dev/gpiochip0`), for every board.
+    /// The kernel's own interface (`/dev/gpiochip0`), for every board. Lines of other chips always go through it.
     #[n(2)]
     Cdev,
 }
@@ -94,25 +96,6 @@ impl fmt::Display for GpioBackend {
             Self::Rppal => "rppal",
             Self::Cdev => "cdev",
         })
-    }
-}
-
-/// A pin by its BCM number: 17 is GPIO17, on every Pi the same header pin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Deserialize, Serialize)]
-#[cfg_attr(feature = "docs", derive(schemars::JsonSchema), schemars(extend("title" = "BCM number", "maximum" = Self::LAST.0)))]
-#[cbor(transparent)]
-#[serde(transparent)]
-pub struct Pin(#[n(0)] pub u8);
-
-impl Pin {
-    /// The last pin of any Pi's controller: Pi 1 to 4 and the compute modules have two banks, GPIO0 to GPIO53, and the
-    /// header ends with GPIO27.
-    pub const LAST: Self = Self(53);
-}
-
-impl fmt::Display for Pin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GPIO{}", self.0)
     }
 }
 
@@ -221,7 +204,7 @@ impl Edge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputConfig {
     /// Which line.
-    pub pin: Pin,
+    pub line: LineId,
     /// Its resistor.
     pub bias: Bias,
     /// Which voltage is `on`.
@@ -246,10 +229,30 @@ pub struct EdgeEvent {
 /// Called for each edge on a thread of the back end: it must not block.
 pub type EdgeSink = Box<dyn FnMut(EdgeEvent) + Send>;
 
+/// A GPIO chip, as a map may name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpioChip {
+    /// `/dev/gpiochip1`
+    pub node: String,
+    /// `mcp23017`
+    pub label: String,
+    /// Where it sits: `i2c-1:0x20`. Empty where the kernel does not say.
+    pub place: String,
+    /// How many lines it has.
+    pub lines: usize,
+    /// Whether it is the board's own, whose lines need no chip.
+    pub is_of_board: bool,
+}
+
 /// Digital lines.
 pub trait Gpio: Send + Sync {
     /// The back end's name, for the log and `check`.
     fn name(&self) -> &'static str;
+
+    /// Every chip of the machine that may be looked at.
+    fn chips(&self) -> Vec<GpioChip> {
+        Vec::new()
+    }
 
     /// Requests an input. Edges go to `sink` from now on, until the line is dropped.
     ///
@@ -261,7 +264,7 @@ pub trait Gpio: Send + Sync {
     ///
     /// # Errors
     /// As for [`Gpio::input`].
-    fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError>;
+    fn output(&self, line: LineId, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError>;
 }
 
 /// A requested input.
@@ -398,8 +401,8 @@ pub enum HalError {
         /// The line or port.
         what: String,
     },
-    /// The board has no such line.
-    #[error("this board has no {what}")]
+    /// The board, or the chip, has no such line.
+    #[error("this machine has no {what}")]
     NoSuchLine {
         /// The line.
         what: String,

@@ -50,7 +50,7 @@ mod linux {
     use crate::hal::cdev::CdevGpio;
     use crate::hal::linux::KernelBuses;
     use crate::hal::rppal::{self, RppalGpio, RppalPwm};
-    use crate::hal::{Active, EdgeSink, InputConfig, InputLine, Level, OutputLine, Pin};
+    use crate::hal::{Active, EdgeSink, GpioChip, InputConfig, InputLine, Level, LineId, OutputLine};
 
     pub(super) fn board(gpio: GpioBackend) -> Result<Board, HalError> {
         let gpio: Arc<dyn Gpio> = match gpio {
@@ -89,12 +89,16 @@ mod linux {
             self.chosen().name()
         }
 
+        fn chips(&self) -> Vec<GpioChip> {
+            CdevGpio.chips()
+        }
+
         fn input(&self, config: &InputConfig, sink: Option<EdgeSink>) -> Result<Box<dyn InputLine>, HalError> {
             self.chosen().input(config, sink)
         }
 
-        fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
-            self.chosen().output(pin, active, initial)
+        fn output(&self, line: LineId, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
+            self.chosen().output(line, active, initial)
         }
     }
 }
@@ -102,7 +106,7 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
     use super::{Arc, Board, Gpio, GpioBackend, HalError, I2cBuses, PwmOutputs};
-    use crate::hal::{Active, EdgeSink, I2cBus, InputConfig, InputLine, Level, OutputLine, Pin, PwmOutput};
+    use crate::hal::{Active, EdgeSink, I2cBus, InputConfig, InputLine, Level, LineId, OutputLine, PwmOutput};
 
     pub(super) fn board(gpio: GpioBackend) -> Result<Board, HalError> {
         match gpio {
@@ -123,7 +127,7 @@ mod elsewhere {
             Err(only_on_linux("GPIO"))
         }
 
-        fn output(&self, _: Pin, _: Active, _: Level) -> Result<Box<dyn OutputLine>, HalError> {
+        fn output(&self, _: LineId, _: Active, _: Level) -> Result<Box<dyn OutputLine>, HalError> {
             Err(only_on_linux("GPIO"))
         }
     }

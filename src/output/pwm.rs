@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use super::Drive;
 use super::actuator::{Actuator, Driver, Need};
-use crate::hal::{Gpio, HalError, PwmOutput, PwmOutputs};
+use crate::hal::{Gpio, HalError, LineId, PwmOutput, PwmOutputs};
 
 /// The last channel of a Pi 5; those before it have two.
 pub const LAST_CHANNEL: u8 = 3;
@@ -42,14 +42,14 @@ impl Actuator for Pwm {
         Need::PwmChannel(self.channel)
     }
 
-    fn pins(&self) -> (u8, String) {
+    fn pins(&self) -> (LineId, String) {
         let (first, words) = match self.channel {
             0 => (12, "GPIO12 or GPIO18"),
             1 => (13, "GPIO13 or GPIO19"),
             2 => (18, "GPIO18"),
             _ => (19, "GPIO19"),
         };
-        (first, words.to_owned())
+        (LineId::header(first), words.to_owned())
     }
 
     fn command(&self, text: &str) -> Option<Drive> {

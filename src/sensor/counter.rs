@@ -23,7 +23,7 @@ use super::input::line_faults;
 use super::{Bus, Device, Measured, ReadingSender, Sensor, Source, Total};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
-use crate::hal::{Active, Bias, Clock, Edge, EdgeEvent, Hal, InputConfig, InputLine, Pin};
+use crate::hal::{Active, Bias, ChipName, Clock, Edge, EdgeEvent, Hal, InputConfig, InputLine, LineId};
 use crate::reading::{Fault, Quantity};
 use crate::time::Mono;
 
@@ -32,9 +32,14 @@ use crate::time::Mono;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Which pin, by its BCM number.
+    /// Which pin, by its BCM number, up to 53; with `chip` the number on that chip.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [27])))]
-    pub pin: Pin,
+    pub pin: u8,
+    /// Whose line it is: the label of another GPIO chip, such as an expander, or where it sits (`"i2c-1:0x20"`) where two have the
+    /// same label. `gatepost scan` lists them. Left out, it is the header's.
+    #[serde(default)]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["mcp23017"])))]
+    pub chip: Option<ChipName>,
     /// The built-in resistor. A contact to ground wants `"up"`.
     #[serde(default)]
     pub bias: Bias,
@@ -64,6 +69,12 @@ const TOTAL: usize = 1;
 /// The place of the rate in [`Device::quantities`].
 const RATE: usize = 2;
 
+impl Settings {
+    const fn line(&self) -> LineId {
+        LineId { chip: self.chip, number: self.pin }
+    }
+}
+
 impl Device for Settings {
     /// `sum`: since the last read. `total`: since the sensor's name was first in the map. `rate`: per minute, over the time since the last
     /// read. All in the unit of `scale`.
@@ -84,12 +95,12 @@ impl Device for Settings {
         Bus::Kernel
     }
 
-    fn pins(&self) -> Vec<Pin> {
-        vec![self.pin]
+    fn lines(&self) -> Vec<LineId> {
+        vec![self.line()]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = line_faults(self.pin, self.debounce);
+        let mut faults = line_faults(self.line(), self.debounce);
         if !self.scale.is_finite() || self.scale == 0.0 {
             faults.push(("scale", "must be a number other than 0".to_owned()));
         }
@@ -97,17 +108,18 @@ impl Device for Settings {
     }
 
     fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault> {
-        let Self { pin, bias, edge, debounce, scale } = *self;
+        let Self { pin: _, chip: _, bias, edge, debounce, scale } = *self;
         let kept = sender.total().map_or(0, |total| total.kept());
+        let line_id = self.line();
         let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono, kept)));
         let counted = Arc::clone(&tally);
         let sink = Box::new(move |edge: EdgeEvent| {
             if let Some(lost) = locked(&counted).edge(edge) {
-                log::warn!(pin:%, lost; "pulses come faster than they can be taken; they are counted all the same");
+                log::warn!(line:% = line_id, lost; "pulses come faster than they can be taken; they are counted all the same");
             }
         });
         // Edges are physical, so the active level means nothing here.
-        let config = InputConfig { pin, bias, active: Active::High, edge, debounce };
+        let config = InputConfig { line: line_id, bias, active: Active::High, edge, debounce };
         let line = hal.gpio.input(&config, Some(sink))?;
         let total = sender.total().cloned();
         Ok(Source::Polled(Box::new(Counter { line, clock: Arc::clone(&hal.clock), tally, scale, total })))
@@ -260,8 +272,8 @@ mod tests {
         let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
         let mut sensor = open(&settings(RAIN), &sim.hal());
         for _ in 0..3 {
-            sim.set_pin(Pin(27), false);
-            sim.set_pin(Pin(27), true);
+            sim.set_pin(LineId::header(27), false);
+            sim.set_pin(LineId::header(27), true);
         }
         clock.advance(Duration::from_secs(30));
         let three = 3.0 * 0.2794;
@@ -277,7 +289,7 @@ mod tests {
         let gauge = settings(r#"{ "pin": 27, "bias": "up", "debounce": "20ms" }"#);
         let mut sensor = open(&gauge, &sim.hal());
         for high in [false, true, false, true, false] {
-            sim.set_pin(Pin(27), high);
+            sim.set_pin(LineId::header(27), high);
             clock.advance(Duration::from_millis(2));
         }
         clock.advance(Duration::from_millis(20));
@@ -315,7 +327,7 @@ mod tests {
                 _ => panic!("it is polled"),
             }
         };
-        let tip = || [false, true].map(|high| sim.set_pin(Pin(27), high));
+        let tip = || [false, true].map(|high| sim.set_pin(LineId::header(27), high));
         let mut sensor = open();
         tip();
         tip();
@@ -348,7 +360,7 @@ mod tests {
         let clock = Arc::new(ManualClock::default());
         let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
         let mut sensor = open(&settings(RAIN), &sim.hal());
-        let tip = || [false, true].map(|high| sim.set_pin(Pin(27), high));
+        let tip = || [false, true].map(|high| sim.set_pin(LineId::header(27), high));
         tip();
         clock.advance(Duration::from_secs(10));
         assert!(sensor.measure().is_ok());
@@ -408,7 +420,7 @@ mod tests {
             Ok(Box::new(Dead))
         }
 
-        fn output(&self, _: Pin, _: Active, _: Level) -> Result<Box<dyn OutputLine>, HalError> {
+        fn output(&self, _: LineId, _: Active, _: Level) -> Result<Box<dyn OutputLine>, HalError> {
             Err(HalError::Unsupported("inputs only".to_owned()))
         }
     }

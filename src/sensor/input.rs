@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Bus, Device, Measured, ReadingSender, Sensor, Source};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
-use crate::hal::{Active, Bias, Edge, EdgeEvent, Hal, InputConfig, InputLine, Level, Pin};
+use crate::hal::{Active, Bias, ChipName, Edge, EdgeEvent, Hal, InputConfig, InputLine, Level, LineId, OWN_CHIP};
 use crate::reading::{Fault, Quantity};
 
 /// A contact bounces for milliseconds. Whoever asks for more than this has mistaken the unit, and the kernel counts in
@@ -22,9 +22,14 @@ const LONGEST_DEBOUNCE: Duration = Duration::from_secs(60);
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Which pin, by its BCM number.
+    /// Which pin, by its BCM number, up to 53; with `chip` the number on that chip.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [22])))]
-    pub pin: Pin,
+    pub pin: u8,
+    /// Whose line it is: the label of another GPIO chip, such as an expander, or where it sits (`"i2c-1:0x20"`) where two have the
+    /// same label. `gatepost scan` lists them. Left out, it is the header's.
+    #[serde(default)]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["mcp23017"])))]
+    pub chip: Option<ChipName>,
     /// The built-in resistor. A contact to ground wants `"up"`.
     #[serde(default)]
     pub bias: Bias,
@@ -35,6 +40,12 @@ pub struct Settings {
     #[serde(default, deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
     pub debounce: Duration,
+}
+
+impl Settings {
+    const fn line(&self) -> LineId {
+        LineId { chip: self.chip, number: self.pin }
+    }
 }
 
 impl Device for Settings {
@@ -48,17 +59,17 @@ impl Device for Settings {
         Bus::Kernel
     }
 
-    fn pins(&self) -> Vec<Pin> {
-        vec![self.pin]
+    fn lines(&self) -> Vec<LineId> {
+        vec![self.line()]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
-        line_faults(self.pin, self.debounce)
+        line_faults(self.line(), self.debounce)
     }
 
     fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault> {
-        let Self { pin, bias, active, debounce } = *self;
-        let config = InputConfig { pin, bias, active, edge: Edge::Both, debounce };
+        let Self { pin: _, chip: _, bias, active, debounce } = *self;
+        let config = InputConfig { line: self.line(), bias, active, edge: Edge::Both, debounce };
         let sink = Box::new(move |edge: EdgeEvent| sender.put(0, edge.at, Ok(number(edge.level))));
         let line = hal.gpio.input(&config, Some(sink))?;
         Ok(Source::Polled(Box::new(Input { line })))
@@ -77,10 +88,13 @@ pub(super) fn debounce_schema(generator: &mut schemars::SchemaGenerator) -> sche
 }
 
 /// What is wrong with the keys that every device on an input line has.
-pub(super) fn line_faults(pin: Pin, debounce: Duration) -> Vec<(&'static str, String)> {
+pub(super) fn line_faults(line: LineId, debounce: Duration) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
-    if pin > Pin::LAST {
-        faults.push(("pin", format!("pins are GPIO0 to {}, by their BCM numbers", Pin::LAST)));
+    if let Some(reason) = line.fault() {
+        faults.push(("pin", reason));
+    }
+    if let Some(reason) = line.chip.filter(ChipName::is_of_board).map(|_| OWN_CHIP) {
+        faults.push(("chip", reason.to_owned()));
     }
     if debounce > LONGEST_DEBOUNCE {
         faults.push(("debounce", format!("is longer than {} s", LONGEST_DEBOUNCE.as_secs())));
@@ -123,7 +137,7 @@ mod tests {
             ReadingSender::new(move |quantity, at, value| tell.send((quantity, at, value)).unwrap_or_default());
         let Ok(Source::Polled(mut sensor)) = door.open(&sim.hal(), sender) else { panic!("it is polled") };
         assert_eq!(sensor.measure(), Ok(vec![Ok(0.0)]));
-        sim.set_pin(Pin(22), false);
+        sim.set_pin(LineId::header(22), false);
         let (quantity, at, value) = told.try_recv().expect("without a poll");
         assert_eq!((quantity, value), (0, Ok(1.0)));
         assert!(at > Mono::default());
@@ -134,7 +148,7 @@ mod tests {
     fn pin_in_use_is_a_fault_that_can_heal() {
         let door = settings(r#"{ "pin": 22 }"#).expect("good keys");
         let sim = Sim::default();
-        let holder = sim.hal().gpio.output(Pin(22), Active::High, Level::Off).expect("free");
+        let holder = sim.hal().gpio.output(LineId::header(22), Active::High, Level::Off).expect("free");
         let open = || door.open(&sim.hal(), ReadingSender::new(|_, _, _| ())).err();
         assert_eq!(open(), Some(Fault::Bus("GPIO22 is in use by another program".to_owned())));
         drop(holder);

@@ -1,7 +1,7 @@
 //! The devices that measure: one file a device, registered in [`kinds!`](Kind).
 //!
 //! A device's `Settings` are its own keys of the map, deserialised strictly. They say which quantities there are,
-//! which [`Bus`] the device is read on, which pins it takes, how to open it, how to simulate it and how it is recognised. A device is
+//! which [`Bus`] the device is read on, which lines it takes, how to open it, how to simulate it and how it is recognised. A device is
 //! either *polled* ([`Sensor`]: a blocking read on the bus thread) or a *stream* ([`Stream`]: a task on the runtime that
 //! turns bytes into readings as they come).
 //!
@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::hal::sim::Sim;
-use crate::hal::{Hal, Pin};
+use crate::hal::{Hal, LineId};
 use crate::reading::{Fault, Quantity};
 use crate::time::Mono;
 
@@ -166,8 +166,8 @@ impl Bus {
 /// Something of the machine that a device uses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
-    /// A pin, for itself.
-    Pin(Pin),
+    /// A digital line, for itself.
+    Line(LineId),
     /// A part on an I2C bus: the kernel's name of the bus (`i2c-1`) and the part's address, which no other may have.
     I2c {
         /// `i2c-1`
@@ -217,14 +217,14 @@ pub trait Device {
         Duration::from_secs(10)
     }
 
-    /// The pins it takes for itself.
-    fn pins(&self) -> Vec<Pin> {
+    /// The lines it takes for itself.
+    fn lines(&self) -> Vec<LineId> {
         Vec::new()
     }
 
     /// What it uses, so that the map's check can tell of two users of one thing.
     fn resources(&self) -> Vec<Resource> {
-        self.pins().into_iter().map(Resource::Pin).collect()
+        self.lines().into_iter().map(Resource::Line).collect()
     }
 
     /// Faults of the settings that a type cannot say: the key and the reason in words, with what to write instead in a

@@ -26,6 +26,28 @@ fn one_pin_has_one_user() {
 }
 
 #[test]
+fn line_of_another_chip_is_another_line() {
+    let on = |chip: &str, pin: u8| {
+        let sensor = "\n[[sensor]]\nname = \"door\"\nuse = \"input\"\npin = 3\nto.level = \"house.field1\"";
+        let keys = format!("pin = {pin}\nchip = \"{chip}\"\nfrom = \"switchesa.field1\"");
+        faults_with(&format!("{sensor}\nchip = \"mcp23017\"{}", output("a", &keys)))
+    };
+    assert_eq!(on("mcp23017", 3), ["line 3 of mcp23017 is taken by sensor `door` and by output `a`"]);
+    assert!(on("mcp23017", 4).is_empty());
+    assert!(on("pcf8574", 3).is_empty());
+    assert!(on("pcf8574", 99).is_empty(), "how many lines it has is known where it is");
+    assert_eq!(on("pinctrl-bcm2711", 4), ["this is the header's own chip"]);
+    let numbered = on("gpiochip1", 3).join(" ");
+    assert!(numbered.contains("numbers of chips change at boot"), "{numbered}");
+}
+
+#[test]
+fn chip_belongs_to_a_pin() {
+    let pwm = output("a", "pwm = 0\nchip = \"mcp23017\"\nfrom = \"switchesa.field1\"");
+    assert_eq!(faults_with(&pwm), ["`chip` belongs to `pin`"]);
+}
+
+#[test]
 fn one_port_and_one_address_have_one_user() {
     let gps = "\n[[sensor]]\nname = \"b\"\nuse = \"nmea\"\nport = \"/dev/serial0\"\nto.longitude = \"house.long\"";
     assert_eq!(faults_with(gps), ["/dev/serial0 is taken by sensor `gps` and by sensor `b`"]);

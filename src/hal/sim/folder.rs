@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::locked;
-use crate::hal::{ClockState, Pin};
+use crate::hal::{ClockState, LineId};
 
 /// A level takes one byte, or eight where an old PowerShell writes it; whatever is longer is none.
 const LIMIT: u64 = 64;
@@ -28,14 +28,14 @@ const ROLES_BEGIN: &str = "Pins of a simulated board, written by gatepost.\n";
 /// What has a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Terminal {
-    Line(Pin),
+    Line(LineId),
     Pwm(u8),
 }
 
 impl fmt::Display for Terminal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line(pin) => pin.fmt(f),
+            Self::Line(line) => f.write_str(&line.file_name()),
             Self::Pwm(channel) => write!(f, "PWM{channel}"),
         }
     }
@@ -88,7 +88,7 @@ impl Folder {
         self.path.join(terminal.to_string())
     }
 
-    pub(super) fn read(&self, pin: Pin) -> Content {
+    pub(super) fn read(&self, pin: LineId) -> Content {
         match bytes(&self.path_of(Terminal::Line(pin))) {
             Ok(bytes) => Content::parse(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Content::Nothing,
@@ -105,7 +105,7 @@ impl Folder {
         }
     }
 
-    pub(super) fn write_level(&self, pin: Pin, high: bool) -> io::Result<()> {
+    pub(super) fn write_level(&self, pin: LineId, high: bool) -> io::Result<()> {
         self.write(&self.path_of(Terminal::Line(pin)), if high { "1\n" } else { "0\n" })
     }
 
@@ -227,8 +227,8 @@ mod tests {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(parent.path().join("made/on/demand")).expect("made");
         folder.describe(Terminal::Pwm(0), "output, percent".to_owned()).expect("written");
-        folder.describe(Terminal::Line(Pin(22)), "input".to_owned()).expect("written");
-        folder.describe(Terminal::Line(Pin(4)), "output".to_owned()).expect("written");
+        folder.describe(Terminal::Line(LineId::header(22)), "input".to_owned()).expect("written");
+        folder.describe(Terminal::Line(LineId::header(4)), "output".to_owned()).expect("written");
         let text = fs::read_to_string(folder.path.join("PINS.txt")).expect("there");
         let roles: Vec<&str> = text.lines().skip(5).collect();
         assert_eq!(roles, ["GPIO4   output", "GPIO22  input", "PWM0    output, percent"]);
@@ -256,10 +256,10 @@ mod tests {
     fn what_stands_in_place_of_a_pin_file_is_rubbish_and_no_hang() {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(parent.path().to_owned()).expect("made");
-        assert_eq!(folder.read(Pin(22)), Content::Nothing);
+        assert_eq!(folder.read(LineId::header(22)), Content::Nothing);
         fs::create_dir(parent.path().join("GPIO22")).expect("made");
-        assert!(matches!(folder.read(Pin(22)), Content::Invalid(_)));
+        assert!(matches!(folder.read(LineId::header(22)), Content::Invalid(_)));
         fs::write(parent.path().join("GPIO23"), vec![b'1'; 1 << 20]).expect("written");
-        assert!(matches!(folder.read(Pin(23)), Content::Invalid(_)));
+        assert!(matches!(folder.read(LineId::header(23)), Content::Invalid(_)));
     }
 }
