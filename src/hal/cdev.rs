@@ -65,7 +65,13 @@ impl Gpio for CdevGpio {
                 Edge::Both => EdgeDetection::BothEdges,
             });
         }
-        let request = Arc::new(builder.request().map_err(|error| place.error(&error))?);
+        let asks_for_edges = sink.is_some() || !config.debounce.is_zero();
+        let request = builder.request().map_err(|error| {
+            // What a chip answers differs from driver to driver. That the line is to be had without edges does not.
+            let is_it = asks_for_edges && may_lack_edges(&error) && place.builder().as_input().request().is_ok();
+            if is_it { HalError::NoEdges { what: place.line.to_string() } } else { place.error(&error) }
+        });
+        let request = Arc::new(request?);
         let watch = match sink {
             Some(sink) => Some(Watch::start(config, Arc::clone(&request), sink)?),
             None => None,
@@ -179,6 +185,15 @@ fn hal_error(what: &str, error: &gpiocdev::Error) -> HalError {
         io::ErrorKind::PermissionDenied => HalError::Permission { what, group: "gpio" },
         _ => HalError::Io { what, error: error.to_string() },
     }
+}
+
+/// Whether this may be what the kernel says of a line without an interrupt: none for the line (`ENXIO`, `ENODEV`), not for both
+/// edges (`EINVAL`), or not at all (`EOPNOTSUPP`, and `ENOTSUPP` of the kernel's own numbers).
+fn may_lack_edges(error: &gpiocdev::Error) -> bool {
+    let (gpiocdev::Error::Os(errno) | gpiocdev::Error::Uapi(_, gpiocdev_uapi::Error::Os(errno))) = error else {
+        return false;
+    };
+    [6, 19, 22, 95, 524].contains(&errno.0)
 }
 
 fn value(active: Active, level: Level) -> Value {
@@ -318,6 +333,20 @@ mod tests {
         assert_eq!(denied.to_string(), "no permission for /dev/gpiochip0: the user must be in the group gpio");
         let other = hal_error("GPIO17", &gpiocdev::Error::NoGpioChips());
         assert_eq!(other.to_string(), "GPIO17: No GPIO chips are available");
+    }
+
+    #[test]
+    fn line_without_an_interrupt_says_what_to_write() {
+        let refused = |number| {
+            may_lack_edges(&gpiocdev::Error::Uapi(
+                gpiocdev::UapiCall::GetLine,
+                gpiocdev_uapi::Error::Os(Number(number)),
+            ))
+        };
+        assert!([6, 19, 22, 95, 524].into_iter().all(refused));
+        assert!(![13, 16].into_iter().any(refused), "rights and claims are something else");
+        let error = HalError::NoEdges { what: "line 3 of mcp23017".to_owned() };
+        assert!(error.to_string().ends_with("add poll = \"20ms\""), "{error}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod debounce;
 mod files;
 mod line_id;
 mod manual_clock;
+mod polled_line;
 mod real;
 mod serial;
 mod system_clock;
@@ -50,6 +51,7 @@ use crate::time::Mono;
 pub use clock::{Clock, ClockState, ClockTrust};
 pub use line_id::{ChipName, LineId, OWN_CHIP};
 pub use manual_clock::ManualClock;
+pub use polled_line::polled_input;
 pub use system_clock::SystemClock;
 
 /// Everything a driver may touch.
@@ -414,6 +416,12 @@ pub enum HalError {
         what: String,
         /// The group that owns it on a Pi.
         group: &'static str,
+    },
+    /// The chip has no interrupt for its lines, so that changes are not reported: let them be looked for.
+    #[error("{what} reports no changes, since its chip has no interrupt here: add poll = \"20ms\"")]
+    NoEdges {
+        /// The line.
+        what: String,
     },
     /// The machine cannot do this.
     #[error("{0}")]

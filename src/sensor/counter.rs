@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::input::line_faults;
+use super::input::{line_faults, watched};
 use super::{Bus, Device, Measured, ReadingSender, Sensor, Source, Total};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
@@ -50,6 +50,11 @@ pub struct Settings {
     #[serde(default, deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
     pub debounce: Duration,
+    /// How often the level is looked at, for a line whose chip reports no changes, as an expander without its interrupt wire. What
+    /// is shorter may be missed. Left out, the kernel reports each change.
+    #[serde(default, deserialize_with = "super::input::poll")]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::poll_schema"))]
+    pub poll: Option<Duration>,
     /// What one pulse stands for, such as 0.2794 mm of rain or 0.001 kWh; not 0.
     #[serde(default = "one")]
     pub scale: f64,
@@ -100,7 +105,7 @@ impl Device for Settings {
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = line_faults(self.line(), self.debounce);
+        let mut faults = line_faults(self.line(), self.debounce, self.poll);
         if !self.scale.is_finite() || self.scale == 0.0 {
             faults.push(("scale", "must be a number other than 0".to_owned()));
         }
@@ -108,7 +113,7 @@ impl Device for Settings {
     }
 
     fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault> {
-        let Self { pin: _, chip: _, bias, edge, debounce, scale } = *self;
+        let Self { pin: _, chip: _, bias, edge, debounce, poll, scale } = *self;
         let kept = sender.total().map_or(0, |total| total.kept());
         let line_id = self.line();
         let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono, kept)));
@@ -120,7 +125,7 @@ impl Device for Settings {
         });
         // Edges are physical, so the active level means nothing here.
         let config = InputConfig { line: line_id, bias, active: Active::High, edge, debounce };
-        let line = hal.gpio.input(&config, Some(sink))?;
+        let line = watched(hal, &config, poll, sink)?;
         let total = sender.total().cloned();
         Ok(Source::Polled(Box::new(Counter { line, clock: Arc::clone(&hal.clock), tally, scale, total })))
     }

@@ -3,19 +3,26 @@
 //! A change is told at once, with the time the kernel saw it. The level is also read now and then, so that the last word is
 //! right even if an edge was missed.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{Bus, Device, Measured, ReadingSender, Sensor, Source};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
-use crate::hal::{Active, Bias, ChipName, Edge, EdgeEvent, Hal, InputConfig, InputLine, Level, LineId, OWN_CHIP};
+use crate::hal::{
+    Active, Bias, ChipName, Edge, EdgeEvent, EdgeSink, Hal, HalError, InputConfig, InputLine, Level, LineId, OWN_CHIP,
+    polled_input,
+};
 use crate::reading::{Fault, Quantity};
 
 /// A contact bounces for milliseconds. Whoever asks for more than this has mistaken the unit, and the kernel counts in
 /// microseconds that end soon after an hour.
 const LONGEST_DEBOUNCE: Duration = Duration::from_secs(60);
+
+/// A thousand looks a second are a tenth of a Zero's time; a button is pushed for less than a second.
+const POLL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
 
 /// The keys of `use = "input"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -40,6 +47,11 @@ pub struct Settings {
     #[serde(default, deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
     pub debounce: Duration,
+    /// How often the level is looked at, for a line whose chip reports no changes, as an expander without its interrupt wire. What
+    /// is shorter may be missed. Left out, the kernel reports each change.
+    #[serde(default, deserialize_with = "poll")]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "poll_schema"))]
+    pub poll: Option<Duration>,
 }
 
 impl Settings {
@@ -64,14 +76,14 @@ impl Device for Settings {
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
-        line_faults(self.line(), self.debounce)
+        line_faults(self.line(), self.debounce, self.poll)
     }
 
     fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault> {
-        let Self { pin: _, chip: _, bias, active, debounce } = *self;
+        let Self { pin: _, chip: _, bias, active, debounce, poll } = *self;
         let config = InputConfig { line: self.line(), bias, active, edge: Edge::Both, debounce };
         let sink = Box::new(move |edge: EdgeEvent| sender.put(0, edge.at, Ok(number(edge.level))));
-        let line = hal.gpio.input(&config, Some(sink))?;
+        let line = watched(hal, &config, poll, sink)?;
         Ok(Source::Polled(Box::new(Input { line })))
     }
 
@@ -88,7 +100,7 @@ pub(super) fn debounce_schema(generator: &mut schemars::SchemaGenerator) -> sche
 }
 
 /// What is wrong with the keys that every device on an input line has.
-pub(super) fn line_faults(line: LineId, debounce: Duration) -> Vec<(&'static str, String)> {
+pub(super) fn line_faults(line: LineId, debounce: Duration, poll: Option<Duration>) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
     if let Some(reason) = line.fault() {
         faults.push(("pin", reason));
@@ -99,7 +111,37 @@ pub(super) fn line_faults(line: LineId, debounce: Duration) -> Vec<(&'static str
     if debounce > LONGEST_DEBOUNCE {
         faults.push(("debounce", format!("is longer than {} s", LONGEST_DEBOUNCE.as_secs())));
     }
+    if poll.is_some_and(|poll| !POLL.contains(&poll)) {
+        faults.push(("poll", "is from 1ms to 1s".to_owned()));
+    }
     faults
+}
+
+/// Requests a line whose edges go to `sink`: from the kernel, or looked for every `poll`.
+pub(super) fn watched(
+    hal: &Hal,
+    config: &InputConfig,
+    poll: Option<Duration>,
+    sink: EdgeSink,
+) -> Result<Box<dyn InputLine>, HalError> {
+    match poll {
+        Some(period) => polled_input(hal.gpio.as_ref(), &hal.clock, config, period, sink),
+        None => hal.gpio.input(config, Some(sink)),
+    }
+}
+
+/// Reads `poll`.
+pub(super) fn poll<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    crate::time::duration(deserializer).map(Some)
+}
+
+/// The schema of `poll`.
+#[cfg(feature = "docs")]
+pub(super) fn poll_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let mut schema = crate::time::duration_schema(generator);
+    schema.insert("x-range".to_owned(), "1ms to 1s".into());
+    schema.insert("examples".to_owned(), vec![crate::time::shown(Duration::from_millis(20))].into());
+    schema
 }
 
 fn number(level: Level) -> f64 {
@@ -145,6 +187,19 @@ mod tests {
     }
 
     #[test]
+    fn polled_line_tells_of_a_change_between_two_reads() {
+        let door = settings(r#"{ "pin": 3, "chip": "mcp23017", "active": "low", "bias": "up", "poll": "1ms" }"#);
+        let door = door.expect("good keys");
+        let sim = Sim::default();
+        let (tell, told) = channel();
+        let sender = ReadingSender::new(move |quantity, _, value| tell.send((quantity, value)).unwrap_or_default());
+        let opened = door.open(&sim.hal(), sender);
+        assert!(matches!(opened, Ok(Source::Polled(_))));
+        sim.set_pin(door.line(), false);
+        assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok((0, Ok(1.0))));
+    }
+
+    #[test]
     fn pin_in_use_is_a_fault_that_can_heal() {
         let door = settings(r#"{ "pin": 22 }"#).expect("good keys");
         let sim = Sim::default();
@@ -163,6 +218,8 @@ mod tests {
         assert!(error.to_string().contains("needs its unit"), "{error}");
         let faults = settings(r#"{ "pin": 99, "debounce": "2h" }"#).expect("well formed").faults();
         assert_eq!(faults.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["pin", "debounce"]);
+        let faults = settings(r#"{ "pin": 99, "chip": "pinctrl-rp1", "poll": "2s" }"#).expect("well formed").faults();
+        assert_eq!(faults.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["chip", "poll"]);
         assert_eq!(settings(r#"{ "pin": 53, "debounce": "1m" }"#).expect("good keys").faults(), []);
     }
 }
