@@ -13,7 +13,7 @@ use super::table::{Node, Table};
 use super::values::{Hertz, HumanDuration, SetTo, positive};
 use super::words;
 use crate::entry::{ChannelId, Column};
-use crate::hal::{Active, ChipName, LineId, OWN_CHIP};
+use crate::hal::{Active, ChipName, LineId, OWN_CHIP, PwmId};
 use crate::output::line::Line;
 use crate::output::pwm::{self, Pwm};
 use crate::output::{CommandFeed, CommandSource, Drive, LinkLoss, Settings, Target};
@@ -56,16 +56,18 @@ pub(super) struct Keys {
     /// `pwm`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [17])))]
     pin: Option<Spanned<u8>>,
-    /// Whose line it is: the label of another GPIO chip, such as an expander, or where it sits (`"i2c-1:0x20"`) where two have the
-    /// same label. `gatepost scan` lists them. Left out, it is the header's.
+    /// Whose line or channel it is: the label of another GPIO chip, such as an expander, or with `pwm` the name of another PWM chip
+    /// (`"pca9685"`). Where two have the same name, it is where one sits (`"i2c-1:0x20"`). `gatepost scan` lists GPIO chips. Left
+    /// out, it is the board's own.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["mcp23017"])))]
     chip: Option<Spanned<ChipName>>,
     /// Which voltage is on; most relay boards are `"low"`. Only with `pin`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Active>", extend("default" = Active::default())))]
     active: Option<Spanned<Active>>,
     /// The channel of the hardware PWM that is driven; commands are then percent. Pi 1 to 4: 0 (GPIO12, GPIO18) and
-    /// 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19). An output has either this or `pin`.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", range(max = pwm::LAST_CHANNEL), extend("examples" = [0])))]
+    /// 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19). With `chip` the channel of that chip. An output
+    /// has either this or `pin`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [0])))]
     pwm: Option<Spanned<u8>>,
     /// How often the PWM begins anew. Only with `pwm`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Hertz>", extend("default" = Hertz(pwm::FREQUENCY))))]
@@ -257,12 +259,11 @@ fn target(keys: TargetKeys, header: &Range<usize>, findings: &mut Findings) -> O
         }
         (None, Some(pwm)) => {
             let (span, channel) = (pwm.span(), pwm.into_inner());
-            if channel > pwm::LAST_CHANNEL {
+            let chip = chip.map(Spanned::into_inner);
+            if chip.is_none() && channel > pwm::LAST_CHANNEL {
                 findings.fault(&span, "hardware PWM has the channels 0 to 3", pwm::CHANNELS);
             }
-            if let Some(chip) = chip {
-                findings.fault(&chip.span(), "`chip` belongs to `pin`", "leave it out with `pwm`");
-            }
+            let channel = PwmId { chip, channel };
             if let Some(active) = active {
                 findings.fault(&active.span(), "`active` belongs to `pin`", "leave it out with `pwm`");
             }

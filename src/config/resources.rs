@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::diagnostic::{Findings, Source};
 use super::drafts::{Drafts, elsewhere};
-use crate::hal::LineId;
+use crate::hal::{LineId, PwmId};
 use crate::output::actuator::Need;
 use crate::sensor::Resource;
 
@@ -26,7 +26,7 @@ struct Use {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Thing {
     Resource(Resource),
-    Pwm(u8),
+    Pwm(PwmId),
 }
 
 impl Thing {
@@ -73,10 +73,10 @@ impl Thing {
                 _ => &[],
             },
             Self::Resource(Resource::OneWire(_)) => &[4],
-            Self::Pwm(0) => &[12, 18],
-            Self::Pwm(1) => &[13, 19],
-            Self::Pwm(2) => &[18],
-            Self::Pwm(3) => &[19],
+            Self::Pwm(PwmId { chip: None, channel: 0 }) => &[12, 18],
+            Self::Pwm(PwmId { chip: None, channel: 1 }) => &[13, 19],
+            Self::Pwm(PwmId { chip: None, channel: 2 }) => &[18],
+            Self::Pwm(PwmId { chip: None, channel: 3 }) => &[19],
             Self::Resource(Resource::Line(_)) | Self::Pwm(_) => &[],
         }
     }
@@ -89,7 +89,8 @@ impl std::fmt::Display for Thing {
             Self::Resource(Resource::I2c { bus, address }) => write!(f, "address 0x{address:02x} on {bus}"),
             Self::Resource(Resource::SerialPort(path)) => f.write_str(path),
             Self::Resource(Resource::OneWire(_)) => f.write_str("the 1-Wire bus"),
-            Self::Pwm(channel) => write!(f, "PWM channel {channel}"),
+            Self::Pwm(PwmId { chip: None, channel }) => write!(f, "PWM channel {channel}"),
+            Self::Pwm(channel) => channel.fmt(f),
         }
     }
 }

@@ -60,7 +60,7 @@ impl Needs {
         for output in &settings.outputs {
             match output.target.needs() {
                 Need::Line(_) => needs.gpio = true,
-                Need::PwmChannel(_) => needs.pwm = true,
+                Need::PwmChannel(channel) => needs.pwm |= channel.chip.is_none(),
             }
         }
         needs

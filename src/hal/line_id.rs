@@ -1,4 +1,4 @@
-//! Which line is meant: a number on a chip.
+//! Which line is meant: a number on a chip. So for channels of pulse-width outputs.
 //!
 //! Chips are named, never numbered: `gpiochip1` is another chip after the next boot. The header of a Pi needs no name. Names are
 //! copied along with the number, so that whoever has a line needs nothing else to find it.
@@ -63,28 +63,87 @@ impl fmt::Display for LineId {
     }
 }
 
-/// A header's line is its bare number, as it was when there were no others. A program of that time refuses a line with a chip
-/// instead of taking the header's line of the same number.
+/// A channel that gives pulses of a set width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PwmId {
+    /// The chip; `None` is the board's own.
+    pub chip: Option<ChipName>,
+    /// The channel of its chip: 0 or 1 on a Pi, 0 to 3 on a Pi 5.
+    pub channel: u8,
+}
+
+impl PwmId {
+    /// A channel of the board's own.
+    pub const fn board(channel: u8) -> Self {
+        Self { chip: None, channel }
+    }
+
+    /// What it is called where only letters, digits and few signs may stand: `PWM0`, `PWM-pca9685-3`.
+    pub fn file_name(self) -> String {
+        match self.chip {
+            None => self.to_string(),
+            Some(_) => format!("PWM-{}", LineId { chip: self.chip, number: self.channel }.file_name()),
+        }
+    }
+}
+
+impl From<u8> for PwmId {
+    fn from(channel: u8) -> Self {
+        Self::board(channel)
+    }
+}
+
+impl fmt::Display for PwmId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.chip {
+            None => write!(f, "PWM{}", self.channel),
+            Some(chip) => write!(f, "PWM channel {} of {chip}", self.channel),
+        }
+    }
+}
+
+/// What is the board's own is written as its bare number, as it was when there was no other. A program of that time refuses what
+/// has a chip instead of taking the board's of the same number.
+fn encode<W: Write>(chip: Option<&ChipName>, number: u8, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
+    match chip {
+        None => to.u8(number)?.ok(),
+        Some(chip) => to.array(2)?.str(chip.as_str())?.u8(number)?.ok(),
+    }
+}
+
+fn decode(from: &mut Decoder<'_>) -> Result<(Option<ChipName>, u8), DecodeError> {
+    if from.datatype()? != Type::Array {
+        return Ok((None, from.u8()?));
+    }
+    let at = from.position();
+    if from.array()? != Some(2) {
+        return Err(DecodeError::message("not a chip and a number").at(at));
+    }
+    let chip = from.str()?.parse().map_err(|error: BadChipName| DecodeError::message(error.to_string()).at(at))?;
+    Ok((Some(chip), from.u8()?))
+}
+
 impl<C> Encode<C> for LineId {
     fn encode<W: Write>(&self, to: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
-        match &self.chip {
-            None => to.u8(self.number)?.ok(),
-            Some(chip) => to.array(2)?.str(chip.as_str())?.u8(self.number)?.ok(),
-        }
+        encode(self.chip.as_ref(), self.number, to)
     }
 }
 
 impl<'b, C> Decode<'b, C> for LineId {
     fn decode(from: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
-        if from.datatype()? != Type::Array {
-            return Ok(Self::header(from.u8()?));
-        }
-        let at = from.position();
-        if from.array()? != Some(2) {
-            return Err(DecodeError::message("a line is a chip and a number").at(at));
-        }
-        let chip = from.str()?.parse().map_err(|error: BadChipName| DecodeError::message(error.to_string()).at(at))?;
-        Ok(Self { chip: Some(chip), number: from.u8()? })
+        decode(from).map(|(chip, number)| Self { chip, number })
+    }
+}
+
+impl<C> Encode<C> for PwmId {
+    fn encode<W: Write>(&self, to: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        encode(self.chip.as_ref(), self.channel, to)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for PwmId {
+    fn decode(from: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        decode(from).map(|(chip, channel)| Self { chip, channel })
     }
 }
 
@@ -194,6 +253,16 @@ mod tests {
             assert_eq!(codec::decode::<LineId>(&bytes).ok(), Some(line));
             assert!(codec::decode::<u8>(&bytes).is_err());
         }
+    }
+
+    #[test]
+    fn channel_of_the_board_is_written_as_its_number_and_another_with_its_chip() {
+        assert_eq!(codec::encode(&PwmId::board(1)), codec::encode(&1_u8));
+        let servo = PwmId { chip: Some("pca9685".parse().expect("a name")), channel: 15 };
+        let bytes = codec::encode(&servo);
+        assert_eq!(codec::decode::<PwmId>(&bytes).ok(), Some(servo));
+        assert!(codec::decode::<u8>(&bytes).is_err());
+        assert_eq!(servo.file_name(), "PWM-pca9685-15");
     }
 
     #[test]

@@ -26,6 +26,8 @@ mod kernel_clock;
 #[cfg(target_os = "linux")]
 mod kernel_edge;
 #[cfg(target_os = "linux")]
+mod kernel_pwm;
+#[cfg(target_os = "linux")]
 mod line_names;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -49,7 +51,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::time::Mono;
 
 pub use clock::{Clock, ClockState, ClockTrust};
-pub use line_id::{ChipName, LineId, OWN_CHIP};
+pub use line_id::{ChipName, LineId, OWN_CHIP, PwmId};
 pub use manual_clock::ManualClock;
 pub use polled_line::polled_input;
 pub use system_clock::SystemClock;
@@ -296,14 +298,14 @@ pub trait OutputLine: Send {
 
 /// Pulse-width outputs.
 pub trait PwmOutputs: Send + Sync {
-    /// Takes the hardware channel (0 is GPIO12 or GPIO18, 1 is GPIO13 or GPIO19) at `frequency` hertz, with `initial`
+    /// Takes the channel (of the board, 0 is GPIO12 or GPIO18, 1 is GPIO13 or GPIO19) at `frequency` hertz, with `initial`
     /// duty from 0 to 1. Does not wait for a system that takes its time: that is an error, and the same call is to be made
     /// again, as after any other failure.
     ///
     /// # Errors
     /// [`HalError::Unsupported`] on a machine without it, or the system's error; [`HalError::Io`] while the system is still
     /// setting the channel up.
-    fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError>;
+    fn open(&self, channel: PwmId, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError>;
 }
 
 /// A running pulse-width output.

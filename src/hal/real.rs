@@ -106,7 +106,7 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
     use super::{Arc, Board, Gpio, GpioBackend, HalError, I2cBuses, PwmOutputs};
-    use crate::hal::{Active, EdgeSink, I2cBus, InputConfig, InputLine, Level, LineId, OutputLine, PwmOutput};
+    use crate::hal::{Active, EdgeSink, I2cBus, InputConfig, InputLine, Level, LineId, OutputLine, PwmId, PwmOutput};
 
     pub(super) fn board(gpio: GpioBackend) -> Result<Board, HalError> {
         match gpio {
@@ -133,7 +133,7 @@ mod elsewhere {
     }
 
     impl PwmOutputs for NoBoard {
-        fn open(&self, _: u8, _: f64, _: f64) -> Result<Box<dyn PwmOutput>, HalError> {
+        fn open(&self, _: PwmId, _: f64, _: f64) -> Result<Box<dyn PwmOutput>, HalError> {
             Err(only_on_linux("PWM"))
         }
     }

@@ -15,9 +15,10 @@ use rppal::pwm::{self, Channel, Polarity, Pwm};
 use super::cdev::{self, CdevGpio};
 use super::debounce::Debounce;
 use super::kernel_edge::{KernelClocks, KernelEdges};
+use super::kernel_pwm::KernelPwm;
 use crate::hal::{
     Active, Bias, Clock, Edge, EdgeSink, Gpio, GpioChip, HalError, InputConfig, InputLine, Level, LineId, OutputLine,
-    PwmOutput, PwmOutputs, SystemClock,
+    PwmId, PwmOutput, PwmOutputs, SystemClock,
 };
 
 /// Whether rppal knows this board and may use it.
@@ -167,12 +168,15 @@ pub(super) struct RppalPwm;
 
 impl PwmOutputs for RppalPwm {
     /// The channel is off for the moment of setting up: rppal stops it before it changes its period.
-    fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
-        let what = format!("PWM{channel}");
+    fn open(&self, channel: PwmId, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
+        if channel.chip.is_some() {
+            return KernelPwm::default().open(channel, frequency, initial);
+        }
+        let what = channel.to_string();
         if !(frequency.is_finite() && frequency > 0.0) {
             return Err(HalError::Unsupported(format!("{what} cannot run at {frequency} Hz")));
         }
-        let channel = Channel::try_from(channel).map_err(|error| pwm_error(&what, error))?;
+        let channel = Channel::try_from(channel.channel).map_err(|error| pwm_error(&what, error))?;
         let pwm = Pwm::with_frequency(channel, frequency, initial, Polarity::Normal, true);
         let mut pwm = pwm.map_err(|error| pwm_error(&what, error))?;
         // As for a line: what stop means is the output rules' affair, and they have set it by then.
@@ -252,8 +256,8 @@ mod tests {
         for error in [pwm::Error::UnknownModel, pwm::Error::Io(io::ErrorKind::NotFound.into())] {
             assert!(matches!(pwm_error("PWM0", error), HalError::Unsupported(why) if why.starts_with("PWM0")));
         }
-        assert!(matches!(RppalPwm.open(0, 0.0, 0.5), Err(HalError::Unsupported(_))));
-        assert!(matches!(RppalPwm.open(0, f64::NAN, 0.5), Err(HalError::Unsupported(_))));
-        assert!(matches!(RppalPwm.open(9, 100.0, 0.5), Err(HalError::NoSuchLine { .. })));
+        assert!(matches!(RppalPwm.open(PwmId::board(0), 0.0, 0.5), Err(HalError::Unsupported(_))));
+        assert!(matches!(RppalPwm.open(PwmId::board(0), f64::NAN, 0.5), Err(HalError::Unsupported(_))));
+        assert!(matches!(RppalPwm.open(PwmId::board(9), 100.0, 0.5), Err(HalError::NoSuchLine { .. })));
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Drive;
-use crate::hal::{Gpio, HalError, LineId, PwmOutputs};
+use crate::hal::{Gpio, HalError, LineId, PwmId, PwmOutputs};
 
 /// A kind of actuator with its settings.
 pub trait Actuator {
@@ -71,8 +71,8 @@ pub trait Driver: Send {
 pub enum Need {
     /// A digital line.
     Line(LineId),
-    /// A channel of the hardware PWM.
-    PwmChannel(u8),
+    /// A channel that gives pulses of a set width.
+    PwmChannel(PwmId),
 }
 
 #[cfg(test)]
@@ -126,8 +126,8 @@ pub(super) mod tests {
     }
 
     impl PwmOutputs for Machine {
-        fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
-            self.note(format!("open {channel} at {frequency} Hz, {initial}"));
+        fn open(&self, channel: PwmId, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
+            self.note(format!("open {} at {frequency} Hz, {initial}", channel.channel));
             Ok(Box::new(self.clone()))
         }
     }

@@ -38,7 +38,7 @@ impl Command {
     ///
     /// ```
     /// use gatepost::entry::ChannelId;
-    /// use gatepost::hal::{Active, LineId};
+    /// use gatepost::hal::{Active, LineId, PwmId};
     /// use gatepost::output::line::Line;
     /// use gatepost::output::{Drive, Target, command::Command};
     /// use gatepost::thingspeak::feed::FeedMessage;
@@ -105,12 +105,12 @@ mod tests {
 
     use super::*;
     use crate::entry::ChannelId;
-    use crate::hal::{Active, LineId};
+    use crate::hal::{Active, LineId, PwmId};
     use crate::output::line::Line;
     use crate::output::pwm::Pwm;
 
     const LINE: Target = Target::Line(Line { line: LineId::header(17), active: Active::Low });
-    const PWM: Target = Target::Pwm(Pwm { channel: 0, frequency: 1000.0 });
+    const PWM: Target = Target::Pwm(Pwm { channel: PwmId::board(0), frequency: 1000.0 });
 
     fn feed(text: &str) -> FeedMessage {
         FeedMessage::decode(ChannelId(1), text.as_bytes()).expect("a feed message")

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::entry::ChannelId;
     use crate::hal::sim::Sim;
-    use crate::hal::{Active, LineId};
+    use crate::hal::{Active, LineId, PwmId};
     use crate::output::line::Line;
     use crate::output::pwm::Pwm;
     use crate::output::{CommandFeed, CommandSource};
@@ -170,7 +170,7 @@ mod tests {
     fn outputs_that_a_crash_left_on_go_to_their_stop_levels_those_that_go_off_first() {
         let line = |pin| Target::Line(Line { line: LineId::header(pin), active: Active::Low });
         let duty = Drive::duty(0.25).expect("a duty");
-        let fan = output("fan", Target::Pwm(Pwm { channel: 1, frequency: 25_000.0 }), duty);
+        let fan = output("fan", Target::Pwm(Pwm { channel: PwmId::board(1), frequency: 25_000.0 }), duty);
         let bytes =
             write(GpioBackend::Auto, &[output("vent", line(23), Drive::ON), output("pump", line(17), Drive::OFF), fan]);
         let sim = Sim::new(None).expect("no folder");
@@ -190,7 +190,7 @@ mod tests {
         let gpio = codec::encode(&Record::Gpio(GpioBackend::Cdev));
         let levels = read(&records(&[&gpio, &level(7.5, line)])).expect("the form is right");
         assert_eq!((levels.gpio, levels.outputs[0].drive()), (GpioBackend::Cdev, Drive::OFF));
-        let pwm = Target::Pwm(Pwm { channel: 0, frequency: f64::NAN });
+        let pwm = Target::Pwm(Pwm { channel: PwmId::board(0), frequency: f64::NAN });
         for wrong in [level(0.5, pwm), codec::encode(&(1, "pump")), b"no array".to_vec()] {
             assert_eq!(read(&records(&[&gpio, &wrong])), None);
         }

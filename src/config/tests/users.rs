@@ -42,9 +42,18 @@ fn line_of_another_chip_is_another_line() {
 }
 
 #[test]
-fn chip_belongs_to_a_pin() {
-    let pwm = output("a", "pwm = 0\nchip = \"mcp23017\"\nfrom = \"switchesa.field1\"");
-    assert_eq!(faults_with(&pwm), ["`chip` belongs to `pin`"]);
+fn channel_of_another_chip_is_another_channel() {
+    let on = |chip: &str, channel: u8| {
+        let keys = |chip: &str, channel: u8, from: &str| {
+            format!("pwm = {channel}\nchip = \"{chip}\"\nfrom = \"{from}.field1\"")
+        };
+        faults_with(
+            &(output("a", &keys("pca9685", 15, "switchesa")) + &output("bb", &keys(chip, channel, "switchesbb"))),
+        )
+    };
+    assert_eq!(on("pca9685", 15), ["PWM channel 15 of pca9685 is taken by output `a` and by output `bb`"]);
+    assert!(on("pca9685", 0).is_empty());
+    assert!(on("i2c-1:0x41", 15).is_empty());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::locked;
-use crate::hal::{ClockState, LineId};
+use crate::hal::{ClockState, LineId, PwmId};
 
 /// A level takes one byte, or eight where an old PowerShell writes it; whatever is longer is none.
 const LIMIT: u64 = 64;
@@ -29,14 +29,14 @@ const ROLES_BEGIN: &str = "Pins of a simulated board, written by gatepost.\n";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Terminal {
     Line(LineId),
-    Pwm(u8),
+    Pwm(PwmId),
 }
 
 impl fmt::Display for Terminal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(line) => f.write_str(&line.file_name()),
-            Self::Pwm(channel) => write!(f, "PWM{channel}"),
+            Self::Pwm(channel) => f.write_str(&channel.file_name()),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Folder {
         self.write(&self.path_of(Terminal::Line(pin)), if high { "1\n" } else { "0\n" })
     }
 
-    pub(super) fn write_percent(&self, channel: u8, percent: f64) -> io::Result<()> {
+    pub(super) fn write_percent(&self, channel: PwmId, percent: f64) -> io::Result<()> {
         self.write(&self.path_of(Terminal::Pwm(channel)), &format!("{percent}\n"))
     }
 
@@ -226,7 +226,7 @@ mod tests {
     fn file_says_what_each_pin_is_for() {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(parent.path().join("made/on/demand")).expect("made");
-        folder.describe(Terminal::Pwm(0), "output, percent".to_owned()).expect("written");
+        folder.describe(Terminal::Pwm(PwmId::board(0)), "output, percent".to_owned()).expect("written");
         folder.describe(Terminal::Line(LineId::header(22)), "input".to_owned()).expect("written");
         folder.describe(Terminal::Line(LineId::header(4)), "output".to_owned()).expect("written");
         let text = fs::read_to_string(folder.path.join("PINS.txt")).expect("there");
@@ -242,13 +242,15 @@ mod tests {
             fs::write(file, "my notes\n").expect("written");
         }
         let folder = Folder::new(parent.path().to_owned()).expect("there");
-        folder.describe(Terminal::Pwm(0), "output, percent".to_owned()).expect("no reason to do without the pin");
+        folder
+            .describe(Terminal::Pwm(PwmId::board(0)), "output, percent".to_owned())
+            .expect("no reason to do without the pin");
         for file in &own {
             assert_eq!(fs::read_to_string(file).expect("there"), "my notes\n");
         }
         fs::remove_file(&own[1]).expect("there");
-        folder.describe(Terminal::Pwm(1), "output, percent".to_owned()).expect("written");
-        folder.describe(Terminal::Pwm(1), "output, parts".to_owned()).expect("written again");
+        folder.describe(Terminal::Pwm(PwmId::board(1)), "output, percent".to_owned()).expect("written");
+        folder.describe(Terminal::Pwm(PwmId::board(1)), "output, parts".to_owned()).expect("written again");
         assert!(fs::read_to_string(&own[1]).expect("there").contains("PWM1    output, parts"));
     }
 

@@ -27,7 +27,7 @@ use self::lines::{Lines, SimGpio};
 use self::parts::{Parts, SimBuses};
 use self::ports::{Ports, SimPorts};
 use self::texts::{SimFiles, Texts};
-use crate::hal::{Clock, Hal, I2cError, LineId};
+use crate::hal::{Clock, Hal, I2cError, LineId, PwmId};
 use crate::time::Mono;
 
 /// An I2C part as its bus sees it: bytes written, bytes read.
@@ -131,8 +131,8 @@ impl Sim {
     }
 
     /// The duty of a pulse-width channel from 0 to 1; `None` for one that was never opened.
-    pub fn duty(&self, channel: u8) -> Option<f64> {
-        self.duties.duty(channel)
+    pub fn duty(&self, channel: impl Into<PwmId>) -> Option<f64> {
+        self.duties.duty(channel.into())
     }
 
     /// Pulls an I2C part's wires: nobody answers at its address.
