@@ -232,17 +232,21 @@ fn catching_up(drain: Drain) -> String {
 fn pins(settings: &Settings) -> String {
     let sensors = settings.sensors.iter().flat_map(|sensor| {
         let user = format!("sensor {} ({})", sensor.name, sensor.kind.tag());
-        sensor.kind.device().lines().into_iter().map(move |line| (line, line.to_string(), user.clone()))
+        sensor.kind.device().lines().into_iter().map(move |line| {
+            let swallowed = sensor.kind.device().swallows();
+            let swallowed = swallowed.map(|which| format!("pulses {which} are not noticed")).unwrap_or_default();
+            (line, line.to_string(), user.clone(), swallowed)
+        })
     });
     let outputs = settings.outputs.iter().map(|output| {
         let (place, line) = output.target.pins();
-        (place, line, format!("output {}", output.name))
+        (place, line, format!("output {}", output.name), String::new())
     });
     let mut users: Vec<_> = sensors.chain(outputs).collect();
     users.sort();
     let mut table = Columns::plain();
-    for (_, line, user) in users {
-        table.row([line, user]);
+    for (_, line, user, swallowed) in users {
+        table.row([line, user, swallowed]);
     }
     table.finish()
 }

@@ -186,6 +186,10 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, folder: &Path, findings: &mut F
         let (reason, help) = reason.split_once('\n').unwrap_or((&reason, ""));
         findings.fault(&places.span_of(key), reason, help);
     }
+    for (key, reason) in kind.device().warnings() {
+        let (reason, help) = reason.split_once('\n').unwrap_or((&reason, ""));
+        findings.warning(&places.span_of(key), reason, help);
+    }
     kind.resolve(folder);
     Some(kind)
 }

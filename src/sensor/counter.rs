@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::input::{line_faults, watched};
+use super::input::{LONGEST_DEBOUNCE, line_faults, swallowed, watched};
 use super::{Bus, Device, Measured, ReadingSender, Sensor, Source, Total};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
@@ -55,6 +55,11 @@ pub struct Settings {
     #[serde(default, deserialize_with = "super::input::poll")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::poll_schema"))]
     pub poll: Option<Duration>,
+    /// After a counted pulse others are not counted for this long, as libraries for buttons do it. The pulse itself may be as short
+    /// as it likes, unlike with `debounce`.
+    #[serde(default, deserialize_with = "crate::time::duration")]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
+    pub ignore_after: Duration,
     /// What one pulse stands for, such as 0.2794 mm of rain or 0.001 kWh; not 0.
     #[serde(default = "one")]
     pub scale: f64,
@@ -67,6 +72,9 @@ const fn falling() -> Edge {
 const fn one() -> f64 {
     1.0
 }
+
+/// Reed contacts give pulses of a tenth of a second: whoever waits for longer than they last counts none.
+const LONG_DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// The place of the total in [`Device::quantities`].
 const TOTAL: usize = 1;
@@ -82,13 +90,16 @@ impl Settings {
 
 impl Device for Settings {
     /// `sum`: since the last read. `total`: since the sensor's name was first in the map. `rate`: per minute, over the time since the last
-    /// read. All in the unit of `scale`.
+    /// read. All in the unit of `scale`. `frequency`: of the pulses themselves, by their times. `missed`: how many of the pulses since
+    /// the last read are known only by their number.
     fn quantities(&self) -> Vec<Quantity> {
         vec![
             Quantity::new("sum", "").reduced_by(Reduce::Sum).counting(self.scale),
             Quantity::new("total", "").reduced_by(Reduce::Last).counting(self.scale),
             // A thousandth of a pulse a minute is less than two of them a day.
             Quantity::new("rate", "/min").resolving(self.scale.abs() / 1000.0),
+            Quantity::new("frequency", "Hz").resolving(0.001),
+            Quantity::new("missed", "").reduced_by(Reduce::Sum).counting(1.0),
         ]
     }
 
@@ -106,21 +117,46 @@ impl Device for Settings {
 
     fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = line_faults(self.line(), self.debounce, self.poll);
+        if self.ignore_after > LONGEST_DEBOUNCE {
+            faults.push(("ignore_after", format!("is longer than {} s", LONGEST_DEBOUNCE.as_secs())));
+        }
         if !self.scale.is_finite() || self.scale == 0.0 {
             faults.push(("scale", "must be a number other than 0".to_owned()));
         }
         faults
     }
 
+    fn swallows(&self) -> Option<String> {
+        let short = swallowed(self.debounce, self.poll);
+        let soon = (!self.ignore_after.is_zero())
+            .then(|| format!("within {} of the one before", humantime::format_duration(self.ignore_after)));
+        match (short, soon) {
+            (Some(short), Some(soon)) => Some(format!("{short} or {soon}")),
+            (short, soon) => short.or(soon),
+        }
+    }
+
+    fn warnings(&self) -> Vec<(&'static str, String)> {
+        let mut warnings = Vec::new();
+        if self.debounce >= LONG_DEBOUNCE {
+            let debounce = humantime::format_duration(self.debounce);
+            let reason = format!("pulses shorter than {debounce} are not counted");
+            let help =
+                format!("contacts bounce for 20ms at most; `ignore_after = \"{debounce}\"` counts short ones too");
+            warnings.push(("debounce", format!("{reason}\n{help}")));
+        }
+        warnings
+    }
+
     fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault> {
-        let Self { pin: _, chip: _, bias, edge, debounce, poll, scale } = *self;
+        let Self { pin: _, chip: _, bias, edge, debounce, poll, ignore_after, scale } = *self;
         let kept = sender.total().map_or(0, |total| total.kept());
         let line_id = self.line();
-        let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono, kept)));
+        let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono, kept).ignoring_after(ignore_after)));
         let counted = Arc::clone(&tally);
         let sink = Box::new(move |edge: EdgeEvent| {
             if let Some(lost) = locked(&counted).edge(edge) {
-                log::warn!(line:% = line_id, lost; "pulses come faster than they can be taken; they are counted all the same");
+                log::warn!(line:% = line_id, lost; "pulses come faster than they can be taken; `missed` has their number");
             }
         });
         // Edges are physical, so the active level means nothing here.
@@ -193,28 +229,73 @@ struct Tally {
     read_at: Mono,
     /// Events were lost since the last read, or between the two reads before: a spell that has been told of.
     losing: bool,
-    lost_since_read: bool,
+    lost_since_read: u64,
+    ignore_after: Duration,
+    /// The first and the newest pulse that were seen since the last read.
+    seen: Option<(Mono, Mono)>,
+    /// The newest pulse before that, and whether it came since the read before.
+    before: Option<(Mono, bool)>,
 }
 
 impl Tally {
     const fn new(now: Mono, total: u64) -> Self {
-        Self { total, unread: 0, read_at: now, losing: false, lost_since_read: false }
+        let ignore_after = Duration::ZERO;
+        Self {
+            total,
+            unread: 0,
+            read_at: now,
+            losing: false,
+            lost_since_read: 0,
+            ignore_after,
+            seen: None,
+            before: None,
+        }
+    }
+
+    const fn ignoring_after(mut self, ignore_after: Duration) -> Self {
+        self.ignore_after = ignore_after;
+        self
+    }
+
+    /// Whether it comes too soon after the last one that counted.
+    fn is_too_soon(&self, at: Mono) -> bool {
+        let last = self.seen.map(|(_, newest)| newest).or(self.before.map(|(newest, _)| newest));
+        last.is_some_and(|last| at.since(last) < self.ignore_after)
     }
 
     /// Counts an edge and those lost before it. How many were lost, where that begins a spell of losses.
     fn edge(&mut self, edge: EdgeEvent) -> Option<u32> {
-        let pulses = 1 + u64::from(edge.lost);
-        self.total = self.total.saturating_add(pulses);
-        self.unread += pulses;
+        if !self.is_too_soon(edge.at) {
+            self.seen = Some((self.seen.map_or(edge.at, |(first, _)| first), edge.at));
+            // Those that were lost may have been too soon as well: where that matters only what was seen counts.
+            let pulses = if self.ignore_after.is_zero() { 1 + u64::from(edge.lost) } else { 1 };
+            self.total = self.total.saturating_add(pulses);
+            self.unread += pulses;
+        }
         if edge.lost == 0 {
             return None;
         }
-        self.lost_since_read = true;
+        self.lost_since_read += u64::from(edge.lost);
         let told = std::mem::replace(&mut self.losing, true);
         (!told).then_some(edge.lost)
     }
 
-    /// Sum, total and rate.
+    /// Pulses a second: from the newest one of the last read to the newest one of this, or within this where the last had none. A
+    /// single one after a pause has the pause's frequency, and the very first that of the read.
+    fn frequency(&self, now: Mono) -> Result<f64, Fault> {
+        let Some((first, newest)) = self.seen else { return Ok(0.0) };
+        let (pulses, time) = match self.before {
+            Some((before, is_recent)) if is_recent || first == newest => (self.unread, newest.since(before)),
+            _ if first == newest => (self.unread, now.since(self.read_at)),
+            _ => (self.unread - 1, newest.since(first)),
+        };
+        if time.is_zero() {
+            return Err(Fault::Garbled("no time has passed between two pulses".to_owned()));
+        }
+        Ok(scaled(pulses, 1.0) / time.as_secs_f64())
+    }
+
+    /// All quantities.
     fn read(&mut self, now: Mono, scale: f64) -> Measured {
         let minutes = now.since(self.read_at).as_secs_f64() / 60.0;
         let sum = scaled(self.unread, scale);
@@ -223,10 +304,22 @@ impl Tally {
         } else {
             Err(Fault::Garbled("no time has passed since the last read".to_owned()))
         };
+        let frequency = self.frequency(now);
+        self.before = match (self.seen.take(), self.before) {
+            (Some((_, newest)), _) => Some((newest, true)),
+            (None, before) => before.map(|(newest, _)| (newest, false)),
+        };
         self.unread = 0;
         self.read_at = now;
-        self.losing = std::mem::take(&mut self.lost_since_read);
-        vec![finite(sum), finite(scaled(self.total, scale)), rate.and_then(finite)]
+        let missed = std::mem::take(&mut self.lost_since_read);
+        self.losing = missed > 0;
+        vec![
+            finite(sum),
+            finite(scaled(self.total, scale)),
+            rate.and_then(finite),
+            frequency.and_then(finite),
+            Ok(scaled(missed, 1.0)),
+        ]
     }
 
     /// Sum and total of what was never read. A moment that the stop has cut short says nothing of the rate: one pulse in
@@ -264,6 +357,67 @@ mod tests {
         }
     }
 
+    fn first_three(sensor: &mut Box<dyn Sensor>) -> Vec<Result<f64, Fault>> {
+        sensor.measure().expect("a read").into_iter().take(RATE + 1).collect()
+    }
+
+    const FREQUENCY: usize = 3;
+    const MISSED: usize = 4;
+
+    /// A pulse at this time in milliseconds.
+    fn pulse(tally: &mut Tally, millis: u64) {
+        tally.edge(EdgeEvent { at: at_millis(millis), ..edge(0) });
+    }
+
+    fn at_millis(millis: u64) -> Mono {
+        Mono::new(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn frequency_comes_from_the_times_of_the_pulses() {
+        let mut tally = Tally::new(at_millis(0), 0);
+        let mut read = |millis, pulses: &[u64]| {
+            pulses.iter().for_each(|at| pulse(&mut tally, *at));
+            tally.read(at_millis(millis), 0.1).swap_remove(FREQUENCY)
+        };
+        assert_eq!(read(1000, &[500]), Ok(1.0), "the very first: by the read");
+        assert_eq!(read(2000, &[1300, 1700]), Ok(2.0 / 1.2), "from the last one of the read before");
+        assert_eq!(read(9000, &[]), Ok(0.0));
+        assert_eq!(read(10_000, &[9100, 9200, 9300]), Ok(2.0 / 0.2), "not over the pause");
+        assert_eq!(read(11_000, &[]), Ok(0.0));
+        assert_eq!(read(20_000, &[19_300]), Ok(0.1), "a single one has the pause's");
+        assert!(read(20_000, &[19_300]).is_err());
+    }
+
+    #[test]
+    fn pulses_soon_after_a_counted_one_are_not_counted_however_short_it_is() {
+        let mut tally = Tally::new(at_millis(0), 0).ignoring_after(Duration::from_millis(200));
+        // A hundred pulses of 120 ms, each with its bouncing; one every half second.
+        for start in (0..100).map(|pulse| pulse * 500) {
+            [0, 1, 3, 120, 122].iter().for_each(|after| pulse(&mut tally, start + after));
+        }
+        assert_eq!(tally.read(at_millis(60_000), 1.0)[..TOTAL], [Ok(100.0)]);
+        pulse(&mut tally, 60_000);
+        tally.edge(EdgeEvent { at: at_millis(60_010), ..edge(5) });
+        pulse(&mut tally, 60_200);
+        let values = tally.read(at_millis(61_000), 1.0);
+        assert_eq!((&values[0], &values[MISSED]), (&Ok(2.0), &Ok(5.0)), "what was lost may have bounced");
+    }
+
+    #[test]
+    fn check_says_which_pulses_each_kind_of_debouncing_swallows() {
+        let swallows = |json| settings(json).swallows().unwrap_or_default();
+        assert_eq!(swallows(r#"{ "pin": 27 }"#), "");
+        assert_eq!(swallows(r#"{ "pin": 27, "debounce": "200ms" }"#), "shorter than 200ms");
+        let both = r#"{ "pin": 27, "debounce": "2ms", "ignore_after": "200ms" }"#;
+        assert_eq!(swallows(both), "shorter than 2ms or within 200ms of the one before");
+        let warnings = settings(r#"{ "pin": 27, "debounce": "200ms" }"#).warnings();
+        assert!(warnings[0].1.starts_with("pulses shorter than 200ms are not counted\n"), "{warnings:?}");
+        assert_eq!(settings(r#"{ "pin": 27, "debounce": "20ms" }"#).warnings(), []);
+        let faults = settings(r#"{ "pin": 27, "ignore_after": "2m" }"#).faults();
+        assert_eq!(faults.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["ignore_after"]);
+    }
+
     fn edge(lost: u32) -> EdgeEvent {
         EdgeEvent { at: Mono::default(), level: Level::Off, lost }
     }
@@ -282,9 +436,9 @@ mod tests {
         }
         clock.advance(Duration::from_secs(30));
         let three = 3.0 * 0.2794;
-        assert_eq!(sensor.measure(), Ok(vec![Ok(three), Ok(three), Ok(three / 0.5)]));
+        assert_eq!(first_three(&mut sensor), [Ok(three), Ok(three), Ok(three / 0.5)]);
         clock.advance(Duration::from_secs(30));
-        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(three), Ok(0.0)]));
+        assert_eq!(first_three(&mut sensor), [Ok(0.0), Ok(three), Ok(0.0)]);
     }
 
     #[test]
@@ -302,7 +456,7 @@ mod tests {
         drop(sensor);
         let mut sensor = open(&gauge, &sim.hal());
         clock.advance(Duration::from_secs(60));
-        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(0.0), Ok(0.0)]));
+        assert_eq!(first_three(&mut sensor), [Ok(0.0), Ok(0.0), Ok(0.0)]);
     }
 
     /// What the state store would keep, over openings.
@@ -357,7 +511,7 @@ mod tests {
         let mut tally = Tally::new(Mono::default(), u64::MAX);
         tally.edge(edge(9));
         let values = tally.read(Mono::new(Duration::from_secs(60)), 1.0);
-        assert!(values.iter().all(|value| value.as_ref().is_ok_and(|value| value.is_finite())), "{values:?}");
+        assert!(values[..=RATE].iter().all(|value| value.as_ref().is_ok_and(|value| value.is_finite())), "{values:?}");
     }
 
     #[test]
@@ -384,7 +538,9 @@ mod tests {
         let mut tally = Tally::new(Mono::default(), 0);
         let at = |seconds| Mono::new(Duration::from_secs(seconds));
         assert_eq!([edge(0), edge(5), edge(2)].map(|edge| tally.edge(edge)), [None, Some(5), None]);
-        assert_eq!(tally.read(at(60), 1.0), [Ok(10.0), Ok(10.0), Ok(10.0)]);
+        let values = tally.read(at(60), 1.0);
+        assert_eq!(values[..=RATE], [Ok(10.0), Ok(10.0), Ok(10.0)]);
+        assert_eq!(values[MISSED], Ok(7.0));
         assert_eq!(tally.edge(edge(1)), None, "the spell goes on");
         tally.read(at(120), 1.0);
         tally.edge(edge(0));
@@ -397,10 +553,10 @@ mod tests {
         let mut tally = Tally::new(Mono::default(), 0);
         tally.edge(edge(9));
         let values = tally.read(Mono::default(), f64::MAX);
-        assert!(values.iter().all(Result::is_err), "{values:?}");
+        assert!(values[..=RATE].iter().all(Result::is_err), "{values:?}");
         tally.edge(edge(9));
         let values = tally.read(Mono::new(Duration::from_nanos(1)), 1e300);
-        assert_eq!(values.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false]);
+        assert_eq!(values[..=RATE].iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false]);
     }
 
     /// A line whose chip has been unplugged.

@@ -4,6 +4,7 @@
 //! right even if an edge was missed.
 
 use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -12,14 +13,18 @@ use super::{Bus, Device, Measured, ReadingSender, Sensor, Source};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
 use crate::hal::{
-    Active, Bias, ChipName, Edge, EdgeEvent, EdgeSink, Hal, HalError, InputConfig, InputLine, Level, LineId, OWN_CHIP,
-    polled_input,
+    Active, Bias, ChipName, Clock, Edge, EdgeEvent, EdgeSink, Hal, HalError, InputConfig, InputLine, Level, LineId,
+    OWN_CHIP, polled_input,
 };
 use crate::reading::{Fault, Quantity};
+use crate::time::Mono;
 
 /// A contact bounces for milliseconds. Whoever asks for more than this has mistaken the unit, and the kernel counts in
 /// microseconds that end soon after an hour.
-const LONGEST_DEBOUNCE: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_DEBOUNCE: Duration = Duration::from_secs(60);
+
+/// The place of the level in [`Device::quantities`].
+const LEVEL: usize = 0;
 
 /// A thousand looks a second are a tenth of a Zero's time; a button is pushed for less than a second.
 const POLL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
@@ -61,10 +66,15 @@ impl Settings {
 }
 
 impl Device for Settings {
-    /// `level`: 0 or 1.
+    /// `level`: 0 or 1. `share`: of the time on since the last read, from 0 to 1. `since_change`: since the last change, or since
+    /// the line is watched.
     fn quantities(&self) -> Vec<Quantity> {
-        // A mean of it is the share of the time that the level was 1, of which hundredths matter.
-        vec![Quantity::new("level", "").reduced_by(Reduce::Last).resolving(0.01)]
+        vec![
+            // A mean of it is the share of the time that the level was 1, of which hundredths matter.
+            Quantity::new("level", "").reduced_by(Reduce::Last).resolving(0.01),
+            Quantity::new("share", "").resolving(0.001),
+            Quantity::new("since_change", "s").reduced_by(Reduce::Last).resolving(0.1),
+        ]
     }
 
     fn bus(&self) -> Bus {
@@ -75,6 +85,10 @@ impl Device for Settings {
         vec![self.line()]
     }
 
+    fn swallows(&self) -> Option<String> {
+        swallowed(self.debounce, self.poll)
+    }
+
     fn faults(&self) -> Vec<(&'static str, String)> {
         line_faults(self.line(), self.debounce, self.poll)
     }
@@ -82,9 +96,16 @@ impl Device for Settings {
     fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault> {
         let Self { pin: _, chip: _, bias, active, debounce, poll } = *self;
         let config = InputConfig { line: self.line(), bias, active, edge: Edge::Both, debounce };
-        let sink = Box::new(move |edge: EdgeEvent| sender.put(0, edge.at, Ok(number(edge.level))));
-        let line = watched(hal, &config, poll, sink)?;
-        Ok(Source::Polled(Box::new(Input { line })))
+        let times = Arc::new(Mutex::new(Times::new(hal.clock.now().mono)));
+        let seen = Arc::clone(&times);
+        let sink = Box::new(move |edge: EdgeEvent| {
+            locked(&seen).level(edge.at, edge.level.is_on());
+            sender.put(LEVEL, edge.at, Ok(number(edge.level)));
+        });
+        let mut line = watched(hal, &config, poll, sink)?;
+        let level = line.level()?;
+        locked(&times).begin(level.is_on());
+        Ok(Source::Polled(Box::new(Input { line, clock: Arc::clone(&hal.clock), times })))
     }
 
     /// Nothing to put: the simulated board has every pin, and whoever watches pushes the buttons.
@@ -130,6 +151,12 @@ pub(super) fn watched(
     }
 }
 
+/// Which pulses are not noticed.
+pub(super) fn swallowed(debounce: Duration, poll: Option<Duration>) -> Option<String> {
+    let shortest = debounce.max(poll.unwrap_or_default());
+    (!shortest.is_zero()).then(|| format!("shorter than {}", humantime::format_duration(shortest)))
+}
+
 /// Reads `poll`.
 pub(super) fn poll<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     crate::time::duration(deserializer).map(Some)
@@ -150,11 +177,68 @@ fn number(level: Level) -> f64 {
 
 struct Input {
     line: Box<dyn InputLine>,
+    clock: Arc<dyn Clock>,
+    times: Arc<Mutex<Times>>,
 }
 
 impl Sensor for Input {
     fn measure(&mut self) -> Result<Measured, Fault> {
-        Ok(vec![Ok(number(self.line.level()?))])
+        // Not while the times are locked: a line may report an edge as it is read.
+        let level = self.line.level()?;
+        let now = self.clock.now().mono;
+        let mut times = locked(&self.times);
+        times.level(now, level.is_on());
+        let share = times.share(now);
+        Ok(vec![Ok(number(level)), Ok(share), Ok(now.since(times.changed).as_secs_f64())])
+    }
+}
+
+fn locked(times: &Mutex<Times>) -> MutexGuard<'_, Times> {
+    times.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long the line was on. Pure.
+#[derive(Debug)]
+struct Times {
+    /// The level, as far as it is known yet.
+    on: Option<bool>,
+    changed: Mono,
+    /// Up to when `on_for` is counted.
+    counted: Mono,
+    read_at: Mono,
+    on_for: Duration,
+}
+
+impl Times {
+    const fn new(now: Mono) -> Self {
+        Self { on: None, changed: now, counted: now, read_at: now, on_for: Duration::ZERO }
+    }
+
+    /// Takes the first level, unless an edge was quicker.
+    fn begin(&mut self, on: bool) {
+        self.on.get_or_insert(on);
+    }
+
+    fn level(&mut self, at: Mono, on: bool) {
+        // An edge says what was before it, too.
+        let before = self.on.unwrap_or(!on);
+        // An edge may come with a time before that of a read that it has waited for.
+        let at = at.max(self.counted);
+        if before {
+            self.on_for += at.since(self.counted);
+        }
+        self.counted = at;
+        if before != on {
+            self.changed = at;
+        }
+        self.on = Some(on);
+    }
+
+    /// The share of the time on since the last read. Where no time has passed, it is that of the level.
+    fn share(&mut self, now: Mono) -> f64 {
+        let on_for = std::mem::take(&mut self.on_for).as_secs_f64();
+        let passed = now.since(std::mem::replace(&mut self.read_at, now)).as_secs_f64();
+        if passed > 0.0 { (on_for / passed).min(1.0) } else { f64::from(u8::from(self.on == Some(true))) }
     }
 }
 
@@ -163,10 +247,60 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::time::Mono;
+    use crate::hal::ManualClock;
 
     fn settings(json: &str) -> Result<Settings, serde_json::Error> {
         serde_json::from_str(json)
+    }
+
+    fn level(sensor: &mut Box<dyn Sensor>) -> Result<f64, Fault> {
+        sensor.measure()?.swap_remove(LEVEL)
+    }
+
+    #[test]
+    fn share_of_the_time_on_and_the_time_since_the_change_come_from_the_edges() {
+        let clock = Arc::new(ManualClock::default());
+        let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
+        let pump = settings(r#"{ "pin": 22 }"#).expect("good keys");
+        let opened = pump.open(&sim.hal(), ReadingSender::new(|_, _, _| ()));
+        let Ok(Source::Polled(mut sensor)) = opened else { panic!("it is polled") };
+        let after = |seconds, high| {
+            clock.advance(Duration::from_secs(seconds));
+            sim.set_pin(pump.line(), high);
+        };
+        after(2, true);
+        after(1, false);
+        after(2, true);
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(sensor.measure(), Ok(vec![Ok(1.0), Ok(0.6), Ok(5.0)]));
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(sensor.measure(), Ok(vec![Ok(1.0), Ok(1.0), Ok(15.0)]));
+        after(5, false);
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(0.5), Ok(5.0)]));
+        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(0.0), Ok(5.0)]), "no time has passed");
+    }
+
+    #[test]
+    fn first_edge_tells_what_the_level_was_before_and_a_late_one_turns_no_time_back() {
+        let at = |seconds| Mono::new(Duration::from_secs(seconds));
+        let mut times = Times::new(at(0));
+        times.level(at(4), false);
+        times.level(at(10), false);
+        assert!((times.share(at(10)) - 0.4).abs() < 1e-9);
+        times.level(at(10), true);
+        times.level(at(9), false);
+        assert_eq!(times.changed, at(10));
+        assert!(times.share(at(20)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn plan_says_which_pulses_are_not_noticed() {
+        let swallows = |json| settings(json).expect("good keys").swallows();
+        assert_eq!(swallows(r#"{ "pin": 22 }"#), None);
+        assert_eq!(swallows(r#"{ "pin": 22, "debounce": "20ms" }"#).as_deref(), Some("shorter than 20ms"));
+        let polled = r#"{ "pin": 22, "debounce": "5ms", "poll": "50ms" }"#;
+        assert_eq!(swallows(polled).as_deref(), Some("shorter than 50ms"));
     }
 
     #[test]
@@ -178,12 +312,12 @@ mod tests {
         let sender =
             ReadingSender::new(move |quantity, at, value| tell.send((quantity, at, value)).unwrap_or_default());
         let Ok(Source::Polled(mut sensor)) = door.open(&sim.hal(), sender) else { panic!("it is polled") };
-        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0)]));
+        assert_eq!(level(&mut sensor), Ok(0.0));
         sim.set_pin(LineId::header(22), false);
         let (quantity, at, value) = told.try_recv().expect("without a poll");
         assert_eq!((quantity, value), (0, Ok(1.0)));
         assert!(at > Mono::default());
-        assert_eq!(sensor.measure(), Ok(vec![Ok(1.0)]));
+        assert_eq!(level(&mut sensor), Ok(1.0));
     }
 
     #[test]

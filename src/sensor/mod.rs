@@ -21,6 +21,7 @@ use crate::time::Mono;
 pub mod bme280;
 pub mod bmp180;
 pub mod bmp280;
+pub mod button;
 pub mod counter;
 pub mod ds18b20;
 pub mod file;
@@ -233,6 +234,16 @@ pub trait Device {
         Vec::new()
     }
 
+    /// Which pulses on its line are not noticed, for the plan: `shorter than 20ms`.
+    fn swallows(&self) -> Option<String> {
+        None
+    }
+
+    /// What in the settings is allowed and perhaps a mistake: as [`Device::faults`].
+    fn warnings(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// Makes the paths in the settings start where the map means them to: relative ones in its `folder`.
     fn resolve(&mut self, _folder: &Path) {}
 
@@ -306,13 +317,15 @@ kinds! {
     "bmp180" => Bmp180(bmp180::Settings),
     /// A BMP280 on I2C: a BME280 without humidity.
     "bmp280" => Bmp280(bmp280::Settings),
-    /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute.
+    /// A push button on a pin. `press` is how often it was pressed shortly, `long` how often long, `double` how often twice in a row; each counts at its end.
+    "button" => Button(button::Settings),
+    /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute, `frequency` how many pulses come a second by the time between them, `missed` how many of the counted pulses the kernel had to drop before they could be taken.
     "counter" => Counter(counter::Settings),
     /// A thermometer on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`): DS18B20, DS18S20, DS1822, DS1825, MAX31826, DS28EA00, or a thermocouple at a MAX31850.
     "ds18b20" => Ds18b20(ds18b20::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
-    /// The level of a pin: a door contact, a button, a float switch.
+    /// The level of a pin: a door contact, a float switch. `level` is 1 or 0, `share` the share of the time on since the last read (the duty of a pulse train), `since_change` the seconds since the last change or since it is watched.
     "input" => Input(input::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
