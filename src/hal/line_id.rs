@@ -161,7 +161,8 @@ impl ChipName {
     /// The name.
     pub fn as_str(&self) -> &str {
         let length = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(Self::LONGEST);
-        std::str::from_utf8(&self.bytes[..length]).expect("only printable ASCII is taken")
+        // Only printable ASCII is taken.
+        std::str::from_utf8(&self.bytes[..length]).unwrap_or_default()
     }
 
     /// Whether it is the label of a Pi's own controller: Pi 1 to 3 `pinctrl-bcm2835`, Pi 4 `pinctrl-bcm2711`, Pi 5 `pinctrl-rp1`.

@@ -319,7 +319,7 @@ kinds! {
     "bmp280" => Bmp280(bmp280::Settings),
     /// A push button on a pin. `press` is how often it was pressed shortly, `long` how often long, `double` how often twice in a row; each counts at its end.
     "button" => Button(button::Settings),
-    /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute, `frequency` how many pulses come a second by the time between them, `missed` how many of the counted pulses the kernel had to drop before they could be taken.
+    /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute, `frequency` how many pulses come a second by the time between them, `missed` how many pulses came too fast and are known only by their number (they count, unless `ignore_after` is set).
     "counter" => Counter(counter::Settings),
     /// A thermometer on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`): DS18B20, DS18S20, DS1822, DS1825, MAX31826, DS28EA00, or a thermocouple at a MAX31850.
     "ds18b20" => Ds18b20(ds18b20::Settings),
