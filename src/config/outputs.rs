@@ -54,7 +54,7 @@ pub(super) struct Keys {
     name: Option<Spanned<String>>,
     /// The pin that is driven, by its BCM number, up to 53; with `chip` the number on that chip. An output has either this or
     /// `pwm`.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [17])))]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [17]), transform = crate::hal::without_maximum))]
     pin: Option<Spanned<u8>>,
     /// Whose line or channel it is: the label of another GPIO chip, such as an expander, or with `pwm` the name of another PWM chip
     /// (`"pca9685"`). Where two have the same name, it is where one sits (`"i2c-1:0x20"`). `gatepost scan` lists GPIO chips. Left
@@ -67,7 +67,7 @@ pub(super) struct Keys {
     /// The channel of the hardware PWM that is driven; commands are then percent. Pi 1 to 4: 0 (GPIO12, GPIO18) and
     /// 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19). With `chip` the channel of that chip. An output
     /// has either this or `pin`.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [0])))]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [0]), transform = crate::hal::without_maximum))]
     pwm: Option<Spanned<u8>>,
     /// How often the PWM begins anew. Only with `pwm`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Hertz>", extend("default" = Hertz(pwm::FREQUENCY))))]

@@ -63,6 +63,12 @@ impl fmt::Display for LineId {
     }
 }
 
+/// A number's schema without its greatest value, which the chip says.
+#[cfg(feature = "docs")]
+pub fn without_maximum(schema: &mut schemars::Schema) {
+    schema.remove("maximum");
+}
+
 /// A channel that gives pulses of a set width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PwmId {

@@ -51,6 +51,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::time::Mono;
 
 pub use clock::{Clock, ClockState, ClockTrust};
+#[cfg(feature = "docs")]
+pub use line_id::without_maximum;
 pub use line_id::{ChipName, LineId, OWN_CHIP, PwmId};
 pub use manual_clock::ManualClock;
 pub use polled_line::polled_input;

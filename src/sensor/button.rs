@@ -23,7 +23,7 @@ use crate::time::Mono;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Which pin, by its BCM number, up to 53; with `chip` the number on that chip.
-    #[cfg_attr(feature = "docs", schemars(extend("examples" = [5])))]
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [6]), transform = crate::hal::without_maximum))]
     pub pin: u8,
     /// Whose line it is: the label of another GPIO chip, such as an expander, or where it sits (`"i2c-1:0x20"`) where two have the
     /// same label. `gatepost scan` lists them. Left out, it is the header's.

@@ -37,7 +37,7 @@ const POLL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Which pin, by its BCM number, up to 53; with `chip` the number on that chip.
-    #[cfg_attr(feature = "docs", schemars(extend("examples" = [22])))]
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [22]), transform = crate::hal::without_maximum))]
     pub pin: u8,
     /// Whose line it is: the label of another GPIO chip, such as an expander, or where it sits (`"i2c-1:0x20"`) where two have the
     /// same label. `gatepost scan` lists them. Left out, it is the header's.
