@@ -43,7 +43,7 @@ pub struct Settings {
     /// How often the level is looked at, for a line whose chip reports no changes, as an expander without its interrupt wire. What
     /// is shorter may be missed. Left out, the kernel reports each change.
     #[serde(default, deserialize_with = "super::input::poll")]
-    #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::poll_schema"))]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::poll_schema", transform = super::input::without_default))]
     pub poll: Option<Duration>,
     /// A press of at least this long is a long one.
     #[serde(default = "long", deserialize_with = "crate::time::duration")]

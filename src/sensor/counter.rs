@@ -58,7 +58,7 @@ pub struct Settings {
     /// How often the level is looked at, for a line whose chip reports no changes, as an expander without its interrupt wire. What
     /// is shorter may be missed. Left out, the kernel reports each change.
     #[serde(default, deserialize_with = "super::input::poll")]
-    #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::poll_schema"))]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::poll_schema", transform = super::input::without_default))]
     pub poll: Option<Duration>,
     /// After a counted pulse others are not counted for this long, as libraries for buttons do it. The pulse itself may be as short
     /// as it likes, unlike with `debounce`.

@@ -57,7 +57,7 @@ pub struct Settings {
     /// How often the level is looked at, for a line whose chip reports no changes, as an expander without its interrupt wire. What
     /// is shorter may be missed. Left out, the kernel reports each change.
     #[serde(default, deserialize_with = "poll")]
-    #[cfg_attr(feature = "docs", schemars(schema_with = "poll_schema"))]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "poll_schema", transform = without_default))]
     pub poll: Option<Duration>,
 }
 
@@ -162,6 +162,12 @@ pub(super) fn swallowed(debounce: Duration, poll: Option<Duration>) -> Option<St
 /// Reads `poll`.
 pub(super) fn poll<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     crate::time::duration(deserializer).map(Some)
+}
+
+/// Leaves out a default that no map can write.
+#[cfg(feature = "docs")]
+pub(super) fn without_default(schema: &mut schemars::Schema) {
+    schema.remove("default");
 }
 
 /// The schema of `poll`.
