@@ -190,7 +190,7 @@ fn whereabouts(sensor: &config::Sensor) -> String {
     let quantities = device.quantities();
     let mut routed: Vec<&str> = sensor.routes.iter().map(|route| quantities[route.quantity].name.as_ref()).collect();
     routed.dedup();
-    let pins: Vec<String> = device.pins().iter().map(ToString::to_string).collect();
+    let pins: Vec<String> = device.lines().iter().map(ToString::to_string).collect();
     let at = if pins.is_empty() { String::new() } else { format!(" on {}", pins.join(", ")) };
     format!("{}{at}: {}", sensor.kind.tag(), routed.join(", "))
 }

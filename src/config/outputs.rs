@@ -13,7 +13,7 @@ use super::table::{Node, Table};
 use super::values::{Hertz, HumanDuration, SetTo, positive};
 use super::words;
 use crate::entry::{ChannelId, Column};
-use crate::hal::{Active, Pin};
+use crate::hal::{Active, ChipName, LineId, OWN_CHIP, PwmId};
 use crate::output::line::Line;
 use crate::output::pwm::{self, Pwm};
 use crate::output::{CommandFeed, CommandSource, Drive, LinkLoss, Settings, Target};
@@ -52,15 +52,22 @@ pub(super) struct Keys {
     /// What logs, the status and other outputs call it.
     #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["pump"])))]
     name: Option<Spanned<String>>,
-    /// The pin that is driven, by its BCM number. An output has either this or `pwm`.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<Pin>", extend("examples" = [17])))]
-    pin: Option<Spanned<Pin>>,
+    /// The pin that is driven, by its BCM number, up to 53; with `chip` the number on that chip. An output has either this or
+    /// `pwm`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [17]), transform = crate::hal::without_maximum))]
+    pin: Option<Spanned<u8>>,
+    /// Whose line or channel it is: the label of another GPIO chip, such as an expander, or with `pwm` the name of another PWM chip
+    /// (`"pca9685"`). Where two have the same name, it is where one sits (`"i2c-1:0x20"`). `gatepost scan` lists GPIO chips. Left
+    /// out, it is the board's own.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["mcp23017"])))]
+    chip: Option<Spanned<ChipName>>,
     /// Which voltage is on; most relay boards are `"low"`. Only with `pin`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Active>", extend("default" = Active::default())))]
     active: Option<Spanned<Active>>,
     /// The channel of the hardware PWM that is driven; commands are then percent. Pi 1 to 4: 0 (GPIO12, GPIO18) and
-    /// 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19). An output has either this or `pin`.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", range(max = pwm::LAST_CHANNEL), extend("examples" = [0])))]
+    /// 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19). With `chip` the channel of that chip. An output
+    /// has either this or `pin`.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [0]), transform = crate::hal::without_maximum))]
     pwm: Option<Spanned<u8>>,
     /// How often the PWM begins anew. Only with `pwm`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Hertz>", extend("default" = Hertz(pwm::FREQUENCY))))]
@@ -155,7 +162,9 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
     let name = name(keys.name, has_name, "output", &header, findings);
     // Where both or neither are written, that alone is told.
     let takes_percent = keys.pwm.is_some();
-    let target = target(keys.pin, keys.active, keys.pwm, keys.frequency, has_target, &header, findings);
+    let (pin, chip, active, pwm, frequency) = (keys.pin, keys.chip, keys.active, keys.pwm, keys.frequency);
+    let written = TargetKeys { pin, chip, active, pwm, frequency, was_written: has_target };
+    let target = target(written, &header, findings);
     let takes_percent = target.as_ref().map_or(takes_percent, |target| target.get_ref().takes_percent());
     let dwell = target.as_ref().and_then(|target| target.get_ref().dwell());
     let drive = |written: Option<Spanned<SetTo>>, findings: &mut Findings| {
@@ -213,15 +222,19 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
     }
 }
 
-fn target(
-    pin: Option<Spanned<Pin>>,
+/// The keys that say what is driven.
+struct TargetKeys {
+    pin: Option<Spanned<u8>>,
+    chip: Option<Spanned<ChipName>>,
     active: Option<Spanned<Active>>,
     pwm: Option<Spanned<u8>>,
     frequency: Option<Spanned<Hertz>>,
+    /// One of them is there, though perhaps with a fault.
     was_written: bool,
-    header: &Range<usize>,
-    findings: &mut Findings,
-) -> Option<Spanned<Target>> {
+}
+
+fn target(keys: TargetKeys, header: &Range<usize>, findings: &mut Findings) -> Option<Spanned<Target>> {
+    let TargetKeys { pin, chip, active, pwm, frequency, was_written } = keys;
     match (pin, pwm) {
         (Some(pin), None) => {
             if let Some(frequency) = frequency {
@@ -231,19 +244,26 @@ fn target(
                     "leave it out for a pin that is on or off",
                 );
             }
-            if *pin.get_ref() > Pin::LAST {
-                let message = format!("pins are GPIO0 to {}, by their BCM numbers", Pin::LAST);
-                findings.fault(&pin.span(), message, "");
+            if let Some(chip) = chip.as_ref().filter(|chip| chip.get_ref().is_of_board()) {
+                let (reason, help) = OWN_CHIP.split_once('\n').unwrap_or((OWN_CHIP, ""));
+                findings.fault(&chip.span(), reason, help);
+                return None;
+            }
+            let line = LineId { chip: chip.map(Spanned::into_inner), number: *pin.get_ref() };
+            if let Some(reason) = line.fault() {
+                findings.fault(&pin.span(), reason, "");
                 return None;
             }
             let active = active.map(Spanned::into_inner).unwrap_or_default();
-            Some(Spanned::new(pin.span(), Target::Line(Line { pin: pin.into_inner(), active })))
+            Some(Spanned::new(pin.span(), Target::Line(Line { line, active })))
         }
         (None, Some(pwm)) => {
             let (span, channel) = (pwm.span(), pwm.into_inner());
-            if channel > pwm::LAST_CHANNEL {
+            let chip = chip.map(Spanned::into_inner);
+            if chip.is_none() && channel > pwm::LAST_CHANNEL {
                 findings.fault(&span, "hardware PWM has the channels 0 to 3", pwm::CHANNELS);
             }
+            let channel = PwmId { chip, channel };
             if let Some(active) = active {
                 findings.fault(&active.span(), "`active` belongs to `pin`", "leave it out with `pwm`");
             }

@@ -13,9 +13,10 @@ use self::columns::Columns;
 use super::license::{self, Drain};
 use super::{Channel, Settings};
 use crate::entry::{ChannelId, Decimals};
-use crate::hal::{ClockTrust, GpioBackend};
+use crate::hal::{ClockTrust, GpioBackend, LineId};
 use crate::net::proxy;
 use crate::output;
+use crate::output::actuator::Need;
 use crate::pipeline::slots::Publish;
 use crate::thingspeak::license::License;
 use crate::uplink::Confirm;
@@ -116,9 +117,18 @@ fn outputs(settings: &Settings) -> String {
     let mut text = table.finish();
     if !text.is_empty() {
         let _ = writeln!(text, "{}", after_a_crash(settings.gpio));
+        let is_elsewhere =
+            |output: &output::Settings| matches!(output.target.needs(), Need::Line(LineId { chip: Some(_), .. }));
+        if settings.outputs.iter().any(is_elsewhere) {
+            let _ = writeln!(text, "{ON_ANOTHER_CHIP}");
+        }
     }
     text
 }
+
+/// What the line of an expander does when the daemon dies: its driver decides, not the back end of the header.
+const ON_ANOTHER_CHIP: &str =
+    "A line with `chip` goes back to the kernel: most expanders keep its level, and some make an input of it.";
 
 /// What a pin does when the daemon dies without stopping.
 const fn after_a_crash(gpio: GpioBackend) -> &'static str {
@@ -222,17 +232,21 @@ fn catching_up(drain: Drain) -> String {
 fn pins(settings: &Settings) -> String {
     let sensors = settings.sensors.iter().flat_map(|sensor| {
         let user = format!("sensor {} ({})", sensor.name, sensor.kind.tag());
-        sensor.kind.device().pins().into_iter().map(move |pin| (pin.0, pin.to_string(), user.clone()))
+        sensor.kind.device().lines().into_iter().map(move |line| {
+            let swallowed = sensor.kind.device().swallows();
+            let swallowed = swallowed.map(|which| format!("pulses {which} are not noticed")).unwrap_or_default();
+            (line, line.to_string(), user.clone(), swallowed)
+        })
     });
     let outputs = settings.outputs.iter().map(|output| {
         let (place, line) = output.target.pins();
-        (place, line, format!("output {}", output.name))
+        (place, line, format!("output {}", output.name), String::new())
     });
     let mut users: Vec<_> = sensors.chain(outputs).collect();
     users.sort();
     let mut table = Columns::plain();
-    for (_, line, user) in users {
-        table.row([line, user]);
+    for (_, line, user, swallowed) in users {
+        table.row([line, user, swallowed]);
     }
     table.finish()
 }

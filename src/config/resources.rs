@@ -8,12 +8,12 @@ use std::ops::Range;
 
 use super::diagnostic::{Findings, Source};
 use super::drafts::{Drafts, elsewhere};
-use crate::hal::Pin;
+use crate::hal::{LineId, PwmId};
 use crate::output::actuator::Need;
 use crate::sensor::Resource;
 
 /// The last pin of the 40-pin header.
-const LAST_HEADER_PIN: Pin = Pin(27);
+const LAST_HEADER_PIN: u8 = 27;
 
 /// One thing, and who uses it.
 struct Use {
@@ -26,14 +26,14 @@ struct Use {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Thing {
     Resource(Resource),
-    Pwm(u8),
+    Pwm(PwmId),
 }
 
 impl Thing {
-    /// The pin, where that is all it is.
-    const fn pin(&self) -> Option<Pin> {
+    /// The line, where that is all it is.
+    const fn line(&self) -> Option<LineId> {
         match self {
-            Self::Resource(Resource::Pin(pin)) => Some(*pin),
+            Self::Resource(Resource::Line(pin)) => Some(*pin),
             _ => None,
         }
     }
@@ -62,33 +62,33 @@ impl Thing {
         }
     }
 
-    /// The pins that it has on a Pi whose `config.txt` does not move it.
-    fn usual_pins(&self) -> &'static [Pin] {
+    /// The header's pins that it has on a Pi whose `config.txt` does not move it.
+    fn usual_pins(&self) -> &'static [u8] {
         match self {
             Self::Resource(Resource::I2c { bus, .. }) => match bus.as_str() {
-                "i2c-0" => &[Pin(0), Pin(1)],
-                "i2c-1" => &[Pin(2), Pin(3)],
+                "i2c-0" => &[0, 1],
+                "i2c-1" => &[2, 3],
                 _ => &[],
             },
             // MISO, MOSI and SCLK, and the select line.
             Self::Resource(Resource::Spi { bus, chip_select }) => match (bus, chip_select) {
-                (0, 0) => &[Pin(9), Pin(10), Pin(11), Pin(8)],
-                (0, _) => &[Pin(9), Pin(10), Pin(11), Pin(7)],
-                (1, 0) => &[Pin(19), Pin(20), Pin(21), Pin(18)],
-                (1, 1) => &[Pin(19), Pin(20), Pin(21), Pin(17)],
-                (1, _) => &[Pin(19), Pin(20), Pin(21), Pin(16)],
+                (0, 0) => &[9, 10, 11, 8],
+                (0, _) => &[9, 10, 11, 7],
+                (1, 0) => &[19, 20, 21, 18],
+                (1, 1) => &[19, 20, 21, 17],
+                (1, _) => &[19, 20, 21, 16],
                 _ => &[],
             },
             Self::Resource(Resource::SerialPort(path)) => match path.as_str() {
-                "/dev/serial0" | "/dev/ttyAMA0" | "/dev/ttyS0" => &[Pin(14), Pin(15)],
+                "/dev/serial0" | "/dev/ttyAMA0" | "/dev/ttyS0" => &[14, 15],
                 _ => &[],
             },
-            Self::Resource(Resource::OneWire(_)) => &[Pin(4)],
-            Self::Pwm(0) => &[Pin(12), Pin(18)],
-            Self::Pwm(1) => &[Pin(13), Pin(19)],
-            Self::Pwm(2) => &[Pin(18)],
-            Self::Pwm(3) => &[Pin(19)],
-            Self::Resource(Resource::Pin(_)) | Self::Pwm(_) => &[],
+            Self::Resource(Resource::OneWire(_)) => &[4],
+            Self::Pwm(PwmId { chip: None, channel: 0 }) => &[12, 18],
+            Self::Pwm(PwmId { chip: None, channel: 1 }) => &[13, 19],
+            Self::Pwm(PwmId { chip: None, channel: 2 }) => &[18],
+            Self::Pwm(PwmId { chip: None, channel: 3 }) => &[19],
+            Self::Resource(Resource::Line(_)) | Self::Pwm(_) => &[],
         }
     }
 }
@@ -96,12 +96,13 @@ impl Thing {
 impl std::fmt::Display for Thing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Resource(Resource::Pin(pin)) => write!(f, "{pin}"),
+            Self::Resource(Resource::Line(pin)) => write!(f, "{pin}"),
             Self::Resource(Resource::I2c { bus, address }) => write!(f, "address 0x{address:02x} on {bus}"),
             Self::Resource(Resource::Spi { bus, chip_select }) => write!(f, "chip select {chip_select} of spi{bus}"),
             Self::Resource(Resource::SerialPort(path)) => f.write_str(path),
             Self::Resource(Resource::OneWire(_)) => f.write_str("the 1-Wire bus"),
-            Self::Pwm(channel) => write!(f, "PWM channel {channel}"),
+            Self::Pwm(PwmId { chip: None, channel }) => write!(f, "PWM channel {channel}"),
+            Self::Pwm(channel) => channel.fmt(f),
         }
     }
 }
@@ -117,15 +118,17 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
             let message = format!("{thing} is taken by {} and by {user}", other.user);
             findings.fault(span, message, format!("{}; {}", elsewhere(source, other.span.start), thing.help()));
         }
-        let Some(pin) = thing.pin() else { continue };
-        if pin > LAST_HEADER_PIN {
+        let Some(pin) = thing.line() else { continue };
+        if pin.chip.is_none() && pin.number > LAST_HEADER_PIN {
             findings.warning(
                 span,
                 format!("{pin} is not on the 40-pin header"),
                 "pins are BCM numbers: the header's physical pin 11 is 17, and GPIO27 is the last one",
             );
         }
-        if let Some(other) = uses.iter().find(|other| other.thing.usual_pins().contains(&pin)) {
+        if let Some(other) =
+            uses.iter().find(|other| pin.chip.is_none() && other.thing.usual_pins().contains(&pin.number))
+        {
             findings.warning(
                 span,
                 format!("{pin} is usually a pin of {}, which {} uses", other.thing.owner(), other.user),
@@ -148,7 +151,7 @@ fn uses(drafts: &Drafts) -> Vec<Use> {
     let outputs = drafts.outputs.iter().filter_map(|output| {
         let target = output.target.as_ref()?;
         let thing = match target.get_ref().needs() {
-            Need::Pin(pin) => Thing::Resource(Resource::Pin(pin)),
+            Need::Line(pin) => Thing::Resource(Resource::Line(pin)),
             Need::PwmChannel(channel) => Thing::Pwm(channel),
         };
         Some(Use { thing, span: target.span(), user: format!("output `{}`", output.name.get_ref()) })

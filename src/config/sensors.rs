@@ -158,7 +158,7 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
 /// The keys that name a resource, the more telling one first.
 const fn keys_of(resource: &Resource) -> &'static [&'static str] {
     match resource {
-        Resource::Pin(_) => &["pin"],
+        Resource::Line(_) => &["pin"],
         Resource::I2c { .. } => &["address", "bus"],
         Resource::Spi { .. } => &["chip_select", "bus"],
         Resource::SerialPort(_) => &["port"],
@@ -190,6 +190,10 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, folder: &Path, findings: &mut F
     for (key, reason) in kind.device().faults() {
         let (reason, help) = reason.split_once('\n').unwrap_or((&reason, ""));
         findings.fault(&places.span_of(key), reason, help);
+    }
+    for (key, reason) in kind.device().warnings() {
+        let (reason, help) = reason.split_once('\n').unwrap_or((&reason, ""));
+        findings.warning(&places.span_of(key), reason, help);
     }
     kind.resolve(folder);
     Some(kind)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{self, fixture};
-use crate::hal::Pin;
+use crate::hal::LineId;
 use crate::hal::sim::Sim;
 use crate::store::storage::Storage;
 use crate::store::storage::faulty::Faulty;
@@ -174,7 +174,7 @@ async fn run_into(
         }
     };
     let ended = timeout(SOON, daemon.run(stop)).await.unwrap_or_else(|_| panic!("{trap_at}: it does not end"));
-    (ended, [17, 23].map(|pin| sim.pin(Pin(pin))))
+    (ended, [17, 23].map(|pin| sim.pin(LineId::header(pin))))
 }
 
 #[tokio::test]

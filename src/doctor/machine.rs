@@ -52,7 +52,7 @@ impl Needs {
         let mut needs = Self::default();
         for resource in settings.sensors.iter().flat_map(|sensor| sensor.kind.device().resources()) {
             match resource {
-                Resource::Pin(_) => needs.gpio = true,
+                Resource::Line(_) => needs.gpio = true,
                 Resource::I2c { bus, .. } => {
                     needs.i2c.insert(bus);
                 }
@@ -69,8 +69,8 @@ impl Needs {
         }
         for output in &settings.outputs {
             match output.target.needs() {
-                Need::Pin(_) => needs.gpio = true,
-                Need::PwmChannel(_) => needs.pwm = true,
+                Need::Line(_) => needs.gpio = true,
+                Need::PwmChannel(channel) => needs.pwm |= channel.chip.is_none(),
             }
         }
         needs
@@ -105,7 +105,7 @@ impl Machine {
         let is_there = |path: &str| Rights::of(&self.path(path)).is_some();
         self.pi().is_none()
             && !match resource {
-                Resource::Pin(_) => !self.chips().is_empty(),
+                Resource::Line(_) => !self.chips().is_empty(),
                 Resource::I2c { bus, .. } => is_there(&format!("/dev/{bus}")),
                 Resource::Spi { bus, chip_select } => is_there(&spi_node(*bus, *chip_select)),
                 Resource::SerialPort(path) => is_there(path),

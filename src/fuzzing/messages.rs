@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::{assert_line, same_in_pieces, with_right_checksums};
 use crate::entry::{Cell, Cells, ChannelId, Column, ColumnSet, Entry, Form, Key, Reduce};
-use crate::hal::{Active, Pin};
+use crate::hal::{Active, LineId, PwmId};
 use crate::net::PACKET_LIMIT;
 use crate::net::mqttbytes::Error;
 use crate::net::mqttbytes::v4::Packet;
@@ -19,8 +19,10 @@ use crate::thingspeak::update;
 use crate::time::Utc;
 
 const CHANNEL: ChannelId = ChannelId(1_587_079);
-const TARGETS: [Target; 2] =
-    [Target::Line(Line { pin: Pin(17), active: Active::Low }), Target::Pwm(Pwm { channel: 0, frequency: 1000.0 })];
+const TARGETS: [Target; 2] = [
+    Target::Line(Line { line: LineId::header(17), active: Active::Low }),
+    Target::Pwm(Pwm { channel: PwmId::board(0), frequency: 1000.0 }),
+];
 
 /// A message is read or refused; what is read is shown in one line, is the echo of an entry with its own numbers, and gives
 /// commands as any other does.

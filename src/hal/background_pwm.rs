@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::hal::{HalError, PwmOutput, PwmOutputs};
+use crate::hal::{HalError, PwmId, PwmOutput, PwmOutputs};
 
 /// How long a caller waits. Enough for root, and for a channel that is exported already.
 const GRACE: Duration = Duration::from_millis(20);
@@ -26,7 +26,7 @@ type Opened = Result<Box<dyn PwmOutput>, HalError>;
 pub(super) struct BackgroundPwm<P> {
     outputs: Arc<P>,
     /// By channel and the bits of the frequency.
-    openings: Mutex<BTreeMap<(u8, u64), Opening>>,
+    openings: Mutex<BTreeMap<(PwmId, u64), Opening>>,
 }
 
 /// A channel on its way.
@@ -41,20 +41,20 @@ impl<P: PwmOutputs + 'static> BackgroundPwm<P> {
         Self { outputs: Arc::new(outputs), openings: Mutex::default() }
     }
 
-    fn start(&self, channel: u8, frequency: f64, initial: f64) -> Result<Opening, HalError> {
+    fn start(&self, channel: PwmId, frequency: f64, initial: f64) -> Result<Opening, HalError> {
         let (sender, answer) = sync_channel(1);
         let wanted = Arc::new(Mutex::new(initial));
         let (outputs, want) = (Arc::clone(&self.outputs), Arc::clone(&wanted));
         let work = move || open(outputs.as_ref(), channel, frequency, initial, &want, &sender);
-        let thread = thread::Builder::new().name(format!("open-pwm{channel}")).spawn(work);
-        thread.map_err(|error| HalError::Io { what: format!("PWM{channel}"), error: error.to_string() })?;
+        let thread = thread::Builder::new().name(format!("open-{}", channel.file_name())).spawn(work);
+        thread.map_err(|error| HalError::Io { what: channel.to_string(), error: error.to_string() })?;
         Ok(Opening { wanted, answer })
     }
 }
 
 fn open(
     outputs: &impl PwmOutputs,
-    channel: u8,
+    channel: PwmId,
     frequency: f64,
     initial: f64,
     wanted: &Mutex<f64>,
@@ -77,7 +77,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<P: PwmOutputs + 'static> PwmOutputs for BackgroundPwm<P> {
-    fn open(&self, channel: u8, frequency: f64, initial: f64) -> Opened {
+    fn open(&self, channel: PwmId, frequency: f64, initial: f64) -> Opened {
         let key = (channel, frequency.to_bits());
         let mut openings = locked(&self.openings);
         let opening = match openings.remove(&key) {
@@ -87,7 +87,7 @@ impl<P: PwmOutputs + 'static> PwmOutputs for BackgroundPwm<P> {
             }
             None => self.start(channel, frequency, initial)?,
         };
-        let failed = |error: &str| HalError::Io { what: format!("PWM{channel}"), error: error.to_owned() };
+        let failed = |error: &str| HalError::Io { what: channel.to_string(), error: error.to_owned() };
         match opening.answer.recv_timeout(GRACE) {
             Ok(opened) => opened.and_then(|mut output| {
                 // It may have been ready before this duty was asked for.
@@ -121,9 +121,9 @@ mod tests {
     struct Noted(Notes);
 
     impl PwmOutputs for Slow {
-        fn open(&self, channel: u8, _: f64, initial: f64) -> Opened {
+        fn open(&self, channel: PwmId, _: f64, initial: f64) -> Opened {
             locked(&self.answers).recv().expect("the test says so")?;
-            locked(&self.notes).push(format!("open {channel} at {initial}"));
+            locked(&self.notes).push(format!("open {} at {initial}", channel.channel));
             Ok(Box::new(Noted(Arc::clone(&self.notes))))
         }
     }
@@ -145,7 +145,7 @@ mod tests {
     fn open_in_the_end(pwm: &BackgroundPwm<Slow>, duty: f64) -> Opened {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            match pwm.open(0, 1000.0, duty) {
+            match pwm.open(PwmId::board(0), 1000.0, duty) {
                 Err(error) if is_waiting(&error) && Instant::now() < deadline => {}
                 opened => return opened,
             }
@@ -161,7 +161,7 @@ mod tests {
         let (pwm, answer, notes) = slow();
         // The thread is not let go before both calls have returned.
         for duty in [0.5, 0.25] {
-            assert!(pwm.open(0, 1000.0, duty).is_err_and(|error| is_waiting(&error)));
+            assert!(pwm.open(PwmId::board(0), 1000.0, duty).is_err_and(|error| is_waiting(&error)));
         }
         answer.send(Ok(())).expect("the thread waits");
         let mut output = open_in_the_end(&pwm, 0.75).expect("ready");
@@ -175,7 +175,7 @@ mod tests {
     fn a_stop_level_reaches_a_channel_that_nobody_comes_for() {
         let (pwm, answer, notes) = slow();
         for duty in [1.0, 0.0] {
-            assert!(pwm.open(0, 1000.0, duty).is_err());
+            assert!(pwm.open(PwmId::board(0), 1000.0, duty).is_err());
         }
         answer.send(Ok(())).expect("the thread waits");
         let deadline = Instant::now() + Duration::from_secs(60);

@@ -4,6 +4,7 @@
 //! program gets at the same time. What it does not do is to promise a level once the claim is gone: a line that is dropped,
 //! or whose program dies, may go back to its default. (Raspberry Pi kernels keep an output as it is unless told otherwise.)
 
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,10 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 
 use super::kernel_edge::{KernelClocks, KernelEdges};
-use super::line_names::{ChipLines, find};
-use crate::hal::{Active, Bias, Edge, EdgeSink, Gpio, HalError, InputConfig, InputLine, Level, OutputLine, Pin};
+use super::line_names::{ChipLines, NotFound, find, place_of_device};
+use crate::hal::{
+    Active, Bias, Edge, EdgeSink, Gpio, GpioChip, HalError, InputConfig, InputLine, Level, LineId, OutputLine,
+};
 
 /// Who holds the line, for `gpioinfo`.
 const CONSUMER: &str = "gatepost";
@@ -39,8 +42,13 @@ impl Gpio for CdevGpio {
         "cdev"
     }
 
+    fn chips(&self) -> Vec<GpioChip> {
+        let paths = gpiocdev::chip::chips().unwrap_or_default();
+        paths.iter().filter_map(|path| Place::lines(path).ok()).map(GpioChip::from).collect()
+    }
+
     fn input(&self, config: &InputConfig, sink: Option<EdgeSink>) -> Result<Box<dyn InputLine>, HalError> {
-        let place = Place::of(config.pin)?;
+        let place = Place::of(config.line)?;
         let mut builder = place.builder();
         builder.as_input().with_bias(match config.bias {
             Bias::None => None,
@@ -57,7 +65,13 @@ impl Gpio for CdevGpio {
                 Edge::Both => EdgeDetection::BothEdges,
             });
         }
-        let request = Arc::new(builder.request().map_err(|error| place.error(&error))?);
+        let asks_for_edges = sink.is_some() || !config.debounce.is_zero();
+        let request = builder.request().map_err(|error| {
+            // What a chip answers differs from driver to driver. That the line is to be had without edges does not.
+            let is_it = asks_for_edges && may_lack_edges(&error) && place.builder().as_input().request().is_ok();
+            if is_it { HalError::NoEdges { what: place.line.to_string() } } else { place.error(&error) }
+        });
+        let request = Arc::new(request?);
         let watch = match sink {
             Some(sink) => Some(Watch::start(config, Arc::clone(&request), sink)?),
             None => None,
@@ -65,8 +79,8 @@ impl Gpio for CdevGpio {
         Ok(Box::new(CdevInput { place, active: config.active, request, watch }))
     }
 
-    fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
-        let place = Place::of(pin)?;
+    fn output(&self, line: LineId, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
+        let place = Place::of(line)?;
         // Direction and level are one request, so that the kernel sets the level before it drives the line.
         let request = place.builder().as_output(value(active, initial)).request();
         let request = request.map_err(|error| place.error(&error))?;
@@ -76,18 +90,18 @@ impl Gpio for CdevGpio {
 
 /// Refuses a line that a program or a driver of the kernel has claimed. For back ends that go past the kernel: whoever
 /// writes the registers is not asked.
-pub(super) fn refuse_claimed(pin: Pin) -> Result<(), HalError> {
-    match Place::of(pin) {
+pub(super) fn refuse_claimed(line: LineId) -> Result<(), HalError> {
+    match Place::of(line) {
         Ok(place) if place.used => Err(place.busy()),
         // A kernel that cannot be asked has no claims either.
         _ => Ok(()),
     }
 }
 
-/// Where a pin is found.
+/// Where a line is found.
 #[derive(Debug)]
 struct Place {
-    pin: Pin,
+    line: LineId,
     chip: PathBuf,
     offset: u32,
     used: bool,
@@ -95,8 +109,8 @@ struct Place {
 }
 
 impl Place {
-    fn of(pin: Pin) -> Result<Self, HalError> {
-        let what = pin.to_string();
+    fn of(line: LineId) -> Result<Self, HalError> {
+        let what = line.to_string();
         let paths = gpiocdev::chip::chips().map_err(|error| hal_error(&what, &error))?;
         let (mut chips, mut denied) = (Vec::new(), None);
         for path in paths {
@@ -105,20 +119,23 @@ impl Place {
                 Err(error) => denied = Some(hal_error(&path.display().to_string(), &error)),
             }
         }
-        let Some((chip, offset)) = find(&chips, pin) else {
-            return Err(denied.unwrap_or(HalError::NoSuchLine { what }));
+        let (chip, offset) = match find(&chips, line) {
+            Ok(found) => found,
+            // Perhaps it is on a chip that could not be looked at. That two have its name is known whatever that one is.
+            Err(NotFound::Missing(missing)) => return Err(denied.unwrap_or(missing)),
+            Err(NotFound::Wrong(wrong)) => return Err(wrong),
         };
         let path = chip.path.clone();
         let info = Chip::from_path(&path).and_then(|chip| chip.line_info(offset));
         let info = info.map_err(|error| hal_error(&what, &error))?;
-        Ok(Self { pin, chip: path, offset, used: info.used, consumer: info.consumer })
+        Ok(Self { line, chip: path, offset, used: info.used, consumer: info.consumer })
     }
 
     fn lines(path: &Path) -> gpiocdev::Result<ChipLines> {
         let chip = Chip::from_path(path)?;
         let label = chip.info()?.label;
         let names = chip.line_info_iter()?.map(|info| info.map(|info| info.name)).collect::<Result<_, _>>()?;
-        Ok(ChipLines { path: path.to_owned(), label, names })
+        Ok(ChipLines { path: path.to_owned(), label, place: place_of_chip(path), names })
     }
 
     fn builder(&self) -> Builder {
@@ -129,19 +146,30 @@ impl Place {
 
     fn busy(&self) -> HalError {
         let what = match self.consumer.as_str() {
-            "" => self.pin.to_string(),
-            consumer => format!("{} (held by \"{consumer}\")", self.pin),
+            "" => self.line.to_string(),
+            consumer => format!("{} (held by \"{consumer}\")", self.line),
         };
         HalError::Busy { what }
     }
 
     fn error(&self, error: &gpiocdev::Error) -> HalError {
-        match hal_error(&self.pin.to_string(), error) {
+        match hal_error(&self.line.to_string(), error) {
             HalError::Busy { .. } => self.busy(),
             HalError::Permission { group, .. } => HalError::Permission { what: self.chip.display().to_string(), group },
             other => other,
         }
     }
+}
+
+/// Where a chip sits: `i2c-1:0x20`, or the kernel's name for its device; empty where the kernel does not say.
+fn place_of_chip(node: &Path) -> String {
+    let name = node.file_name().unwrap_or_default();
+    let device = fs::canonicalize(Path::new("/sys/bus/gpio/devices").join(name)).unwrap_or_default();
+    device
+        .parent()
+        .and_then(Path::file_name)
+        .map(|device| place_of_device(&device.to_string_lossy()))
+        .unwrap_or_default()
 }
 
 /// What a person can do about an error of the character device.
@@ -159,6 +187,15 @@ fn hal_error(what: &str, error: &gpiocdev::Error) -> HalError {
     }
 }
 
+/// Whether this may be what the kernel says of a line without an interrupt: none for the line (`ENXIO`, `ENODEV`), not for both
+/// edges (`EINVAL`), or not at all (`EOPNOTSUPP`, and `ENOTSUPP` of the kernel's own numbers).
+fn may_lack_edges(error: &gpiocdev::Error) -> bool {
+    let (gpiocdev::Error::Os(errno) | gpiocdev::Error::Uapi(_, gpiocdev_uapi::Error::Os(errno))) = error else {
+        return false;
+    };
+    [6, 19, 22, 95, 524].contains(&errno.0)
+}
+
 fn value(active: Active, level: Level) -> Value {
     if active.is_high(level) { Value::Active } else { Value::Inactive }
 }
@@ -174,7 +211,7 @@ impl InputLine for CdevInput {
     fn level(&mut self) -> Result<Level, HalError> {
         if self.watch.as_ref().is_some_and(Watch::has_ended) {
             let error = "its edges are no longer reported".to_owned();
-            return Err(HalError::Io { what: self.place.pin.to_string(), error });
+            return Err(HalError::Io { what: self.place.line.to_string(), error });
         }
         let value = self.request.lone_value().map_err(|error| self.place.error(&error))?;
         Ok(self.active.level(value == Value::Active))
@@ -207,17 +244,17 @@ struct Watch {
 
 impl Watch {
     fn start(config: &InputConfig, request: Arc<Request>, mut sink: EdgeSink) -> Result<Self, HalError> {
-        let pin = config.pin;
-        let failed = |error: io::Error| HalError::Io { what: pin.to_string(), error: error.to_string() };
+        let line = config.line;
+        let failed = |error: io::Error| HalError::Io { what: line.to_string(), error: error.to_string() };
         let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?);
         let mut edges = KernelEdges::new(config.active);
         let told = Arc::clone(&stop);
         let watch = move || {
             if let Err(error) = report_edges(&request, &told, &mut edges, &mut sink) {
-                log::warn!(pin:%, error:%; "edges of a line are no longer reported");
+                log::warn!(line:%, error:%; "edges of a line are no longer reported");
             }
         };
-        let thread = thread::Builder::new().name(format!("edges-{}", pin.0)).spawn(watch).map_err(failed)?;
+        let thread = thread::Builder::new().name(format!("edges-{}", line.file_name())).spawn(watch).map_err(failed)?;
         Ok(Self { thread: Some(thread), stop })
     }
 
@@ -299,9 +336,28 @@ mod tests {
     }
 
     #[test]
+    fn line_without_an_interrupt_says_what_to_write() {
+        let refused = |number| {
+            may_lack_edges(&gpiocdev::Error::Uapi(
+                gpiocdev::UapiCall::GetLine,
+                gpiocdev_uapi::Error::Os(Number(number)),
+            ))
+        };
+        assert!([6, 19, 22, 95, 524].into_iter().all(refused));
+        assert!(![13, 16].into_iter().any(refused), "rights and claims are something else");
+        let error = HalError::NoEdges { what: "line 3 of mcp23017".to_owned() };
+        assert!(error.to_string().ends_with("add poll = \"20ms\""), "{error}");
+    }
+
+    #[test]
     fn claimed_line_names_its_holder() {
-        let place =
-            Place { pin: Pin(4), chip: "/dev/gpiochip0".into(), offset: 4, used: true, consumer: "onewire@0".into() };
+        let place = Place {
+            line: LineId::header(4),
+            chip: "/dev/gpiochip0".into(),
+            offset: 4,
+            used: true,
+            consumer: "onewire@0".into(),
+        };
         let error = gpiocdev_uapi::Error::Os(Number(16));
         let error = place.error(&gpiocdev::Error::Uapi(gpiocdev::UapiCall::GetLine, error));
         assert_eq!(error.to_string(), "GPIO4 (held by \"onewire@0\") is in use by another program");
@@ -309,7 +365,9 @@ mod tests {
 
     #[test]
     fn pin_that_no_board_has_is_no_such_line() {
-        let Err(error) = CdevGpio.output(Pin(255), Active::High, Level::Off) else { panic!("no board has it") };
+        let Err(error) = CdevGpio.output(LineId::header(255), Active::High, Level::Off) else {
+            panic!("no board has it")
+        };
         assert!(matches!(error, HalError::NoSuchLine { .. } | HalError::Permission { .. }), "{error}");
     }
 }

@@ -8,7 +8,9 @@
 mod clock;
 mod debounce;
 mod files;
+mod line_id;
 mod manual_clock;
+mod polled_line;
 mod real;
 mod serial;
 mod system_clock;
@@ -23,6 +25,8 @@ mod clock_evidence;
 mod kernel_clock;
 #[cfg(target_os = "linux")]
 mod kernel_edge;
+#[cfg(target_os = "linux")]
+mod kernel_pwm;
 #[cfg(target_os = "linux")]
 mod line_names;
 #[cfg(target_os = "linux")]
@@ -49,7 +53,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::time::Mono;
 
 pub use clock::{Clock, ClockState, ClockTrust};
+#[cfg(feature = "docs")]
+pub use line_id::without_maximum;
+pub use line_id::{ChipName, LineId, OWN_CHIP, PwmId};
 pub use manual_clock::ManualClock;
+pub use polled_line::polled_input;
 pub use system_clock::SystemClock;
 
 /// Everything a driver may touch.
@@ -86,7 +94,7 @@ pub enum GpioBackend {
     /// rppal, a library for the Raspberry Pi; an error on a board that it does not know.
     #[n(1)]
     Rppal,
-    /// The kernel's own interface (`/dev/gpiochip0`), for every board.
+    /// The kernel's own interface (`/dev/gpiochip0`), for every board. Lines of other chips always go through it.
     #[n(2)]
     Cdev,
 }
@@ -98,25 +106,6 @@ impl fmt::Display for GpioBackend {
             Self::Rppal => "rppal",
             Self::Cdev => "cdev",
         })
-    }
-}
-
-/// A pin by its BCM number: 17 is GPIO17, on every Pi the same header pin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Deserialize, Serialize)]
-#[cfg_attr(feature = "docs", derive(schemars::JsonSchema), schemars(extend("title" = "BCM number", "maximum" = Self::LAST.0)))]
-#[cbor(transparent)]
-#[serde(transparent)]
-pub struct Pin(#[n(0)] pub u8);
-
-impl Pin {
-    /// The last pin of any Pi's controller: Pi 1 to 4 and the compute modules have two banks, GPIO0 to GPIO53, and the
-    /// header ends with GPIO27.
-    pub const LAST: Self = Self(53);
-}
-
-impl fmt::Display for Pin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GPIO{}", self.0)
     }
 }
 
@@ -225,7 +214,7 @@ impl Edge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputConfig {
     /// Which line.
-    pub pin: Pin,
+    pub line: LineId,
     /// Its resistor.
     pub bias: Bias,
     /// Which voltage is `on`.
@@ -250,10 +239,30 @@ pub struct EdgeEvent {
 /// Called for each edge on a thread of the back end: it must not block.
 pub type EdgeSink = Box<dyn FnMut(EdgeEvent) + Send>;
 
+/// A GPIO chip, as a map may name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpioChip {
+    /// `/dev/gpiochip1`
+    pub node: String,
+    /// `mcp23017`
+    pub label: String,
+    /// Where it sits: `i2c-1:0x20`. Empty where the kernel does not say.
+    pub place: String,
+    /// How many lines it has.
+    pub lines: usize,
+    /// Whether it is the board's own, whose lines need no chip.
+    pub is_of_board: bool,
+}
+
 /// Digital lines.
 pub trait Gpio: Send + Sync {
     /// The back end's name, for the log and `check`.
     fn name(&self) -> &'static str;
+
+    /// Every chip of the machine that may be looked at.
+    fn chips(&self) -> Vec<GpioChip> {
+        Vec::new()
+    }
 
     /// Requests an input. Edges go to `sink` from now on, until the line is dropped.
     ///
@@ -265,7 +274,7 @@ pub trait Gpio: Send + Sync {
     ///
     /// # Errors
     /// As for [`Gpio::input`].
-    fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError>;
+    fn output(&self, line: LineId, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError>;
 }
 
 /// A requested input.
@@ -295,14 +304,14 @@ pub trait OutputLine: Send {
 
 /// Pulse-width outputs.
 pub trait PwmOutputs: Send + Sync {
-    /// Takes the hardware channel (0 is GPIO12 or GPIO18, 1 is GPIO13 or GPIO19) at `frequency` hertz, with `initial`
+    /// Takes the channel (of the board, 0 is GPIO12 or GPIO18, 1 is GPIO13 or GPIO19) at `frequency` hertz, with `initial`
     /// duty from 0 to 1. Does not wait for a system that takes its time: that is an error, and the same call is to be made
     /// again, as after any other failure.
     ///
     /// # Errors
     /// [`HalError::Unsupported`] on a machine without it, or the system's error; [`HalError::Io`] while the system is still
     /// setting the channel up.
-    fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError>;
+    fn open(&self, channel: PwmId, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError>;
 }
 
 /// A running pulse-width output.
@@ -435,8 +444,8 @@ pub enum HalError {
         /// The line or port.
         what: String,
     },
-    /// The board has no such line.
-    #[error("this board has no {what}")]
+    /// The board, or the chip, has no such line.
+    #[error("this machine has no {what}")]
     NoSuchLine {
         /// The line.
         what: String,
@@ -448,6 +457,12 @@ pub enum HalError {
         what: String,
         /// The group that owns it on a Pi.
         group: &'static str,
+    },
+    /// The chip has no interrupt for its lines, so that changes are not reported: let them be looked for.
+    #[error("{what} reports no changes, since its chip has no interrupt here: add poll = \"20ms\"")]
+    NoEdges {
+        /// The line.
+        what: String,
     },
     /// The machine cannot do this.
     #[error("{0}")]

@@ -53,7 +53,7 @@ mod linux {
     use crate::hal::linux::KernelBuses;
     use crate::hal::rppal::{self, RppalGpio, RppalPwm};
     use crate::hal::spi::KernelSpi;
-    use crate::hal::{Active, EdgeSink, InputConfig, InputLine, Level, OutputLine, Pin};
+    use crate::hal::{Active, EdgeSink, GpioChip, InputConfig, InputLine, Level, LineId, OutputLine};
 
     pub(super) fn board(gpio: GpioBackend) -> Result<Board, HalError> {
         let gpio: Arc<dyn Gpio> = match gpio {
@@ -97,12 +97,16 @@ mod linux {
             self.chosen().name()
         }
 
+        fn chips(&self) -> Vec<GpioChip> {
+            CdevGpio.chips()
+        }
+
         fn input(&self, config: &InputConfig, sink: Option<EdgeSink>) -> Result<Box<dyn InputLine>, HalError> {
             self.chosen().input(config, sink)
         }
 
-        fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
-            self.chosen().output(pin, active, initial)
+        fn output(&self, line: LineId, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
+            self.chosen().output(line, active, initial)
         }
     }
 }
@@ -111,7 +115,8 @@ mod linux {
 mod elsewhere {
     use super::{Arc, Board, Gpio, GpioBackend, HalError, I2cBuses, PwmOutputs, SpiBuses};
     use crate::hal::{
-        Active, EdgeSink, I2cBus, InputConfig, InputLine, Level, OutputLine, Pin, PwmOutput, SpiConfig, SpiPort,
+        Active, EdgeSink, I2cBus, InputConfig, InputLine, Level, LineId, OutputLine, PwmId, PwmOutput, SpiConfig,
+        SpiPort,
     };
 
     pub(super) fn board(gpio: GpioBackend) -> Result<Board, HalError> {
@@ -138,13 +143,13 @@ mod elsewhere {
             Err(only_on_linux("GPIO"))
         }
 
-        fn output(&self, _: Pin, _: Active, _: Level) -> Result<Box<dyn OutputLine>, HalError> {
+        fn output(&self, _: LineId, _: Active, _: Level) -> Result<Box<dyn OutputLine>, HalError> {
             Err(only_on_linux("GPIO"))
         }
     }
 
     impl PwmOutputs for NoBoard {
-        fn open(&self, _: u8, _: f64, _: f64) -> Result<Box<dyn PwmOutput>, HalError> {
+        fn open(&self, _: PwmId, _: f64, _: f64) -> Result<Box<dyn PwmOutput>, HalError> {
             Err(only_on_linux("PWM"))
         }
     }

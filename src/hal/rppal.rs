@@ -1,4 +1,4 @@
-//! Digital lines and pulse-width outputs through rppal, on a Raspberry Pi it knows.
+//! Digital lines and pulse-width outputs through rppal, on a Raspberry Pi it knows. Lines of other chips go through `cdev`.
 //!
 //! rppal writes the controller's registers. So an output keeps its level when the program ends, however it ends; and nobody is
 //! asked whether a line is free, which is why this back end asks the kernel first. Edges come from the kernel as in `cdev`.
@@ -12,12 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rppal::gpio::{self, InputPin, OutputPin, Trigger};
 use rppal::pwm::{self, Channel, Polarity, Pwm};
 
-use super::cdev;
+use super::cdev::{self, CdevGpio};
 use super::debounce::Debounce;
 use super::kernel_edge::{KernelClocks, KernelEdges};
+use super::kernel_pwm::KernelPwm;
 use crate::hal::{
-    Active, Bias, Clock, Edge, EdgeSink, Gpio, HalError, InputConfig, InputLine, Level, OutputLine, Pin, PwmOutput,
-    PwmOutputs, SystemClock,
+    Active, Bias, Clock, Edge, EdgeSink, Gpio, GpioChip, HalError, InputConfig, InputLine, Level, LineId, OutputLine,
+    PwmId, PwmOutput, PwmOutputs, SystemClock,
 };
 
 /// Whether rppal knows this board and may use it.
@@ -33,10 +34,10 @@ pub(super) fn probe() -> Result<(), HalError> {
 pub(super) struct RppalGpio;
 
 impl RppalGpio {
-    fn take(pin: Pin) -> Result<gpio::Pin, HalError> {
-        let taken = gpio::Gpio::new().and_then(|gpio| gpio.get(pin.0));
-        let taken = taken.map_err(|error| gpio_error(&pin.to_string(), error))?;
-        cdev::refuse_claimed(pin)?;
+    fn take(line: LineId) -> Result<gpio::Pin, HalError> {
+        let taken = gpio::Gpio::new().and_then(|gpio| gpio.get(line.number));
+        let taken = taken.map_err(|error| gpio_error(&line.to_string(), error))?;
+        cdev::refuse_claimed(line)?;
         Ok(taken)
     }
 }
@@ -46,8 +47,15 @@ impl Gpio for RppalGpio {
         "rppal"
     }
 
+    fn chips(&self) -> Vec<GpioChip> {
+        CdevGpio.chips()
+    }
+
     fn input(&self, config: &InputConfig, sink: Option<EdgeSink>) -> Result<Box<dyn InputLine>, HalError> {
-        let pin = Self::take(config.pin)?;
+        if config.line.chip.is_some() {
+            return CdevGpio.input(config, sink);
+        }
+        let pin = Self::take(config.line)?;
         let mut line = match config.bias {
             Bias::None => pin.into_input(),
             Bias::Up => pin.into_input_pullup(),
@@ -63,8 +71,11 @@ impl Gpio for RppalGpio {
         Ok(Box::new(RppalInput { line, config: *config, known, watched }))
     }
 
-    fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
-        let pin = Self::take(pin)?;
+    fn output(&self, line: LineId, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
+        if line.chip.is_some() {
+            return CdevGpio.output(line, active, initial);
+        }
+        let pin = Self::take(line)?;
         // Both set the level's register first and only then the direction, so that there is no glitch.
         let mut line = if active.is_high(initial) { pin.into_output_high() } else { pin.into_output_low() };
         line.set_reset_on_drop(false);
@@ -92,7 +103,7 @@ fn report_edges(
         sink(edges.event(KernelClocks::now(), event.timestamp, event.seqno, high));
     };
     let set = line.set_async_interrupt(trigger, debounce, report);
-    set.map_err(|error| gpio_error(&config.pin.to_string(), error))
+    set.map_err(|error| gpio_error(&config.line.to_string(), error))
 }
 
 struct RppalInput {
@@ -110,7 +121,7 @@ impl RppalInput {
         if !self.watched || Arc::strong_count(&self.known) > 1 {
             return Ok(());
         }
-        let what = self.config.pin.to_string();
+        let what = self.config.line.to_string();
         match self.line.clear_async_interrupt() {
             Err(error) => Err(gpio_error(&what, error)),
             Ok(()) => Err(HalError::Io { what, error: "its edges are not reported".to_owned() }),
@@ -157,12 +168,15 @@ pub(super) struct RppalPwm;
 
 impl PwmOutputs for RppalPwm {
     /// The channel is off for the moment of setting up: rppal stops it before it changes its period.
-    fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
-        let what = format!("PWM{channel}");
+    fn open(&self, channel: PwmId, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
+        if channel.chip.is_some() {
+            return KernelPwm::default().open(channel, frequency, initial);
+        }
+        let what = channel.to_string();
         if !(frequency.is_finite() && frequency > 0.0) {
             return Err(HalError::Unsupported(format!("{what} cannot run at {frequency} Hz")));
         }
-        let channel = Channel::try_from(channel).map_err(|error| pwm_error(&what, error))?;
+        let channel = Channel::try_from(channel.channel).map_err(|error| pwm_error(&what, error))?;
         let pwm = Pwm::with_frequency(channel, frequency, initial, Polarity::Normal, true);
         let mut pwm = pwm.map_err(|error| pwm_error(&what, error))?;
         // As for a line: what stop means is the output rules' affair, and they have set it by then.
@@ -242,8 +256,8 @@ mod tests {
         for error in [pwm::Error::UnknownModel, pwm::Error::Io(io::ErrorKind::NotFound.into())] {
             assert!(matches!(pwm_error("PWM0", error), HalError::Unsupported(why) if why.starts_with("PWM0")));
         }
-        assert!(matches!(RppalPwm.open(0, 0.0, 0.5), Err(HalError::Unsupported(_))));
-        assert!(matches!(RppalPwm.open(0, f64::NAN, 0.5), Err(HalError::Unsupported(_))));
-        assert!(matches!(RppalPwm.open(9, 100.0, 0.5), Err(HalError::NoSuchLine { .. })));
+        assert!(matches!(RppalPwm.open(PwmId::board(0), 0.0, 0.5), Err(HalError::Unsupported(_))));
+        assert!(matches!(RppalPwm.open(PwmId::board(0), f64::NAN, 0.5), Err(HalError::Unsupported(_))));
+        assert!(matches!(RppalPwm.open(PwmId::board(9), 100.0, 0.5), Err(HalError::NoSuchLine { .. })));
     }
 }

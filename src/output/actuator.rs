@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::Drive;
-use crate::hal::{Gpio, HalError, Pin, PwmOutputs};
+use crate::hal::{Gpio, HalError, LineId, PwmId, PwmOutputs};
 
 /// A kind of actuator with its settings.
 pub trait Actuator {
@@ -19,8 +19,8 @@ pub trait Actuator {
     /// What it needs of the machine.
     fn needs(&self) -> Need;
 
-    /// The pins where it comes out, the first of them by its number.
-    fn pins(&self) -> (u8, String);
+    /// The pins where it comes out, the first of them for sorting.
+    fn pins(&self) -> (LineId, String);
 
     /// What a command's text means. `None`: it is none. `on`, `off`, `true` and `false` are understood already.
     fn command(&self, text: &str) -> Option<Drive>;
@@ -69,10 +69,10 @@ pub trait Driver: Send {
 /// Something of the machine that an actuator takes for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// A pin.
-    Pin(Pin),
-    /// A channel of the hardware PWM.
-    PwmChannel(u8),
+    /// A digital line.
+    Line(LineId),
+    /// A channel that gives pulses of a set width.
+    PwmChannel(PwmId),
 }
 
 #[cfg(test)]
@@ -102,11 +102,11 @@ pub(super) mod tests {
         }
 
         fn input(&self, config: &InputConfig, _: Option<EdgeSink>) -> Result<Box<dyn InputLine>, HalError> {
-            Err(HalError::Unsupported(format!("{} is no input here", config.pin)))
+            Err(HalError::Unsupported(format!("{} is no input here", config.line)))
         }
 
-        fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
-            if pin == Pin(1) {
+        fn output(&self, pin: LineId, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
+            if pin == LineId::header(1) {
                 return Err(HalError::Busy { what: pin.to_string() });
             }
             self.note(format!("request {pin} active {active:?} {initial}"));
@@ -126,8 +126,8 @@ pub(super) mod tests {
     }
 
     impl PwmOutputs for Machine {
-        fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
-            self.note(format!("open {channel} at {frequency} Hz, {initial}"));
+        fn open(&self, channel: PwmId, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
+            self.note(format!("open {} at {frequency} Hz, {initial}", channel.channel));
             Ok(Box::new(self.clone()))
         }
     }

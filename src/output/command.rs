@@ -38,12 +38,12 @@ impl Command {
     ///
     /// ```
     /// use gatepost::entry::ChannelId;
-    /// use gatepost::hal::{Active, Pin};
+    /// use gatepost::hal::{Active, LineId, PwmId};
     /// use gatepost::output::line::Line;
     /// use gatepost::output::{Drive, Target, command::Command};
     /// use gatepost::thingspeak::feed::FeedMessage;
     ///
-    /// let pump = Target::Line(Line { pin: Pin(17), active: Active::Low });
+    /// let pump = Target::Line(Line { line: LineId::header(17), active: Active::Low });
     /// let message = FeedMessage::decode(ChannelId(9), br#"{"entry_id":5,"field1":"on","field2":"37"}"#)?;
     /// let command = Command::from_feed(&message, 1, &pump).expect("a command").expect("the field has one");
     /// assert_eq!(command.drive, Drive::ON);
@@ -105,12 +105,12 @@ mod tests {
 
     use super::*;
     use crate::entry::ChannelId;
-    use crate::hal::{Active, Pin};
+    use crate::hal::{Active, LineId, PwmId};
     use crate::output::line::Line;
     use crate::output::pwm::Pwm;
 
-    const LINE: Target = Target::Line(Line { pin: Pin(17), active: Active::Low });
-    const PWM: Target = Target::Pwm(Pwm { channel: 0, frequency: 1000.0 });
+    const LINE: Target = Target::Line(Line { line: LineId::header(17), active: Active::Low });
+    const PWM: Target = Target::Pwm(Pwm { channel: PwmId::board(0), frequency: 1000.0 });
 
     fn feed(text: &str) -> FeedMessage {
         FeedMessage::decode(ChannelId(1), text.as_bytes()).expect("a feed message")

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::entry::ChannelId;
     use crate::hal::sim::Sim;
-    use crate::hal::{Active, Pin};
+    use crate::hal::{Active, LineId, PwmId};
     use crate::output::line::Line;
     use crate::output::pwm::Pwm;
     use crate::output::{CommandFeed, CommandSource};
@@ -168,9 +168,9 @@ mod tests {
 
     #[test]
     fn outputs_that_a_crash_left_on_go_to_their_stop_levels_those_that_go_off_first() {
-        let line = |pin| Target::Line(Line { pin: Pin(pin), active: Active::Low });
+        let line = |pin| Target::Line(Line { line: LineId::header(pin), active: Active::Low });
         let duty = Drive::duty(0.25).expect("a duty");
-        let fan = output("fan", Target::Pwm(Pwm { channel: 1, frequency: 25_000.0 }), duty);
+        let fan = output("fan", Target::Pwm(Pwm { channel: PwmId::board(1), frequency: 25_000.0 }), duty);
         let bytes =
             write(GpioBackend::Auto, &[output("vent", line(23), Drive::ON), output("pump", line(17), Drive::OFF), fan]);
         let sim = Sim::new(None).expect("no folder");
@@ -179,18 +179,18 @@ mod tests {
         let driven = levels.drive(hal.gpio.as_ref(), hal.pwm.as_ref());
         let driven: Vec<_> = driven.into_iter().map(|(level, done)| (level.name.as_str(), done)).collect();
         assert_eq!(driven, [("pump", Ok(())), ("vent", Ok(())), ("fan", Ok(()))]);
-        assert_eq!((sim.pin(Pin(17)), sim.pin(Pin(23))), (Some(true), Some(false)), "active low");
+        assert_eq!((sim.pin(LineId::header(17)), sim.pin(LineId::header(23))), (Some(true), Some(false)), "active low");
     }
 
     #[test]
     fn rubbish_is_no_levels_and_a_level_out_of_range_is_off() {
         assert_eq!((read(b""), read(b"\xff")), (None, None));
         let level = |stop, target| codec::encode(&Record::Output(Level { name: "pump".to_owned(), target, stop }));
-        let line = Target::Line(Line { pin: Pin(17), active: Active::High });
+        let line = Target::Line(Line { line: LineId::header(17), active: Active::High });
         let gpio = codec::encode(&Record::Gpio(GpioBackend::Cdev));
         let levels = read(&records(&[&gpio, &level(7.5, line)])).expect("the form is right");
         assert_eq!((levels.gpio, levels.outputs[0].drive()), (GpioBackend::Cdev, Drive::OFF));
-        let pwm = Target::Pwm(Pwm { channel: 0, frequency: f64::NAN });
+        let pwm = Target::Pwm(Pwm { channel: PwmId::board(0), frequency: f64::NAN });
         for wrong in [level(0.5, pwm), codec::encode(&(1, "pump")), b"no array".to_vec()] {
             assert_eq!(read(&records(&[&gpio, &wrong])), None);
         }
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn flipped_bit_drives_no_pin() {
-        let target = Target::Line(Line { pin: Pin(17), active: Active::Low });
+        let target = Target::Line(Line { line: LineId::header(17), active: Active::Low });
         let bytes = write(GpioBackend::Auto, &[output("pump", target, Drive::ON)]);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
@@ -209,11 +209,26 @@ mod tests {
     }
 
     #[test]
+    fn line_of_another_chip_is_put_there_and_not_the_headers_of_its_number() {
+        let line = LineId { chip: Some("mcp23017".parse().expect("a name")), number: 17 };
+        let outputs = [output("valve", Target::Line(Line { line, active: Active::High }), Drive::ON)];
+        let levels = read(&write(GpioBackend::Cdev, &outputs)).expect("whole");
+        let sim = Sim::default();
+        let hal = sim.hal();
+        assert!(levels.drive(hal.gpio.as_ref(), hal.pwm.as_ref()).iter().all(|(_, driven)| driven.is_ok()));
+        assert_eq!((sim.pin(line), sim.pin(LineId::header(17))), (Some(true), None));
+    }
+
+    #[test]
     fn what_a_later_version_adds_is_passed_over() {
         let gpio = codec::encode(&(0, GpioBackend::Rppal, "later"));
-        let level = codec::encode(&(1, ("pump", (0, (Pin(17), Active::Low, "later"), "later"), 1.0, "later"), "later"));
+        let level = codec::encode(&(
+            1,
+            ("pump", (0, (LineId::header(17), Active::Low, "later"), "later"), 1.0, "later"),
+            "later",
+        ));
         let levels = read(&records(&[&gpio, &level, &codec::encode(&(2, "later"))])).expect("what is known of it");
-        let target = Target::Line(Line { pin: Pin(17), active: Active::Low });
+        let target = Target::Line(Line { line: LineId::header(17), active: Active::Low });
         let pump = Level { name: "pump".to_owned(), target, stop: 1.0 };
         assert_eq!(levels, Levels { gpio: GpioBackend::Rppal, outputs: vec![pump] });
     }

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use super::Drive;
 use super::actuator::{Actuator, Driver, Need};
-use crate::hal::{Active, Gpio, HalError, Level, OutputLine, Pin, PwmOutputs};
+use crate::hal::{Active, Gpio, HalError, Level, LineId, OutputLine, PwmOutputs};
 
 /// What relays and contactors bear: they wear with each switch.
 pub const DWELL: Duration = Duration::from_millis(500);
@@ -14,9 +14,9 @@ pub const DWELL: Duration = Duration::from_millis(500);
 /// A line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Line {
-    /// Its pin.
+    /// Which one.
     #[n(0)]
-    pub pin: Pin,
+    pub line: LineId,
     /// Which voltage is on.
     #[n(1)]
     pub active: Active,
@@ -25,21 +25,21 @@ pub struct Line {
 impl Actuator for Line {
     fn describe(&self) -> String {
         match self.active {
-            Active::High => self.pin.to_string(),
-            Active::Low => format!("{} (low is on)", self.pin),
+            Active::High => self.line.to_string(),
+            Active::Low => format!("{} (low is on)", self.line),
         }
     }
 
     fn name(&self) -> String {
-        self.pin.to_string()
+        self.line.to_string()
     }
 
     fn needs(&self) -> Need {
-        Need::Pin(self.pin)
+        Need::Line(self.line)
     }
 
-    fn pins(&self) -> (u8, String) {
-        (self.pin.0, self.pin.to_string())
+    fn pins(&self) -> (LineId, String) {
+        (self.line, self.line.to_string())
     }
 
     fn command(&self, text: &str) -> Option<Drive> {
@@ -69,7 +69,7 @@ impl Actuator for Line {
     }
 
     fn open(&self, start: Drive, gpio: &dyn Gpio, _: &dyn PwmOutputs) -> Result<Box<dyn Driver>, HalError> {
-        Ok(Box::new(OpenLine(gpio.output(self.pin, self.active, level(start))?)))
+        Ok(Box::new(OpenLine(gpio.output(self.line, self.active, level(start))?)))
     }
 
     fn may_become_ready(&self, _: &HalError) -> bool {
@@ -101,7 +101,7 @@ mod tests {
     use crate::output::actuator::tests::Machine;
 
     fn open(pin: u8, start: Drive, machine: &Machine) -> Result<Box<dyn Driver>, HalError> {
-        Line { pin: Pin(pin), active: Active::Low }.open(start, machine, machine)
+        Line { line: LineId::header(pin), active: Active::Low }.open(start, machine, machine)
     }
 
     #[test]

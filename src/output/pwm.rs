@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use super::Drive;
 use super::actuator::{Actuator, Driver, Need};
-use crate::hal::{Gpio, HalError, PwmOutput, PwmOutputs};
+use crate::hal::{Gpio, HalError, LineId, PwmId, PwmOutput, PwmOutputs};
 
 /// The last channel of a Pi 5; those before it have two.
 pub const LAST_CHANNEL: u8 = 3;
@@ -21,9 +21,9 @@ pub const FREQUENCY: f64 = 1000.0;
 /// A channel.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct Pwm {
-    /// 0 or 1 on a Pi, 0 to 3 on a Pi 5.
+    /// Which one.
     #[n(0)]
-    pub channel: u8,
+    pub channel: PwmId,
     /// Hertz.
     #[n(1)]
     pub frequency: f64,
@@ -31,25 +31,31 @@ pub struct Pwm {
 
 impl Actuator for Pwm {
     fn describe(&self) -> String {
-        format!("PWM {} at {} Hz", self.channel, self.frequency)
+        match self.channel.chip {
+            None => format!("PWM {} at {} Hz", self.channel.channel, self.frequency),
+            Some(_) => format!("{} at {} Hz", self.channel, self.frequency),
+        }
     }
 
     fn name(&self) -> String {
-        format!("PWM{}", self.channel)
+        self.channel.to_string()
     }
 
     fn needs(&self) -> Need {
         Need::PwmChannel(self.channel)
     }
 
-    fn pins(&self) -> (u8, String) {
-        let (first, words) = match self.channel {
+    fn pins(&self) -> (LineId, String) {
+        if let PwmId { chip: Some(chip), channel } = self.channel {
+            return (LineId { chip: Some(chip), number: channel }, self.channel.to_string());
+        }
+        let (first, words) = match self.channel.channel {
             0 => (12, "GPIO12 or GPIO18"),
             1 => (13, "GPIO13 or GPIO19"),
             2 => (18, "GPIO18"),
             _ => (19, "GPIO19"),
         };
-        (first, words.to_owned())
+        (LineId::header(first), words.to_owned())
     }
 
     fn command(&self, text: &str) -> Option<Drive> {
@@ -112,7 +118,7 @@ mod tests {
     #[test]
     fn a_pwm_channel_is_opened_at_its_start_duty() {
         let machine = Machine::default();
-        let pwm = Pwm { channel: 1, frequency: 25_000.0 };
+        let pwm = Pwm { channel: PwmId::board(1), frequency: 25_000.0 };
         let mut driver = pwm.open(Drive::duty(0.5).expect("a duty"), &machine, &machine).expect("a channel");
         driver.set(Drive::OFF).expect("a channel");
         driver.set(Drive::ON).expect("a channel");

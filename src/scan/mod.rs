@@ -18,7 +18,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hal::{Files, Hal};
+use crate::hal::{Files, GpioChip, Hal};
 use crate::sensor::{Kind, Recognition};
 
 pub use chips::{Attribute, Chip, Interface};
@@ -54,6 +54,12 @@ pub struct Gpio {
     pub node: String,
     /// `brcm,bcm2711-gpio`, where the kernel says so.
     pub hardware: Option<String>,
+    /// What a map writes as `chip`; nothing for the header's chip, and where the chip may not be looked at.
+    #[serde(default)]
+    pub chip: Option<String>,
+    /// How many lines it has, where that is known.
+    #[serde(default)]
+    pub lines: Option<usize>,
 }
 
 /// What a Pi's board says about itself, as other boards with a device tree do.
@@ -67,7 +73,7 @@ pub fn scan(hal: &Hal, all_buses: bool) -> Found {
     let mut missing = Vec::new();
     let is_board = board.is_some();
     Found {
-        gpio: gpio(files, is_board, &mut missing),
+        gpio: gpio(files, &hal.gpio.chips(), is_board, &mut missing),
         i2c: i2c::buses(hal, board.as_deref(), all_buses, &mut missing),
         one_wire: one_wire::probes(hal, is_board, &mut missing),
         serial: serial::ports(files, &mut missing),
@@ -80,7 +86,7 @@ pub fn scan(hal: &Hal, all_buses: bool) -> Found {
     }
 }
 
-fn gpio(files: &dyn Files, is_board: bool, missing: &mut Vec<String>) -> Vec<Gpio> {
+fn gpio(files: &dyn Files, known: &[GpioChip], is_board: bool, missing: &mut Vec<String>) -> Vec<Gpio> {
     let mut chips = Vec::new();
     for name in numbered(files, Path::new("/dev"), "gpiochip") {
         let node = format!("/dev/{name}");
@@ -89,7 +95,12 @@ fn gpio(files: &dyn Files, is_board: bool, missing: &mut Vec<String>) -> Vec<Gpi
         }
         let says = files.read(&Path::new("/sys/bus/gpio/devices").join(&name).join("uevent")).unwrap_or_default();
         let hardware = says.lines().find_map(|line| line.strip_prefix("OF_COMPATIBLE_0=")).map(str::to_owned);
-        chips.push(Gpio { node, hardware });
+        let found = known.iter().find(|chip| chip.node == node);
+        let chip = found.filter(|chip| !chip.is_of_board).map(|chip| {
+            let is_shared = known.iter().filter(|other| other.label == chip.label).count() > 1;
+            if (is_shared || chip.label.is_empty()) && !chip.place.is_empty() { &chip.place } else { &chip.label }
+        });
+        chips.push(Gpio { node, hardware, chip: chip.cloned(), lines: found.map(|chip| chip.lines) });
     }
     if chips.is_empty() && is_board {
         missing.push("no GPIO chip: this kernel shows no /dev/gpiochip0, and pins cannot be used".to_owned());

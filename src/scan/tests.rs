@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::hal::sim::{I2cPart, Sim};
-use crate::hal::{Clock, HalError, I2cBus, I2cBuses, I2cError};
+use crate::hal::{
+    Active, Clock, EdgeSink, HalError, I2cBus, I2cBuses, I2cError, InputConfig, InputLine, Level, LineId, OutputLine,
+};
 use crate::sensor::Kind;
 use crate::sensor::bme280::sim::Part as Bme280;
 
@@ -284,6 +286,56 @@ fn kernel_s_sensors_come_with_what_makes_units_of_their_numbers() {
         ("temp", "°C", Some(25.0)),
     ];
     assert_eq!(values, expected);
+}
+
+/// A machine with these chips besides what the files say.
+struct Chips(Vec<GpioChip>);
+
+impl crate::hal::Gpio for Chips {
+    fn name(&self) -> &'static str {
+        "chips"
+    }
+
+    fn chips(&self) -> Vec<GpioChip> {
+        self.0.clone()
+    }
+
+    fn input(&self, _: &InputConfig, _: Option<EdgeSink>) -> Result<Box<dyn InputLine>, HalError> {
+        panic!("looking requests no line")
+    }
+
+    fn output(&self, _: LineId, _: Active, _: Level) -> Result<Box<dyn OutputLine>, HalError> {
+        panic!("looking requests no line")
+    }
+}
+
+#[test]
+fn expanders_are_listed_with_what_to_write_and_two_of_a_label_by_their_places() {
+    let machine = Machine::pi();
+    let chip = |number: usize, label: &str, place: &str| GpioChip {
+        node: format!("/dev/gpiochip{number}"),
+        label: label.to_owned(),
+        place: place.to_owned(),
+        lines: 16,
+        is_of_board: number == 0,
+    };
+    let all = vec![
+        chip(0, "pinctrl-bcm2711", "fe200000.gpio"),
+        chip(1, "mcp23017", "i2c-1:0x20"),
+        chip(2, "mcp23017", "i2c-1:0x21"),
+        chip(3, "pca9535", "i2c-1:0x22"),
+    ];
+    (0..4).for_each(|number| machine.put(&format!("/dev/gpiochip{number}"), ""));
+    let found = scan(&Hal { gpio: std::sync::Arc::new(Chips(all)), ..machine.sim.hal() }, false);
+    let text = found.to_string();
+    for line in [
+        "/dev/gpiochip0: pins by their BCM numbers",
+        "/dev/gpiochip1: chip = \"i2c-1:0x20\" beside pin = 0 to 15",
+        "/dev/gpiochip2: chip = \"i2c-1:0x21\" beside pin = 0 to 15",
+        "/dev/gpiochip3: chip = \"pca9535\" beside pin = 0 to 15",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
 }
 
 #[test]

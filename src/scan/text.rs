@@ -46,7 +46,12 @@ impl Found {
         };
         for chip in &self.gpio {
             let hardware = chip.hardware.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-            let _ = writeln!(text, "{}{hardware}: pins by their BCM numbers", chip.node);
+            let _ = match (&chip.chip, chip.lines) {
+                (Some(name), Some(lines)) if lines > 0 => {
+                    writeln!(text, "{}{hardware}: chip = \"{name}\" beside pin = 0 to {}", chip.node, lines - 1)
+                }
+                _ => writeln!(text, "{}{hardware}: pins by their BCM numbers", chip.node),
+            };
         }
         text
     }

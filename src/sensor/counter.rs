@@ -14,16 +14,21 @@
 //! A pulse is counted with the read that follows it, at most one `every` late. So a pulse shortly before the end of a slot may
 //! be found in the next one; none is lost or counted twice, and an `every` that is short beside the slot makes it rare.
 
+mod tally;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::input::line_faults;
+use self::tally::Tally;
+use super::input::{LONGEST_DEBOUNCE, line_faults, swallowed, watched};
 use super::{Bus, Device, Measured, ReadingSender, Sensor, Source, Total};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
-use crate::hal::{Active, Bias, Clock, Edge, EdgeEvent, Hal, InputConfig, InputLine, Pin};
+use crate::hal::{Active, Bias, ChipName, Clock, Edge, EdgeEvent, Hal, InputConfig, InputLine, LineId};
 use crate::reading::{Fault, Quantity};
 use crate::time::Mono;
 
@@ -32,9 +37,14 @@ use crate::time::Mono;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Which pin, by its BCM number.
-    #[cfg_attr(feature = "docs", schemars(extend("examples" = [27])))]
-    pub pin: Pin,
+    /// Which pin, by its BCM number, up to 53; with `chip` the number on that chip.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [27]), transform = crate::hal::without_maximum))]
+    pub pin: u8,
+    /// Whose line it is: the label of another GPIO chip, such as an expander, or where it sits (`"i2c-1:0x20"`) where two have the
+    /// same label. `gatepost scan` lists them. Left out, it is the header's.
+    #[serde(default)]
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["mcp23017"])))]
+    pub chip: Option<ChipName>,
     /// The built-in resistor. A contact to ground wants `"up"`.
     #[serde(default)]
     pub bias: Bias,
@@ -45,6 +55,16 @@ pub struct Settings {
     #[serde(default, deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
     pub debounce: Duration,
+    /// How often the level is looked at, for a line whose chip reports no changes, as an expander without its interrupt wire. What
+    /// is shorter may be missed. Left out, the kernel reports each change.
+    #[serde(default, deserialize_with = "super::input::poll")]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::poll_schema", transform = super::input::without_default))]
+    pub poll: Option<Duration>,
+    /// After a counted pulse others are not counted for this long, as libraries for buttons do it. The pulse itself may be as short
+    /// as it likes, unlike with `debounce`.
+    #[serde(default, deserialize_with = "crate::time::duration")]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
+    pub ignore_after: Duration,
     /// What one pulse stands for, such as 0.2794 mm of rain or 0.001 kWh; not 0.
     #[serde(default = "one")]
     pub scale: f64,
@@ -58,21 +78,33 @@ const fn one() -> f64 {
     1.0
 }
 
+/// Reed contacts give pulses of a tenth of a second: whoever waits for longer than they last counts none.
+const LONG_DEBOUNCE: Duration = Duration::from_millis(50);
+
 /// The place of the total in [`Device::quantities`].
 const TOTAL: usize = 1;
 
 /// The place of the rate in [`Device::quantities`].
 const RATE: usize = 2;
 
+impl Settings {
+    const fn line(&self) -> LineId {
+        LineId { chip: self.chip, number: self.pin }
+    }
+}
+
 impl Device for Settings {
     /// `sum`: since the last read. `total`: since the sensor's name was first in the map. `rate`: per minute, over the time since the last
-    /// read. All in the unit of `scale`.
+    /// read. All in the unit of `scale`. `frequency`: of the pulses themselves, by their times. `missed`: how many of the pulses since
+    /// the last read are known only by their number.
     fn quantities(&self) -> Vec<Quantity> {
         vec![
             Quantity::new("sum", "").reduced_by(Reduce::Sum).counting(self.scale),
             Quantity::new("total", "").reduced_by(Reduce::Last).counting(self.scale),
             // A thousandth of a pulse a minute is less than two of them a day.
             Quantity::new("rate", "/min").resolving(self.scale.abs() / 1000.0),
+            Quantity::new("frequency", "Hz").resolving(0.001),
+            Quantity::new("missed", "").reduced_by(Reduce::Sum).counting(1.0),
         ]
     }
 
@@ -84,31 +116,57 @@ impl Device for Settings {
         Bus::Kernel
     }
 
-    fn pins(&self) -> Vec<Pin> {
-        vec![self.pin]
+    fn lines(&self) -> Vec<LineId> {
+        vec![self.line()]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = line_faults(self.pin, self.debounce);
+        let mut faults = line_faults(self.line(), self.debounce, self.poll);
+        if self.ignore_after > LONGEST_DEBOUNCE {
+            faults.push(("ignore_after", format!("is longer than {} s", LONGEST_DEBOUNCE.as_secs())));
+        }
         if !self.scale.is_finite() || self.scale == 0.0 {
             faults.push(("scale", "must be a number other than 0".to_owned()));
         }
         faults
     }
 
+    fn swallows(&self) -> Option<String> {
+        let short = swallowed(self.debounce, self.poll);
+        let soon = (!self.ignore_after.is_zero())
+            .then(|| format!("within {} of the one before", humantime::format_duration(self.ignore_after)));
+        match (short, soon) {
+            (Some(short), Some(soon)) => Some(format!("{short} or {soon}")),
+            (short, soon) => short.or(soon),
+        }
+    }
+
+    fn warnings(&self) -> Vec<(&'static str, String)> {
+        let mut warnings = Vec::new();
+        if self.debounce >= LONG_DEBOUNCE {
+            let debounce = humantime::format_duration(self.debounce);
+            let reason = format!("pulses shorter than {debounce} are not counted");
+            let help =
+                format!("contacts bounce for 20ms at most; `ignore_after = \"{debounce}\"` counts short ones too");
+            warnings.push(("debounce", format!("{reason}\n{help}")));
+        }
+        warnings
+    }
+
     fn open(&self, hal: &Hal, sender: ReadingSender) -> Result<Source, Fault> {
-        let Self { pin, bias, edge, debounce, scale } = *self;
+        let Self { pin: _, chip: _, bias, edge, debounce, poll, ignore_after, scale } = *self;
         let kept = sender.total().map_or(0, |total| total.kept());
-        let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono, kept)));
+        let line_id = self.line();
+        let tally = Arc::new(Mutex::new(Tally::new(hal.clock.now().mono, kept).ignoring_after(ignore_after)));
         let counted = Arc::clone(&tally);
         let sink = Box::new(move |edge: EdgeEvent| {
             if let Some(lost) = locked(&counted).edge(edge) {
-                log::warn!(pin:%, lost; "pulses come faster than they can be taken; they are counted all the same");
+                log::warn!(line:% = line_id, lost; "pulses come faster than they can be taken; `missed` has their number");
             }
         });
         // Edges are physical, so the active level means nothing here.
-        let config = InputConfig { pin, bias, active: Active::High, edge, debounce };
-        let line = hal.gpio.input(&config, Some(sink))?;
+        let config = InputConfig { line: line_id, bias, active: Active::High, edge, debounce };
+        let line = watched(hal, &config, poll, sink)?;
         let total = sender.total().cloned();
         Ok(Source::Polled(Box::new(Counter { line, clock: Arc::clone(&hal.clock), tally, scale, total })))
     }
@@ -166,268 +224,4 @@ impl Counter {
 
 fn locked(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What has been counted. Pure.
-#[derive(Debug)]
-struct Tally {
-    total: u64,
-    unread: u64,
-    read_at: Mono,
-    /// Events were lost since the last read, or between the two reads before: a spell that has been told of.
-    losing: bool,
-    lost_since_read: bool,
-}
-
-impl Tally {
-    const fn new(now: Mono, total: u64) -> Self {
-        Self { total, unread: 0, read_at: now, losing: false, lost_since_read: false }
-    }
-
-    /// Counts an edge and those lost before it. How many were lost, where that begins a spell of losses.
-    fn edge(&mut self, edge: EdgeEvent) -> Option<u32> {
-        let pulses = 1 + u64::from(edge.lost);
-        self.total = self.total.saturating_add(pulses);
-        self.unread += pulses;
-        if edge.lost == 0 {
-            return None;
-        }
-        self.lost_since_read = true;
-        let told = std::mem::replace(&mut self.losing, true);
-        (!told).then_some(edge.lost)
-    }
-
-    /// Sum, total and rate.
-    fn read(&mut self, now: Mono, scale: f64) -> Measured {
-        let minutes = now.since(self.read_at).as_secs_f64() / 60.0;
-        let sum = scaled(self.unread, scale);
-        let rate = if minutes > 0.0 {
-            Ok(sum / minutes)
-        } else {
-            Err(Fault::Garbled("no time has passed since the last read".to_owned()))
-        };
-        self.unread = 0;
-        self.read_at = now;
-        self.losing = std::mem::take(&mut self.lost_since_read);
-        vec![finite(sum), finite(scaled(self.total, scale)), rate.and_then(finite)]
-    }
-
-    /// Sum and total of what was never read. A moment that the stop has cut short says nothing of the rate: one pulse in
-    /// it would be a storm.
-    fn rest(&mut self, now: Mono, scale: f64) -> Measured {
-        let mut values = self.read(now, scale);
-        values[RATE] = Err(Fault::Garbled("too short a time for a rate".to_owned()));
-        values
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 pulses: at a kilohertz, 285 thousand years")]
-fn scaled(pulses: u64, scale: f64) -> f64 {
-    pulses as f64 * scale
-}
-
-/// A scale near the end of what a number can hold must not make an infinite value.
-fn finite(value: f64) -> Result<f64, Fault> {
-    if value.is_finite() { Ok(value) } else { Err(Fault::OutOfRange("the scaled count is too large".to_owned())) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hal::{EdgeSink, Gpio, HalError, Level, ManualClock, OutputLine};
-
-    fn settings(json: &str) -> Settings {
-        serde_json::from_str(json).expect("good keys")
-    }
-
-    fn open(settings: &Settings, hal: &Hal) -> Box<dyn Sensor> {
-        match settings.open(hal, ReadingSender::new(|_, _, _| ())) {
-            Ok(Source::Polled(sensor)) => sensor,
-            _ => panic!("it is polled"),
-        }
-    }
-
-    fn edge(lost: u32) -> EdgeEvent {
-        EdgeEvent { at: Mono::default(), level: Level::Off, lost }
-    }
-
-    /// Millimetres of rain per tip of a common gauge (0.2794 mm: 0.011 inch, Davis and its relatives).
-    const RAIN: &str = r#"{ "pin": 27, "bias": "up", "scale": 0.2794 }"#;
-
-    #[test]
-    fn tips_become_a_sum_a_total_and_a_rate_and_no_tip_is_zero() {
-        let clock = Arc::new(ManualClock::default());
-        let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
-        let mut sensor = open(&settings(RAIN), &sim.hal());
-        for _ in 0..3 {
-            sim.set_pin(Pin(27), false);
-            sim.set_pin(Pin(27), true);
-        }
-        clock.advance(Duration::from_secs(30));
-        let three = 3.0 * 0.2794;
-        assert_eq!(sensor.measure(), Ok(vec![Ok(three), Ok(three), Ok(three / 0.5)]));
-        clock.advance(Duration::from_secs(30));
-        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(three), Ok(0.0)]));
-    }
-
-    #[test]
-    fn debounced_contact_counts_once_and_a_new_opening_from_zero_where_nothing_is_kept() {
-        let clock = Arc::new(ManualClock::default());
-        let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
-        let gauge = settings(r#"{ "pin": 27, "bias": "up", "debounce": "20ms" }"#);
-        let mut sensor = open(&gauge, &sim.hal());
-        for high in [false, true, false, true, false] {
-            sim.set_pin(Pin(27), high);
-            clock.advance(Duration::from_millis(2));
-        }
-        clock.advance(Duration::from_millis(20));
-        assert_eq!(sensor.measure().map(|values| values[0].clone()), Ok(Ok(1.0)));
-        drop(sensor);
-        let mut sensor = open(&gauge, &sim.hal());
-        clock.advance(Duration::from_secs(60));
-        assert_eq!(sensor.measure(), Ok(vec![Ok(0.0), Ok(0.0), Ok(0.0)]));
-    }
-
-    /// What the state store would keep, over openings.
-    #[derive(Default)]
-    struct Kept(Mutex<(u64, usize)>);
-
-    impl Total for Kept {
-        fn kept(&self) -> u64 {
-            self.0.lock().expect("no panic").0
-        }
-
-        fn keep(&self, _: Mono, total: u64) {
-            let mut kept = self.0.lock().expect("no panic");
-            *kept = (total, kept.1 + 1);
-        }
-    }
-
-    #[test]
-    fn total_goes_on_over_an_opening_and_no_pulse_is_summed_twice() {
-        let clock = Arc::new(ManualClock::default());
-        let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
-        let kept = Arc::new(Kept::default());
-        let open = || {
-            let sender = ReadingSender::new(|_, _, _| ()).keeping(Some(Arc::clone(&kept) as Arc<dyn Total>));
-            match settings(RAIN).open(&sim.hal(), sender) {
-                Ok(Source::Polled(sensor)) => sensor,
-                _ => panic!("it is polled"),
-            }
-        };
-        let tip = || [false, true].map(|high| sim.set_pin(Pin(27), high));
-        let mut sensor = open();
-        tip();
-        tip();
-        clock.advance(Duration::from_secs(10));
-        assert!(sensor.measure().is_ok());
-        tip();
-        // Killed: the third tip was never read.
-        drop(sensor);
-        let mut sensor = open();
-        tip();
-        clock.advance(Duration::from_secs(10));
-        let values = sensor.measure().expect("a read");
-        assert_eq!(values[..RATE], [Ok(0.2794), Ok(3.0 * 0.2794)], "the first two and the fourth");
-        // Stopped: what was not read is.
-        tip();
-        assert_eq!(sensor.last().map(|values| values[TOTAL].clone()), Some(Ok(4.0 * 0.2794)));
-        assert_eq!(kept.kept(), 4);
-    }
-
-    #[test]
-    fn hostile_total_neither_panics_nor_becomes_infinite() {
-        let mut tally = Tally::new(Mono::default(), u64::MAX);
-        tally.edge(edge(9));
-        let values = tally.read(Mono::new(Duration::from_secs(60)), 1.0);
-        assert!(values.iter().all(|value| value.as_ref().is_ok_and(|value| value.is_finite())), "{values:?}");
-    }
-
-    #[test]
-    fn pulses_that_nobody_has_read_are_handed_over_at_the_stop_and_only_once() {
-        let clock = Arc::new(ManualClock::default());
-        let sim = Sim::with_clock(None, Arc::clone(&clock) as Arc<dyn Clock>).expect("no folder");
-        let mut sensor = open(&settings(RAIN), &sim.hal());
-        let tip = || [false, true].map(|high| sim.set_pin(Pin(27), high));
-        tip();
-        clock.advance(Duration::from_secs(10));
-        assert!(sensor.measure().is_ok());
-        assert_eq!(sensor.last(), None, "all is told");
-        tip();
-        tip();
-        clock.advance(Duration::from_millis(1));
-        let rest = sensor.last().expect("two tips");
-        assert_eq!(rest[..RATE], [Ok(2.0 * 0.2794), Ok(3.0 * 0.2794)]);
-        assert!(rest[RATE].is_err(), "two tips in a millisecond are no rate");
-        assert_eq!(sensor.last(), None);
-    }
-
-    #[test]
-    fn lost_pulses_happened_and_are_told_once_a_spell() {
-        let mut tally = Tally::new(Mono::default(), 0);
-        let at = |seconds| Mono::new(Duration::from_secs(seconds));
-        assert_eq!([edge(0), edge(5), edge(2)].map(|edge| tally.edge(edge)), [None, Some(5), None]);
-        assert_eq!(tally.read(at(60), 1.0), [Ok(10.0), Ok(10.0), Ok(10.0)]);
-        assert_eq!(tally.edge(edge(1)), None, "the spell goes on");
-        tally.read(at(120), 1.0);
-        tally.edge(edge(0));
-        tally.read(at(180), 1.0);
-        assert_eq!(tally.edge(edge(1)), Some(1), "a new spell");
-    }
-
-    #[test]
-    fn no_value_is_ever_infinite() {
-        let mut tally = Tally::new(Mono::default(), 0);
-        tally.edge(edge(9));
-        let values = tally.read(Mono::default(), f64::MAX);
-        assert!(values.iter().all(Result::is_err), "{values:?}");
-        tally.edge(edge(9));
-        let values = tally.read(Mono::new(Duration::from_nanos(1)), 1e300);
-        assert_eq!(values.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false]);
-    }
-
-    /// A line whose chip has been unplugged.
-    struct Dead;
-
-    impl InputLine for Dead {
-        fn level(&mut self) -> Result<Level, HalError> {
-            Err(HalError::Io { what: "GPIO27".to_owned(), error: "No such device".to_owned() })
-        }
-    }
-
-    struct OnePulseThenDead;
-
-    impl Gpio for OnePulseThenDead {
-        fn name(&self) -> &'static str {
-            "dead"
-        }
-
-        fn input(&self, _: &InputConfig, sink: Option<EdgeSink>) -> Result<Box<dyn InputLine>, HalError> {
-            let mut sink = sink.expect("a counter listens");
-            sink(edge(0));
-            Ok(Box::new(Dead))
-        }
-
-        fn output(&self, _: Pin, _: Active, _: Level) -> Result<Box<dyn OutputLine>, HalError> {
-            Err(HalError::Unsupported("inputs only".to_owned()))
-        }
-    }
-
-    #[test]
-    fn pulses_of_a_line_that_failed_are_handed_over_before_the_fault() {
-        let hal = Hal { gpio: Arc::new(OnePulseThenDead), ..Sim::default().hal() };
-        let mut sensor = open(&settings(RAIN), &hal);
-        assert_eq!(sensor.measure().map(|values| values[0].clone()), Ok(Ok(0.2794)));
-        assert_eq!(sensor.measure(), Err(Fault::Bus("GPIO27: No such device".to_owned())));
-    }
-
-    #[test]
-    fn scale_must_be_a_number_that_counts() {
-        let with = |scale| Settings { scale, ..settings(RAIN) }.faults();
-        for scale in [0.0, -0.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(with(scale).first().map(|(key, _)| *key), Some("scale"), "{scale}");
-        }
-        assert_eq!(with(-1.0), []);
-        assert_eq!(settings(RAIN).edge, Edge::Falling);
-    }
 }

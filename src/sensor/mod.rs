@@ -1,7 +1,7 @@
 //! The devices that measure: one file a device, registered in [`kinds!`](Kind).
 //!
 //! A device's `Settings` are its own keys of the map, deserialised strictly. They say which quantities there are,
-//! which [`Bus`] the device is read on, which pins it takes, how to open it, how to simulate it and how it is recognised. A device is
+//! which [`Bus`] the device is read on, which lines it takes, how to open it, how to simulate it and how it is recognised. A device is
 //! either *polled* ([`Sensor`]: a blocking read on the bus thread) or a *stream* ([`Stream`]: a task on the runtime that
 //! turns bytes into readings as they come).
 //!
@@ -14,13 +14,14 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::hal::sim::Sim;
-use crate::hal::{Hal, Pin};
+use crate::hal::{Hal, LineId};
 use crate::reading::{Fault, Quantity};
 use crate::time::Mono;
 
 pub mod bme280;
 pub mod bmp180;
 pub mod bmp280;
+pub mod button;
 pub mod counter;
 pub mod ds18b20;
 pub mod file;
@@ -171,8 +172,8 @@ impl Bus {
 /// Something of the machine that a device uses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
-    /// A pin, for itself.
-    Pin(Pin),
+    /// A digital line, for itself.
+    Line(LineId),
     /// A part on an I2C bus: the kernel's name of the bus (`i2c-1`) and the part's address, which no other may have.
     I2c {
         /// `i2c-1`
@@ -229,19 +230,29 @@ pub trait Device {
         Duration::from_secs(10)
     }
 
-    /// The pins it takes for itself.
-    fn pins(&self) -> Vec<Pin> {
+    /// The lines it takes for itself.
+    fn lines(&self) -> Vec<LineId> {
         Vec::new()
     }
 
     /// What it uses, so that the map's check can tell of two users of one thing.
     fn resources(&self) -> Vec<Resource> {
-        self.pins().into_iter().map(Resource::Pin).collect()
+        self.lines().into_iter().map(Resource::Line).collect()
     }
 
     /// Faults of the settings that a type cannot say: the key and the reason in words, with what to write instead in a
     /// line of its own where that is known.
     fn faults(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Which pulses on its line are not noticed, for the plan: `shorter than 20ms`.
+    fn swallows(&self) -> Option<String> {
+        None
+    }
+
+    /// What in the settings is allowed and perhaps a mistake: as [`Device::faults`].
+    fn warnings(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
@@ -326,7 +337,9 @@ kinds! {
     "bmp180" => Bmp180(bmp180::Settings),
     /// A BMP280 on I2C: a BME280 without humidity.
     "bmp280" => Bmp280(bmp280::Settings),
-    /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute.
+    /// A push button on a pin. `press` is how often it was pressed shortly, `long` how often long, `double` how often twice in a row; each counts at its end.
+    "button" => Button(button::Settings),
+    /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute, `frequency` how many pulses come a second by the time between them, `missed` how many pulses came too fast and are known only by their number (they count, unless `ignore_after` is set).
     "counter" => Counter(counter::Settings),
     /// A thermometer on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`): DS18B20, DS18S20, DS1822, DS1825, MAX31826, DS28EA00, or a thermocouple at a MAX31850.
     "ds18b20" => Ds18b20(ds18b20::Settings),
@@ -334,7 +347,7 @@ kinds! {
     "file" => File(file::Settings),
     /// Any number in a register of a part on I2C: the map says where it stands and what makes a value of it.
     "i2c_register" => I2cRegister(register::I2cSettings),
-    /// The level of a pin: a door contact, a button, a float switch.
+    /// The level of a pin: a door contact, a float switch. `level` is 1 or 0, `share` the share of the time on since the last read (the duty of a pulse train), `since_change` the seconds since the last change or since it is watched.
     "input" => Input(input::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),

@@ -1,6 +1,6 @@
 //! What others write, and what the outputs make of it.
 
-use gatepost::hal::{Clock, Pin, SystemClock};
+use gatepost::hal::{Clock, LineId, SystemClock};
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::time::Utc;
@@ -56,11 +56,19 @@ async fn rubbish_is_refused_in_words_and_moves_nothing() {
     stage.write(SWITCHES, &[("field1", "on"), ("field2", "ON")]).await;
     driven(diary, mark, LAMP, Drive::ON).await;
     driven(diary, mark, FAN, Drive::ON).await;
-    assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(false)), "the fan is active low");
+    assert_eq!(
+        (stage.sim.pin(LineId::header(17)), stage.sim.pin(LineId::header(23))),
+        (Some(true), Some(false)),
+        "the fan is active low"
+    );
     assert_eq!(diary.count(|observed| matches!(observed, Observed::Driven { reason: Reason::Command, .. })), 2);
     assert_eq!(diary.count(|observed| matches!(observed, Observed::InvalidCommand { .. })), 2);
     stage.end(playing).await;
-    assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(true)), "the stop levels");
+    assert_eq!(
+        (stage.sim.pin(LineId::header(17)), stage.sim.pin(LineId::header(23))),
+        (Some(true), Some(true)),
+        "the stop levels"
+    );
 }
 
 #[tokio::test]

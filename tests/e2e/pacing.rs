@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gatepost::hal::Pin;
+use gatepost::hal::LineId;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use thingspeak_sandbox::{Record, Row, What};
@@ -46,7 +46,7 @@ async fn a_change_closes_the_slot_early_and_keeps_the_interval() {
     playing.diary.wait(0, "the door was read", |observed| matches!(observed, Observed::Reading(_))).await;
     let mut rows: Vec<Row> = Vec::new();
     for (known, high) in [(0, false), (1, true), (2, false)] {
-        stage.sim.set_pin(Pin(22), high);
+        stage.sim.set_pin(LineId::header(22), high);
         stage.sim.look_at_pins();
         rows.push(next_row(&stage, &playing.diary, known).await);
         assert_eq!(rows[known].field(4), Some(if high { "1" } else { "0" }));
@@ -69,7 +69,7 @@ async fn an_update_by_somebody_else_delays_ours_by_the_interval() {
         let theirs = stage.write(HOUSE, &[("field8", value)]).await;
         // The lamp and the pace hear of it by the same message.
         playing.diary.wait(mark, "it was heard", |observed| observed.is_driven("lamp", drive, Reason::Command)).await;
-        stage.sim.set_pin(Pin(22), high);
+        stage.sim.set_pin(LineId::header(22), high);
         stage.sim.look_at_pins();
         let ours = next_row(&stage, &playing.diary, known).await;
         assert!(ours.arrived.mono.saturating_sub(theirs.arrived.mono) >= Duration::from_secs(1), "{ours:?} {theirs:?}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gatepost::daemon::changes::Changes;
-use gatepost::hal::Pin;
+use gatepost::hal::LineId;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
 use gatepost::uplink::session::SessionEvent;
@@ -63,7 +63,7 @@ async fn what_a_new_map_does_not_change_goes_on() {
     let since = playing.diary.since(mark);
     let moved = |observed: &&Observed| matches!(observed, Observed::Driven { .. });
     assert_eq!(since.iter().filter(moved).count(), 0, "the lamp is not touched");
-    assert_eq!(stage.sim.pin(Pin(17)), Some(true));
+    assert_eq!(stage.sim.pin(LineId::header(17)), Some(true));
     assert!(!since.iter().any(Observed::is_up), "the session goes on");
     let closed = stage.sandbox.records().into_iter().filter(|record| matches!(record.what, What::Closed { .. }));
     assert_eq!(closed.count(), 0, "and its connection");
@@ -143,7 +143,7 @@ async fn what_a_new_map_does_not_have_ends() {
     assert_eq!((added.as_str(), removed.as_str()), ("output fan", "sensor depth, output lamp"));
     playing.diary.wait(mark, "the lamp is left", |observed| observed.is_driven("lamp", Drive::OFF, Reason::Stop)).await;
     playing.diary.wait(mark, "the fan begins", |observed| observed.is_driven("fan", Drive::OFF, Reason::Start)).await;
-    assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(false), Some(false)));
+    assert_eq!((stage.sim.pin(LineId::header(17)), stage.sim.pin(LineId::header(23))), (Some(false), Some(false)));
     // The slot that was open at the reload may have the depth of before; the one behind it has none.
     let mark = playing.diary.end();
     let second = || {

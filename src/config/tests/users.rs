@@ -26,6 +26,37 @@ fn one_pin_has_one_user() {
 }
 
 #[test]
+fn line_of_another_chip_is_another_line() {
+    let on = |chip: &str, pin: u8| {
+        let sensor = "\n[[sensor]]\nname = \"door\"\nuse = \"input\"\npin = 3\nto.level = \"house.field1\"";
+        let keys = format!("pin = {pin}\nchip = \"{chip}\"\nfrom = \"switchesa.field1\"");
+        faults_with(&format!("{sensor}\nchip = \"mcp23017\"{}", output("a", &keys)))
+    };
+    assert_eq!(on("mcp23017", 3), ["line 3 of mcp23017 is taken by sensor `door` and by output `a`"]);
+    assert!(on("mcp23017", 4).is_empty());
+    assert!(on("pcf8574", 3).is_empty());
+    assert!(on("pcf8574", 99).is_empty(), "how many lines it has is known where it is");
+    assert_eq!(on("pinctrl-bcm2711", 4), ["this is the header's own chip"]);
+    let numbered = on("gpiochip1", 3).join(" ");
+    assert!(numbered.contains("numbers of chips change at boot"), "{numbered}");
+}
+
+#[test]
+fn channel_of_another_chip_is_another_channel() {
+    let on = |chip: &str, channel: u8| {
+        let keys = |chip: &str, channel: u8, from: &str| {
+            format!("pwm = {channel}\nchip = \"{chip}\"\nfrom = \"{from}.field1\"")
+        };
+        faults_with(
+            &(output("a", &keys("pca9685", 15, "switchesa")) + &output("bb", &keys(chip, channel, "switchesbb"))),
+        )
+    };
+    assert_eq!(on("pca9685", 15), ["PWM channel 15 of pca9685 is taken by output `a` and by output `bb`"]);
+    assert!(on("pca9685", 0).is_empty());
+    assert!(on("i2c-1:0x41", 15).is_empty());
+}
+
+#[test]
 fn one_port_and_one_address_have_one_user() {
     let gps = "\n[[sensor]]\nname = \"b\"\nuse = \"nmea\"\nport = \"/dev/serial0\"\nto.longitude = \"house.long\"";
     assert_eq!(faults_with(gps), ["/dev/serial0 is taken by sensor `gps` and by sensor `b`"]);

@@ -10,7 +10,7 @@ use super::*;
 use crate::config::{self, Settings, fixture};
 use crate::daemon::event::{Event, Slow};
 use crate::hal::sim::Sim;
-use crate::hal::{Clock, ManualClock, Pin, SystemClock};
+use crate::hal::{Clock, LineId, ManualClock, SystemClock};
 use crate::pipeline::Pipeline;
 use crate::reading::Fault;
 use crate::store::journal::Journal;
@@ -402,7 +402,7 @@ fn a_stop_takes_the_last_words_of_sensors_behind_one_that_hangs() {
     begins.recv_timeout(PATIENCE).expect("the first read");
     begins.recv_timeout(PATIENCE).expect("the second one, which hangs");
     for high in [false, true] {
-        sim.set_pin(Pin(27), high);
+        sim.set_pin(LineId::header(27), high);
     }
     bus_threads.stop(Duration::from_millis(50));
     wait_for(&readings, |sensor, reading| sensor == WELL && *reading == Ok(1.0));

@@ -6,7 +6,7 @@ use super::*;
 use crate::config::fixture;
 use crate::entry::ChannelId;
 use crate::hal::sim::Sim;
-use crate::hal::{Clock, ManualClock, Pin as Number};
+use crate::hal::{Clock, LineId, ManualClock};
 use crate::pipeline::Pipeline;
 use crate::store::storage::faulty::Faulty;
 use crate::thingspeak::feed::FeedMessage;
@@ -65,7 +65,7 @@ fn nobody() -> Observer {
 }
 
 fn is_on(sim: &Sim) -> bool {
-    sim.pin(Number(17)).expect("it is driven")
+    sim.pin(LineId::header(17)).expect("it is driven")
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_new_map_moves_no_pin_that_it_keeps_and_its_limits_count_from_before() {
     let map = MAP.replace("max_on = \"30m\"", "max_on = \"15m\"").replace("[[output]]", &format!("{lamp}[[output]]"));
     outputs.reload(settings(&map));
     assert!(is_on(&sim));
-    assert_eq!(sim.pin(Number(23)), Some(true), "the new one is at its start level");
+    assert_eq!(sim.pin(LineId::header(23)), Some(true), "the new one is at its start level");
     let left = outputs.rules.deadline().expect("max_on").since(machine.clock.now().mono);
     assert_eq!(left, Duration::from_secs(5 * 60));
     outputs.deliver(&machine.entry(5, 1));
@@ -181,8 +181,8 @@ fn an_output_that_a_new_map_drops_is_left_at_its_stop_level_and_its_pin_given_ba
     assert!(is_on(&sim));
     let elsewhere = MAP.replace("pin = 17", "pin = 23");
     outputs.reload(settings(&elsewhere));
-    assert_eq!((is_on(&sim), sim.pin(Number(23))), (false, Some(false)));
-    let line = sim.hal().gpio.output(Number(17), crate::hal::Active::High, crate::hal::Level::Off);
+    assert_eq!((is_on(&sim), sim.pin(LineId::header(23))), (false, Some(false)));
+    let line = sim.hal().gpio.output(LineId::header(17), crate::hal::Active::High, crate::hal::Level::Off);
     assert!(line.is_ok(), "nobody holds it");
 }
 

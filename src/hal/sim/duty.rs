@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::folder::{Folder, Terminal};
 use super::locked;
-use crate::hal::{HalError, PwmOutput, PwmOutputs};
+use crate::hal::{HalError, PwmId, PwmOutput, PwmOutputs};
 
 /// A Pi 5 has channels 0 to 3, every other 0 and 1.
 const LAST_CHANNEL: u8 = 3;
@@ -13,7 +13,7 @@ const LAST_CHANNEL: u8 = 3;
 /// Every pulse-width output of the simulated board.
 pub(super) struct Duties {
     folder: Option<Arc<Folder>>,
-    channels: Mutex<BTreeMap<u8, Channel>>,
+    channels: Mutex<BTreeMap<PwmId, Channel>>,
 }
 
 struct Channel {
@@ -27,18 +27,18 @@ impl Duties {
     }
 
     /// The duty of a channel that was ever opened, from 0 to 1.
-    pub(super) fn duty(&self, channel: u8) -> Option<f64> {
+    pub(super) fn duty(&self, channel: PwmId) -> Option<f64> {
         locked(&self.channels).get(&channel).map(|channel| channel.duty)
     }
 
-    fn show(&self, channel: u8, duty: f64) -> Result<(), HalError> {
+    fn show(&self, channel: PwmId, duty: f64) -> Result<(), HalError> {
         // Thousandths of a percent, so that the file shows what was meant and not what binary fractions make of it.
         let percent = (duty * 100_000.0).round() / 1000.0;
         self.folder.as_ref().map_or(Ok(()), |folder| folder.write_percent(channel, percent)).map_err(io_error(channel))
     }
 }
 
-fn io_error(channel: u8) -> impl Fn(std::io::Error) -> HalError {
+fn io_error(channel: PwmId) -> impl Fn(std::io::Error) -> HalError {
     move |error| HalError::Io { what: Terminal::Pwm(channel).to_string(), error: error.to_string() }
 }
 
@@ -46,14 +46,14 @@ fn io_error(channel: u8) -> impl Fn(std::io::Error) -> HalError {
 pub(super) struct SimPwm(pub(super) Arc<Duties>);
 
 impl PwmOutputs for SimPwm {
-    fn open(&self, channel: u8, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
+    fn open(&self, channel: PwmId, frequency: f64, initial: f64) -> Result<Box<dyn PwmOutput>, HalError> {
         let what = Terminal::Pwm(channel);
-        if channel > LAST_CHANNEL {
-            return Err(HalError::NoSuchLine { what: what.to_string() });
+        if channel.chip.is_none() && channel.channel > LAST_CHANNEL {
+            return Err(HalError::NoSuchLine { what: channel.to_string() });
         }
         let mut channels = locked(&self.0.channels);
         if channels.get(&channel).is_some_and(|channel| channel.held) {
-            return Err(HalError::Busy { what: what.to_string() });
+            return Err(HalError::Busy { what: channel.to_string() });
         }
         let duty = initial.clamp(0.0, 1.0);
         self.0.show(channel, duty)?;
@@ -68,7 +68,7 @@ impl PwmOutputs for SimPwm {
 
 struct SimDuty {
     duties: Arc<Duties>,
-    channel: u8,
+    channel: PwmId,
 }
 
 impl PwmOutput for SimDuty {
@@ -97,15 +97,15 @@ mod tests {
         let file = folder.path().join("PWM0");
         let duties = Arc::new(Duties::new(Some(Arc::new(Folder::new(folder.path().to_owned()).expect("made")))));
         let pwm = SimPwm(Arc::clone(&duties));
-        let mut output = pwm.open(0, 100.0, 0.07).expect("channel 0 is there");
+        let mut output = pwm.open(PwmId::board(0), 100.0, 0.07).expect("channel 0 is there");
         assert_eq!(std::fs::read_to_string(&file).expect("there"), "7\n");
         output.set(0.125).expect("set");
         assert_eq!(std::fs::read_to_string(&file).expect("there"), "12.5\n");
-        assert_eq!(duties.duty(0), Some(0.125));
-        assert!(matches!(pwm.open(0, 100.0, 0.0), Err(HalError::Busy { .. })));
+        assert_eq!(duties.duty(PwmId::board(0)), Some(0.125));
+        assert!(matches!(pwm.open(PwmId::board(0), 100.0, 0.0), Err(HalError::Busy { .. })));
         drop(output);
-        assert_eq!(duties.duty(0), Some(0.125), "the level stays");
-        assert!(pwm.open(0, 100.0, 0.0).is_ok());
-        assert!(matches!(pwm.open(4, 100.0, 0.0), Err(HalError::NoSuchLine { .. })));
+        assert_eq!(duties.duty(PwmId::board(0)), Some(0.125), "the level stays");
+        assert!(pwm.open(PwmId::board(0), 100.0, 0.0).is_ok());
+        assert!(matches!(pwm.open(PwmId::board(4), 100.0, 0.0), Err(HalError::NoSuchLine { .. })));
     }
 }

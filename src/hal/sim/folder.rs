@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::locked;
-use crate::hal::{ClockState, Pin};
+use crate::hal::{ClockState, LineId, PwmId};
 
 /// A level takes one byte, or eight where an old PowerShell writes it; whatever is longer is none.
 const LIMIT: u64 = 64;
@@ -28,15 +28,15 @@ const ROLES_BEGIN: &str = "Pins of a simulated board, written by gatepost.\n";
 /// What has a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Terminal {
-    Line(Pin),
-    Pwm(u8),
+    Line(LineId),
+    Pwm(PwmId),
 }
 
 impl fmt::Display for Terminal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line(pin) => pin.fmt(f),
-            Self::Pwm(channel) => write!(f, "PWM{channel}"),
+            Self::Line(line) => f.write_str(&line.file_name()),
+            Self::Pwm(channel) => f.write_str(&channel.file_name()),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Folder {
         self.path.join(terminal.to_string())
     }
 
-    pub(super) fn read(&self, pin: Pin) -> Content {
+    pub(super) fn read(&self, pin: LineId) -> Content {
         match bytes(&self.path_of(Terminal::Line(pin))) {
             Ok(bytes) => Content::parse(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Content::Nothing,
@@ -105,11 +105,11 @@ impl Folder {
         }
     }
 
-    pub(super) fn write_level(&self, pin: Pin, high: bool) -> io::Result<()> {
+    pub(super) fn write_level(&self, pin: LineId, high: bool) -> io::Result<()> {
         self.write(&self.path_of(Terminal::Line(pin)), if high { "1\n" } else { "0\n" })
     }
 
-    pub(super) fn write_percent(&self, channel: u8, percent: f64) -> io::Result<()> {
+    pub(super) fn write_percent(&self, channel: PwmId, percent: f64) -> io::Result<()> {
         self.write(&self.path_of(Terminal::Pwm(channel)), &format!("{percent}\n"))
     }
 
@@ -226,9 +226,9 @@ mod tests {
     fn file_says_what_each_pin_is_for() {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(parent.path().join("made/on/demand")).expect("made");
-        folder.describe(Terminal::Pwm(0), "output, percent".to_owned()).expect("written");
-        folder.describe(Terminal::Line(Pin(22)), "input".to_owned()).expect("written");
-        folder.describe(Terminal::Line(Pin(4)), "output".to_owned()).expect("written");
+        folder.describe(Terminal::Pwm(PwmId::board(0)), "output, percent".to_owned()).expect("written");
+        folder.describe(Terminal::Line(LineId::header(22)), "input".to_owned()).expect("written");
+        folder.describe(Terminal::Line(LineId::header(4)), "output".to_owned()).expect("written");
         let text = fs::read_to_string(folder.path.join("PINS.txt")).expect("there");
         let roles: Vec<&str> = text.lines().skip(5).collect();
         assert_eq!(roles, ["GPIO4   output", "GPIO22  input", "PWM0    output, percent"]);
@@ -242,13 +242,15 @@ mod tests {
             fs::write(file, "my notes\n").expect("written");
         }
         let folder = Folder::new(parent.path().to_owned()).expect("there");
-        folder.describe(Terminal::Pwm(0), "output, percent".to_owned()).expect("no reason to do without the pin");
+        folder
+            .describe(Terminal::Pwm(PwmId::board(0)), "output, percent".to_owned())
+            .expect("no reason to do without the pin");
         for file in &own {
             assert_eq!(fs::read_to_string(file).expect("there"), "my notes\n");
         }
         fs::remove_file(&own[1]).expect("there");
-        folder.describe(Terminal::Pwm(1), "output, percent".to_owned()).expect("written");
-        folder.describe(Terminal::Pwm(1), "output, parts".to_owned()).expect("written again");
+        folder.describe(Terminal::Pwm(PwmId::board(1)), "output, percent".to_owned()).expect("written");
+        folder.describe(Terminal::Pwm(PwmId::board(1)), "output, parts".to_owned()).expect("written again");
         assert!(fs::read_to_string(&own[1]).expect("there").contains("PWM1    output, parts"));
     }
 
@@ -256,10 +258,10 @@ mod tests {
     fn what_stands_in_place_of_a_pin_file_is_rubbish_and_no_hang() {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = Folder::new(parent.path().to_owned()).expect("made");
-        assert_eq!(folder.read(Pin(22)), Content::Nothing);
+        assert_eq!(folder.read(LineId::header(22)), Content::Nothing);
         fs::create_dir(parent.path().join("GPIO22")).expect("made");
-        assert!(matches!(folder.read(Pin(22)), Content::Invalid(_)));
+        assert!(matches!(folder.read(LineId::header(22)), Content::Invalid(_)));
         fs::write(parent.path().join("GPIO23"), vec![b'1'; 1 << 20]).expect("written");
-        assert!(matches!(folder.read(Pin(23)), Content::Invalid(_)));
+        assert!(matches!(folder.read(LineId::header(23)), Content::Invalid(_)));
     }
 }

@@ -14,7 +14,7 @@ use super::folder::{Content, Folder, Terminal};
 use super::locked;
 use crate::hal::debounce::Debounce;
 use crate::hal::{
-    Active, Bias, Clock, Edge, EdgeEvent, EdgeSink, Gpio, HalError, InputConfig, InputLine, Level, OutputLine, Pin,
+    Active, Bias, Clock, Edge, EdgeEvent, EdgeSink, Gpio, HalError, InputConfig, InputLine, Level, LineId, OutputLine,
 };
 use crate::time::Mono;
 
@@ -32,7 +32,7 @@ pub(super) struct Lines {
 
 #[derive(Default)]
 struct Board {
-    lines: BTreeMap<Pin, Line>,
+    lines: BTreeMap<LineId, Line>,
     watched: bool,
 }
 
@@ -63,7 +63,7 @@ impl Lines {
     }
 
     /// Puts a voltage on a line from outside. An output wins against it.
-    pub(super) fn set_pin(&self, pin: Pin, high: bool) {
+    pub(super) fn set_pin(&self, pin: LineId, high: bool) {
         let mut board = locked(&self.board);
         let line = board.lines.entry(pin).or_insert(Line { high, holder: Holder::Nobody });
         if matches!(line.holder, Holder::Output) {
@@ -80,7 +80,7 @@ impl Lines {
     }
 
     /// The voltage on a line, if anybody has ever put one there.
-    pub(super) fn pin(&self, pin: Pin) -> Option<bool> {
+    pub(super) fn pin(&self, pin: LineId) -> Option<bool> {
         let mut board = locked(&self.board);
         let line = board.lines.get_mut(&pin)?;
         line.look(pin, self.clock.now().mono, self.folder.as_deref());
@@ -93,7 +93,7 @@ impl Lines {
     }
 
     fn request_input(self: &Arc<Self>, config: &InputConfig, sink: Option<EdgeSink>) -> Result<SimInput, HalError> {
-        let pin = config.pin;
+        let pin = config.line;
         let mut board = locked(&self.board);
         let known = board.free(pin)?;
         let left = self.folder.as_ref().map_or(Content::Nothing, |folder| folder.read(pin));
@@ -120,7 +120,7 @@ impl Lines {
         Ok(SimInput { lines: Arc::clone(self), pin })
     }
 
-    fn request_output(self: &Arc<Self>, pin: Pin, active: Active, initial: Level) -> Result<SimOutput, HalError> {
+    fn request_output(self: &Arc<Self>, pin: LineId, active: Active, initial: Level) -> Result<SimOutput, HalError> {
         let mut board = locked(&self.board);
         board.free(pin)?;
         let high = active.is_high(initial);
@@ -134,7 +134,7 @@ impl Lines {
         Ok(SimOutput { lines: Arc::clone(self), pin, active })
     }
 
-    fn release(&self, pin: Pin) {
+    fn release(&self, pin: LineId) {
         if let Some(line) = locked(&self.board).lines.get_mut(&pin) {
             line.holder = Holder::Nobody;
         }
@@ -162,8 +162,8 @@ impl Lines {
 
 impl Board {
     /// The level of a line that may be requested, if it has one.
-    fn free(&self, pin: Pin) -> Result<Option<bool>, HalError> {
-        if pin > Pin::LAST {
+    fn free(&self, pin: LineId) -> Result<Option<bool>, HalError> {
+        if pin.fault().is_some() {
             return Err(HalError::NoSuchLine { what: pin.to_string() });
         }
         match self.lines.get(&pin) {
@@ -199,7 +199,7 @@ impl Line {
     }
 
     /// Takes over what the input's file says, and reports an edge where that makes one.
-    fn look(&mut self, pin: Pin, now: Mono, folder: Option<&Folder>) {
+    fn look(&mut self, pin: LineId, now: Mono, folder: Option<&Folder>) {
         let Holder::Input(input) = &mut self.holder else { return };
         match folder.map_or(Content::Nothing, |folder| folder.read(pin)) {
             Content::High(high) => {
@@ -244,7 +244,7 @@ const fn meaning(active: Active) -> &'static str {
     }
 }
 
-fn unwritable(folder: &Folder, pin: Pin, error: &std::io::Error) -> HalError {
+fn unwritable(folder: &Folder, pin: LineId, error: &std::io::Error) -> HalError {
     let what = folder.path_of(Terminal::Line(pin)).display().to_string();
     HalError::Io { what, error: error.to_string() }
 }
@@ -261,14 +261,14 @@ impl Gpio for SimGpio {
         Ok(Box::new(self.0.request_input(config, sink)?))
     }
 
-    fn output(&self, pin: Pin, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
+    fn output(&self, pin: LineId, active: Active, initial: Level) -> Result<Box<dyn OutputLine>, HalError> {
         Ok(Box::new(self.0.request_output(pin, active, initial)?))
     }
 }
 
 struct SimInput {
     lines: Arc<Lines>,
-    pin: Pin,
+    pin: LineId,
 }
 
 impl InputLine for SimInput {
@@ -289,7 +289,7 @@ impl Drop for SimInput {
 
 struct SimOutput {
     lines: Arc<Lines>,
-    pin: Pin,
+    pin: LineId,
     active: Active,
 }
 

@@ -29,7 +29,7 @@ use self::parts::{Parts, SimBuses};
 use self::ports::{Ports, SimPorts};
 use self::spi::{SimSpi, SpiParts};
 use self::texts::{SimFiles, Texts};
-use crate::hal::{Clock, Hal, I2cError, Pin};
+use crate::hal::{Clock, Hal, I2cError, LineId, PwmId};
 use crate::time::Mono;
 
 /// An I2C part as its bus sees it: bytes written, bytes read.
@@ -130,12 +130,12 @@ impl Sim {
     }
 
     /// Puts a voltage on a line from outside: `high` is 3.3 V. A line that is an output keeps its own.
-    pub fn set_pin(&self, pin: Pin, high: bool) {
+    pub fn set_pin(&self, pin: LineId, high: bool) {
         self.lines.set_pin(pin, high);
     }
 
     /// Whether there are 3.3 V on a line; `None` for one that was never touched.
-    pub fn pin(&self, pin: Pin) -> Option<bool> {
+    pub fn pin(&self, pin: LineId) -> Option<bool> {
         self.lines.pin(pin)
     }
 
@@ -146,8 +146,8 @@ impl Sim {
     }
 
     /// The duty of a pulse-width channel from 0 to 1; `None` for one that was never opened.
-    pub fn duty(&self, channel: u8) -> Option<f64> {
-        self.duties.duty(channel)
+    pub fn duty(&self, channel: impl Into<PwmId>) -> Option<f64> {
+        self.duties.duty(channel.into())
     }
 
     /// Pulls an I2C part's wires: nobody answers at its address.

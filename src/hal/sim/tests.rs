@@ -11,8 +11,13 @@ use crate::hal::{Active, Bias, ClockState, Edge, EdgeEvent, HalError, InputConfi
 /// Longer than any machine needs that is not broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const DOOR: InputConfig =
-    InputConfig { pin: Pin(22), bias: Bias::Up, active: Active::Low, edge: Edge::Both, debounce: Duration::ZERO };
+const DOOR: InputConfig = InputConfig {
+    line: LineId::header(22),
+    bias: Bias::Up,
+    active: Active::Low,
+    edge: Edge::Both,
+    debounce: Duration::ZERO,
+};
 
 struct Bench {
     sim: Sim,
@@ -29,7 +34,7 @@ impl Bench {
     }
 
     fn file(&self, pin: u8) -> PathBuf {
-        self.folder.path().join("pins").join(Pin(pin).to_string())
+        self.folder.path().join("pins").join(LineId::header(pin).file_name())
     }
 
     fn after(&self, millis: u64) {
@@ -53,6 +58,20 @@ fn content(path: &Path) -> String {
 }
 
 #[test]
+fn line_of_another_chip_has_a_level_and_a_file_of_its_own() {
+    let bench = Bench::new();
+    let line = LineId { chip: Some("i2c-1:0x20".parse().expect("a name")), number: 200 };
+    let gpio = bench.sim.hal().gpio;
+    let header = gpio.output(LineId::header(17), Active::High, Level::Off).expect("free");
+    let expander = gpio.output(line, Active::High, Level::On).expect("free");
+    assert_eq!((bench.sim.pin(line), bench.sim.pin(LineId::header(17))), (Some(true), Some(false)));
+    assert!(bench.folder.path().join("pins").join("i2c-1_0x20-200").exists());
+    let again = gpio.output(line, Active::High, Level::On).err();
+    assert_eq!(again, Some(HalError::Busy { what: "line 200 of i2c-1:0x20".to_owned() }));
+    drop((header, expander));
+}
+
+#[test]
 fn writing_a_pin_s_file_pushes_the_button() {
     let bench = Bench::new();
     let (mut line, told) = open(&bench.sim, DOOR);
@@ -62,7 +81,7 @@ fn writing_a_pin_s_file_pushes_the_button() {
     let event = told.recv_timeout(PATIENCE).expect("the thread looks at the file by itself");
     assert_eq!(event.level, Level::On);
     assert_eq!(line.level(), Ok(Level::On));
-    assert_eq!(bench.sim.pin(Pin(22)), Some(false));
+    assert_eq!(bench.sim.pin(LineId::header(22)), Some(false));
 }
 
 #[test]
@@ -70,7 +89,7 @@ fn bouncing_button_ends_in_the_right_state_with_one_event() {
     let bench = Bench::new();
     let (mut line, told) = open(&bench.sim, InputConfig { debounce: Duration::from_millis(20), ..DOOR });
     for high in [false, true, false, true, false] {
-        bench.sim.set_pin(Pin(22), high);
+        bench.sim.set_pin(LineId::header(22), high);
         bench.after(5);
     }
     assert_eq!(line.level(), Ok(Level::Off), "nothing has held for 20 ms");
@@ -85,7 +104,7 @@ fn bouncing_button_ends_in_the_right_state_with_one_event() {
 fn debouncing_ends_by_itself_on_a_board_without_files() {
     let sim = Sim::default();
     let (_line, told) = open(&sim, InputConfig { debounce: Duration::from_millis(5), ..DOOR });
-    sim.set_pin(Pin(22), false);
+    sim.set_pin(LineId::header(22), false);
     assert_eq!(told.recv_timeout(PATIENCE).expect("in 5 ms").level, Level::On);
 }
 
@@ -99,7 +118,7 @@ fn only_the_edges_asked_for_are_told() {
         let bench = Bench::new();
         let (_line, told) = open(&bench.sim, InputConfig { edge, ..DOOR });
         for high in [false, true, true, false, true] {
-            bench.sim.set_pin(Pin(22), high);
+            bench.sim.set_pin(LineId::header(22), high);
         }
         assert_eq!(levels(&told), expected, "{edge:?}");
     }
@@ -108,15 +127,15 @@ fn only_the_edges_asked_for_are_told() {
 #[test]
 fn output_writes_its_file_at_once_and_keeps_its_level_when_dropped() {
     let bench = Bench::new();
-    let mut pump = bench.sim.hal().gpio.output(Pin(17), Active::Low, Level::Off).expect("free");
+    let mut pump = bench.sim.hal().gpio.output(LineId::header(17), Active::Low, Level::Off).expect("free");
     assert_eq!(content(&bench.file(17)), "1\n");
     pump.set(Level::On).expect("set");
     assert_eq!(content(&bench.file(17)), "0\n");
-    bench.sim.set_pin(Pin(17), true);
-    assert_eq!(bench.sim.pin(Pin(17)), Some(false), "the output wins");
+    bench.sim.set_pin(LineId::header(17), true);
+    assert_eq!(bench.sim.pin(LineId::header(17)), Some(false), "the output wins");
     drop(pump);
     assert_eq!(content(&bench.file(17)), "0\n");
-    assert_eq!(bench.sim.pin(Pin(17)), Some(false));
+    assert_eq!(bench.sim.pin(LineId::header(17)), Some(false));
 }
 
 #[test]
@@ -125,10 +144,10 @@ fn line_is_held_by_one_at_a_time() {
     let gpio = bench.sim.hal().gpio;
     let (line, _told) = open(&bench.sim, DOOR);
     assert_eq!(gpio.input(&DOOR, None).err(), Some(HalError::Busy { what: "GPIO22".to_owned() }));
-    assert!(gpio.output(Pin(22), Active::High, Level::Off).is_err());
+    assert!(gpio.output(LineId::header(22), Active::High, Level::Off).is_err());
     drop(line);
-    assert!(gpio.output(Pin(22), Active::High, Level::Off).is_ok());
-    assert!(matches!(gpio.output(Pin(54), Active::High, Level::Off), Err(HalError::NoSuchLine { .. })));
+    assert!(gpio.output(LineId::header(22), Active::High, Level::Off).is_ok());
+    assert!(matches!(gpio.output(LineId::header(54), Active::High, Level::Off), Err(HalError::NoSuchLine { .. })));
 }
 
 #[test]
@@ -156,7 +175,7 @@ fn level_that_was_there_before_the_line_is_taken_is_kept() {
     assert_eq!(levels(&told), [], "what is there already is no edge");
     drop(line);
     let sim = Sim::default();
-    sim.set_pin(Pin(22), false);
+    sim.set_pin(LineId::header(22), false);
     assert_eq!(open(&sim, DOOR).0.level(), Ok(Level::On));
 }
 

@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
     use crate::entry::ChannelId;
-    use crate::hal::{Active, Pin};
+    use crate::hal::{Active, LineId};
     use crate::output::command::Command;
     use crate::output::line::Line;
     use crate::output::rules::{Event, Refusal};
@@ -100,7 +100,7 @@ mod tests {
     fn output(name: &str, pin: u8) -> Settings {
         Settings {
             name: name.to_owned(),
-            target: Target::Line(Line { pin: Pin(pin), active: Active::High }),
+            target: Target::Line(Line { line: LineId::header(pin), active: Active::High }),
             from: CommandSource { channel: ChannelId(9), field: pin % 8 + 1, feed: CommandFeed::Channel },
             start: Drive::OFF,
             stop: Drive::OFF,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::entry::ChannelId;
-use crate::hal::{Active, Pin};
+use crate::hal::{Active, LineId};
 use crate::output::line::Line;
 use crate::output::{CommandFeed, CommandSource, LinkLoss, Target};
 use crate::time::Utc;
@@ -28,7 +28,7 @@ pub(super) fn at(seconds: u64) -> Now {
 pub(super) fn output(name: &str) -> Settings {
     Settings {
         name: name.to_owned(),
-        target: Target::Line(Line { pin: Pin(17), active: Active::Low }),
+        target: Target::Line(Line { line: LineId::header(17), active: Active::Low }),
         from: CommandSource { channel: CHANNEL, field: 1, feed: CommandFeed::Channel },
         start: Drive::OFF,
         stop: Drive::OFF,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use gatepost::entry::Entry;
-use gatepost::hal::Pin;
+use gatepost::hal::LineId;
 use gatepost::net::failure::Kind;
 use gatepost::output::Drive;
 use gatepost::output::rules::Reason;
@@ -54,14 +54,18 @@ pub(super) async fn play(case: Case) {
     let entries = end_of_readings(&stage, diary).await;
     stage.all_stored(&entries, diary).await;
     all_freed(&case, &entries, diary).await;
-    assert_eq!(stage.sim.pin(Pin(17)), Some(!case.commands), "the lamp is on when its pin is low");
+    assert_eq!(stage.sim.pin(LineId::header(17)), Some(!case.commands), "the lamp is on when its pin is low");
 
     let diary = stage.end(playing).await;
     let goodbye = What::Closed { client: stage.device.credentials.client_id.clone(), why: Closing::Goodbye };
     stage.record(|record| record.what == goodbye).await;
     let stopped = |output, drive| diary.count(|observed| observed.is_driven(output, drive, Reason::Stop));
     assert_eq!(stopped(LAMP, Drive::OFF), usize::from(case.commands), "driven to its stop level, unless it is there");
-    assert_eq!((stage.sim.pin(Pin(17)), stage.sim.pin(Pin(23))), (Some(true), Some(true)), "the stop levels");
+    assert_eq!(
+        (stage.sim.pin(LineId::header(17)), stage.sim.pin(LineId::header(23))),
+        (Some(true), Some(true)),
+        "the stop levels"
+    );
     assert_rows(&case, &stage, &entries, &diary);
 }
 
