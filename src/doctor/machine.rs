@@ -49,8 +49,8 @@ impl Needs {
                 Resource::I2c { bus, .. } => {
                     needs.i2c.insert(bus);
                 }
-                Resource::SerialPort(path) => {
-                    needs.serial.insert(path);
+                Resource::SerialPort(port) => {
+                    needs.serial.insert(port.path);
                 }
                 Resource::OneWire(id) => {
                     needs.one_wire.insert(id);
@@ -97,7 +97,7 @@ impl Machine {
             && !match resource {
                 Resource::Pin(_) => !self.chips().is_empty(),
                 Resource::I2c { bus, .. } => is_there(&format!("/dev/{bus}")),
-                Resource::SerialPort(path) => is_there(path),
+                Resource::SerialPort(port) => is_there(&port.path),
                 Resource::OneWire(id) => is_there(&format!("/sys/bus/w1/devices/{id}")),
             }
     }

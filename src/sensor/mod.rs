@@ -2,8 +2,8 @@
 //!
 //! A device's `Settings` are its own keys of the map, deserialised strictly. They say which quantities there are,
 //! which [`Bus`] the device is read on, which pins it takes, how to open it, how to simulate it and how it is recognised. A device is
-//! either *polled* ([`Sensor`]: a blocking read on the bus thread) or a *stream* ([`Stream`]: a task on the runtime that
-//! turns bytes into readings as they come).
+//! either *polled* ([`Sensor`]: a blocking read on the bus thread) or on a serial port ([`port`]: a pure core that turns bytes
+//! into readings as they come, and may say what to send).
 //!
 //! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::bus_threads` and `daemon::streams`).
 
@@ -21,6 +21,7 @@ use crate::time::Mono;
 pub mod bme280;
 pub mod bmp180;
 pub mod bmp280;
+mod checksum;
 pub mod counter;
 pub mod ds18b20;
 pub mod file;
@@ -31,10 +32,12 @@ pub mod input;
 mod lines;
 pub mod nmea;
 mod number;
+pub mod port;
 pub mod recognition;
 pub mod serial_line;
 pub mod system;
 
+pub use port::{Dialogue, Port, SerialDriver, Stream};
 pub use recognition::Recognition;
 
 /// The values of one measurement, one for each of the device's quantities, in their order.
@@ -117,28 +120,12 @@ impl ReadingSender {
     }
 }
 
-/// A device that talks by itself over a serial port: bytes in, values out. Pure; the daemon reads the port.
-pub trait Stream: Send {
-    /// Takes bytes as they came from the port and puts what they complete. Garbage is skipped up to the next
-    /// frame or line; a frame with a wrong checksum is a fault, never a value.
-    fn bytes(&mut self, at: Mono, bytes: &[u8], sender: &ReadingSender);
-}
-
-/// A port a [`Stream`] listens to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// `/dev/serial0`
-    pub path: String,
-    /// Bits per second.
-    pub baud: u32,
-}
-
 /// An opened device.
 pub enum Source {
     /// Asked every `every` on its bus thread.
     Polled(Box<dyn Sensor>),
-    /// Fed from its port.
-    Stream(Port, Box<dyn Stream>),
+    /// Fed from its port, and perhaps asked over it.
+    Stream(SerialDriver),
 }
 
 /// The thread a polled device is read on: devices that share a slow bus share its thread, and no other.
@@ -175,8 +162,8 @@ pub enum Resource {
         /// Seven bits.
         address: u8,
     },
-    /// A serial port, for itself: `/dev/serial0`.
-    SerialPort(String),
+    /// A serial port with its options. Sensors that agree on them share it.
+    SerialPort(Port),
     /// A part on the 1-Wire bus, by its id.
     OneWire(String),
 }
@@ -206,6 +193,11 @@ pub trait Device {
 
     /// Where it is read.
     fn bus(&self) -> Bus;
+
+    /// Whether it is asked, so that `every` says how often. Otherwise it talks by itself.
+    fn is_asked(&self) -> bool {
+        self.bus() != Bus::Serial
+    }
 
     /// How often it is read unless the map says so.
     fn default_every(&self) -> Duration {
