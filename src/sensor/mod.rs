@@ -24,18 +24,24 @@ pub mod bmp280;
 mod checksum;
 pub mod counter;
 pub mod ds18b20;
+pub mod dsmr;
 pub mod file;
+mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod i2c;
 pub mod input;
 mod lines;
+pub mod mhz19;
 pub mod nmea;
 mod number;
+pub mod pms5003;
 pub mod port;
 pub mod recognition;
+pub mod sds011;
 pub mod serial_line;
 pub mod system;
+pub mod vedirect;
 
 pub use port::{Dialogue, Port, SerialDriver, Stream};
 pub use recognition::Recognition;
@@ -302,14 +308,24 @@ kinds! {
     "counter" => Counter(counter::Settings),
     /// A thermometer on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`): DS18B20, DS18S20, DS1822, DS1825, MAX31826, DS28EA00, or a thermocouple at a MAX31850.
     "ds18b20" => Ds18b20(ds18b20::Settings),
+    /// A smart meter on its P1 port: DSMR 2 to 5 and its kin.
+    "dsmr" => Dsmr(dsmr::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
     /// The level of a pin: a door contact, a button, a float switch.
     "input" => Input(input::Settings),
+    /// A CO2 sensor MH-Z19, MH-Z19B or MH-Z19C on a serial port.
+    "mhz19" => Mhz19(mhz19::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
+    /// A particle counter PMS5003 on a serial port, or PMS7003, PMS3003, PMS5003T, PMS5003S, PMS5003ST.
+    "pms5003" => Pms5003(pms5003::Settings),
+    /// A dust sensor SDS011 on a serial port.
+    "sds011" => Sds011(sds011::Settings),
     /// Text lines on a serial port: Arduino sketches, meters, weather stations.
     "serial_line" => SerialLine(serial_line::Settings),
     /// The machine that gatepost runs on.
     "system" => System(system::Settings),
+    /// A Victron device on its VE.Direct port: battery monitor, solar charger, inverter.
+    "vedirect" => Vedirect(vedirect::Settings),
 }

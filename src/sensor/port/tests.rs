@@ -26,7 +26,9 @@ struct Echo;
 
 impl Stream for Echo {
     fn bytes(&mut self, at: Mono, bytes: &[u8], sender: &ReadingSender) {
-        bytes.iter().for_each(|byte| sender.put(0, at, Ok(f64::from(*byte))));
+        for byte in bytes {
+            sender.put(0, at, Ok(f64::from(*byte)));
+        }
     }
 }
 

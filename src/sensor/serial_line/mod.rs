@@ -42,9 +42,9 @@ use talk::Talk;
 #[serde(try_from = "Keys")]
 pub struct Settings {
     port: Port,
-    form: Form,
+    form: Box<Form>,
     framing: Framing,
-    ask: Option<Ask>,
+    ask: Option<Box<Ask>>,
     simulate: Option<String>,
 }
 
@@ -199,7 +199,7 @@ impl TryFrom<Keys> for Settings {
                     return Err("`wake_pause` does nothing without `wake_up`");
                 }
                 let wake_up = wake_up.map(|bytes| (bytes.0, wake_pause.unwrap_or(WAKE_PAUSE)));
-                Some(Ask { send: send.0, wake_up })
+                Some(Box::new(Ask { send: send.0, wake_up }))
             }
             (None, None) if wake_pause.is_none() => None,
             _ => return Err("`wake_up` and `wake_pause` do nothing without `send`"),
@@ -212,7 +212,7 @@ impl TryFrom<Keys> for Settings {
         let Keys { decimal, thousands, base, states, checksum, .. } = keys;
         Ok(Self {
             port: Port { path: keys.port, options: PortOptions { baud, data_bits, parity, stop_bits, exclusive } },
-            form: Form { place, style: Style { decimal, thousands, base, states }, checksum },
+            form: Box::new(Form { place, style: Style { decimal, thousands, base, states }, checksum }),
             framing: Framing { end, longest: keys.longest },
             ask,
             simulate: keys.simulate,
@@ -267,7 +267,7 @@ impl Device for Settings {
 
     fn open(&self, _hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
         Ok(Source::Stream(match &self.ask {
-            Some(ask) => SerialDriver::Dialogue(Box::new(Questioner::new(self, ask.clone()))),
+            Some(ask) => SerialDriver::Dialogue(Box::new(Questioner::new(self, Ask::clone(ask)))),
             None => SerialDriver::Stream(Box::new(Reader::new(self))),
         }))
     }
@@ -279,7 +279,7 @@ impl Device for Settings {
         };
         let (end, checksum) = (self.framing.end.clone(), self.form.checksum);
         let path = &self.port.path;
-        if let Some(Ask { send, .. }) = self.ask.clone() {
+        if let Some(send) = self.ask.as_ref().map(|ask| ask.send.clone()) {
             sim.serial_asked(
                 path,
                 move |at, asked| if asked == send { talk.say(at, &end, checksum) } else { Vec::new() },

@@ -40,10 +40,15 @@ pub(super) struct Reader {
     ends_lines: bool,
     /// Whether the last line ended with its end, and not with a silence.
     ended: bool,
-    /// Bytes and ends of lines that came since the last complaint.
+    since: Since,
+    judge: Judge,
+}
+
+/// What came since the last complaint.
+#[derive(Debug, Default)]
+struct Since {
     bytes: bool,
     ends: bool,
-    judge: Judge,
 }
 
 /// What of a reader concerns whole lines.
@@ -72,11 +77,10 @@ impl Reader {
             in_step: false,
             ends_lines: false,
             ended: false,
-            bytes: false,
-            ends: false,
+            since: Since::default(),
             judge: Judge {
                 port: settings.port.path.clone(),
-                form: settings.form.clone(),
+                form: Form::clone(&settings.form),
                 told: BTreeSet::new(),
                 refused: None,
                 strangers: Some(0),
@@ -88,7 +92,7 @@ impl Reader {
     pub(super) fn begin(&mut self) {
         self.lines.clear();
         self.in_step = true;
-        (self.bytes, self.ends) = (false, false);
+        self.since = Since::default();
         self.judge.told.clear();
         self.judge.refused = None;
     }
@@ -129,17 +133,17 @@ impl Stream for Reader {
             (None, None) => {}
         }
         self.last = Some(at);
-        self.bytes = true;
-        let Self { lines, in_step, ends, ended, judge, .. } = self;
+        self.since.bytes = true;
+        let Self { lines, in_step, since, ended, judge, .. } = self;
         lines.feed(bytes, |line| {
-            (*ends, *ended) = (true, true);
+            (since.ends, *ended) = (true, true);
             if std::mem::replace(in_step, true) {
                 judge.line(at, line, sender);
             }
         });
         if let Some(dropped) = lines.take_dropped() {
             *in_step = true;
-            *ends = true;
+            since.ends = true;
             let shown = quoted(&String::from_utf8_lossy(&dropped));
             judge.refused = Some(format!("a line is longer than {} bytes: {shown}", self.longest));
         }
@@ -154,7 +158,7 @@ impl Stream for Reader {
         let cut = self.cut();
         let line = self.lines.tail().to_vec();
         self.lines.clear();
-        (self.ends, self.ended) = (true, false);
+        (self.since.ends, self.ended) = (true, false);
         if !std::mem::replace(&mut self.in_step, true) {
             return;
         }
@@ -165,7 +169,7 @@ impl Stream for Reader {
     }
 
     fn complaint(&mut self) -> Option<Fault> {
-        let (bytes, ends) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.ends));
+        let Since { bytes, ends } = std::mem::take(&mut self.since);
         let reason = match self.judge.refused.take() {
             Some(refused) => refused,
             None if bytes && !ends => self.cut().unwrap_or_else(|| {

@@ -183,18 +183,18 @@ fn a_pattern_beyond_the_walker_has_no_simulated_device() {
 mod lines_of_the_field {
     use super::*;
 
-    fn csv(keys: serde_json::Value) -> Settings {
+    fn csv(keys: &serde_json::Value) -> Settings {
         settings(json!({ "csv": keys })).unwrap()
     }
 
     #[test]
     fn blanks_separate_columns_and_cells_may_be_quoted() {
-        let blanks = csv(json!({ "separator": " ", "columns": { "a": 1, "b": 2 } }));
+        let blanks = csv(&json!({ "separator": " ", "columns": { "a": 1, "b": 2 } }));
         assert_eq!(
             hear(&blanks, [&b" 5.2 100.1\n5.3\t  7\n"[..]]),
             [(0, Ok(5.2)), (1, Ok(100.1)), (0, Ok(5.3)), (1, Ok(7.0))]
         );
-        let quoted = csv(json!({ "columns": { "a": 2, "b": 3 } }));
+        let quoted = csv(&json!({ "columns": { "a": 2, "b": 3 } }));
         assert_eq!(hear(&quoted, [&b"\"x, \"\"y\"\"\",\"5.2\", \"7\"\r\n"[..]]), [(0, Ok(5.2)), (1, Ok(7.0))]);
         assert_eq!(
             hear(&quoted, [&b"an \"open mark,5.2,7\n\"and,5,7\n"[..]]).len(),
@@ -387,7 +387,7 @@ mod asked {
     fn questioner(keys: serde_json::Value) -> Questioner {
         let settings = settings(keys).unwrap();
         assert!(settings.is_asked());
-        Questioner::new(&settings, settings.ask.clone().unwrap())
+        Questioner::new(&settings, *settings.ask.clone().unwrap())
     }
 
     #[test]
