@@ -172,6 +172,7 @@ impl Preparation {
         }
         if let Some(sim) = &self.sim {
             check_broker(&checked.settings.broker, self.publishes)?;
+            sim.clear_serial();
             for sensor in &checked.settings.sensors {
                 sensor.kind.device().simulate(sim);
             }

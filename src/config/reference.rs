@@ -200,7 +200,7 @@ impl KindPart {
             about: self.about.clone(),
             keys: Section::new(self.tag, &heading, &self.keys),
             quantities: if self.names_its_own() { Vec::new() } else { device.quantities() },
-            every: (device.bus() != crate::sensor::Bus::Serial).then(|| device.default_every()),
+            every: device.is_asked().then(|| device.default_every()),
             timeout: device.default_timeout(),
         }
     }

@@ -10,7 +10,7 @@ use super::diagnostic::{Findings, Source};
 use super::drafts::{Drafts, elsewhere};
 use crate::hal::{LineId, PwmId};
 use crate::output::actuator::Need;
-use crate::sensor::Resource;
+use crate::sensor::{Port, Resource};
 
 /// The last pin of the 40-pin header.
 const LAST_HEADER_PIN: u8 = 27;
@@ -38,9 +38,10 @@ impl Thing {
         }
     }
 
-    /// Whether a second user is always wrong. A 1-Wire part may be read by two sensors, in different ways.
+    /// Whether a second user is always wrong. A 1-Wire part may be read by two sensors, in different ways, and a serial port
+    /// by several that want the same options.
     const fn is_exclusive(&self) -> bool {
-        !matches!(self, Self::Resource(Resource::OneWire(_)))
+        !matches!(self, Self::Resource(Resource::OneWire(_) | Resource::SerialPort(_)))
     }
 
     /// What to do about a second user.
@@ -48,7 +49,6 @@ impl Thing {
         match self {
             Self::Resource(Resource::I2c { .. }) => "one of the parts has another address",
             Self::Resource(Resource::Spi { .. }) => "one of the parts has another chip select",
-            Self::Resource(Resource::SerialPort(_)) => "a port has one device: give one of them another port",
             _ => "give one of them another pin",
         }
     }
@@ -79,7 +79,7 @@ impl Thing {
                 (1, _) => &[19, 20, 21, 16],
                 _ => &[],
             },
-            Self::Resource(Resource::SerialPort(path)) => match path.as_str() {
+            Self::Resource(Resource::SerialPort(port)) => match port.path.as_str() {
                 "/dev/serial0" | "/dev/ttyAMA0" | "/dev/ttyS0" => &[14, 15],
                 _ => &[],
             },
@@ -99,7 +99,7 @@ impl std::fmt::Display for Thing {
             Self::Resource(Resource::Line(pin)) => write!(f, "{pin}"),
             Self::Resource(Resource::I2c { bus, address }) => write!(f, "address 0x{address:02x} on {bus}"),
             Self::Resource(Resource::Spi { bus, chip_select }) => write!(f, "chip select {chip_select} of spi{bus}"),
-            Self::Resource(Resource::SerialPort(path)) => f.write_str(path),
+            Self::Resource(Resource::SerialPort(port)) => f.write_str(&port.path),
             Self::Resource(Resource::OneWire(_)) => f.write_str("the 1-Wire bus"),
             Self::Pwm(PwmId { chip: None, channel }) => write!(f, "PWM channel {channel}"),
             Self::Pwm(channel) => channel.fmt(f),
@@ -110,6 +110,7 @@ impl std::fmt::Display for Thing {
 /// Tells of each thing that has two users, and of pins that are not where people look for them.
 pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
     let uses = uses(drafts);
+    check_ports(&uses, source, findings);
     let mut seen: HashMap<&Thing, &Use> = HashMap::new();
     for one in &uses {
         let Use { thing, span, user } = one;
@@ -134,6 +135,23 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
                 format!("{pin} is usually a pin of {}, which {} uses", other.thing.owner(), other.user),
                 format!("give {user} another pin, unless config.txt moved the other function"),
             );
+        }
+    }
+}
+
+/// Tells of sensors that share a port and want it with different options.
+fn check_ports(uses: &[Use], source: &Source, findings: &mut Findings) {
+    let mut seen: HashMap<&str, (&Use, &Port)> = HashMap::new();
+    for one in uses {
+        let Thing::Resource(Resource::SerialPort(port)) = &one.thing else { continue };
+        let (other, others) = *seen.entry(&port.path).or_insert((one, port));
+        if others.options != port.options {
+            let Port { path, options } = port;
+            let message =
+                format!("{} wants {path} with {}, and {} with {options}", other.user, others.options, one.user);
+            let help =
+                format!("{}; sensors that share a port have the same options", elsewhere(source, other.span.start));
+            findings.fault(&one.span, message, help);
         }
     }
 }

@@ -19,7 +19,7 @@ use super::values::HumanDuration;
 use super::{Channel, Route, Sensor, others, steps, words};
 use crate::entry::{Column, Reduce};
 use crate::pipeline::slots::Publish;
-use crate::sensor::{Bus, Kind, Resource};
+use crate::sensor::{Kind, Resource};
 
 /// Files and buses answer within milliseconds at best: a sensor read more often than this would only warm the machine.
 const LEAST_EVERY: Duration = Duration::from_millis(50);
@@ -54,7 +54,7 @@ pub(super) struct Keys {
     #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = Kind::TAGS)))]
     r#use: Option<Spanned<String>>,
     /// How often it is read. Unless it is written that is as its kind likes to be, and at least once in each slot that it
-    /// feeds. A sensor on a serial port talks by itself and is not asked.
+    /// feeds. Most sensors on serial ports talk by themselves and are not asked.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(Duration::from_secs(5))], "x-range" = HumanDuration::or_more(LEAST_EVERY))))]
     every: Option<Spanned<HumanDuration>>,
     /// How long a read may take, or a sensor that talks by itself be silent, before that is a fault.
@@ -126,7 +126,7 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
         table.finish_misspelt(findings);
         None
     };
-    if let (Some(every), Some(Bus::Serial)) = (&keys.every, kind.as_ref().map(|kind| kind.device().bus())) {
+    if let (Some(every), Some(false)) = (&keys.every, kind.as_ref().map(|kind| kind.device().is_asked())) {
         findings.warning(
             &every.span(),
             "this sensor talks by itself and is not asked: `every` does nothing",

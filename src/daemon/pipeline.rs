@@ -91,11 +91,6 @@ impl PipelineHandle {
         self.shared().pipeline.shortest_slot()
     }
 
-    /// The quantities of a sensor that the map asks for.
-    pub(super) fn routed(&self, sensor: SensorId) -> Vec<usize> {
-        self.shared().pipeline.routed(sensor).collect()
-    }
-
     /// Whether the map asks for a quantity of a sensor.
     pub(super) fn is_routed(&self, sensor: SensorId, quantity: usize) -> bool {
         self.shared().pipeline.is_routed(sensor, quantity)

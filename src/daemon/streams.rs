@@ -1,17 +1,20 @@
-//! The tasks of serial sensors: open the port, hand its bytes to the device, and open it again when it went away.
+//! The tasks of serial ports: open the port, carry bytes between it and its sensors, and open it again when it went away.
 //!
-//! A task waits on its port, on the sensor's time-out, and on the stop. An unplugged port reads as end of file.
+//! A task waits on its port, on what its sensors want to be called for, and on the stop. An unplugged port reads as end of
+//! file. Who is asked when is decided by [`Sharers`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::select;
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking, yield_now};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use crate::config;
 use crate::daemon::end_reason;
@@ -19,7 +22,9 @@ use crate::daemon::heartbeat::{Heartbeat, HeartbeatMonitor};
 use crate::daemon::pipeline::PipelineHandle;
 use crate::hal::{Hal, SerialPort};
 use crate::reading::{Fault, SensorId};
-use crate::sensor::{Bus, Port, ReadingSender, Source, Stream};
+use crate::sensor::port::{Member, Sharers};
+use crate::sensor::{Port, ReadingSender, Resource};
+use crate::time::Mono;
 
 /// Waits between two tries to open a port: a USB adapter takes a moment to come back.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -28,12 +33,38 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 /// How long a port may take to open.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
 
-/// The tasks of all serial sensors.
+/// How long a question may take to leave: at 300 bits a second the longest takes some seconds.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a port without anything to do may rest.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// The tasks of all serial ports that sensors use.
 pub(super) struct Streams {
     hal: Hal,
     pipeline: PipelineHandle,
     heartbeats: HeartbeatMonitor,
-    running: BTreeMap<SensorId, JoinHandle<()>>,
+    running: BTreeMap<Port, PortHandle>,
+}
+
+/// A port's task, and what it shares with it.
+struct PortHandle {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Held for moments, never across a wait.
+    sharers: Mutex<Sharers>,
+    /// A sensor joined or left.
+    changed: Notify,
+}
+
+impl Shared {
+    fn sharers(&self) -> MutexGuard<'_, Sharers> {
+        self.sharers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Streams {
@@ -43,169 +74,183 @@ impl Streams {
         Self { hal, pipeline, heartbeats, running: BTreeMap::new() }
     }
 
-    /// Listens to those of these sensors that talk by themselves.
+    /// Serves those of these sensors that are on a serial port. Who shares a port joins those that are there.
     pub(super) fn add(&mut self, sensors: &[(SensorId, config::Sensor)]) {
-        for (id, settings) in sensors.iter().filter(|(_, sensor)| sensor.kind.device().bus() == Bus::Serial) {
-            let (settings, hal, pipeline) = (settings.clone(), self.hal.clone(), self.pipeline.clone());
-            let heartbeat = self.heartbeats.watch(format!("sensor {}", settings.name));
-            let listener = Listener { id: *id, settings, hal, pipeline, heartbeat };
-            self.running.insert(*id, tokio::spawn(listener.listen()));
-        }
-    }
-
-    /// Listens to these no more, and waits until their ports are closed; but for one that is just being opened.
-    pub(super) async fn remove(&mut self, gone: &[SensorId]) {
-        for task in gone.iter().filter_map(|id| self.running.remove(id)) {
-            task.abort();
-            while !task.is_finished() {
-                yield_now().await;
+        let now = self.hal.clock.now().mono;
+        let mut begun: Vec<(Port, Arc<Shared>)> = Vec::new();
+        for (id, settings) in sensors {
+            let port = settings.kind.device().resources().into_iter().find_map(|resource| match resource {
+                Resource::SerialPort(port) => Some(port),
+                _ => None,
+            });
+            let Some(port) = port else { continue };
+            let member = self.member(*id, settings);
+            let running = self.running.get(&port).map(|handle| &handle.shared);
+            let new = begun.iter().find(|(new, _)| *new == port).map(|(_, shared)| shared);
+            if let Some(shared) = running.or(new) {
+                shared.sharers().join(now, *id, member);
+                shared.changed.notify_one();
+            } else {
+                let shared = Arc::<Shared>::default();
+                shared.sharers().join(now, *id, member);
+                begun.push((port, shared));
             }
         }
+        for (port, shared) in begun {
+            let (hal, pipeline) = (self.hal.clone(), self.pipeline.clone());
+            let heartbeat = self.heartbeats.watch(format!("serial port {}", port.path));
+            let server = Server { port: port.clone(), shared: Arc::clone(&shared), hal, pipeline, heartbeat };
+            self.running.insert(port, PortHandle { shared, task: tokio::spawn(server.serve()) });
+        }
     }
 
-    /// Listens to nobody any more.
+    fn member(&self, id: SensorId, settings: &config::Sensor) -> Member {
+        // Not the pipeline's own sender, which keeps the open slots with each value: what came in one go is kept together.
+        let (pipeline, clock) = (self.pipeline.clone(), Arc::clone(&self.hal.clock));
+        let sender = ReadingSender::new(move |quantity, at, value| {
+            if pipeline.is_routed(id, quantity) {
+                pipeline.put(clock.now(), id, quantity, at, value);
+            }
+        });
+        let (kind, hal) = (settings.kind.clone(), self.hal.clone());
+        Member {
+            every: settings.every,
+            timeout: settings.timeout,
+            quantities: kind.device().quantities().len(),
+            sender,
+            open: Box::new(move |sender| kind.device().open(&hal, sender)),
+        }
+    }
+
+    /// Serves these no more, and waits until the ports that nobody uses are closed; but for one that is just being opened.
+    pub(super) async fn remove(&mut self, gone: &[SensorId]) {
+        let now = self.hal.clock.now().mono;
+        let is_left = |handle: &PortHandle| {
+            let is_left = gone.iter().fold(false, |_, id| handle.shared.sharers().leave(now, *id));
+            handle.shared.changed.notify_one();
+            is_left
+        };
+        let left: Vec<Port> =
+            self.running.iter().filter(|(_, handle)| is_left(handle)).map(|(port, _)| port.clone()).collect();
+        for port in left {
+            self.close(&port).await;
+        }
+    }
+
+    /// Serves nobody any more.
     pub(super) async fn stop(mut self) {
-        let all: Vec<SensorId> = self.running.keys().copied().collect();
-        self.remove(&all).await;
+        let all: Vec<Port> = self.running.keys().cloned().collect();
+        for port in all {
+            self.close(&port).await;
+        }
+    }
+
+    async fn close(&mut self, port: &Port) {
+        let Some(PortHandle { task, .. }) = self.running.remove(port) else { return };
+        task.abort();
+        while !task.is_finished() {
+            yield_now().await;
+        }
     }
 
     /// Ready when a task ended, which none does by itself.
     pub(super) async fn died(&mut self) -> String {
         poll_fn(|context| {
-            let ended = self.running.values_mut().find_map(|task| match Pin::new(task).poll(context) {
+            let ended = self.running.values_mut().find_map(|handle| match Pin::new(&mut handle.task).poll(context) {
                 Poll::Ready(ended) => Some(ended),
                 Poll::Pending => None,
             });
-            ended.map_or(Poll::Pending, |ended| Poll::Ready(end_reason("a serial sensor's task", ended)))
+            ended.map_or(Poll::Pending, |ended| Poll::Ready(end_reason("a serial port's task", ended)))
         })
         .await
     }
 }
 
-/// One serial sensor.
-struct Listener {
-    id: SensorId,
-    settings: config::Sensor,
+/// One serial port.
+struct Server {
+    port: Port,
+    shared: Arc<Shared>,
     hal: Hal,
     pipeline: PipelineHandle,
     heartbeat: Heartbeat,
 }
 
-impl Listener {
-    async fn listen(self) {
-        let heard = Arc::new(Mutex::new(Heard::default()));
-        let sender = self.sender(&heard);
+impl Server {
+    async fn serve(self) {
         let mut retry = FIRST_RETRY;
         loop {
-            let fault = match self.open(&sender).await {
-                Ok((serial, stream)) => {
-                    *lock(&heard) = Heard::default();
-                    self.read(serial, stream, &sender, &heard).await
-                }
+            let fault = match self.open().await {
+                Ok(serial) => self.carry(serial).await,
                 Err(fault) => fault,
             };
-            if std::mem::take(&mut lock(&heard).a_value) {
+            if self.fail(&fault) {
                 retry = FIRST_RETRY;
             }
-            self.fail(&self.routed(), &fault);
-            self.heartbeat.due(self.hal.clock.now().mono + retry);
+            self.heartbeat.due(self.now() + retry);
             sleep(retry).await;
             retry = (retry * 2).min(LAST_RETRY);
         }
     }
 
-    /// Opens device and port, on a thread of the blocking pool: a USB or Bluetooth port may take its time.
-    async fn open(&self, sender: &ReadingSender) -> Result<(Box<dyn SerialPort>, Box<dyn Stream>), Fault> {
-        self.heartbeat.due(self.hal.clock.now().mono + OPEN_WITHIN);
-        let (settings, hal, sender) = (self.settings.clone(), self.hal.clone(), sender.clone());
-        let mut opening = spawn_blocking(move || match settings.kind.device().open(&hal, sender)? {
-            Source::Stream(Port { path, baud }, stream) => Ok((hal.serial.open(&path, baud)?, stream)),
-            Source::Polled(_) => Err(Fault::Unsupported("a polled device where a stream was asked for".to_owned())),
-        });
-        let within = self.settings.timeout;
+    fn now(&self) -> Mono {
+        self.hal.clock.now().mono
+    }
+
+    /// Every sensor of the port has this fault. Returns whether a value had come before.
+    fn fail(&self, fault: &Fault) -> bool {
+        let a_value = self.shared.sharers().closed(self.now(), fault);
+        self.pipeline.save();
+        a_value
+    }
+
+    /// Opens the port, on a thread of the blocking pool: a USB or Bluetooth port may take its time.
+    async fn open(&self) -> Result<Box<dyn SerialPort>, Fault> {
+        self.heartbeat.due(self.now() + OPEN_WITHIN);
+        let (Port { path, options }, hal) = (self.port.clone(), self.hal.clone());
+        let mut opening = spawn_blocking(move || Ok(hal.serial.open(&path, options)?));
+        let within = self.shared.sharers().shortest_timeout();
         let opened = if let Ok(opened) = timeout(within, &mut opening).await {
             opened
         } else {
-            self.fail(&self.routed(), &Fault::NoAnswer(within));
+            self.fail(&Fault::NoAnswer(within));
             opening.await
         };
         opened.unwrap_or_else(|panic| Err(Fault::Panicked(panic.to_string())))
     }
 
-    /// Reads until the port fails.
-    async fn read(
-        &self,
-        mut serial: Box<dyn SerialPort>,
-        mut stream: Box<dyn Stream>,
-        sender: &ReadingSender,
-        heard: &Mutex<Heard>,
-    ) -> Fault {
+    /// Carries bytes until the port fails.
+    async fn carry(&self, mut serial: Box<dyn SerialPort>) -> Fault {
+        self.shared.sharers().opened(self.now());
         let mut buffer = [0; 256];
-        let mut silent_at = Instant::now() + self.settings.timeout;
         loop {
-            self.heartbeat.due(self.hal.clock.now().mono + self.settings.timeout);
-            match timeout_at(silent_at, serial.read(&mut buffer)).await {
-                Ok(Ok(0)) => return Fault::Absent("the port was closed: unplugged?".to_owned()),
-                Ok(Ok(read)) => {
-                    stream.bytes(self.hal.clock.now().mono, &buffer[..read], sender);
-                    self.pipeline.save();
+            loop {
+                let bytes = self.shared.sharers().output();
+                let Some(bytes) = bytes else { break };
+                self.heartbeat.due(self.now() + WRITE_WITHIN);
+                match timeout(WRITE_WITHIN, serial.write_all(&bytes)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return Fault::Bus(error.to_string()),
+                    Err(_) => return Fault::Bus("a question could not be sent".to_owned()),
                 }
-                Ok(Err(error)) => return Fault::Bus(error.to_string()),
-                Err(_) => {}
             }
-            if Instant::now() >= silent_at {
-                // A port may talk for ever without saying what it is asked for.
-                let told = std::mem::take(&mut lock(heard).quantities);
-                let silent: Vec<usize> =
-                    self.routed().into_iter().filter(|quantity| !told.contains(quantity)).collect();
-                self.fail(&silent, &Fault::Silent(self.settings.timeout));
-                silent_at = Instant::now() + self.settings.timeout;
+            let now = self.now();
+            let rest = self.shared.sharers().next_call().map_or(LONGEST_REST, |next| next.since(now)).min(LONGEST_REST);
+            self.heartbeat.due(now + rest);
+            select! {
+                // What has come is taken before it is called late.
+                biased;
+                read = serial.read(&mut buffer) => match read {
+                    Ok(0) => return Fault::Absent("the port was closed: unplugged?".to_owned()),
+                    Ok(read) => self.shared.sharers().bytes(self.now(), &buffer[..read]),
+                    Err(error) => return Fault::Bus(error.to_string()),
+                },
+                () = self.shared.changed.notified() => {}
+                () = sleep(rest) => {}
             }
+            self.shared.sharers().time(self.now());
+            self.pipeline.save();
         }
     }
-
-    /// An sender that notes what was heard of.
-    fn sender(&self, heard: &Arc<Mutex<Heard>>) -> ReadingSender {
-        // Not the pipeline's own sender, which keeps the open slots with each value: what came in one go is kept together.
-        let (id, pipeline, clock) = (self.id, self.pipeline.clone(), Arc::clone(&self.hal.clock));
-        let heard = Arc::clone(heard);
-        ReadingSender::new(move |quantity, at, value| {
-            let mut heard = lock(&heard);
-            heard.quantities.insert(quantity);
-            heard.a_value |= value.is_ok();
-            drop(heard);
-            let is_routed = pipeline.is_routed(id, quantity);
-            if is_routed {
-                pipeline.put(clock.now(), id, quantity, at, value);
-            }
-        })
-    }
-
-    /// The quantities that the map asks for.
-    fn routed(&self) -> Vec<usize> {
-        self.pipeline.routed(self.id)
-    }
-
-    fn fail(&self, quantities: &[usize], fault: &Fault) {
-        let now = self.hal.clock.now();
-        for quantity in quantities {
-            self.pipeline.put(now, self.id, *quantity, now.mono, Err(fault.clone()));
-        }
-        self.pipeline.save();
-    }
-}
-
-/// What a port has told of.
-#[derive(Default)]
-struct Heard {
-    /// Quantities that came, well or with a fault, since they were last looked at.
-    quantities: BTreeSet<usize>,
-    /// A value came since the port was opened: it is the right one.
-    a_value: bool,
-}
-
-fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
-    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -216,9 +261,8 @@ mod tests {
     use crate::config::fixture;
     use crate::daemon::event::Event;
     use crate::hal::sim::Sim;
-    use crate::hal::{HalError, SerialPorts};
+    use crate::hal::{HalError, PortOptions, SerialPorts};
     use crate::pipeline::Pipeline;
-    use crate::time::Mono;
 
     /// What a busy machine may take.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -236,7 +280,7 @@ to.latitude = "house.field1"
     struct Hanging(Mutex<mpsc::Receiver<()>>);
 
     impl SerialPorts for Hanging {
-        fn open(&self, path: &str, _baud: u32) -> Result<Box<dyn SerialPort>, HalError> {
+        fn open(&self, path: &str, _options: PortOptions) -> Result<Box<dyn SerialPort>, HalError> {
             let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).recv();
             Err(HalError::Unsupported(format!("{path} is away")))
         }

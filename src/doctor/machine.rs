@@ -59,8 +59,8 @@ impl Needs {
                 Resource::Spi { bus, chip_select } => {
                     needs.spi.insert(spi_node(bus, chip_select));
                 }
-                Resource::SerialPort(path) => {
-                    needs.serial.insert(path);
+                Resource::SerialPort(port) => {
+                    needs.serial.insert(port.path);
                 }
                 Resource::OneWire(id) => {
                     needs.one_wire.insert(id);
@@ -108,7 +108,7 @@ impl Machine {
                 Resource::Line(_) => !self.chips().is_empty(),
                 Resource::I2c { bus, .. } => is_there(&format!("/dev/{bus}")),
                 Resource::Spi { bus, chip_select } => is_there(&spi_node(*bus, *chip_select)),
-                Resource::SerialPort(path) => is_there(path),
+                Resource::SerialPort(port) => is_there(&port.path),
                 Resource::OneWire(id) => is_there(&format!("/sys/bus/w1/devices/{id}")),
             }
     }

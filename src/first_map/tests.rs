@@ -110,7 +110,7 @@ to.cpu_temperature = { field = \"room.field6\", round = 1 }  # pi cpu temperatur
 # use = \"serial_line\"
 # port = \"/dev/serial0\"
 # baud = 9600
-# match = 'T=(?<temperature>-?[0-9.]+)'
+# match = '^T=(?<temperature>-?[0-9.]+)$'
 # to.temperature = \"room.field7\"
 ";
     assert!(map.text.contains(expected), "{}", map.text);

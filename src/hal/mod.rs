@@ -11,6 +11,7 @@ mod files;
 mod line_id;
 mod manual_clock;
 mod polled_line;
+mod port;
 mod real;
 mod serial;
 mod system_clock;
@@ -58,6 +59,7 @@ pub use line_id::without_maximum;
 pub use line_id::{ChipName, LineId, OWN_CHIP, PwmId};
 pub use manual_clock::ManualClock;
 pub use polled_line::polled_input;
+pub use port::{Parity, PortOptions};
 pub use system_clock::SystemClock;
 
 /// Everything a driver may touch.
@@ -395,14 +397,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> SerialPort for T {}
 
 /// Serial ports by path.
 pub trait SerialPorts: Send + Sync {
-    /// Opens a port: 8 data bits, no parity, one stop bit, no flow control.
+    /// Opens a port with these options.
     ///
     /// It may block for seconds, as with a USB adapter in trouble or a Bluetooth port whose peer is away, and it needs the
     /// runtime around it, which will drive the port: tokio's `spawn_blocking` is the place to call it.
     ///
     /// # Errors
     /// The system's error.
-    fn open(&self, path: &str, baud: u32) -> Result<Box<dyn SerialPort>, HalError>;
+    fn open(&self, path: &str, options: PortOptions) -> Result<Box<dyn SerialPort>, HalError>;
 }
 
 /// Text files of the kernel and of the user.

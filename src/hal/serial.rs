@@ -2,27 +2,54 @@
 
 use std::io;
 
-use tokio_serial::{DataBits, ErrorKind, FlowControl, Parity, SerialPortBuilderExt, StopBits};
+use tokio_serial::{DataBits, ErrorKind, FlowControl, SerialPortBuilderExt, SerialStream, StopBits};
 
-use crate::hal::{HalError, SerialPort, SerialPorts};
+use crate::hal::{HalError, Parity, PortOptions, SerialPort, SerialPorts};
 
-/// The serial ports of this machine. A port is taken for itself alone: two readers would each get half.
+/// The serial ports of this machine. A port is taken for itself alone unless its options say otherwise: two readers would
+/// each get half.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MachinePorts;
 
 impl SerialPorts for MachinePorts {
-    fn open(&self, path: &str, baud: u32) -> Result<Box<dyn SerialPort>, HalError> {
-        let port = tokio_serial::new(path, baud)
-            .data_bits(DataBits::Eight)
-            .parity(Parity::None)
-            .stop_bits(StopBits::One)
+    fn open(&self, path: &str, options: PortOptions) -> Result<Box<dyn SerialPort>, HalError> {
+        let data_bits = match options.data_bits {
+            5 => DataBits::Five,
+            6 => DataBits::Six,
+            7 => DataBits::Seven,
+            _ => DataBits::Eight,
+        };
+        let parity = match options.parity {
+            Parity::None => tokio_serial::Parity::None,
+            Parity::Even => tokio_serial::Parity::Even,
+            Parity::Odd => tokio_serial::Parity::Odd,
+        };
+        let port = tokio_serial::new(path, options.baud)
+            .data_bits(data_bits)
+            .parity(parity)
+            .stop_bits(if options.stop_bits == 2 { StopBits::Two } else { StopBits::One })
             .flow_control(FlowControl::None)
             .open_native_async();
+        let port = port.and_then(|port| share(port, options.exclusive));
         match port {
             Ok(port) => Ok(Box::new(port)),
             Err(error) => Err(hal_error(path, &error)),
         }
     }
+}
+
+/// The library takes each port for itself alone (`TIOCEXCL`); this gives it free again where the map says so.
+#[cfg(unix)]
+fn share(mut port: SerialStream, exclusive: bool) -> tokio_serial::Result<SerialStream> {
+    if !exclusive {
+        port.set_exclusive(false)?;
+    }
+    Ok(port)
+}
+
+#[cfg(not(unix))]
+fn share(port: SerialStream, _exclusive: bool) -> tokio_serial::Result<SerialStream> {
+    Ok(port)
 }
 
 fn hal_error(path: &str, error: &tokio_serial::Error) -> HalError {
@@ -67,8 +94,8 @@ mod tests {
             let pty = openpty(None, None).expect("a pseudo terminal");
             let path = fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).expect("it has a path");
             let path = path.to_str().expect("/dev/pts and a number");
-            let mut port = MachinePorts.open(path, 9600).expect("free");
-            let Err(error) = MachinePorts.open(path, 9600) else { panic!("it is taken") };
+            let mut port = MachinePorts.open(path, PortOptions::new(9600)).expect("free");
+            let Err(error) = MachinePorts.open(path, PortOptions::new(9600)) else { panic!("it is taken") };
             assert_eq!(error, HalError::Busy { what: path.to_owned() });
 
             // Every byte must pass as it is: control characters, NUL, and what a terminal would turn into a line end.
@@ -84,7 +111,7 @@ mod tests {
         async fn port_that_was_opened_where_blocking_is_allowed_is_driven_by_the_runtime() {
             let pty = openpty(None, None).expect("a pseudo terminal");
             let path = fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).expect("it has a path");
-            let open = move || MachinePorts.open(path.to_str().expect("/dev/pts and a number"), 9600);
+            let open = move || MachinePorts.open(path.to_str().expect("/dev/pts and a number"), PortOptions::new(9600));
             let opened = tokio::task::spawn_blocking(open).await.expect("no panic");
             let mut port = opened.expect("free");
 
@@ -97,10 +124,21 @@ mod tests {
         }
 
         #[tokio::test]
+        async fn port_that_is_not_exclusive_is_opened_a_second_time() {
+            let pty = openpty(None, None).expect("a pseudo terminal");
+            let path = fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).expect("it has a path");
+            let path = path.to_str().expect("/dev/pts and a number");
+            let shared = PortOptions { exclusive: false, ..PortOptions::new(9600) };
+            let _first = MachinePorts.open(path, shared).expect("free");
+            // Each opening takes and releases the lock.
+            assert!(File::open(path).is_ok(), "another program may open it too");
+        }
+
+        #[tokio::test]
         async fn what_is_no_port_is_an_error() {
-            let Err(error) = MachinePorts.open("/dev/no-such-port", 9600) else { panic!("missing") };
+            let Err(error) = MachinePorts.open("/dev/no-such-port", PortOptions::new(9600)) else { panic!("missing") };
             assert_eq!(error.to_string(), "/dev/no-such-port: there is no such port");
-            assert!(matches!(MachinePorts.open("/dev/null", 9600), Err(HalError::Io { .. })));
+            assert!(matches!(MachinePorts.open("/dev/null", PortOptions::new(9600)), Err(HalError::Io { .. })));
         }
     }
 }

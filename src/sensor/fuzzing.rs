@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::json;
 
-use super::{Kind, ReadingSender, Source};
+use super::{Kind, ReadingSender, SerialDriver, Source};
 use crate::fuzzing::{assert_line, same_in_pieces};
 use crate::hal::sim::Sim;
 use crate::hal::{Files, Hal};
@@ -37,7 +37,9 @@ fn heard(source: impl Fn(&ReadingSender) -> Source, bytes: &[u8]) -> Vec<Put> {
         let sink = Arc::clone(&puts);
         let sender =
             ReadingSender::new(move |quantity, _, value| sink.lock().expect("no panic").push((quantity, value)));
-        let Source::Stream(_, mut stream) = source(&sender) else { unreachable!("it talks by itself") };
+        let Source::Stream(SerialDriver::Stream(mut stream)) = source(&sender) else {
+            unreachable!("it talks by itself")
+        };
         for piece in bytes.chunks(piece) {
             stream.bytes(Mono::default(), piece, &sender);
         }

@@ -2,8 +2,8 @@
 //!
 //! A device's `Settings` are its own keys of the map, deserialised strictly. They say which quantities there are,
 //! which [`Bus`] the device is read on, which lines it takes, how to open it, how to simulate it and how it is recognised. A device is
-//! either *polled* ([`Sensor`]: a blocking read on the bus thread) or a *stream* ([`Stream`]: a task on the runtime that
-//! turns bytes into readings as they come).
+//! either *polled* ([`Sensor`]: a blocking read on the bus thread) or on a serial port ([`port`]: a pure core that turns bytes
+//! into readings as they come, and may say what to send).
 //!
 //! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::bus_threads` and `daemon::streams`).
 
@@ -22,23 +22,32 @@ pub mod bme280;
 pub mod bmp180;
 pub mod bmp280;
 pub mod button;
+mod checksum;
 pub mod counter;
 pub mod ds18b20;
+pub mod dsmr;
 pub mod file;
+mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod i2c;
 pub mod input;
 mod lines;
+pub mod mhz19;
 pub mod nmea;
 mod number;
 pub mod parts;
+pub mod pms5003;
+pub mod port;
 pub mod recognition;
 pub mod register;
+pub mod sds011;
 pub mod serial_line;
 mod spi;
 pub mod system;
+pub mod vedirect;
 
+pub use port::{Dialogue, Port, SerialDriver, Stream};
 pub use recognition::Recognition;
 
 /// The values of one measurement, one for each of the device's quantities, in their order.
@@ -121,28 +130,12 @@ impl ReadingSender {
     }
 }
 
-/// A device that talks by itself over a serial port: bytes in, values out. Pure; the daemon reads the port.
-pub trait Stream: Send {
-    /// Takes bytes as they came from the port and puts what they complete. Garbage is skipped up to the next
-    /// frame or line; a frame with a wrong checksum is a fault, never a value.
-    fn bytes(&mut self, at: Mono, bytes: &[u8], sender: &ReadingSender);
-}
-
-/// A port a [`Stream`] listens to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// `/dev/serial0`
-    pub path: String,
-    /// Bits per second.
-    pub baud: u32,
-}
-
 /// An opened device.
 pub enum Source {
     /// Asked every `every` on its bus thread.
     Polled(Box<dyn Sensor>),
-    /// Fed from its port.
-    Stream(Port, Box<dyn Stream>),
+    /// Fed from its port, and perhaps asked over it.
+    Stream(SerialDriver),
 }
 
 /// The thread a polled device is read on: devices that share a slow bus share its thread, and no other.
@@ -188,8 +181,8 @@ pub enum Resource {
         /// Which of the bus's select lines.
         chip_select: u8,
     },
-    /// A serial port, for itself: `/dev/serial0`.
-    SerialPort(String),
+    /// A serial port with its options. Sensors that agree on them share it.
+    SerialPort(Port),
     /// A part on the 1-Wire bus, by its id.
     OneWire(String),
 }
@@ -219,6 +212,11 @@ pub trait Device {
 
     /// Where it is read.
     fn bus(&self) -> Bus;
+
+    /// Whether it is asked, so that `every` says how often. Otherwise it talks by itself.
+    fn is_asked(&self) -> bool {
+        self.bus() != Bus::Serial
+    }
 
     /// How often it is read unless the map says so.
     fn default_every(&self) -> Duration {
@@ -343,20 +341,30 @@ kinds! {
     "counter" => Counter(counter::Settings),
     /// A thermometer on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`): DS18B20, DS18S20, DS1822, DS1825, MAX31826, DS28EA00, or a thermocouple at a MAX31850.
     "ds18b20" => Ds18b20(ds18b20::Settings),
+    /// A smart meter on its P1 port: DSMR 2 to 5 and its kin.
+    "dsmr" => Dsmr(dsmr::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
     /// Any number in a register of a part on I2C: the map says where it stands and what makes a value of it.
     "i2c_register" => I2cRegister(register::I2cSettings),
     /// The level of a pin: a door contact, a float switch. `level` is 1 or 0, `share` the share of the time on since the last read (the duty of a pulse train), `since_change` the seconds since the last change or since it is watched.
     "input" => Input(input::Settings),
+    /// A CO2 sensor MH-Z19, MH-Z19B or MH-Z19C on a serial port.
+    "mhz19" => Mhz19(mhz19::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
+    /// A particle counter PMS5003 on a serial port, or PMS7003, PMS3003, PMS5003T, PMS5003S, PMS5003ST.
+    "pms5003" => Pms5003(pms5003::Settings),
+    /// A dust sensor SDS011 on a serial port.
+    "sds011" => Sds011(sds011::Settings),
     /// Text lines on a serial port: Arduino sketches, meters, weather stations.
     "serial_line" => SerialLine(serial_line::Settings),
     /// Any number in a register of a part on SPI: the map says where it stands and what makes a value of it.
     "spi_register" => SpiRegister(register::SpiSettings),
     /// The machine that gatepost runs on.
     "system" => System(system::Settings),
+    /// A Victron device on its VE.Direct port: battery monitor, solar charger, inverter.
+    "vedirect" => Vedirect(vedirect::Settings),
 }
 
 /// Every tag, sorted.

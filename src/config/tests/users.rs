@@ -57,10 +57,13 @@ fn channel_of_another_chip_is_another_channel() {
 }
 
 #[test]
-fn one_port_and_one_address_have_one_user() {
+fn one_port_has_one_speed_and_one_address_one_user() {
     let gps = "\n[[sensor]]\nname = \"b\"\nuse = \"nmea\"\nport = \"/dev/serial0\"\nto.longitude = \"house.long\"";
-    assert_eq!(faults_with(gps), ["/dev/serial0 is taken by sensor `gps` and by sensor `b`"]);
-    assert!(faults_with(&gps.replace("serial0", "ttyUSB0")).is_empty());
+    assert!(faults_with(gps).is_empty(), "they share it");
+    let faster = gps.replace("to.", "baud = 4800\nto.");
+    let both = "sensor `gps` wants /dev/serial0 with 9600 8N1, and sensor `b` with 4800 8N1";
+    assert_eq!(faults_with(&faster), [both]);
+    assert!(faults_with(&faster.replace("serial0", "ttyUSB0")).is_empty());
     let air = |name: &str, field: u8| {
         format!("\n[[sensor]]\nname = \"{name}\"\nuse = \"bme280\"\nto.humidity = \"house.field{field}\"\n")
     };

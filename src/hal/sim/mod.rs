@@ -123,10 +123,20 @@ impl Sim {
         self.texts.put(path, Arc::new(content));
     }
 
-    /// Makes a serial port say what `talk` returns: at once when it is opened, then every `period`. What is written to it is
-    /// swallowed. A port not named here does not exist.
+    /// Puts a device on a serial port that says what `talk` returns: at once when the port is opened, then every `period`.
+    /// A port that has no device does not exist.
     pub fn serial(&self, path: &str, period: Duration, talk: impl FnMut(Mono) -> Vec<u8> + Send + 'static) {
         self.ports.put(path, period, Box::new(talk));
+    }
+
+    /// Puts a device on a serial port that answers to what is written to it.
+    pub fn serial_asked(&self, path: &str, answer: impl FnMut(Mono, &[u8]) -> Vec<u8> + Send + 'static) {
+        self.ports.put_asked(path, Box::new(answer));
+    }
+
+    /// Takes the devices off all serial ports, so that those of another map can be put there.
+    pub fn clear_serial(&self) {
+        self.ports.clear();
     }
 
     /// Puts a voltage on a line from outside: `high` is 3.3 V. A line that is an output keeps its own.

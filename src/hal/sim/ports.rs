@@ -1,17 +1,17 @@
-//! The simulated serial ports: each says something every period and swallows what is written to it.
+//! The simulated serial ports: each says something every period, or answers to what is written to it.
 
 use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::locked;
-use crate::hal::{Clock, HalError, SerialPort, SerialPorts};
+use crate::hal::{Clock, HalError, PortOptions, SerialPort, SerialPorts};
 use crate::time::Mono;
 
 /// Runtimes cannot sleep for shorter, and a period of zero would never let the reader go.
@@ -21,11 +21,22 @@ const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
 #[derive(Default)]
 pub(super) struct Ports(Mutex<HashMap<String, Arc<Wire>>>);
 
+type Say = Box<dyn FnMut(Mono) -> Vec<u8> + Send>;
+type Answer = Box<dyn FnMut(Mono, &[u8]) -> Vec<u8> + Send>;
+
 /// What lies between a port's path and its openers.
 struct Wire {
-    period: Duration,
-    talk: Mutex<Box<dyn FnMut(Mono) -> Vec<u8> + Send>>,
+    parts: Mutex<Parts>,
     plug: Mutex<Plug>,
+}
+
+/// The devices on a port: several may share it.
+#[derive(Default)]
+struct Parts {
+    /// Those that talk by themselves, each with its period.
+    talking: Vec<(Duration, Say)>,
+    /// Those that are asked.
+    answering: Vec<Answer>,
 }
 
 struct Plug {
@@ -34,21 +45,40 @@ struct Plug {
     readers: Vec<Waker>,
 }
 
+impl Plug {
+    fn wake(&mut self) {
+        self.readers.drain(..).for_each(Waker::wake);
+    }
+}
+
 impl Ports {
-    pub(super) fn put(&self, path: &str, period: Duration, talk: Box<dyn FnMut(Mono) -> Vec<u8> + Send>) {
-        let wire = Wire {
-            period: period.max(SHORTEST_PERIOD),
-            talk: Mutex::new(talk),
-            plug: Mutex::new(Plug { plugged: true, readers: Vec::new() }),
-        };
-        locked(&self.0).insert(path.to_owned(), Arc::new(wire));
+    pub(super) fn put(&self, path: &str, period: Duration, say: Say) {
+        self.add(path, |parts| parts.talking.push((period.max(SHORTEST_PERIOD), say)));
+    }
+
+    pub(super) fn put_asked(&self, path: &str, answer: Answer) {
+        self.add(path, |parts| parts.answering.push(answer));
+    }
+
+    fn add(&self, path: &str, add: impl FnOnce(&mut Parts)) {
+        let wire = Arc::clone(locked(&self.0).entry(path.to_owned()).or_insert_with(|| {
+            let plug = Plug { plugged: true, readers: Vec::new() };
+            Arc::new(Wire { parts: Mutex::default(), plug: Mutex::new(plug) })
+        }));
+        add(&mut locked(&wire.parts));
+        locked(&wire.plug).wake();
+    }
+
+    /// Takes every device off. The ports stay, and so do their openers.
+    pub(super) fn clear(&self) {
+        locked(&self.0).values().for_each(|wire| *locked(&wire.parts) = Parts::default());
     }
 
     pub(super) fn plug(&self, path: &str, plugged: bool) {
         if let Some(wire) = locked(&self.0).get(path) {
             let mut plug = locked(&wire.plug);
             plug.plugged = plugged;
-            plug.readers.drain(..).for_each(Waker::wake);
+            plug.wake();
         }
     }
 }
@@ -60,7 +90,7 @@ pub(super) struct SimPorts {
 }
 
 impl SerialPorts for SimPorts {
-    fn open(&self, path: &str, _baud: u32) -> Result<Box<dyn SerialPort>, HalError> {
+    fn open(&self, path: &str, _options: PortOptions) -> Result<Box<dyn SerialPort>, HalError> {
         let wire = locked(&self.ports.0).get(path).map(Arc::clone);
         let wire = wire.filter(|wire| locked(&wire.plug).plugged).ok_or_else(|| HalError::Io {
             what: path.to_owned(),
@@ -71,8 +101,8 @@ impl SerialPorts for SimPorts {
             clock: Arc::clone(&self.clock),
             unread: Vec::new(),
             unplugged: false,
-            // The first text comes at once: nobody who tries things out wants to wait for it.
-            next: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            due: Vec::new(),
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
         }))
     }
 }
@@ -83,7 +113,9 @@ struct SimPort {
     unread: Vec<u8>,
     /// A port that was unplugged once stays dead for this opener, as a USB adapter does: it comes back as another file.
     unplugged: bool,
-    next: Pin<Box<Sleep>>,
+    /// When each of the talking devices says something next.
+    due: Vec<Instant>,
+    sleep: Pin<Box<Sleep>>,
 }
 
 impl AsyncRead for SimPort {
@@ -93,12 +125,11 @@ impl AsyncRead for SimPort {
             return Poll::Ready(Ok(()));
         }
         while port.unread.is_empty() {
-            if port.next.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+            let Some(next) = port.hear() else { return Poll::Pending };
+            if port.unread.is_empty() {
+                port.sleep.as_mut().reset(next);
+                ready!(port.sleep.as_mut().poll(cx));
             }
-            port.unread = (locked(&port.wire.talk))(port.clock.now().mono);
-            let next = Instant::now() + port.wire.period;
-            port.next.as_mut().reset(next);
         }
         let length = port.unread.len().min(buffer.remaining());
         buffer.put_slice(&port.unread[..length]);
@@ -110,6 +141,12 @@ impl AsyncRead for SimPort {
 impl AsyncWrite for SimPort {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.is_plugged(None) {
+            let port = &mut *self;
+            let now = port.clock.now().mono;
+            for answer in &mut locked(&port.wire.parts).answering {
+                port.unread.extend(answer(now, bytes));
+            }
+            locked(&port.wire.plug).wake();
             Poll::Ready(Ok(bytes.len()))
         } else {
             Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
@@ -126,6 +163,21 @@ impl AsyncWrite for SimPort {
 }
 
 impl SimPort {
+    /// Lets each device talk that is due, and returns when the next one is. The first text comes at once: nobody who tries
+    /// things out wants to wait for it.
+    fn hear(&mut self) -> Option<Instant> {
+        let (now, at) = (Instant::now(), self.clock.now().mono);
+        let mut parts = locked(&self.wire.parts);
+        self.due.resize(parts.talking.len(), now);
+        for ((period, say), due) in parts.talking.iter_mut().zip(&mut self.due) {
+            if *due <= now {
+                self.unread.extend(say(at));
+                *due = now + *period;
+            }
+        }
+        self.due.iter().min().copied()
+    }
+
     /// Whether the other end is there; if so, `reader` will be woken when that changes.
     fn is_plugged(&mut self, reader: Option<&Context<'_>>) -> bool {
         let mut plug = locked(&self.wire.plug);
@@ -161,7 +213,7 @@ mod tests {
             count += 1;
             format!("T={count}\n").into_bytes()
         });
-        let mut port = serial.open("/dev/ttyUSB0", 9600).expect("it is simulated");
+        let mut port = serial.open("/dev/ttyUSB0", PortOptions::new(9600)).expect("it is simulated");
         let start = Instant::now();
         let mut text = [0; 12];
         port.read_exact(&mut text).await.expect("three texts");
@@ -175,7 +227,7 @@ mod tests {
         // Silent after the first text, so that only the plug can wake the reader.
         let mut texts = vec![b"x".to_vec()];
         let (wires, serial) = ports(move |_| texts.pop().unwrap_or_default());
-        let mut port = serial.open("/dev/ttyUSB0", 9600).expect("it is simulated");
+        let mut port = serial.open("/dev/ttyUSB0", PortOptions::new(9600)).expect("it is simulated");
         assert_eq!(port.read_u8().await.expect("the first text"), b'x');
         let waiting = tokio::spawn(async move {
             let end = port.read(&mut [0; 8]).await.expect("no error");
@@ -185,17 +237,33 @@ mod tests {
         wires.plug("/dev/ttyUSB0", false);
         let (end, mut port) = waiting.await.expect("woken by the plug");
         assert_eq!(end, 0);
-        assert!(serial.open("/dev/ttyUSB0", 9600).is_err());
+        assert!(serial.open("/dev/ttyUSB0", PortOptions::new(9600)).is_err());
         wires.plug("/dev/ttyUSB0", true);
         assert_eq!(port.read(&mut [0; 8]).await.expect("no error"), 0);
         assert!(port.write_all(b"x").await.is_err());
-        assert!(serial.open("/dev/ttyUSB0", 9600).is_ok(), "back again");
+        assert!(serial.open("/dev/ttyUSB0", PortOptions::new(9600)).is_ok(), "back again");
+    }
+
+    #[tokio::test]
+    async fn devices_that_share_a_port_are_all_heard_and_an_asked_one_answers() {
+        let (wires, serial) = ports(|_| b"a".to_vec());
+        wires.put("/dev/ttyUSB0", Duration::from_secs(3600), Box::new(|_| b"b".to_vec()));
+        wires.put_asked("/dev/asked", Box::new(|_, asked| [asked, b"!"].concat()));
+        let mut port = serial.open("/dev/ttyUSB0", PortOptions::new(9600)).expect("it is simulated");
+        let mut text = [0; 3];
+        port.read_exact(&mut text).await.expect("both at once, and the faster one again");
+        assert_eq!(&text, b"aba");
+        let mut asked = serial.open("/dev/asked", PortOptions::new(9600)).expect("it is simulated");
+        asked.write_all(b"how").await.expect("taken");
+        let mut text = [0; 4];
+        asked.read_exact(&mut text).await.expect("an answer");
+        assert_eq!(&text, b"how!");
     }
 
     #[tokio::test]
     async fn port_that_nobody_simulates_is_missing() {
         let (_, serial) = ports(|_| Vec::new());
-        let Err(error) = serial.open("/dev/serial0", 9600) else { panic!("there is no such port") };
+        let Err(error) = serial.open("/dev/serial0", PortOptions::new(9600)) else { panic!("there is no such port") };
         assert!(error.to_string().starts_with("/dev/serial0: "), "{error}");
     }
 }

@@ -18,10 +18,10 @@ use nmea::sentences::{FaaMode, FixType, GgaData, RmcData};
 use serde::Deserialize;
 
 use super::lines::Lines;
-use super::{Bus, Device, Port, ReadingSender, Recognition, Resource, Source, Stream};
+use super::{Bus, Device, Port, ReadingSender, Recognition, Resource, SerialDriver, Source, Stream};
 use crate::entry::Reduce;
-use crate::hal::Hal;
 use crate::hal::sim::Sim;
+use crate::hal::{Hal, PortOptions};
 use crate::reading::{Fault, Quantity};
 use crate::time::Mono;
 
@@ -47,6 +47,12 @@ fn serial0() -> String {
 
 fn baud_9600() -> u32 {
     9600
+}
+
+impl Settings {
+    fn port(&self) -> Port {
+        Port { path: self.port.clone(), options: PortOptions::new(self.baud) }
+    }
 }
 
 /// Places of the quantities in [`Device::quantities`].
@@ -80,16 +86,15 @@ impl Device for Settings {
     }
 
     fn resources(&self) -> Vec<Resource> {
-        vec![Resource::SerialPort(self.port.clone())]
+        vec![Resource::SerialPort(self.port())]
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
-        super::serial_line::port_faults(&self.port, self.baud)
+        super::port::faults(&self.port())
     }
 
     fn open(&self, _hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
-        let port = Port { path: self.port.clone(), baud: self.baud };
-        Ok(Source::Stream(port, Box::new(Receiver::default())))
+        Ok(Source::Stream(SerialDriver::Stream(Box::new(Receiver::default()))))
     }
 
     fn simulate(&self, sim: &Sim) {

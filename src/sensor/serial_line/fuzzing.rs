@@ -19,9 +19,8 @@ pub(crate) fn pattern(bytes: &[u8]) {
     }
     let Some(talk) = Talk::new(&settings.form, None) else { return };
     for second in [0, 100] {
-        let said = talk.say(Mono::new(Duration::from_secs(second)));
-        let said = std::str::from_utf8(&said).expect("text");
-        assert!(said.lines().all(|line| line.len() <= LONGEST), "{said}");
-        assert!(second > 0 || settings.form.is_full(said), "{said}");
+        let said = talk.lines(Mono::new(Duration::from_secs(second)));
+        assert!(said.iter().all(|line| line.len() <= LONGEST), "{said:?}");
+        assert!(second > 0 || settings.form.is_full(&said.join("\n")), "{said:?}");
     }
 }

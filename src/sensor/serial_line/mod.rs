@@ -1,16 +1,18 @@
-//! A device that prints text lines on a serial port: Arduino sketches, meters, weather stations.
+//! A device that prints text lines on a serial port: Arduino sketches, meters, weather stations. Some want to be asked.
 //!
 //! The map says where the numbers stand (`form.rs`): in the named groups of a regular expression, in columns, or at JSON
-//! pointers. A line that does not have that form is passed over, since such devices print banners and headings too; a
-//! line that has it with something else than a number in it is a fault.
-//!
-//! What comes before the first end of line is never used: the port may have been opened in the middle of a line, and
-//! the tail of `121.5` reads as a good number.
+//! pointers; how they are written (`style.rs`), and what guards them (`checksum.rs`). A line that does not have that form is
+//! passed over, since such devices print banners and headings too; a line that has it with something else than a number in
+//! it is a fault. Which lines count is decided in `reader.rs`.
 
+mod ask;
+mod checksum;
 mod form;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod reader;
 mod sample;
+mod style;
 mod talk;
 
 #[cfg(test)]
@@ -21,15 +23,17 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::lines::Lines;
+use super::lines::{End, Framing, LONGEST};
 use super::recognition::{Example, Recognition};
-use super::{Bus, Device, Port, ReadingSender, Resource, Source, Stream, number};
-use crate::hal::Hal;
+use super::{Bus, Device, Port, ReadingSender, Resource, SerialDriver, Source};
 use crate::hal::sim::Sim;
+use crate::hal::{Hal, Parity, PortOptions};
 use crate::reading::{Fault, Quantity};
-use crate::time::Mono;
 
-use form::{Csv, Form, Pattern};
+use ask::{Ask, Bytes, Questioner, WAKE_PAUSE};
+use form::{Csv, Form, Pattern, Place};
+use reader::Reader;
+use style::Style;
 use talk::Talk;
 
 /// The keys of `use = "serial_line"`.
@@ -37,9 +41,10 @@ use talk::Talk;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema), schemars(with = "Keys"))]
 #[serde(try_from = "Keys")]
 pub struct Settings {
-    port: String,
-    baud: u32,
-    form: Form,
+    port: Port,
+    form: Box<Form>,
+    framing: Framing,
+    ask: Option<Box<Ask>>,
     simulate: Option<String>,
 }
 
@@ -48,16 +53,31 @@ pub struct Settings {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Keys {
-    /// The port. Name it by what is plugged in (`/dev/serial/by-id/…`): `/dev/ttyUSB0` is whoever came first.
+    /// The port. Name it by what is plugged in (`/dev/serial/by-id/…`): `/dev/ttyUSB0` is whoever came first. Sensors may share a
+    /// port if they agree on its speed and frame.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0"])))]
     port: String,
     /// Its speed in bits a second.
     #[serde(default = "baud_9600")]
     #[cfg_attr(feature = "docs", schemars(range(min = 1)))]
     baud: u32,
-    /// A regular expression, found anywhere in a line. Its named groups are the quantities. One of `match`, `csv` and
-    /// `json` is needed.
-    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["T=(?<temperature>-?[0-9.]+)"])))]
+    /// How many bits a byte has.
+    #[serde(default = "eight")]
+    #[cfg_attr(feature = "docs", schemars(range(min = 5, max = 8)))]
+    data_bits: u8,
+    /// The parity bit. Meters with an optical head often have 7 data bits and even parity.
+    #[serde(default)]
+    parity: Parity,
+    /// How many stop bits follow a byte.
+    #[serde(default = "one")]
+    #[cfg_attr(feature = "docs", schemars(range(min = 1, max = 2)))]
+    stop_bits: u8,
+    /// Whether other programs are kept from opening the port meanwhile.
+    #[serde(default = "yes")]
+    exclusive: bool,
+    /// A regular expression, found anywhere in a line, as often as it is there. Its named groups are the quantities. Anchor it
+    /// (`^…$`), so that half a line does not match. One of `match`, `csv` and `json` is needed.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["^T=(?<temperature>-?[0-9.]+)$"])))]
     r#match: Option<Pattern>,
     /// For separated text: which column holds which quantity.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "columns": { "temperature": 2 } }])))]
@@ -65,26 +85,148 @@ struct Keys {
     /// For lines of JSON: each quantity with the pointer to its number (RFC 6901).
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "temperature": "/sensor/t" }])))]
     json: Option<BTreeMap<String, String>>,
+    /// The decimal sign of its numbers.
+    #[serde(default = "point")]
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [","])))]
+    decimal: char,
+    /// What stands between groups of three digits.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = ["."])))]
+    thousands: Option<char>,
+    /// 16 for numbers in hexadecimal digits.
+    #[serde(default = "ten")]
+    #[cfg_attr(feature = "docs", schemars(range(min = 10, max = 16)))]
+    base: u32,
+    /// Words that stand for numbers.
+    #[serde(default)]
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "ON": 1, "OFF": 0 }])))]
+    states: BTreeMap<String, f64>,
+    /// The check sum behind the last `*` of each line, in hexadecimal digits. A line whose check sum is wrong is a fault, and one
+    /// without is passed over.
+    checksum: Option<checksum::Kind>,
+    /// What ends a line: a text with escapes, bytes, or a silence as in `{ silence = "50ms" }`. Unless it is said that is `\n`, with or
+    /// without `\r` before it.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<WrittenEnd>", extend("examples" = ["\\r"])))]
+    end: Option<WrittenEnd>,
+    /// The longest line in bytes. A longer one is dropped.
+    #[serde(default = "longest")]
+    #[cfg_attr(feature = "docs", schemars(range(min = 1, max = 65536)))]
+    longest: usize,
+    /// What to send, every `every`, for a device that answers with its line: a text with escapes (`\r \n \t \0 \e \\ \x05`), or bytes
+    /// as in `{ hex = "05 0d" }`. Several such devices on one port are asked in turn.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<ask::Written>", extend("examples" = ["?\\r\\n"])))]
+    send: Option<Bytes>,
+    /// What to send before, for a device that sleeps.
+    #[cfg_attr(feature = "docs", schemars(with = "Option<ask::Written>", extend("examples" = ["\\r"])))]
+    wake_up: Option<Bytes>,
+    /// How long after the wake-up the device is asked.
+    #[serde(default, deserialize_with = "crate::time::optional_duration")]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "crate::time::duration_schema", extend("default" = crate::time::shown(WAKE_PAUSE))))]
+    wake_pause: Option<Duration>,
     /// A line that the simulated device says, for `run --simulate`. Unless it is said one is made up, as far as that can be.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = ["T=21.5"])))]
     simulate: Option<String>,
 }
 
-fn baud_9600() -> u32 {
+/// The end of a line as written.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+enum WrittenEnd {
+    /// A silence.
+    Silence(Silence),
+    /// Bytes.
+    #[cfg_attr(feature = "docs", schemars(with = "ask::Written"))]
+    Bytes(Bytes),
+}
+
+/// An end by silence.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct Silence {
+    /// So long nothing comes between two lines.
+    #[serde(deserialize_with = "crate::time::duration")]
+    #[cfg_attr(feature = "docs", schemars(schema_with = "crate::time::duration_schema"))]
+    silence: Duration,
+}
+
+/// Below it a busy machine tears lines apart.
+const LEAST_SILENCE: Duration = Duration::from_millis(5);
+
+const fn baud_9600() -> u32 {
     9600
+}
+
+const fn eight() -> u8 {
+    8
+}
+
+const fn one() -> u8 {
+    1
+}
+
+const fn ten() -> u32 {
+    10
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn point() -> char {
+    '.'
+}
+
+const fn longest() -> usize {
+    LONGEST
 }
 
 impl TryFrom<Keys> for Settings {
     type Error = &'static str;
 
     fn try_from(keys: Keys) -> Result<Self, Self::Error> {
-        let form = match (keys.r#match, keys.csv, keys.json) {
-            (Some(pattern), None, None) => Form::Match(pattern),
-            (None, Some(csv), None) => Form::Csv(csv),
-            (None, None, Some(pointers)) => Form::Json(pointers),
+        let place = match (keys.r#match, keys.csv, keys.json) {
+            (Some(pattern), None, None) => Place::Match(pattern),
+            (None, Some(csv), None) => Place::Csv(csv),
+            (None, None, Some(pointers)) => Place::Json(pointers),
             _ => return Err("exactly one of `match`, `csv` and `json` says where the numbers stand"),
         };
-        Ok(Self { port: keys.port, baud: keys.baud, form, simulate: keys.simulate })
+        let Keys { baud, data_bits, parity, stop_bits, exclusive, .. } = keys;
+        let wake_pause = keys.wake_pause;
+        let ask = match (keys.send, keys.wake_up) {
+            (Some(send), wake_up) => {
+                if wake_up.is_none() && wake_pause.is_some() {
+                    return Err("`wake_pause` does nothing without `wake_up`");
+                }
+                let wake_up = wake_up.map(|bytes| (bytes.0, wake_pause.unwrap_or(WAKE_PAUSE)));
+                Some(Box::new(Ask { send: send.0, wake_up }))
+            }
+            (None, None) if wake_pause.is_none() => None,
+            _ => return Err("`wake_up` and `wake_pause` do nothing without `send`"),
+        };
+        let end = match keys.end {
+            Some(WrittenEnd::Silence(Silence { silence })) => End::Silence(silence),
+            Some(WrittenEnd::Bytes(bytes)) => End::Bytes(bytes.0),
+            None => Framing::default().end,
+        };
+        let Keys { decimal, thousands, base, states, checksum, .. } = keys;
+        Ok(Self {
+            port: Port { path: keys.port, options: PortOptions { baud, data_bits, parity, stop_bits, exclusive } },
+            form: Box::new(Form { place, style: Style { decimal, thousands, base, states }, checksum }),
+            framing: Framing { end, longest: keys.longest },
+            ask,
+            simulate: keys.simulate,
+        })
+    }
+}
+
+impl Settings {
+    fn framing_fault(&self) -> Option<(&'static str, String)> {
+        let Framing { end, longest } = &self.framing;
+        if matches!(end, End::Silence(silence) if *silence < LEAST_SILENCE) {
+            return Some(("end", "a silence of less than 5 ms is not seen between two lines".to_owned()));
+        }
+        (!(1..=65_536).contains(longest)).then(|| ("longest", "a line has 1 to 65536 bytes".to_owned()))
     }
 }
 
@@ -94,7 +236,7 @@ impl Device for Settings {
     }
 
     fn recognition() -> Option<Recognition> {
-        let keys = &["baud = 9600", "match = 'T=(?<temperature>-?[0-9.]+)'"];
+        let keys = &["baud = 9600", "match = '^T=(?<temperature>-?[0-9.]+)$'"];
         let example = Example { name: "meter", keys, quantity: "temperature" };
         let about = "text lines. A regular expression takes the numbers out of a line, or csv, or json.";
         Some(Recognition::SerialPort { about, example: Some(example) })
@@ -108,9 +250,14 @@ impl Device for Settings {
         vec![Resource::SerialPort(self.port.clone())]
     }
 
+    fn is_asked(&self) -> bool {
+        self.ask.is_some()
+    }
+
     fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = port_faults(&self.port, self.baud);
+        let mut faults = super::port::faults(&self.port);
         faults.extend(self.form.fault());
+        faults.extend(self.framing_fault());
         let misfit = self.simulate.as_ref().is_some_and(|line| !self.form.is_full(line));
         if faults.is_empty() && misfit {
             faults.push(("simulate", "this line does not give every quantity".to_owned()));
@@ -119,69 +266,27 @@ impl Device for Settings {
     }
 
     fn open(&self, _hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
-        let port = Port { path: self.port.clone(), baud: self.baud };
-        Ok(Source::Stream(port, Box::new(Reader::new(self.port.clone(), self.form.clone()))))
+        Ok(Source::Stream(match &self.ask {
+            Some(ask) => SerialDriver::Dialogue(Box::new(Questioner::new(self, Ask::clone(ask)))),
+            None => SerialDriver::Stream(Box::new(Reader::new(self))),
+        }))
     }
 
     fn simulate(&self, sim: &Sim) {
         let Some(talk) = Talk::new(&self.form, self.simulate.as_deref()) else {
-            log::warn!(port = self.port.as_str(); "simulation: no line can be made up that matches; give one with `simulate`");
+            log::warn!(port = self.port.path.as_str(); "simulation: no line can be made up that matches; give one with `simulate`");
             return;
         };
-        sim.serial(&self.port, Duration::from_secs(1), move |at| talk.say(at));
-    }
-}
-
-/// What can be wrong with the keys of every serial device.
-pub(super) fn port_faults(port: &str, baud: u32) -> Vec<(&'static str, String)> {
-    let mut faults = Vec::new();
-    if port.is_empty() {
-        faults.push(("port", "a port is a path such as /dev/serial0".to_owned()));
-    }
-    if baud == 0 {
-        faults.push(("baud", "a port has some speed, such as 9600".to_owned()));
-    }
-    faults
-}
-
-/// When so many lines have come and none has matched, the person who wrote the map is told, once.
-const WORTH_A_WORD: u32 = 5;
-
-/// Reads lines and puts the numbers they hold.
-#[derive(Debug)]
-struct Reader {
-    /// The port's path, for the log.
-    port: String,
-    form: Form,
-    lines: Lines,
-    /// Whether an end of line was seen.
-    in_step: bool,
-    /// Lines that did not match, until one does.
-    strangers: Option<u32>,
-}
-
-impl Reader {
-    fn new(port: String, form: Form) -> Self {
-        Self { port, form, lines: Lines::default(), in_step: false, strangers: Some(0) }
-    }
-}
-
-impl Stream for Reader {
-    fn bytes(&mut self, at: Mono, bytes: &[u8], sender: &ReadingSender) {
-        let Self { port, form, lines, in_step, strangers } = self;
-        lines.feed(bytes, |line| {
-            let line = String::from_utf8_lossy(line);
-            if !std::mem::replace(in_step, true) || line.trim().is_empty() {
-                return;
-            }
-            let values = form.read(&line);
-            *strangers = strangers.filter(|_| values.is_empty()).map(|count| count.saturating_add(1));
-            if *strangers == Some(WORTH_A_WORD) {
-                log::warn!(port = port.as_str(), line = number::quoted(&line).as_str(); "lines come, and none has matched so far");
-            }
-            for (quantity, value) in values {
-                sender.put(quantity, at, value);
-            }
-        });
+        let (end, checksum) = (self.framing.end.clone(), self.form.checksum);
+        let path = &self.port.path;
+        if let Some(send) = self.ask.as_ref().map(|ask| ask.send.clone()) {
+            sim.serial_asked(
+                path,
+                move |at, asked| if asked == send { talk.say(at, &end, checksum) } else { Vec::new() },
+            );
+        } else {
+            let period = if let End::Silence(silence) = end { silence * 3 } else { Duration::ZERO };
+            sim.serial(path, period.max(Duration::from_secs(1)), move |at| talk.say(at, &end, checksum));
+        }
     }
 }

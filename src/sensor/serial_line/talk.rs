@@ -5,8 +5,10 @@ use std::f64::consts::TAU;
 
 use serde_json::{Map, Value};
 
-use super::form::{Csv, Form};
+use super::checksum;
+use super::form::{Csv, Form, Place};
 use super::sample::{self, Template};
+use crate::sensor::lines::End;
 use crate::time::Mono;
 
 /// The lines of a simulated device.
@@ -16,7 +18,8 @@ pub(super) enum Talk {
     Fixed(String),
     /// For a regular expression: one line for each of its alternatives.
     Match(Vec<Template>),
-    Csv(Csv),
+    /// With the decimal sign.
+    Csv(Csv, char),
     Json(Vec<String>),
 }
 
@@ -24,30 +27,34 @@ impl Talk {
     /// Lines that give every quantity of `form`: the map's own `simulate` text if there is one. `None` when no line
     /// can be made up.
     pub(super) fn new(form: &Form, simulate: Option<&str>) -> Option<Self> {
-        let talk = match (simulate, form) {
+        let talk = match (simulate, &form.place) {
             (Some(text), _) => Self::Fixed(text.to_owned()),
-            (None, Form::Match(pattern)) => Self::Match(sample::templates(pattern.regex.as_str())?),
-            (None, Form::Csv(csv)) => Self::Csv(csv.clone()),
-            (None, Form::Json(pointers)) => Self::Json(pointers.values().cloned().collect()),
+            (None, Place::Match(pattern)) => Self::Match(sample::templates(pattern.regex.as_str())?),
+            (None, Place::Csv(csv)) => Self::Csv(csv.clone(), form.style.decimal),
+            (None, Place::Json(pointers)) => Self::Json(pointers.values().cloned().collect()),
         };
-        form.is_full(&String::from_utf8_lossy(&talk.say(Mono::default()))).then_some(talk)
+        form.is_full(&talk.lines(Mono::default()).join("\n")).then_some(talk)
     }
 
-    /// What the device says at a time. It begins with an end of line, so that a listener that has just opened the port
-    /// is in step at once.
-    pub(super) fn say(&self, at: Mono) -> Vec<u8> {
-        format!("\r\n{}\r\n", self.text(at).trim_end_matches(['\r', '\n'])).into_bytes()
+    /// What the device says at a time, with the map's ends and check sums. It begins with an end of line, so that a listener
+    /// that has just opened the port is in step at once.
+    pub(super) fn say(&self, at: Mono, end: &End, checksum: Option<checksum::Kind>) -> Vec<u8> {
+        let end = match end {
+            End::Bytes(end) if end == b"\n" => b"\r\n",
+            End::Bytes(end) => &end[..],
+            End::Silence(_) => &[],
+        };
+        let lines = self.lines(at).into_iter().map(|line| checksum.map_or(line.clone(), |kind| kind.write(&line)));
+        lines.fold(end.to_vec(), |said, line| [&said, line.as_bytes(), end].concat())
     }
 
-    fn text(&self, at: Mono) -> String {
+    /// The lines that are said together.
+    pub(super) fn lines(&self, at: Mono) -> Vec<String> {
         match self {
-            Self::Fixed(text) => text.clone(),
-            Self::Match(templates) => {
-                let lines: Vec<String> = templates.iter().map(|template| template.line(|n| drift(at, n))).collect();
-                lines.join("\r\n")
-            }
-            Self::Csv(csv) => csv_line(csv, at),
-            Self::Json(pointers) => json_line(pointers, at),
+            Self::Fixed(text) => text.lines().map(str::to_owned).collect(),
+            Self::Match(templates) => templates.iter().map(|template| template.line(|n| drift(at, n))).collect(),
+            Self::Csv(csv, decimal) => vec![csv_line(csv, *decimal, at)],
+            Self::Json(pointers) => vec![json_line(pointers, at)],
         }
     }
 }
@@ -58,9 +65,11 @@ pub(super) fn drift(at: Mono, number: usize) -> f64 {
     22.5 + 2.4 * (at.since_boot().as_secs_f64() / period * TAU).sin()
 }
 
-fn csv_line(csv: &Csv, at: Mono) -> String {
+fn csv_line(csv: &Csv, decimal: char, at: Mono) -> String {
     let last = csv.columns.values().copied().max().unwrap_or(0);
-    let cells: Vec<String> = (1..=last).map(|column| format!("{:.2}", drift(at, column))).collect();
+    let cells: Vec<String> = (1..=last)
+        .map(|column| format!("{:.2}", drift(at, column)).replace('.', decimal.encode_utf8(&mut [0; 4])))
+        .collect();
     cells.join(&csv.separator.to_string())
 }
 
