@@ -4,6 +4,7 @@
 //! behind this module reads TOML or knows a default.
 
 mod broker;
+mod bus_time;
 mod channels;
 mod devices;
 mod diagnostic;

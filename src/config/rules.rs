@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::diagnostic::{Findings, Source};
 use super::drafts::{Drafts, Published, elsewhere};
-use super::{channels, directions, license, outputs, resources, subscriptions};
+use super::{bus_time, channels, directions, license, outputs, resources, subscriptions};
 use crate::entry::Column;
 use crate::pipeline::slots::Publish;
 
@@ -31,6 +31,7 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
         subscriptions::check(drafts, &published, findings);
         unused(drafts, &published, findings);
         directions::check(drafts, findings);
+        bus_time::check(drafts, findings);
     }
 }
 

@@ -79,6 +79,16 @@ pub(super) struct RouteKeys {
 }
 
 impl Draft {
+    /// How often it is read, as [`Draft::into_sensor`] has it.
+    pub(super) fn interval(&self, channels: &[channels::Draft]) -> Duration {
+        if let Some(every) = &self.every {
+            return *every.get_ref();
+        }
+        let slots = self.routes.iter().map(|route| channels[route.get_ref().channel].slot());
+        let natural = self.kind.as_ref().map(|kind| kind.device().default_every());
+        slots.chain(natural).min().unwrap_or_default()
+    }
+
     /// The sensor of a map without faults. Unless the map says otherwise it is read as often as its kind likes, and at
     /// least once in each slot it feeds, so that no entry misses it.
     pub(super) fn into_sensor(self, channels: &[Channel]) -> Option<Sensor> {

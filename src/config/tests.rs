@@ -1,6 +1,7 @@
 //! Rules of the map, one a test. How faults are shown is in `tests/maps`.
 
 mod broker;
+mod bus_time;
 mod channels;
 mod devices;
 mod outputs;
