@@ -158,6 +158,12 @@ fn tables(schema: &Value) -> Vec<Table<'_>> {
         let with = forms
             .map(|(form, schema)| [&needed[..], &[format!("{form} = {}", toml(&values(form, schema)[0]))]].concat());
         let mut ways: Vec<Vec<String>> = with.collect();
+        // Keys that stand only with others.
+        if kind["properties"]["use"]["const"] == "serial_line" {
+            let first = ways[0].clone();
+            ways.push([&first[..], &lines("send = '?'\nwake_up = '!'")].concat());
+            ways.push([&first[..], &lines("decimal = ','")].concat());
+        }
         ways.push(needed);
         tables.push(Table { section: "sensor", prefix: "", schema: kind, ways });
         if kind["properties"]["use"]["const"] == "bme280" {
