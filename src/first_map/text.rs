@@ -31,7 +31,7 @@ pub(super) fn write(found: &Found, offers: &[Offer], answers: &Answers, mut fiel
     let talker = talker(found, &mut fields);
     let mut writer = Writer { answers, fields, text: HEAD.to_owned() };
     writer.device();
-    writer.channels();
+    writer.channels(bus_time(offers));
     for (index, offer) in offers.iter().enumerate() {
         if answers.places.get(index) != Some(&Place::Nowhere) {
             writer.sensor(index, offer);
@@ -64,11 +64,12 @@ impl Writer<'_> {
         self.line(&format!("credentials = {credentials}\n"));
     }
 
-    fn channels(&mut self) {
+    /// `least` is the shortest slot in seconds.
+    fn channels(&mut self, least: usize) {
         let used = |index: usize| self.fields.given.iter().any(|given| given.channel == index);
         let used: Vec<_> = (0..self.answers.channels.len()).map(used).collect();
         let count = used.iter().filter(|used| **used).count();
-        let every = slot(self.answers.license, count);
+        let every = slot(self.answers.license, count).max(least);
         // Those that are filled come first, and commands before them.
         let mut heard = usize::from(self.answers.commands.is_some());
         let mut heard_later = heard + count;
@@ -181,6 +182,13 @@ fn written(name: &str, value: &Value) -> String {
         Value::Number(number) if name == "address" => format!("0x{:02x}", number.as_u64().unwrap_or_default()),
         other => other.to_string(),
     }
+}
+
+/// Seconds in which all parts on 1-Wire can be read: one after the other, as `check` reckons it.
+fn bus_time(offers: &[Offer]) -> usize {
+    let is_one_wire =
+        |kind| Kind::recognitions().any(|(tag, it)| tag == kind && matches!(it, Recognition::OneWire(..)));
+    offers.iter().filter(|offer| is_one_wire(offer.kind)).count()
 }
 
 /// Seconds of a slot: with several channels they are longer, so that the license's year lasts.
