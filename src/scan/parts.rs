@@ -4,8 +4,9 @@
 
 use crate::sensor::recognition::Identity;
 
-/// Parts that say what they are, and have no driver of ours (data sheet of BME680, register 0xd0).
-pub(super) const OTHERS: Identity = Identity::byte(&[0x76, 0x77], 0xd0, &[(0x61, "BME680 or BME688")]);
+/// Parts that say what they are, and have no driver of ours (register map of the MPU-6000 family, 4.32: WHO_AM_I).
+pub(super) const OTHERS: Identity =
+    Identity::byte(&[0x68, 0x69], 0x75, &[(0x68, "MPU-6050"), (0x70, "MPU-6500"), (0x71, "MPU-9250")]);
 
 /// What people usually have at an address.
 pub(super) const fn usual(address: u8) -> Option<&'static str> {

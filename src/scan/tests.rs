@@ -94,6 +94,20 @@ fn bare_pi_says_how_to_switch_on_what_is_off() {
     assert!(machine.scan().missing.iter().any(|sentence| sentence.contains("modprobe i2c-dev")));
 }
 
+/// A part that says one byte, whatever it is asked.
+struct Says(u8);
+
+impl I2cPart for Says {
+    fn write(&mut self, _bytes: &[u8]) -> Result<(), I2cError> {
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<(), I2cError> {
+        buffer.fill(self.0);
+        Ok(())
+    }
+}
+
 #[test]
 fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
     let machine = Machine::pi();
@@ -106,6 +120,7 @@ fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
     for address in [0x48, 0x50, 0x0b] {
         machine.sim.i2c("i2c-1", address, Box::new(Dumb(std::sync::Arc::default())));
     }
+    machine.sim.i2c("i2c-1", 0x69, Box::new(Says(0x68)));
     let found = machine.scan();
     let answers: Vec<_> = found.i2c[0]
         .parts
@@ -118,13 +133,15 @@ fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
         (0x48, usual(0x48), None),
         (0x50, usual(0x50), None),
         (0x68, Answer::Kernel("ds3231".to_owned()), None),
+        (0x69, Answer::Identified("MPU-6050".to_owned()), None),
         (0x76, Answer::Identified("BME280".to_owned()), Some("bme280")),
-        (0x77, Answer::Identified("BME680 or BME688".to_owned()), None),
+        (0x77, Answer::Identified("BME680".to_owned()), Some("bme680")),
     ];
     assert_eq!(answers, expected);
     let page = found.to_string();
     assert!(page.contains("0x76  BME280: use = \"bme280\", bus = \"i2c-1\", address = 0x76\n"), "{page}");
-    assert!(page.contains("0x77  BME680 or BME688: no driver of ours"), "{page}");
+    assert!(page.contains("0x77  BME680: use = \"bme680\""), "{page}");
+    assert!(page.contains("0x69  MPU-6050: no driver of ours"), "{page}");
     assert!(page.contains("0x68  ds3231, held by the kernel's driver"), "{page}");
 }
 

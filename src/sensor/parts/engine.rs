@@ -95,6 +95,7 @@ impl Part {
             match *step {
                 Step::Write(bytes) => self.port.write(bytes)?,
                 Step::Set(bytes) => self.port.write(&bytes(&self.options))?,
+                Step::Calibrated(bytes) => self.port.write(&bytes(&self.memory))?,
                 Step::Wait(millis) => thread::sleep(Duration::from_millis(millis.into())),
                 Step::Read(count, check) => {
                     let mut bytes = vec![0; count.into()];

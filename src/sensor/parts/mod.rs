@@ -11,12 +11,15 @@ pub mod sim;
 mod adc;
 mod aht20;
 mod bh1750;
+mod bme680;
+mod bmp388;
 mod hdc1080;
 mod power;
 mod probes;
 mod scd30;
 mod sht;
 mod thermometers;
+mod veml7700;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +47,8 @@ pub const ROWS: &[&Row] = &[
     &thermometers::ADT7410,
     &aht20::ROW,
     &bh1750::ROW,
+    &bme680::ROW,
+    &bmp388::ROW,
     &hdc1080::ROW,
     &sht::HTU21,
     &power::INA219,
@@ -64,6 +69,7 @@ pub const ROWS: &[&Row] = &[
     &sht::SHTC3,
     &thermometers::TMP102,
     &thermometers::TMP117,
+    &veml7700::ROW,
 ];
 
 /// The part with a tag.

@@ -88,6 +88,8 @@ pub enum Step {
     Write(&'static [u8]),
     /// Bytes that depend on the options.
     Set(fn(&Options) -> Vec<u8>),
+    /// Bytes that depend on the part's calibration, which is its memory.
+    Calibrated(fn(&[u8]) -> Vec<u8>),
     /// Milliseconds during which the bus is held: short ones.
     Wait(u16),
     /// So many bytes, on I2C.
@@ -139,6 +141,8 @@ pub struct Measures {
     pub unit: &'static str,
     /// The smallest difference, in the unit.
     pub step: f64,
+    /// Where steps grow with the value: as a part of it.
+    pub relative_step: f64,
     /// What `step`, `range` and `typical` are multiplied with.
     pub factor: fn(&Options) -> f64,
     /// What the part can measure.
@@ -158,7 +162,7 @@ impl Measures {
         range: (f64, f64),
         typical: (f64, f64),
     ) -> Self {
-        Self { name, unit, step, factor: |_| 1.0, range, typical, is_derived: false }
+        Self { name, unit, step, relative_step: 0.0, factor: |_| 1.0, range, typical, is_derived: false }
     }
 
     /// What the part can measure with these options.
@@ -261,7 +265,7 @@ pub(super) fn length(steps: &[Step], options: &Options) -> usize {
         Step::Read(count, Check::Crc8(block, _)) => usize::from(count - count / (block + 1)),
         Step::Read(count, Check::Nothing) | Step::From(_, count) => usize::from(*count),
         Step::Exchange(bytes) => bytes(options).len(),
-        Step::Write(_) | Step::Set(_) | Step::Wait(_) => 0,
+        Step::Write(_) | Step::Set(_) | Step::Calibrated(_) | Step::Wait(_) => 0,
     };
     steps.iter().map(of).sum()
 }
@@ -284,6 +288,21 @@ pub(super) fn code(value: f64) -> u16 {
     )]
     let code = rounded as u16;
     code
+}
+
+/// The number of so many bits at which a rising function is next to zero, for `encode`.
+pub(super) fn raw_for(bits: u32, of: impl Fn(f64) -> f64) -> u32 {
+    let (mut low, mut high) = (0_u32, (1 << bits) - 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if of(middle.into()) < 0.0 {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    let before = low.saturating_sub(1);
+    if of(before.into()).abs() < of(low.into()).abs() { before } else { low }
 }
 
 /// As [`code`] in two's complement.

@@ -95,6 +95,7 @@ impl Part {
             match *step {
                 Step::Write(bytes) => last = Some(bytes.to_vec()),
                 Step::Set(bytes) => last = Some(bytes(&self.options)),
+                Step::Calibrated(bytes) => last = Some(bytes(self.row.memory)),
                 Step::From(register, _) => self.answer(vec![register], says, from, length, Check::Nothing),
                 Step::Read(_, check) => {
                     // What is read without a command before it follows the last one of the measurement.
@@ -104,7 +105,7 @@ impl Part {
                 Step::Exchange(bytes) => self.answer(bytes(&self.options), says, from, length, Check::Nothing),
                 Step::Wait(_) => {}
             }
-            if let (Step::Write(_) | Step::Set(_), Some(command)) = (step, &last) {
+            if let (Step::Write(_) | Step::Set(_) | Step::Calibrated(_), Some(command)) = (step, &last) {
                 self.commands.push(command.clone());
             }
             from += length;

@@ -90,7 +90,7 @@ proptest! {
                     continue;
                 }
                 let value = decoded.as_ref().map(|decoded| decoded[index].clone());
-                let step = quantity.step * (quantity.factor)(&options);
+                let step = quantity.step * (quantity.factor)(&options) + quantity.relative_step * values[index];
                 prop_assert!(
                     matches!(value, Ok(Ok(value)) if (value - values[index]).abs() <= step),
                     "{} {}: {:?} for {} with {:?}", row.tag, quantity.name, value, values[index], options

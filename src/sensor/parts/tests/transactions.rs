@@ -9,6 +9,8 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("adt7410", "w 0b, r 1", "w 00, r 2"),
     ("aht20", "w be0800", "w ac3300, r 1, r 1, r 7"),
     ("bh1750", "", "w 01, w 20, r 2"),
+    ("bme680", "w d0, r 1, w 8a, r 23, w e1, r 14, w 00, r 5, w f0, r 1", "w 7201, w 5a75, w 6459, w 7110, w 7455, w 1d, r 1, w 1d, r 1, w 1f, r 8, w 2a, r 2"),
+    ("bmp388", "w 00, r 1, w 31, r 21", "w 1c03, w 1b13, w 03, r 1, w 03, r 1, w 04, r 6"),
     ("hdc1080", "w ff, r 2", "w 021000, w 00, r 4"),
     ("htu21", "", "w f3, r 3, w f5, r 3"),
     ("ina219", "", "w 003e63, w 02, r 2, w 02, r 2, w 01, r 2, w 02, r 2"),
@@ -29,6 +31,7 @@ const EXPECTED: &[(&str, &str, &str)] = &[
     ("shtc3", "", "w 3517, w 7866, r 6, w b098"),
     ("tmp102", "", "w 00, r 2"),
     ("tmp117", "w 0f, r 2", "w 00, r 2"),
+    ("veml7700", "w 07, r 2, w 000010", "w 04, r 2"),
 ];
 
 #[test]
