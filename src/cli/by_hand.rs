@@ -4,7 +4,6 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use gatepost::status::SOCKET;
@@ -26,7 +25,7 @@ impl Folder {
         private(all)?;
         check(all)?;
         for folder in in_folder(all) {
-            if UnixStream::connect(folder.join(SOCKET)).is_err() {
+            if !is_alive(&folder) {
                 let _ = fs::remove_dir_all(folder);
             }
         }
@@ -71,6 +70,11 @@ fn in_folder(all: &Path) -> Vec<PathBuf> {
     folders
 }
 
+/// Whether the process of a folder still runs. Its socket says nothing: it may be about to make it.
+fn is_alive(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|process| Path::new("/proc").join(process).exists())
+}
+
 /// In a directory that everybody may write, another user could have made it.
 fn check(path: &Path) -> io::Result<()> {
     let known = fs::symlink_metadata(path)?;
@@ -83,7 +87,6 @@ fn check(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
-    use std::os::unix::net::UnixListener;
 
     use super::*;
 
@@ -92,11 +95,9 @@ mod tests {
         let place = tempfile::tempdir().expect("a folder");
         let all = place.path().join("all");
         let _own = Folder::create_in(&all).expect("made");
-        let [dead, living] = ["1", "2"].map(|pid| all.join(pid));
+        let [dead, living] = ["999999999", "1"].map(|pid| all.join(pid));
         fs::create_dir(&dead).expect("made");
         fs::create_dir(&living).expect("made");
-        let _listener = UnixListener::bind(living.join(SOCKET)).expect("bound");
-        drop(UnixListener::bind(dead.join(SOCKET)).expect("bound"));
         let own = Folder::create_in(&all).expect("made");
         assert_eq!(in_folder(&all), [living, own.0.clone()]);
     }

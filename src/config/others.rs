@@ -1,7 +1,8 @@
 //! The words of other programs for what a map says: those of mqtt-io, ESPHome, Home Assistant and of many a script.
 
+use toml::de::DeValue;
+
 use super::suggest::nearest;
-use super::table::{DeValue, Table};
 use crate::sensor::Kind;
 
 /// Keys of others, with ours.
@@ -122,13 +123,10 @@ pub(super) fn no_kind(written: &str) -> String {
 }
 
 /// The key of a sensor that another program calls its kind, and the line to write instead.
-pub(super) fn kind_of(table: &Table<'_>) -> Option<(&'static str, String)> {
+pub(super) fn kind_of<'v>(value: impl Fn(&str) -> Option<&'v DeValue<'v>>) -> Option<(&'static str, String)> {
     let theirs = KEYS.iter().filter(|(_, ours)| *ours == "use").map(|(theirs, _)| *theirs);
-    let key = theirs.into_iter().find(|key| table.has(key))?;
-    let written = match table.value(key) {
-        Some(DeValue::String(text)) => text.as_ref(),
-        _ => "",
-    };
+    let (key, value) = theirs.into_iter().find_map(|key| Some((key, value(key)?)))?;
+    let written = value.as_str().unwrap_or_default();
     let help = match kind(written) {
         Some(ours) => format!("write `use = \"{ours}\"`"),
         None => format!("write `use = …`; {}", no_kind(written)),

@@ -121,7 +121,7 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
     let keys: Keys = common.read(findings).unwrap_or_default();
     let name = name(keys.name, has_name, "sensor", &header, findings);
     if keys.r#use.is_none() && !has_use {
-        if let Some((key, help)) = others::kind_of(&table) {
+        if let Some((key, help)) = others::kind_of(|key| table.value(key)) {
             findings.fault(&table.span_of(key), format!("`{key}` is no key: a sensor's kind is its `use`"), help);
         } else {
             let help = format!("add `use = \"…\"`, one of {}", words::list(Kind::TAGS));

@@ -8,14 +8,12 @@ use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, Error, ValueDeserializer};
+use toml::de::{DeTable, DeValue, Error, ValueDeserializer};
 
 use super::diagnostic::Findings;
 use super::suggest::nearest;
 use super::words::{self, Complaint};
 use super::{others, proposal};
-
-pub(super) use toml::de::DeValue;
 
 /// A value of the map with its place.
 pub(super) type Node<'a> = Spanned<DeValue<'a>>;
