@@ -8,6 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use gatepost::config;
+use gatepost::hal::sim::Sim;
+use gatepost::sensor::{ReadingSender, Source};
 use tempfile::TempDir;
 
 /// The crate's root.
@@ -187,6 +190,26 @@ fn every_shipped_map_is_good() {
         assert!(out.ends_with("the map is good\n"), "{}:\n{out}", map.display());
         let is_bare = map.ends_with("config/gatepost.toml");
         assert_eq!(out.contains(": warning: "), is_bare, "{}:\n{out}", map.display());
+    }
+}
+
+#[test]
+fn every_example_measures_on_simulated_hardware() {
+    for path in maps("config/examples") {
+        let map = config::load_without_credentials(&path).unwrap_or_else(|fault| panic!("{fault}")).settings;
+        let sim = Sim::default();
+        for sensor in &map.sensors {
+            let (device, name) = (sensor.kind.device(), format!("{} of {}", sensor.name, path.display()));
+            device.simulate(&sim);
+            match device.open(&sim.hal(), ReadingSender::new(|_, _, _| {})) {
+                Ok(Source::Polled(mut sensor)) => {
+                    let measured = sensor.measure_at_once().unwrap_or_else(|fault| panic!("{name}: {fault}"));
+                    assert_eq!(measured.len(), device.quantities().len(), "{name}");
+                }
+                Ok(Source::Stream(..)) => {}
+                Err(fault) => panic!("{name}: {fault}"),
+            }
+        }
     }
 }
 
