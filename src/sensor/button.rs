@@ -92,6 +92,10 @@ impl Device for Settings {
         ["press", "long", "double"].map(|name| Quantity::new(name, "").reduced_by(Reduce::Sum).counting(1.0)).to_vec()
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Kernel
+    }
+
     fn bus(&self) -> Bus {
         Bus::Kernel
     }

@@ -112,6 +112,10 @@ impl Device for Settings {
         Some(TOTAL)
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Kernel
+    }
+
     fn bus(&self) -> Bus {
         Bus::Kernel
     }

@@ -45,6 +45,10 @@ impl Device for Settings {
         self.path.file_stem().map(|name| name.to_string_lossy().into_owned())
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::AnyPart
+    }
+
     fn bus(&self) -> Bus {
         Bus::Files
     }

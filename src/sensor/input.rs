@@ -79,6 +79,10 @@ impl Device for Settings {
         ]
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Kernel
+    }
+
     fn bus(&self) -> Bus {
         Bus::Kernel
     }

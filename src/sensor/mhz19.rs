@@ -44,6 +44,10 @@ impl Device for Settings {
         vec![Quantity::new("co2", "ppm").resolving(1.0)]
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Formula
+    }
+
     fn bus(&self) -> Bus {
         Bus::Serial
     }

@@ -39,6 +39,7 @@ mod number;
 pub mod parts;
 pub mod pms5003;
 pub mod port;
+mod proof;
 pub mod recognition;
 pub mod register;
 pub mod sds011;
@@ -48,6 +49,7 @@ pub mod system;
 pub mod vedirect;
 
 pub use port::{Dialogue, Port, SerialDriver, Stream};
+pub use proof::Proof;
 pub use recognition::Recognition;
 
 /// The values of one measurement, one for each of the device's quantities, in their order.
@@ -209,6 +211,9 @@ pub trait Device {
     fn hint(&self) -> Option<String> {
         None
     }
+
+    /// What shows that it reads its parts right, for the page on the sensors.
+    fn proof(&self) -> Proof;
 
     /// Where it is read.
     fn bus(&self) -> Bus;

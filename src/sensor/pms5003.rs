@@ -109,6 +109,10 @@ impl Device for Settings {
             .collect()
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Recording
+    }
+
     fn bus(&self) -> Bus {
         Bus::Serial
     }

@@ -35,6 +35,10 @@ impl Device for Settings {
         ["pm2_5", "pm10"].map(|name| Quantity::new(name, "µg/m³").resolving(0.1)).into()
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Recording
+    }
+
     fn bus(&self) -> Bus {
         Bus::Serial
     }

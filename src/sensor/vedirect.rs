@@ -64,6 +64,10 @@ impl Device for Settings {
         COLUMNS.iter().map(quantity).collect()
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Formula
+    }
+
     fn bus(&self) -> Bus {
         Bus::Serial
     }

@@ -56,6 +56,10 @@ impl Device for Settings {
         ]
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Recording
+    }
+
     fn bus(&self) -> Bus {
         self.bus.bus()
     }

@@ -40,6 +40,10 @@ impl Device for Settings {
         vec![Quantity::new("temperature", "°C").resolving(0.1), Quantity::new("pressure", "hPa").resolving(0.01)]
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Examples
+    }
+
     fn bus(&self) -> Bus {
         self.bus.bus()
     }

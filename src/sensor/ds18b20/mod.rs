@@ -69,6 +69,10 @@ impl Device for Settings {
         vec![Quantity::new("temperature", "°C").resolving(0.0625)]
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Recording
+    }
+
     fn bus(&self) -> Bus {
         Bus::OneWire
     }

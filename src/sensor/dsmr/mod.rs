@@ -55,6 +55,10 @@ impl Device for Settings {
         COLUMNS.iter().map(quantity).collect()
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Recording
+    }
+
     fn bus(&self) -> Bus {
         Bus::Serial
     }

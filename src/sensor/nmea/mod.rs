@@ -81,6 +81,10 @@ impl Device for Settings {
         Some(Recognition::SerialPort { about: "a GNSS receiver.", example: None })
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::Recording
+    }
+
     fn bus(&self) -> Bus {
         Bus::Serial
     }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::row::{
-    Allowed, Choice, Input, Measures, Options, Proof, Ready, Row, Step, Uniform, Wire, code, signed_code,
-};
+use super::row::{Allowed, Choice, Input, Measures, Options, Ready, Row, Step, Uniform, Wire, code, signed_code};
 use crate::reading::Fault;
-use crate::sensor::Measured;
+use crate::sensor::{Measured, Proof};
 
 /// Where the options stand.
 const INPUT: usize = 0;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::row::{Check, Input, Measures, Options, Proof, Ready, Row, Step, Wire};
+use super::row::{Check, Input, Measures, Options, Ready, Row, Step, Wire};
 use crate::reading::Fault;
-use crate::sensor::Measured;
+use crate::sensor::{Measured, Proof};
 
 /// Status (DS 5.3, table 9): a measurement runs; the calibration is there.
 const BUSY: u8 = 0x80;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::row::{Check, Measures, Proof, Row, Step, Uniform, Wire, code};
+use super::row::{Check, Measures, Row, Step, Uniform, Wire, code};
 use crate::reading::Fault;
+use crate::sensor::Proof;
 
 pub(super) const ROW: Row = Row {
     tag: "bh1750",

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::row::{Input, Measures, Options, Proof, Ready, Row, Step, Wire, raw_for};
+use super::row::{Input, Measures, Options, Ready, Row, Step, Wire, raw_for};
 use crate::reading::Fault;
-use crate::sensor::Measured;
 use crate::sensor::recognition::{Identity, Proposal};
+use crate::sensor::{Measured, Proof};
 
 const ADDRESSES: &[u8] = &[0x76, 0x77];
 

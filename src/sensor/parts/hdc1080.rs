@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::row::{Check, Measures, Proof, Row, Step, Uniform, Wire, code};
+use super::row::{Check, Measures, Row, Step, Uniform, Wire, code};
+use crate::sensor::Proof;
 use crate::sensor::recognition::{Identity, Proposal};
 
 const ADDRESS: &[u8] = &[0x40];

@@ -33,12 +33,12 @@ use self::row::{Allowed, Options, Wire};
 use super::i2c::{BusName, Registers, address_words};
 use super::recognition::Recognition;
 use super::spi::SpiBus;
-use super::{Bus, Device, ReadingSender, Resource, Source};
+use super::{Bus, Device, Proof, ReadingSender, Resource, Source};
 use crate::hal::sim::Sim;
 use crate::hal::{Hal, SpiConfig};
 use crate::reading::{Fault, Quantity};
 
-pub use self::row::{Proof, Row};
+pub use self::row::Row;
 
 /// Every part, by tag.
 pub const ROWS: &[&Row] = &[
@@ -120,6 +120,10 @@ impl Settings {
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
         self.row.quantities.iter().map(|quantity| quantity.quantity(&self.options)).collect()
+    }
+
+    fn proof(&self) -> Proof {
+        self.row.proof
     }
 
     fn bus(&self) -> Bus {

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::row::{Allowed, Choice, Measures, Options, Proof, Ready, Row, Step, Uniform, Wire, code, signed_code};
+use super::row::{Allowed, Choice, Measures, Options, Ready, Row, Step, Uniform, Wire, code, signed_code};
 use crate::reading::Fault;
-use crate::sensor::Measured;
 use crate::sensor::recognition::{Identity, Proposal};
+use crate::sensor::{Measured, Proof};
 
 const ADDRESSES: &[u8] =
     &[0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f];

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::row::{Allowed, Choice, Input, Measures, Options, Proof, Row, Step, Uniform, Wire, code, signed_code};
+use super::row::{Allowed, Choice, Input, Measures, Options, Row, Step, Uniform, Wire, code, signed_code};
 use crate::reading::Fault;
-use crate::sensor::Measured;
+use crate::sensor::{Measured, Proof};
 
 fn probe(words: &str) -> Fault {
     Fault::Garbled(format!("the probe {words}"))

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::reading::{Fault, Quantity};
-use crate::sensor::Measured;
 use crate::sensor::recognition::{Identity, Proposal};
+use crate::sensor::{Measured, Proof};
 
 /// The values of a part's options, in the order of [`Row::options`]. A word is its place among the words.
 pub(super) type Options = [f64; 4];
@@ -197,28 +197,6 @@ pub enum Allowed {
     Numbers(&'static [f64]),
     /// One of these words.
     Words(&'static [&'static str]),
-}
-
-/// What shows that a part's arithmetic is right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// Bytes that a real part said, with the values published with them.
-    Recording,
-    /// Examples of the data sheet, or of another program's tests.
-    Examples,
-    /// The data sheet's formula alone.
-    Formula,
-}
-
-impl Proof {
-    /// As a sentence for people.
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::Recording => "Tested with what a real part said.",
-            Self::Examples => "Tested with published examples, not with what a real part said.",
-            Self::Formula => "Written after the data sheet; no published values were at hand to test it with.",
-        }
-    }
 }
 
 impl Row {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::row::{Check, Measures, Proof, Ready, Row, Step, Wire};
+use super::row::{Check, Measures, Ready, Row, Step, Wire};
+use crate::sensor::Proof;
 
 pub(super) const ROW: Row = Row {
     tag: "scd30",

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::row::{Check, Input, Measures, Options, Proof, Row, Step, Wire, code};
+use super::row::{Check, Input, Measures, Options, Row, Step, Wire, code};
 use crate::reading::Fault;
-use crate::sensor::Measured;
+use crate::sensor::{Measured, Proof};
 
 /// Two words with their checksums (DS of SHT3x 4.12, of SHT4x 4.4, of SHTC3 5.10).
 const WORDS: &[Step] = &[Step::Read(6, Check::Crc8(2, 0xff))];

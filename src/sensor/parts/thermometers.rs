@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::row::{Input, Measures, Proof, Row, Step, Uniform, Wire, signed_code};
+use super::row::{Input, Measures, Row, Step, Uniform, Wire, signed_code};
 use crate::reading::Fault;
-use crate::sensor::Measured;
 use crate::sensor::recognition::{Identity, Proposal};
+use crate::sensor::{Measured, Proof};
 
 /// Where the address pins of these parts let them be.
 const EIGHT: &[u8] = &[0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f];

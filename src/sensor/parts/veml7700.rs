@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::row::{Measures, Proof, Row, Step, Uniform, Wire, raw_for};
+use super::row::{Measures, Row, Step, Uniform, Wire, raw_for};
 use crate::reading::Fault;
+use crate::sensor::Proof;
 use crate::sensor::recognition::{Identity, Proposal};
 
 const ADDRESS: &[u8] = &[0x10];

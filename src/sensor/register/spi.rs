@@ -47,6 +47,10 @@ impl Device for Settings {
         vec![Quantity::new("value", "")]
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::AnyPart
+    }
+
     fn bus(&self) -> Bus {
         self.bus.bus()
     }

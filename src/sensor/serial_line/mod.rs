@@ -242,6 +242,10 @@ impl Device for Settings {
         Some(Recognition::SerialPort { about, example: Some(example) })
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::AnyPart
+    }
+
     fn bus(&self) -> Bus {
         Bus::Serial
     }

@@ -78,6 +78,10 @@ impl Device for Settings {
         })
     }
 
+    fn proof(&self) -> crate::sensor::Proof {
+        crate::sensor::Proof::KernelFiles
+    }
+
     fn bus(&self) -> Bus {
         if self.path == root() { Bus::Kernel } else { Bus::Files }
     }
