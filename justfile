@@ -86,10 +86,10 @@ soak *args:
 bench *names:
     cargo bench --locked --bench spool -- {{ names }}
 
-# Write docs/map.md anew from the code
+# Write docs/map.md and docs/sensors.md from the code
 docs:
     cargo run --locked --features docs -- docs target/docs
-    cp target/docs/map.md docs/map.md
+    cp target/docs/map.md target/docs/sensors.md docs/
 
 # Size of the release binary
 size:

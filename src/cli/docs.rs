@@ -6,6 +6,7 @@
 mod man;
 mod map;
 mod map_man;
+mod sensors;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let reference = Reference::new();
     write(folder, "man/gatepost.toml.5", &map_man::page(&reference))?;
     write(folder, "map.md", &map::page(&reference)?)?;
+    write(folder, "sensors.md", &sensors::page(&reference))?;
     write(folder, "gatepost.schema.json", &format!("{:#}\n", reference.schema))?;
     Ok(ExitCode::SUCCESS)
 }

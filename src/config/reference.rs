@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use self::tables::{of, plain, properties, required, with};
 use super::{broker, channels, devices, metrics, outputs, sensors, spool, steps};
 use crate::reading::Quantity;
-use crate::sensor::Kind;
+use crate::sensor::{Kind, Resource};
 
 pub use section::{Key, Section, SensorKind};
 
@@ -200,6 +200,13 @@ impl KindPart {
             about: self.about.clone(),
             keys: Section::new(self.tag, &heading, &self.keys),
             quantities: if self.names_its_own() { Vec::new() } else { device.quantities() },
+            ranges: match &self.example {
+                Kind::Part(part) => part.ranges().map(Some).collect(),
+                _ => vec![None; device.quantities().len()],
+            },
+            bus: device.bus(),
+            has_pin: device.resources().iter().any(|resource| matches!(resource, Resource::Line(_))),
+            proof: device.proof(),
             every: device.is_asked().then(|| device.default_every()),
             timeout: device.default_timeout(),
         }

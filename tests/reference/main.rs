@@ -36,6 +36,9 @@ fn the_page_on_the_map_is_what_the_code_says() {
     let page = fs::read_to_string(written().path().join("map.md")).expect("it was written");
     let committed = fs::read_to_string(root().join("docs/map.md")).unwrap_or_default();
     assert!(committed == page, "docs/map.md is not what the code says: run `just docs` and commit it");
+    let page = fs::read_to_string(written().path().join("sensors.md")).expect("it was written");
+    let committed = fs::read_to_string(root().join("docs/sensors.md")).unwrap_or_default();
+    assert!(committed == page, "docs/sensors.md is not what the code says: run `just docs` and commit it");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::tables::{properties, required};
 use crate::reading::Quantity;
+use crate::sensor::{Bus, Proof};
 
 /// A table of the map.
 #[derive(Clone, Debug)]
@@ -44,6 +45,14 @@ pub struct SensorKind {
     pub keys: Section,
     /// What it measures; empty where the map names it.
     pub quantities: Vec<Quantity>,
+    /// What each of them can be, where that is known.
+    pub ranges: Vec<Option<(f64, f64)>>,
+    /// What it is attached to.
+    pub bus: Bus,
+    /// Whether it takes a pin for itself.
+    pub has_pin: bool,
+    /// What shows that it reads right.
+    pub proof: Proof,
     /// How often it is read, if it is asked at all.
     pub every: Option<Duration>,
     /// How long it may take or be silent.

@@ -117,6 +117,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// What each quantity can be.
+    pub fn ranges(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.row.quantities.iter().map(|quantity| quantity.range(&self.options))
+    }
+}
+
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
         self.row.quantities.iter().map(|quantity| quantity.quantity(&self.options)).collect()
