@@ -17,8 +17,10 @@ keys of each kind, and `/usr/share/doc/gatepost/examples` has whole maps with th
 No board with these parts was at hand. The last column says what was done instead.
 ";
 
-/// What parts hang on, and how that is switched on.
-const PLACES: [(&str, &str, fn(&SensorKind) -> bool); 7] = [
+/// What parts hang on, how that is switched on, and which kinds those are.
+type Place = (&'static str, &'static str, fn(&SensorKind) -> bool);
+
+const PLACES: [Place; 7] = [
     (
         "I2C",
         "Pins 3 (SDA) and 5 (SCL) of the header. Switch it on with `sudo raspi-config nonint do_i2c 0`, or `dtparam=i2c_arm=on` in \

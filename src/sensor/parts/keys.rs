@@ -178,7 +178,7 @@ pub(super) fn schema(row: &'static Row) -> schemars::Schema {
                 json!({ "type": "number", "enum": numbers, "x-range": words.join(", "), "default": choice.default })
             }
             Allowed::Words(words) => {
-                let first = (0_u8..).zip(words).find(|(place, _)| f64::from(*place) == choice.default);
+                let first = (0_u8..).zip(words).find(|(place, _)| (f64::from(*place) - choice.default).abs() < 0.5);
                 let default = first.map(|(_, word)| *word);
                 let list: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 json!({ "type": "string", "enum": words, "x-range": list.join(", "), "default": default })
