@@ -10,6 +10,7 @@ mod debounce;
 mod files;
 mod line_id;
 mod manual_clock;
+mod place;
 mod polled_line;
 mod port;
 mod real;
@@ -58,6 +59,7 @@ pub use clock::{Clock, ClockState, ClockTrust};
 pub use line_id::without_maximum;
 pub use line_id::{ChipName, LineId, OWN_CHIP, PwmId};
 pub use manual_clock::ManualClock;
+pub use place::place_of_device;
 pub use polled_line::polled_input;
 pub use port::{Parity, PortOptions};
 pub use system_clock::SystemClock;
@@ -414,6 +416,14 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The system's error.
     fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// Reads a small file that need not be text, such as a property of the device tree.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path).map(String::into_bytes)
+    }
 
     /// The names in a directory, sorted.
     ///

@@ -123,6 +123,16 @@ impl Sim {
         self.texts.put(path, Arc::new(content));
     }
 
+    /// Says where a folder of such files really is, as the kernel's links to devices do.
+    pub fn link(&self, path: &Path, target: &Path) {
+        self.texts.link(path, target);
+    }
+
+    /// Takes a folder of such files away, as the kernel does with a device that is unplugged.
+    pub fn remove_folder(&self, folder: &Path) {
+        self.texts.remove(folder);
+    }
+
     /// Puts a device on a serial port that says what `talk` returns: at once when the port is opened, then every `period`.
     /// A port that has no device does not exist.
     pub fn serial(&self, path: &str, period: Duration, talk: impl FnMut(Mono) -> Vec<u8> + Send + 'static) {

@@ -18,6 +18,8 @@ type Content = Arc<dyn Fn(Mono) -> io::Result<String> + Send + Sync>;
 pub(super) struct Texts {
     contents: Mutex<BTreeMap<PathBuf, Content>>,
     broken: Mutex<BTreeMap<PathBuf, io::ErrorKind>>,
+    /// Where a folder of simulated files really is: only what [`Files::resolve`] says changes by it.
+    links: Mutex<BTreeMap<PathBuf, PathBuf>>,
     /// The folder that stands for `/`, if it is not the machine's own.
     root: Option<PathBuf>,
 }
@@ -37,6 +39,16 @@ impl Texts {
 
     pub(super) fn put(&self, path: &Path, content: Content) {
         locked(&self.contents).insert(path.to_owned(), content);
+    }
+
+    pub(super) fn link(&self, path: &Path, target: &Path) {
+        locked(&self.links).insert(path.to_owned(), target.to_owned());
+    }
+
+    /// Takes away a folder of simulated files, with its link.
+    pub(super) fn remove(&self, folder: &Path) {
+        locked(&self.contents).retain(|path, _| !path.starts_with(folder));
+        locked(&self.links).remove(folder);
     }
 
     pub(super) fn break_file(&self, path: &Path, kind: io::ErrorKind) {
@@ -64,6 +76,12 @@ impl Files for SimFiles {
         content.map_or_else(|| MachineFiles.read(&self.texts.own(path)), |content| content(self.clock.now().mono))
     }
 
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let is_simulated =
+            locked(&self.texts.contents).contains_key(path) || locked(&self.texts.broken).contains_key(path);
+        if is_simulated { self.read(path).map(String::into_bytes) } else { MachineFiles.bytes(&self.texts.own(path)) }
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         if let Some(kind) = locked(&self.texts.broken).get(path) {
             return Err((*kind).into());
@@ -79,6 +97,9 @@ impl Files for SimFiles {
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        if let Some(target) = locked(&self.texts.links).get(path) {
+            return Ok(target.clone());
+        }
         if locked(&self.texts.contents).contains_key(path) {
             return Ok(path.to_owned());
         }
