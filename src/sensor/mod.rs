@@ -25,6 +25,7 @@ pub mod bmp280;
 pub mod button;
 mod checksum;
 pub mod counter;
+pub mod dht;
 mod driven;
 pub mod ds18b20;
 pub mod dsmr;
@@ -357,6 +358,10 @@ kinds! {
     "button" => Button(button::Settings),
     /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute, `frequency` how many pulses come a second by the time between them, `missed` how many pulses came too fast and are known only by their number (they count, unless `ignore_after` is set).
     "counter" => Counter(counter::Settings),
+    /// A DHT11 at a pin, through the kernel (`dtoverlay=dht11,gpiopin=4`): temperature and humidity.
+    "dht11" => Dht11(dht::Dht11),
+    /// A DHT22, AM2302 or AM2303 at a pin, through the kernel (`dtoverlay=dht11,gpiopin=4`): temperature and humidity.
+    "dht22" => Dht22(dht::Dht22),
     /// A thermometer on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`): DS18B20, DS18S20, DS1822, DS1825, MAX31826, DS28EA00, or a thermocouple at a MAX31850.
     "ds18b20" => Ds18b20(ds18b20::Settings),
     /// A smart meter on its P1 port: DSMR 2 to 5 and its kin.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::hal::sim::Sim;
 use crate::hal::{Files, place_of_device};
 use crate::reading::Fault;
+use crate::sensor::recognition::{DrivenChannel, DrivenPart};
 
 /// One of the ways in which the kernel shows chips.
 pub(in crate::sensor) struct Interface {
@@ -68,6 +69,23 @@ impl Chip {
     /// The first line of a file of it.
     pub(in crate::sensor) fn text(&self, files: &dyn Files, name: &str) -> Option<String> {
         first_line(files, &self.file(name)?)
+    }
+
+    /// What `scan` shows of it, among all of its interface; nothing where it has no channel.
+    pub(in crate::sensor) fn part(
+        &self,
+        all: &[Self],
+        channels: Vec<DrivenChannel>,
+        is_attached: bool,
+    ) -> Option<DrivenPart> {
+        let mut keys = serde_json::json!({ "chip": self.name });
+        if all.iter().filter(|other| other.name == self.name).count() > 1 {
+            keys["at"] = self.place.as_str().into();
+        }
+        let (name, what, place) = (self.name.clone(), self.described(), self.place.clone());
+        let keys = keys.as_object().cloned()?;
+        let is_any = !channels.is_empty();
+        is_any.then_some(DrivenPart { name, what, place, keys, remark: None, channels, is_attached })
     }
 
     /// `bme280 at i2c-1:0x76`

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::dht::is_dht;
 use super::driven::{Channels, Chip, Driven, IIO, Type, Wanted, number_in};
+use super::recognition::{DrivenChannel, DrivenPart, Recognition};
 use super::{Bus, Device, ReadingSender, Source};
 use crate::entry::denoised;
 use crate::hal::sim::{Sim, swing};
@@ -86,6 +88,10 @@ impl Device for Settings {
 
     fn bus(&self) -> Bus {
         Bus::Drivers
+    }
+
+    fn recognition() -> Option<Recognition> {
+        Some(Recognition::Driver { find: parts, missing: None })
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
@@ -198,4 +204,19 @@ fn has(chip: &Chip) -> Vec<String> {
         }
     }
     names
+}
+
+/// What this machine has, but for what has a kind of its own.
+fn parts(files: &dyn Files) -> Vec<DrivenPart> {
+    let chips = IIO.chips(files);
+    let mut parts = Vec::new();
+    for chip in chips.iter().filter(|chip| !is_dht(files, &chip.folder)) {
+        let channels = has(chip).into_iter().filter_map(|name| {
+            let (known, _) = Type::of_map(TYPES, &name)?;
+            let value = value(files, chip, &name).ok().flatten();
+            Some(DrivenChannel::new(name, known.unit, known.step, value))
+        });
+        parts.extend(chip.part(&chips, channels.collect(), true));
+    }
+    parts
 }
