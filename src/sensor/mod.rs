@@ -33,6 +33,7 @@ pub mod file;
 mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+pub mod hwmon;
 mod i2c;
 pub mod iio;
 pub mod input;
@@ -368,6 +369,8 @@ kinds! {
     "dsmr" => Dsmr(dsmr::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
+    /// A chip that one of the kernel's hwmon drivers reads: LM75, SHT3x, INA219 and many others by a `dtoverlay` line in config.txt, and what the machine itself has, such as fans. Its quantities are `temperature`, `humidity`, `voltage`, `current`, `power`, `energy` and `fan`, with the channel's number where there are several.
+    "hwmon" => Hwmon(hwmon::Settings),
     /// Any number in a register of a part on I2C: the map says where it stands and what makes a value of it.
     "i2c_register" => I2cRegister(register::I2cSettings),
     /// A chip that one of the kernel's IIO drivers reads, which a `dtoverlay` line in config.txt switches on: BME280, ADS1115, BH1750, MPU6050 and many others. Its quantities are the kernel's channels: `temperature`, `humidity`, `pressure` in hPa, `illuminance`, `voltage0` and so on in volts, `concentration_co2` in ppm.
