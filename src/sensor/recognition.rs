@@ -137,9 +137,6 @@ pub enum Recognition {
     /// By the first two figures of the id on the 1-Wire bus, each with the part's name. The kind has a key `id`; its first
     /// quantity is a temperature.
     OneWire(&'static [(&'static str, &'static str)], Proposal),
-    /// What the kernel shows as a number in a file, with the quantity that the kind makes of it. The kind has the keys `path`,
-    /// `scale` and `offset`.
-    KernelFile(Rounded),
     /// Among those that a driver of the kernel reads.
     Driver {
         /// Looks for them.
@@ -201,10 +198,6 @@ mod tests {
                 Recognition::Machine { proposal, thermometer, .. } => {
                     assert!(quantities(kind, &json!({})).iter().any(|name| name == thermometer));
                     (vec![json!({})], proposal)
-                }
-                Recognition::KernelFile((quantity, _)) => {
-                    assert_eq!(quantities(kind, &json!({ "path": "/x", "scale": 2, "offset": 1 })), [quantity]);
-                    continue;
                 }
                 Recognition::SerialPort { .. } | Recognition::Address(..) | Recognition::Driver { .. } => continue,
             };
