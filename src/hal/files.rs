@@ -1,7 +1,7 @@
 //! The machine's text files.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::hal::Files;
@@ -38,6 +38,10 @@ impl Files for MachineFiles {
             }
         }
         Ok(content)
+    }
+
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+        File::options().write(true).open(path)?.write_all(text.as_bytes())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {

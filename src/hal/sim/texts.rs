@@ -13,11 +13,16 @@ use crate::time::Mono;
 /// What a simulated file says at a time.
 type Content = Arc<dyn Fn(Mono) -> io::Result<String> + Send + Sync>;
 
+/// What a simulated file does with a text.
+type Writer = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+
 /// Every simulated file, and every one that is broken on purpose.
 #[derive(Default)]
 pub(super) struct Texts {
     contents: Mutex<BTreeMap<PathBuf, Content>>,
     broken: Mutex<BTreeMap<PathBuf, io::ErrorKind>>,
+    /// What happens when somebody writes.
+    written: Mutex<BTreeMap<PathBuf, Writer>>,
     /// Where a folder of simulated files really is: only what [`Files::resolve`] says changes by it.
     links: Mutex<BTreeMap<PathBuf, PathBuf>>,
     /// The folder that stands for `/`, if it is not the machine's own.
@@ -39,6 +44,10 @@ impl Texts {
 
     pub(super) fn put(&self, path: &Path, content: Content) {
         locked(&self.contents).insert(path.to_owned(), content);
+    }
+
+    pub(super) fn on_write(&self, path: &Path, writer: Writer) {
+        locked(&self.written).insert(path.to_owned(), writer);
     }
 
     pub(super) fn link(&self, path: &Path, target: &Path) {
@@ -80,6 +89,12 @@ impl Files for SimFiles {
         let is_simulated =
             locked(&self.texts.contents).contains_key(path) || locked(&self.texts.broken).contains_key(path);
         if is_simulated { self.read(path).map(String::into_bytes) } else { MachineFiles.bytes(&self.texts.own(path)) }
+    }
+
+    /// Nothing of the machine's own is written: a simulation changes no hardware.
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+        let writer = locked(&self.texts.written).get(path).map(Arc::clone);
+        writer.map_or_else(|| Err(io::ErrorKind::PermissionDenied.into()), |writer| writer(text))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
