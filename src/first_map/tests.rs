@@ -203,7 +203,7 @@ fn what_the_daemon_could_not_open_is_not_offered() {
     assert_eq!(names, ["air", "probe", "pi"]);
 }
 
-fn driven(kind: &str, name: &str, keys: serde_json::Value, channels: &[&str]) -> Driven {
+fn driven(kind: &str, name: &str, keys: &serde_json::Value, channels: &[&str]) -> Driven {
     let channel = |name: &&str| DrivenChannel::new((*name).to_owned(), "°C", 0.01, Some(21.4));
     let part = DrivenPart {
         name: name.to_owned(),
@@ -220,13 +220,13 @@ fn driven(kind: &str, name: &str, keys: serde_json::Value, channels: &[&str]) ->
 #[test]
 fn parts_that_the_kernel_reads_are_offered_and_those_of_the_machine_are_not() {
     let inputs = ["voltage0", "voltage0-voltage1", "voltage1", "voltage2", "voltage3"];
-    let mut own = driven("hwmon", "rpi_volt", serde_json::json!({ "chip": "rpi_volt" }), &["voltage"]);
+    let mut own = driven("hwmon", "rpi_volt", &serde_json::json!({ "chip": "rpi_volt" }), &["voltage"]);
     own.part.is_attached = false;
     let found = Found {
         driven: vec![
-            driven("dht22", "air", serde_json::json!({ "pin": 4 }), &["temperature", "humidity"]),
-            driven("iio", "ads1015", serde_json::json!({ "chip": "ads1015", "at": "i2c-1:0x48" }), &inputs),
-            driven("iio", "odd", serde_json::json!({ "chip": "odd" }), &["temperature\nx = 1", "frobs"]),
+            driven("dht22", "air", &serde_json::json!({ "pin": 4 }), &["temperature", "humidity"]),
+            driven("iio", "ads1015", &serde_json::json!({ "chip": "ads1015", "at": "i2c-1:0x48" }), &inputs),
+            driven("iio", "odd", &serde_json::json!({ "chip": "odd" }), &["temperature\nx = 1", "frobs"]),
             own,
         ],
         ..Found::default()
@@ -259,7 +259,7 @@ prop_compose! {
         channels in prop::collection::vec("temperature|voltage[0-9]|humidity1|.{0,8}", 0..6),
     ) -> Driven {
         let keys = if has_pin { serde_json::json!({ "pin": pin }) } else { serde_json::json!({ "chip": chip }) };
-        driven(&kind, &name, keys, &channels.iter().map(String::as_str).collect::<Vec<_>>())
+        driven(&kind, &name, &keys, &channels.iter().map(String::as_str).collect::<Vec<_>>())
     }
 }
 

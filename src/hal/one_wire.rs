@@ -22,7 +22,7 @@ const FRESH: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// How long a conversion may take. The kernel waits for the 750 ms of twelve bits within the write.
-const LONGEST: Duration = Duration::from_millis(1000);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// How often the kernel is asked for its end.
 const POLL: Duration = Duration::from_millis(20);

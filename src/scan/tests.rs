@@ -327,7 +327,7 @@ fn what_is_to_be_pasted_is_a_map_without_faults() {
     let page = machine.scan().to_string();
     let (_, sensors) = page.split_once("Read by a driver of the kernel\n").expect("three parts");
     let sensors: String =
-        sensors.lines().filter_map(|line| line.strip_prefix("    ")).map(|line| format!("{line}\n")).collect();
+        sensors.lines().filter_map(|line| line.strip_prefix("    ")).flat_map(|line| [line, "\n"]).collect();
     assert_eq!(sensors.matches("[[sensor]]").count(), 3, "{page}");
     // As a person does: each name once, and a channel of their own.
     let sensors = sensors.replacen("\"bench\"\nuse", "\"bench2\"\nuse", 1).replace("CHANNEL", "room");

@@ -92,7 +92,7 @@ impl<C: Channels> Sensor for Driven<C> {
                 continue;
             }
             self.chip = Some(chip);
-            let values: Measured = values.into_iter().flat_map(Result::transpose).collect();
+            let values: Measured = values.into_iter().filter_map(Result::transpose).collect();
             return match values.iter().find(|value| value.is_ok()).or(values.first()) {
                 Some(Err(fault)) => Err(fault.clone()),
                 _ => Ok(values),

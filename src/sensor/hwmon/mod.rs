@@ -110,7 +110,7 @@ impl Device for Settings {
             let has_label = of_label.into_iter().any(|file| {
                 sim.hal().files.read(&folder.join(file)).ok().as_deref().map(str::trim) == self.label.as_deref()
             });
-            let Some(number) = number.or_else(|| (1..).find(is_free)).filter(is_free).filter(|_| !has_label) else {
+            let Some(number) = number.or_else(|| (1..100).find(is_free)).filter(is_free).filter(|_| !has_label) else {
                 continue;
             };
             if self.label.is_none() && parse(name).is_some_and(|(_, number)| number.is_none()) && number > 1 {
