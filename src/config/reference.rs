@@ -190,7 +190,7 @@ impl KindPart {
     /// Whether the quantities are those that the map names.
     fn names_its_own(&self) -> bool {
         let quantities = self.example.device().quantities();
-        quantities.iter().any(|quantity| matches!(quantity.name, std::borrow::Cow::Owned(_)))
+        quantities.is_empty() || quantities.iter().any(|quantity| matches!(quantity.name, std::borrow::Cow::Owned(_)))
     }
 
     fn described(&self) -> SensorKind {

@@ -131,7 +131,7 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
     let use_span = keys.r#use.as_ref().map_or_else(|| header.clone(), Spanned::span);
     let places = table.clone();
     let kind = if let Some(tag) = keys.r#use {
-        kind(&tag, table, folder, findings)
+        kind(&tag, table, &named(to.as_ref()), folder, findings)
     } else {
         table.finish_misspelt(findings);
         None
@@ -185,8 +185,20 @@ fn at_least(least: Duration, written: &Spanned<HumanDuration>, why: &str, findin
     (duration >= least).then_some(duration)
 }
 
+/// The names that have a place under `to`.
+fn named(to: Option<&Node<'_>>) -> Vec<String> {
+    let table = to.and_then(|to| to.get_ref().as_table());
+    table.into_iter().flat_map(|table| table.keys()).map(|name| name.get_ref().to_string()).collect()
+}
+
 /// Reads the device's own keys.
-fn kind(tag: &Spanned<String>, table: Table<'_>, folder: &Path, findings: &mut Findings) -> Option<Kind> {
+fn kind(
+    tag: &Spanned<String>,
+    table: Table<'_>,
+    wanted: &[String],
+    folder: &Path,
+    findings: &mut Findings,
+) -> Option<Kind> {
     let written = tag.get_ref();
     if !Kind::TAGS.contains(&written.as_str()) {
         let message = format!("there is no sensor kind `{written}`");
@@ -197,6 +209,7 @@ fn kind(tag: &Spanned<String>, table: Table<'_>, folder: &Path, findings: &mut F
     let places = table.clone();
     let mut kind =
         table.read_with(findings, |keys| Kind::deserialize(written, keys).expect("the tag is one of TAGS"))?;
+    kind.want(wanted);
     for (key, reason) in kind.device().faults() {
         let (reason, help) = reason.split_once('\n').unwrap_or((&reason, ""));
         findings.fault(&places.span_of(key), reason, help);
@@ -223,7 +236,8 @@ fn routes(
         let quantity = names.iter().position(|known| *known == name.get_ref());
         if kind.is_some() && quantity.is_none() {
             let message = format!("this sensor measures no `{}`", name.get_ref());
-            findings.fault(&name.span(), message, words::one_of(name.get_ref(), &names));
+            let choice = kind.map(|kind| kind.device().choice()).unwrap_or_default();
+            findings.fault(&name.span(), message, words::one_of(name.get_ref(), &choice));
         }
         let quantity = quantity.unwrap_or_default();
         let natural = quantities.get(quantity).map(|quantity| quantity.reduce);

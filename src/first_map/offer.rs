@@ -1,10 +1,11 @@
 //! What of a machine can be published: each offer is a sensor of the map.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::scan::{Answer, Attribute, Found, Interface};
+use crate::scan::{Answer, Driven, Found};
 use crate::sensor::recognition::{Proposal, Rounded};
 use crate::sensor::{Kind, Recognition};
 
@@ -29,7 +30,7 @@ pub struct Offer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Measured {
     /// The name after `to.`.
-    pub(super) name: &'static str,
+    pub(super) name: Cow<'static, str>,
     /// What a field with it is called: `air temperature (°C)`.
     pub(super) label: String,
     /// Digits after the point.
@@ -39,7 +40,7 @@ pub(super) struct Measured {
 impl Offer {
     /// What it measures, for people: `temperature, humidity, pressure`.
     pub fn measures(&self) -> String {
-        let names: Vec<_> = self.quantities.iter().map(|quantity| quantity.name).collect();
+        let names: Vec<_> = self.quantities.iter().map(|quantity| &*quantity.name).collect();
         names.join(", ")
     }
 }
@@ -66,40 +67,50 @@ pub fn offers(found: &Found) -> Vec<Offer> {
         let now = probe.temperature.map(|degrees| format!(", {degrees:.1} °C now")).unwrap_or_default();
         all.push(offer(proposal, format!("{name} {}{now}", probe.id), kind, &json!({ "id": probe.id })));
     }
-    for (kind, recognition) in Kind::recognitions() {
-        if let Recognition::KernelFile(quantity) = recognition {
-            all.extend(files(found, kind, quantity));
-        }
-    }
+    all.extend(found.driven.iter().filter(|driven| driven.part.is_attached).map(driven));
     for (kind, recognition) in Kind::recognitions() {
         if let Recognition::Machine { thermometer, proposal, .. } = recognition {
             all.push(machine(found, kind, thermometer, proposal));
         }
     }
-    let mut seen: Vec<Map<String, Value>> = Vec::new();
+    let mut seen: Vec<(&str, Map<String, Value>)> = Vec::new();
     let mut all: Vec<_> = all.into_iter().flatten().collect();
     all.retain(|offer| {
-        let is_new = !seen.contains(&offer.keys);
-        seen.push(offer.keys.clone());
+        let this = (offer.kind, offer.keys.clone());
+        let is_new = !seen.contains(&this);
+        seen.push(this);
         is_new
     });
     name_apart(&mut all);
     all
 }
 
-/// What the kernel's drivers show of parts that people attach.
-fn files(found: &Found, kind: &'static str, (quantity, round): Rounded) -> Vec<Option<Offer>> {
-    let mut offers = Vec::new();
-    for chip in found.chips.iter().filter(|chip| chip.interface == Interface::Iio) {
-        for Attribute { path, what, unit, scale, offset, .. } in &chip.attributes {
-            let name = format!("{} {what}", chip.name);
-            let keys = json!({ "path": path, "scale": scale, "offset": offset });
-            let told = format!("{what} of {}, which the kernel reads", chip.name);
-            let quantities = vec![Measured { name: quantity, label: label(&name, "", unit), round }];
-            offers.push(checked(Offer { name, what: told, kind, keys: object(&keys), quantities, more: Vec::new() }));
+/// Of a chip with more channels the others are examples: most of a converter's inputs are free.
+const FIELDS_OF_A_CHIP: usize = 4;
+
+/// A part that a driver of the kernel reads.
+fn driven(driven: &Driven) -> Option<Offer> {
+    let part = &driven.part;
+    let kind = *Kind::TAGS.iter().find(|tag| **tag == driven.kind)?;
+    let mut settings = settings(kind, &part.keys)?;
+    let names: Vec<_> = part.channels.iter().map(|channel| channel.name.clone()).collect();
+    settings.want(&names);
+    let known = settings.device().quantities();
+    let mut quantities: Vec<Measured> = Vec::new();
+    for channel in part.channels.iter().filter(|channel| known.iter().any(|known| known.name == channel.name)) {
+        let label = label(&part.name, &channel.name, &channel.unit);
+        let is_new = quantities.iter().all(|other| other.name != channel.name);
+        if is_new {
+            quantities.push(Measured { name: channel.name.clone().into(), label, round: channel.round.min(6) });
         }
     }
-    offers
+    let more = quantities.split_off(FIELDS_OF_A_CHIP.min(quantities.len()));
+    let remark = part.remark.as_ref().map(|remark| format!("; {remark}")).unwrap_or_default();
+    let what = format!("{}{remark}", part.what);
+    let is_any = !quantities.is_empty();
+    is_any
+        .then_some(Offer { name: part.name.clone(), what, kind, keys: part.keys.clone(), quantities, more })
+        .and_then(checked)
 }
 
 /// The machine itself, which every map can begin with.
@@ -123,7 +134,7 @@ fn offer(proposal: Proposal, what: String, kind: &'static str, keys: &Value) -> 
     let measured = |rounded: &[Rounded]| {
         let measured = rounded.iter().map(|&(quantity, round)| {
             let unit = units.iter().find(|known| known.name == quantity).map_or("", |known| known.unit);
-            Measured { name: quantity, label: label(name, quantity, unit), round }
+            Measured { name: quantity.into(), label: label(name, quantity, unit), round }
         });
         measured.collect()
     };
@@ -148,7 +159,8 @@ fn settings(kind: &str, keys: &Map<String, Value>) -> Option<Kind> {
 
 /// The offer, if a map with it is one without faults.
 fn checked(offer: Offer) -> Option<Offer> {
-    let is_name = offer.name.chars().count() <= 48 && !offer.name.chars().any(char::is_control);
+    let is_name =
+        !offer.name.trim().is_empty() && offer.name.chars().count() <= 48 && !offer.name.chars().any(char::is_control);
     (is_name && settings(offer.kind, &offer.keys).is_some()).then_some(offer)
 }
 

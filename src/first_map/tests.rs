@@ -8,7 +8,8 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::config::{self, Checked, LoadError};
-use crate::scan::{Answer, Attribute, Bus, Chip, Interface, Part, Port, Probe};
+use crate::scan::{Answer, Bus, Driven, Part, Port, Probe};
+use crate::sensor::recognition::{DrivenChannel, DrivenPart};
 use crate::thingspeak::license::License;
 
 fn bus(name: &str, addresses: &[u8]) -> Bus {
@@ -202,15 +203,64 @@ fn what_the_daemon_could_not_open_is_not_offered() {
     assert_eq!(names, ["air", "probe", "pi"]);
 }
 
-fn attributes() -> impl Strategy<Value = Attribute> {
-    (any::<String>(), "[a-z]{1,8}", any::<f64>(), any::<f64>()).prop_map(|(path, what, scale, offset)| Attribute {
-        path,
-        what,
-        unit: "°C".to_owned(),
-        scale,
-        offset,
-        value: None,
-    })
+fn driven(kind: &str, name: &str, keys: &serde_json::Value, channels: &[&str]) -> Driven {
+    let channel = |name: &&str| DrivenChannel::new((*name).to_owned(), "°C", 0.01, Some(21.4));
+    let part = DrivenPart {
+        name: name.to_owned(),
+        what: format!("{name} at i2c-1:0x76"),
+        place: "i2c-1:0x76".to_owned(),
+        keys: keys.as_object().cloned().expect("keys"),
+        remark: None,
+        channels: channels.iter().map(channel).collect(),
+        is_attached: true,
+    };
+    Driven { kind: kind.to_owned(), part }
+}
+
+#[test]
+fn parts_that_the_kernel_reads_are_offered_and_those_of_the_machine_are_not() {
+    let inputs = ["voltage0", "voltage0-voltage1", "voltage1", "voltage2", "voltage3"];
+    let mut own = driven("hwmon", "rpi_volt", &serde_json::json!({ "chip": "rpi_volt" }), &["voltage"]);
+    own.part.is_attached = false;
+    let found = Found {
+        driven: vec![
+            driven("dht22", "air", &serde_json::json!({ "pin": 4 }), &["temperature", "humidity"]),
+            driven("iio", "ads1015", &serde_json::json!({ "chip": "ads1015", "at": "i2c-1:0x48" }), &inputs),
+            driven("iio", "odd", &serde_json::json!({ "chip": "odd" }), &["temperature\nx = 1", "frobs"]),
+            own,
+        ],
+        ..Found::default()
+    };
+    let offers = offers(&found);
+    let names: Vec<_> = offers.iter().map(|offer| (offer.name.as_str(), offer.measures())).collect();
+    let converter = "voltage0, voltage0-voltage1, voltage1, voltage2".to_owned();
+    assert_eq!(names[..2], [("air", "temperature, humidity".to_owned()), ("ads1015", converter)]);
+    assert_eq!(names[2].0, "pi");
+    let map = made(&found, &answers(&["room=1234567"]));
+    let expected = "[[sensor]]
+name = \"ads1015\"
+use = \"iio\"
+at = \"i2c-1:0x48\"
+chip = \"ads1015\"
+to.voltage0 = { field = \"room.field3\", round = 2 }  # ads1015 voltage0 (°C)
+";
+    assert!(map.text.contains(expected), "{}", map.text);
+    assert!(check(&map.text, "mqtt_credentials.txt").is_ok());
+}
+
+prop_compose! {
+    fn kernel_parts()(
+        kind in "dht22|iio|hwmon|bme280|.{0,5}",
+        name in any::<String>(),
+        chip in any::<String>(),
+        // Of pins that a bus may have too the check warns.
+        pin in 22_u8..27,
+        has_pin in any::<bool>(),
+        channels in prop::collection::vec("temperature|voltage[0-9]|humidity1|.{0,8}", 0..6),
+    ) -> Driven {
+        let keys = if has_pin { serde_json::json!({ "pin": pin }) } else { serde_json::json!({ "chip": chip }) };
+        driven(&kind, &name, &keys, &channels.iter().map(String::as_str).collect::<Vec<_>>())
+    }
 }
 
 #[test]
@@ -235,7 +285,7 @@ prop_compose! {
     fn machines()(
         buses in prop::collection::vec(("i2c-[0-9]{1,3}|.{0,9}", prop::collection::vec(any::<u8>(), 0..4)), 0..4),
         probes in prop::collection::vec("28-[0-9a-f]{12}|.{0,20}", 0..12),
-        chips in prop::collection::vec((any::<String>(), prop::collection::vec(attributes(), 0..4)), 0..3),
+        driven in prop::collection::vec(kernel_parts(), 0..4),
         ports in prop::collection::vec(".{1,20}", 0..3),
         cpu_temperature in any::<bool>(),
     ) -> Found {
@@ -243,10 +293,7 @@ prop_compose! {
             i2c: buses.iter().map(|(name, addresses)| bus(name, &[addresses.as_slice(), &[0x76, 0x77]].concat())).collect(),
             one_wire: probes.iter().map(|id| probe(id)).collect(),
             serial: ports.iter().map(|name| port(name)).collect(),
-            chips: chips
-                .into_iter()
-                .map(|(name, attributes)| Chip { name, interface: Interface::Iio, attributes })
-                .collect(),
+            driven,
             cpu_temperature,
             ..Found::default()
         }
@@ -288,9 +335,9 @@ proptest! {
         };
         let checked = check(&map.text, &answers.credentials);
         prop_assert!(checked.is_ok(), "{}\n{}", map.text, checked.expect_err("faults"));
-        // A name made of letters at random may be one that directions have.
+        // A name made of letters at random may be one that directions have, and a bus may be full.
         let warnings = checked.expect("good").render_warnings();
-        let others = warnings.lines().filter(|line| line.contains(": warning: ") && !line.contains("looks like a direction"));
+        let others = warnings.lines().filter(|line| line.contains(": warning: ") && !line.contains("looks like a direction") && !line.contains("1-Wire bus's time"));
         prop_assert_eq!(others.count(), 0, "{}", warnings);
         let text = uncommented(&map.text);
         let checked = check(&text, &answers.credentials);

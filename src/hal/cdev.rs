@@ -19,7 +19,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 
 use super::kernel_edge::{KernelClocks, KernelEdges};
-use super::line_names::{ChipLines, NotFound, find, place_of_device};
+use super::line_names::{ChipLines, NotFound, find};
+use super::place::place_of_device;
 use crate::hal::{
     Active, Bias, Edge, EdgeSink, Gpio, GpioChip, HalError, InputConfig, InputLine, Level, LineId, OutputLine,
 };

@@ -1,7 +1,7 @@
 //! The machine's text files.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::hal::Files;
@@ -17,6 +17,11 @@ pub(super) struct MachineFiles;
 
 impl Files for MachineFiles {
     fn read(&self, path: &Path) -> io::Result<String> {
+        let content = self.bytes(path)?;
+        String::from_utf8(content).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not a text in UTF-8"))
+    }
+
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut file = open(path)?;
         let mut content = Vec::new();
         let mut page = [0; PAGE];
@@ -32,7 +37,11 @@ impl Files for MachineFiles {
                 break;
             }
         }
-        String::from_utf8(content).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not a text in UTF-8"))
+        Ok(content)
+    }
+
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+        File::options().write(true).open(path)?.write_all(text.as_bytes())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::line_names::place_of_device;
+use super::place::place_of_device;
 use crate::hal::{ChipName, HalError, PwmId, PwmOutput, PwmOutputs};
 
 /// A channel that was just exported belongs to root until udev has given it away: how often, and how long apart, it is tried.

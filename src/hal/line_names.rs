@@ -107,16 +107,6 @@ fn on_chip(chips: &[ChipLines], name: ChipName, number: u8) -> Result<(&ChipLine
     Ok((chip, u32::from(number)))
 }
 
-/// Where a device sits, from the kernel's name for it: `1-0020` on I2C is `i2c-1:0x20`. Other names are people's already.
-pub(super) fn place_of_device(device: &str) -> String {
-    let i2c = device.split_once('-').and_then(|(bus, address)| {
-        let bus: u32 = bus.parse().ok()?;
-        let address = u16::from_str_radix(address, 16).ok().filter(|_| address.len() == 4)?;
-        Some(format!("i2c-{bus}:0x{address:02x}"))
-    });
-    i2c.unwrap_or_else(|| device.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,14 +192,5 @@ mod tests {
         let error = on(&chips, "mcp23017", 2).expect_err("no such line");
         assert_eq!(error, "this machine has no line 2 of mcp23017, which has 0 to 1");
         assert!(on(&chips, "i2c-1:0x20", 0).expect_err("the header's").ends_with("leave `chip` out"));
-    }
-
-    #[test]
-    fn place_of_an_i2c_device_is_its_bus_and_address() {
-        assert_eq!(place_of_device("1-0020"), "i2c-1:0x20");
-        assert_eq!(place_of_device("22-0077"), "i2c-22:0x77");
-        for other in ["spi0.0", "gpio-sim.0", "1-1.2", "1-20"] {
-            assert_eq!(place_of_device(other), other);
-        }
     }
 }

@@ -10,6 +10,8 @@ mod debounce;
 mod files;
 mod line_id;
 mod manual_clock;
+mod one_wire;
+mod place;
 mod polled_line;
 mod port;
 mod real;
@@ -58,6 +60,8 @@ pub use clock::{Clock, ClockState, ClockTrust};
 pub use line_id::without_maximum;
 pub use line_id::{ChipName, LineId, OWN_CHIP, PwmId};
 pub use manual_clock::ManualClock;
+pub use one_wire::OneWire;
+pub use place::place_of_device;
 pub use polled_line::polled_input;
 pub use port::{Parity, PortOptions};
 pub use system_clock::SystemClock;
@@ -77,6 +81,8 @@ pub struct Hal {
     pub serial: Arc<dyn SerialPorts>,
     /// Text files of the kernel (1-Wire, thermal zones, IIO, hwmon) and of the user.
     pub files: Arc<dyn Files>,
+    /// What the thermometers of a 1-Wire bus do together.
+    pub one_wire: Arc<OneWire>,
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
     /// Nothing of it is real: what is noted of its pins must not reach real ones.
@@ -414,6 +420,22 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The system's error.
     fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// Reads a small file that need not be text, such as a property of the device tree.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path).map(String::into_bytes)
+    }
+
+    /// Writes to a file that is there, such as an attribute of the kernel.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn write(&self, _path: &Path, _text: &str) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
 
     /// The names in a directory, sorted.
     ///

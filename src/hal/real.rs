@@ -24,6 +24,7 @@ impl Hal {
             spi,
             serial: Arc::new(MachinePorts),
             files: Arc::new(MachineFiles),
+            one_wire: Arc::default(),
             clock: Arc::new(SystemClock::watched()),
             is_simulated: false,
         })

@@ -4,7 +4,7 @@
 //! addressed as `i2cdetect` does and asked for their id only where one of ours may be, no serial port is opened, no pin is requested. What is missing is no error but a sentence that says what to do.
 //! What is found can be written as JSON and read again, so that a map for one machine can be made on another.
 
-mod chips;
+mod driven;
 mod i2c;
 mod one_wire;
 mod parts;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::hal::{Files, GpioChip, Hal};
 use crate::sensor::{Kind, Recognition};
 
-pub use chips::{Attribute, Chip, Interface};
+pub use driven::Driven;
 pub use i2c::{Answer, Bus, Part};
 pub use one_wire::Probe;
 pub use serial::Port;
@@ -41,8 +41,9 @@ pub struct Found {
     pub serial: Vec<Port>,
     /// Whether the machine will find its own temperature.
     pub cpu_temperature: bool,
-    /// Thermal zones, and sensors that a kernel driver reads.
-    pub chips: Vec<Chip>,
+    /// Parts that drivers of the kernel read.
+    #[serde(default)]
+    pub driven: Vec<Driven>,
     /// What is missing, and what to do about it.
     pub missing: Vec<String>,
 }
@@ -80,7 +81,7 @@ pub fn scan(hal: &Hal, all_buses: bool) -> Found {
         cpu_temperature: Kind::recognitions().any(|(_, recognition)| {
             matches!(recognition, Recognition::Machine { has_thermometer, .. } if has_thermometer(files))
         }),
-        chips: chips::chips(files),
+        driven: driven::parts(files, is_board, &mut missing),
         board,
         missing,
     }

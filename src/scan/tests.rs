@@ -86,7 +86,8 @@ fn bare_pi_says_how_to_switch_on_what_is_off() {
     let machine = Machine::pi();
     fs::rename(machine.root.path().join("dev/i2c-1"), machine.root.path().join("dev/i2c-20")).expect("a screen's");
     let page = machine.scan().to_string();
-    for words in ["Raspberry Pi 4 Model B Rev 1.4\n", "dtparam=i2c_arm=on", "dtoverlay=w1-gpio", "no GPIO chip"] {
+    let dht = "dtoverlay=dht11,gpiopin=4";
+    for words in ["Raspberry Pi 4 Model B Rev 1.4\n", "dtparam=i2c_arm=on", "dtoverlay=w1-gpio", dht, "no GPIO chip"] {
         assert!(page.contains(words), "no {words:?} in\n{page}");
     }
     fs::remove_file(machine.root.path().join("dev/i2c-20")).expect("there");
@@ -277,32 +278,81 @@ fn serial_ports_have_the_name_that_stays() {
     }
 }
 
+/// Puts a chip as the kernel shows it: its folder, and where that really is.
+fn put_chip(machine: &Machine, folder: &str, device: &str, files: &[(&str, &'static str)]) {
+    let entry = folder.rsplit('/').next().expect("it has a name");
+    machine.sim.link(Path::new(folder), &Path::new("/sys/devices/platform").join(device).join(entry));
+    for (name, text) in files {
+        machine.sim.file(&Path::new(folder).join(name), |_| Ok((*text).to_owned()));
+    }
+}
+
 #[test]
-fn kernel_s_sensors_come_with_what_makes_units_of_their_numbers() {
+fn parts_that_the_kernel_reads_come_with_what_to_paste() {
     let machine = Machine::pi();
-    machine.put("/sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
-    machine.put("/sys/class/thermal/thermal_zone0/temp", "48312\n");
-    machine.put("/sys/class/hwmon/hwmon1/name", "ina219\n");
-    machine.put("/sys/class/hwmon/hwmon1/power1_input", "1500000\n");
-    machine.put("/sys/class/hwmon/hwmon1/power1_label", "rail\n");
-    machine.put("/sys/bus/iio/devices/iio:device0/name", "some_part\n");
-    machine.put("/sys/bus/iio/devices/iio:device0/in_temp_raw", "100\n");
-    machine.put("/sys/bus/iio/devices/iio:device0/in_temp_scale", "500\n");
-    machine.put("/sys/bus/iio/devices/iio:device0/in_temp_offset", "-50\n");
-    machine.put("/sys/bus/iio/devices/iio:device0/in_humidityrelative_input", "45500\n");
-    machine.put("/sys/bus/iio/devices/iio:device0/in_pressure_input", "100.9\n");
-    let found = machine.scan();
-    assert!(found.cpu_temperature);
-    let all = found.chips.iter().flat_map(|chip| &chip.attributes);
-    let values: Vec<_> = all.map(|one| (one.what.as_str(), one.unit.as_str(), one.value.map(f64::round))).collect();
-    let expected = [
-        ("temp", "°C", Some(48.0)),
-        ("power1", "W", Some(2.0)),
-        ("humidityrelative", "%", Some(46.0)),
-        ("pressure", "hPa", Some(1009.0)),
-        ("temp", "°C", Some(25.0)),
+    machine.put("/sys/bus/i2c/devices/1-0076/name", "bme280\n");
+    machine.put("/sys/bus/i2c/devices/1-0076/driver/bind", "");
+    machine.put("/sys/bus/i2c/devices/1-0068/name", "ds3231\n");
+    machine.put("/sys/bus/i2c/devices/1-0068/driver/bind", "");
+    let bme280 = [("name", "bme280\n"), ("in_temp_input", "21430\n"), ("in_pressure_input", "101.325\n")];
+    put_chip(&machine, "/sys/bus/iio/devices/iio:device0", "i2c-1/1-0076", &bme280);
+    let dht = [
+        ("name", "dht11@11\n"),
+        ("of_node/compatible", "dht11\0"),
+        ("of_node/gpios", "\0\0\0\x0b\0\0\0\x11\0\0\0\0"),
+        ("in_temp_input", "19900\n"),
+        ("in_humidityrelative_input", "45600\n"),
     ];
-    assert_eq!(values, expected);
+    put_chip(&machine, "/sys/bus/iio/devices/iio:device1", "dht11@11", &dht);
+    let power = [("name", "ina219\n"), ("power1_input", "1500000\n"), ("power1_label", "rail\n")];
+    put_chip(&machine, "/sys/class/hwmon/hwmon1", "i2c-1/1-0040", &power);
+    put_chip(&machine, "/sys/class/hwmon/hwmon2", "i2c-1/1-0041", &power);
+    put_chip(&machine, "/sys/class/hwmon/hwmon3", "w1_bus_master1/28-0417b1fb82ff", &[("name", "w1_slave_temp\n")]);
+    let found = machine.scan();
+    let kinds: Vec<_> = found.driven.iter().map(|driven| driven.kind.as_str()).collect();
+    assert_eq!(kinds, ["dht22", "hwmon", "hwmon", "iio"]);
+    let page = found.to_string();
+    for lines in [
+        "  DHT22 or DHT11 at GPIO17\n    ## the kernel does not say which it is: for a DHT11 write use = \"dht11\"\n",
+        "    [[sensor]]\n    name = \"air\"\n    use = \"dht22\"\n    pin = 17\n    to.temperature = \"CHANNEL.field1\"  # 19.9 °C now\n",
+        "    use = \"hwmon\"\n    at = \"i2c-1:0x41\"\n    chip = \"ina219\"\n    to.power = \"CHANNEL.field1\"  # rail, 1.500 W now\n",
+        "    use = \"iio\"\n    chip = \"bme280\"\n    to.pressure = \"CHANNEL.field1\"  # 1013.250 hPa now\n",
+        "0x76  bme280, held by the kernel's driver: use = \"iio\" reads it, see below\n",
+        "0x68  ds3231, held by the kernel's driver, which measures nothing\n",
+    ] {
+        assert!(page.contains(lines), "no {lines:?} in\n{page}");
+    }
+    assert!(!page.contains("dtoverlay=dht11"), "{page}");
+    let written = serde_json::to_string(&found).expect("plain data");
+    assert_eq!(serde_json::from_str::<Found>(&written).expect("what was written"), found);
+}
+
+#[test]
+fn what_is_to_be_pasted_is_a_map_without_faults() {
+    let machine = Machine::pi();
+    let keys = serde_json::json!({ "chip": "bench", "at": "i2c-1:0x48" });
+    for (kind, to) in [("iio", "voltage0"), ("hwmon", "temperature")] {
+        let mut kind = Kind::deserialize(kind, keys.clone()).expect("a kind").expect("its keys");
+        kind.want(&[to.to_owned()]);
+        kind.device().simulate(&machine.sim);
+    }
+    Kind::deserialize("dht22", serde_json::json!({}))
+        .expect("a kind")
+        .expect("none is needed")
+        .device()
+        .simulate(&machine.sim);
+    let page = machine.scan().to_string();
+    let (_, sensors) = page.split_once("Read by a driver of the kernel\n").expect("three parts");
+    let sensors: String =
+        sensors.lines().filter_map(|line| line.strip_prefix("    ")).flat_map(|line| [line, "\n"]).collect();
+    assert_eq!(sensors.matches("[[sensor]]").count(), 3, "{page}");
+    // As a person does: each name once, and a channel of their own.
+    let sensors = sensors.replacen("\"bench\"\nuse", "\"bench2\"\nuse", 1).replace("CHANNEL", "room");
+    let map = format!(
+        "version = 1\n[device.pi]\ncredentials = \"mqtt_credentials.txt\"\n[channel.room]\nid = 1234567\n\n{sensors}"
+    );
+    let table: toml::Table = map.parse().expect("TOML");
+    assert_eq!(table["sensor"].as_array().map(Vec::len), Some(3));
 }
 
 /// A machine with these chips besides what the files say.

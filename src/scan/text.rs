@@ -2,17 +2,19 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Answer, Attribute, Bus, Found, Interface, Part, Port, Probe};
+use serde_json::Value;
+
+use super::{Answer, Bus, Driven, Found, Part, Port, Probe};
 use crate::sensor::{Kind, Recognition};
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sections = [
             ("Board", self.board()),
-            ("I2C", self.i2c.iter().map(bus).collect()),
+            ("I2C", self.i2c.iter().map(|one| bus(one, &self.driven)).collect()),
             ("1-Wire", self.one_wire.iter().map(probe).collect()),
             ("Serial ports", self.serial.iter().map(port).collect()),
-            (&*format!("Read by the kernel, for `{}`", kinds(is_for_files)), self.files()),
+            ("Read by a driver of the kernel", self.driven.iter().map(driven).collect()),
             (&*format!("This machine itself, for `{}`", kinds(is_for_machine)), self.system()),
             ("What is missing", self.missing.join("\n")),
         ];
@@ -35,8 +37,9 @@ impl fmt::Display for Found {
 impl Found {
     /// Whether anything is attached that measures.
     fn has_parts(&self) -> bool {
-        let iio = self.chips.iter().any(|chip| chip.interface == Interface::Iio);
-        iio || !self.one_wire.is_empty() || self.i2c.iter().any(|bus| !bus.parts.is_empty())
+        self.driven.iter().any(|driven| driven.part.is_attached)
+            || !self.one_wire.is_empty()
+            || self.i2c.iter().any(|bus| !bus.parts.is_empty())
     }
 
     fn board(&self) -> String {
@@ -56,20 +59,6 @@ impl Found {
         text
     }
 
-    fn files(&self) -> String {
-        let mut text = String::new();
-        for chip in &self.chips {
-            let _ = writeln!(text, "{}", chip.name);
-            for attribute in &chip.attributes {
-                let _ = writeln!(text, "  {}", file(attribute));
-            }
-        }
-        if self.chips.iter().any(|chip| chip.interface != Interface::Thermal) {
-            text.push_str("The number in hwmon3 or iio:device1 may be another one after a boot with other parts.\n");
-        }
-        text
-    }
-
     fn system(&self) -> String {
         let mut names = Vec::new();
         for (kind, recognition) in Kind::recognitions() {
@@ -82,8 +71,9 @@ impl Found {
     }
 }
 
-const fn is_for_files(recognition: &Recognition) -> bool {
-    matches!(recognition, Recognition::KernelFile(_))
+const fn is_for_drivers(recognition: &Recognition) -> bool {
+    // Those that know parts by their pins say themselves what is missing.
+    matches!(recognition, Recognition::Driver { missing: None, .. })
 }
 
 const fn is_for_machine(recognition: &Recognition) -> bool {
@@ -101,11 +91,11 @@ fn kinds(is_meant: impl Fn(&Recognition) -> bool) -> String {
     format!("use = {}", tags.join(" or "))
 }
 
-fn bus(bus: &Bus) -> String {
+fn bus(bus: &Bus, driven: &[Driven]) -> String {
     let adapter = bus.adapter.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
     let mut text = format!("{}{adapter}\n", bus.name);
     for part in &bus.parts {
-        let _ = writeln!(text, "  0x{:02x}  {}", part.address, answer(part, &bus.name));
+        let _ = writeln!(text, "  0x{:02x}  {}", part.address, answer(part, &bus.name, driven));
     }
     match &bus.fault {
         Some(fault) => drop(writeln!(text, "  {fault}")),
@@ -115,7 +105,7 @@ fn bus(bus: &Bus) -> String {
     text
 }
 
-fn answer(part: &Part, bus: &str) -> String {
+fn answer(part: &Part, bus: &str, driven: &[Driven]) -> String {
     let what = match (&part.answer, part.recognised()) {
         (Answer::Identified(name), Some((kind, identity, _))) => {
             let mut text = format!("{name}: use = \"{kind}\", bus = \"{bus}\"");
@@ -125,17 +115,20 @@ fn answer(part: &Part, bus: &str) -> String {
             return text;
         }
         (Answer::Kernel(name), _) => {
-            return format!("{name}, held by the kernel's driver: what it measures is a file, see below");
+            let place = format!("{bus}:0x{:02x}", part.address);
+            let read = driven.iter().find(|driven| driven.part.place == place);
+            return read.map_or_else(
+                || format!("{name}, held by the kernel's driver, which measures nothing"),
+                |driven| format!("{name}, held by the kernel's driver: use = \"{}\" reads it, see below", driven.kind),
+            );
         }
         (Answer::Identified(name), None) => name.clone(),
         (Answer::Unknown(_), _) if nameless(part.address).next().is_some() => return maybe(part.address, bus),
         (Answer::Unknown(Some(usual)), _) => format!("perhaps {usual}"),
         (Answer::Unknown(None), _) => "an unknown part".to_owned(),
     };
-    let files = kinds(is_for_files);
-    format!(
-        "{what}: no driver of ours; the kernel may have one (`dtoverlay -h i2c-sensor`), whose files `{files}` reads"
-    )
+    let drivers = kinds(is_for_drivers);
+    format!("{what}: no driver of ours; the kernel may have one (`dtoverlay -h i2c-sensor`), which `{drivers}` reads")
 }
 
 /// The parts of ours that do not say what they are and may be at an address, with their kinds.
@@ -187,9 +180,29 @@ fn port(port: &Port) -> String {
     text
 }
 
-fn file(attribute: &Attribute) -> String {
-    let Attribute { path, what, unit, scale, offset, value } = attribute;
-    let now = value.map_or_else(|| "no number".to_owned(), |value| format!("{value:.1} {unit}"));
-    let offset = if *offset == 0.0 { String::new() } else { format!(", offset = {offset}") };
-    format!("{what}, {now} now: path = \"{path}\", scale = {scale}{offset}")
+/// A sensor of the map, to be pasted.
+fn driven(driven: &Driven) -> String {
+    let Driven { kind, part } = driven;
+    let mut text = format!("{}\n", part.what);
+    if let Some(remark) = &part.remark {
+        let _ = writeln!(text, "  ## {remark}");
+    }
+    let _ = writeln!(text, "  [[sensor]]\n  name = {}\n  use = \"{kind}\"", Value::from(part.name.as_str()));
+    for (key, value) in &part.keys {
+        let _ = writeln!(text, "  {key} = {value}");
+    }
+    for (field, channel) in (1..).zip(&part.channels) {
+        let label = channel.label.as_ref().map(|label| format!("{label}, ")).unwrap_or_default();
+        let now = channel.value.map_or_else(
+            || "says nothing now".to_owned(),
+            |value| format!("{value:.*} {} now", usize::from(channel.round), channel.unit).replace("  ", " "),
+        );
+        // What is behind the last field needs another channel.
+        let field = if field <= FIELDS { field.to_string() } else { "1".to_owned() };
+        let _ = writeln!(text, "  to.{} = \"CHANNEL.field{field}\"  # {label}{now}", channel.name);
+    }
+    text
 }
+
+/// The fields of a channel.
+const FIELDS: usize = 8;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Bus, Device, Measured, ReadingSender, Recognition, Sensor, Source, number};
+use super::{Bus, Device, Measured, ReadingSender, Sensor, Source, number};
 use crate::entry::denoised;
 use crate::hal::sim::Sim;
 use crate::hal::{Files, Hal};
@@ -35,10 +35,6 @@ fn one() -> f64 {
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
         vec![Quantity::new("value", "")]
-    }
-
-    fn recognition() -> Option<Recognition> {
-        Some(Recognition::KernelFile(("value", 2)))
     }
 
     fn hint(&self) -> Option<String> {

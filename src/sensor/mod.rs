@@ -7,6 +7,7 @@
 //!
 //! Nothing here supervises: time-outs, back-off and revival are the daemon's (`daemon::bus_threads` and `daemon::streams`).
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +25,17 @@ pub mod bmp280;
 pub mod button;
 mod checksum;
 pub mod counter;
+pub mod dht;
+mod driven;
 pub mod ds18b20;
 pub mod dsmr;
 pub mod file;
 mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+pub mod hwmon;
 mod i2c;
+pub mod iio;
 pub mod input;
 mod lines;
 pub mod mhz19;
@@ -145,6 +150,8 @@ pub enum Source {
 pub enum Bus {
     /// Kernel files and lines that answer at once.
     Kernel,
+    /// Parts that a driver of the kernel reads (IIO, hwmon): milliseconds on I2C, a second where a part does not answer.
+    Drivers,
     /// Files of the user.
     Files,
     /// The 1-Wire bus: a reading takes up to 750 ms.
@@ -193,6 +200,14 @@ pub enum Resource {
 pub trait Device {
     /// What it measures with these settings, in the order of [`Measured`].
     fn quantities(&self) -> Vec<Quantity>;
+
+    /// Tells which names the map gives a place under `to`: a kind whose parts have different quantities measures these alone.
+    fn want(&mut self, _names: &[String]) {}
+
+    /// What a name under `to` may be, or begin with.
+    fn choice(&self) -> Vec<Cow<'static, str>> {
+        self.quantities().into_iter().map(|quantity| quantity.name).collect()
+    }
 
     /// How its parts are found on a machine, where they can be.
     fn recognition() -> Option<Recognition>
@@ -325,6 +340,11 @@ macro_rules! kinds {
                 match self { $(Self::$variant(settings) => settings.resolve(folder),)+ Self::Part(_) => {} }
             }
 
+            /// As [`Device::want`].
+            pub fn want(&mut self, names: &[String]) {
+                match self { $(Self::$variant(settings) => settings.want(names),)+ Self::Part(_) => {} }
+            }
+
             /// The settings as a device.
             pub fn device(&self) -> &dyn Device {
                 match self { $(Self::$variant(settings) => settings,)+ Self::Part(settings) => settings }
@@ -344,14 +364,22 @@ kinds! {
     "button" => Button(button::Settings),
     /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute, `frequency` how many pulses come a second by the time between them, `missed` how many pulses came too fast and are known only by their number (they count, unless `ignore_after` is set).
     "counter" => Counter(counter::Settings),
+    /// A DHT11 at a pin, through the kernel (`dtoverlay=dht11,gpiopin=4`): temperature and humidity.
+    "dht11" => Dht11(dht::Dht11),
+    /// A DHT22, AM2302 or AM2303 at a pin, through the kernel (`dtoverlay=dht11,gpiopin=4`): temperature and humidity.
+    "dht22" => Dht22(dht::Dht22),
     /// A thermometer on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`): DS18B20, DS18S20, DS1822, DS1825, MAX31826, DS28EA00, or a thermocouple at a MAX31850.
     "ds18b20" => Ds18b20(ds18b20::Settings),
     /// A smart meter on its P1 port: DSMR 2 to 5 and its kin.
     "dsmr" => Dsmr(dsmr::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
+    /// A chip that one of the kernel's hwmon drivers reads: LM75, SHT3x, INA219 and many others by a `dtoverlay` line in config.txt, and what the machine itself has, such as fans. Its quantities are `temperature`, `humidity`, `voltage`, `current`, `power`, `energy` and `fan`, with the channel's number where there are several.
+    "hwmon" => Hwmon(hwmon::Settings),
     /// Any number in a register of a part on I2C: the map says where it stands and what makes a value of it.
     "i2c_register" => I2cRegister(register::I2cSettings),
+    /// A chip that one of the kernel's IIO drivers reads, which a `dtoverlay` line in config.txt switches on: BME280, ADS1115, BH1750, MPU6050 and many others. Its quantities are the kernel's channels: `temperature`, `humidity`, `pressure` in hPa, `illuminance`, `voltage0` and so on in volts, `concentration_co2` in ppm.
+    "iio" => Iio(iio::Settings),
     /// The level of a pin: a door contact, a float switch. `level` is 1 or 0, `share` the share of the time on since the last read (the duty of a pulse train), `since_change` the seconds since the last change or since it is watched.
     "input" => Input(input::Settings),
     /// A CO2 sensor MH-Z19, MH-Z19B or MH-Z19C on a serial port.

@@ -1,6 +1,9 @@
 //! How the parts of a kind are recognised on a machine, and what a first map makes of one. Each kind says its own;
 //! [`Kind::recognitions`](super::Kind::recognitions) has them all.
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
 use crate::hal::{Files, I2cBus, I2cError};
 
 /// A quantity with the digits after the point that a first map rounds it to.
@@ -75,6 +78,54 @@ pub struct Example {
     pub quantity: &'static str,
 }
 
+/// A part that a driver of the kernel reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrivenPart {
+    /// What a first map calls the sensor; a second one is numbered.
+    pub name: String,
+    /// `bme280 at i2c-1:0x76`
+    pub what: String,
+    /// Where it sits.
+    pub place: String,
+    /// The kind's keys for it.
+    pub keys: Map<String, Value>,
+    /// What the person who writes the map has to know.
+    pub remark: Option<String>,
+    /// What it measures.
+    pub channels: Vec<DrivenChannel>,
+    /// Whether a person has attached it. Others, such as the machine's own power supply, few want.
+    pub is_attached: bool,
+}
+
+/// A channel of such a part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrivenChannel {
+    /// The quantity that the kind makes of it.
+    pub name: String,
+    /// What the chip calls it.
+    pub label: Option<String>,
+    /// The value's unit.
+    pub unit: String,
+    /// Digits after the point that a first map rounds to.
+    pub round: u8,
+    /// What it says now.
+    pub value: Option<f64>,
+}
+
+impl DrivenChannel {
+    /// A channel whose values mean no less than `step`.
+    pub fn new(name: String, unit: &str, step: f64, value: Option<f64>) -> Self {
+        let round = (0..3).find(|digits| step >= 0.1_f64.powi(i32::from(*digits)) * 0.99);
+        Self { name, label: None, unit: unit.to_owned(), round: round.unwrap_or(3), value }
+    }
+
+    /// The same with the chip's own name for it.
+    #[must_use]
+    pub fn labelled(self, label: Option<String>) -> Self {
+        Self { label, ..self }
+    }
+}
+
 /// How a kind's parts are found.
 #[derive(Clone, Copy, Debug)]
 pub enum Recognition {
@@ -86,9 +137,13 @@ pub enum Recognition {
     /// By the first two figures of the id on the 1-Wire bus, each with the part's name. The kind has a key `id`; its first
     /// quantity is a temperature.
     OneWire(&'static [(&'static str, &'static str)], Proposal),
-    /// What the kernel shows as a number in a file, with the quantity that the kind makes of it. The kind has the keys `path`,
-    /// `scale` and `offset`.
-    KernelFile(Rounded),
+    /// Among those that a driver of the kernel reads.
+    Driver {
+        /// Looks for them.
+        find: fn(&dyn Files) -> Vec<DrivenPart>,
+        /// What to do on a board that has none.
+        missing: Option<&'static str>,
+    },
     /// The machine that gatepost runs on.
     Machine {
         /// The quantity that not every machine has.
@@ -144,11 +199,7 @@ mod tests {
                     assert!(quantities(kind, &json!({})).iter().any(|name| name == thermometer));
                     (vec![json!({})], proposal)
                 }
-                Recognition::KernelFile((quantity, _)) => {
-                    assert_eq!(quantities(kind, &json!({ "path": "/x", "scale": 2, "offset": 1 })), [quantity]);
-                    continue;
-                }
-                Recognition::SerialPort { .. } | Recognition::Address(..) => continue,
+                Recognition::SerialPort { .. } | Recognition::Address(..) | Recognition::Driver { .. } => continue,
             };
             assert!(!keys.is_empty(), "{kind} is found nowhere");
             for keys in keys {

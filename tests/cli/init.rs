@@ -23,7 +23,7 @@ const FOUND: &str = r#"{ "board": "Raspberry Pi 4 Model B Rev 1.4", "gpio": [],
               "parts": [{ "address": 118, "answer": { "identified": "BME280" } }] }],
     "one_wire": [{ "id": "28-0417b1fb82ff", "temperature": 21.4, "fault": null }],
     "serial": [{ "name": "/dev/serial0", "node": "/dev/ttyAMA0", "console": false, "usable": true }],
-    "cpu_temperature": true, "chips": [], "missing": [] }"#;
+    "cpu_temperature": true, "missing": [] }"#;
 
 /// A folder with the downloaded credentials, as a browser leaves them.
 struct Desk(TempDir);

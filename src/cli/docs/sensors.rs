@@ -45,10 +45,10 @@ const PLACES: [Place; 7] = [
         |kind| kind.bus == Bus::Serial,
     ),
     ("Drivers and files of the kernel", "Nothing has to be set up beyond the kernel's driver.", |kind| {
-        kind.bus == Bus::Kernel && !kind.has_pin
+        kind.bus == Bus::Drivers || (kind.bus == Bus::Kernel && !kind.has_pin)
     }),
     ("Anything else", "Files, programs, other devices' messages.", |kind| {
-        !matches!(kind.bus, Bus::I2c(_) | Bus::Spi(_) | Bus::OneWire | Bus::Kernel | Bus::Serial)
+        !matches!(kind.bus, Bus::I2c(_) | Bus::Spi(_) | Bus::OneWire | Bus::Kernel | Bus::Drivers | Bus::Serial)
     }),
 ];
 

@@ -22,15 +22,15 @@ fn found(count: usize, keys: &str) -> Vec<String> {
 
 #[test]
 fn more_reads_than_the_1_wire_bus_has_time_for_are_warned_about() {
-    let message = |count, percent| {
+    let message = |count, percent, together| {
         format!(
-            "reads of {count} sensors would take {percent} % of the 1-Wire bus's time, at 830ms a read: some slots may stay empty"
+            "reads of {count} sensors would take {percent} % of the 1-Wire bus's time, at 830ms a read: some slots may stay empty; where the kernel converts for all at once (therm_bulk_read), {together} %"
         )
     };
-    assert_eq!(found(24, "every = \"20s\""), [message(24, 100)]);
+    assert_eq!(found(24, "every = \"20s\""), [message(24, 100, 9)]);
     assert_eq!(found(24, "every = \"23s\""), Vec::<String>::new());
     // Without `every` a sensor is read every 10s.
-    assert_eq!(found(11, ""), [message(11, 92)]);
+    assert_eq!(found(11, ""), [message(11, 92, 13)]);
     assert_eq!(found(10, ""), Vec::<String>::new());
 }
 

@@ -271,6 +271,7 @@ impl BusThread {
 fn name(bus: &Bus) -> String {
     match bus {
         Bus::Kernel => "kernel".to_owned(),
+        Bus::Drivers => "drivers".to_owned(),
         Bus::Files => "files".to_owned(),
         Bus::OneWire => "one-wire".to_owned(),
         Bus::I2c(bus) => bus.chars().take(15).collect(),

@@ -29,7 +29,7 @@ use self::parts::{Parts, SimBuses};
 use self::ports::{Ports, SimPorts};
 use self::spi::{SimSpi, SpiParts};
 use self::texts::{SimFiles, Texts};
-use crate::hal::{Clock, Hal, I2cError, LineId, PwmId};
+use crate::hal::{Clock, Hal, I2cError, LineId, OneWire, PwmId};
 use crate::time::Mono;
 
 /// An I2C part as its bus sees it: bytes written, bytes read.
@@ -63,6 +63,7 @@ pub struct Sim {
     spi: Arc<SpiParts>,
     ports: Arc<Ports>,
     texts: Arc<Texts>,
+    one_wire: Arc<OneWire>,
 }
 
 impl Sim {
@@ -104,6 +105,7 @@ impl Sim {
             spi: Arc::default(),
             ports: Arc::default(),
             texts: Arc::default(),
+            one_wire: Arc::default(),
             clock,
         }
     }
@@ -121,6 +123,21 @@ impl Sim {
     /// Makes a file say what `content` returns, at each read. Files not named here are the machine's own.
     pub fn file(&self, path: &Path, content: impl Fn(Mono) -> io::Result<String> + Send + Sync + 'static) {
         self.texts.put(path, Arc::new(content));
+    }
+
+    /// Makes a file take what is written to it.
+    pub fn on_write(&self, path: &Path, writer: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) {
+        self.texts.on_write(path, Arc::new(writer));
+    }
+
+    /// Says where a folder of such files really is, as the kernel's links to devices do.
+    pub fn link(&self, path: &Path, target: &Path) {
+        self.texts.link(path, target);
+    }
+
+    /// Takes a folder of such files away, as the kernel does with a device that is unplugged.
+    pub fn remove_folder(&self, folder: &Path) {
+        self.texts.remove(folder);
     }
 
     /// Puts a device on a serial port that says what `talk` returns: at once when the port is opened, then every `period`.
@@ -209,6 +226,7 @@ impl Sim {
             spi: Arc::new(SimSpi(Arc::clone(&self.spi))),
             serial: Arc::new(SimPorts { ports: Arc::clone(&self.ports), clock: Arc::clone(&self.clock) }),
             files: Arc::new(SimFiles { texts: Arc::clone(&self.texts), clock: Arc::clone(&self.clock) }),
+            one_wire: Arc::clone(&self.one_wire),
             clock: Arc::clone(&self.clock),
             is_simulated: true,
         }

@@ -13,11 +13,18 @@ use crate::time::Mono;
 /// What a simulated file says at a time.
 type Content = Arc<dyn Fn(Mono) -> io::Result<String> + Send + Sync>;
 
+/// What a simulated file does with a text.
+type Writer = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+
 /// Every simulated file, and every one that is broken on purpose.
 #[derive(Default)]
 pub(super) struct Texts {
     contents: Mutex<BTreeMap<PathBuf, Content>>,
     broken: Mutex<BTreeMap<PathBuf, io::ErrorKind>>,
+    /// What happens when somebody writes.
+    written: Mutex<BTreeMap<PathBuf, Writer>>,
+    /// Where a folder of simulated files really is: only what [`Files::resolve`] says changes by it.
+    links: Mutex<BTreeMap<PathBuf, PathBuf>>,
     /// The folder that stands for `/`, if it is not the machine's own.
     root: Option<PathBuf>,
 }
@@ -37,6 +44,20 @@ impl Texts {
 
     pub(super) fn put(&self, path: &Path, content: Content) {
         locked(&self.contents).insert(path.to_owned(), content);
+    }
+
+    pub(super) fn on_write(&self, path: &Path, writer: Writer) {
+        locked(&self.written).insert(path.to_owned(), writer);
+    }
+
+    pub(super) fn link(&self, path: &Path, target: &Path) {
+        locked(&self.links).insert(path.to_owned(), target.to_owned());
+    }
+
+    /// Takes away a folder of simulated files, with its link.
+    pub(super) fn remove(&self, folder: &Path) {
+        locked(&self.contents).retain(|path, _| !path.starts_with(folder));
+        locked(&self.links).remove(folder);
     }
 
     pub(super) fn break_file(&self, path: &Path, kind: io::ErrorKind) {
@@ -64,6 +85,18 @@ impl Files for SimFiles {
         content.map_or_else(|| MachineFiles.read(&self.texts.own(path)), |content| content(self.clock.now().mono))
     }
 
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let is_simulated =
+            locked(&self.texts.contents).contains_key(path) || locked(&self.texts.broken).contains_key(path);
+        if is_simulated { self.read(path).map(String::into_bytes) } else { MachineFiles.bytes(&self.texts.own(path)) }
+    }
+
+    /// Nothing of the machine's own is written: a simulation changes no hardware.
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+        let writer = locked(&self.texts.written).get(path).map(Arc::clone);
+        writer.map_or_else(|| Err(io::ErrorKind::PermissionDenied.into()), |writer| writer(text))
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         if let Some(kind) = locked(&self.texts.broken).get(path) {
             return Err((*kind).into());
@@ -79,6 +112,9 @@ impl Files for SimFiles {
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        if let Some(target) = locked(&self.texts.links).get(path) {
+            return Ok(target.clone());
+        }
         if locked(&self.texts.contents).contains_key(path) {
             return Ok(path.to_owned());
         }

@@ -7,6 +7,8 @@
 //! The family 3b is also that of the thermocouple converters MAX31850 and MAX31851, whose memory has another form. Kernels differ in
 //! what they make of it, and none says that a thermocouple is broken. So of this family the memory is read (`memory`).
 //!
+//! Where the kernel can, all parts of a bus convert at once ([`OneWire`](crate::hal::OneWire)), so that many are read in the time of one.
+//!
 //! A part that lost its power in the middle of a conversion shows exactly 85 °C. That value is never passed on, so a
 //! probe that is really that hot has no reading at this one temperature out of 2880.
 //!
@@ -22,14 +24,13 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::recognition::{Proposal, Recognition};
 use super::{Bus, Device, Measured, ReadingSender, Resource, Sensor, Source, number};
+use crate::hal::Hal;
 use crate::hal::sim::{Sim, swing};
-use crate::hal::{Files, Hal};
 use crate::reading::{Fault, Quantity};
 use crate::time::Mono;
 
@@ -87,6 +88,10 @@ impl Device for Settings {
     }
 
     fn faults(&self) -> Vec<(&'static str, String)> {
+        let lower = Self { id: self.id.to_ascii_lowercase() };
+        if lower != *self && lower.faults().is_empty() {
+            return vec![("id", format!("the kernel writes ids in small letters\nwrite \"{}\"", lower.id))];
+        }
         let lower_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
         let (family, number) = self.id.split_once('-').unwrap_or_default();
         let is_family = FAMILIES.iter().any(|(known, _)| *known == family);
@@ -103,7 +108,7 @@ impl Device for Settings {
 
     fn open(&self, hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
         let only_memory = self.id.starts_with(MEMORY_FAMILY);
-        Ok(Source::Polled(Box::new(Ds18b20 { files: Arc::clone(&hal.files), folder: self.folder(), only_memory })))
+        Ok(Source::Polled(Box::new(Ds18b20 { hal: hal.clone(), folder: self.folder(), only_memory })))
     }
 
     fn simulate(&self, sim: &Sim) {
@@ -117,7 +122,7 @@ impl Device for Settings {
 
 /// An opened part: nothing is held open between two reads.
 struct Ds18b20 {
-    files: Arc<dyn Files>,
+    hal: Hal,
     folder: PathBuf,
     /// `temperature` is not asked for.
     only_memory: bool,
@@ -129,7 +134,8 @@ impl Sensor for Ds18b20 {
         if self.only_memory {
             return Ok(vec![self.memory(missing)?]);
         }
-        let degrees = match self.files.read(&self.folder.join("temperature")) {
+        self.hal.one_wire.prepare(self.hal.files.as_ref(), self.hal.clock.as_ref(), &self.folder);
+        let degrees = match self.hal.files.read(&self.folder.join("temperature")) {
             Ok(text) if text.trim().is_empty() => Err(Fault::Absent("the part does not answer".to_owned())),
             Ok(text) => match number::parse(&text) {
                 Ok(0.0) => self.memory("says 0 °C, and has no w1_slave that tells it from a shorted bus"),
@@ -146,7 +152,7 @@ impl Sensor for Ds18b20 {
 impl Ds18b20 {
     /// Degrees by the file that shows the part's memory, or why there are none in it; `missing` is what its absence means.
     fn memory(&self, missing: &str) -> Result<Result<f64, Fault>, Fault> {
-        let text = match self.files.read(&self.folder.join("w1_slave")) {
+        let text = match self.hal.files.read(&self.folder.join("w1_slave")) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Fault::Absent(format!("{} {missing}", self.folder.display())));

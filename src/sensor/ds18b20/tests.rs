@@ -46,6 +46,37 @@ fn the_id_has_the_kernels_form() {
 }
 
 #[test]
+fn id_in_capital_letters_is_proposed_in_small_ones() {
+    for id in ["28-0417B1FB82FF", "28-0417b1fb82Ff"] {
+        let words = "the kernel writes ids in small letters\nwrite \"28-0417b1fb82ff\"".to_owned();
+        assert_eq!(settings(id).faults(), [("id", words)]);
+    }
+}
+
+#[test]
+fn parts_of_one_bus_convert_together() {
+    let sim = Sim::default();
+    let triggers = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&triggers);
+    let master = Path::new("/sys/devices/w1_bus_master1");
+    sim.file(&master.join("therm_bulk_read"), |_| Ok("1\n".to_owned()));
+    sim.on_write(&master.join("therm_bulk_read"), move |_| {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    });
+    let ids = ["28-000000000001", "28-000000000002", "28-000000000003"];
+    for id in ids {
+        sim.link(&settings(id).folder(), &master.join(id));
+        sim.file(&settings(id).folder().join("temperature"), |_| Ok("21437\n".to_owned()));
+    }
+    for _ in 0..2 {
+        assert_eq!(ids.map(|id| measure_of(id, &sim)), [Ok(21.437), Ok(21.437), Ok(21.437)]);
+    }
+    // Of the first round the second part, of the next one it again, since the first and third find theirs ready or new.
+    assert_eq!(triggers.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+#[test]
 fn thousandths_of_a_degree_are_read() {
     assert_eq!(measure(&[("temperature", "21437\n")]), Ok(21.437));
     assert_eq!(measure(&[("temperature", "-55000\n")]), Ok(-55.0));
