@@ -172,7 +172,7 @@ impl Folder {
         let path = self.path.join("endpoints");
         let text = fs::read_to_string(&path).map_err(|error| FolderError::File { path: path.clone(), error })?;
         let value = value_of(&text, &transport.to_string(), &path)?;
-        value.parse().map_err(|_| FolderError::Content { path, what: format!("{value} is no address") })
+        value.parse().map_err(|_| FolderError::Content { path, what: format!("{value} is not an address") })
     }
 }
 
@@ -181,9 +181,7 @@ fn value_of(text: &str, key: &str, path: &Path) -> Result<String, FolderError> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let mut values = pairs.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim());
     let value = values.next().filter(|value| !value.is_empty()).map(str::to_owned);
-    value.ok_or_else(|| FolderError::Content {
-        path: path.to_owned(), what: format!("there is no line \"{key} = …\"")
-    })
+    value.ok_or_else(|| FolderError::Content { path: path.to_owned(), what: format!("no line \"{key} = …\"") })
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>, FolderError> {

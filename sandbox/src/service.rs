@@ -76,7 +76,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// Two channels have one number: drop one.
-    #[error("channel {0} is there twice")]
+    #[error("channel {0} is given twice")]
     ChannelTwice(u64),
     /// Two devices have one client id: a client id is one device.
     #[error("the client id {0} belongs to two devices")]

@@ -63,11 +63,7 @@ pub(super) fn lock(folder: &Folder, advice: &str) -> anyhow::Result<Option<std::
     match folder.lock() {
         Ok(()) => Ok(None),
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            bail!(
-                "another gatepost keeps its entries in {} already{}: {advice}",
-                folder.path().display(),
-                holder(folder)
-            )
+            bail!("{} is in use by another gatepost{}: {advice}", folder.path().display(), holder(folder))
         }
         Err(error) => Ok(Some(error)),
     }

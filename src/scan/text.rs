@@ -13,7 +13,7 @@ impl fmt::Display for Found {
             ("1-Wire", self.one_wire.iter().map(probe).collect()),
             ("Serial ports", self.serial.iter().map(port).collect()),
             (&*format!("Read by the kernel, for `{}`", kinds(is_for_files)), self.files()),
-            (&*format!("This machine itself, for `{}`", kinds(is_for_machine)), self.system()),
+            (&*format!("This machine, for `{}`", kinds(is_for_machine)), self.system()),
             ("What is missing", self.missing.join("\n")),
         ];
         for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {
@@ -24,10 +24,10 @@ impl fmt::Display for Found {
             writeln!(f)?;
         }
         f.write_str(if self.has_parts() {
-            "`gatepost init` makes a first map of this.\n"
+            "`gatepost init` creates a first map from this.\n"
         } else {
-            "No part is attached that a map could name. `gatepost init` makes a first map of what there is, and\n\
-             `gatepost run --simulate` runs any map on simulated hardware.\n"
+            "No part found that a map could use. `gatepost init` creates a first map for this machine itself, \
+             and\n`gatepost run --simulate` runs any map on simulated hardware.\n"
         })
     }
 }
@@ -42,7 +42,7 @@ impl Found {
     fn board(&self) -> String {
         let mut text = match &self.board {
             Some(model) => format!("{model}\n"),
-            None => "no Raspberry Pi, or one that does not say so\n".to_owned(),
+            None => "not a Raspberry Pi, or not recognised as one\n".to_owned(),
         };
         for chip in &self.gpio {
             let hardware = chip.hardware.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
@@ -65,7 +65,7 @@ impl Found {
             }
         }
         if self.chips.iter().any(|chip| chip.interface != Interface::Thermal) {
-            text.push_str("The number in hwmon3 or iio:device1 may be another one after a boot with other parts.\n");
+            text.push_str("The number in hwmon3 or iio:device1 can change after a boot with other parts.\n");
         }
         text
     }
@@ -125,7 +125,7 @@ fn answer(part: &Part, bus: &str) -> String {
             return text;
         }
         (Answer::Kernel(name), _) => {
-            return format!("{name}, held by the kernel's driver: what it measures is a file, see below");
+            return format!("{name}, used by the kernel's driver: read its file, see below");
         }
         (Answer::Identified(name), None) => name.clone(),
         (Answer::Unknown(_), _) if nameless(part.address).next().is_some() => return maybe(part.address, bus),
@@ -134,7 +134,8 @@ fn answer(part: &Part, bus: &str) -> String {
     };
     let files = kinds(is_for_files);
     format!(
-        "{what}: no driver of ours; the kernel may have one (`dtoverlay -h i2c-sensor`), whose files `{files}` reads"
+        "{what}: gatepost has no driver; the kernel may have one (`dtoverlay -h i2c-sensor`), and `{files}` reads its \
+         files"
     )
 }
 
@@ -156,7 +157,7 @@ fn maybe(address: u8, bus: &str) -> String {
     let place =
         if all.iter().any(|(_, _, chooses)| *chooses) { format!(", address = 0x{address:02x}") } else { String::new() };
     format!(
-        "perhaps {}, which does not say what it is: use = {}, bus = \"{bus}\"{place}",
+        "perhaps {} (it has no identification): use = {}, bus = \"{bus}\"{place}",
         names.join(" or "),
         ways.join(" or ")
     )
@@ -164,13 +165,13 @@ fn maybe(address: u8, bus: &str) -> String {
 
 fn probe(probe: &Probe) -> String {
     let now = match (&probe.temperature, &probe.fault) {
-        (Some(degrees), _) => format!(", {degrees:.1} °C now"),
+        (Some(degrees), _) => format!(", now {degrees:.1} °C"),
         (None, Some(fault)) => format!(", no temperature: {fault}"),
         (None, None) => String::new(),
     };
     match probe.recognised() {
         Some((kind, name, _)) => format!("{name} {}{now}: use = \"{kind}\", id = \"{}\"\n", probe.id, probe.id),
-        None => format!("{}: no driver of ours\n", probe.id),
+        None => format!("{}: gatepost has no driver\n", probe.id),
     }
 }
 
@@ -182,7 +183,7 @@ fn port(port: &Port) -> String {
     if port.name == "/dev/serial1" {
         text.push_str(", usually Bluetooth's");
     }
-    let usage = if port.console { "the console has it".to_owned() } else { kinds(is_for_ports) };
+    let usage = if port.console { "used by the console".to_owned() } else { kinds(is_for_ports) };
     let _ = writeln!(text, ": {usage}");
     text
 }
@@ -191,5 +192,5 @@ fn file(attribute: &Attribute) -> String {
     let Attribute { path, what, unit, scale, offset, value } = attribute;
     let now = value.map_or_else(|| "no number".to_owned(), |value| format!("{value:.1} {unit}"));
     let offset = if *offset == 0.0 { String::new() } else { format!(", offset = {offset}") };
-    format!("{what}, {now} now: path = \"{path}\", scale = {scale}{offset}")
+    format!("{what}, now {now}: path = \"{path}\", scale = {scale}{offset}")
 }

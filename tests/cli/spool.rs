@@ -141,7 +141,7 @@ fn list_gives_programs_the_same_in_json() {
 fn empty_spool_and_damaged_files_are_told_in_words() {
     let stopped = Stopped::with(&[], 0);
     let (code, out, _) = stopped.ask(&["list"]);
-    assert!(code == Some(0) && out.starts_with("no entry waits in "), "{out}");
+    assert!(code == Some(0) && out.starts_with("no waiting entries in "), "{out}");
     let stopped = Stopped::with(&[7], 20);
     stopped.write();
     fs::write(stopped.path("run/spool.log"), b"").expect("cut");

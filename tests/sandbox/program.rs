@@ -82,7 +82,7 @@ fn a_person_starts_it_publishes_to_it_and_stops_it() {
     assert!(output.status.success() && said == "channel 3: stored as entry 1\n", "{said}");
     assert!(program.read_to("channel 3 stored entry 1").contains("field1=on"));
     let (output, said) = publish(dir.path(), "field1=off");
-    assert!(!output.status.success() && said.contains("not seen in the channel"), "{said}");
+    assert!(!output.status.success() && said.contains("not stored"), "{said}");
     assert!(program.read_to("dropped an update").contains("too early"));
     let (output, said) = publish(dir.path(), "field9=1");
     assert!(!output.status.success() && said.contains("field1 to field8"), "{said}");

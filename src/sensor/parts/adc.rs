@@ -15,13 +15,14 @@ const FULL_SCALE: usize = 1;
 const ADS_OPTIONS: &[Choice] = &[
     Choice {
         key: "input",
-        about: "Which input is measured: one of them against ground, or the difference of two.",
+        about: "The input to measure: one against ground, or the difference of two.",
         default: 0.0,
         allowed: Allowed::Words(&["0", "1", "2", "3", "0-1", "0-3", "1-3", "2-3"]),
     },
     Choice {
         key: "full_scale",
-        about: "The voltage up to which is measured, and down to its negative: the smaller, the finer. No input may be above the part's own supply.",
+        about: "The largest voltage to measure, positive or negative. A smaller range has a finer resolution. No \
+                input may be above the part's supply voltage.",
         default: 4.096,
         allowed: Allowed::Numbers(&[6.144, 4.096, 2.048, 1.024, 0.512, 0.256]),
     },
@@ -98,13 +99,13 @@ const REFERENCE: usize = 1;
 const MCP_OPTIONS: &[Choice] = &[
     Choice {
         key: "input",
-        about: "Which input is measured: one of them against ground, or the difference of two, of which the second one is the lower.",
+        about: "The input to measure: one against ground, or the difference of two, the second one being the lower.",
         default: 0.0,
         allowed: Allowed::Words(&["0", "1", "2", "3", "4", "5", "6", "7", "0-1", "2-3", "4-5", "6-7"]),
     },
     Choice {
         key: "reference",
-        about: "The voltage at the pin VREF, up to which is measured.",
+        about: "The voltage at the pin VREF, which is the largest that can be measured.",
         default: 3.3,
         allowed: Allowed::Range(0.25, 7.0),
     },
@@ -120,7 +121,8 @@ fn mcp_select(options: &Options) -> u8 {
 pub(super) const MCP3008: Row = Row {
     tag: "mcp3008",
     name: "MCP3008",
-    about: "One input of an MCP3008 or MCP3004 on SPI, in volts. An input at ground and a part without its data line both read zero.",
+    about: "One input of an MCP3008 or MCP3004 on SPI, in volts. With the input at ground and with a broken data line \
+            it reads 0.",
     wire: Wire::Spi(0, 1_000_000),
     options: MCP_OPTIONS,
     quantities: &[Measures {
@@ -140,7 +142,8 @@ pub(super) const MCP3008: Row = Row {
 pub(super) const MCP3208: Row = Row {
     tag: "mcp3208",
     name: "MCP3208",
-    about: "One input of an MCP3208 or MCP3204 on SPI, in volts. An input at ground and a part without its data line both read zero.",
+    about: "One input of an MCP3208 or MCP3204 on SPI, in volts. With the input at ground and with a broken data line \
+            it reads 0.",
     quantities: &[Measures {
         factor: |options| options[REFERENCE],
         ..Measures::new("voltage", "V", 1.0 / 4096.0, (0.0, 1.0), (0.2, 0.6))

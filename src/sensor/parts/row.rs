@@ -210,9 +210,9 @@ impl Proof {
     /// As a sentence for people.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Recording => "Tested with what a real part said.",
-            Self::Examples => "Tested with published examples, not with what a real part said.",
-            Self::Formula => "Written after the data sheet; no published values were at hand to test it with.",
+            Self::Recording => "Tested with recorded data of a real part.",
+            Self::Examples => "Tested with published examples, not with data of a real part.",
+            Self::Formula => "Written from the data sheet, and not tested with data of a real part.",
         }
     }
 }
