@@ -31,7 +31,7 @@ use connection::Connection;
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The name of those who publish without MQTT.
-pub const SOMEBODY_ELSE: &str = "somebody else";
+pub const SOMEBODY_ELSE: &str = "another client";
 
 /// A connection's number, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -238,7 +238,11 @@ fn questions_on_a_terminal_end_in_a_map() {
     terminal.answer("Its Channel ID, or Enter for none: ", "\n");
     terminal.answer("Write it? [yes]: ", "\n");
     assert_eq!(terminal.end(), Some(0), "{}", terminal.text);
-    assert!(terminal.text.contains("is not a channel's number") && !terminal.text.contains(PASSWORD), "{}", terminal.text);
+    assert!(
+        terminal.text.contains("is not a channel's number") && !terminal.text.contains(PASSWORD),
+        "{}",
+        terminal.text
+    );
     let map = fs::read_to_string(desk.path("map.toml")).expect("written");
     assert!(map.contains("id = 1234567") && map.contains("bme280") && !map.contains("ds18b20"), "{map}");
     assert_eq!(desk.check().0, Some(0));

@@ -65,7 +65,10 @@ async fn a_certificate_of_an_unknown_issuer_is_told_with_whose_it_is() {
         "TLS",
         "is not signed by a CA that this machine trusts: update ca-certificates, or name the right ca_file",
     );
-    assert!(line.contains("the certificate is for CN=ThingSpeak sandbox, issued by CN=ThingSpeak sandbox CA"), "{line}");
+    assert!(
+        line.contains("the certificate is for CN=ThingSpeak sandbox, issued by CN=ThingSpeak sandbox CA"),
+        "{line}"
+    );
     assert_skipped(&said, &["WebSocket", "CONNACK", "SUBACK"]);
 }
 

@@ -70,10 +70,7 @@ async fn a_certificate_for_another_name_is_not_trusted() {
     for transport in [Transport::Tls, Transport::Wss] {
         let error = Client::connect(client_options(&sandbox, transport, &sandbox.ca_pem())).await.err();
         let words = error.expect("not trusted").to_string();
-        assert!(
-            words.contains("the certificate is not for localhost but for sandbox.example"),
-            "{transport}: {words}"
-        );
+        assert!(words.contains("the certificate is not for localhost but for sandbox.example"), "{transport}: {words}");
     }
 }
 

@@ -56,10 +56,7 @@ fn several_hosts_are_a_list_and_not_a_text() {
     assert_eq!(faults_with("\n[broker]\nhosts = []"), ["`hosts` is empty"]);
     assert_eq!(faults_with("\n[broker]\nhosts = [\"a\", \"a\"]"), ["`a` is listed twice"]);
     assert_eq!(faults_with("\n[broker]\nhost = \"a\"\nhosts = [\"b\"]"), ["`host` and `hosts` say the same"]);
-    assert_eq!(
-        faults_with("\n[broker]\nhosts = [\"a:1883\"]"),
-        ["the port belongs in `port`, not in `host`"]
-    );
+    assert_eq!(faults_with("\n[broker]\nhosts = [\"a:1883\"]"), ["the port belongs in `port`, not in `host`"]);
     for wrong in ["a_b!", "a\\tb", "", "@a"] {
         assert_eq!(faults_with(&format!("\n[broker]\nhost = \"{wrong}\"")).len(), 1, "{wrong}");
     }
@@ -89,8 +86,11 @@ fn a_proxy_is_an_address_with_its_password_elsewhere() {
     assert_eq!(found("proxy = \"https://p:1\""), ["only `http` proxies are supported, not `https`"]);
     assert_eq!(found("proxy = \"http://me:sesame@p:1\""), ["a user name or password does not belong in the map"]);
     assert_eq!(found("proxy = \"http://p:1\"\nproxy_credentials = \"x\""), ["there is no file x"]);
-    assert_eq!(found("proxy = \"none\"\nproxy_credentials = \"garden.txt\""), ["`proxy = \"none\"` needs no \
-                                                                                credentials"]);
+    assert_eq!(
+        found("proxy = \"none\"\nproxy_credentials = \"garden.txt\""),
+        ["`proxy = \"none\"` needs no \
+                                                                                credentials"]
+    );
     assert_eq!(found("proxy_credentials = \"garden.txt\"").len(), 1);
 }
 

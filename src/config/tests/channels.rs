@@ -60,12 +60,18 @@ fn a_slot_is_not_shorter_than_the_license_allows() {
     let found = messages(&slot("14s"), "fault");
     assert_eq!(found, ["the license allows one update every 15s, so the slot must be at least 15s"]);
     let found = messages(&slot("15s"), "warning");
-    assert_eq!(found[0], "updates will be lost: one that is delayed by a second arrives less than 15s before the next \
-                          one");
+    assert_eq!(
+        found[0],
+        "updates will be lost: one that is delayed by a second arrives less than 15s before the next \
+                          one"
+    );
     assert!(messages(&slot("16s"), "warning").is_empty());
     for odd in ["0s", "16500ms"] {
-        assert_eq!(messages(&slot(odd), "fault"), ["a slot must be a whole number of seconds, since ThingSpeak's \
-                                                    times are"]);
+        assert_eq!(
+            messages(&slot(odd), "fault"),
+            ["a slot must be a whole number of seconds, since ThingSpeak's \
+                                                    times are"]
+        );
     }
 }
 
@@ -91,7 +97,10 @@ fn a_field_published_by_itself_counts_as_an_update() {
     let map = format!("{SMALL}to.longitude = {{ field = \"house.field1\", publish = \"field\" }}");
     let found = messages(&map, "fault");
     assert_eq!(found.len(), 1);
-    assert!(found[0].starts_with("the license allows one update every 15s, so the slot must be at least 30s"), "{found:?}");
+    assert!(
+        found[0].starts_with("the license allows one update every 15s, so the slot must be at least 30s"),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -82,10 +82,7 @@ fn one_way_to_credentials_is_enough() {
 #[test]
 fn two_devices_do_not_share_a_client_id() {
     let found = faults_with("\n[device.second]\ncredentials = \"garden.txt\"");
-    assert!(
-        found.contains(&"two devices with the same client id disconnect each other".to_owned()),
-        "{found:?}"
-    );
+    assert!(found.contains(&"two devices with the same client id disconnect each other".to_owned()), "{found:?}");
 }
 
 #[test]

@@ -53,10 +53,7 @@ fn an_interlock_names_another_output() {
     };
     assert_eq!(found("interlock = [\"b\"]"), ["there is no output `b`"]);
     assert_eq!(found("interlock = [\"a\"]"), ["an output cannot exclude itself"]);
-    assert_eq!(
-        found("interlock = [\"bb\"]\nstart = \"on\""),
-        ["`a` and `bb` exclude each other, but both start on"]
-    );
+    assert_eq!(found("interlock = [\"bb\"]\nstart = \"on\""), ["`a` and `bb` exclude each other, but both start on"]);
     assert!(found("interlock = [\"bb\"]").is_empty());
     let both = |key: &str| {
         let lines = |name: &str| format!("pin = {}\nfrom = \"switches{name}.field1\"\n{key}\n", 4 + name.len());

@@ -32,10 +32,7 @@ fn filters_that_make_no_sense_are_refused() {
     assert_eq!(found("scale = 0"), ["`scale = 0` makes every value 0"]);
     assert_eq!(found("offset = nan"), ["`offset`: this is not a finite number"]);
     assert_eq!(found("filter = [{}]"), ["this filter step does nothing"]);
-    assert_eq!(
-        found("filter = [{ scale = 2, round = 1 }]"),
-        ["a filter step has one key, so that the order is clear"]
-    );
+    assert_eq!(found("filter = [{ scale = 2, round = 1 }]"), ["a filter step has one key, so that the order is clear"]);
 }
 
 #[test]

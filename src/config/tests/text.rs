@@ -14,7 +14,10 @@ fn windows_line_ends_and_a_byte_order_mark_are_read() {
 #[test]
 fn the_version_is_required_and_is_one() {
     assert_eq!(faults_where("version = 1", ""), ["missing `version = 1`"]);
-    assert_eq!(faults_where("version = 1", "version = 2"), ["this gatepost reads version 1 of the map's format, not 2"]);
+    assert_eq!(
+        faults_where("version = 1", "version = 2"),
+        ["this gatepost reads version 1 of the map's format, not 2"]
+    );
 }
 
 #[test]

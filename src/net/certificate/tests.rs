@@ -100,8 +100,7 @@ fn certificate_that_is_not_valid_yet_means_a_wrong_clock() {
         ("1980-01-01T00:00:00Z", Synchronised),
     ] {
         let words = told(VALID.0, VALID.1, says, state);
-        let expected =
-            format!("this machine's clock is wrong: it is at {says}, and the certificate of localhost is ");
+        let expected = format!("this machine's clock is wrong: it is at {says}, and the certificate of localhost is ");
         assert!(words.starts_with(&expected), "{words}");
         assert!(words.contains("valid only from 2027-01-01T00:00:00Z"), "{words}");
         assert!(words.contains("time server") && words.contains("timedatectl"), "{words}");
@@ -118,15 +117,17 @@ fn certificate_that_begins_later_than_a_good_clock_is_the_brokers_trouble() {
 #[test]
 fn expired_certificate_is_not_blamed_on_a_good_clock() {
     let words = told(VALID.0, VALID.1, "2028-02-01T00:00:00Z", ClockState::Synchronised);
-    let expected =
-        "the certificate of localhost expired at 2027-12-31T00:00:00Z: the broker's operator must renew it";
+    let expected = "the certificate of localhost expired at 2027-12-31T00:00:00Z: the broker's operator must renew it";
     assert_eq!(words, expected);
 }
 
 #[test]
 fn expired_certificate_and_a_clock_that_nobody_has_set_are_both_named() {
     let words = told(VALID.0, VALID.1, "2028-02-01T00:00:00Z", ClockState::Unsynchronised);
-    assert!(words.starts_with("the certificate of localhost expired at 2027-12-31T00:00:00Z, or this machine's clock"), "{words}");
+    assert!(
+        words.starts_with("the certificate of localhost expired at 2027-12-31T00:00:00Z, or this machine's clock"),
+        "{words}"
+    );
     assert!(words.contains("it is at 2028-02-01T00:00:00Z") && words.contains("timedatectl"), "{words}");
 }
 
@@ -157,7 +158,9 @@ fn failures_without_their_dates_have_words_too() {
     let clock = ManualClock::new(Now { mono: Mono::default(), utc: at("2027-02-01T00:00:00Z") });
     let words = |bad| tls_failure(&rustls::Error::InvalidCertificate(bad), "localhost", None, &clock).words;
     assert_eq!(words(Bad::Expired), "the certificate of localhost has expired: the broker's operator must renew it");
-    assert!(words(Bad::NotValidYet).starts_with("the certificate of localhost is not valid yet, and this machine's clock"));
+    assert!(
+        words(Bad::NotValidYet).starts_with("the certificate of localhost is not valid yet, and this machine's clock")
+    );
 }
 
 /// What is told of a certificate that is made so, is in force, and signed by itself.
@@ -191,10 +194,7 @@ fn what_signed_itself_is_told_as_such_with_what_to_do() {
 #[test]
 fn certificates_for_other_names_or_for_none_are_told_apart() {
     let words = told_of(&for_names(&["other.example", "192.0.2.1"]), true);
-    assert!(
-        words.starts_with("the certificate is not for localhost but for other.example, "),
-        "{words}"
-    );
+    assert!(words.starts_with("the certificate is not for localhost but for other.example, "), "{words}");
     let words = told_of(&for_names(&[]), true);
     assert!(words.contains("has no subjectAltName"), "{words}");
 }

@@ -160,7 +160,9 @@ pub(super) const MCP3208: Row = Row {
 fn mcp_volts(input: &Input<'_>, bits: u32) -> Result<Measured, Fault> {
     let word = input.word(1);
     if word & 1 << bits != 0 {
-        return Err(Fault::Absent("the bit before the answer is not zero: nobody drives the data line".to_owned()));
+        return Err(Fault::Absent(
+            "the bit before the answer is not zero: the part does not drive the data line".to_owned(),
+        ));
     }
     let code = word & ((1 << bits) - 1);
     Ok(vec![Ok(f64::from(code) / f64::from(1 << bits) * input.options[REFERENCE])])

@@ -61,7 +61,10 @@ fn command_that_waits_is_shown_and_the_last_part_of_a_second_is_not() {
     let output = &mut report.outputs[0];
     (output.next, output.next_s) = (Some("on".to_owned()), Some(130.0));
     let shown = render(&report, false);
-    assert!(shown.contains("commanded on: waits for 2 min 10 s (min_off)") && !shown.contains("may switch on"), "{shown}");
+    assert!(
+        shown.contains("commanded on: waits for 2 min 10 s (min_off)") && !shown.contains("may switch on"),
+        "{shown}"
+    );
     let output = &mut report.outputs[0];
     (output.next, output.next_s, output.limit_s) = (None, None, Some(0.4));
     assert!(!render(&report, false).contains("min_off"));
