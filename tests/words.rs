@@ -150,9 +150,8 @@ fn is_for_tests(attribute: &Attribute) -> bool {
 /// panics.
 fn literals(stream: TokenStream, comments_too: bool, texts: &mut Vec<String>) {
     let mut comment = String::new();
-    let mut trees = stream.into_iter().peekable();
     let (mut before, mut is_attribute) = (String::new(), false);
-    while let Some(tree) = trees.next() {
+    for tree in stream {
         match &tree {
             TokenTree::Group(group) => {
                 let words: String = group.stream().into_iter().take(1).map(|first| first.to_string()).collect();

@@ -257,6 +257,11 @@ impl Service {
         }
     }
 
+    /// The numbers of its channels, in order.
+    pub fn channels(&self) -> Vec<u64> {
+        self.store.channels()
+    }
+
     /// The rows of a channel, oldest first.
     pub fn rows(&self, channel: u64) -> Vec<Row> {
         self.store.rows(channel)

@@ -33,10 +33,13 @@ pub(super) struct Where {
 pub(super) enum NoAnswer {
     /// Nobody is there.
     #[error(
-        "no daemon answers on {path}: {error}\n`systemctl status gatepost` shows whether the service runs. For a \
-         daemon started with --runtime-dir, give the same --runtime-dir here"
+        "no daemon answers on {path}: {error}\n{}",
+        if *.named { "check that --runtime-dir is the one that the daemon was started with" } else {
+            "`systemctl status gatepost` shows whether the service runs. For a daemon started with --runtime-dir, \
+             give the same --runtime-dir here"
+        }
     )]
-    Nobody { path: String, error: io::Error },
+    Nobody { path: String, error: io::Error, named: bool },
     /// Somebody is there, and says something else.
     #[error("not a gatepost daemon on {path}: {words}")]
     Strange { path: String, words: String },
@@ -62,7 +65,7 @@ impl Where {
             }
         }
         let (path, error) = silent.expect("at least the service's is asked");
-        Err(NoAnswer::Nobody { path: path.display().to_string(), error })
+        Err(NoAnswer::Nobody { path: path.display().to_string(), error, named: self.runtime_dir.is_some() })
     }
 
     /// Where a daemon may listen, the likeliest first.

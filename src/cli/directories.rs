@@ -69,6 +69,19 @@ pub(super) fn lock(folder: &Folder, advice: &str) -> anyhow::Result<Option<std::
     }
 }
 
+/// How the daemon that has a directory is stopped.
+#[cfg(target_os = "linux")]
+pub(super) fn stop(folder: &Folder) -> String {
+    use gatepost::doctor::daemon::{Running, holder_of};
+    let running = |pid| Running { pid, directory: folder.path().to_owned() };
+    holder_of(&folder.lock_path()).map_or_else(|| "sudo systemctl stop gatepost".to_owned(), |pid| running(pid).stop())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn stop(_: &Folder) -> String {
+    "sudo systemctl stop gatepost".to_owned()
+}
+
 /// The process that has a directory, where the kernel says so.
 #[cfg(target_os = "linux")]
 fn holder(folder: &Folder) -> String {

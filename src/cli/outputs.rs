@@ -62,7 +62,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Err(error) = folder.lock() {
         anyhow::ensure!(
             error.kind() != std::io::ErrorKind::WouldBlock,
-            "the daemon runs, and the outputs are its own: stop it first (systemctl stop gatepost)"
+            "the daemon is running and drives the outputs: stop it first with `{}`",
+            super::directories::stop(&folder)
         );
     }
     let hal = Hal::real(levels.gpio)?;

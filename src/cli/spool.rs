@@ -66,6 +66,13 @@ struct Where {
 }
 
 impl Where {
+    /// The directories that were given, to be given again to another command.
+    fn given(&self) -> String {
+        let all = [("--runtime-dir", &self.runtime_dir), ("--state-dir", &self.state_dir)];
+        let given = all.iter().filter_map(|(name, folder)| Some(format!(" {name} {}", folder.as_ref()?.display())));
+        given.collect()
+    }
+
     fn open(&self) -> anyhow::Result<Place> {
         let directories = Directories::of(self.runtime_dir.clone(), self.state_dir.clone());
         let Directories { runtime, state } =

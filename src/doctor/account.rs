@@ -98,7 +98,10 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     fn refused(&self, how: &str) -> Conclusion {
         let found = format!("{} {how}", self.topic);
-        let allow = format!("tick \"Allow Subscribe\" for channel {} on the MQTT device's web page", self.channel.id);
+        let allow = format!(
+            "is {id} one of this device's channels? If so, tick \"Allow Subscribe\" for channel {id} on the MQTT device's web page",
+            id = self.channel.id
+        );
         if self.is_needed {
             Conclusion::wrong("SUBACK", found, allow)
         } else {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::Conclusion;
 
-/// The service's runtime directory, as its unit has it.
-const SERVICE_DIRECTORY: &str = "/run/gatepost";
+/// The service's runtime and state directory, as its unit has them.
+const SERVICE_DIRECTORIES: [&str; 2] = ["/run/gatepost", "/var/lib/gatepost"];
 
 /// A daemon that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Running {
     }
 
     fn is_service(&self) -> bool {
-        self.directory == Path::new(SERVICE_DIRECTORY)
+        SERVICE_DIRECTORIES.iter().any(|its| self.directory == Path::new(its))
     }
 
     /// The line that says so.

@@ -206,6 +206,9 @@ fn drop_refuses_while_a_daemon_has_the_directory() {
     let stopped = Stopped::with(&[7], 1);
     Folder::new(stopped.path("run")).lock().expect("nobody has it");
     let (code, _, err) = stopped.ask(&["drop", "--channel", "7", "--yes"]);
-    assert!(code == Some(1) && err.contains("stop it first: systemctl stop gatepost"), "{err}");
+    assert!(code == Some(1) && err.contains("stop it first: kill "), "{err}");
     assert_eq!(stopped.ask(&["list"]).0, Some(0), "to look is allowed");
+    let (_, _, err) = stopped.ask(&["export", "--channel", "7", "--output", "-"]);
+    let run = stopped.path("run");
+    assert!(err.contains(&format!("spool drop --channel 7 --runtime-dir {}", run.display())), "{err}");
 }

@@ -64,7 +64,11 @@ async fn a_subscription_that_is_refused_is_a_fault_where_the_map_needs_it_and_el
         let mut house = House::with(options, Rights::PUBLISH).await;
         let said = house.doctor(&[]).await;
         let line = said.line("warning", "SUBACK", words);
-        assert!(said.code == Some(0) && line.contains("tick \"Allow Subscribe\" for channel 7"), "{said:?}");
+        assert!(
+            said.code == Some(0)
+                && line.contains("is 7 one of this device's channels? If so, tick \"Allow Subscribe\" for channel 7"),
+            "{said:?}"
+        );
         house.channel = "confirm = \"stored\"".to_owned();
         let said = house.doctor(&[]).await;
         said.line("WRONG", "SUBACK", words);

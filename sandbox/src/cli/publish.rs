@@ -33,6 +33,11 @@ pub(super) async fn run(args: &Args, program: &Program) -> anyhow::Result<ExitCo
     let hint =
         || format!("{} is not the folder of a running sandbox; start one with `{}`", dir.display(), program.call);
     let addr = folder.endpoint(Transport::Tcp).with_context(hint)?;
+    let channels = folder.channels()?;
+    if !channels.contains(&args.channel) {
+        let numbers: Vec<String> = channels.iter().map(u64::to_string).collect();
+        anyhow::bail!("no channel {}: the sandbox has {}", args.channel, numbers.join(", "));
+    }
     let device = folder.known_device(&args.device)?;
     let outcome = publish(addr, &device.credentials, args.channel, &args.pairs).await?;
     println!("channel {}: {outcome}", args.channel);

@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 fn hold(place: &Place) -> anyhow::Result<()> {
     // One that is not there has nothing to drop, and is not root's to make.
     for folder in [&place.runtime, &place.state].into_iter().filter(|folder| folder.path().exists()) {
-        if let Some(error) = directories::lock(folder, "stop it first: systemctl stop gatepost")? {
+        if let Some(error) = directories::lock(folder, &format!("stop it first: {}", directories::stop(folder)))? {
             return Err(error).with_context(|| format!("cannot use {}", folder.path().display()));
         }
     }

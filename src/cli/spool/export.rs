@@ -51,7 +51,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let to = if is_file { format!(" to {}", args.output.display()) } else { String::new() };
     eprintln!("wrote {} of {name}{to}", entries(written));
     if written > 0 && !args.unconfirmed {
-        eprintln!("the daemon still sends them. After importing them: gatepost spool drop --channel {channel}");
+        eprintln!(
+            "the daemon still sends them. After importing them: gatepost spool drop --channel {channel}{}",
+            args.place.given()
+        );
     }
     if untimed > 0 {
         eprintln!("left out {} without a time: the clock is not set", entries(untimed));

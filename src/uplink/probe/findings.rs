@@ -211,7 +211,7 @@ impl Findings {
                     .to_owned(),
             ),
             (_, Some(Echoes::None)) => {
-                suggestions.push("confirm = \"received\"  # in [channel.…]: no echo arrives".to_owned())
+                suggestions.push("confirm = \"received\"  # in [channel.…]: no echo arrives".to_owned());
             }
             _ => {}
         }
