@@ -141,8 +141,8 @@ fn what_is_missing_or_wrong_is_one_line_and_nothing_is_written() {
         ),
         (&["--credentials", "half.txt", "--channel", "room=1"][..], "holds no clientId"),
         (&twice[..], "two channels are named room"),
-        (&nothing[..], "at least one sensor"),
-        (&unknown[..], "there are air, probe, pi"),
+        (&nothing[..], "no sensor is left"),
+        (&unknown[..], "the sensors are air, probe, pi"),
     ] {
         let (code, told) = desk.init(flags);
         assert!(code == Some(1) && told.lines().count() == 1 && told.contains(words), "{flags:?}: {told}");

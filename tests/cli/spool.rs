@@ -174,7 +174,7 @@ fn export_is_what_the_import_page_takes() {
     let (code, _, err) = stopped.ask(&["export", "--output", &file]);
     assert!(code == Some(1) && err.contains("house.csv"), "what is there is not overwritten: {err}");
     let (code, out, err) = stopped.ask(&["export", "--unconfirmed"]);
-    assert!(code == Some(0) && out.is_empty() && err.starts_with("no entry waits"), "{out}{err}");
+    assert!(code == Some(0) && out.is_empty() && err.starts_with("no waiting entries"), "{out}{err}");
 }
 
 #[test]

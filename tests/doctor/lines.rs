@@ -95,7 +95,7 @@ async fn a_daemon_that_runs_keeps_its_connection_unless_it_is_taken_over() {
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains(&stop), "{said:?}");
     let said = house.doctor(&["--publish", "--take-over"]).await;
-    assert!(said.code == Some(1) && said.err.contains("stop it first with") && said.out.is_empty(), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("Stop the daemon first with") && said.out.is_empty(), "{said:?}");
 }
 
 #[tokio::test]

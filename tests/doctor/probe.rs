@@ -112,7 +112,7 @@ async fn the_report_and_the_map_s_lines_are_printed_without_anything_that_names_
     let said = house.doctor(&["--probe", "--channel", "house", "--yes"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     for words in [
-        "echo of an update                        came after ",
+        "echo of an update                        arrived after ",
         "second update with the same created_at   is refused: sending an entry again does not make a second row",
         "login with a wrong password              CONNACK 5",
         "channel                                  hidden (--report-ids shows it)",

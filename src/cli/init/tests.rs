@@ -83,7 +83,7 @@ fn wrong_answers_are_explained_and_asked_again() {
         "\"room\" is not a channel's number",
         "\"0\" is not a channel's number",
         "channel 1234567 is already in use",
-        "room is taken",
+        "the name room is already in use",
         "answer free or paid",
         "answer yes or no",
         "answer one of room, cellar",
