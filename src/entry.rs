@@ -162,10 +162,10 @@ pub enum Reduce {
     First,
     /// Sum.
     Sum,
-    /// How many there were.
+    /// The number of readings.
     Count,
-    /// For degrees of a compass, such as a wind's: the direction of their vectors' sum, from 0 to under 360. The mean of 350 and 10
-    /// is 0. Directions that cancel out, as north and south do, have none.
+    /// For degrees of a compass, such as wind direction: the direction of the vectors' sum, from 0 to under 360. The
+    /// mean of 350 and 10 is 0. Directions that cancel out, such as north and south, give no value.
     Direction,
 }
 

@@ -128,7 +128,7 @@ fn credentials_are_taken_as_meant_or_refused_with_line_and_remedy() {
                   \"A\"\n#define SECRET_MQTT_PASSWORD \"sesame+open\"\n";
     for text in [good, header, &good.replace('\n', "\r")] {
         let (code, told) = check_credentials(text.as_bytes());
-        assert!(code == Some(0) && told.contains("the map is good"), "{told}");
+        assert!(code == Some(0) && told.contains("the map is valid"), "{told}");
     }
     let utf16: Vec<u8> = format!("\u{feff}{good}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let two = format!("{good}\n{}", good.replace('A', "B"));
@@ -187,7 +187,7 @@ fn every_shipped_map_is_good() {
     for map in maps("config").into_iter().chain(maps("config/examples")) {
         let (code, out, err) = check(&map);
         assert_eq!(code, Some(0), "{}:\n{err}", map.display());
-        assert!(out.ends_with("the map is good\n"), "{}:\n{out}", map.display());
+        assert!(out.ends_with("the map is valid\n"), "{}:\n{out}", map.display());
         let is_bare = map.ends_with("config/gatepost.toml");
         assert_eq!(out.contains(": warning: "), is_bare, "{}:\n{out}", map.display());
     }

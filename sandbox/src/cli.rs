@@ -11,7 +11,7 @@ use clap::Subcommand;
 use crate::{Folder, Loss, Sandbox};
 
 /// Over the flags of the switches.
-pub(crate) const UNKNOWN: &str = "What is unknown about ThingSpeak, and faults to play";
+pub(crate) const UNKNOWN: &str = "Undocumented behaviour of ThingSpeak, and faults to simulate";
 
 /// The command line.
 #[derive(clap::Args)]
@@ -25,7 +25,7 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve until Ctrl-C; what happens without a subcommand, too
+    /// Serve until Ctrl-C (also without a subcommand)
     Serve(Box<serve::Args>),
     /// Send one update to a running sandbox, as another MQTT device would
     Publish(publish::Args),

@@ -6,7 +6,7 @@
 //! | `ca_key.pem` | its key, so that a restarted sandbox is trusted by clients that are still running |
 //! | `<name>_credentials.txt` | a device, in the form of ThingSpeak's `mqtt_credentials.txt` |
 //! | `mosquitto-<name>/` | the same device as options of Mosquitto's clients |
-//! | `endpoints` | `transport = address` of the sandbox that wrote it last |
+//! | `endpoints` | `transport = address` of the sandbox that wrote it last, and its `channels` |
 //!
 //! Mosquitto's clients read their options from the folder that `XDG_CONFIG_HOME` names; a password among the arguments would be
 //! seen by every user of the machine.
@@ -153,7 +153,7 @@ impl Folder {
         Ok(path)
     }
 
-    /// Writes down where a sandbox listens.
+    /// Writes down where a sandbox listens, and which channels it has.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -161,7 +161,24 @@ impl Folder {
         let line = |(transport, addr): (&Transport, &SocketAddr)| format!("{transport} = {addr}\n");
         let mut lines: Vec<String> = sandbox.addresses().iter().map(line).collect();
         lines.sort();
+        let channels: Vec<String> = sandbox.channels().iter().map(u64::to_string).collect();
+        lines.push(format!("channels = {}\n", channels.join(" ")));
         write(&self.path.join("endpoints"), &lines.concat())
+    }
+
+    /// The channels of the sandbox that wrote this folder.
+    ///
+    /// # Errors
+    /// No such file, or no channels in it.
+    pub fn channels(&self) -> Result<Vec<u64>, FolderError> {
+        let path = self.path.join("endpoints");
+        let text = fs::read_to_string(&path).map_err(|error| FolderError::File { path: path.clone(), error })?;
+        let value = value_of(&text, "channels", &path)?;
+        let number = |word: &str| {
+            word.parse()
+                .map_err(|_| FolderError::Content { path: path.clone(), what: format!("{word} is not a channel") })
+        };
+        value.split(' ').map(number).collect()
     }
 
     /// Where the sandbox that wrote this folder listens.
@@ -172,7 +189,7 @@ impl Folder {
         let path = self.path.join("endpoints");
         let text = fs::read_to_string(&path).map_err(|error| FolderError::File { path: path.clone(), error })?;
         let value = value_of(&text, &transport.to_string(), &path)?;
-        value.parse().map_err(|_| FolderError::Content { path, what: format!("{value} is no address") })
+        value.parse().map_err(|_| FolderError::Content { path, what: format!("{value} is not an address") })
     }
 }
 
@@ -181,9 +198,7 @@ fn value_of(text: &str, key: &str, path: &Path) -> Result<String, FolderError> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let mut values = pairs.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim());
     let value = values.next().filter(|value| !value.is_empty()).map(str::to_owned);
-    value.ok_or_else(|| FolderError::Content {
-        path: path.to_owned(), what: format!("there is no line \"{key} = …\"")
-    })
+    value.ok_or_else(|| FolderError::Content { path: path.to_owned(), what: format!("no line \"{key} = …\"") })
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>, FolderError> {

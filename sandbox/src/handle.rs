@@ -158,6 +158,11 @@ impl Sandbox {
         Arc::clone(&self.authority)
     }
 
+    /// The numbers of its channels, in order.
+    pub fn channels(&self) -> Vec<u64> {
+        self.shared.look(Service::channels)
+    }
+
     /// The rows of a channel, oldest first.
     pub fn rows(&self, channel: u64) -> Vec<Row> {
         self.shared.look(|service| service.rows(channel))

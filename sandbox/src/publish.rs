@@ -28,8 +28,8 @@ pub enum Outcome {
     Stored(u64),
     /// It was read, and did not come back before the broker's next answer.
     #[error(
-        "read by the broker, but not seen in the channel: it came within the license's interval of another update, or its \
-         created_at exists, or the device may not publish here; the sandbox's own lines say which"
+        "read by the broker, but not stored: it arrived within the license's interval of another update, or its \
+         created_at exists, or the device may not publish here; the sandbox's log says which"
     )]
     NotSeen,
     /// It was read; the device may not subscribe to the channel, so nobody can say more.
@@ -55,7 +55,7 @@ pub enum PublishError {
         error: io::Error,
     },
     /// The connection ended on the way.
-    #[error("the connection to {addr} ended before the update was known to be read: {error}")]
+    #[error("the connection to {addr} ended before the broker confirmed the update: {error}")]
     Lost {
         /// The broker.
         addr: SocketAddr,

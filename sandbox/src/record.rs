@@ -91,16 +91,16 @@ pub enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No device has this client id.
-    #[error("there is no device with this client id")]
+    #[error("no device has this client id")]
     UnknownClientId,
     /// The device exists, the user name is another.
-    #[error("the user name does not belong to this client id")]
+    #[error("the user name does not match the client id")]
     WrongUsername,
     /// The password is wrong or missing.
     #[error("the password is wrong")]
     WrongPassword,
     /// CONNECT carries a Last Will, and [`Wills::Refuse`](super::Wills::Refuse) holds.
-    #[error("it brought a Last Will")]
+    #[error("it has a Last Will")]
     Will,
     /// CONNECT asks for a stored session, and [`StoredSessions::Refuse`](super::StoredSessions::Refuse) holds.
     #[error("it asked for a session that outlives the connection (clean session = 0)")]
@@ -123,10 +123,10 @@ pub enum SubscribeFault {
     #[error("the device has no right to subscribe to this channel")]
     NoRight,
     /// Not a topic to which one can subscribe.
-    #[error("there is no such topic")]
+    #[error("no such topic")]
     BadTopic,
     /// QoS 1 or 2, and [`SubscribeQos::Refuse`](super::SubscribeQos::Refuse) holds.
-    #[error("QoS {0} was asked for; there is only QoS 0")]
+    #[error("QoS {0} was requested; only QoS 0 exists")]
     QoS(u8),
     /// The connection holds as many as [`subscription_limit`](super::Switches::subscription_limit) allows.
     #[error("a connection may hold {0} subscriptions")]
@@ -149,10 +149,10 @@ pub enum DropReason {
     #[error("the device has no right to publish to this channel")]
     NoRight,
     /// Not a topic to which one can publish.
-    #[error("there is no such topic")]
+    #[error("no such topic")]
     BadTopic,
     /// A message above 3000 bytes, or a value above 255, and [`TooLong::Truncate`](super::TooLong::Truncate) does not hold.
-    #[error("{what} has {bytes} bytes, {limit} are allowed")]
+    #[error("{what} has {bytes} bytes; {limit} are allowed")]
     TooLong {
         /// What is too long.
         what: String,
@@ -165,16 +165,16 @@ pub enum DropReason {
     #[error("{0}")]
     Malformed(String),
     /// No name in it is one of the channel's columns, or no value has a character.
-    #[error("there is no value in it")]
+    #[error("it holds no value")]
     Empty,
     /// QoS 1 or 2; the connection is closed.
-    #[error("it was sent with QoS {0}; there is only QoS 0")]
+    #[error("it was sent with QoS {0}; only QoS 0 exists")]
     QoS(u8),
     /// RETAIN was set; the connection is closed.
     #[error("it was sent with RETAIN")]
     Retain,
     /// The sandbox plays a loss, see [`Loss`](super::Loss).
-    #[error("the sandbox was told to lose it")]
+    #[error("dropped as the options of the sandbox demand")]
     Lost,
 }
 
@@ -182,7 +182,7 @@ pub enum DropReason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Closing {
     /// The client sent DISCONNECT.
-    #[error("it said goodbye")]
+    #[error("the client disconnected")]
     Goodbye,
     /// The client closed the socket, or the network did.
     #[error("the socket was closed")]
@@ -191,13 +191,13 @@ pub enum Closing {
     #[error("it broke the protocol: {0}")]
     Violation(String),
     /// Nothing came for one and a half times the keep-alive (MQTT 3.1.1 section 3.1.2.10).
-    #[error("nothing came for one and a half times its keep-alive")]
+    #[error("nothing arrived for 1.5 times its keep-alive")]
     KeepAlive,
     /// No activity for the idle limit.
     #[error("it was idle for too long")]
     Idle,
     /// No CONNECT came in time.
-    #[error("no CONNECT came in time")]
+    #[error("no CONNECT arrived in time")]
     NoConnect,
     /// The client was refused.
     #[error("it was refused")]
@@ -212,13 +212,13 @@ pub enum Closing {
     #[error("the same client id connected again")]
     TakenOver,
     /// The sandbox was asked to.
-    #[error("the sandbox cut it")]
+    #[error("closed by the sandbox")]
     Kicked,
     /// The device's password was changed.
     #[error("its password was changed")]
     PasswordChanged,
     /// It did not read what was sent to it.
-    #[error("it does not read what it is sent")]
+    #[error("the client does not read")]
     SlowReader,
     /// The sandbox stopped.
     #[error("the sandbox stopped")]

@@ -31,7 +31,7 @@ use connection::Connection;
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The name of those who publish without MQTT.
-pub const SOMEBODY_ELSE: &str = "somebody else";
+pub const SOMEBODY_ELSE: &str = "another client";
 
 /// A connection's number, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,7 +76,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// Two channels have one number: drop one.
-    #[error("channel {0} is there twice")]
+    #[error("channel {0} is given twice")]
     ChannelTwice(u64),
     /// Two devices have one client id: a client id is one device.
     #[error("the client id {0} belongs to two devices")]
@@ -255,6 +255,11 @@ impl Service {
         for id in ids {
             self.forget(now, id, Closing::Stopped);
         }
+    }
+
+    /// The numbers of its channels, in order.
+    pub fn channels(&self) -> Vec<u64> {
+        self.store.channels()
     }
 
     /// The rows of a channel, oldest first.

@@ -32,6 +32,10 @@ struct Shelf {
 }
 
 impl Store {
+    pub(super) fn channels(&self) -> Vec<u64> {
+        self.channels.keys().copied().collect()
+    }
+
     pub(super) fn new(channels: Vec<Channel>) -> Self {
         let empty = |channel: Channel| (channel.id, Shelf { channel, rows: VecDeque::new(), stored: 0, window: None });
         Self { channels: channels.into_iter().map(empty).collect(), good: 0 }

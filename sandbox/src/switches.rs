@@ -14,34 +14,34 @@ use std::time::Duration;
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each switch is one independent question about the service")]
 pub struct Switches {
-    /// Send the channel's last entry right after a subscription is granted: then a command may be old.
+    /// Send the channel's last entry right after granting a subscription, so a command may be old.
     #[cfg_attr(feature = "cli", arg(long))]
     pub push_last_on_subscribe: bool,
-    /// What a field subscriber hears of an entry without that field.
+    /// What a field subscriber receives for an entry without that field.
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t, value_name = "WHAT"))]
     pub field_feed_hears_other_entries: OtherEntries,
-    /// Whether pings put off the idle limit.
+    /// Whether pings extend the idle limit.
     #[cfg_attr(feature = "cli", arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL"))]
     pub pings_count_as_activity: bool,
-    /// How a wrong client id, user name or password is answered.
+    /// Answer to a wrong client id, user name or password.
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t, value_name = "HOW"))]
     pub refusal: RefusedBy,
-    /// What a CONNECT with a Last Will meets.
+    /// Answer to a CONNECT with a Last Will.
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t, value_name = "WHAT"))]
     pub will: Wills,
-    /// What a CONNECT with clean session = 0 meets.
+    /// Answer to a CONNECT with clean session = 0.
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t, value_name = "WHAT"))]
     pub stored_session: StoredSessions,
-    /// What an update to a channel without right meets.
+    /// Answer to an update to a channel without the right to publish.
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t, value_name = "WHAT"))]
     pub publish_refusal: PublishRefusal,
-    /// How a subscription without right is answered.
+    /// Answer to a subscription without the right to subscribe.
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t, value_name = "HOW"))]
     pub subscribe_refusal: SubscribeRefusal,
-    /// What a subscription at QoS 1 or 2 meets.
+    /// Answer to a subscription at QoS 1 or 2.
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t, value_name = "WHAT"))]
     pub subscribe_qos: SubscribeQos,
-    /// How many subscriptions a connection may hold, the others being refused; without it, as many as it likes.
+    /// Number of subscriptions that a connection may hold; more are refused. Without this option there is no limit.
     #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub subscription_limit: Option<usize>,
     /// What happens to an update with a message above 3000 bytes or a value above 255.
@@ -50,22 +50,22 @@ pub struct Switches {
     /// What happens to an update whose created_at the channel has.
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t, value_name = "WHAT"))]
     pub duplicate: Duplicates,
-    /// An update that came too early or twice starts the license's interval anew.
+    /// An update that arrives too early or twice restarts the license's interval.
     #[cfg_attr(feature = "cli", arg(long))]
     pub dropped_restarts_window: bool,
-    /// How values are written in the channel feed's JSON.
+    /// How the JSON of a channel's feed holds values.
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t, value_name = "FORM"))]
     pub echo_values: EchoValues,
-    /// Leave fields that a channel does not have out of its feed, where they are null otherwise.
+    /// Leave fields that a channel does not have out of its feed; without this option they are null.
     #[cfg_attr(feature = "cli", arg(long))]
     pub omit_disabled_fields: bool,
-    /// Time between storing an entry and telling its subscribers, such as 2s.
+    /// Time between storing an entry and sending it to subscribers, such as 2s.
     #[cfg_attr(feature = "cli", arg(long, value_parser = humantime::parse_duration, default_value = "0s", value_name = "TIME"))]
     pub echo_delay: Duration,
-    /// Store entries and tell no subscriber.
+    /// Store entries without sending them to subscribers.
     #[cfg_attr(feature = "cli", arg(long))]
     pub no_echo: bool,
-    /// Lose the first N of every M good updates without a word.
+    /// Silently lose the first N of every M good updates.
     #[cfg_attr(feature = "cli", arg(long = "drop", value_parser = crate::cli::loss, value_name = "N/M"))]
     pub loss: Option<Loss>,
     /// The broker stops reading and answering, and keeps every connection open.
@@ -107,7 +107,7 @@ impl Default for Switches {
     }
 }
 
-/// What a field subscriber hears of an entry without that field.
+/// What a field subscriber receives for an entry without that field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum OtherEntries {
@@ -129,50 +129,50 @@ pub enum RefusedBy {
     /// CONNACK 5, not authorised: what the retired broker said.
     #[default]
     Connack5,
-    /// Nothing comes, and the connection stays open.
+    /// No answer, and the connection stays open.
     Silence,
     /// The connection is closed without CONNACK.
     Close,
 }
 
-/// What a CONNECT with a Last Will meets.
+/// Answer to a CONNECT with a Last Will.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Wills {
     /// CONNACK 5, as from the retired broker.
     #[default]
     Refuse,
-    /// It is let in, and its will is never carried out.
+    /// It is accepted, and its will is never published.
     Ignore,
 }
 
-/// What a CONNECT with clean session = 0 meets.
+/// Answer to a CONNECT with clean session = 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum StoredSessions {
     /// CONNACK 5.
     #[default]
     Refuse,
-    /// It is let in as if it had asked for a clean session: session present is 0, and nothing is kept of it.
+    /// It is accepted as if it had asked for a clean session: session present is 0, and nothing of it is kept.
     Clean,
 }
 
-/// What an update to a channel without right meets.
+/// Answer to an update to a channel without the right to publish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum PublishRefusal {
-    /// It is dropped without a word.
+    /// It is dropped silently.
     #[default]
     Ignore,
     /// It is dropped, and the connection it came on is closed: MQTT 3.1.1 section 3.3.5.2 allows both.
     Close,
 }
 
-/// What a subscription at QoS 1 or 2 meets.
+/// Answer to a subscription at QoS 1 or 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum SubscribeQos {
-    /// It is refused, as one without right.
+    /// It is refused, like one without the right.
     #[default]
     Refuse,
     /// It is granted at QoS 0, as MQTT 3.1.1 section 3.8.4 allows.
@@ -183,10 +183,10 @@ pub enum SubscribeQos {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum TooLong {
-    /// It is dropped without a word.
+    /// It is dropped silently.
     #[default]
     Drop,
-    /// The message is cut to 3000 bytes, each value to 255, and what is left is judged.
+    /// The message is cut to 3000 bytes and each value to 255; the rest is then checked.
     Truncate,
     /// It is dropped, and the connection it came on is closed.
     Disconnect,

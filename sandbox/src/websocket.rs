@@ -87,11 +87,11 @@ async fn read_head(line: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, Strin
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
         if head.len() >= HEAD {
-            return Err(format!("its request has no end: more than {} KiB", HEAD / 1024));
+            return Err(format!("its request is longer than {} KiB", HEAD / 1024));
         }
         head.push(line.read_u8().await.map_err(|error| error.to_string())?);
         if head.len() == BEGIN.len() && head != BEGIN {
-            return Err(format!("it began with something that is no HTTP (\"{}\")", head.escape_ascii()));
+            return Err(format!("it does not begin with HTTP (\"{}\")", head.escape_ascii()));
         }
     }
     Ok(head)
@@ -103,14 +103,14 @@ fn agree(head: &[u8]) -> Result<Vec<u8>, (&'static str, String)> {
     let mut lines = [httparse::EMPTY_HEADER; LINES];
     let mut request = httparse::Request::new(&mut lines);
     if !matches!(request.parse(head), Ok(httparse::Status::Complete(_))) {
-        return Err((BAD, "this is no HTTP request".to_owned()));
+        return Err((BAD, "this is not an HTTP request".to_owned()));
     }
     let header = |name: &'static str| {
         let named = request.headers.iter().filter(move |line| line.name.eq_ignore_ascii_case(name));
         named.flat_map(|line| line.value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
     };
     if request.path.is_none_or(|asked| asked.split('?').next() != Some(MQTT_PATH)) {
-        return Err(("404 Not Found", format!("there is nothing here; MQTT is at {MQTT_PATH}")));
+        return Err(("404 Not Found", format!("nothing here; MQTT is at {MQTT_PATH}")));
     }
     if !header("upgrade").any(|word| word.eq_ignore_ascii_case(b"websocket")) {
         return Err(("426 Upgrade Required", "only a WebSocket is served here".to_owned()));
@@ -123,7 +123,7 @@ fn agree(head: &[u8]) -> Result<Vec<u8>, (&'static str, String)> {
     }
     match header("sec-websocket-key").next() {
         Some(key) if !key.is_empty() => Ok(key.to_vec()),
-        _ => Err((BAD, "there is no Sec-WebSocket-Key".to_owned())),
+        _ => Err((BAD, "Sec-WebSocket-Key is missing".to_owned())),
     }
 }
 

@@ -23,7 +23,7 @@ const LARGEST: u64 = 8 << 20;
 /// Which daemon is asked.
 #[derive(clap::Args)]
 pub(super) struct Where {
-    /// The runtime directory of the daemon, as `run` was told (by default the user's own, then the service's)
+    /// The runtime directory of the daemon, as given to `run` [default: the user's own, then the service's]
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
 }
@@ -33,12 +33,15 @@ pub(super) struct Where {
 pub(super) enum NoAnswer {
     /// Nobody is there.
     #[error(
-        "no daemon answers on {path}: {error}\n`systemctl status gatepost` shows whether the service runs; --runtime-dir asks a \
-         daemon that was started with --runtime-dir"
+        "no daemon answers on {path}: {error}\n{}",
+        if *.named { "check that --runtime-dir is the one that the daemon was started with" } else {
+            "`systemctl status gatepost` shows whether the service runs. For a daemon started with --runtime-dir, \
+             give the same --runtime-dir here"
+        }
     )]
-    Nobody { path: String, error: io::Error },
+    Nobody { path: String, error: io::Error, named: bool },
     /// Somebody is there, and says something else.
-    #[error("what answers on {path} is no gatepost: {words}")]
+    #[error("not a gatepost daemon on {path}: {words}")]
     Strange { path: String, words: String },
 }
 
@@ -62,7 +65,7 @@ impl Where {
             }
         }
         let (path, error) = silent.expect("at least the service's is asked");
-        Err(NoAnswer::Nobody { path: path.display().to_string(), error })
+        Err(NoAnswer::Nobody { path: path.display().to_string(), error, named: self.runtime_dir.is_some() })
     }
 
     /// Where a daemon may listen, the likeliest first.
@@ -94,13 +97,13 @@ fn exchange(path: &Path, page: &str) -> io::Result<Vec<u8>> {
 
 /// What an answer holds, or why it is none.
 fn body(answer: &[u8]) -> Result<String, String> {
-    let text = std::str::from_utf8(answer).map_err(|_| "it sends no text".to_owned())?;
-    let (head, body) = text.split_once("\r\n\r\n").ok_or("it sends no HTTP")?;
+    let text = std::str::from_utf8(answer).map_err(|_| "its answer is not text".to_owned())?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or("its answer is not HTTP")?;
     let line = head.lines().next().unwrap_or_default();
     match line.strip_prefix("HTTP/1.1 ") {
         Some(status) if status.starts_with("200 ") => Ok(body.to_owned()),
-        Some(status) => Err(format!("it answers {status}")),
-        None => Err("it sends no HTTP".to_owned()),
+        Some(status) => Err(format!("its answer is {status}")),
+        None => Err("its answer is not HTTP".to_owned()),
     }
 }
 
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn answer_is_what_stands_behind_a_good_head() {
         assert_eq!(body(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), Ok("{}".to_owned()));
-        assert_eq!(body(b"HTTP/1.1 404 Not Found\r\n\r\nx"), Err("it answers 404 Not Found".to_owned()));
+        assert_eq!(body(b"HTTP/1.1 404 Not Found\r\n\r\nx"), Err("its answer is 404 Not Found".to_owned()));
         for strange in [&b"SSH-2.0\r\n\r\n"[..], b"", b"HTTP/1.1 200 OK", b"\xff\r\n\r\n"] {
             assert!(body(strange).is_err(), "{strange:?}");
         }

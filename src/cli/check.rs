@@ -12,7 +12,7 @@ pub(crate) struct Args {
     #[arg(default_value = "/etc/gatepost/gatepost.toml")]
     file: PathBuf,
 
-    /// Print nothing for a good map but its warnings
+    /// Print only warnings and errors
     #[arg(long, short)]
     quiet: bool,
 }
@@ -21,9 +21,9 @@ pub(crate) struct Args {
 fn good(source: &Source) -> String {
     let drop_ins: Vec<&str> = source.names().skip(1).collect();
     if drop_ins.is_empty() {
-        return "the map is good\n".to_owned();
+        return "the map is valid\n".to_owned();
     }
-    format!("the map is good, with {}\n", drop_ins.join(", "))
+    format!("the map is valid, with {}\n", drop_ins.join(", "))
 }
 
 /// Exit code 0 for a good map (warnings included), 78 for one with faults, 1 for one that cannot be read.

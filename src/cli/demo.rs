@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
-    /// End after this many stored entries instead of at Ctrl-C
+    /// Stop after this many stored entries instead of at Ctrl-C
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     entries: Option<u64>,
 }
@@ -124,7 +124,7 @@ async fn prepare(folder: &Folder) -> anyhow::Result<(Sandbox, Settings)> {
 async fn commands(sandbox: &Sandbox, screen: &Screen) {
     for (field, value) in COMMANDS {
         tokio::time::sleep(BETWEEN_COMMANDS).await;
-        screen.say(&format!("  you      ─▶  somebody writes {field} = {value} to channel 3 `switches`"));
+        screen.say(&format!("  you      ─▶  {field} = {value} written to channel 3 `switches`"));
         if let Err(why) = sandbox.publish(3, &[(field, value)]) {
             screen.say(&format!("  you      ─▶  ThingSpeak dropped it: {why}"));
         }
@@ -142,7 +142,7 @@ fn welcome(settings: &Settings, sandbox: &Sandbox, folder: &Folder, pins: &Path)
         text.push('\n');
     };
     line("gatepost demo: simulated sensors and this machine's own readings, published to a ThingSpeak look-alike");
-    line(&format!("on wss://localhost:{port}/mqtt (TLS with a throw-away CA, verified). Nothing leaves this machine."));
+    line(&format!("on wss://localhost:{port}/mqtt (TLS with a temporary CA, verified). Nothing leaves this machine."));
     line("");
     line("Sensors");
     for sensor in &settings.sensors {
@@ -151,13 +151,16 @@ fn welcome(settings: &Settings, sandbox: &Sandbox, folder: &Folder, pins: &Path)
     line("Outputs");
     for output in &settings.outputs {
         let at = output.target.describe();
-        line(&format!("  {:<9}{at}, obeys field{} of channel {}", output.name, output.from.field, output.from.channel));
+        line(&format!(
+            "  {:<9}{at}, commanded by field{} of channel {}",
+            output.name, output.from.field, output.from.channel
+        ));
     }
     line("");
     line("Try it from a second terminal:");
-    line("  open the door, see it in the next stored entry (1 on the pin is closed, 0 is open):");
+    line("  open the door and see it in the next stored entry (on the pin, 1 is closed and 0 is open):");
     line(&format!("    echo 0 > {}", quoted(&pins.join("GPIO22"))));
-    line("  switch the lamp, as your phone would; then read its pin:");
+    line("  switch the lamp as a phone would, then read its pin:");
     line(&format!("    {program} sandbox publish --dir {folder_path} --channel 3 field1=1"));
     line(&format!("    cat {}", quoted(&pins.join("GPIO17"))));
     line("  or with Mosquitto's client:");

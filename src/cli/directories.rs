@@ -63,14 +63,23 @@ pub(super) fn lock(folder: &Folder, advice: &str) -> anyhow::Result<Option<std::
     match folder.lock() {
         Ok(()) => Ok(None),
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            bail!(
-                "another gatepost keeps its entries in {} already{}: {advice}",
-                folder.path().display(),
-                holder(folder)
-            )
+            bail!("{} is in use by another gatepost{}: {advice}", folder.path().display(), holder(folder))
         }
         Err(error) => Ok(Some(error)),
     }
+}
+
+/// How the daemon that has a directory is stopped.
+#[cfg(target_os = "linux")]
+pub(super) fn stop(folder: &Folder) -> String {
+    use gatepost::doctor::daemon::{Running, holder_of};
+    let running = |pid| Running { pid, directory: folder.path().to_owned() };
+    holder_of(&folder.lock_path()).map_or_else(|| "sudo systemctl stop gatepost".to_owned(), |pid| running(pid).stop())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn stop(_: &Folder) -> String {
+    "sudo systemctl stop gatepost".to_owned()
 }
 
 /// The process that has a directory, where the kernel says so.

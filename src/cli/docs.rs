@@ -20,7 +20,7 @@ use gatepost::config::reference::Reference;
 /// Options of `docs`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Where to write: the folder and those in it are made
+    /// The folder to write to; it is created
     folder: PathBuf,
 }
 
@@ -63,6 +63,6 @@ fn shown() -> Command {
 fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     let path = folder.join(name);
     let parent = path.parent().unwrap_or(folder);
-    fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -32,19 +32,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", requires = "writing")]
     channel: Option<String>,
 
-    /// Log in although a daemon runs: it is thrown out for a moment, for an MQTT device has one connection
+    /// Log in although a daemon is running. This interrupts the daemon for a moment, since an MQTT device has one
+    /// connection
     #[arg(long)]
     take_over: bool,
 
-    /// The lines as JSON, one object each: for bug reports and programs
+    /// Print JSON, one object per line: for bug reports and programs
     #[arg(long, conflicts_with = "probe")]
     json: bool,
 
-    /// Where `run` keeps entries that were just made
+    /// The directory in memory for recent entries, as given to `run`
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
 
-    /// Where `run` keeps entries that stay
+    /// The directory on the disk for waiting entries, as given to `run`
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
 
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let checked = match config::load_without_credentials(&args.map) {
         Ok(checked) => checked,
         Err(LoadError::Faults(text)) => {
-            let advice = "mend the map first: the other steps are skipped";
+            let advice = "fix the map first: the other steps are skipped";
             let mut found = format!("{} has faults", args.map.display());
             if args.json {
                 found = format!("{found}:\n{text}");
@@ -80,8 +81,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let running = running(args);
     if let (Some(running), true, true) = (&running, args.publish, args.take_over) {
         anyhow::bail!(
-            "a test entry waits for longer than the daemon stays away (process {}): stop it first with `{}`, and leave \
-             --take-over out",
+            "--publish does not go with --take-over: the test entry takes longer than the daemon (process {}) stays \
+             disconnected. Stop the daemon first with `{}`, and leave out --take-over",
             running.pid,
             running.stop()
         );
@@ -90,12 +91,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return probe::run(&args.probe, settings, channel.context("--probe needs --channel NAME")?, running.as_ref());
     }
     report.print(match checked.warnings.len() {
-        0 => Conclusion::ok("map", format!("{} is good", args.map.display())),
+        0 => Conclusion::ok("map", format!("{} is valid", args.map.display())),
         count => {
             super::complain(&checked.render_warnings());
             let warnings = if count == 1 { "a warning".to_owned() } else { format!("{count} warnings") };
-            let found = format!("{} is good, with {warnings} (above)", args.map.display());
-            Conclusion::warning("map", found, "`gatepost check` shows them too")
+            let found = format!("{} is valid, with {warnings} (above)", args.map.display());
+            Conclusion::warning("map", found, "`gatepost check` also shows them")
         }
     });
     let machine = Machine::below("/");
@@ -103,7 +104,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     local(args, settings, (&machine, &user), running.as_ref(), &mut report);
     let no_login = running.as_ref().filter(|_| !args.take_over).map(|running| {
         let status = running.status();
-        format!("not logged in, for the daemon that runs has the device's one connection: `{status}` shows its session")
+        format!("the running daemon holds the MQTT device's only connection; `{status}` shows its session")
     });
     let wish = network::Wish {
         user: &user,
@@ -114,7 +115,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let (Some(channel), None) = (wish.publish, wish.no_login) {
         let wait = channel.license.interval().as_secs();
         super::complain(&format!(
-            "one test entry goes to {} after {wait} s of silence: the license's interval must have passed",
+            "one test entry goes to {} after {wait} s without updates, the license's interval",
             channel.name
         ));
     }
@@ -151,8 +152,8 @@ fn local(
         }
         None => report.print(Conclusion::warning(
             "directories",
-            "no directory is known to keep entries in: they would wait in memory",
-            "the service has its own; by hand, name some with --runtime-dir and --state-dir",
+            "no directory for entries: they would be kept in memory only",
+            "the service has its own; for a daemon started by hand give --runtime-dir and --state-dir",
         )),
     }
 }
@@ -177,11 +178,11 @@ fn channel<'a>(args: &Args, settings: &'a Settings) -> anyhow::Result<Option<&'a
     match &args.channel {
         Some(name) => {
             let found = settings.channels.iter().find(|channel| channel.name == *name);
-            Ok(Some(found.with_context(|| format!("the map has no channel `{name}`: it has {}", names()))?))
+            Ok(Some(found.with_context(|| format!("the map has no channel `{name}`: its channels are {}", names()))?))
         }
         None if args.publish => match settings.channels.as_slice() {
             [only] => Ok(Some(only)),
-            _ => anyhow::bail!("name the channel that gets the test entry, with --channel: the map has {}", names()),
+            _ => anyhow::bail!("name the channel for the test entry with --channel: one of {}", names()),
         },
         None => Ok(None),
     }

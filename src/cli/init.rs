@@ -22,23 +22,23 @@ use target::Target;
 /// Options of `init`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The file of credentials that ThingSpeak offered for download; no password is ever an argument
+    /// The credentials file downloaded from ThingSpeak; a password is never an argument
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
 
-    /// A channel to fill, with a name for it: room=1234567 (may be given several times)
+    /// A channel to publish to, with a name for it: room=1234567 (may be given several times)
     #[arg(long, value_name = "NAME=ID", value_parser = Named::parse)]
     channel: Vec<Named>,
 
-    /// A channel of its own from which commands to outputs are to come
+    /// A separate channel for commands to outputs
     #[arg(long, value_name = "NAME=ID", value_parser = Named::parse)]
     command_channel: Option<Named>,
 
-    /// What the channels' owner pays for
+    /// The license of the channels' owner
     #[arg(long, value_parser = ["free", "paid"])]
     license: Option<String>,
 
-    /// Publish this sensor to this channel, by the names that the plan shows: pi=room
+    /// Publish this sensor to this channel, by the names in the plan: pi=room
     #[arg(long, value_name = "SENSOR=CHANNEL")]
     to: Vec<String>,
 
@@ -46,19 +46,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SENSOR")]
     skip: Vec<String>,
 
-    /// Take what `gatepost scan --json` printed on another machine, instead of looking at this one
+    /// Use the output of `gatepost scan --json` from another machine instead of scanning this one
     #[arg(long, value_name = "FILE")]
     found: Option<PathBuf>,
 
-    /// The map to write (by default /etc/gatepost/gatepost.toml for root, ./gatepost.toml for others)
+    /// The map to write [default: /etc/gatepost/gatepost.toml for root, ./gatepost.toml for others]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Replace a map or credentials that are there; the old map is kept beside the new one
+    /// Replace an existing map or existing credentials; the old map is kept beside the new one
     #[arg(long)]
     force: bool,
 
-    /// Ask nothing: take the defaults for what is not given
+    /// Ask no questions: use the defaults for what is not given
     #[arg(long, short)]
     yes: bool,
 }
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let checked = match config::parse_promised(&map.text, &target.map, &credentials.path) {
         Ok(checked) => checked,
         Err(LoadError::Faults(text)) => {
-            bail!("the map that was made has faults, which is a mistake of gatepost's:\n{text}")
+            bail!("the generated map has faults, which is a bug in gatepost:\n{text}")
         }
         Err(unreadable @ LoadError::Unreadable { .. }) => return Err(unreadable.into()),
     };
@@ -99,7 +99,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Err(error) = write::write(&target, &credentials, &map.text) {
         let denied = error.downcast_ref::<io::Error>().is_some_and(super::is_denied);
         let is_services = denied && super::is_of_service(&target.map);
-        return Err(if is_services { error.context("call this with sudo") } else { error });
+        return Err(if is_services { error.context("run this with sudo") } else { error });
     }
     // What was promised is looked at as the daemon will.
     config::load(&target.map).map_err(|error| anyhow::anyhow!("{error}")).context("the map was written, but")?;
@@ -112,22 +112,23 @@ fn found(file: Option<&Path>) -> anyhow::Result<Found> {
     let Some(file) = file else { return super::scan::look(false) };
     let text = std::fs::read_to_string(file).with_context(|| {
         let file = file.display();
-        format!("cannot read {file}: make it on the other machine (gatepost scan --json > FILE) and name it here")
+        format!("cannot read {file}: create it on the other machine (gatepost scan --json > FILE) and copy it here")
     })?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not what `gatepost scan --json` prints", file.display()))
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is not the output of `gatepost scan --json`", file.display()))
 }
 
 fn next_steps(target: &Target) -> String {
     let map = target.map.display();
     let (sudo, file, start) = if target.is_service {
-        let start = "sudo systemctl start gatepost   # or, where it runs already: sudo systemctl reload gatepost";
+        let start = "sudo systemctl start gatepost   # if it is already running: sudo systemctl reload gatepost";
         ("sudo ", String::new(), start.to_owned())
     } else {
         ("", format!(" {map}"), format!("gatepost run --config {map}"))
     };
     format!(
-        "\n{map} is written. Next, once ThingSpeak has the fields and rights from above:\n  \
-         {sudo}gatepost check{file}\n  {sudo}gatepost doctor{file}\n  {start}"
+        "\n{map} is written. When the fields and rights above are set on ThingSpeak, run:\n  {sudo}gatepost \
+         check{file}\n  {sudo}gatepost doctor{file}\n  {start}"
     )
 }
 

@@ -98,7 +98,7 @@ impl StandIn {
     pub(super) fn replace(&self, checked: &mut Checked) -> Result<(), String> {
         let Settings { broker, devices, channels, .. } = &mut checked.settings;
         let unknown = |what: &str, name: &str| {
-            format!("the look-alike was started without the {what} {name} of the new map: start `gatepost run` again")
+            format!("the look-alike was started without the {what} {name} of the new map: restart `gatepost run`")
         };
         if let Some(channel) = channels.iter().find(|channel| !self.channels.contains(&channel.id)) {
             return Err(unknown("channel", &channel.name));

@@ -41,9 +41,10 @@ const EXIT_CONFIG: u8 = 78;
 
 /// Under the list of commands, for who meets them for the first time.
 #[cfg(feature = "sandbox")]
-const WHERE_TO_BEGIN: &str = "New here? `gatepost demo` shows it at work: no account, no Pi and no map needed.";
+const WHERE_TO_BEGIN: &str = "New to gatepost? `gatepost demo` shows it at work, without an account, a Raspberry Pi \
+                              or a map.";
 #[cfg(not(feature = "sandbox"))]
-const WHERE_TO_BEGIN: &str = "New here? `gatepost check FILE` shows what the daemon would do with a sensor map.";
+const WHERE_TO_BEGIN: &str = "New to gatepost? `gatepost check FILE` shows what the daemon would do with a sensor map.";
 
 /// Sensor gateway from a Raspberry Pi to ThingSpeak over MQTT.
 #[derive(Parser)]
@@ -59,30 +60,30 @@ enum Command {
     Run(run::Args),
     /// Check a sensor map and show what the daemon would do with it
     Check(check::Args),
-    /// Find out what is wrong with the machine, the map or the way to the broker, and what to do
+    /// Find out what is wrong with this machine, the map or the connection to the broker, and how to fix it
     #[cfg(target_os = "linux")]
     Doctor(Box<doctor::Args>),
-    /// Make a first sensor map from the downloaded credentials and a few answers
+    /// Create a first sensor map from the downloaded credentials and a few answers
     Init(init::Args),
-    /// Look what this machine has that a map could name: I2C and 1-Wire parts, serial ports, files
+    /// List what a map can use on this machine: I2C and 1-Wire parts, serial ports, files
     Scan(scan::Args),
-    /// Show the outputs' stop levels, or put them there after a crash
+    /// Show the stop levels of the outputs, or set them after a crash
     Outputs(outputs::Args),
-    /// Show how the running daemon stands: links, channels, sensors, outputs, and what waits
+    /// Show the state of the running daemon: links, channels, sensors, outputs, waiting entries
     #[cfg(unix)]
     Status(status::Args),
-    /// Print the running daemon's metrics, in Prometheus' text format
+    /// Print the running daemon's metrics in the Prometheus text format
     #[cfg(unix)]
     Metrics(metrics::Args),
-    /// Look at the entries that wait, export them, or drop them
+    /// List, export or drop the waiting entries
     Spool(spool::Args),
-    /// Show the whole way on this machine: simulated hardware, a ThingSpeak look-alike, real entries
+    /// Show gatepost at work on this machine: simulated hardware, a ThingSpeak look-alike, real entries
     #[cfg(feature = "sandbox")]
     Demo(demo::Args),
-    /// Run the ThingSpeak look-alike by itself, or publish to a running one
+    /// Run only the ThingSpeak look-alike, or publish to a running one
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Args),
-    /// Write the man pages, the completions, the page on the map and its schema
+    /// Write the man pages, the shell completions, the reference of the map and its JSON schema
     #[cfg(feature = "docs")]
     #[command(hide = true)]
     Docs(docs::Args),
@@ -154,12 +155,12 @@ fn unreadable_map(error: LoadError, name_it: &str) -> anyhow::Error {
     let hint = match &error {
         LoadError::Unreadable { path, error } if error.kind() == ErrorKind::NotFound => {
             let sudo = if is_of_service(Path::new(path)) { "sudo " } else { "" };
-            format!("cannot read the map (`{sudo}gatepost init` makes one; name another: {name_it})")
+            format!("cannot read the map (create one: `{sudo}gatepost init`; use another: {name_it})")
         }
         LoadError::Unreadable { path, error } if is_denied(error) && is_of_service(Path::new(path)) => {
-            "cannot read the map, which is the service's: call this with sudo".to_owned()
+            "cannot read the map, which belongs to the service: run this with sudo".to_owned()
         }
-        _ => format!("cannot read the map (name it: {name_it})"),
+        _ => format!("cannot read the map (name the file: {name_it})"),
     };
     anyhow::Error::new(error).context(hint)
 }
@@ -226,9 +227,9 @@ mod tests {
             format!("{:#}", unreadable_map(error, "gatepost check FILE"))
         };
         let service = "/etc/gatepost/gatepost.toml";
-        assert!(told(service, ErrorKind::PermissionDenied).contains("call this with sudo: /etc/gatepost/"));
-        assert!(told(service, ErrorKind::NotFound).contains("`sudo gatepost init` makes one; name another: gatepost"));
-        assert!(told("map.toml", ErrorKind::NotFound).contains("(`gatepost init` makes one; "));
+        assert!(told(service, ErrorKind::PermissionDenied).contains("run this with sudo: /etc/gatepost/"));
+        assert!(told(service, ErrorKind::NotFound).contains("create one: `sudo gatepost init`; use another: gatepost"));
+        assert!(told("map.toml", ErrorKind::NotFound).contains("(create one: `gatepost init`; "));
         assert!(!told("/home/pi/map.toml", ErrorKind::PermissionDenied).contains("sudo"));
     }
 }

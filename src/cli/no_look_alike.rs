@@ -15,7 +15,8 @@ impl LookAlike {
     #[expect(clippy::unused_async, reason = "as where there is a look-alike")]
     pub(super) async fn start(_: &Settings) -> anyhow::Result<Self> {
         anyhow::bail!(
-            "this build has no ThingSpeak look-alike, as the packages have none: one from the sources has it (`cargo install`)"
+            "this build does not include the ThingSpeak look-alike, nor do the packages: a build from the sources \
+             does (`cargo install`)"
         )
     }
 

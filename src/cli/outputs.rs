@@ -13,11 +13,11 @@ use super::directories::{self, Directories};
 /// Options of `outputs`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Put every output at its stop level; the unit does so after a crash
+    /// Set every output to its stop level; the systemd unit does this after a crash
     #[arg(long)]
     stop: bool,
 
-    /// The runtime directory of the daemon that has ended (by default systemd's, or that of the user's session)
+    /// The runtime directory of the stopped daemon [default: systemd's, or that of the user's session]
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
 }
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(Directories { runtime, .. }) = Directories::of(args.runtime_dir.clone(), Some(PathBuf::new())) else {
-        anyhow::bail!("no runtime directory: name the one of the daemon with --runtime-dir");
+        anyhow::bail!("no runtime directory: name the daemon's with --runtime-dir");
     };
     directories::keep_files_private();
     let folder = directories::of_its_owner(Folder::new(&runtime).shown())?;
@@ -37,13 +37,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             println!(
-                "no outputs are left behind in {}: the daemon there has stopped in order, or none has run since the last boot",
+                "no outputs to stop in {}: the daemon there stopped cleanly, or none has run since the last boot",
                 runtime.display()
             );
             #[cfg(target_os = "linux")]
             for folder in super::by_hand::folders() {
                 println!(
-                    "a simulated daemon runs, and its outputs are simulated too: gatepost status --runtime-dir {}",
+                    "the running daemon is simulated, and so are its outputs: gatepost status --runtime-dir {}",
                     folder.display()
                 );
             }
@@ -51,19 +51,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error).with_context(|| runtime.join(levels::FILE).display().to_string()),
     };
-    let levels = levels::read(&bytes).with_context(|| {
-        format!("{} is damaged: the outputs stay as they are", runtime.join(levels::FILE).display())
-    })?;
+    let levels = levels::read(&bytes)
+        .with_context(|| format!("{} is damaged: the outputs are not changed", runtime.join(levels::FILE).display()))?;
     if !args.stop {
         for level in &levels.outputs {
-            println!("{} ({}) goes to {} at the stop", level.name, level.target.name(), level.drive());
+            println!("{} ({}) is set to {} at the stop", level.name, level.target.name(), level.drive());
         }
         return Ok(ExitCode::SUCCESS);
     }
     if let Err(error) = folder.lock() {
         anyhow::ensure!(
             error.kind() != std::io::ErrorKind::WouldBlock,
-            "the daemon runs, and the outputs are its own: stop it first (systemctl stop gatepost)"
+            "the daemon is running and drives the outputs: stop it first with `{}`",
+            super::directories::stop(&folder)
         );
     }
     let hal = Hal::real(levels.gpio)?;
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         match driven {
             Ok(()) => println!("{} ({}) is {}: stop level", level.name, level.target.name(), level.drive()),
             Err(error) => {
-                eprintln!("gatepost: {} ({}) stays as it is: {error}", level.name, level.target.name());
+                eprintln!("gatepost: {} ({}) cannot be set: {error}", level.name, level.target.name());
                 all = false;
             }
         }

@@ -34,25 +34,26 @@ pub(crate) struct Args {
     #[arg(long)]
     simulate: bool,
 
-    /// With --simulate: keep the pins as files in this directory (`echo 0 > DIR/GPIO22` pushes a button to ground), and the
-    /// clock (`echo unsynchronised > DIR/clock` plays a boot without the right time)
+    /// With --simulate: keep the pins as files in this directory (`echo 0 > DIR/GPIO22` presses a button to ground),
+    /// and the clock (`echo unsynchronised > DIR/clock` simulates a boot with the clock not set)
     #[arg(long, value_name = "DIR", requires = "simulate")]
     pins: Option<PathBuf>,
 
-    /// With --simulate: publish to a ThingSpeak look-alike that is started for this run, with the map's channels. No account and no
-    /// credentials are needed
+    /// With --simulate: publish to a ThingSpeak look-alike, started for this run with the map's channels. This needs no
+    /// account and no credentials
     #[arg(long, requires = "simulate")]
     sandbox: bool,
 
-    /// With --simulate: publish what is simulated to any broker. Without this only a broker on this machine gets it
+    /// With --simulate: publish simulated values to any broker. Without this option only a broker on this machine is
+    /// allowed
     #[arg(long, requires = "simulate")]
     publish_simulated: bool,
 
-    /// Where entries wait that were just made: a directory in memory (by default systemd's, or that of the user's session)
+    /// The directory for recent entries, in memory [default: systemd's, or that of the user's session]
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
 
-    /// Where entries wait that stay: a directory on the disk (by default systemd's, or the user's)
+    /// The directory for waiting entries, on the disk [default: systemd's, or the user's]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
 
@@ -60,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, short)]
     verbose: bool,
 
-    /// How the log is written: json is one object a line, on standard error
+    /// Format of the log on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
 }
@@ -68,9 +69,9 @@ pub(crate) struct Args {
 /// `--log`
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum LogFormat {
-    /// Lines of text; the journal's own form under systemd
+    /// Lines of text, or journal fields under systemd
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -148,7 +149,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Where `gatepost status` finds a daemon that keeps no directories.
 fn by_hand() -> Option<by_hand::Folder> {
     let made = by_hand::Folder::create();
-    made.inspect_err(|error| log::warn!(reason:% = error; "`gatepost status` cannot ask this daemon: {error}")).ok()
+    made.inspect_err(|error| log::warn!(reason:% = error; "`gatepost status` cannot reach this daemon: {error}")).ok()
 }
 
 fn simulation(args: &Args) -> anyhow::Result<Sim> {
@@ -190,9 +191,8 @@ fn check_broker(broker: &Broker, publishes: bool) -> Result<(), String> {
     let elsewhere = broker.hosts.iter().find(|host| !is_this_machine(host));
     let Some(host) = elsewhere.filter(|_| !publishes) else { return Ok(()) };
     Err(format!(
-        "the map publishes to {host}, and simulated values would stand there as if they had been measured.\n\
-         To run the map against a look-alike of the service, without an account: add --sandbox\n\
-         To publish them all the same: add --publish-simulated"
+        "the map publishes to {host}, where simulated values would look like measured ones.\nTo use a look-alike of \
+         the service, without an account: add --sandbox\nTo publish simulated values anyway: add --publish-simulated"
     ))
 }
 
@@ -210,7 +210,7 @@ fn keep_to_itself() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
         // Only a kernel that does not know the call refuses it; the unit's limit holds there.
-        log::debug!(error:%; "core dumps cannot be switched off: {error}");
+        log::debug!(error:%; "core dumps cannot be disabled: {error}");
     }
 }
 
@@ -221,12 +221,16 @@ fn folders(args: &Args) -> anyhow::Result<Option<(Folders, PathBuf)>> {
     if args.simulate && !is_asked_for {
         anyhow::ensure!(
             args.runtime_dir.is_none() && args.state_dir.is_none(),
-            "a simulated run keeps its entries only where both --runtime-dir and --state-dir say: the other one would be the service's"
+            "a simulated run needs both --runtime-dir and --state-dir, or neither: the other directory would be the \
+             service's"
         );
         return Ok(None);
     }
     let Some(Directories { runtime, state }) = Directories::of(args.runtime_dir.clone(), args.state_dir.clone()) else {
-        log::warn!("no directory to keep entries in: they wait in memory; --runtime-dir and --state-dir name some");
+        log::warn!(
+            "no directories for entries: they are kept in memory only. Give --runtime-dir and --state-dir to \
+                    keep them over a restart"
+        );
         return Ok(None);
     };
     let socket = runtime.join(SOCKET);
@@ -234,7 +238,7 @@ fn folders(args: &Args) -> anyhow::Result<Option<(Folders, PathBuf)>> {
     let was_used = std::fs::read_dir(&state).is_ok_and(|mut files| files.next().is_some());
     let (runtime, state) = (Folder::new(runtime).shown(), Folder::new(state).locked_with_its_parent());
     for (name, folder) in [("runtime", &runtime), ("state", &state)] {
-        let advice = "stop that one, or give this one directories of its own with --runtime-dir and --state-dir";
+        let advice = "stop that one, or give this one other directories with --runtime-dir and --state-dir";
         if let Some(error) = directories::lock(folder, advice)? {
             log::warn!(directory:% = folder.path().display(), reason:% = error; "the {name} directory cannot be used: {error}");
         }

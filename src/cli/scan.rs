@@ -8,11 +8,11 @@ use gatepost::scan::{self, Found};
 /// Options of `scan`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Print it for programs; `gatepost init --found FILE` reads it on another machine
+    /// Print JSON; `gatepost init --found FILE` reads it on another machine
     #[arg(long)]
     json: bool,
 
-    /// Look at every I2C bus, also where they belong to a mainboard or a screen
+    /// Scan every I2C bus, even those of a mainboard or a screen
     #[arg(long)]
     all_buses: bool,
 }

@@ -31,9 +31,9 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show what waits, channel by channel; a running daemon does not mind
+    /// Show the waiting entries by channel; the daemon may be running
     List(list::Args),
-    /// Write a channel's entries as the CSV that its "Data Import / Export" page on ThingSpeak takes
+    /// Write a channel's entries as CSV for its "Data Import / Export" page on ThingSpeak
     Export(export::Args),
     /// Drop a channel's entries for good; the daemon must be stopped
     Drop(discard::Args),
@@ -56,20 +56,27 @@ struct Where {
     #[arg(long, short, value_name = "FILE", help = format!("The sensor map, for the channels' names [default: {MAP}]"))]
     config: Option<PathBuf>,
 
-    /// Where entries wait that were just made, as `run` was told
+    /// The directory in memory for recent entries, as given to `run`
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
 
-    /// Where entries wait that stay, as `run` was told
+    /// The directory on the disk for waiting entries, as given to `run`
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
 }
 
 impl Where {
+    /// The directories that were given, to be given again to another command.
+    fn given(&self) -> String {
+        let all = [("--runtime-dir", &self.runtime_dir), ("--state-dir", &self.state_dir)];
+        let given = all.iter().filter_map(|(name, folder)| Some(format!(" {name} {}", folder.as_ref()?.display())));
+        given.collect()
+    }
+
     fn open(&self) -> anyhow::Result<Place> {
         let directories = Directories::of(self.runtime_dir.clone(), self.state_dir.clone());
-        let Directories { runtime, state } = directories
-            .context("no directory is known where entries wait: name them with --runtime-dir and --state-dir")?;
+        let Directories { runtime, state } =
+            directories.context("no directories for entries: name them with --runtime-dir and --state-dir")?;
         let names = Names::read(self.config.as_deref())?;
         // Root works in the service's directories here: nothing that the service's user put there leads out of them.
         let open = |folder| directories::of_its_owner(folder);
@@ -107,10 +114,10 @@ impl Place {
     /// That nothing is there, and where that is.
     fn nothing(&self) -> String {
         let (runtime, state) = (self.runtime.path(), self.state.path());
-        let mut words = format!("no entry waits in {} and {}", runtime.display(), state.display());
+        let mut words = format!("no waiting entries in {} and {}", runtime.display(), state.display());
         let service = Path::new(SERVICE[0]);
         if runtime != service && service.exists() {
-            words.push_str("; those of the service are shown to root: sudo gatepost spool list");
+            words.push_str("; root can list the service's entries: sudo gatepost spool list");
         }
         words
     }
@@ -120,25 +127,28 @@ impl Place {
         let mut remarks = Vec::new();
         for file in &found.torn {
             remarks.push(format!(
-                "{file} ends in half a record: a daemon is just writing it, or a crash tore it (the next start mends it)"
+                "{file} ends in an incomplete record: a daemon is writing it now, or a crash interrupted the write \
+                 (the next start repairs it)"
             ));
         }
         for Damaged { file, lost } in &found.bad {
             let lost = counted(*lost, "entry at most is", "entries at most are");
             remarks.push(format!(
-                "{file} is damaged: {lost} lost, what is whole in it counts, the next start goes on with that and keeps a copy to look at"
+                "{file} is damaged: {lost} lost. Its intact entries are listed. The next start keeps them, and keeps \
+                 a copy of the damaged file"
             ));
         }
         for file in &found.sorted {
             remarks.push(format!(
-                "{file} was renamed, copied or mixed up: each of its entries counts once, the next start sorts them in"
+                "{file} was renamed, copied or mixed up: each of its entries counts once. The next start puts them in \
+                 order"
             ));
         }
         for (file, why) in &found.unreadable {
             remarks.push(format!("{file} cannot be read: {why}"));
         }
         remarks.extend(self.copies().into_iter().map(|file| {
-            format!("{}: a copy of a damaged file, to look at and to remove", self.state.path().join(file).display())
+            format!("{}: a copy of a damaged file; it can be removed", self.state.path().join(file).display())
         }));
         remarks
     }

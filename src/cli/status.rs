@@ -20,11 +20,12 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 Exit code: 0 when all is well, 1 when something is down, 3 when no daemon answers.
 For other programs: curl --unix-socket /run/gatepost/gatepost.sock http://localhost/status")]
 pub(crate) struct Args {
-    /// For programs: the same as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
-    /// Look again every 2 s, until Ctrl-C. On a terminal on a screen of its own, with the last minutes' values; with --json a document a line
+    /// Refresh every 2 s until Ctrl-C. A terminal shows a full screen with the last minutes' values; with --json, one
+    /// document per line
     #[arg(long)]
     watch: bool,
 
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 super::complain(&format!("gatepost: {error}"));
                 return Ok(ExitCode::from(EXIT_NO_DAEMON));
             }
-            Err(error) => format!("{error}\nwaiting for it\n"),
+            Err(error) => format!("{error}\nwaiting for the daemon\n"),
         };
         if let Err(error) = show(&words) {
             super::unless_closed(Err(error))?;

@@ -31,37 +31,39 @@ const LEAST_RENEW: Duration = Duration::from_secs(10);
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// Name or address of the broker. With `wss` and `tls` its certificate must hold for it.
+    /// Name or address of the broker. With `wss` and `tls` the broker's certificate must be valid for it.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("default" = HOST)))]
     host: Option<Spanned<String>>,
-    /// Names or addresses of a cluster's nodes, in place of `host`: a try that came to nothing begins the next one at another.
+    /// Names or addresses of a cluster's nodes, instead of `host`. After a failed attempt the next one starts with
+    /// another node.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<String>>", extend("examples" = [["a.example", "b.example"]])))]
     hosts: Option<Spanned<Vec<Spanned<String>>>>,
-    /// How the broker is reached. `ws` and `tcp` send the password and every reading in the clear, so they are refused
-    /// without `allow_plaintext = true`.
+    /// The transport of the connection. `ws` and `tcp` send the password and every reading unencrypted, so they need
+    /// `allow_plaintext = true`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Transport>", extend("default" = Transport::default())))]
     transport: Option<Spanned<Transport>>,
-    /// The broker's port. Unless it is written it is the transport's: 443 for `wss`, 8883 for `tls`, 80 for `ws`, 1883 for
+    /// The broker's port. The default depends on the transport: 443 for `wss`, 8883 for `tls`, 80 for `ws`, 1883 for
     /// `tcp`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<u16>", range(min = 1), extend("default" = Transport::default().default_port())))]
     port: Option<Spanned<u16>>,
-    /// Where the WebSocket is on the server, for a broker of your own.
+    /// The path of the WebSocket on the server, for your own broker.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("default" = MQTT_PATH)))]
     path: Option<Spanned<String>>,
-    /// The HTTP proxy that leads out of the network, which must allow CONNECT to the broker's port. `"none"` for none at all.
-    /// Unless it is written, `wss` and `tls` follow `https_proxy` and `no_proxy` of the environment.
+    /// The HTTP proxy to connect through. It must allow CONNECT to the broker's port. `"none"` means no proxy. Without
+    /// this key, `wss` and `tls` use the environment's `https_proxy` and `no_proxy`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["http://proxy.example:3128"])))]
     proxy: Option<Spanned<String>>,
-    /// A file with `username = …` and `password = …` for that proxy. Nobody but its owner and group may read it.
+    /// A file with `username = …` and `password = …` for that proxy. Only its owner and group may be able to read it.
     #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["proxy.txt"])))]
     proxy_credentials: Option<Spanned<PathBuf>>,
-    /// A PEM file with the roots to trust instead of the system's, for a broker of your own.
+    /// A PEM file with the CA certificates to trust instead of the system's, for your own broker.
     #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["ca.pem"])))]
     ca_file: Option<Spanned<PathBuf>>,
-    /// The session is replaced by a new one at this age, since the broker cuts what it takes for idle after an hour.
+    /// The session is replaced by a new one at this age, since the broker closes a session that it considers idle after
+    /// an hour.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(RENEW), "x-range" = HumanDuration::from_to_under(LEAST_RENEW, IDLE_LIMIT))))]
     renew: Option<Spanned<HumanDuration>>,
-    /// Consents to the password and every reading in the clear. Only for a network of your own.
+    /// Allows sending the password and every reading unencrypted. Only for your own network.
     #[cfg_attr(feature = "docs", schemars(with = "Option<bool>", extend("default" = false)))]
     allow_plaintext: Option<Spanned<bool>>,
 }
@@ -76,14 +78,14 @@ pub(super) fn read(node: Option<Node<'_>>, folder: &Path, findings: &mut Finding
         findings.warning(
             &allowed.span(),
             format!("`{transport}` is encrypted: `allow_plaintext` does nothing"),
-            "leave it out, so that nothing goes in the clear when the transport is changed one day",
+            "leave it out, so that a later change of the transport cannot send the password unencrypted",
         );
     }
     if let Some(written) = keys.transport.filter(|_| !transport.is_encrypted() && allowed.is_none()) {
         findings.fault(
             &written.span(),
-            format!("`{transport}` sends the password and every reading in the clear"),
-            "use `wss` or `tls`; on a network of your own add `allow_plaintext = true`",
+            format!("`{transport}` sends the password and every reading unencrypted"),
+            "use `wss` or `tls`; on your own network add `allow_plaintext = true`",
         );
     }
     Broker {
@@ -92,8 +94,8 @@ pub(super) fn read(node: Option<Node<'_>>, folder: &Path, findings: &mut Finding
             Some(written) if *written.get_ref() == 0 => {
                 findings.fault(
                     &written.span(),
-                    "port 0 cannot be connected to",
-                    "leave it out for the transport's own",
+                    "port 0 is not a broker's port",
+                    "leave it out for the transport's default",
                 );
                 0
             }
@@ -129,7 +131,7 @@ fn hosts(
     for name in &written {
         let host = host(name, findings);
         if hosts.contains(&host) {
-            findings.fault(&name.span(), format!("`{host}` is there twice"), "drop one of them");
+            findings.fault(&name.span(), format!("`{host}` is listed twice"), "remove one of them");
         }
         hosts.push(host);
     }
@@ -155,11 +157,16 @@ fn host(written: &Spanned<String>, findings: &mut Findings) -> String {
             Ok(port) => format!("write `host = \"{name}\"` and `port = {port}`"),
             Err(_) => "write the host alone".to_owned(),
         };
-        findings.fault(&span, "a port does not belong to the host, but into `port`", help);
+        findings.fault(&span, "the port belongs in `port`, not in `host`", help);
     } else if !host.is_ascii() {
-        findings.fault(&span, "a host name has no such letters", "write it as the name server knows it (`xn--…`)");
+        findings.fault(
+            &span,
+            "a host name cannot have these letters",
+            "write it in the form of the name server \
+                                                                        (`xn--…`)",
+        );
     } else if host.is_empty() || !host.chars().all(is_of_host) {
-        findings.fault(&span, "this is no host name", format!("leave it out for {HOST}"));
+        findings.fault(&span, "this is not a host name", format!("leave it out for {HOST}"));
     }
     host.clone()
 }
@@ -182,7 +189,7 @@ fn path(written: Spanned<String>, transport: Transport, findings: &mut Findings)
         let help = format!("write `path = \"/{}\"`", path.trim().trim_start_matches('/'));
         findings.fault(&span, "a path begins with `/`", help);
     } else if path.contains('#') || !path.chars().all(|letter| letter.is_ascii_graphic()) {
-        findings.fault(&span, "a path has neither blanks nor `#`", "write it as it stands in the broker's settings");
+        findings.fault(&span, "a path cannot have blanks or `#`", "write it as in the broker's settings");
     }
     path
 }
@@ -197,7 +204,7 @@ fn proxy(
         if let Some(credentials) = credentials {
             findings.fault(
                 &credentials.span(),
-                "`proxy_credentials` is for the proxy that `proxy` names, and there is none",
+                "`proxy_credentials` is for the proxy that `proxy` names, but `proxy` is missing",
                 "add `proxy`, or leave this out",
             );
         }
@@ -206,7 +213,7 @@ fn proxy(
     let (span, text) = (written.span(), written.into_inner());
     if text.trim().eq_ignore_ascii_case("none") {
         if let Some(credentials) = credentials {
-            findings.fault(&credentials.span(), "there is no proxy to log in to", "leave it out");
+            findings.fault(&credentials.span(), "`proxy = \"none\"` needs no credentials", "leave it out");
         }
         return proxy::Choice::Direct;
     }
@@ -221,8 +228,8 @@ fn proxy(
     match proxy::parse(text.trim()) {
         Ok(proxy::Parsed { userinfo: Some(_), .. }) => findings.fault(
             &span,
-            "a user name or password does not belong into the map",
-            "write it into a file of its own, and name that in `proxy_credentials`",
+            "a user name or password does not belong in the map",
+            "write it into a separate file, and name the file in `proxy_credentials`",
         ),
         Ok(proxy::Parsed { port: None, host, .. }) => {
             let help = format!("add it, such as `http://{host}:3128`");
@@ -264,7 +271,7 @@ fn renew(span: Range<usize>, renew: Duration, findings: &mut Findings) -> Durati
     if renew < LEAST_RENEW || renew >= IDLE_LIMIT {
         findings.fault(
             &span,
-            "a session is renewed after at least 10s and before the broker's idle limit of 60m",
+            "`renew` is at least 10s and less than the broker's idle limit of 60m",
             "leave `renew` out for 50m",
         );
     }

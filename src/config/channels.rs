@@ -53,25 +53,25 @@ pub(super) struct Draft {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// The channel's number; it stands above its page on ThingSpeak.
+    /// The channel's number, at the top of its page on ThingSpeak.
     #[cfg_attr(feature = "docs", schemars(with = "u64", range(min = 1, max = LARGEST_ID), extend("examples" = [1_234_567])))]
     id: Option<Spanned<ChannelId>>,
-    /// Which device serves the channel: the NAME of a `[device.NAME]`. Needed where the map has several.
+    /// The MQTT device that serves the channel: the NAME of a `[device.NAME]`. Needed if the map has several.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["garden"])))]
     device: Option<Spanned<String>>,
-    /// The slot: one entry is made of the readings of each. Slots end on the clock's grid, so `"20s"` at :00, :20 and :40
-    /// of each minute, and have whole seconds. The free license takes an update every 15 s, the paid one every second; a
-    /// slot of `"16s"` is the shortest that survives a delay on the way, and `"20s"` leaves time to catch up after an
-    /// outage.
+    /// The length of a slot, in whole seconds. gatepost makes one entry from the readings of each slot. Slots are
+    /// aligned to the clock: those of `"20s"` end at :00, :20 and :40 of each minute. The free license allows an update
+    /// every 15 s, the paid one every second. With the free license `"16s"` is the shortest slot that tolerates a delay
+    /// on the way; `"20s"` leaves time to catch up after an outage.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(EVERY))))]
     every: Option<Spanned<HumanDuration>>,
-    /// What frees an entry, so that it need not be sent again.
+    /// What acknowledges an entry. Until then gatepost keeps it and sends it again.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Confirm>", extend("default" = Confirm::default())))]
     confirm: Option<Confirm>,
-    /// The license of the channel's owner, whose limits the sending keeps.
+    /// The license of the channel's owner. gatepost keeps its limits.
     #[cfg_attr(feature = "docs", schemars(with = "Option<License>", extend("default" = License::default())))]
     license: Option<License>,
-    /// What the status text of an entry says.
+    /// The status text of entries.
     #[cfg_attr(feature = "docs", schemars(with = "Option<StatusText>", extend("default" = StatusText::default())))]
     status: Option<StatusText>,
 }
@@ -81,14 +81,15 @@ pub(super) struct Keys {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct BacklogKeys {
-    /// Entries that are older are dropped, and counted.
+    /// Older entries are dropped, and counted.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(Backlog::default().keep))))]
     keep: Option<Spanned<HumanDuration>>,
-    /// What the channel's waiting entries may take on the disk. The oldest beyond it are dropped, and counted.
+    /// The space on the disk for the channel's waiting entries. When it is full, the oldest are dropped, and counted.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Size>", extend("default" = Size(Backlog::default().max_size), "x-range" = Size(LEAST_SIZE).or_more())))]
     max_size: Option<Spanned<Size>>,
-    /// Neighbours within this time are merged before entries are dropped for their size, and from the beginning where the
-    /// slots leave no time to catch up: a mean stays a mean, a sum a sum. Nothing is merged unless this is said.
+    /// Neighbouring entries within this time are merged before entries are dropped for `max_size`. Where the slots
+    /// leave no time to catch up, merging begins at once. A mean stays a mean, a sum a sum. Without this key nothing is
+    /// merged.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(Duration::from_secs(300))])))]
     thin: Option<Spanned<HumanDuration>>,
 }
@@ -136,21 +137,21 @@ fn channel(named: Named<'_>, devices: &[devices::Draft], findings: &mut Findings
         Some(id) if id.get_ref().0 == 0 => {
             findings.fault(
                 &id.span(),
-                "a channel's number is not 0",
-                "it stands above the channel's page on ThingSpeak",
+                "a channel's number cannot be 0",
+                "it is at the top of the channel's page on ThingSpeak",
             );
         }
         Some(id) if id.get_ref().0 > LARGEST_ID => {
             findings.fault(
                 &id.span(),
-                "this is longer than any channel's number",
-                "it stands above the channel's page on ThingSpeak",
+                "too long for a channel's number",
+                "it is at the top of the channel's page on ThingSpeak",
             );
         }
         None if !id_was_written => findings.fault(
             &header,
             "a channel needs its number",
-            "add `id = …`: it stands above the channel's page on ThingSpeak",
+            "add `id = …`: it is at the top of the channel's page on ThingSpeak",
         ),
         _ => {}
     }
@@ -187,14 +188,14 @@ fn device(
         (None, 0) => {
             findings.fault(
                 header,
-                "no device to reach this channel with",
+                "this channel needs an MQTT device",
                 "add `[device.NAME]` with `credentials = \"mqtt_credentials.txt\"`",
             );
             None
         }
         (None, _) => {
             let help = format!("add `device = …`, one of {}", words::list(&names));
-            findings.fault(header, "with several devices a channel says which one serves it", help);
+            findings.fault(header, "with several devices, a channel needs `device`", help);
             None
         }
     }
@@ -210,7 +211,7 @@ fn backlog(node: Option<Node<'_>>, findings: &mut Findings) -> Backlog {
         keep: keys.keep.and_then(|written| positive("keep", &written, findings)).unwrap_or(default.keep),
         max_size: match keys.max_size {
             Some(written) if written.get_ref().0 < LEAST_SIZE => {
-                findings.fault(&written.span(), "a backlog has room for at least 4KiB", "");
+                findings.fault(&written.span(), "`max_size` is at least 4KiB", "");
                 default.max_size
             }
             Some(written) => written.into_inner().0,
@@ -234,7 +235,7 @@ pub(super) fn place(written: &Spanned<String>, channels: &[Draft], findings: &mu
     let Some((channel, column)) = text.rsplit_once('.') else {
         let example = names.next().unwrap_or("channel");
         let column = if Column::parse(text).is_some() { text } else { "field1" };
-        findings.fault(&span, format!("`{text}` names no column of a channel"), format!("write `{example}.{column}`"));
+        findings.fault(&span, format!("`{text}` is not a column of a channel"), format!("write `{example}.{column}`"));
         return None;
     };
     let index = names.clone().position(|name| name == channel);

@@ -53,21 +53,21 @@ pub(super) struct Draft {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// The file that ThingSpeak offers as "Download Credentials". A bare name is looked for among the credentials that
-    /// systemd gives the service, then beside the map. Others than its owner and group may not read it: `chmod 640`.
-    /// Needed, unless there is a `client_id` with a password.
+    /// The file from "Download Credentials" on ThingSpeak. A name without a path is looked up in the service's systemd
+    /// credentials, then in the folder of the map. Only its owner and group may be able to read it: `chmod 640`.
+    /// Needed, unless `client_id` and a password are given.
     #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["mqtt_credentials.txt"])))]
     credentials: Option<Spanned<PathBuf>>,
-    /// Instead of `credentials`: the client id of the MQTT device.
+    /// The client id of the MQTT device, instead of `credentials`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["CLIENT-ID"])))]
     client_id: Option<Spanned<String>>,
-    /// With `client_id`, which it equals unless said otherwise.
+    /// Only with `client_id`. The default is the `client_id`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["CLIENT-ID"])))]
     username: Option<Spanned<String>>,
-    /// With `client_id`: the password itself. The map must then be readable for its owner only.
+    /// Only with `client_id`: the password. Only the owner of the map may then be able to read it.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["secret"])))]
     password: Option<Spanned<String>>,
-    /// With `client_id`: a file with the password and nothing else, found and protected as `credentials` are.
+    /// Only with `client_id`: a file that holds only the password. The rules for `credentials` apply.
     #[cfg_attr(feature = "docs", schemars(with = "Option<PathBuf>", extend("examples" = ["mqtt_password"])))]
     password_file: Option<Spanned<PathBuf>>,
 }
@@ -118,7 +118,7 @@ fn source(
             keys.password_file.map(|key| key.span()),
         ];
         for span in others.into_iter().flatten() {
-            findings.fault(&span, "`credentials` already says where to find this", "leave one of the two out");
+            findings.fault(&span, "`credentials` already gives this", "remove one of the two");
         }
         let path = around.resolve(file.get_ref());
         return usable(Source::File(path), &file.span(), around, findings);
@@ -127,7 +127,7 @@ fn source(
         if complete {
             findings.fault(
                 header,
-                "a device needs its credentials",
+                "a device needs credentials",
                 "add `credentials = \"mqtt_credentials.txt\"`: the file that ThingSpeak offers when you add an MQTT device",
             );
         }
@@ -170,19 +170,15 @@ fn source(
             usable(source, &file.span(), around, findings).filter(|_| fits)
         }
         (Some(_), Some(file)) => {
-            findings.fault(
-                &file.span(),
-                "there is both a `password` and a `password_file`",
-                "leave one of the two out",
-            );
+            findings.fault(&file.span(), "both `password` and `password_file` are given", "remove one of the two");
             None
         }
         (None, None) => {
             if complete {
                 findings.fault(
                     header,
-                    "a device with a `client_id` needs its password",
-                    "add `password_file = \"FILE\"`; better still, `credentials = \"mqtt_credentials.txt\"` alone",
+                    "a device with a `client_id` needs a password",
+                    "add `password_file = \"FILE\"`; or better, use only `credentials = \"mqtt_credentials.txt\"`",
                 );
             }
             None
@@ -225,13 +221,13 @@ fn usable(source: Source, span: &Range<usize>, around: &LoadContext, findings: &
     }
     let faults_before = findings.faults.len();
     if source.file().is_some_and(|path| path.iter().any(|part| part == "~")) {
-        findings.fault(span, "~ stands for a home directory in shells only", "write the whole path");
+        findings.fault(span, "~ means the home directory only in a shell", "write the whole path");
         return None;
     }
     // What is no file, or not there, has no mode to speak of.
     let exposed = source.file().filter(|path| path.is_file()).and_then(|path| credentials::check_mode(path).err());
     if let Some(exposed) = exposed {
-        findings.fault(span, exposed.to_string(), "a secret that others have seen should be replaced on ThingSpeak");
+        findings.fault(span, exposed.to_string(), "if other people have seen the secret, replace it on ThingSpeak");
     }
     match source.read() {
         Ok(read) => {
@@ -255,7 +251,7 @@ fn unreadable(source: &Source, error: &CredentialsError, span: &Range<usize>, fi
             "on ThingSpeak: Devices, MQTT, your device, \"Download Credentials\" (the password is shown only once); \
              put the file there and `chmod 640` it"
         }
-        _ => "put the password there, and nothing else, and `chmod 640` it",
+        _ => "write only the password into it, and `chmod 640` it",
     };
     findings.fault(span, format!("there is no file {}", path.display()), help);
 }
@@ -269,8 +265,8 @@ fn map_is_private(map: &Path, span: &Range<usize>, findings: &mut Findings) {
     if exposed {
         findings.fault(
             span,
-            "this map holds a password, and others than its owner may read it",
-            format!("put the password into a file of its own (`password_file`), or chmod 600 {}", map.display()),
+            "this map holds a password, and other users than its owner can read it",
+            format!("write the password into a separate file (`password_file`), or chmod 600 {}", map.display()),
         );
     }
 }

@@ -155,7 +155,7 @@ impl Source {
                 out.push('\n');
             }
             if let Some(more) = found.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
-                let _ = writeln!(out, "and {more} more of them\n");
+                let _ = writeln!(out, "and {more} more\n");
             }
         }
         let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
@@ -321,7 +321,7 @@ mod tests {
         let faults: Vec<_> = (0..150).map(|line| Diagnostic::new(&(line * 2..line * 2 + 1), "odd", "")).collect();
         let shown = source.report(&faults, &[]);
         assert_eq!(shown.matches(": fault: ").count(), 100);
-        assert!(shown.ends_with("and 50 more of them\n\n150 faults"), "{shown}");
+        assert!(shown.ends_with("and 50 more\n\n150 faults"), "{shown}");
     }
 
     #[test]

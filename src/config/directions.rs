@@ -54,9 +54,9 @@ pub(super) fn check(drafts: &Drafts, findings: &mut Findings) {
 fn warn(written: &Spanned<Route>, name: &str, quantity: &str, channel: &str, findings: &mut Findings) {
     let Route { reduce, column, .. } = written.get_ref();
     let why = match reduce {
-        Reduce::Mean => "the mean of 350° and 10° is 180°",
-        Reduce::Sum => "a sum of directions is none",
-        _ => "north is both the smallest and the largest",
+        Reduce::Mean => "the mean of 350° and 10° would be 180°",
+        Reduce::Sum => "a sum of directions has no meaning",
+        _ => "north would be both the smallest and the largest",
     };
     findings.warning(
         &written.span(),

@@ -146,7 +146,7 @@ mod tests {
         let told = read(&[&fixture::map(DOOR), "\n[channel.house]\nevry = \"1m\"\n"]).expect_err("a typo");
         assert!(told.starts_with("1.toml:3:1: fault: unknown key `evry`"), "{told}");
         let told = read(&[&fixture::map(DOOR), "# one\n", &TANK.replace("tank", "door")]).expect_err("twice");
-        assert!(told.starts_with("2.toml:2:8: fault: two sensors are called `door`"), "{told}");
+        assert!(told.starts_with("2.toml:2:8: fault: two sensors are named `door`"), "{told}");
         assert!(told.contains("the first is in line 9 of 0.toml"), "{told}");
         let told = read(&[&fixture::map(DOOR), "gpio = cdev\n"]).expect_err("no TOML");
         assert!(told.starts_with("1.toml:1:8: fault: a text needs quotes"), "{told}");

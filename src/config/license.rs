@@ -95,7 +95,7 @@ pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], f
         let slot = channel.slot();
         let span = channel.every.as_ref().map_or_else(|| channel.name.span(), toml::Spanned::span);
         if channel.every.is_some() && (slot.subsec_nanos() != 0 || slot.is_zero()) {
-            findings.fault(&span, "a slot is a whole number of seconds, as ThingSpeak's times are", "");
+            findings.fault(&span, "a slot must be a whole number of seconds, since ThingSpeak's times are", "");
             continue;
         }
         if updates == 0 {
@@ -105,13 +105,13 @@ pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], f
         let words = humantime::format_duration;
         let why = match updates {
             1 => String::new(),
-            _ => format!(" ({updates} updates a slot: a field published by itself is one of its own)"),
+            _ => format!(" ({updates} updates a slot: a field published by itself is a separate update)"),
         };
         if slot < least {
             findings.fault(
                 &span,
                 format!(
-                    "the license takes one update every {}, so the slot is at least {}{why}",
+                    "the license allows one update every {}, so the slot must be at least {}{why}",
                     words(channel.license.interval()),
                     words(least)
                 ),
@@ -121,17 +121,21 @@ pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], f
             findings.warning(
                 &span,
                 format!(
-                    "updates will be lost: what is delayed by a second arrives less than {} before the next{why}",
+                    "updates will be lost: one that is delayed by a second arrives less than {} before the next \
+                     one{why}",
                     words(least)
                 ),
-                format!("write `every = \"{}s\"` or more: the license is judged where updates arrive", safe.as_secs()),
+                format!(
+                    "write `every = \"{}s\"` or more: the service measures the interval on arrival",
+                    safe.as_secs()
+                ),
             );
         }
         if slot >= least && !load.leaves_time(channel.license) {
             let help = if channel.backlog.thin.is_some() { "" } else { MERGED };
             findings.warning(
                 &span,
-                "no time is left to catch up: what waits after an outage is never sent, and dropped in the end",
+                "no time to catch up: the backlog of an outage is never sent, and finally dropped",
                 format!("write `every = \"{}s\"` or more{help}", safe.as_secs()),
             );
         }
@@ -139,7 +143,8 @@ pub(super) fn rates(channels: &[channels::Draft], published: &[Published<'_>], f
 }
 
 /// What helps where the slots cannot be longer.
-const MERGED: &str = ", or set `thin` in its `backlog`: then neighbours are merged, and more of the outage is kept";
+const MERGED: &str = ", or set `thin` in its `backlog`: then neighbouring entries are merged, which covers more of \
+                      the outage";
 
 fn paid_hint(license: License) -> &'static str {
     match license {
@@ -163,8 +168,8 @@ pub(super) fn quotas(channels: &[channels::Draft], published: &[Published<'_>], 
         let days = quota * 365 / sum;
         findings.warning(
             &span,
-            format!("{sum} updates a year are more than the license's {quota}: it is used up after {days} days"),
-            format!("longer slots for {}", words::list(&names)),
+            format!("{sum} updates a year exceed the license's {quota}: it is used up after {days} days"),
+            format!("use longer slots for {}", words::list(&names)),
         );
     }
 }

@@ -24,8 +24,8 @@ pub struct Metrics {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// The IP address and the port at which the metrics are served over HTTP, for Prometheus, under `/metrics`. Without it
-    /// nothing listens. Whoever reaches the address can read them: with `0.0.0.0` that is everybody in the network.
+    /// The IP address and port of the HTTP server for Prometheus; the metrics are at `/metrics`. Without it no HTTP
+    /// server runs. Anyone who reaches the address can read the metrics: with `0.0.0.0`, everyone in the network.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = [EXAMPLE])))]
     listen: Option<Spanned<String>>,
 }
@@ -47,18 +47,18 @@ fn listen(written: &Spanned<String>, findings: &mut Findings) -> Option<SocketAd
             Some(port) => format!("write an IP address and the port, such as \"127.0.0.1:{port}\""),
             None => format!("write an IP address and a port, such as \"{EXAMPLE}\""),
         };
-        findings.fault(&span, "this is no address to listen on", help);
+        findings.fault(&span, "this is not an address to listen on", help);
         return None;
     };
     if address.port() == 0 {
-        findings.fault(&span, "port 0 is none that anybody could ask", format!("write \"{EXAMPLE}\""));
+        findings.fault(&span, "port 0 cannot be requested by a client", format!("write \"{EXAMPLE}\""));
         return None;
     }
     if !address.ip().is_loopback() {
         findings.warning(
             &span,
-            "everybody who reaches this address over the network can read every value, without a password",
-            format!("write \"127.0.0.1:{}\" unless the network is your own", address.port()),
+            "anyone who reaches this address over the network can read every value, without a password",
+            format!("write \"127.0.0.1:{}\" unless you trust the whole network", address.port()),
         );
     }
     Some(address)

@@ -206,12 +206,12 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("this is a directory"));
     }
     if !metadata.is_file() {
-        return Err(io::Error::other("this is no regular file"));
+        return Err(io::Error::other("this is not a regular file"));
     }
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::other("this is larger than any such file (1 MiB)"));
+        return Err(io::Error::other("larger than 1 MiB"));
     }
     Ok(bytes)
 }
@@ -253,7 +253,7 @@ fn decode(bytes: Vec<u8>, path: &Path) -> Result<MapFile, LoadError> {
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            let fault = Diagnostic::new(&(at..at + 1), "this is not UTF-8", "save the map as UTF-8 in your editor");
+            let fault = Diagnostic::new(&(at..at + 1), "this is not UTF-8", "save the map as UTF-8 in the editor");
             let source = Source::new([(path.display().to_string(), text.as_str())]);
             Err(LoadError::Faults(source.report(&[fault], &[])))
         }
@@ -382,13 +382,13 @@ fn read(
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct General {
-    /// The version of the map's form, above everything else.
+    /// The version of the map's format, on the first line.
     #[cfg_attr(feature = "docs", schemars(with = "u64", range(min = VERSION, max = VERSION), extend("examples" = [VERSION])))]
     version: Option<Spanned<u64>>,
-    /// Who drives the pins.
+    /// The driver of the pins.
     #[serde(default)]
     gpio: GpioBackend,
-    /// When the clock of this machine is right. Until then entries wait, and get their times afterwards.
+    /// When this machine's clock counts as set. Until then entries wait; they get their times afterwards.
     #[serde(default)]
     clock: ClockTrust,
 }
@@ -400,11 +400,17 @@ fn general_keys(table: Table<'_>, has_version: bool, findings: &mut Findings) ->
     let keys: General = table.read(findings).unwrap_or_default();
     match &keys.version {
         Some(version) if *version.get_ref() != VERSION => {
-            let message = format!("this gatepost reads maps of version {VERSION}, not {}", version.get_ref());
-            findings.fault(&version.span(), message, "write `version = 1`, or install a gatepost that knows the other");
+            let message =
+                format!("this gatepost reads version {VERSION} of the map's format, not {}", version.get_ref());
+            findings.fault(
+                &version.span(),
+                message,
+                "write `version = 1`, or install a gatepost that reads the other \
+                                                      version",
+            );
         }
         None if !has_version => {
-            findings.fault(&(0..0), "missing `version = 1`", "put `version = 1` above everything else");
+            findings.fault(&(0..0), "missing `version = 1`", "write `version = 1` on the first line");
         }
         _ => {}
     }

@@ -11,7 +11,7 @@ use super::table::{Node, Table, one_or_many};
 pub(super) fn list<'a>(node: Option<Node<'a>>, what: &'static str, findings: &mut Findings) -> Vec<Table<'a>> {
     let Some(node) = node else { return Vec::new() };
     if !node.get_ref().is_array() {
-        findings.fault(&node.span(), format!("there may be several: write `[[{what}]]`"), "two brackets on each side");
+        findings.fault(&node.span(), format!("there can be several: write `[[{what}]]`"), "two brackets on each side");
     }
     one_or_many(node).into_iter().filter_map(|node| Table::of(node, what, findings)).collect()
 }
@@ -20,7 +20,7 @@ pub(super) fn list<'a>(node: Option<Node<'a>>, what: &'static str, findings: &mu
 pub(super) fn check_name(written: &Spanned<String>, findings: &mut Findings) {
     let text = written.get_ref();
     if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 64 {
-        findings.fault(&written.span(), "a name is one line of up to 64 printable characters", "");
+        findings.fault(&written.span(), "a name has one line of up to 64 printable characters", "");
     }
 }
 

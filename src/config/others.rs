@@ -95,9 +95,9 @@ pub(super) fn key<S: AsRef<str>>(written: &str, known: &[S]) -> Option<String> {
         return None;
     }
     Some(match (*ours, written.as_str()) {
-        ("active", _) => "here it is `active = \"low\"`".to_owned(),
-        ("bias", "pullup") => "here it is `bias = \"up\"`".to_owned(),
-        _ => format!("here it is `{ours}`"),
+        ("active", _) => "in gatepost: `active = \"low\"`".to_owned(),
+        ("bias", "pullup") => "in gatepost: `bias = \"up\"`".to_owned(),
+        _ => format!("in gatepost: `{ours}`"),
     })
 }
 
@@ -116,7 +116,8 @@ pub(super) fn no_kind(written: &str) -> String {
     match nearest(written, Kind::TAGS.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(
-            "kinds: {}. Any other part: a script writes its value into a file, and `use = \"file\"` reads that",
+            "kinds: {}. For any other part let a script write its value into a file, and read the file with `use = \
+             \"file\"`",
             Kind::TAGS.join(", ")
         ),
     }
@@ -141,9 +142,9 @@ mod tests {
     #[test]
     fn words_of_others_are_answered_with_ours() {
         let known = ["use", "every", "pin", "active", "bias"];
-        assert_eq!(key("update_interval", &known).as_deref(), Some("here it is `every`"));
-        assert_eq!(key("GPIO", &known).as_deref(), Some("here it is `pin`"));
-        assert_eq!(key("inverted", &known).as_deref(), Some("here it is `active = \"low\"`"));
+        assert_eq!(key("update_interval", &known).as_deref(), Some("in gatepost: `every`"));
+        assert_eq!(key("GPIO", &known).as_deref(), Some("in gatepost: `pin`"));
+        assert_eq!(key("inverted", &known).as_deref(), Some("in gatepost: `active = \"low\"`"));
         assert_eq!(key("baudrate", &known), None, "this table has no such key");
         assert_eq!(kind("dallas"), Some("ds18b20"));
         assert_eq!(kind("BME280"), Some("bme280"));

@@ -49,61 +49,62 @@ pub(super) struct Draft {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// What logs, the status and other outputs call it.
+    /// The output's name in the log, the status and other outputs.
     #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["pump"])))]
     name: Option<Spanned<String>>,
-    /// The pin that is driven, by its BCM number, up to 53; with `chip` the number on that chip. An output has either this or
+    /// The pin, by its BCM number, up to 53; with `chip` the line number on that chip. An output has either `pin` or
     /// `pwm`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [17]), transform = crate::hal::without_maximum))]
     pin: Option<Spanned<u8>>,
-    /// Whose line or channel it is: the label of another GPIO chip, such as an expander, or with `pwm` the name of another PWM chip
-    /// (`"pca9685"`). Where two have the same name, it is where one sits (`"i2c-1:0x20"`). `gatepost scan` lists GPIO chips. Left
-    /// out, it is the board's own.
+    /// Another GPIO chip by its label, such as an expander, or with `pwm` another PWM chip by its name (`"pca9685"`).
+    /// If two chips have the same name, write the place of one (`"i2c-1:0x20"`). `gatepost scan` lists GPIO chips.
+    /// Without this key: the board's own.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["mcp23017"])))]
     chip: Option<Spanned<ChipName>>,
-    /// Which voltage is on; most relay boards are `"low"`. Only with `pin`.
+    /// The voltage that means on; most relay boards need `"low"`. Only with `pin`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Active>", extend("default" = Active::default())))]
     active: Option<Spanned<Active>>,
-    /// The channel of the hardware PWM that is driven; commands are then percent. Pi 1 to 4: 0 (GPIO12, GPIO18) and
-    /// 1 (GPIO13, GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19). With `chip` the channel of that chip. An output
-    /// has either this or `pin`.
+    /// The channel of the hardware PWM; commands are then percent. Pi 1 to 4: 0 (GPIO12, GPIO18) and 1 (GPIO13,
+    /// GPIO19); Pi 5: 0 (GPIO12), 1 (GPIO13), 2 (GPIO18) and 3 (GPIO19). With `chip` the channel of that chip. An
+    /// output has either `pwm` or `pin`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", extend("examples" = [0]), transform = crate::hal::without_maximum))]
     pwm: Option<Spanned<u8>>,
-    /// How often the PWM begins anew. Only with `pwm`.
+    /// The frequency of the PWM. Only with `pwm`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Hertz>", extend("default" = Hertz(pwm::FREQUENCY))))]
     frequency: Option<Spanned<Hertz>>,
-    /// The field whose updates are the commands: `on` or `1`, `off` or `0`, with `pwm` also percent. A channel of its own is
-    /// best, since ThingSpeak drops a command that comes within 15 s of any other update of its channel.
+    /// The field whose updates are the commands: `on` or `1`, `off` or `0`, with `pwm` also percent. Use a separate
+    /// channel, since ThingSpeak drops a command that arrives within 15 s of any other update of its channel.
     #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["switches.field1"])))]
     from: Option<Spanned<String>>,
-    /// Where the commands are heard. What a broker keeps of either feed (RETAIN) is an old command, and refused.
+    /// The feed that commands arrive on. A retained message of either feed (RETAIN) is an old command and is refused.
     #[cfg_attr(feature = "docs", schemars(with = "Option<CommandFeed>", extend("default" = CommandFeed::default())))]
     feed: Option<CommandFeed>,
-    /// What it is set to from the first moment, before any command.
+    /// The level from the start, before any command.
     #[cfg_attr(feature = "docs", schemars(with = "Option<SetTo>", extend("default" = SetTo::Off)))]
     start: Option<Spanned<SetTo>>,
-    /// What it is set to when the daemon stops; the service sees to that after a crash, too.
+    /// The level when the daemon stops. After a crash the service sets it.
     #[cfg_attr(feature = "docs", schemars(with = "Option<SetTo>", extend("default" = SetTo::Off)))]
     stop: Option<Spanned<SetTo>>,
-    /// It goes off after being on for this long, also over a restart. No limit unless this is said.
+    /// The longest time on; then the output goes off. The time goes on over a restart. Without this key there is no
+    /// limit.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(Duration::from_secs(1800))])))]
     max_on: Option<Spanned<HumanDuration>>,
-    /// It stays on for this long before a command may switch it off: one that comes earlier waits, and the newest wins. `max_on`,
-    /// link loss, a start or stop level and an interlocked output that is to go on do not wait. With `pwm` no limit unless
-    /// this is said; a change of duty is no switch.
+    /// The shortest time on. A command to switch off that arrives earlier waits; the newest wins. `max_on`, link loss,
+    /// a start or stop level and an interlocked output that is to go on do not wait. With `pwm` the default is no
+    /// limit, and a change of duty does not count as switching.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(crate::output::line::DWELL))))]
     min_on: Option<Spanned<HumanDuration>>,
-    /// It stays off for this long before it may go on again, also over a restart. A command that comes earlier waits, and the
-    /// newest wins; one that would be older than `accept_age` by then is refused. With `pwm` no limit unless this is said.
+    /// The shortest time off. The time goes on over a restart. A command to switch on that arrives earlier waits; the
+    /// newest wins. One that would be older than `accept_age` by then is refused. With `pwm` the default is no limit.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(crate::output::line::DWELL))))]
     min_off: Option<Spanned<HumanDuration>>,
     /// Names of outputs that are never on together with this one.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<String>>", extend("examples" = [["heater"]])))]
     interlock: Option<Vec<Spanned<String>>>,
-    /// Commands that are older are refused. Only with the channel feed: a field feed carries no time.
+    /// Older commands are refused. Only with the channel feed, since a field feed carries no time.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(ACCEPT_AGE))))]
     accept_age: Option<Spanned<HumanDuration>>,
-    /// Where its real level is published back: a column of a channel.
+    /// The column of a channel where the output's actual level is published.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["greenhouse.field7"])))]
     report: Option<Spanned<String>>,
 }
@@ -113,10 +114,10 @@ pub(super) struct Keys {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct LinkLossKeys {
-    /// How long the link to the broker must have been away.
+    /// How long the link to the broker must be down.
     #[cfg_attr(feature = "docs", schemars(with = "HumanDuration", extend("examples" = [HumanDuration(Duration::from_secs(600))])))]
     after: Spanned<HumanDuration>,
-    /// What the output is then set to, until the next command.
+    /// The level until the next command.
     #[cfg_attr(feature = "docs", schemars(with = "SetTo", extend("examples" = [SetTo::Off])))]
     set: Spanned<SetTo>,
 }
@@ -174,9 +175,9 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
     if let Some(max_on) = keys.max_on.as_ref().filter(|_| feed == CommandFeed::Field) {
         findings.warning(
             &max_on.span(),
-            "with `feed = \"field\"` this limit can begin anew without a command",
-            "ThingSpeak may send a field's last value again at each new session, which looks like a new command: \
-             leave `feed` out",
+            "with `feed = \"field\"` this limit can restart without a new command",
+            "ThingSpeak may send a field's last value again at each new session, and it looks like a new command: \
+             leave out `feed`",
         );
     }
     if let (Some(min_on), Some(max_on)) = (&keys.min_on, &keys.max_on)
@@ -185,11 +186,11 @@ fn output(mut table: Table<'_>, channels: &[channels::Draft], findings: &mut Fin
         findings.fault(
             &min_on.span(),
             "`min_on` is longer than `max_on`",
-            "it goes off after `max_on` in any case: make one of them fit",
+            "the output goes off after `max_on` in any case: change one of the two",
         );
     }
     if !has_from {
-        findings.fault(&header, "nobody commands this output", "add `from = \"channel.field1\"`");
+        findings.fault(&header, "this output has no `from`", "add `from = \"channel.field1\"`");
     }
     let max_on = keys.max_on.and_then(|written| positive("max_on", &written, findings));
     // A pulse is on for as long as it is to be.
@@ -241,7 +242,7 @@ fn target(keys: TargetKeys, header: &Range<usize>, findings: &mut Findings) -> O
                 findings.fault(
                     &frequency.span(),
                     "`frequency` belongs to `pwm`",
-                    "leave it out for a pin that is on or off",
+                    "leave it out: a pin is only on or off",
                 );
             }
             if let Some(chip) = chip.as_ref().filter(|chip| chip.get_ref().is_of_board()) {
@@ -265,18 +266,22 @@ fn target(keys: TargetKeys, header: &Range<usize>, findings: &mut Findings) -> O
             }
             let channel = PwmId { chip, channel };
             if let Some(active) = active {
-                findings.fault(&active.span(), "`active` belongs to `pin`", "leave it out with `pwm`");
+                findings.fault(&active.span(), "`active` belongs to `pin`", "leave it out: `pwm` has no `active`");
             }
             let frequency = frequency.map_or(pwm::FREQUENCY, |written| written.get_ref().0);
             Some(Spanned::new(span, Target::Pwm(Pwm { channel, frequency })))
         }
         (Some(_), Some(pwm)) => {
-            findings.fault(&pwm.span(), "an output drives a `pin` or a `pwm` channel, not both", "leave one out");
+            findings.fault(&pwm.span(), "an output has a `pin` or a `pwm` channel, not both", "remove one");
             None
         }
         (None, None) => {
             if !was_written {
-                findings.fault(header, "this output drives nothing", "add `pin = …` (BCM number) or `pwm = 0`");
+                findings.fault(
+                    header,
+                    "this output has neither `pin` nor `pwm`",
+                    "add `pin = …` (BCM number) or `pwm = 0`",
+                );
             }
             None
         }
@@ -320,7 +325,7 @@ fn accept_age(written: Option<Spanned<HumanDuration>>, feed: CommandFeed, findin
         (Some(written), CommandFeed::Field) => {
             findings.fault(
                 &written.span(),
-                "a field feed carries no time: how old a command is cannot be known",
+                "a field feed carries no time, so the age of a command is unknown",
                 "leave `feed` out, or `accept_age`",
             );
             None
@@ -360,7 +365,7 @@ fn both_on(one: &Draft, other: &Draft, span: &Range<usize>, findings: &mut Findi
         let (one, other) = (one.name.get_ref(), other.name.get_ref());
         findings.fault(
             span,
-            format!("both {what}, and yet may not be on together: `{one}`, `{other}`"),
+            format!("`{one}` and `{other}` exclude each other, but both {what}"),
             format!("let one of them {mend}"),
         );
     }

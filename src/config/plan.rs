@@ -128,23 +128,23 @@ fn outputs(settings: &Settings) -> String {
 
 /// What the line of an expander does when the daemon dies: its driver decides, not the back end of the header.
 const ON_ANOTHER_CHIP: &str =
-    "A line with `chip` goes back to the kernel: most expanders keep its level, and some make an input of it.";
+    "Lines with `chip` are released to the kernel: most expanders keep the level, some switch the line to an input.";
 
 /// What a pin does when the daemon dies without stopping.
 const fn after_a_crash(gpio: GpioBackend) -> &'static str {
     match gpio {
         GpioBackend::Auto => {
-            "After a crash the service puts every output at its stop level; without the service a pin stays as it was until the \
-             daemon is back. Where rppal does not know the board, the kernel may put it to its default instead (those of \
-             Raspberry Pi OS keep it)."
+            "After a crash the service sets every output to its stop level. Without the service a pin keeps its level \
+             until the daemon restarts. On a board that rppal does not know, the kernel may set a pin to its default \
+             instead (the kernels of Raspberry Pi OS keep the level)."
         }
         GpioBackend::Rppal => {
-            "After a crash the service puts every output at its stop level; without the service a pin stays as it was until the \
-             daemon is back."
+            "After a crash the service sets every output to its stop level. Without the service a pin keeps its level \
+             until the daemon restarts."
         }
         GpioBackend::Cdev => {
-            "After a crash the service puts every output at its stop level; the kernel may put a pin to its default instead, until \
-             the daemon is back (those of Raspberry Pi OS keep it)."
+            "After a crash the service sets every output to its stop level. The kernel may set a pin to its default \
+             instead, until the daemon restarts (the kernels of Raspberry Pi OS keep the level)."
         }
     }
 }
@@ -154,7 +154,7 @@ const fn time(clock: ClockTrust) -> &'static str {
     match clock {
         ClockTrust::Synchronised => "",
         ClockTrust::System => {
-            "Entries get the time of this machine's clock as it is, though nothing may have set it since boot."
+            "Entries get the time of this machine's clock as it is, even if nothing has set it since boot."
         }
     }
 }
@@ -225,7 +225,7 @@ fn catching_up(drain: Drain) -> String {
             let minutes = time.as_secs().div_ceil(60).max(1);
             format!("caught up in about {}", format_duration(Duration::from_secs(minutes * 60)))
         }
-        None => "no spare time to catch up".to_owned(),
+        None => "no time to catch up".to_owned(),
     }
 }
 
@@ -265,7 +265,7 @@ fn sessions(settings: &Settings) -> String {
             _ => String::new(),
         };
         let _ = writeln!(text, "{} on {places}{way}, renewed every {renew}", device.name);
-        let mut table = Columns::new(["channel", "id", "is", "rights to tick", "an entry is kept until it is"]);
+        let mut table = Columns::new(["channel", "id", "is", "rights to tick", "acknowledged by"]);
         for channel in settings.channels.iter().filter(|channel| channel.device == index) {
             let [is, rights, kept] = role(channel, settings).map(str::to_owned);
             table.row([channel.name.clone(), channel.id.to_string(), is, rights, kept]);
@@ -276,9 +276,10 @@ fn sessions(settings: &Settings) -> String {
     }
     if settings.channels.iter().any(|channel| settings.feeds(channel)) {
         text.push_str(
-            "stored: seen on the channel's own feed. received: the broker answered a ping behind it; what the\n",
+            "An entry is kept until it is acknowledged. By echo: it was seen on the channel's\n\
+             feed. By ping: the broker answered a ping sent after it; an entry that the\n\
+             service then drops is not noticed.\n",
         );
-        text.push_str("service then drops for its rate is not seen.\n");
     }
     text
 }
@@ -288,9 +289,9 @@ fn role(channel: &Channel, settings: &Settings) -> [&'static str; 3] {
     let publishes = settings.feeds(channel);
     let listens = settings.outputs.iter().any(|output| output.from.channel == channel.id);
     let (kept, rights) = match channel.confirm {
-        Confirm::Auto => ("stored, or received without the right to subscribe", "publish, subscribe"),
-        Confirm::Stored => ("stored; received while the right to subscribe is missing", "publish, subscribe"),
-        Confirm::Received => ("received", "publish"),
+        Confirm::Auto => ("echo, or ping where subscribing is not allowed", "publish, subscribe"),
+        Confirm::Stored => ("echo; ping while the right to subscribe is missing", "publish, subscribe"),
+        Confirm::Received => ("ping", "publish"),
     };
     match (publishes, listens) {
         (true, true) => ["published to and listened to", "publish, subscribe", kept],

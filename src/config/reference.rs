@@ -216,7 +216,7 @@ impl KindPart {
 /// What an editor shows of a quantity.
 fn described(quantity: &Quantity) -> String {
     let unit = if quantity.unit.is_empty() { String::new() } else { format!("In {}. ", quantity.unit) };
-    format!("{unit}{} of the slot unless `reduce` says otherwise.", capital(quantity.reduce.name()))
+    format!("{unit}{} of the slot by default.", capital(quantity.reduce.name()))
 }
 
 fn capital(word: &str) -> String {

@@ -47,8 +47,8 @@ impl Thing {
     /// What to do about a second user.
     const fn help(&self) -> &'static str {
         match self {
-            Self::Resource(Resource::I2c { .. }) => "one of the parts has another address",
-            Self::Resource(Resource::Spi { .. }) => "one of the parts has another chip select",
+            Self::Resource(Resource::I2c { .. }) => "set one of the parts to another address",
+            Self::Resource(Resource::Spi { .. }) => "set one of the parts to another chip select",
             _ => "give one of them another pin",
         }
     }
@@ -116,7 +116,7 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
         let Use { thing, span, user } = one;
         let other = *seen.entry(thing).or_insert(one);
         if thing.is_exclusive() && !std::ptr::eq(other, one) {
-            let message = format!("{thing} is taken by {} and by {user}", other.user);
+            let message = format!("{thing} is used by {} and by {user}", other.user);
             findings.fault(span, message, format!("{}; {}", elsewhere(source, other.span.start), thing.help()));
         }
         let Some(pin) = thing.line() else { continue };
@@ -124,7 +124,7 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
             findings.warning(
                 span,
                 format!("{pin} is not on the 40-pin header"),
-                "pins are BCM numbers: the header's physical pin 11 is 17, and GPIO27 is the last one",
+                "pins are BCM numbers up to 27: physical pin 11 is 17",
             );
         }
         if let Some(other) =
@@ -133,7 +133,7 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
             findings.warning(
                 span,
                 format!("{pin} is usually a pin of {}, which {} uses", other.thing.owner(), other.user),
-                format!("give {user} another pin, unless config.txt moved the other function"),
+                format!("give {user} another pin, unless config.txt moves the other function"),
             );
         }
     }
@@ -148,9 +148,9 @@ fn check_ports(uses: &[Use], source: &Source, findings: &mut Findings) {
         if others.options != port.options {
             let Port { path, options } = port;
             let message =
-                format!("{} wants {path} with {}, and {} with {options}", other.user, others.options, one.user);
+                format!("{} uses {path} with {}, but {} with {options}", other.user, others.options, one.user);
             let help =
-                format!("{}; sensors that share a port have the same options", elsewhere(source, other.span.start));
+                format!("{}; sensors that share a port need the same options", elsewhere(source, other.span.start));
             findings.fault(&one.span, message, help);
         }
     }

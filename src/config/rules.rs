@@ -61,7 +61,7 @@ fn names(drafts: &Drafts, source: &Source, findings: &mut Findings) {
         for name in names.into_iter().filter(|name| !name.get_ref().is_empty()) {
             match seen.get(name.get_ref().as_str()) {
                 Some(first) => {
-                    let message = format!("two {what}s are called `{}`", name.get_ref());
+                    let message = format!("two {what}s are named `{}`", name.get_ref());
                     findings.fault(&name.span(), message, elsewhere(source, *first));
                 }
                 None => drop(seen.insert(name.get_ref(), name.span().start)),
@@ -77,7 +77,7 @@ fn devices(drafts: &Drafts, source: &Source, findings: &mut Findings) {
         match seen.get(&credentials.client_id) {
             Some(first) => findings.fault(
                 &device.source_span,
-                "two devices with the same client id push each other off the broker",
+                "two devices with the same client id disconnect each other",
                 format!(
                     "{}; give both channels to one device, or add a device on ThingSpeak",
                     elsewhere(source, *first)
@@ -92,7 +92,7 @@ fn devices(drafts: &Drafts, source: &Source, findings: &mut Findings) {
             findings.fault(
                 &channel.name.span(),
                 format!(
-                    "device `{}` serves {} channels, and ThingSpeak lets it 10",
+                    "device `{}` serves {} channels, but ThingSpeak allows 10",
                     device.name.get_ref(),
                     served.count()
                 ),
@@ -108,7 +108,7 @@ fn channel_numbers(channels: &[channels::Draft], source: &Source, findings: &mut
         match seen.get(&id.get_ref().0) {
             Some(first) => {
                 let message = format!("channel {} is in this map twice", id.get_ref());
-                findings.fault(&id.span(), message, format!("{}; one name per channel", elsewhere(source, *first)));
+                findings.fault(&id.span(), message, format!("{}; write the channel once", elsewhere(source, *first)));
             }
             None => drop(seen.insert(id.get_ref().0, id.span().start)),
         }
@@ -123,7 +123,7 @@ fn columns(published: &[Published<'_>], channels: &[channels::Draft], source: &S
             let channel = channels[one.channel].name.get_ref();
             findings.fault(
                 &one.span,
-                format!("`{channel}.{}` gets two values: from `{}` and from `{}`", one.column, first.by, one.by),
+                format!("`{channel}.{}` gets values from both `{}` and `{}`", one.column, first.by, one.by),
                 format!("{}; give each its own field", elsewhere(source, first.span.start)),
             );
         }
@@ -143,7 +143,7 @@ fn empty_slots(drafts: &Drafts, findings: &mut Findings) {
             findings.warning(
                 &every.span(),
                 format!(
-                    "this is longer than a slot of `{}` ({slot}): some of its entries stay empty",
+                    "this is longer than a slot of `{}` ({slot}): some of the channel's entries lack this value",
                     channel.name.get_ref()
                 ),
                 "read the sensor more often, or make the channel's slots longer",
@@ -161,13 +161,13 @@ fn commands(drafts: &Drafts, published: &[Published<'_>], findings: &mut Finding
         findings.warning(
             &from.span(),
             format!(
-                "commands may be lost: `{}` publishes to `{}` too, and ThingSpeak drops a command that comes within {} of any \
-                 update of its channel",
+                "commands may be lost: `{}` also publishes to `{}`, and ThingSpeak drops a command that arrives \
+                 within {} of any update of its channel",
                 rival.by,
                 channel.name.get_ref(),
                 humantime::format_duration(channel.license.interval()),
             ),
-            "take commands from a channel that nothing is published to",
+            "take commands from a separate channel",
         );
     }
 }
@@ -187,15 +187,15 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
         let (is_fed, is_heard) = (fed.contains(&index), heard.contains(&index));
         let name = channel.name.get_ref();
         if !is_fed && !is_heard {
-            let message = format!("nothing is published to channel `{name}`, and no output listens to it");
+            let message = format!("channel `{name}` is not used");
             findings.warning(
                 &channel.name.span(),
                 message,
-                format!("send something there: `to.… = \"{name}.field1\"`"),
+                format!("publish something to it, such as `to.… = \"{name}.field1\"`, or remove it"),
             );
         } else if !is_fed {
             for (key, span) in &channel.entry_keys {
-                let message = format!("channel `{name}` carries commands only: `{key}` does nothing");
+                let message = format!("channel `{name}` only carries commands: `{key}` does nothing");
                 findings.warning(span, message, "leave it out");
             }
         }
@@ -207,7 +207,7 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
         }
     }
     for sensor in drafts.sensors.iter().filter(|sensor| sensor.routes.is_empty()) {
-        let message = format!("what sensor `{}` measures goes nowhere", sensor.name.get_ref());
+        let message = format!("sensor `{}` is not published", sensor.name.get_ref());
         findings.warning(&sensor.name.span(), message, "add `to.… = \"channel.field1\"`");
     }
 }

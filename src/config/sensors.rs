@@ -47,17 +47,17 @@ pub(super) struct Draft {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// What logs, the status and status texts call it. The total of a counter belongs to its name.
+    /// The sensor's name in the log, the status and status texts. A counter's total is saved under this name.
     #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["air"])))]
     name: Option<Spanned<String>>,
-    /// What kind of sensor it is. Each kind has keys of its own besides these.
+    /// The kind of the sensor. Each kind has further keys.
     #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = Kind::TAGS)))]
     r#use: Option<Spanned<String>>,
-    /// How often it is read. Unless it is written that is as its kind likes to be, and at least once in each slot that it
-    /// feeds. Most sensors on serial ports talk by themselves and are not asked.
+    /// The interval between reads. The default depends on the kind, and gives at least one read in each slot. Most
+    /// sensors on serial ports send by themselves and have no interval.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(Duration::from_secs(5))], "x-range" = HumanDuration::or_more(LEAST_EVERY))))]
     every: Option<Spanned<HumanDuration>>,
-    /// How long a read may take, or a sensor that talks by itself be silent, before that is a fault.
+    /// The longest time for a read, or for silence of a sensor that sends by itself, before it is a fault.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(Duration::from_secs(30))], "x-range" = HumanDuration::or_more(LEAST_TIMEOUT))))]
     timeout: Option<Spanned<HumanDuration>>,
 }
@@ -67,13 +67,13 @@ pub(super) struct Keys {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RouteKeys {
-    /// Where the value goes: a column of a channel, which is `field1` to `field8`, `lat`, `long` or `elevation`.
+    /// The column of a channel that the value goes to: `field1` to `field8`, `lat`, `long` or `elevation`.
     #[cfg_attr(feature = "docs", schemars(with = "String", extend("examples" = ["greenhouse.field2"])))]
     field: Option<Spanned<String>>,
-    /// How the readings of a slot become one value. Unless it is written that is as suits the quantity, mostly the mean.
+    /// How the readings of a slot become one value. The default depends on the quantity; mostly it is the mean.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Reduce>", extend("examples" = [Reduce::Max])))]
     reduce: Option<Reduce>,
-    /// When the value goes out.
+    /// When the value is published.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Publish>", extend("default" = Publish::default())))]
     publish: Option<Spanned<Publish>>,
 }
@@ -122,10 +122,14 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
     let name = name(keys.name, has_name, "sensor", &header, findings);
     if keys.r#use.is_none() && !has_use {
         if let Some((key, help)) = others::kind_of(|key| table.value(key)) {
-            findings.fault(&table.span_of(key), format!("`{key}` is no key: a sensor's kind is its `use`"), help);
+            findings.fault(
+                &table.span_of(key),
+                format!("unknown key `{key}`: the kind of a sensor is its `use`"),
+                help,
+            );
         } else {
             let help = format!("add `use = \"…\"`, one of {}", words::list(Kind::TAGS));
-            findings.fault(&header, "a sensor needs its kind", help);
+            findings.fault(&header, "a sensor needs a kind", help);
         }
     }
     let use_span = keys.r#use.as_ref().map_or_else(|| header.clone(), Spanned::span);
@@ -139,8 +143,8 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
     if let (Some(every), Some(false)) = (&keys.every, kind.as_ref().map(|kind| kind.device().is_asked())) {
         findings.warning(
             &every.span(),
-            "this sensor talks by itself and is not asked: `every` does nothing",
-            "leave it out; `timeout` says how long it may be silent",
+            "this sensor sends by itself: `every` does nothing",
+            "leave it out; `timeout` sets how long it may be silent",
         );
     }
     let routes = match to.and_then(|to| Table::of(to, "list of what is measured", findings)) {
@@ -155,11 +159,11 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
     });
     let resources = resources.collect();
     let every = keys.every.and_then(|every| {
-        let why = "a sensor is read at most every 50ms: more often only warms the machine";
+        let why = "`every` is at least 50ms";
         Some(Spanned::new(every.span(), at_least(LEAST_EVERY, &every, why, findings)?))
     });
     let timeout = keys.timeout.and_then(|timeout| {
-        let why = "a timeout is at least 100ms, so that a moment's load does not make a sensor look dead";
+        let why = "`timeout` is at least 100ms: a busy machine may need that long";
         at_least(LEAST_TIMEOUT, &timeout, why, findings)
     });
     Draft { name, kind, every, timeout, resources, routes }
@@ -235,7 +239,7 @@ fn routes(
     for (name, node) in to.into_entries() {
         let quantity = names.iter().position(|known| *known == name.get_ref());
         if kind.is_some() && quantity.is_none() {
-            let message = format!("this sensor measures no `{}`", name.get_ref());
+            let message = format!("this sensor does not measure `{}`", name.get_ref());
             let choice = kind.map(|kind| kind.device().choice()).unwrap_or_default();
             findings.fault(&name.span(), message, words::one_of(name.get_ref(), &choice));
         }
@@ -265,7 +269,7 @@ fn route(
     }
     if !node.get_ref().is_table() {
         let help = "write \"channel.field1\", or a table with `field`";
-        findings.fault(&span, "this names no column of a channel", help);
+        findings.fault(&span, "this is not a column of a channel", help);
         return None;
     }
     let mut table = Table::of(node, "route", findings)?;
@@ -280,7 +284,7 @@ fn route(
     let has_field = table.means("field");
     let keys: RouteKeys = table.read(findings).unwrap_or_default();
     if keys.field.is_none() && !has_field {
-        findings.fault(&span, "this says how, but not where to", "add `field = \"channel.field1\"`");
+        findings.fault(&span, "the column is missing", "add `field = \"channel.field1\"`");
     }
     let field = keys.field?;
     let (channel, column) = place(&field, channels, findings)?;
@@ -289,8 +293,8 @@ fn route(
     {
         findings.fault(
             &publish.span(),
-            format!("`{column}` has no topic of its own"),
-            "only field1 to field8 can be published by themselves; leave `publish` out",
+            format!("`{column}` cannot be published by itself"),
+            "only field1 to field8 can; leave out `publish`",
         );
     }
     let publish = keys.publish.map(Spanned::into_inner).unwrap_or_default();

@@ -21,19 +21,20 @@ const LARGEST_GROUP: usize = 512;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// When an entry is written to the disk. Until then it is in a directory in memory, which survives everything but a
-    /// power cut.
+    /// When an entry is written to the disk. Until then it is in a directory in memory, which survives anything except
+    /// a power cut.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Durability>", extend("default" = Policy::default().durability)))]
     durability: Option<Spanned<Durability>>,
-    /// An entry that stays unconfirmed for this long is to be written. It does nothing with `durability = "always"`.
+    /// An entry that is not acknowledged within this time is due to be written. No effect with `durability = "always"`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(Policy::default().write_after), "x-range" = HumanDuration::up_to(LONGEST))))]
     write_after: Option<Spanned<HumanDuration>>,
-    /// What is to be written waits for others, so that the disk is written to seldom: a group is written at the latest when its
-    /// oldest entry has waited this long beyond `write_after`. It does nothing with `durability = "always"`.
+    /// Due entries wait for each other and are written in groups, so the disk is written to seldom. A group is written
+    /// at the latest when its oldest entry has waited this much longer than `write_after`. No effect with `durability =
+    /// "always"`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("default" = HumanDuration(Policy::default().group_every), "x-range" = HumanDuration::up_to(LONGEST))))]
     group_every: Option<Spanned<HumanDuration>>,
-    /// A group of this many entries is written without waiting for `group_every`. It does nothing with
-    /// `durability = "always"`.
+    /// A group of this many entries is written without waiting for `group_every`. No effect with `durability =
+    /// "always"`.
     #[cfg_attr(feature = "docs", schemars(with = "Option<usize>", range(min = 1, max = LARGEST_GROUP), extend("default" = Policy::default().group_entries)))]
     group_entries: Option<Spanned<usize>>,
 }
@@ -56,14 +57,14 @@ pub(super) fn read(node: Option<Node<'_>>, findings: &mut Findings) -> Policy {
     let mut lasting = |key: &str, written: Option<Spanned<HumanDuration>>, default| {
         let Some(written) = written else { return default };
         if written.get_ref().0 > LONGEST {
-            findings.fault(&written.span(), format!("`{key}` is a day at most"), "leave it out for the default");
+            findings.fault(&written.span(), format!("`{key}` is at most a day"), "leave it out for the default");
         }
         written.into_inner().0
     };
     let write_after = lasting("write_after", keys.write_after, default.write_after);
     let group_every = lasting("group_every", keys.group_every, default.group_every);
     if let Some(written) = keys.group_entries.as_ref().filter(|it| !(1..=LARGEST_GROUP).contains(it.get_ref())) {
-        findings.fault(&written.span(), format!("a group has 1 to {LARGEST_GROUP} entries"), "leave it out for 32");
+        findings.fault(&written.span(), format!("`group_entries` is from 1 to {LARGEST_GROUP}"), "leave it out for 32");
     }
     let group_entries = keys.group_entries.map_or(default.group_entries, Spanned::into_inner);
     Policy { durability, write_after, group_every, group_entries }

@@ -25,32 +25,32 @@ const MOST_DIGITS: u8 = 9;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// Exact values that are a part's way of saying "nothing": they become faults, not measurements.
+    /// Exact values that a part gives instead of a measurement. They become faults.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<Finite>>", length(min = 1), extend("examples" = [[85]])))]
     reject: Option<Spanned<Vec<Finite>>>,
-    /// Two or more pairs of measured and true value. Straight lines go through them, and on beyond the ends.
+    /// Two or more pairs of measured and true value. Values between and beyond them are on straight lines.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Vec<[Finite; 2]>>", length(min = 2), extend("examples" = [[[0.0, 0.4], [50.0, 50.9]]])))]
     calibrate: Option<Spanned<Vec<Vec<Finite>>>>,
-    /// The value times this, which is not 0.
+    /// Multiplies the value by this, which is not 0.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Finite>", extend("examples" = [2.0])))]
     scale: Option<Spanned<Finite>>,
-    /// The value plus this.
+    /// Adds this to the value.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Finite>", extend("examples" = [-0.5])))]
     offset: Option<Finite>,
-    /// Values outside of these bounds are faults, not measurements. One bound may be left out.
+    /// Values outside these bounds become faults. One bound may be left out.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Bounds>", extend("examples" = [{ "min": -20, "max": 60 }])))]
     valid: Option<Spanned<Bounds>>,
-    /// The median of this many values, the last ones: an odd number. It takes single spikes out.
+    /// The median of this many last values, an odd number. It removes single spikes.
     #[cfg_attr(feature = "docs", schemars(with = "Option<usize>", range(min = *MEDIANS.start(), max = *MEDIANS.end()), extend("examples" = [5])))]
     median: Option<Spanned<usize>>,
-    /// Rounds to this many digits after the point. Where no step behind it changes the number they are all published, zeros
-    /// included.
+    /// Rounds to this many digits after the point. If no later step changes the number, all of them are published,
+    /// including zeros.
     #[cfg_attr(feature = "docs", schemars(with = "Option<u8>", range(max = MOST_DIGITS), extend("examples" = [2])))]
     round: Option<Spanned<u8>>,
-    /// Lets a value pass only when it differs from the last one that passed by at least this much; 0: by anything.
+    /// Passes a value only if it differs from the last passed value by at least this much; 0 for any difference.
     #[cfg_attr(feature = "docs", schemars(with = "Option<Finite>", range(min = 0), extend("examples" = [0.5])))]
     change: Option<Spanned<Finite>>,
-    /// With `change`: a value also passes when so much time has gone by since the last one that did.
+    /// With `change`: a value also passes when this much time has gone by since the last one passed.
     #[cfg_attr(feature = "docs", schemars(with = "Option<HumanDuration>", extend("examples" = [HumanDuration(std::time::Duration::from_secs(600))])))]
     heartbeat: Option<Spanned<HumanDuration>>,
 }
@@ -60,9 +60,9 @@ pub(super) struct Keys {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Bounds {
-    /// The smallest value that is one.
+    /// The smallest valid value.
     min: Option<Finite>,
-    /// The largest value that is one.
+    /// The largest valid value.
     max: Option<Finite>,
 }
 
@@ -80,7 +80,7 @@ pub(super) fn element(node: Node<'_>, findings: &mut Findings) -> Vec<Step> {
     if count > 1 {
         findings.fault(
             table.span(),
-            "a filter step does one thing, so that their order is plain",
+            "a filter step has one key, so that the order is clear",
             "write each one by itself: `filter = [{ scale = 2 }, { round = 1 }]`",
         );
     }
@@ -111,7 +111,7 @@ pub(super) fn steps(table: Table<'_>, findings: &mut Findings) -> Vec<Step> {
 fn reject(written: Spanned<Vec<Finite>>, findings: &mut Findings) -> Option<Step> {
     let span = written.span();
     let values: Vec<f64> = written.into_inner().into_iter().map(|value| value.0).collect();
-    refuse(values.is_empty(), &span, "`reject` lists the values that are no measurement", findings)?;
+    refuse(values.is_empty(), &span, "`reject` needs the values that are not measurements", findings)?;
     Some(Step::Reject(values))
 }
 
@@ -144,20 +144,20 @@ fn valid(written: &Spanned<Bounds>, findings: &mut Findings) -> Option<Step> {
     let span = written.span();
     refuse(min.is_none() && max.is_none(), &span, "`valid` has a `min`, a `max` or both", findings)?;
     let (min, max) = (min.map_or(f64::NEG_INFINITY, |min| min.0), max.map_or(f64::INFINITY, |max| max.0));
-    refuse(min >= max, &span, "no value is valid: `min` is not below `max`", findings)?;
+    refuse(min >= max, &span, "no value would be valid: `min` is not below `max`", findings)?;
     Some(Step::Valid { min, max })
 }
 
 fn median(written: &Spanned<usize>, findings: &mut Findings) -> Option<Step> {
     let count = *written.get_ref();
     let wrong = !MEDIANS.contains(&count) || count.is_multiple_of(2);
-    refuse(wrong, &written.span(), "`median` takes an odd number of values, from 3 to 99", findings)?;
+    refuse(wrong, &written.span(), "`median` is an odd number from 3 to 99", findings)?;
     Some(Step::Median(count))
 }
 
 fn round(written: &Spanned<u8>, findings: &mut Findings) -> Option<Step> {
     let digits = *written.get_ref();
-    refuse(digits > MOST_DIGITS, &written.span(), "`round` keeps 0 to 9 digits after the point", findings)?;
+    refuse(digits > MOST_DIGITS, &written.span(), "`round` is from 0 to 9 digits after the point", findings)?;
     Some(Step::Round(digits))
 }
 
@@ -168,7 +168,7 @@ fn change(
 ) -> Option<Step> {
     let delta = written.get_ref().0;
     let heartbeat = heartbeat.and_then(|written| positive("heartbeat", &written, findings));
-    refuse(delta < 0.0, &written.span(), "`change` is the least difference that counts, 0 for any", findings)?;
+    refuse(delta < 0.0, &written.span(), "`change` is the smallest difference that counts, or 0 for any", findings)?;
     Some(Step::Change { delta, heartbeat })
 }
 

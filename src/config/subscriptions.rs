@@ -30,8 +30,8 @@ pub(super) fn check(drafts: &Drafts, published: &[Published<'_>], findings: &mut
         findings.warning(
             &device.name.span(),
             format!(
-                "device `{}` needs {count} of {most} subscriptions: a free license allows {most} at a time (whether to a device or to \
-                 an account is not known), and those beyond may be refused",
+                "device `{}` needs {count} of {most} subscriptions: a free license allows {most} at a time (whether \
+                 to a device or to an account is not known), and the others may be refused",
                 device.name.get_ref()
             ),
             help(count - most, &acks, fields),
@@ -65,7 +65,7 @@ fn help(excess: usize, acks: &[&String], fields: usize) -> String {
         (false, ..) => received,
         (true, true, true) => shared.to_owned(),
         (true, false, true) => format!("{received}; and {shared}"),
-        (true, true, false) => "take the commands from fewer channels".to_owned(),
-        (true, false, false) => format!("{received}; and take the commands from fewer channels"),
+        (true, true, false) => "take commands from fewer channels".to_owned(),
+        (true, false, false) => format!("{received}; and take commands from fewer channels"),
     }
 }

@@ -56,26 +56,26 @@ fn line(text: &str, offset: usize) -> Range<usize> {
 fn explain(line: &str, message: &str) -> (String, String) {
     let told = |message: &str, help: &str| (message.to_owned(), help.to_owned());
     if message == "duplicate key" {
-        return told("this is written twice", "keep one of the two");
+        return told("this key is written twice", "keep one of the two");
     }
     let is_value = line.contains('=') && !line.trim_start().starts_with('[');
     let value = line.split_once('=').map_or("", |(_, value)| value.split('#').next().unwrap_or_default().trim());
     if message.contains("escape") || message.contains("unicode value") {
-        return told("a backslash starts an escape in a text with \"\"", "write the text in single quotes: key = '…'");
+        return told("in double quotes a backslash starts an escape", "write the text in single quotes: key = '…'");
     }
     if let Some(number) = decimal_comma(line) {
-        return told("a number has a point, not a comma", &format!("write {number}"));
+        return told("a number needs a decimal point, not a comma", &format!("write {number}"));
     }
     let digits = value.replace(' ', "");
     if is_value && value.contains(' ') && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return told("a number has no blanks", &format!("write {digits}"));
+        return told("a number cannot have blanks", &format!("write {digits}"));
     }
     let mut letters = value.chars();
     match (letters.next(), letters.last()) {
         (Some('“' | '”' | '„' | '‘' | '’' | '«'), _) => {
             told("these are typographic quotes", "write plain ones: key = \"text\"")
         }
-        (None, _) if is_value => told("a value is missing behind the equals sign", ""),
+        (None, _) if is_value => told("no value after the equals sign", ""),
         (Some(first), Some(last)) if first.is_ascii_digit() && last.is_ascii_alphabetic() => {
             told("a number with a unit needs quotes", "such as \"20s\"")
         }
@@ -114,9 +114,9 @@ mod tests {
             ("host = mqtt3.thingspeak.com", "mqtt3.thingspeak.com", "a text needs quotes"),
             ("port = /dev/ttyUSB0", "/dev/ttyUSB0", "a text needs quotes"),
             ("every = “20s”", "“20s”", "these are typographic quotes"),
-            ("id = # later", "", "a value is missing behind the equals sign"),
-            ("a = 1\na = 2", "a", "this is written twice"),
-            ("a = 1 234", "1 234", "a number has no blanks"),
+            ("id = # later", "", "no value after the equals sign"),
+            ("a = 1\na = 2", "a", "this key is written twice"),
+            ("a = 1 234", "1 234", "a number cannot have blanks"),
         ] {
             assert_eq!(told(text), [(part.to_owned(), message.to_owned())], "{text}");
         }

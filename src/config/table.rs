@@ -109,7 +109,7 @@ impl<'a> Table<'a> {
     pub(super) fn named(node: Option<Node<'a>>, what: &'static str, findings: &mut Findings) -> Vec<Named<'a>> {
         let Some(node) = node else { return Vec::new() };
         let nameless = |span: &Range<usize>, findings: &mut Findings| {
-            let message = format!("every {what} has a name in its header");
+            let message = format!("every {what} needs a name in its header");
             findings.fault(span, message, format!("write `[{what}.NAME]`, with a name of your own"));
         };
         let span = node.span();

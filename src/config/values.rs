@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let lasting = crate::time::duration(from)?;
         if lasting > LONGEST {
-            return Err(de::Error::custom("a duration of the map is at most 366 days"));
+            return Err(de::Error::custom("a duration is at most 366 days"));
         }
         Ok(Self(lasting))
     }
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for Size {
                         number.checked_mul(*bytes).map(Self)
                     })
                     .ok_or_else(|| {
-                        "this is no size\nwrite a whole number and its unit: \"500kB\", \"32MiB\"".to_owned()
+                        "this is not a size\nwrite a whole number and its unit: \"500kB\", \"32MiB\"".to_owned()
                     })
             },
             number: |number| Err(format!("a size needs its unit, such as \"32MiB\"\nfor bytes write \"{number}B\"")),
@@ -130,7 +130,9 @@ impl<'de> Deserialize<'de> for Hertz {
                         let number = text.strip_suffix(unit)?.trim_end().parse::<f64>().ok()?;
                         Some(number * factor)
                     })
-                    .ok_or_else(|| "this is no frequency\nwrite a number and its unit: \"50Hz\", \"1kHz\"".to_owned())
+                    .ok_or_else(|| {
+                        "this is not a frequency\nwrite a number and its unit: \"50Hz\", \"1kHz\"".to_owned()
+                    })
                     .and_then(|hertz| match hertz {
                         _ if FREQUENCIES.contains(&hertz) => Ok(Self(hertz)),
                         _ => Err(format!(
@@ -151,7 +153,7 @@ impl<'de> Deserialize<'de> for Finite {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(Reader {
             what: "a number",
-            text: |_| Err("a number stands here without quotes".to_owned()),
+            text: |_| Err("a number has no quotes".to_owned()),
             number: |number| {
                 if number.is_finite() { Ok(Self(number)) } else { Err("this is not a finite number".to_owned()) }
             },
@@ -172,7 +174,7 @@ impl<'de> Deserialize<'de> for SetTo {
                 if (0.0..=100.0).contains(&percent) {
                     Ok(Self::Percent(percent))
                 } else {
-                    Err("percent go from 0 to 100".to_owned())
+                    Err("percent are from 0 to 100".to_owned())
                 }
             },
         })
@@ -183,7 +185,7 @@ impl<'de> Deserialize<'de> for SetTo {
 pub(super) fn positive(key: &str, written: &Spanned<HumanDuration>, findings: &mut Findings) -> Option<Duration> {
     let duration = written.get_ref().0;
     if duration.is_zero() {
-        findings.fault(&written.span(), format!("`{key}` must be longer than nothing"), "");
+        findings.fault(&written.span(), format!("`{key}` must be longer than 0"), "");
         return None;
     }
     Some(duration)

@@ -35,10 +35,10 @@ pub(super) fn understand(error: &Error) -> Complaint {
     for prefix in ["invalid type: ", "invalid value: ", "invalid length "] {
         if let Some((found, expected)) = message.strip_prefix(prefix).and_then(|rest| rest.rsplit_once(", expected ")) {
             let found = match prefix {
-                "invalid length " => "a list of another length",
-                "invalid value: " if found.starts_with("integer") => "a number that does not fit",
+                "invalid length " => "a list of the wrong length",
+                "invalid value: " if found.starts_with("integer") => "a number out of range",
                 _ if found.starts_with("integer") && wanted(expected).starts_with("a whole number") => {
-                    "a number that does not fit"
+                    "a number out of range"
                 }
                 _ => kind(found),
             };
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(complaint("first = 'x'"), value("expected a whole number from 0 to 255, found a text", ""));
         assert_eq!(
             complaint("first = 300"),
-            value("expected a whole number from 0 to 255, found a number that does not fit", "")
+            value("expected a whole number from 0 to 255, found a number out of range", "")
         );
         assert_eq!(complaint("second = 5"), value("expected a text in quotes", ""));
     }

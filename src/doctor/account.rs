@@ -77,11 +77,9 @@ pub(super) async fn login(
 /// A login that ended while a daemon wants the connection too says nothing of the account.
 fn thrown_out(name: &str, failure: &Failure, rival: Option<&Running>) -> Option<Conclusion> {
     let rival = rival.filter(|_| failure.kind == Kind::Closed)?;
-    let found = format!(
-        "{name}: the connection ended, most likely since the daemon that runs (process {}) logged in again and took it",
-        rival.pid
-    );
-    Some(Conclusion::warning("SUBACK", found, format!("to try everything, stop it first: `{}`", rival.stop())))
+    let found =
+        format!("{name}: the connection ended: the running daemon (process {}) probably logged in again", rival.pid);
+    Some(Conclusion::warning("SUBACK", found, format!("for the full check stop the daemon first: `{}`", rival.stop())))
 }
 
 /// With the CONNACK's code where there was one.
@@ -100,11 +98,14 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     fn refused(&self, how: &str) -> Conclusion {
         let found = format!("{} {how}", self.topic);
-        let allow = format!("tick \"Allow Subscribe\" for channel {} on the MQTT device's web page", self.channel.id);
+        let allow = format!(
+            "is {id} one of this device's channels? If so, tick \"Allow Subscribe\" for channel {id} on the MQTT device's web page",
+            id = self.channel.id
+        );
         if self.is_needed {
             Conclusion::wrong("SUBACK", found, allow)
         } else {
-            let advice = format!("{allow}; without, an entry counts as received when the broker has read it");
+            let advice = format!("{allow}; without it an entry counts as received when the broker has read it");
             Conclusion::warning("SUBACK", found, advice)
         }
     }
@@ -138,29 +139,30 @@ async fn test_entry(login: &mut Login, channel: &Channel, hears: bool, clock: &d
     match login.try_entry(channel.id, channel.license.interval(), STATUS, clock).await {
         Ok(Echo::Stored { entry, after }) => Conclusion::ok(
             STEP,
-            format!("{name} stored it as entry {entry}; its echo came after {} ms", after.as_millis()),
+            format!("{name} stored it as entry {entry}; its echo arrived after {} ms", after.as_millis()),
         ),
         Ok(Echo::Read) if !hears => Conclusion::warning(
             STEP,
             format!("{name}: the broker read it"),
-            "whether it was stored cannot be seen without the subscription",
+            "without the subscription gatepost cannot see whether it was stored",
         ),
         Ok(Echo::Crowded) => Conclusion::wrong(
             STEP,
-            format!("{name}: no echo came, and somebody else writes to the channel"),
+            format!("{name}: no echo arrived, and another program writes to the channel"),
             format!(
-                "the service drops an update that comes within {} s of another one: give channel {} to one program alone, or let \
-                 the others write less often",
+                "the service drops an update that comes within {} s of another one: let only one program write to \
+                 channel {}, or let the others write less often",
                 channel.license.interval().as_secs(),
                 channel.id
             ),
         ),
         Ok(Echo::Read) => Conclusion::wrong(
             STEP,
-            format!("{name}: the broker read it, and no echo came"),
+            format!("{name}: the broker read it, but no echo arrived"),
             format!(
-                "tick \"Allow Publish\" for channel {} on the MQTT device's web page; look there whether entry {STATUS:?} came; \
-                 if it did, the service sends no echoes: write `confirm = \"received\"` for the channel",
+                "tick \"Allow Publish\" for channel {} on the MQTT device's web page; then look on the channel's page \
+                 for the entry with the status {STATUS:?}. If it is there, the service sends no echoes: write \
+                 `confirm = \"received\"` for the channel",
                 channel.id
             ),
         ),
@@ -178,7 +180,7 @@ mod tests {
         let running = Running { pid: 42, directory: "/run/gatepost".into() };
         let told = |kind, rival| thrown_out("pi", &Failure::new(kind, "closed"), rival);
         let line = told(Kind::Closed, Some(&running)).expect("a word on the daemon");
-        assert!(line.to_string().contains("(process 42) logged in again and took it"), "{line}");
+        assert!(line.to_string().contains("(process 42) probably logged in again"), "{line}");
         assert!(line.advice.contains("sudo systemctl stop gatepost"), "{line}");
         assert_eq!((told(Kind::Closed, None), told(Kind::Login, Some(&running))), (None, None));
     }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::Conclusion;
 
-/// The service's runtime directory, as its unit has it.
-const SERVICE_DIRECTORY: &str = "/run/gatepost";
+/// The service's runtime and state directory, as its unit has them.
+const SERVICE_DIRECTORIES: [&str; 2] = ["/run/gatepost", "/var/lib/gatepost"];
 
 /// A daemon that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,19 +45,19 @@ impl Running {
     }
 
     fn is_service(&self) -> bool {
-        self.directory == Path::new(SERVICE_DIRECTORY)
+        SERVICE_DIRECTORIES.iter().any(|its| self.directory == Path::new(its))
     }
 
     /// The line that says so.
     pub fn line(&self, take_over: bool) -> Conclusion {
-        let found = format!("gatepost runs already (process {}, {})", self.pid, self.directory.display());
+        let found = format!("gatepost is running (process {}, {})", self.pid, self.directory.display());
         if take_over {
-            let advice = "--take-over logs in nevertheless, which throws it out for a moment";
+            let advice = "--take-over logs in anyway, which interrupts the daemon for a moment";
             return Conclusion::warning("daemon", found, advice);
         }
         let found = format!(
-            "{found}; what it holds is not touched, and nobody logs in, for an MQTT device has one connection: `{}` shows how \
-             it does; stop it with `{}` to try everything, or add --take-over",
+            "{found} and holds the MQTT device's only connection: its hardware and the login are not tried. `{}` \
+             shows its state. For the full check stop it with `{}`, or add --take-over",
             self.status(),
             self.stop()
         );

@@ -124,19 +124,15 @@ impl Machine {
         if pi.is_none() && (needs.gpio || needs.pwm) && self.chips().is_empty() {
             lines.push(Conclusion::warning(
                 "devices",
-                "this machine is no Raspberry Pi and has no GPIO",
-                "that is fine with `gatepost run --simulate`, which plays the hardware; elsewhere take the map to a Pi",
+                "this machine is not a Raspberry Pi and has no GPIO",
+                "to try the map here, use `gatepost run --simulate`; to use it, copy it to a Raspberry Pi",
             ));
         } else if needs.gpio {
             lines.extend(self.gpio(pi.is_some(), user));
         }
         if needs.pwm && pi.is_some() && Rights::of(&self.path("/sys/class/pwm/pwmchip0")).is_none() {
             let advice = format!("add `dtoverlay=pwm-2chan` to {CONFIG} and reboot");
-            lines.push(Conclusion::wrong(
-                "overlays",
-                "there is no pulse-width channel (/sys/class/pwm is empty)",
-                advice,
-            ));
+            lines.push(Conclusion::wrong("overlays", "no PWM channel (/sys/class/pwm is empty)", advice));
         }
         lines.extend(needs.i2c.iter().map(|bus| self.i2c(bus, pi.is_some(), user)));
         lines.extend(needs.spi.iter().map(|node| self.spi(node, pi.is_some(), user)));
@@ -150,12 +146,8 @@ impl Machine {
 
     fn groups(&self, user: &User) -> Conclusion {
         if user.uid == 0 {
-            let found = "the daemon would run as root, who may open everything";
-            return Conclusion::warning(
-                "groups",
-                found,
-                "the service has a user of its own, `gatepost`; nothing needs root",
-            );
+            let found = "the daemon would run as root, which has access to everything";
+            return Conclusion::warning("groups", found, "the service runs as the user `gatepost`; nothing needs root");
         }
         let names: Vec<_> = user.groups.iter().map(|group| self.accounts.group_name(*group)).collect();
         let found = format!("user {} is in {}", user.name, names.join(", "));
@@ -163,7 +155,11 @@ impl Machine {
             return Conclusion::ok("groups", found);
         }
         let later: Vec<_> = user.later.iter().map(|group| self.accounts.group_name(*group)).collect();
-        Conclusion::warning("groups", found, format!("{} was added since the login: log in again", later.join(", ")))
+        Conclusion::warning(
+            "groups",
+            found,
+            format!("the group {} was added after the login: log in again", later.join(", ")),
+        )
     }
 
     fn chips(&self) -> Vec<String> {
@@ -180,7 +176,7 @@ impl Machine {
         let chips = self.chips();
         let Some(chip) = chips.first() else {
             let advice = "the kernel has no GPIO driver: run a kernel of Raspberry Pi OS";
-            return vec![Conclusion::wrong("devices", "there is no /dev/gpiochip0", advice)];
+            return vec![Conclusion::wrong("devices", "no /dev/gpiochip0", advice)];
         };
         let mut lines = vec![self.node(chip, "gpio", user)];
         // rppal goes through it; without it the character device is taken, whose outputs a crash lets go.
@@ -195,18 +191,18 @@ impl Machine {
         if Rights::of(&self.path(node)).is_some() {
             return self.node(node, "spi", user);
         }
-        let found = format!("{node} is not there");
+        let found = format!("no {node}");
         if !is_pi {
             return Conclusion::warning("overlays", found, NO_PI);
         }
         let advice = if node.starts_with("/dev/spidev0.") {
             format!(
-                "switch SPI on with `sudo raspi-config nonint do_spi 0`, or add `dtparam=spi=on` to {CONFIG} and reboot"
+                "enable SPI with `sudo raspi-config nonint do_spi 0`, or add `dtparam=spi=on` to {CONFIG} and reboot"
             )
         } else {
             format!(
-                "the overlay of this bus belongs into {CONFIG}, such as `dtoverlay=spi1-3cs`; `ls /dev/spidev*` shows those \
-                 that are there"
+                "add the overlay of this bus to {CONFIG}, such as `dtoverlay=spi1-3cs`, and reboot; `ls /dev/spidev*` \
+                 shows the existing buses"
             )
         };
         Conclusion::wrong("overlays", found, advice)
@@ -217,17 +213,17 @@ impl Machine {
         if Rights::of(&self.path(&node)).is_some() {
             return self.node(&node, "i2c", user);
         }
-        let found = format!("the bus {bus} is not there ({node})");
+        let found = format!("no bus {bus} ({node})");
         if !is_pi {
             return Conclusion::warning("overlays", found, NO_PI);
         }
         let advice = match bus {
             "i2c-1" => format!(
-                "switch it on with `sudo raspi-config nonint do_i2c 0`, or add `dtparam=i2c_arm=on` to {CONFIG} and reboot; \
-                 `sudo modprobe i2c-dev` if only the node is missing"
+                "enable it with `sudo raspi-config nonint do_i2c 0`, or add `dtparam=i2c_arm=on` to {CONFIG} and \
+                 reboot; if only the node is missing: `sudo modprobe i2c-dev`"
             ),
             _ => {
-                format!("the overlay of this bus belongs into {CONFIG}; `ls /dev/i2c-*` shows the buses that are there")
+                format!("add the overlay of this bus to {CONFIG} and reboot; `ls /dev/i2c-*` shows the existing buses")
             }
         };
         Conclusion::wrong("overlays", found, advice)
@@ -242,9 +238,10 @@ impl Machine {
             return Vec::new();
         }
         if !has_bus {
-            let found = "there is no 1-Wire bus";
+            let found = "no 1-Wire bus";
             let advice = format!(
-                "switch it on with `sudo raspi-config nonint do_onewire 0`, or add `dtoverlay=w1-gpio` to {CONFIG} and reboot"
+                "enable it with `sudo raspi-config nonint do_onewire 0`, or add `dtoverlay=w1-gpio` to {CONFIG} and \
+                 reboot"
             );
             return vec![if is_pi {
                 Conclusion::wrong("overlays", found, advice)
@@ -259,7 +256,7 @@ impl Machine {
                 return Conclusion::ok("overlays", format!("{id} is on the 1-Wire bus"));
             }
             let advice = format!(
-                "check its wires, the resistor of 4.7 kΩ between data and 3.3 V, and the id; the bus shows: {seen}"
+                "check the wiring, the 4.7 kΩ resistor between data and 3.3 V, and the id; the bus shows: {seen}"
             );
             Conclusion::wrong("overlays", format!("{id} is not on the 1-Wire bus"), advice)
         };
@@ -270,21 +267,22 @@ impl Machine {
         if Rights::of(&self.path(port)).is_some() {
             return self.node(port, "dialout", user);
         }
-        let found = format!("there is no {port}");
+        let found = format!("no {port}");
         let names = fs::read_dir(self.path("/dev/serial/by-id")).into_iter().flatten().flatten();
         let names: Vec<_> =
             names.map(|entry| format!("/dev/serial/by-id/{}", entry.file_name().to_string_lossy())).collect();
-        let plugged = if names.is_empty() { "no USB port is plugged in".to_owned() } else { names.join(", ") };
+        let plugged = if names.is_empty() { "no USB serial port is plugged in".to_owned() } else { names.join(", ") };
         let is_own = ["/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"].contains(&port);
         if self.pi().is_none() {
-            Conclusion::warning("devices", found, format!("{NO_PI}; here there is: {plugged}"))
+            Conclusion::warning("devices", found, format!("{NO_PI}; ports here: {plugged}"))
         } else if is_own {
             let advice = format!(
-                "switch it on with `sudo raspi-config nonint do_serial_hw 0`, or add `enable_uart=1` to {CONFIG} and reboot"
+                "enable it with `sudo raspi-config nonint do_serial_hw 0`, or add `enable_uart=1` to {CONFIG} and \
+                 reboot"
             );
             Conclusion::wrong("overlays", found, advice)
         } else {
-            Conclusion::wrong("devices", found, format!("plug it in; names that stay the same: {plugged}"))
+            Conclusion::wrong("devices", found, format!("plug it in; ports by their permanent names: {plugged}"))
         }
     }
 
@@ -303,15 +301,15 @@ impl Machine {
         if let Some(console) = console {
             lines.push(Conclusion::wrong(
                 "overlays",
-                format!("the kernel's console is on {port} (console={console} in its command line)"),
-                "take it off with `sudo raspi-config nonint do_serial_cons 1`, or delete that word from \
-                 /boot/firmware/cmdline.txt, and reboot",
+                format!("the kernel's console uses {port} (console={console} in its command line)"),
+                "disable it with `sudo raspi-config nonint do_serial_cons 1`, or delete that word from \
+                 /boot/firmware/cmdline.txt; then reboot",
             ));
         }
         if self.has_getty(&mine) {
             lines.push(Conclusion::wrong(
                 "overlays",
-                format!("a login prompt (getty) sits on {port} and takes half of what the sensor says"),
+                format!("a login prompt (getty) uses {port} and takes part of the sensor's data"),
                 format!("sudo systemctl disable --now serial-getty@{mine}.service"),
             ));
         }
@@ -331,33 +329,26 @@ impl Machine {
 
     fn node(&self, node: &str, group: &str, user: &User) -> Conclusion {
         let Some(rights) = Rights::of(&self.path(node)) else {
-            return Conclusion::wrong("devices", format!("there is no {node}"), "");
+            return Conclusion::wrong("devices", format!("no {node}"), "");
         };
         let owner = self.accounts.group_name(rights.gid);
         if rights.let_in(user) {
-            return Conclusion::ok(
-                "devices",
-                format!("{node} is there, and {} may open it (group {owner})", user.name),
-            );
+            return Conclusion::ok("devices", format!("{node}: {} may open it (group {owner})", user.name));
         }
-        let found = format!(
-            "{node} is there, but {} may not open it (group {owner}, mode {:03o})",
-            user.name,
-            rights.mode & 0o777
-        );
+        let found = format!("{node}: {} may not open it (group {owner}, mode {:03o})", user.name, rights.mode & 0o777);
         let group_would_do = rights.mode & 0o060 == 0o060 && rights.gid != 0;
         let advice = if user.later.contains(&rights.gid) {
-            "log in again: the group was given since".to_owned()
+            "log in again: the group was added after the login".to_owned()
         } else if group_would_do {
             format!("sudo usermod --append --groups {owner} {}, then log in again or restart the daemon", user.name)
         } else {
-            format!("on Raspberry Pi OS it belongs to the group {group}: look at its udev rules")
+            format!("on Raspberry Pi OS it belongs to the group {group}: check the udev rules")
         };
         Conclusion::wrong("devices", found, advice)
     }
 }
 
-const NO_PI: &str = "this machine is no Raspberry Pi: that is fine with `gatepost run --simulate`";
+const NO_PI: &str = "this machine is not a Raspberry Pi: to try the map here, use `gatepost run --simulate`";
 
 #[cfg(test)]
 mod tests;

@@ -32,8 +32,8 @@ pub async fn examine(settings: &Settings, wish: Wish<'_>, clock: &dyn Clock, tel
     let reached = way::look(&settings.broker, clock, tell).await;
     for (index, (device, credentials)) in settings.devices.iter().zip(credentials).enumerate() {
         let why_not = match (&credentials, reached, wish.no_login) {
-            (_, false, _) => Some("a step before failed".to_owned()),
-            (None, ..) => Some(format!("{}: its credentials cannot be used", device.name)),
+            (_, false, _) => Some("an earlier step failed".to_owned()),
+            (None, ..) => Some(format!("{}: its credentials are not usable", device.name)),
             (_, _, Some(why)) => Some(format!("{}: {why}", device.name)),
             _ => None,
         };
@@ -69,9 +69,9 @@ fn credentials(device: &Device, user: &User) -> (Conclusion, Option<Credentials>
     }
     let barrier = device.credentials.file().and_then(|path| Rights::barrier(path, user));
     if let (Ok(read), Some(folder)) = (device.credentials.read(), barrier) {
-        let found = format!("{name}: {} may not go into {}, and so not read {place}", user.name, folder.display());
+        let found = format!("{name}: {} may not enter {}, so it cannot read {place}", user.name, folder.display());
         let advice = format!(
-            "put a copy where the service looks, and name that one in the map: sudo install -m 640 -g {} {place} \
+            "copy it to the service's directory, and name that copy in the map: sudo install -m 640 -g {} {place} \
              /etc/gatepost/credentials/",
             user.name
         );
@@ -83,14 +83,14 @@ fn credentials(device: &Device, user: &User) -> (Conclusion, Option<Credentials>
                 Some((remark, advice)) => Conclusion::warning(STEP, format!("{name}: {place}: {remark}"), advice),
                 None => Conclusion::ok(
                     STEP,
-                    format!("{name}: {place} holds user name, client ID and password, and is hidden from others"),
+                    format!("{name}: {place} holds user name, client ID and password; other users cannot read it"),
                 ),
             };
             (line, Some(read))
         }
         (Ok(read), Some(exposed)) => {
-            let advice = "the daemon takes no file that others may read; reset the password on ThingSpeak's web page too if \
-                          others use this machine";
+            let advice = "the daemon refuses a file that other users may read. If other people use this machine, also \
+                          reset the password on ThingSpeak's web page";
             (Conclusion::wrong(STEP, format!("{name}: {exposed}"), advice), Some(read))
         }
         (Err(CredentialsError::Unfit { place }), _) => {
@@ -101,8 +101,8 @@ fn credentials(device: &Device, user: &User) -> (Conclusion, Option<Credentials>
                 && matches!(error, CredentialsError::Unreadable { .. });
             let advice = if is_kept_back {
                 format!(
-                    "the owner or mode of the file or of a folder above it keeps {} from it; if they are the service's, call \
-                     this with sudo",
+                    "the owner or mode of the file, or of a folder above it, keeps {} from reading it. If it is the \
+                     service's file, run this with sudo",
                     user.name
                 )
             } else {
@@ -149,7 +149,7 @@ mod tests {
         assert!(refused.advice.starts_with("sudo chgrp gatepost "), "{refused}");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("one's own folder");
         let behind = told(0o644, &daemon);
-        let closed = format!("pi: gatepost may not go into {}", folder.path().display());
+        let closed = format!("pi: gatepost may not enter {}", folder.path().display());
         assert!(behind.verdict == Verdict::Wrong && behind.found.starts_with(&closed), "{behind}");
         let exposed = told(0o644, &owner);
         assert!(exposed.verdict == Verdict::Wrong && exposed.found.contains("run chmod o= on it"), "{exposed}");

@@ -14,15 +14,16 @@ pub fn clock(trust: ClockTrust) -> Conclusion {
 
 fn clock_line(trust: ClockTrust, state: ClockState, evidence: &str, says: &str) -> Conclusion {
     match (state, trust) {
-        (ClockState::Synchronised, _) => Conclusion::ok("clock", format!("it says {says}, and is right: {evidence}")),
+        (ClockState::Synchronised, _) => Conclusion::ok("clock", format!("{says}, set: {evidence}")),
         (ClockState::Unsynchronised, ClockTrust::System) => {
-            Conclusion::ok("clock", format!("it says {says}, and the map takes it as it is (clock = \"system\")"))
+            Conclusion::ok("clock", format!("{says}, used as it is (clock = \"system\")"))
         }
         (ClockState::Unsynchronised, ClockTrust::Synchronised) => Conclusion::warning(
             "clock",
-            format!("it says {says}, and nothing is known to have set it"),
-            "entries wait until it is set: `timedatectl` shows whether a time server does it, `sudo timedatectl set-ntp true` \
-             asks for it; on a machine without one, `clock = \"system\"` in the map takes it as it is",
+            format!("{says}; nothing shows that it has been set since boot"),
+            "entries wait until it is set. `timedatectl` shows whether a time server sets it; `sudo timedatectl \
+             set-ntp true` turns that on. Without a time server, write `clock = \"system\"` in the map to use the \
+             clock as it is",
         ),
     }
 }
@@ -41,34 +42,31 @@ fn directory(what: &str, path: &Path, user: &User) -> Conclusion {
     // Rights::of follows links: what is there and no folder is a file that is in the way.
     if let Some(file) = path.ancestors().find(|path| Rights::of(path).is_some()).filter(|path| !path.is_dir()) {
         let advice = format!("move it away, or name another directory with --{what}-dir");
-        return Conclusion::wrong("directories", format!("{what}: {} is no directory", file.display()), advice);
+        return Conclusion::wrong("directories", format!("{what}: {} is not a directory", file.display()), advice);
     }
     if is_read_only(&there) {
-        let advice = format!("mount it writable, or name another one with --{what}-dir");
-        return Conclusion::wrong(
-            "directories",
-            format!("{what}: {shown} is on a file system that is read-only"),
-            advice,
-        );
+        let advice = format!("remount it writable, or name another directory with --{what}-dir");
+        return Conclusion::wrong("directories", format!("{what}: {shown} is on a read-only file system"), advice);
     }
     let may = Rights::of(&there).is_some_and(|rights| rights.let_make(user));
     match (missing, may) {
         (false, true) => Conclusion::ok("directories", format!("{what}: {shown} is writable for {}", user.name)),
-        (true, true) => Conclusion::ok("directories", format!("{what}: {shown} is made at the first start")),
+        (true, true) => Conclusion::ok("directories", format!("{what}: {shown} is created at the first start")),
         (true, false) if path.starts_with("/run/gatepost") || path.starts_with("/var/lib/gatepost") => {
-            Conclusion::ok("directories", format!("{what}: {shown} is made by systemd when the service starts"))
+            Conclusion::ok("directories", format!("{what}: systemd creates {shown} when the service starts"))
         }
         // What is above belongs to others, and stays theirs.
         (true, false) => Conclusion::wrong(
             "directories",
-            format!("{what}: {shown} is not there, and {} may not make it", user.name),
+            format!("{what}: {shown} does not exist, and {} may not create it", user.name),
             format!("sudo install -d -o {} {shown}, or name another directory with --{what}-dir", user.name),
         ),
         (false, false) => Conclusion::wrong(
             "directories",
             format!("{what}: {} may not write in {shown}", user.name),
             format!(
-                "name another directory with --{what}-dir; or, if nobody else keeps anything there, sudo chown {} {shown}",
+                "name another directory with --{what}-dir; or, if no other program uses this one: sudo chown {} \
+                 {shown}",
                 user.name
             ),
         ),
@@ -97,7 +95,7 @@ mod tests {
     fn clock_that_nothing_set_is_a_warning_unless_the_map_takes_it() {
         let line = |trust, state| clock_line(trust, state, "a time server has set it", "2026-11-22T08:00:00Z");
         let right = line(ClockTrust::Synchronised, ClockState::Synchronised);
-        assert!(right.verdict == Verdict::Ok && right.found.ends_with("is right: a time server has set it"), "{right}");
+        assert!(right.verdict == Verdict::Ok && right.found.ends_with("set: a time server has set it"), "{right}");
         let unset = line(ClockTrust::Synchronised, ClockState::Unsynchronised);
         assert!(unset.verdict == Verdict::Warning && unset.advice.contains("timedatectl"), "{unset}");
         assert_eq!(line(ClockTrust::System, ClockState::Unsynchronised).verdict, Verdict::Ok);
@@ -111,7 +109,7 @@ mod tests {
         let stranger = User { name: "guest".to_owned(), uid: 54_321, ..User::default() };
         let line = |path: &Path, user| directory("state", path, user);
         assert!(line(folder.path(), &owner).found.ends_with("is writable for pi"));
-        assert!(line(&folder.path().join("a/b"), &owner).found.ends_with("is made at the first start"));
+        assert!(line(&folder.path().join("a/b"), &owner).found.ends_with("is created at the first start"));
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).expect("one's own");
         let refused = line(&folder.path().join("a"), &stranger);
         let made = format!("sudo install -d -o guest {}/a,", folder.path().display());

@@ -28,18 +28,18 @@ fn line(sensor: &Sensor, hal: &Hal, daemon_runs: bool, lacks: impl Fn(&Resource)
     if resources.iter().any(lacks) {
         return Conclusion::skipped(
             STEP,
-            format!("{name}: this machine is no Raspberry Pi, and has not got what it hangs on"),
+            format!("{name}: its bus, pin or port is missing, and this machine is not a Raspberry Pi"),
         );
     }
     let is_held = |resource: &Resource| !matches!(resource, Resource::OneWire(_));
     if daemon_runs && resources.iter().any(is_held) {
         return Conclusion::skipped(
             STEP,
-            format!("{name}: the daemon that runs has it; `gatepost status` shows what it reads"),
+            format!("{name}: in use by the running daemon; `gatepost status` shows its readings"),
         );
     }
     match read(sensor, hal) {
-        Ok(None) => Conclusion::skipped(STEP, format!("{name} talks by itself; it is listened to by the daemon alone")),
+        Ok(None) => Conclusion::skipped(STEP, format!("{name} sends by itself; only the daemon listens to it")),
         Ok(Some(values)) => answered(sensor, &values),
         Err(fault) => Conclusion::wrong(STEP, format!("{name}: {fault}"), advice(&fault, &resources)),
     }
@@ -98,21 +98,23 @@ fn advice(fault: &Fault, resources: &[Resource]) -> String {
     let busy = HalError::Busy { what: String::new() }.to_string();
     match (fault, resources.first()) {
         (Fault::Absent(_), Some(Resource::I2c { bus, .. })) => {
-            format!("check wiring, address and power; `gatepost scan` shows who answers on {bus}")
+            format!("check wiring, address and power; `gatepost scan` shows what answers on {bus}")
         }
         (Fault::Absent(_), Some(Resource::Spi { .. })) => {
-            "check wiring, chip select and power; MISO and MOSI are easily swapped".to_owned()
+            "check wiring, chip select and power; MISO and MOSI are often swapped".to_owned()
         }
         (Fault::Absent(_), Some(Resource::OneWire(_))) => {
-            "check its wires and the resistor between data and 3.3 V; `gatepost scan` shows who is there".to_owned()
+            "check the wiring and the resistor between data and 3.3 V; `gatepost scan` shows what answers on the bus"
+                .to_owned()
         }
-        (Fault::Absent(_), _) => "check that it is there, and what the map says of it".to_owned(),
+        (Fault::Absent(_), _) => "check that it exists, and its name in the map".to_owned(),
         (Fault::Checksum(_), _) => "check the cable's length and the pull-up resistors".to_owned(),
         (Fault::Bus(words), _) if words.contains(busy.trim()) => {
-            "stop the other program, or use another pin; `gpioinfo` (of the package gpiod) shows who has it".to_owned()
+            "stop the other program, or use another pin; `gpioinfo` (package gpiod) shows which program uses the pin"
+                .to_owned()
         }
         (Fault::Unsupported(_), _) => {
-            "on a machine without it the map runs with `gatepost run --simulate`; on a Pi change the map".to_owned()
+            "on a Raspberry Pi change the map; on another machine try the map with `gatepost run --simulate`".to_owned()
         }
         _ => String::new(),
     }
@@ -145,7 +147,7 @@ mod tests {
         assert_eq!((lines[0].verdict, lines[1].verdict), (Verdict::Wrong, Verdict::Wrong));
         assert!(
             lines[0].to_string().contains("no answer")
-                && lines[0].advice.contains("`gatepost scan` shows who answers on i2c-1"),
+                && lines[0].advice.contains("`gatepost scan` shows what answers on i2c-1"),
             "{}",
             lines[0]
         );
@@ -156,7 +158,7 @@ mod tests {
     fn what_a_running_daemon_holds_is_left_alone() {
         let (settings, sim) = (fixture::settings(SENSORS), Sim::default());
         let lines = examine(&settings, &sim.hal(), true, |_| false);
-        assert!(lines[0].found.contains("the daemon that runs has it"), "{}", lines[0]);
+        assert!(lines[0].found.contains("in use by the running daemon"), "{}", lines[0]);
         assert_eq!(lines[1].verdict, Verdict::Wrong, "a file is everybody's, and not there");
     }
 
@@ -164,7 +166,7 @@ mod tests {
     fn what_a_laptop_has_not_got_is_no_fault() {
         let (settings, sim) = (fixture::settings(SENSORS), Sim::default());
         let lines = examine(&settings, &sim.hal(), false, |resource| matches!(resource, Resource::I2c { .. }));
-        assert!(lines[0].verdict == Verdict::Skipped && lines[0].found.contains("no Raspberry Pi"), "{}", lines[0]);
+        assert!(lines[0].verdict == Verdict::Skipped && lines[0].found.contains("not a Raspberry Pi"), "{}", lines[0]);
         assert_eq!(lines[1].verdict, Verdict::Wrong, "a file that is missing is missing everywhere");
     }
 }

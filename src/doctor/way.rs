@@ -19,7 +19,7 @@ pub(super) async fn look(broker: &Broker, clock: &dyn Clock, tell: &mut impl FnM
         Err(line) => {
             tell(line);
             let steps = todo(broker).into_iter().filter(|step| *step > Step::Tls);
-            steps.for_each(|step| tell(Conclusion::skipped(name(step), "a step before failed")));
+            steps.for_each(|step| tell(Conclusion::skipped(name(step), "an earlier step failed")));
             return false;
         }
     };
@@ -63,7 +63,7 @@ async fn host_lines(broker: &Broker, trust: Option<&Trust>, clock: &dyn Clock) -
     let mut lines = Vec::new();
     if trust.is_none() {
         let found = format!("none over {}", broker.transport);
-        lines.push(Conclusion::warning("TLS", found, "passwords and readings go in the clear"));
+        lines.push(Conclusion::warning("TLS", found, "passwords and readings are sent unencrypted"));
     }
     let roots = trust.map_or("", Trust::roots);
     let mut memory = Memory::default();
@@ -79,13 +79,17 @@ async fn host_lines(broker: &Broker, trust: Option<&Trust>, clock: &dyn Clock) -
             // As the daemon does: whoever takes a connection and says nothing is tried last the next time.
             let line = stopped(obstacle, broker, roots);
             lines.truncate(before);
-            lines.push(Conclusion { verdict: Verdict::Warning, advice: "another address is tried".to_owned(), ..line });
+            lines.push(Conclusion {
+                verdict: Verdict::Warning,
+                advice: "the next attempt uses another address".to_owned(),
+                ..line
+            });
             memory.failed();
             continue;
         }
         lines.push(stopped(obstacle, broker, roots));
         let rest = todo(broker).into_iter().filter(|step| *step > failed);
-        lines.extend(rest.map(|step| Conclusion::skipped(name(step), "a step before failed")));
+        lines.extend(rest.map(|step| Conclusion::skipped(name(step), "an earlier step failed")));
         return HostLines { lines, reached: false };
     }
 }
@@ -120,28 +124,28 @@ fn made(passed: &Passed, broker: &Broker, roots: &str, now: Utc) -> Conclusion {
                 return Conclusion::ok("TCP", found);
             }
             let failed: Vec<_> = failed.iter().map(|failure| failure.words.as_str()).collect();
-            Conclusion::warning("TCP", found, format!("but before: {}", failed.join("; ")))
+            Conclusion::warning("TCP", found, format!("earlier attempts: {}", failed.join("; ")))
         }
         Passed::Tunnelled { proxy: through, named_by } => {
-            let found = format!("{through} ({named_by}) leads to {}:{}", broker.hosts.join(", "), broker.port);
+            let found = format!("{through} ({named_by}) connects to {}:{}", broker.hosts.join(", "), broker.port);
             if matches!(broker.proxy, proxy::Choice::Configured(_)) {
                 return Conclusion::ok("proxy", found);
             }
             let advice = format!(
-                "that is this shell's {named_by}: the service has it only where its unit sets it, so write `proxy = \"http://{through}\"` \
-                 into the map's [broker]"
+                "{named_by} is set in this shell, but perhaps not in the service's unit: write `proxy = \
+                 \"http://{through}\"` into the map's [broker]"
             );
             Conclusion::warning("proxy", found, advice)
         }
         Passed::Secured { peer, small_segments } => {
             let whose = peer.as_ref().map_or_else(String::new, |peer| format!("{}, ", whose(peer)));
-            let found = format!("{whose}held against {roots}");
+            let found = format!("{whose}checked against {roots}");
             let left = peer.as_ref().map(|peer| peer.until.since(now));
             match left {
                 _ if *small_segments => Conclusion::warning(
                     "TLS",
                     found,
-                    "packets of the usual size are lost on the way (an MTU hole), and only small ones come through: set a smaller \
+                    "only small packets arrive; packets of the usual size are lost on the way (MTU): set a smaller \
                      MTU on this machine or its router (`sudo ip link set dev … mtu 1400`)",
                 ),
                 Some(left) if left < SOON => {
@@ -149,7 +153,7 @@ fn made(passed: &Passed, broker: &Broker, roots: &str, now: Utc) -> Conclusion {
                     Conclusion::warning(
                         "TLS",
                         found,
-                        format!("it ends in {days} days: whoever runs the broker must renew it"),
+                        format!("it expires in {days} days: the broker's operator must renew it"),
                     )
                 }
                 _ => Conclusion::ok("TLS", found),
@@ -166,18 +170,17 @@ fn made(passed: &Passed, broker: &Broker, roots: &str, now: Utc) -> Conclusion {
 fn stopped(obstacle: Obstacle, broker: &Broker, roots: &str) -> Conclusion {
     let advice = match (obstacle.step, obstacle.peer) {
         (Step::Dns | Step::Tcp, _) if obstacle.proxy.is_some() => {
-            format!("check {}, and whether the proxy runs", obstacle.proxy.unwrap_or_default())
+            format!("check {}, and that the proxy is running", obstacle.proxy.unwrap_or_default())
         }
-        (Step::Tcp, _) => format!(
-            "check broker.port ({}), the network, and whether a firewall lets this machine out there",
-            broker.port
-        ),
-        (_, Some(peer)) => format!("{}, held against {roots}", whose(&peer)),
+        (Step::Tcp, _) => {
+            format!("check broker.port ({}), the network, and whether a firewall blocks that port", broker.port)
+        }
+        (_, Some(peer)) => format!("{}, checked against {roots}", whose(&peer)),
         _ => String::new(),
     };
     Conclusion::wrong(name(obstacle.step), obstacle.failure.words, advice)
 }
 
 fn whose(peer: &Peer) -> String {
-    format!("the certificate is of {peer}")
+    format!("the certificate is for {peer}")
 }

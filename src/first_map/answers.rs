@@ -51,29 +51,31 @@ pub enum Refused {
     #[error("a map needs at least one channel to publish to")]
     NoChannel,
     /// Take one of fewer and plainer letters.
-    #[error("{0:?} does not do as a channel's name: it is one line of up to 64 printable characters, such as room")]
+    #[error("{0:?} cannot be a channel's name: use one line of up to 64 printable characters, such as room")]
     Name(String),
     /// Take the number from the channel's page.
     #[error(
-        "{0} is no channel's number: take the \"Channel ID\" above the channel's page on ThingSpeak, such as 1234567"
+        "{0} is not a channel's number: use the \"Channel ID\" at the top of the channel's page on ThingSpeak, such \
+         as 1234567"
     )]
     Id(String),
     /// Write name and number.
     #[error("write NAME=ID, such as room=1234567")]
     Form,
     /// Give each its own.
-    #[error("two channels are called {0}: give each its own name")]
+    #[error("two channels are named {0}: give each its own name")]
     TwoNames(String),
     /// Commands want a channel of their own.
     #[error(
-        "channel {0} is given twice: ThingSpeak drops a command that comes within 15 s of any update, so commands want a channel of their own"
+        "channel {0} is given twice: ThingSpeak drops a command that arrives within 15 s of any update, so commands \
+         need a separate channel"
     )]
     TwoIds(ChannelId),
     /// Add a second device by hand.
-    #[error("one MQTT device serves up to 10 channels: leave some out, and add a second device to the map afterwards")]
+    #[error("one MQTT device serves up to 10 channels: leave some out, and later add a second device to the map")]
     TooMany,
     /// Want at least one sensor.
-    #[error("nothing is left to publish: a map needs at least one sensor")]
+    #[error("no sensor is left: a map needs at least one")]
     NothingToPublish,
 }
 

@@ -59,12 +59,12 @@ impl fmt::Display for Todo<'_> {
         let channels: Vec<_> = self.answers.channels.iter().enumerate().collect();
         let used = |index: &usize| self.fields.given.iter().any(|given| given.channel == *index);
         for (index, Named { name, id }) in channels.iter().filter(|(index, _)| used(index)) {
-            writeln!(f, "  channel {id} ({name}), Channel Settings: tick these fields, and call them for instance")?;
+            writeln!(f, "  channel {id} ({name}), Channel Settings: tick these fields and name them, for example")?;
             for Given { field, label, .. } in self.fields.given.iter().filter(|given| given.channel == *index) {
                 writeln!(f, "    Field {field}: {label}")?;
             }
         }
-        writeln!(f, "  Devices, MQTT, your device: authorise these channels, and tick")?;
+        writeln!(f, "  Devices, MQTT, your device: authorise these channels and tick")?;
         for (_, Named { name, id }) in channels.iter().filter(|(index, _)| used(index)) {
             writeln!(f, "    {id} ({name}): allow publish, allow subscribe")?;
         }
@@ -72,13 +72,13 @@ impl fmt::Display for Todo<'_> {
             writeln!(f, "    {id} ({name}), for commands: allow subscribe")?;
         }
         if self.answers.commands.is_some() {
-            writeln!(f, "Outputs: uncomment the lines at the end of the map, and set the pin.")?;
+            writeln!(f, "Outputs: uncomment the lines at the end of the map and set the pin.")?;
         }
         for (_, Named { name, id }) in channels.iter().filter(|(index, _)| !used(index)) {
-            writeln!(f, "Nothing is published to channel {id} ({name}) yet: it stands in the map as a comment.")?;
+            writeln!(f, "Nothing is published to channel {id} ({name}) yet: it is in the map as a comment.")?;
         }
         for label in &self.fields.left_out {
-            writeln!(f, "No field is left for {label}: it stands in the map as a comment.")?;
+            writeln!(f, "No field is left for {label}: it is in the map as a comment.")?;
         }
         Ok(())
     }

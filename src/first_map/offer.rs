@@ -64,7 +64,7 @@ pub fn offers(found: &Found) -> Vec<Offer> {
     }
     for probe in &found.one_wire {
         let Some((kind, name, proposal)) = probe.recognised() else { continue };
-        let now = probe.temperature.map(|degrees| format!(", {degrees:.1} °C now")).unwrap_or_default();
+        let now = probe.temperature.map(|degrees| format!(", now {degrees:.1} °C")).unwrap_or_default();
         all.push(offer(proposal, format!("{name} {}{now}", probe.id), kind, &json!({ "id": probe.id })));
     }
     all.extend(found.driven.iter().filter(|driven| driven.part.is_attached).map(driven));

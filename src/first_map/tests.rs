@@ -66,8 +66,7 @@ fn uncommented(text: &str) -> String {
 #[test]
 fn parts_of_a_pi_get_fields_in_order() {
     let map = made(&pi(), &answers(&["room=1234567"]));
-    let expected = "\
-[channel.room]
+    let expected = "[channel.room]
 id = 1234567
 every = \"20s\"
 
@@ -81,14 +80,14 @@ to.temperature = { field = \"room.field1\", round = 2 }  # air temperature (°C)
 to.humidity = { field = \"room.field2\", round = 1 }  # air humidity (%)
 to.pressure = { field = \"room.field3\", round = 1 }  # air pressure (hPa)
 
-## DS18B20 28-0417b1fb82ff, 21.4 °C now
+## DS18B20 28-0417b1fb82ff, now 21.4 °C
 [[sensor]]
 name = \"probe\"
 use = \"ds18b20\"
 id = \"28-0417b1fb82ff\"
 to.temperature = { field = \"room.field4\", round = 2 }  # probe temperature (°C)
 
-## DS18B20 28-0417b1fb82fe, 21.4 °C now
+## DS18B20 28-0417b1fb82fe, now 21.4 °C
 [[sensor]]
 name = \"probe2\"
 use = \"ds18b20\"
@@ -102,10 +101,10 @@ use = \"system\"
 to.cpu_temperature = { field = \"room.field6\", round = 1 }  # pi cpu temperature (°C)
 # to.load1 = { field = \"room.field8\", round = 2 }  # pi load1
 
-## What talks on a serial port:
+## Sensors on a serial port:
 ## use = \"nmea\": a GNSS receiver.
 ## use = \"serial_line\": text lines. A regular expression takes the numbers out of a line, or csv, or json.
-## There is this port:
+## Port found:
 # [[sensor]]
 # name = \"meter\"
 # use = \"serial_line\"
@@ -177,7 +176,7 @@ fn commands_are_an_example_that_moves_no_pin_before_it_is_uncommented() {
 fn answers_that_do_not_go_together_are_refused_in_words() {
     let of = |channels: &[&str]| answers(channels).check().expect_err("refused").to_string();
     assert!(of(&[]).contains("at least one channel"));
-    assert!(of(&["a=1", "a=2"]).contains("called a"));
+    assert!(of(&["a=1", "a=2"]).contains("named a"));
     assert!(of(&["a=1", "b=1"]).contains("given twice"));
     let many: Vec<String> = (1..=11).map(|number| format!("c{number}={number}")).collect();
     assert!(of(&many.iter().map(String::as_str).collect::<Vec<_>>()).contains("up to 10"));

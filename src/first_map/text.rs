@@ -16,9 +16,9 @@ use crate::sensor::{Kind, Recognition};
 use crate::thingspeak::license::License;
 
 const HEAD: &str = "\
-## gatepost's sensor map, begun by `gatepost init`.
+## gatepost's sensor map, created by `gatepost init`.
 ##
-## `gatepost check` explains it, and every mistake in it. All keys: `man gatepost.toml`, or config/gatepost.toml of the sources.
+## `gatepost check` explains it and shows every fault. All keys: `man gatepost.toml`, or config/gatepost.toml of the sources.
 ## Lines with ## explain; lines with a single # are examples to uncomment.
 
 version = 1
@@ -57,8 +57,11 @@ impl Writer<'_> {
     }
 
     fn device(&mut self) {
-        self.line("## The MQTT device of ThingSpeak (Devices, MQTT) that these channels are authorised for. Its password is in");
-        self.line("## the file, which others than root, you and the group gatepost must not read.");
+        self.line(
+            "## The MQTT device on ThingSpeak (Devices, MQTT) that these channels are authorised for. Its \
+                   password is in",
+        );
+        self.line("## the file. Only root, you and the group gatepost may read it.");
         self.line("[device.pi]");
         let credentials = quoted(&self.answers.credentials);
         self.line(&format!("credentials = {credentials}\n"));
@@ -87,7 +90,10 @@ impl Writer<'_> {
                 let _ = writeln!(self.text, "{mark}license = \"paid\"");
             }
             if !is_heard {
-                self.text.push_str("## A free license hears three topics at a time: entries here count when the broker has read them.\n");
+                self.text.push_str(
+                    "## A free license allows three subscriptions: entries here are acknowledged when \
+                                    the broker has read them.\n",
+                );
                 let _ = writeln!(self.text, "{mark}confirm = \"received\"");
             }
             self.text.push('\n');
@@ -100,7 +106,7 @@ impl Writer<'_> {
         let mark = if is_used { "" } else { "## " };
         self.line(&format!("## {}", comment(&offer.what)));
         if !is_used {
-            self.line("## No field is left for it: add a channel, and take away the ## of these lines.");
+            self.line("## No field is left for it: add a channel, and remove the ## from these lines.");
         }
         self.line(&format!("{mark}[[sensor]]"));
         self.line(&format!("{mark}name = {}", quoted(&offer.name)));
@@ -137,14 +143,14 @@ impl Writer<'_> {
     fn serial(&mut self, port: &Port, channel: usize, field: usize) {
         let place = quoted(&format!("{}.field{field}", self.answers.channels[channel].name));
         let mut example = None;
-        self.line("## What talks on a serial port:");
+        self.line("## Sensors on a serial port:");
         for (kind, recognition) in Kind::recognitions() {
             let Recognition::SerialPort { about, example: own } = recognition else { continue };
             self.line(&format!("## use = {}: {about}", quoted(kind)));
             example = example.or(own.map(|own| (kind, own)));
         }
         let Some((kind, Example { name, keys, quantity })) = example else { return };
-        self.line("## There is this port:");
+        self.line("## Port found:");
         self.line(&format!("# [[sensor]]\n# name = {}\n# use = {}", quoted(name), quoted(kind)));
         self.line(&format!("# port = {}", quoted(&port.name)));
         for key in keys {
@@ -156,8 +162,11 @@ impl Writer<'_> {
     /// An example for an output: which pin may move is the user's to say.
     fn commands(&mut self) {
         let Some(Named { name, id }) = &self.answers.commands else { return };
-        self.line("## Commands: 1 or on, 0 or off in field1 of this channel switch a pin. Uncomment all of it, with the pin (BCM");
-        self.line("## number: physical pin 11 is 17) and the levels that are right for what hangs on it.");
+        self.line(
+            "## Commands: 1 or on, 0 or off in field1 of this channel switches a pin. Uncomment all of it. Set \
+                   the pin (BCM",
+        );
+        self.line("## number: physical pin 11 is 17) and the levels that suit what is connected to it.");
         self.line(&format!("# [channel.{}]\n# id = {id}\n#", key(name)));
         let from = quoted(&format!("{name}.field1"));
         self.line(&format!(

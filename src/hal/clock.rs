@@ -37,9 +37,9 @@ pub enum ClockState {
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClockTrust {
-    /// Once a time server has set it since boot, or a battery clock has.
+    /// A time server or a battery clock has set it since boot.
     #[default]
     Synchronised,
-    /// Always: it is taken as it is, for a machine with neither time server nor battery clock, whose clock a person sets.
+    /// Always, for a machine without a time server and a battery clock, whose clock you set by hand.
     System,
 }

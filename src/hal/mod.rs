@@ -184,7 +184,7 @@ impl Active {
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Bias {
-    /// As the line is.
+    /// None.
     #[default]
     None,
     /// Towards 3.3 V.

@@ -12,7 +12,7 @@ pub enum Parity {
     /// No such bit.
     #[default]
     None,
-    /// An even number of ones, as meters with an optical head have it.
+    /// An even number of ones.
     Even,
     /// An odd number of ones.
     Odd,

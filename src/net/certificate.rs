@@ -14,7 +14,7 @@ use crate::time::Utc;
 
 /// What to do about a wrong clock.
 const SET_IT: &str =
-    "let a time server set it (`timedatectl` shows whether one does, `sudo timedatectl set-ntp true` asks for it)";
+    "let a time server set it (`timedatectl` shows whether one does; `sudo timedatectl set-ntp true` turns that on)";
 
 /// TLS with `host` failed; `peer` is whose certificate was shown.
 pub(super) fn tls_failure(error: &rustls::Error, host: &str, peer: Option<&Peer>, clock: &dyn Clock) -> Failure {
@@ -25,9 +25,7 @@ pub(super) fn tls_failure(error: &rustls::Error, host: &str, peer: Option<&Peer>
         }
         rustls::Error::AlertReceived(alert) => alerted(*alert, host),
         rustls::Error::PeerIncompatible(why) => {
-            format!(
-                "{host} speaks no TLS that is still safe ({why:?}): whoever runs the broker must allow TLS 1.2 or 1.3"
-            )
+            format!("{host} offers only outdated TLS ({why:?}): the broker's operator must enable TLS 1.2 or 1.3")
         }
         other => format!("TLS with {host} failed: {other}"),
     };
@@ -39,14 +37,15 @@ fn alerted(alert: AlertDescription, host: &str) -> String {
     match alert {
         AlertDescription::CertificateRequired | AlertDescription::BadCertificate => {
             format!(
-                "{host} wants a certificate of this device, and gatepost logs in with a password: use another listener"
+                "{host} demands a client certificate, but gatepost logs in with a password: use another listener of \
+                 the broker"
             )
         }
         AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure => {
-            format!("{host} speaks no TLS that is still safe: whoever runs the broker must allow TLS 1.2 or 1.3")
+            format!("{host} offers only outdated TLS: the broker's operator must enable TLS 1.2 or 1.3")
         }
-        AlertDescription::UnrecognisedName => format!("{host} knows no host of this name: check broker.host"),
-        other => format!("{host} broke off TLS ({other:?})"),
+        AlertDescription::UnrecognisedName => format!("{host} does not serve a host of this name: check broker.host"),
+        other => format!("{host} ended the TLS handshake ({other:?})"),
     }
 }
 
@@ -57,56 +56,59 @@ fn refused(bad: &Bad, host: &str, peer: Option<&Peer>, clock: &dyn Clock) -> Str
         Bad::NotValidYet => not_valid_yet(None, host, clock),
         Bad::NotValidYetContext { not_before, .. } => not_valid_yet(Some(utc(*not_before)), host, clock),
         Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => format!(
-            "the certificate of {host} names no host: it needs a subjectAltName, for the name in CN alone does not count; \
-             whoever runs the broker must make it anew (openssl: -addext subjectAltName=DNS:{host})"
+            "the certificate of {host} has no subjectAltName, and a name in CN alone does not count: the broker's \
+             operator must replace it (openssl: -addext subjectAltName=DNS:{host})"
         ),
         Bad::NotValidForNameContext { presented, .. } => {
             let names: Vec<_> = presented.iter().take(4).map(|name| printable(bare(name))).collect();
             format!(
-                "the certificate was not made for {host}: check broker.host; it is for {}; somebody may sit in between",
+                "the certificate is not for {host} but for {}: check broker.host; if that is right, the connection \
+                 may be intercepted",
                 names.join(", ")
             )
         }
         Bad::NotValidForName => {
-            format!("the certificate was not made for {host}: check broker.host; somebody may sit in between")
+            format!(
+                "the certificate is not for {host}: check broker.host; if that is right, the connection may be \
+                     intercepted"
+            )
         }
         Bad::UnknownIssuer | Bad::BadSignature if peer.is_some_and(Peer::is_self_signed) => format!(
-            "the certificate of {host} is self-signed, and this machine does not trust it: if it is a broker of your own, \
-             copy its certificate here and name it as ca_file; otherwise somebody sits in between, such as this network's \
-             login page"
+            "the certificate of {host} is self-signed, and this machine does not trust it: if the broker is your own, \
+             copy its certificate to this machine and name it as ca_file; if not, the connection is intercepted, for \
+             example by this network's login page"
         ),
         // The latter is an issuer of the right name with another key, such as a CA that was made anew.
         Bad::UnknownIssuer | Bad::BadSignature => format!(
-            "the certificate of {host} was signed by nobody this machine trusts: update ca-certificates, or name the \
-             right ca_file; somebody may sit in between, such as this network's login page"
+            "the certificate of {host} is not signed by a CA that this machine trusts: update ca-certificates, or \
+             name the right ca_file; if both are right, the connection may be intercepted, for example by this \
+             network's login page"
         ),
         Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
-            format!(
-                "the certificate of {host} was not made for a server: whoever runs the broker must make another one"
-            )
+            format!("the certificate of {host} is not a server certificate: the broker's operator must replace it")
         }
         Bad::UnsupportedSignatureAlgorithmContext { .. } => {
-            format!(
-                "the certificate of {host} is signed in a way that is not safe any more: whoever runs the broker must make it anew"
-            )
+            format!("the certificate of {host} has an outdated signature: the broker's operator must replace it")
         }
         Bad::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
             Some(webpki::Error::CaUsedAsEndEntity) => format!(
-                "the certificate of {host} is {}that of a CA, and no server may show one: on a broker of your own make one for the \
-                 server (openssl req -x509: -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:{host}), which \
-                 may be its own ca_file; otherwise somebody sits in between, such as this network's login page",
+                "the certificate of {host} is {}a CA certificate, which a server must not use: if the broker is your \
+                 own, make a server certificate (openssl req -x509: -addext basicConstraints=critical,CA:FALSE \
+                 -addext subjectAltName=DNS:{host}), which can also be the ca_file; if not, the connection is \
+                 intercepted, for example by this network's login page",
                 if peer.is_some_and(Peer::is_self_signed) { "self-signed and " } else { "" }
             ),
             Some(webpki::Error::UnsupportedCertVersion) => format!(
-                "the certificate of {host} has the old form of version 1, which names no hosts: whoever runs the broker must \
-                 make one of version 3 (openssl: -addext subjectAltName=DNS:{host})"
+                "the certificate of {host} has version 1, which cannot name hosts: the broker's operator must replace \
+                 it by one of version 3 (openssl: -addext subjectAltName=DNS:{host})"
             ),
             Some(webpki::Error::PathLenConstraintViolated | webpki::Error::NameConstraintViolation) => format!(
-                "the certificate of {host} goes beyond what its issuer may sign: whoever runs the broker must make another one"
+                "the certificate of {host} has names that its issuer may not sign: the broker's operator must replace \
+                 it"
             ),
             Some(webpki::Error::EndEntityUsedAsCa) => format!(
-                "the certificate of {host} was signed by one that is no CA: whoever runs the broker must make it anew, with a CA \
-                 of its own (openssl: basicConstraints=critical,CA:TRUE)"
+                "the certificate of {host} was signed with a certificate that is not a CA's: the broker's operator \
+                 must sign it with a CA (openssl: basicConstraints=critical,CA:TRUE)"
             ),
             _ => format!("the certificate of {host} is not accepted: {other}"),
         },
@@ -126,13 +128,13 @@ fn not_valid_yet(from: Option<Utc>, host: &str, clock: &dyn Clock) -> String {
     let valid = from.map_or_else(|| "is not valid yet".to_owned(), |from| format!("is valid only from {from}"));
     if says.is_plausible() && clock.state() == ClockState::Synchronised {
         format!(
-            "the certificate of {host} {valid}, and the clock of this machine, which is synchronised, says {says}: whoever \
-             runs the broker must mend it"
+            "the certificate of {host} {valid}, and this machine's clock, which is synchronised, is at {says}: the \
+             broker's operator must replace the certificate"
         )
     } else {
         format!(
-            "the clock of this machine is wrong: it says {says}, and the certificate of {host} {valid}; {SET_IT}, and the \
-             connection comes by itself"
+            "this machine's clock is wrong: it is at {says}, and the certificate of {host} {valid}; {SET_IT}. \
+             gatepost then connects by itself"
         )
     }
 }
@@ -144,24 +146,24 @@ fn expired(on: Option<Utc>, host: &str, clock: &dyn Clock) -> String {
     // What is past for a clock that is behind, is past in truth.
     if on.unwrap_or(says) < Utc::RELEASED {
         let wrong = if says.is_plausible() { String::new() } else { too(says) };
-        format!("the certificate of {host} {expired}: whoever runs the broker must renew it{wrong}")
+        format!("the certificate of {host} {expired}: the broker's operator must renew it{wrong}")
     } else if !says.is_plausible() {
         format!(
-            "the clock of this machine is wrong: it says {says}, when the certificate of {host} {expired}; {SET_IT}, and the \
-             connection comes by itself"
+            "this machine's clock is wrong: it is at {says}, and the certificate of {host} {expired}; {SET_IT}. \
+             gatepost then connects by itself"
         )
     } else if clock.state() == ClockState::Unsynchronised {
         format!(
-            "the certificate of {host} {expired}, or the clock of this machine is wrong: it says {says}, and no time server \
-             is known to have set it; {SET_IT}"
+            "the certificate of {host} {expired}, or this machine's clock is wrong: it is at {says}, and no time \
+             server is known to have set it; {SET_IT}"
         )
     } else {
-        format!("the certificate of {host} {expired}: whoever runs the broker must renew it")
+        format!("the certificate of {host} {expired}: the broker's operator must renew it")
     }
 }
 
 fn too(says: Utc) -> String {
-    format!("; the clock of this machine is wrong too, it says {says}: {SET_IT}")
+    format!("; this machine's clock is also wrong, it is at {says}: {SET_IT}")
 }
 
 fn utc(time: UnixTime) -> Utc {

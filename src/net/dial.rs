@@ -320,9 +320,8 @@ impl Way<'_> {
             return explain::at(error, at, &self.road);
         }
         let within = race::EACH_WITHIN.as_secs();
-        let words = format!(
-            "{at} did not answer within {within} s: a firewall on the way may swallow the connection, or the machine is off"
-        );
+        let words =
+            format!("{at} did not answer within {within} s: a firewall may drop the packets, or the machine is off");
         Failure::new(Kind::Network, words)
     }
 }

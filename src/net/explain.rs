@@ -14,7 +14,8 @@ use super::websocket::close::Closed;
 fn closed(error: &io::Error) -> Failure {
     let reason = Closed::within(error).map_or_else(String::new, |closed| format!(" ({closed})"));
     let words = format!(
-        "the broker closed the connection{reason}; if it does so again and again, another program may use the same MQTT device"
+        "the broker closed the connection{reason}; if it does so repeatedly, another program may use the same MQTT \
+         device"
     );
     Failure::new(Kind::Closed, words)
 }
@@ -22,7 +23,7 @@ fn closed(error: &io::Error) -> Failure {
 /// A connection that was up has ended.
 pub(super) fn lost(error: &io::Error) -> Failure {
     if let Some(violation) = Violation::within(error) {
-        let words = format!("the connection was ended, for whoever answers as the broker broke the rules: {violation}");
+        let words = format!("gatepost ended the connection: the broker broke the protocol: {violation}");
         return Failure::new(Kind::Protocol, words);
     }
     if is_close(error) { closed(error) } else { Failure::new(Kind::Network, format!("the connection broke: {error}")) }
@@ -41,7 +42,9 @@ pub(super) fn before_login(error: &io::Error, road: &Road) -> Failure {
             Kind::Protocol,
             format!("{at} does not speak MQTT over {transport} ({violation}): check transport and port"),
         ),
-        Some(violation) => Failure::new(Kind::Protocol, format!("{at} broke the rules before the login: {violation}")),
+        Some(violation) => {
+            Failure::new(Kind::Protocol, format!("{at} broke the protocol before the login: {violation}"))
+        }
         None if is_close(error) => unanswered(&at, transport, Closed::within(error)),
         None => io(error, road),
     }
@@ -79,7 +82,7 @@ fn in_words(code: ConnectReturnCode) -> Failure {
             "the broker refused the client ID: it must be the one ThingSpeak gave this MQTT device"
         }
         ConnectReturnCode::ServiceUnavailable => {
-            return Failure::new(Kind::Network, "the broker says that it is not available now");
+            return Failure::new(Kind::Network, "the broker reports that it is not available now");
         }
         ConnectReturnCode::RefusedProtocolVersion => {
             return Failure::new(Kind::Protocol, "the broker refuses MQTT 3.1.1");
@@ -104,7 +107,7 @@ pub(super) fn io(error: &io::Error, road: &Road) -> Failure {
 /// The same, at this address.
 pub(super) fn at(error: &io::Error, at: &str, road: &Road) -> Failure {
     if let Some(violation) = Violation::within(error) {
-        return Failure::new(Kind::Protocol, format!("{at} broke the rules: {violation}"));
+        return Failure::new(Kind::Protocol, format!("{at} broke the protocol: {violation}"));
     }
     let words = match error.kind() {
         io::ErrorKind::ConnectionRefused => format!("nothing listens at {at}"),
@@ -118,7 +121,7 @@ pub(super) fn at(error: &io::Error, at: &str, road: &Road) -> Failure {
 /// A name has no address.
 pub(super) fn no_address(host: &str, why: &str) -> Failure {
     let words = format!(
-        "the name {host} cannot be resolved ({why}): {}; `getent hosts {host}` asks the system",
+        "the name {host} cannot be resolved ({why}): {}; check with `getent hosts {host}`",
         cause_of_no_address(host)
     );
     Failure::new(Kind::Network, words)
@@ -131,6 +134,6 @@ fn cause_of_no_address(host: &str) -> &'static str {
     if cfg!(target_feature = "crt-static") && is_local {
         "this build for 32-bit Pis cannot look up names that end in .local, so write the address instead"
     } else {
-        "no network, no name server, or a wrong host name"
+        "no network, no name server or a wrong host name"
     }
 }

@@ -19,10 +19,10 @@ const INTERIM: usize = 8;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HeadError {
     /// It is longer than that, or has more lines.
-    #[error("its answer has no end: more than {} KiB or {LINES} lines of headers", HEAD / 1024)]
+    #[error("its answer has too many headers: more than {} KiB or {LINES} lines", HEAD / 1024)]
     Endless,
     /// What came is no HTTP; its first bytes.
-    #[error("it answered with something that is no HTTP (\"{}\")", .0.escape_ascii())]
+    #[error("its answer is not HTTP (\"{}\")", .0.escape_ascii())]
     NotHttp(Vec<u8>),
     /// The line ended before.
     #[error("it closed the connection without an answer")]
@@ -133,25 +133,26 @@ pub(super) fn refusal(answer: &Answer, at: &str, path: &str) -> Failure {
             // Where to, without what a login page puts behind it.
             let to = answer.header("location").split(['?', '#']).next().unwrap_or_default();
             format!(
-                "this network sends the connection on to {to:.100}: perhaps its login page (a captive portal), so log in \
-                 there with a browser; or this is not ThingSpeak's MQTT port"
+                "this network redirects the connection to {to:.100}: perhaps its login page (a captive portal), so \
+                 log in there with a browser; or this is not ThingSpeak's MQTT port"
             )
         }
         200..=299 if answer.header("content-type").starts_with("text/html") => {
-            "a web page instead of a WebSocket: perhaps this network's login page (a captive portal), so log in there with a \
-             browser; or a proxy in between, or this is not ThingSpeak's MQTT port"
+            "a web page instead of a WebSocket: perhaps this network's login page (a captive portal), so log in there \
+             with a browser; or the answer is from a proxy, or this is not ThingSpeak's MQTT port"
                 .to_owned()
         }
         404 | 410 => format!(
-            "there is no {path} here: is it a broker with another WebSocket path (`path` in [broker]), or another web server?"
+            "no {path} here: either the broker has another WebSocket path (`path` in [broker]), or this is another \
+             web server"
         ),
         // As the WebSockets of Node.js answer for another path.
         400 => format!(
-            "it does not take a WebSocket at {path}: is it a broker with another WebSocket path (`path` in [broker])? Or this is \
-             not ThingSpeak's MQTT port"
+            "it does not accept a WebSocket at {path}: either the broker has another WebSocket path (`path` in \
+             [broker]), or this is not ThingSpeak's MQTT port"
         ),
-        407 | 511 => "this network lets nobody out before a login: ask who runs it, or log in with a browser".to_owned(),
-        500..=599 => "whoever answers there has trouble of his own, or stands in between: try again later".to_owned(),
+        407 | 511 => "this network requires a login first: log in with a browser, or ask its administrator".to_owned(),
+        500..=599 => "the server, or a proxy before it, has a fault of its own: try again later".to_owned(),
         _ => "this is not ThingSpeak's MQTT port".to_owned(),
     };
     Failure::new(Kind::Protocol, format!("{at} answered HTTP {code} to {path}: {what}"))

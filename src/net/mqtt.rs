@@ -67,7 +67,7 @@ pub enum Incoming {
     Message {
         /// On which topic.
         topic: String,
-        /// What it says.
+        /// The expected value.
         payload: Bytes,
         /// The broker had kept it: it is an old one (MQTT 3.1.1, section 3.3.1.3).
         retained: bool,
@@ -111,7 +111,7 @@ impl Mqtt {
             Packet::ConnAck(answer) if answer.code == ConnectReturnCode::Success => Ok(this),
             Packet::ConnAck(answer) => Err(explain::refused(answer.code)),
             _ => {
-                let error = Violation::NoPacket("another packet than CONNACK".to_owned()).into();
+                let error = Violation::NoPacket("not a CONNACK".to_owned()).into();
                 Err(explain::before_login(&error, road))
             }
         }
@@ -186,9 +186,7 @@ impl Mqtt {
     pub async fn flush(&mut self) -> Result<(), Failure> {
         match timeout(WRITE_WITHIN, self.flush_all()).await {
             Ok(done) => done.map_err(|error| explain::lost(&error)),
-            Err(_) => {
-                Err(Failure::new(Kind::Silent, format!("nothing could be sent for {} s", WRITE_WITHIN.as_secs())))
-            }
+            Err(_) => Err(Failure::new(Kind::Silent, format!("sending was blocked for {} s", WRITE_WITHIN.as_secs()))),
         }
     }
 

@@ -10,9 +10,9 @@ pub enum Transport {
     Wss,
     /// MQTT over TLS, port 8883.
     Tls,
-    /// WebSocket, port 80. Passwords and readings in the clear.
+    /// WebSocket, port 80. Passwords and readings are not encrypted.
     Ws,
-    /// MQTT over TCP, port 1883. Passwords and readings in the clear.
+    /// MQTT over TCP, port 1883. Passwords and readings are not encrypted.
     Tcp,
 }
 

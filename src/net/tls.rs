@@ -41,7 +41,7 @@ impl Trust {
     /// When `ca_file` holds no certificate.
     pub fn read(ca_file: Option<&Path>) -> Result<Self, Failure> {
         let (store, roots) = match ca_file {
-            Some(path) => (roots_of(path)?, format!("the roots in {}", path.display())),
+            Some(path) => (roots_of(path)?, format!("the root certificates in {}", path.display())),
             None => system_roots(),
         };
         let (config, witness) = RecordingVerifier::config(store).map_err(|error| Failure::new(Kind::Tls, error))?;
@@ -74,9 +74,9 @@ fn system_roots() -> (RootCertStore, String) {
     let (good, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if good == 0 {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        return (roots, "Mozilla's roots as of this program's build, for this system has none".to_owned());
+        return (roots, "the Mozilla root certificates built into gatepost, since this system has none".to_owned());
     }
-    (roots, format!("this system's {good} roots"))
+    (roots, format!("this system's {good} root certificates"))
 }
 
 /// Talks TLS over a line.
@@ -90,7 +90,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let name = ServerName::try_from(road.host.clone())
-        .map_err(|_| Failure::new(Kind::Tls, format!("{} is no name for a certificate", road.host)))?;
+        .map_err(|_| Failure::new(Kind::Tls, format!("{} is not a valid host name for a certificate", road.host)))?;
     trust.witness.forget();
     let line = Recorded { inner: line, beginning: Vec::new() };
     let connecting = TlsConnector::from(Arc::clone(&trust.config)).connect(name, line).into_fallible();
@@ -115,7 +115,8 @@ fn failed(error: &io::Error, beginning: &[u8], road: &Road, trust: &Trust, clock
             _ => Failure::new(
                 Kind::Protocol,
                 format!(
-                    "a web server without TLS answers at {at}: check transport and port; a proxy may stand in between"
+                    "a web server without TLS answers at {at}: check transport and port; the answer may also come \
+                     from a proxy"
                 ),
             ),
         };

@@ -15,7 +15,7 @@ pub enum Violation {
     #[error("it sent a WebSocket frame of the unknown kind {0}")]
     Opcode(u8),
     /// MQTT 3.1.1, section 6: packets travel in binary frames.
-    #[error("it sent a text frame, and MQTT travels in binary ones")]
+    #[error("it sent a text frame, and MQTT needs binary frames")]
     Text,
     /// RFC 6455, section 5.1: a server never masks.
     #[error("it sent a masked WebSocket frame, which only a client may do")]
@@ -24,10 +24,10 @@ pub enum Violation {
     #[error("it sent a ping, pong or close that is too long or in pieces")]
     Control,
     /// RFC 6455, section 5.4.
-    #[error("it went on with a WebSocket message that it had not begun")]
+    #[error("it continued a WebSocket message that it had not begun")]
     Continuation,
     /// RFC 6455, section 5.4.
-    #[error("it began a WebSocket message within another")]
+    #[error("it began a WebSocket message inside another one")]
     Interleaved,
     /// A frame that announces more than a packet may have.
     #[error("it announced a WebSocket frame of {0} bytes, and no MQTT packet may have more than {1}")]
@@ -48,7 +48,7 @@ pub enum Violation {
     #[error("it announced an MQTT packet of {0} bytes, and {1} are allowed")]
     PacketTooLong(usize, usize),
     /// What is no packet, or one that no server sends.
-    #[error("it sent something that is no MQTT packet of a server ({0})")]
+    #[error("it sent something that is not an MQTT packet of a server ({0})")]
     NoPacket(String),
 }
 

@@ -59,11 +59,11 @@ impl std::fmt::Display for Drive {
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CommandFeed {
-    /// The channel's own (`channels/<id>/subscribe`), which has a time and a number for each command, so that old ones are
-    /// known as such.
+    /// The channel's own (`channels/<id>/subscribe`), which gives each command a time and a number, so that old
+    /// commands are recognised.
     #[default]
     Channel,
-    /// The field's (`channels/<id>/subscribe/fields/field<n>`), which is the bare value.
+    /// The field's (`channels/<id>/subscribe/fields/field<n>`), which has only the value.
     Field,
 }
 

@@ -78,7 +78,7 @@ pub enum Event {
     Retained {
         /// Its place in the map.
         output: usize,
-        /// What it says.
+        /// The expected value.
         command: Command,
     },
     /// The subscription to this topic stands.

@@ -30,9 +30,9 @@ pub enum Publish {
     /// With the slot.
     #[default]
     Slot,
-    /// With the slot; when the value changes the slot ends early, as soon as the license allows.
+    /// With the slot. When the value changes, the slot ends early, as soon as the license allows.
     OnChange,
-    /// By itself, as an update of this one field, at the end of the slot.
+    /// Separately, as an update of this one field, at the end of the slot.
     Field,
 }
 
@@ -54,7 +54,7 @@ pub enum StatusText {
     /// Nothing.
     #[default]
     Off,
-    /// Which sensors have trouble, and what it is; nothing while all is well.
+    /// The faults of sensors; empty while there are none.
     Health,
 }
 

@@ -88,13 +88,12 @@ pub(super) fn buses(hal: &Hal, board: Option<&str>, all: bool, missing: &mut Vec
     let has_header = |names: &[String]| names.iter().any(|name| HEADER.contains(&name.as_str()));
     if names.is_empty() && !known.is_empty() {
         missing.push(
-            "the I2C buses have no device nodes: `sudo modprobe i2c-dev`, and write i2c-dev into /etc/modules"
-                .to_owned(),
+            "the I2C buses have no device nodes: `sudo modprobe i2c-dev`, and add i2c-dev to /etc/modules".to_owned(),
         );
     }
     if board.is_some_and(|board| board.contains("Raspberry Pi")) && !has_header(&names) && !has_header(&known) {
         missing.push(
-            "no I2C bus on the header: `sudo raspi-config nonint do_i2c 0`, or put `dtparam=i2c_arm=on` into \
+            "no I2C bus on the header: `sudo raspi-config nonint do_i2c 0`, or add `dtparam=i2c_arm=on` to \
              /boot/firmware/config.txt and reboot"
                 .to_owned(),
         );
@@ -108,17 +107,16 @@ fn bus(hal: &Hal, name: String, looked_at: bool, missing: &mut Vec<String>) -> B
     let adapter = line(files, &Path::new("/sys/bus/i2c/devices").join(&name).join("name"));
     let mut bus = Bus { adapter, parts: held(files, &name), name, fault: None };
     if !looked_at {
-        bus.fault =
-            Some("not looked at, since it belongs to the mainboard or a screen (`--all-buses` does)".to_owned());
+        bus.fault = Some("not scanned: it belongs to the mainboard or a screen (`--all-buses` scans it)".to_owned());
         return bus;
     }
     match hal.i2c.open(&bus.name) {
         Ok(wire) => bus.fault = probe(wire, &mut bus.parts).err(),
         Err(HalError::Permission { what, group }) => {
             missing.push(no_right(&what, group));
-            bus.fault = Some("not looked at: no right to".to_owned());
+            bus.fault = Some("not scanned: no permission".to_owned());
         }
-        Err(error) => bus.fault = Some(format!("not looked at: {error}")),
+        Err(error) => bus.fault = Some(format!("not scanned: {error}")),
     }
     bus
 }
@@ -134,7 +132,7 @@ fn held(files: &dyn Files, bus: &str) -> Vec<Part> {
         let folder = devices.join(&name);
         // A part that an overlay names while its driver is not there answers us as any other.
         if files.list(&folder).is_ok_and(|files| files.iter().any(|file| file == "driver")) {
-            let part = line(files, &folder.join("name")).unwrap_or_else(|| "some part".to_owned());
+            let part = line(files, &folder.join("name")).unwrap_or_else(|| "a part".to_owned());
             parts.push(Part { address, answer: Answer::Kernel(part) });
         }
     }
@@ -157,7 +155,7 @@ fn probe(mut wire: Box<dyn I2cBus>, parts: &mut Vec<Part>) -> Result<(), String>
             Err(I2cError::Other(why)) => {
                 failures += 1;
                 if failures == PATIENCE {
-                    return Err(format!("given up at 0x{address:02x}: {why}"));
+                    return Err(format!("stopped at 0x{address:02x}: {why}"));
                 }
             }
         }

@@ -104,7 +104,7 @@ fn gpio(files: &dyn Files, known: &[GpioChip], is_board: bool, missing: &mut Vec
         chips.push(Gpio { node, hardware, chip: chip.cloned(), lines: found.map(|chip| chip.lines) });
     }
     if chips.is_empty() && is_board {
-        missing.push("no GPIO chip: this kernel shows no /dev/gpiochip0, and pins cannot be used".to_owned());
+        missing.push("no GPIO chip: without /dev/gpiochip0 pins cannot be used".to_owned());
     }
     chips
 }
@@ -128,6 +128,7 @@ fn line(files: &dyn Files, path: &Path) -> Option<String> {
 
 fn no_right(node: &str, group: &str) -> String {
     format!(
-        "no right to use {node}: `sudo usermod -aG {group} $USER`, then log in again (the service is in that group already)"
+        "no permission to use {node}: `sudo usermod -aG {group} $USER`, then log in again (the service is already in \
+         that group)"
     )
 }

@@ -51,13 +51,13 @@ pub(super) fn probes(hal: &Hal, is_board: bool, missing: &mut Vec<String>) -> Ve
     let probes: Vec<_> = names.into_iter().filter(|name| is_part(name)).map(|id| probe(hal, id)).collect();
     if probes.is_empty() && masters > 0 {
         missing.push(
-            "nothing answers on the 1-Wire bus: check the wiring (data on GPIO4 unless config.txt says otherwise) and the \
-             resistor of 4.7 kΩ from data to 3.3 V"
+            "nothing answers on the 1-Wire bus: check the wiring (data on GPIO4 unless config.txt says otherwise) and \
+             the 4.7 kΩ resistor from data to 3.3 V"
                 .to_owned(),
         );
     } else if probes.is_empty() && is_board {
         missing.push(
-            "no 1-Wire bus: for 1-Wire thermometers put `dtoverlay=w1-gpio` into /boot/firmware/config.txt and reboot"
+            "no 1-Wire bus: for 1-Wire thermometers add `dtoverlay=w1-gpio` to /boot/firmware/config.txt and reboot"
                 .to_owned(),
         );
     }

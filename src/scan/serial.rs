@@ -46,8 +46,8 @@ pub(super) fn ports(files: &dyn Files, missing: &mut Vec<String>) -> Vec<Port> {
     // Only the Pi's own port is freed so; that of a virtual machine is not the user's to take.
     for port in ports.iter().filter(|port| port.console && port.name.starts_with("/dev/serial")) {
         missing.push(format!(
-            "the console has {}: to use the port, `sudo raspi-config nonint do_serial_cons 1`, or take `console=serial0,115200` \
-             out of /boot/firmware/cmdline.txt, and reboot",
+            "the console uses {}: to use the port, `sudo raspi-config nonint do_serial_cons 1`, or remove \
+             `console=serial0,115200` from /boot/firmware/cmdline.txt; then reboot",
             port.name
         ));
     }

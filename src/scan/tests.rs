@@ -77,7 +77,7 @@ fn machine_with_nothing_is_a_friendly_page() {
     let found = Machine::new().scan();
     assert_eq!(found, Found::default());
     let page = found.to_string();
-    assert!(page.contains("no Raspberry Pi") && page.contains("gatepost run --simulate"), "{page}");
+    assert!(page.contains("not a Raspberry Pi") && page.contains("gatepost run --simulate"), "{page}");
     assert!(!page.contains("What is missing"), "nobody misses an I2C bus on a laptop: {page}");
 }
 
@@ -142,8 +142,8 @@ fn parts_are_told_by_their_ids_and_others_by_their_addresses() {
     let page = found.to_string();
     assert!(page.contains("0x76  BME280: use = \"bme280\", bus = \"i2c-1\", address = 0x76\n"), "{page}");
     assert!(page.contains("0x77  BME680: use = \"bme680\""), "{page}");
-    assert!(page.contains("0x69  MPU-6050: no driver of ours"), "{page}");
-    assert!(page.contains("0x68  ds3231, held by the kernel's driver"), "{page}");
+    assert!(page.contains("0x69  MPU-6050: gatepost has no driver"), "{page}");
+    assert!(page.contains("0x68  ds3231, used by the kernel's driver"), "{page}");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn bus_without_rights_names_the_group_and_a_stuck_one_is_given_up() {
     let on = |error| scan(&Hal { i2c: std::sync::Arc::new(Sick(error)), ..machine.sim.hal() }, false);
     let denied = on(Some(HalError::Permission { what: "/dev/i2c-1".to_owned(), group: "i2c" }));
     assert!(denied.missing.iter().any(|sentence| sentence.contains("usermod -aG i2c")), "{denied}");
-    assert_eq!(on(None).i2c[0].fault.as_deref(), Some("given up at 0x0a: the bus is stuck"));
+    assert_eq!(on(None).i2c[0].fault.as_deref(), Some("stopped at 0x0a: the bus is stuck"));
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn serial_ports_have_the_name_that_stays() {
     ];
     assert_eq!(ports, expected);
     let page = found.to_string();
-    for words in ["usermod -aG dialout", "cmdline.txt", "/dev/serial0 (/dev/ttyS0): the console has it"] {
+    for words in ["usermod -aG dialout", "cmdline.txt", "/dev/serial0 (/dev/ttyS0): used by the console"] {
         assert!(page.contains(words), "no {words:?} in\n{page}");
     }
 }

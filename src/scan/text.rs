@@ -15,7 +15,7 @@ impl fmt::Display for Found {
             ("1-Wire", self.one_wire.iter().map(probe).collect()),
             ("Serial ports", self.serial.iter().map(port).collect()),
             ("Read by a driver of the kernel", self.driven.iter().map(driven).collect()),
-            (&*format!("This machine itself, for `{}`", kinds(is_for_machine)), self.system()),
+            (&*format!("This machine, for `{}`", kinds(is_for_machine)), self.system()),
             ("What is missing", self.missing.join("\n")),
         ];
         for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {
@@ -26,10 +26,10 @@ impl fmt::Display for Found {
             writeln!(f)?;
         }
         f.write_str(if self.has_parts() {
-            "`gatepost init` makes a first map of this.\n"
+            "`gatepost init` creates a first map from this.\n"
         } else {
-            "No part is attached that a map could name. `gatepost init` makes a first map of what there is, and\n\
-             `gatepost run --simulate` runs any map on simulated hardware.\n"
+            "No part found that a map could use. `gatepost init` creates a first map for this machine itself, \
+             and\n`gatepost run --simulate` runs any map on simulated hardware.\n"
         })
     }
 }
@@ -45,7 +45,7 @@ impl Found {
     fn board(&self) -> String {
         let mut text = match &self.board {
             Some(model) => format!("{model}\n"),
-            None => "no Raspberry Pi, or one that does not say so\n".to_owned(),
+            None => "not a Raspberry Pi, or not recognised as one\n".to_owned(),
         };
         for chip in &self.gpio {
             let hardware = chip.hardware.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
@@ -118,8 +118,8 @@ fn answer(part: &Part, bus: &str, driven: &[Driven]) -> String {
             let place = format!("{bus}:0x{:02x}", part.address);
             let read = driven.iter().find(|driven| driven.part.place == place);
             return read.map_or_else(
-                || format!("{name}, held by the kernel's driver, which measures nothing"),
-                |driven| format!("{name}, held by the kernel's driver: use = \"{}\" reads it, see below", driven.kind),
+                || format!("{name}, used by the kernel's driver, which measures nothing"),
+                |driven| format!("{name}, used by the kernel's driver: use = \"{}\" reads it, see below", driven.kind),
             );
         }
         (Answer::Identified(name), None) => name.clone(),
@@ -128,7 +128,9 @@ fn answer(part: &Part, bus: &str, driven: &[Driven]) -> String {
         (Answer::Unknown(None), _) => "an unknown part".to_owned(),
     };
     let drivers = kinds(is_for_drivers);
-    format!("{what}: no driver of ours; the kernel may have one (`dtoverlay -h i2c-sensor`), which `{drivers}` reads")
+    format!(
+        "{what}: gatepost has no driver; the kernel may have one (`dtoverlay -h i2c-sensor`), and `{drivers}` reads it"
+    )
 }
 
 /// The parts of ours that do not say what they are and may be at an address, with their kinds.
@@ -149,7 +151,7 @@ fn maybe(address: u8, bus: &str) -> String {
     let place =
         if all.iter().any(|(_, _, chooses)| *chooses) { format!(", address = 0x{address:02x}") } else { String::new() };
     format!(
-        "perhaps {}, which does not say what it is: use = {}, bus = \"{bus}\"{place}",
+        "perhaps {} (it has no identification): use = {}, bus = \"{bus}\"{place}",
         names.join(" or "),
         ways.join(" or ")
     )
@@ -157,13 +159,13 @@ fn maybe(address: u8, bus: &str) -> String {
 
 fn probe(probe: &Probe) -> String {
     let now = match (&probe.temperature, &probe.fault) {
-        (Some(degrees), _) => format!(", {degrees:.1} °C now"),
+        (Some(degrees), _) => format!(", now {degrees:.1} °C"),
         (None, Some(fault)) => format!(", no temperature: {fault}"),
         (None, None) => String::new(),
     };
     match probe.recognised() {
         Some((kind, name, _)) => format!("{name} {}{now}: use = \"{kind}\", id = \"{}\"\n", probe.id, probe.id),
-        None => format!("{}: no driver of ours\n", probe.id),
+        None => format!("{}: gatepost has no driver\n", probe.id),
     }
 }
 
@@ -175,7 +177,7 @@ fn port(port: &Port) -> String {
     if port.name == "/dev/serial1" {
         text.push_str(", usually Bluetooth's");
     }
-    let usage = if port.console { "the console has it".to_owned() } else { kinds(is_for_ports) };
+    let usage = if port.console { "used by the console".to_owned() } else { kinds(is_for_ports) };
     let _ = writeln!(text, ": {usage}");
     text
 }

@@ -20,7 +20,7 @@ use crate::reading::{Fault, Quantity};
 pub struct Settings {
     #[serde(default)]
     bus: BusName,
-    /// The part's address: 0x76, or 0x77 with its pin SDO at the supply.
+    /// The part's address: 0x76, or 0x77 with the pin SDO at the supply voltage.
     #[cfg_attr(feature = "docs", schemars(range(min = 0x76, max = 0x77), extend("x-hex" = true)))]
     #[serde(default = "address_0x76")]
     address: u8,

@@ -22,26 +22,26 @@ use crate::time::Mono;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Which pin, by its BCM number, up to 53; with `chip` the number on that chip.
+    /// The pin, by its BCM number, up to 53; with `chip` the line number on that chip.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [6]), transform = crate::hal::without_maximum))]
     pub pin: u8,
-    /// Whose line it is: the label of another GPIO chip, such as an expander, or where it sits (`"i2c-1:0x20"`) where two have the
-    /// same label. `gatepost scan` lists them. Left out, it is the header's.
+    /// Another GPIO chip, such as an expander, by its label. If two chips have the same label, write the place of one
+    /// (`"i2c-1:0x20"`). `gatepost scan` lists them. Without this key: the header's.
     #[serde(default)]
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["mcp23017"])))]
     pub chip: Option<ChipName>,
-    /// The built-in resistor. A button to 3.3 V wants `"down"`.
+    /// The built-in resistor. A button to 3.3 V needs `"down"`.
     #[serde(default = "up")]
     pub bias: Bias,
-    /// Which voltage is there while it is pressed.
+    /// The voltage while it is pressed.
     #[serde(default = "low")]
     pub active: Active,
-    /// Changes that hold for less are nothing: contacts bounce for some milliseconds.
+    /// Shorter changes are ignored, since contacts bounce for some milliseconds.
     #[serde(default = "debounce", deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::debounce_schema", extend("default" = crate::time::shown(debounce()))))]
     pub debounce: Duration,
-    /// How often the level is looked at, for a line whose chip reports no changes, as an expander without its interrupt wire. What
-    /// is shorter may be missed. Left out, the kernel reports each change.
+    /// The interval for polling the level, for a chip that reports no changes, such as an expander without an interrupt
+    /// wire. Shorter pulses may be missed. Without this key the kernel reports each change.
     #[serde(default, deserialize_with = "super::input::poll")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::poll_schema", transform = super::input::without_default))]
     pub poll: Option<Duration>,
@@ -49,7 +49,7 @@ pub struct Settings {
     #[serde(default = "long", deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "crate::time::duration_schema", extend("default" = crate::time::shown(long()))))]
     pub long: Duration,
-    /// A short press that begins within this time of the end of another is the second of a double one.
+    /// Two short presses are a double one if the second begins within this time after the end of the first.
     #[serde(default = "double", deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "crate::time::duration_schema", extend("default" = crate::time::shown(double()))))]
     pub double: Duration,

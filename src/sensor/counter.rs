@@ -37,35 +37,35 @@ use crate::time::Mono;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Which pin, by its BCM number, up to 53; with `chip` the number on that chip.
+    /// The pin, by its BCM number, up to 53; with `chip` the line number on that chip.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [27]), transform = crate::hal::without_maximum))]
     pub pin: u8,
-    /// Whose line it is: the label of another GPIO chip, such as an expander, or where it sits (`"i2c-1:0x20"`) where two have the
-    /// same label. `gatepost scan` lists them. Left out, it is the header's.
+    /// Another GPIO chip, such as an expander, by its label. If two chips have the same label, write the place of one
+    /// (`"i2c-1:0x20"`). `gatepost scan` lists them. Without this key: the header's.
     #[serde(default)]
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["mcp23017"])))]
     pub chip: Option<ChipName>,
-    /// The built-in resistor. A contact to ground wants `"up"`.
+    /// The built-in resistor. A contact to ground needs `"up"`.
     #[serde(default)]
     pub bias: Bias,
-    /// Which change of the voltage is a pulse.
+    /// The change of the voltage that counts as a pulse.
     #[serde(default = "falling")]
     pub edge: Edge,
-    /// Changes that hold for less are nothing: contacts bounce for some milliseconds.
+    /// Shorter changes are ignored, since contacts bounce for some milliseconds.
     #[serde(default, deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
     pub debounce: Duration,
-    /// How often the level is looked at, for a line whose chip reports no changes, as an expander without its interrupt wire. What
-    /// is shorter may be missed. Left out, the kernel reports each change.
+    /// The interval for polling the level, for a chip that reports no changes, such as an expander without an interrupt
+    /// wire. Shorter pulses may be missed. Without this key the kernel reports each change.
     #[serde(default, deserialize_with = "super::input::poll")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::poll_schema", transform = super::input::without_default))]
     pub poll: Option<Duration>,
-    /// After a counted pulse others are not counted for this long, as libraries for buttons do it. The pulse itself may be as short
-    /// as it likes, unlike with `debounce`.
+    /// After a counted pulse, further pulses are ignored for this long. Unlike with `debounce`, the pulse itself may be
+    /// short.
     #[serde(default, deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "super::input::debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
     pub ignore_after: Duration,
-    /// What one pulse stands for, such as 0.2794 mm of rain or 0.001 kWh; not 0.
+    /// The value of one pulse, such as 0.2794 mm of rain or 0.001 kWh; not 0.
     #[serde(default = "one")]
     pub scale: f64,
 }

@@ -17,13 +17,13 @@ use crate::reading::{Fault, Quantity};
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The file. Its first word is the number. A relative path starts in the map's folder.
+    /// The file. Its first word is the number. A relative path is relative to the map's folder.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/run/rain/level"])))]
     pub path: PathBuf,
     /// The value is number × scale + offset.
     #[serde(default = "one")]
     pub scale: f64,
-    /// What is added to number × scale.
+    /// Added to number × scale.
     #[serde(default)]
     pub offset: f64,
 }

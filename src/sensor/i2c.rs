@@ -13,7 +13,7 @@ use super::{Bus, Kind, Resource};
 use crate::hal::{Hal, I2cBus, I2cError};
 use crate::reading::Fault;
 
-/// The kernel's name of the bus. On the header's pins 3 and 5 it is `"i2c-1"`, once I2C is on (`dtparam=i2c_arm=on`).
+/// The kernel's name of the bus. The header's pins 3 and 5 are `"i2c-1"` when I2C is enabled (`dtparam=i2c_arm=on`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(transparent)]

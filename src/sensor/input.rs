@@ -36,26 +36,26 @@ const POLL: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Which pin, by its BCM number, up to 53; with `chip` the number on that chip.
+    /// The pin, by its BCM number, up to 53; with `chip` the line number on that chip.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [22]), transform = crate::hal::without_maximum))]
     pub pin: u8,
-    /// Whose line it is: the label of another GPIO chip, such as an expander, or where it sits (`"i2c-1:0x20"`) where two have the
-    /// same label. `gatepost scan` lists them. Left out, it is the header's.
+    /// Another GPIO chip, such as an expander, by its label. If two chips have the same label, write the place of one
+    /// (`"i2c-1:0x20"`). `gatepost scan` lists them. Without this key: the header's.
     #[serde(default)]
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["mcp23017"])))]
     pub chip: Option<ChipName>,
-    /// The built-in resistor. A contact to ground wants `"up"`.
+    /// The built-in resistor. A contact to ground needs `"up"`.
     #[serde(default)]
     pub bias: Bias,
-    /// Which voltage is 1: a contact to ground is `"low"` when it is closed.
+    /// The voltage that means 1: a contact to ground is `"low"` when it is closed.
     #[serde(default)]
     pub active: Active,
-    /// Changes that hold for less are nothing: contacts bounce for some milliseconds.
+    /// Shorter changes are ignored, since contacts bounce for some milliseconds.
     #[serde(default, deserialize_with = "crate::time::duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "debounce_schema", extend("default" = crate::time::shown(Duration::default()))))]
     pub debounce: Duration,
-    /// How often the level is looked at, for a line whose chip reports no changes, as an expander without its interrupt wire. What
-    /// is shorter may be missed. Left out, the kernel reports each change.
+    /// The interval for polling the level, for a chip that reports no changes, such as an expander without an interrupt
+    /// wire. Shorter pulses may be missed. Without this key the kernel reports each change.
     #[serde(default, deserialize_with = "poll")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "poll_schema", transform = without_default))]
     pub poll: Option<Duration>,

@@ -20,7 +20,7 @@ use crate::time::Mono;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The port. Its speed is the part's: 9600 8N1.
+    /// The port. Its speed is fixed: 9600 8N1.
     #[serde(default = "serial0")]
     port: String,
 }

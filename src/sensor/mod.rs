@@ -354,15 +354,15 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A BME280 on I2C. A BMP280 that was sold as one measures all but the humidity.
+    /// A BME280 on I2C. A BMP280 sold as a BME280 measures everything except humidity.
     "bme280" => Bme280(bme280::Settings),
     /// A BMP180 on I2C, or the older BMP085. Its address is always 0x77.
     "bmp180" => Bmp180(bmp180::Settings),
     /// A BMP280 on I2C: a BME280 without humidity.
     "bmp280" => Bmp280(bmp280::Settings),
-    /// A push button on a pin. `press` is how often it was pressed shortly, `long` how often long, `double` how often twice in a row; each counts at its end.
+    /// A push button on a pin. `press` counts short presses, `long` long ones, `double` double ones. Each counts when it ends.
     "button" => Button(button::Settings),
-    /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is what came in the slot, `total` what came since the sensor's name was first in the map, `rate` what comes a minute, `frequency` how many pulses come a second by the time between them, `missed` how many pulses came too fast and are known only by their number (they count, unless `ignore_after` is set).
+    /// Pulses on a pin: a rain gauge, a meter, an anemometer. `sum` is the amount in the slot, `total` the amount since the sensor's name was first in the map, `rate` the amount per minute, `frequency` the pulses per second (from the time between them), and `missed` the pulses that came too fast to be timed (they count, unless `ignore_after` is set).
     "counter" => Counter(counter::Settings),
     /// A DHT11 at a pin, through the kernel (`dtoverlay=dht11,gpiopin=4`): temperature and humidity.
     "dht11" => Dht11(dht::Dht11),
@@ -370,17 +370,17 @@ kinds! {
     "dht22" => Dht22(dht::Dht22),
     /// A thermometer on the 1-Wire bus, through the kernel (`dtoverlay=w1-gpio`): DS18B20, DS18S20, DS1822, DS1825, MAX31826, DS28EA00, or a thermocouple at a MAX31850.
     "ds18b20" => Ds18b20(ds18b20::Settings),
-    /// A smart meter on its P1 port: DSMR 2 to 5 and its kin.
+    /// A smart meter on its P1 port: DSMR 2 to 5 and related standards.
     "dsmr" => Dsmr(dsmr::Settings),
-    /// A number in a text file: what a script writes, or an attribute of the kernel.
+    /// A number in a text file: one that a script writes, or a kernel attribute.
     "file" => File(file::Settings),
     /// A chip that one of the kernel's hwmon drivers reads: LM75, SHT3x, INA219 and many others by a `dtoverlay` line in config.txt, and what the machine itself has, such as fans. Its quantities are `temperature`, `humidity`, `voltage`, `current`, `power`, `energy` and `fan`, with the channel's number where there are several.
     "hwmon" => Hwmon(hwmon::Settings),
-    /// Any number in a register of a part on I2C: the map says where it stands and what makes a value of it.
+    /// A number in a register of any part on I2C. The map says where the number is and how to make a value from it.
     "i2c_register" => I2cRegister(register::I2cSettings),
     /// A chip that one of the kernel's IIO drivers reads, which a `dtoverlay` line in config.txt switches on: BME280, ADS1115, BH1750, MPU6050 and many others. Its quantities are the kernel's channels: `temperature`, `humidity`, `pressure` in hPa, `illuminance`, `voltage0` and so on in volts, `concentration_co2` in ppm.
     "iio" => Iio(iio::Settings),
-    /// The level of a pin: a door contact, a float switch. `level` is 1 or 0, `share` the share of the time on since the last read (the duty of a pulse train), `since_change` the seconds since the last change or since it is watched.
+    /// The level of a pin: a door contact, a float switch. `level` is 1 or 0, `share` the share of time on since the last read (the duty of a pulse train), `since_change` the seconds since the last change or since the start.
     "input" => Input(input::Settings),
     /// A CO2 sensor MH-Z19, MH-Z19B or MH-Z19C on a serial port.
     "mhz19" => Mhz19(mhz19::Settings),
@@ -392,7 +392,7 @@ kinds! {
     "sds011" => Sds011(sds011::Settings),
     /// Text lines on a serial port: Arduino sketches, meters, weather stations.
     "serial_line" => SerialLine(serial_line::Settings),
-    /// Any number in a register of a part on SPI: the map says where it stands and what makes a value of it.
+    /// A number in a register of any part on SPI. The map says where the number is and how to make a value from it.
     "spi_register" => SpiRegister(register::SpiSettings),
     /// The machine that gatepost runs on.
     "system" => System(system::Settings),

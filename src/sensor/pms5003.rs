@@ -20,10 +20,10 @@ use crate::time::Mono;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The port. Its speed is the part's: 9600 8N1.
+    /// The port. Its speed is fixed: 9600 8N1.
     #[serde(default = "serial0")]
     port: String,
-    /// Which part it is: 5003 stands for 7003, 1003 and A003 too. The frames of 5003, 5003T and 5003S look alike.
+    /// The part: 5003 also means 7003, 1003 and A003. The frames of 5003, 5003T and 5003S look alike.
     #[serde(default)]
     variant: Variant,
 }

@@ -21,12 +21,12 @@ impl Proof {
     /// As a sentence for people.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Recording => "Tested with what a real part said.",
-            Self::Examples => "Tested with published examples, not with what a real part said.",
-            Self::Formula => "Written after the maker's document; no published values were at hand to test it with.",
+            Self::Recording => "Tested with recorded data of a real part.",
+            Self::Examples => "Tested with published examples, not with data of a real part.",
+            Self::Formula => "Written from the maker's document, and not tested with data of a real part.",
             Self::Kernel => "Tested on a real kernel with simulated hardware.",
             Self::KernelFiles => "Tested with files as the kernel's documents describe them.",
-            Self::AnyPart => "Reads what the map says, and no certain part.",
+            Self::AnyPart => "Reads what the map describes; no part was tested.",
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::time::Mono;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The port. Its speed is the part's: 9600 8N1.
+    /// The port. Its speed is fixed: 9600 8N1.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0"])))]
     port: String,
 }

@@ -22,7 +22,7 @@ use crate::time::Mono;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The port. Its speed is the device's: 19200 8N1.
+    /// The port. Its speed is fixed: 19200 8N1.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/dev/serial/by-id/usb-VictronEnergy_BV_VE_Direct_cable-if00-port0"])))]
     port: String,
 }

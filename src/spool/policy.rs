@@ -32,7 +32,7 @@ impl Default for Backlog {
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// When it stays unconfirmed, in groups: with a healthy link the disk is left alone.
+    /// When it is not acknowledged in time, in groups. While the link is up, nothing is written.
     #[default]
     Grouped,
     /// At once.

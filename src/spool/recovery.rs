@@ -190,8 +190,8 @@ fn read_file(storage: &dyn Storage, name: &str, repair: bool, found: &mut Found)
     if repair && matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge) {
         let aside = format!("{name}{BAD}");
         why = match storage.rename(name, &aside) {
-            Ok(()) => format!("{why}; it is called {aside} now"),
-            Err(error) => format!("{why}; and it cannot be set aside: {error}"),
+            Ok(()) => format!("{why}; renamed to {aside}"),
+            Err(error) => format!("{why}; renaming it failed: {error}"),
         };
     }
     found.unreadable.push((name.to_owned(), why));

@@ -217,7 +217,7 @@ fn decode_runs<C>(from: &mut Decoder<'_>, context: &mut C) -> Result<VecDeque<Ru
                 let is_run = run.step >= 1 && run.count >= 1 && CLOCK.contains(&run.first) && CLOCK.contains(&last);
                 runs.extend(is_run.then_some(run));
             }
-            _ => return Err(decode::Error::message("these are no seconds").at(at)),
+            _ => return Err(decode::Error::message("these are not seconds").at(at)),
         }
     }
     Ok(runs)

@@ -74,7 +74,7 @@ impl StateHandle {
         let store = StateStore::new(now, names.iter().cloned(), pages);
         let strays: Vec<String> = store.strays().map(Key::to_string).collect();
         if !strays.is_empty() {
-            log::info!("the map no longer asks for what was kept of {}; it stays for a while", strays.join(", "));
+            log::info!("the map no longer uses the saved state of {}; it is kept for a while", strays.join(", "));
         }
         let runtime = runtime.map(|runtime| Snapshot::new(runtime, FILE));
         let shared = Shared { store, names, runtime, has_card, is_card_failing: false };
@@ -194,9 +194,12 @@ impl Shared {
 /// Tells of the first failure, or of the first success behind one.
 fn log(tier: Tier, news: io::Result<()>) {
     match news {
-        Ok(()) => log::info!("totals and switch times are kept in the {tier} again"),
+        Ok(()) => log::info!("totals and switch times are saved in the {tier} again"),
         Err(error) => {
-            log::warn!("totals and switch times cannot be kept in the {tier}; they go on in memory: {error}");
+            log::warn!(
+                "totals and switch times cannot be saved in the {tier}; until they can, they are only in \
+                        memory: {error}"
+            );
         }
     }
 }
@@ -207,13 +210,13 @@ fn read(tier: Tier, storage: &dyn Storage) -> Option<Page> {
         Ok(bytes) => {
             let page = Page::read(&bytes);
             if page.damaged {
-                log::warn!("the totals and switch times in the {tier} are damaged; what is left of them is taken");
+                log::warn!("the totals and switch times in the {tier} are damaged; the readable ones are used");
             }
             Some(page)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Some(Page::default()),
         Err(error) => {
-            log::error!("the totals and switch times in the {tier} cannot be read, and begin anew: {error}");
+            log::error!("the totals and switch times in the {tier} cannot be read and start again: {error}");
             None
         }
     }

@@ -101,7 +101,7 @@ pub(super) fn write<'a>(
     let mut append = |record: Record<'_>| record::append(&mut page, &codec::encode(&record));
     behind_since.map(Record::Behind).map(&mut append);
     for (key, change, value) in records {
-        assert!(value.len() <= LONGEST_VALUE, "a value has {LONGEST_VALUE} bytes at most, not {}", value.len());
+        assert!(value.len() <= LONGEST_VALUE, "a value has at most {LONGEST_VALUE} bytes, not {}", value.len());
         append(match key {
             Key::Counter(name) => Record::Counter(change, name, value),
             Key::Output(name) => Record::Output(change, name, value),

@@ -16,14 +16,22 @@ pub fn render(report: &Report) -> String {
     page.gauge("gatepost_build_info", "gatepost's version.", [([("version", &*report.version)], 1.0)]);
     page.gauge("gatepost_uptime_seconds", "How long the daemon has run.", one(report.uptime_s));
     let simulated = one(truth(report.simulated));
-    page.gauge("gatepost_simulated", "Whether the hardware is simulated, so that no value was measured.", simulated);
-    page.gauge("gatepost_down", "How many things are down; 0 when all is well.", one(count(report.down.len() as u64)));
+    page.gauge("gatepost_simulated", "1 with simulated hardware: no value is measured.", simulated);
+    page.gauge(
+        "gatepost_down",
+        "Number of links, sensors, outputs and directories that are down.",
+        one(count(report.down.len() as u64)),
+    );
     let is_right = truth(report.clock.synchronised);
-    page.gauge("gatepost_clock_synchronised", "Whether the wall clock is known to be right.", one(is_right));
+    page.gauge("gatepost_clock_synchronised", "1 when the wall clock is set.", one(is_right));
     let steps = one(count(report.clock.steps));
-    page.counter("gatepost_clock_steps_total", "How often the wall clock was set by more than some slots.", steps);
+    page.counter("gatepost_clock_steps_total", "How often the wall clock was changed by more than a few slots.", steps);
     let last = report.clock.last_step_s.into_iter().flat_map(one);
-    page.gauge("gatepost_clock_last_step_seconds", "By how much it was set last; negative: back.", last);
+    page.gauge(
+        "gatepost_clock_last_step_seconds",
+        "Size of the last change of the wall clock; negative: backwards.",
+        last,
+    );
     devices(&mut page, &report.devices);
     channels(&mut page, &report.channels);
     backlogs(&mut page, &report.channels);
@@ -39,12 +47,12 @@ fn devices(page: &mut Page, devices: &[Device]) {
         used.iter().filter_map(move |device| Some(([("device", &*device.name)], value(device)?))).collect::<Vec<_>>()
     };
     let up = of(|device| Some(truth(device.link == Link::Up)));
-    page.gauge("gatepost_link_up", "Whether the device's MQTT session stands.", up);
-    page.gauge("gatepost_session_age_seconds", "How old the MQTT session is.", of(|device| device.session_age_s));
-    page.counter("gatepost_reconnects_total", "How often the link came back.", of(|it| Some(count(it.reconnects))));
+    page.gauge("gatepost_link_up", "1 while the MQTT device is logged in.", up);
+    page.gauge("gatepost_session_age_seconds", "Age of the MQTT session.", of(|device| device.session_age_s));
+    page.counter("gatepost_reconnects_total", "How often the link was restored.", of(|it| Some(count(it.reconnects))));
     page.counter("gatepost_renewals_total", "How often the session was renewed.", of(|it| Some(count(it.renewals))));
     let gap = of(|device| device.last_gap_s);
-    page.gauge("gatepost_renewal_gap_seconds", "How long no command could be heard at the last renewal.", gap);
+    page.gauge("gatepost_renewal_gap_seconds", "How long commands could not arrive at the last renewal.", gap);
 }
 
 fn channels(page: &mut Page, channels: &[Channel]) {
@@ -55,14 +63,14 @@ fn channels(page: &mut Page, channels: &[Channel]) {
     };
     let mut total = |name: &str, help: &str, value: fn(&Channel) -> Option<f64>| page.counter(name, help, of(value));
     total("gatepost_entries_made_total", "Entries made.", |it| Some(count(it.counts.made)));
-    total("gatepost_updates_sent_total", "Updates sent, those sent again included.", |it| Some(count(it.counts.sent)));
+    total("gatepost_updates_sent_total", "Updates sent, including those sent again.", |it| Some(count(it.counts.sent)));
     total("gatepost_updates_resent_total", "Entries sent again.", |it| Some(count(it.counts.resent)));
-    total("gatepost_updates_received_total", "Updates the broker has read.", |it| Some(count(it.counts.received)));
-    total("gatepost_entries_stored_total", "Entries seen stored.", |it| Some(count(it.counts.stored)));
-    total("gatepost_entries_retimed_total", "Entries moved off another row's second.", |it| {
+    total("gatepost_updates_received_total", "Updates that the broker has read.", |it| Some(count(it.counts.received)));
+    total("gatepost_entries_stored_total", "Entries acknowledged by echo.", |it| Some(count(it.counts.stored)));
+    total("gatepost_entries_retimed_total", "Entries sent with another second because theirs was taken.", |it| {
         Some(count(it.counts.retimed))
     });
-    total("gatepost_entries_unconfirmed_total", "Entries whose echo did not come after several sends.", |it| {
+    total("gatepost_entries_unconfirmed_total", "Entries sent several times without an echo.", |it| {
         Some(count(it.counts.unconfirmed))
     });
     let dropped = channels.iter().zip(&ids).flat_map(|(it, id)| {
@@ -70,21 +78,25 @@ fn channels(page: &mut Page, channels: &[Channel]) {
         let counts = &it.counts;
         [(labels("age"), count(counts.dropped_for_age)), (labels("size"), count(counts.dropped_for_size))]
     });
-    page.counter("gatepost_entries_dropped_total", "Entries lost: too old, or no room.", dropped);
+    page.counter("gatepost_entries_dropped_total", "Entries dropped: too old, or backlog full.", dropped);
     let acts = of(|it| Some(truth(it.confirmed_by == Receipt::Stored)));
-    page.gauge("gatepost_confirmed_by_echo", "Whether an entry is kept until its echo is seen.", acts);
+    page.gauge("gatepost_confirmed_by_echo", "1 when entries are kept until their echo arrives.", acts);
     let age = of(|it| it.ack.as_ref().map(|ack| ack.age_s));
-    page.gauge("gatepost_ack_age_seconds", "How long ago the last acknowledgement came.", age);
+    page.gauge("gatepost_ack_age_seconds", "Time since the last acknowledgement.", age);
     let took = of(|it| it.ack.as_ref().and_then(|ack| ack.took_s));
-    page.gauge("gatepost_ack_delay_seconds", "From sending to the last acknowledgement.", took);
+    page.gauge(
+        "gatepost_ack_delay_seconds",
+        "Time from sending to acknowledgement of the last acknowledged entry.",
+        took,
+    );
     let license = of(|it| Some(count(it.quota.license_a_year)));
     page.gauge(
         "gatepost_license_updates",
-        "Updates a year of the channel's license, for all of its channels.",
+        "Updates a year that the license allows, for all of its channels together.",
         license,
     );
     let projected = of(|it| it.quota.projected_a_year.map(count));
-    page.gauge("gatepost_projected_updates", "Updates a year at the pace since the start.", projected);
+    page.gauge("gatepost_projected_updates", "Updates a year at the rate since the start.", projected);
 }
 
 fn backlogs(page: &mut Page, channels: &[Channel]) {
@@ -94,59 +106,61 @@ fn backlogs(page: &mut Page, channels: &[Channel]) {
         labelled.filter_map(|(it, id)| Some((labels(it, id), value(it)?))).collect::<Vec<_>>()
     };
     let mut gauge = |name: &str, help: &str, value: fn(&Channel) -> Option<f64>| page.gauge(name, help, of(value));
-    gauge("gatepost_backlog_entries", "Entries that wait for their acknowledgement.", |it| {
+    gauge("gatepost_backlog_entries", "Entries waiting for acknowledgement.", |it| {
         Some(count(it.backlog.entries as u64))
     });
-    gauge("gatepost_backlog_disk_entries", "Of them, those on the disk.", |it| Some(count(it.backlog.on_disk as u64)));
-    gauge("gatepost_backlog_bytes", "What they take.", |it| Some(count(it.backlog.bytes)));
-    gauge("gatepost_backlog_drain_seconds", "How long they take to go out while the link is up.", |it| {
+    gauge("gatepost_backlog_disk_entries", "Waiting entries that are on the disk.", |it| {
+        Some(count(it.backlog.on_disk as u64))
+    });
+    gauge("gatepost_backlog_bytes", "Size of the waiting entries.", |it| Some(count(it.backlog.bytes)));
+    gauge("gatepost_backlog_drain_seconds", "Time to send the backlog while the link is up.", |it| {
         it.backlog.drains_in_s
     });
 }
 
 fn sensors(page: &mut Page, sensors: &[Sensor]) {
     let up = sensors.iter().map(|it| ([("sensor", &*it.name), ("kind", &*it.kind)], truth(it.fault.is_none())));
-    page.gauge("gatepost_sensor_up", "Whether the sensor measures.", up);
+    page.gauge("gatepost_sensor_up", "1 when the sensor gives readings.", up);
     let slow = sensors.iter().filter_map(|it| Some(([("sensor", &*it.name)], it.slow_read_s?)));
-    page.gauge("gatepost_sensor_slow_read_seconds", "How long a read of a slow sensor took.", slow);
+    page.gauge("gatepost_sensor_slow_read_seconds", "Duration of the last read of a slow sensor.", slow);
     let quantities = || sensors.iter().flat_map(|sensor| sensor.quantities.iter().map(move |one| (sensor, one)));
     let values = quantities().filter_map(|(sensor, it)| {
         Some(([("sensor", &*sensor.name), ("quantity", &*it.name), ("unit", &*it.unit)], it.value?))
     });
-    page.gauge("gatepost_sensor_value", "The last value as read, in its unit.", values);
+    page.gauge("gatepost_sensor_value", "Last value as read, in its unit.", values);
     let labels = |sensor, quantity| [("sensor", sensor), ("quantity", quantity)];
     let ages = quantities().filter_map(|(sensor, it)| Some((labels(&*sensor.name, &*it.name), it.age_s?)));
-    page.gauge("gatepost_sensor_value_age_seconds", "How old the last value is.", ages);
+    page.gauge("gatepost_sensor_value_age_seconds", "Age of the last value.", ages);
     let reads = quantities().map(|(sensor, it)| (labels(&*sensor.name, &*it.name), count(it.values)));
     page.counter("gatepost_sensor_values_total", "Values read.", reads);
     let faults = quantities().map(|(sensor, it)| (labels(&*sensor.name, &*it.name), count(it.faults)));
-    page.counter("gatepost_sensor_faults_total", "Reads that gave a fault instead of a value.", faults);
+    page.counter("gatepost_sensor_faults_total", "Reads that failed.", faults);
 }
 
 fn outputs(page: &mut Page, outputs: &[Output]) {
     let of = |value: fn(&Output) -> Option<f64>| {
         outputs.iter().filter_map(move |it| Some(([("output", &*it.name)], value(it)?))).collect::<Vec<_>>()
     };
-    page.gauge("gatepost_output_ratio", "What the output is driven with: 0 is off, 1 is on.", of(|it| it.fraction));
+    page.gauge("gatepost_output_ratio", "Level of the output: 0 is off, 1 is on.", of(|it| it.fraction));
     let up = of(|it| Some(truth(it.fault.is_none())));
-    page.gauge("gatepost_output_up", "Whether the output can be driven.", up);
-    page.gauge("gatepost_output_level_age_seconds", "Since when it has its level.", of(|it| it.since_s));
-    page.counter("gatepost_output_driven_total", "How often it was driven.", of(|it| Some(count(it.driven))));
+    page.gauge("gatepost_output_up", "1 when the output can be driven.", up);
+    page.gauge("gatepost_output_level_age_seconds", "Time at the present level.", of(|it| it.since_s));
+    page.counter("gatepost_output_driven_total", "How often the output was driven.", of(|it| Some(count(it.driven))));
     let refusals = of(|it| Some(count(it.refusals)));
-    page.counter("gatepost_output_refused_commands_total", "Commands that were not obeyed.", refusals);
+    page.counter("gatepost_output_refused_commands_total", "Commands that were refused.", refusals);
 }
 
 fn spool(page: &mut Page, spool: &Spool) {
     let directories = [("runtime", &spool.runtime_fault), ("state", &spool.state_fault)];
     let up = directories.into_iter().filter(|_| spool.on_disk);
     let up = up.map(|(name, fault)| ([("directory", name)], truth(fault.is_none())));
-    page.gauge("gatepost_directory_up", "Whether the directory can be written.", up);
+    page.gauge("gatepost_directory_up", "1 when the directory is writable.", up);
     page.counter("gatepost_card_groups_total", "Groups of entries written to the disk.", one(count(spool.groups)));
     page.counter("gatepost_card_entries_total", "Entries written to the disk.", one(count(spool.written)));
-    page.counter("gatepost_spool_taken_total", "Entries that the spool took.", one(count(spool.taken)));
+    page.counter("gatepost_spool_taken_total", "Entries taken into the spool.", one(count(spool.taken)));
     page.counter(
         "gatepost_spool_acknowledged_total",
-        "Entries that left it on an acknowledgement.",
+        "Entries removed on acknowledgement.",
         one(count(spool.acknowledged)),
     );
     page.counter("gatepost_spool_merged_total", "Entries merged into a neighbour.", one(count(spool.merged)));

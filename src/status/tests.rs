@@ -83,8 +83,7 @@ pub(super) fn busy() -> Report {
         uptime_s: 8290.0,
         summary: "running; pi: link up".to_owned(),
         down: vec![
-            "sensor tank has nothing to say: no answer: /sys/bus/w1/devices/28-0417b1fb82ff/w1_slave is not there"
-                .to_owned(),
+            "sensor tank: no reading: no answer: /sys/bus/w1/devices/28-0417b1fb82ff/w1_slave is not there".to_owned(),
             "the state directory cannot be written: Read-only file system (os error 30)".to_owned(),
         ],
         remarks: vec!["channel green\"house: others write to it as fast as the license allows".to_owned()],

@@ -52,10 +52,12 @@ pub fn render(report: &Report, colours: bool) -> String {
 fn device(page: &mut Page, device: &Device) {
     let since = lasting(device.since_s);
     let (mark, words) = match device.link {
-        Link::Unused => (Mark::Well, "nothing in the map uses it".to_owned()),
+        Link::Unused => (Mark::Well, "not used by the map".to_owned()),
         Link::Connecting => (Mark::Unsure, format!("connecting for {since}")),
         Link::Up => (Mark::Well, format!("up for {since}")),
-        Link::Down => (Mark::Down, format!("down for {since}: {}", device.failure.as_deref().unwrap_or("no word why"))),
+        Link::Down => {
+            (Mark::Down, format!("down for {since}: {}", device.failure.as_deref().unwrap_or("reason unknown")))
+        }
     };
     page.item(mark, &device.name, &words);
     if let (Some(age), Some(renews)) = (device.session_age_s, device.renews_in_s) {
@@ -96,24 +98,20 @@ fn channel(page: &mut Page, channel: &Channel) {
         (counts.stored, "stored"),
         (counts.retimed, "moved to another second"),
         (counts.unconfirmed, "unconfirmed"),
-        (counts.dropped_for_age, "lost as too old"),
-        (counts.dropped_for_size, "lost for want of room"),
+        (counts.dropped_for_age, "dropped: too old"),
+        (counts.dropped_for_size, "dropped: backlog full"),
     ]));
     page.more(&parts.join(", "));
     let kept = match (channel.confirm, channel.confirmed_by) {
         // Nothing is known of echoes yet.
         (Receipt::Auto, Receipt::Received) if counts.sent == 0 => {
-            "an entry is kept until it is seen stored, or read by the broker where no echo comes (auto)"
+            "kept until acknowledged: by echo, or by ping where no echo arrives (auto)"
         }
-        (Receipt::Received, _) => "an entry is kept until the broker has read it",
-        (Receipt::Auto, Receipt::Received) => {
-            "an entry is kept until the broker has read it, as no echo was seen (auto)"
-        }
-        (Receipt::Auto, _) => "an entry is kept until it is seen stored (auto)",
-        (Receipt::Stored, Receipt::Received) => {
-            "an entry is kept until the broker has read it, as no echo can be heard"
-        }
-        (Receipt::Stored, _) => "an entry is kept until it is seen stored",
+        (Receipt::Received, _) => "kept until acknowledged: by ping",
+        (Receipt::Auto, Receipt::Received) => "kept until acknowledged: by ping, since no echo has arrived (auto)",
+        (Receipt::Auto, _) => "kept until acknowledged: by echo (auto)",
+        (Receipt::Stored, Receipt::Received) => "kept until acknowledged: by ping, since gatepost cannot subscribe",
+        (Receipt::Stored, _) => "kept until acknowledged: by echo",
     };
     page.more(kept);
     page.more(&quota(&channel.quota));
@@ -127,10 +125,10 @@ fn backlog(backlog: &Backlog) -> String {
     parts.extend(backlog.oldest.as_ref().map(|oldest| format!("the oldest of {oldest}")));
     // A few entries are on their way at any time.
     let drains = match (backlog.drain, backlog.drains_in_s) {
-        (Drain::Measured, Some(time)) => format!("; sent in about {} at the present pace", lasting(time)),
+        (Drain::Measured, Some(time)) => format!("; sent in about {} at the present rate", lasting(time)),
         (Drain::Planned, Some(time)) => format!("; sent in about {} while the link is up", lasting(time)),
         (Drain::Planned, None) => "; the slots leave no time for a backlog".to_owned(),
-        _ if backlog.entries > ON_THEIR_WAY => "; at present it does not get less".to_owned(),
+        _ if backlog.entries > ON_THEIR_WAY => "; at present it does not shrink".to_owned(),
         _ => String::new(),
     };
     format!("{}{drains}", parts.join(", "))
@@ -138,7 +136,7 @@ fn backlog(backlog: &Backlog) -> String {
 
 fn quota(quota: &Quota) -> String {
     let (year, how) = match quota.projected_a_year {
-        Some(projected) => (projected, "at this pace"),
+        Some(projected) => (projected, "at this rate"),
         None => (quota.planned_a_year, "as planned"),
     };
     let license = quota.license_a_year;
@@ -156,7 +154,7 @@ fn those_there_are<'a>(counts: impl IntoIterator<Item = (u64, &'a str)>) -> impl
 fn entry(what: &str, entry: &Entry) -> String {
     let ago = lasting(entry.age_s);
     let stage = match (entry.stage, entry.entry_id) {
-        (Stage::Made, _) => "has waited for".to_owned(),
+        (Stage::Made, _) => "waiting for".to_owned(),
         (Stage::Sent, _) => "sent".to_owned(),
         (Stage::Received, _) => "received".to_owned(),
         (Stage::Stored, Some(id)) => format!("stored as entry {id},"),
@@ -223,26 +221,26 @@ fn output(page: &mut Page, output: &Output) {
     {
         let left = lasting(left);
         page.more(&match limit {
-            Limit::MaxOn => format!("goes off in {left} (max_on)"),
-            Limit::MinOff => format!("may go on in {left} (min_off)"),
+            Limit::MaxOn => format!("switches off in {left} (max_on)"),
+            Limit::MinOff => format!("may switch on in {left} (min_off)"),
         });
     }
     if let Some(refused) = &output.refused {
         let count = counted(output.refusals, "command", "commands");
-        page.more(&format!("{count} refused, the last {} ago: {}", lasting(refused.since_s), refused.words));
+        page.more(&format!("{count} refused, last {} ago: {}", lasting(refused.since_s), refused.words));
     }
 }
 
 fn spool(page: &mut Page, spool: &Spool) {
     for (name, fault) in [("runtime", &spool.runtime_fault), ("state", &spool.state_fault)] {
         if let Some(fault) = fault {
-            page.item(Mark::Down, name, &format!("the directory cannot be written: {}", trouble(fault)));
+            page.item(Mark::Down, name, &format!("directory not writable: {}", trouble(fault)));
         } else if spool.on_disk {
-            page.item(Mark::Well, name, "the directory is all right");
+            page.item(Mark::Well, name, "directory ok");
         }
     }
     if !spool.on_disk {
-        page.item(Mark::Unsure, "memory", "entries are lost when the daemon ends");
+        page.item(Mark::Unsure, "memory", "no directories: entries are lost when the daemon stops");
     }
     let mut parts = vec![
         waits(spool.waiting),
@@ -251,8 +249,8 @@ fn spool(page: &mut Page, spool: &Spool) {
     ];
     parts.extend(those_there_are([
         (spool.merged, "merged"),
-        (spool.dropped_for_age, "lost as too old"),
-        (spool.dropped_for_size, "lost for want of room"),
+        (spool.dropped_for_age, "dropped: too old"),
+        (spool.dropped_for_size, "dropped: backlog full"),
         (spool.unconfirmed, "unconfirmed"),
         (spool.unreadable, "in unreadable files"),
     ]));
@@ -265,7 +263,7 @@ fn spool(page: &mut Page, spool: &Spool) {
 
 fn waits(entries: usize) -> String {
     if entries == 0 {
-        return "nothing waits".to_owned();
+        return "no entry waits".to_owned();
     }
     counted(entries as u64, "entry waits", "entries wait")
 }

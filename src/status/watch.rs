@@ -81,9 +81,9 @@ impl Watch {
         lines.extend(body);
         lines.truncate(rows.saturating_sub(1));
         let footer = match more {
-            0 => "Ctrl-C leaves".to_owned(),
+            0 => "Ctrl-C quits".to_owned(),
             more => {
-                format!("Ctrl-C leaves · {} not shown: make the window taller", counted(more as u64, "line", "lines"))
+                format!("Ctrl-C quits · {} not shown: make the window taller", counted(more as u64, "line", "lines"))
             }
         };
         lines.push(Line(Colour::Plain, footer));
@@ -283,7 +283,7 @@ mod tests {
                 let lines = watch.frame(&report, size, false);
                 assert!(lines.len() <= size.rows, "{} lines", lines.len());
                 assert!(lines.iter().all(|line| line.chars().count() <= size.columns), "{lines:#?}");
-                assert!(lines.last().is_some_and(|line| line.starts_with("Ctrl-C leaves")), "{lines:#?}");
+                assert!(lines.last().is_some_and(|line| line.starts_with("Ctrl-C quits")), "{lines:#?}");
             }
         }
     }

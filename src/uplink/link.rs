@@ -36,7 +36,7 @@ pub(super) enum Incoming {
     Message {
         /// Which.
         topic: Topic,
-        /// What it says.
+        /// The expected value.
         payload: Bytes,
         /// The broker had kept it.
         retained: bool,

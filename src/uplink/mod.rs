@@ -20,14 +20,16 @@ use crate::thingspeak::credentials;
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Confirm {
-    /// As `stored`, until an echo is late and none was ever seen on the channel; then as `received`, until one is.
+    /// Like `stored`. If an echo is late and none has ever been seen on the channel: like `received`, until one is
+    /// seen.
     #[default]
     Auto,
-    /// Once it comes back on the channel's own feed, which proves that it is stored. Where the device may not subscribe to the
-    /// channel it is as `received`, and the log says so.
+    /// Its echo on the channel's own feed, which proves that it is stored. If the device may not subscribe to the
+    /// channel: like `received`, and the log says so.
     Stored,
-    /// Once the broker has answered something that was sent after it, so that the broker has it. What ThingSpeak then drops,
-    /// for coming too fast, is not noticed. It needs no subscription, of which a free license allows three at a time.
+    /// The broker's answer to a ping that was sent after it, which proves that the broker has read it. gatepost does
+    /// not notice if ThingSpeak then drops the entry because it arrived too early. This needs no subscription; a free
+    /// license allows three at a time.
     Received,
 }
 

@@ -55,7 +55,7 @@ fn simulated_run_is_found_by_status_metrics_and_outputs() {
     assert!(code == Some(0) && said.contains("SIMULATED") && said.contains("temperature"), "{said}");
     assert!(ask(&["metrics"]).1.contains("gatepost_simulated 1"));
     let (code, said) = ask(&["outputs"]);
-    assert!(code == Some(0) && said.contains("a simulated daemon runs"), "{said}");
+    assert!(code == Some(0) && said.contains("the running daemon is simulated"), "{said}");
 
     assert!(daemon.end_by(Signal::SIGTERM).0.success());
     assert_eq!(ask(&["status"]).0, Some(3));

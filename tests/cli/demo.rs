@@ -45,7 +45,7 @@ fn ctrl_c_ends_it_well() {
     let (status, took) = program.end_by(Signal::SIGINT);
     println!("ended after {took:?}");
     assert!(status.success(), "{status}");
-    program.wait_for("stopped: the outputs are at their stop level");
+    program.wait_for("stopped: outputs at their stop level");
     assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 0, "the temporary folder is removed");
 }
 

@@ -17,7 +17,8 @@ fn call(arguments: &[&str]) -> (Option<i32>, String) {
 fn help_lists_the_commands_and_says_where_to_begin() {
     let (code, said) = call(&["--help"]);
     assert_eq!(code, Some(0));
-    for word in ["run ", "check ", "init ", "scan ", "spool ", "demo ", "sandbox ", "New here? `gatepost demo`"] {
+    for word in ["run ", "check ", "init ", "scan ", "spool ", "demo ", "sandbox ", "New to gatepost? `gatepost demo`"]
+    {
         assert!(said.contains(word), "no {word:?} in\n{said}");
     }
     assert_eq!(call(&[]), (Some(2), said), "who asks nothing is told the same");

@@ -89,16 +89,16 @@ fn flags_alone_make_a_map_that_passes_the_check() {
         "Field 5: pi cpu temperature (°C)",
         "1234567 (room): allow publish, allow subscribe",
         "1234569 (switches), for commands: allow subscribe",
-        "Outputs: uncomment the lines at the end of the map, and set the pin.",
+        "Outputs: uncomment the lines at the end of the map and set the pin.",
         "gatepost check map.toml",
     ] {
         assert!(told.contains(words), "no {words:?} in\n{told}");
     }
     assert!(!told.contains(PASSWORD));
-    assert_eq!(desk.mode("mqtt_credentials.txt"), 0o640, "others could read it");
+    assert_eq!(desk.mode("mqtt_credentials.txt"), 0o640, "readable by other users now");
     assert_eq!(desk.names(), ["found.json", "map.toml", "mqtt_credentials.txt"]);
     let (code, checked) = desk.check();
-    assert!(code == Some(0) && checked.contains("the map is good") && !checked.contains("warning"), "{checked}");
+    assert!(code == Some(0) && checked.contains("the map is valid") && !checked.contains("warning"), "{checked}");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn map_that_is_there_is_kept_and_with_force_beside_the_new_one() {
     let old = "version = 1\n[device.mine]\n";
     fs::write(desk.path("map.toml"), old).expect("written");
     let (code, told) = desk.init(&FLAGS);
-    assert!(code == Some(1) && told.contains("is a map already"), "{told}");
+    assert!(code == Some(1) && told.contains("already exists"), "{told}");
     assert_eq!(fs::read_to_string(desk.path("map.toml")).expect("there"), old);
     let (code, told) = desk.init(&[&FLAGS[..], &["--force"]].concat());
     assert_eq!(code, Some(0), "{told}");
@@ -137,12 +137,12 @@ fn what_is_missing_or_wrong_is_one_line_and_nothing_is_written() {
         (&FLAGS[..2], "--channel room=1234567"),
         (
             &["--credentials", "nowhere.txt", "--channel", "room=1"][..],
-            "there is no file nowhere.txt: ThingSpeak offers it",
+            "there is no file nowhere.txt: download it on ThingSpeak",
         ),
         (&["--credentials", "half.txt", "--channel", "room=1"][..], "holds no clientId"),
-        (&twice[..], "two channels are called room"),
-        (&nothing[..], "at least one sensor"),
-        (&unknown[..], "there are air, probe, pi"),
+        (&twice[..], "two channels are named room"),
+        (&nothing[..], "no sensor is left"),
+        (&unknown[..], "the sensors are air, probe, pi"),
     ] {
         let (code, told) = desk.init(flags);
         assert!(code == Some(1) && told.lines().count() == 1 && told.contains(words), "{flags:?}: {told}");
@@ -238,7 +238,11 @@ fn questions_on_a_terminal_end_in_a_map() {
     terminal.answer("Its Channel ID, or Enter for none: ", "\n");
     terminal.answer("Write it? [yes]: ", "\n");
     assert_eq!(terminal.end(), Some(0), "{}", terminal.text);
-    assert!(terminal.text.contains("is no channel's number") && !terminal.text.contains(PASSWORD), "{}", terminal.text);
+    assert!(
+        terminal.text.contains("is not a channel's number") && !terminal.text.contains(PASSWORD),
+        "{}",
+        terminal.text
+    );
     let map = fs::read_to_string(desk.path("map.toml")).expect("written");
     assert!(map.contains("id = 1234567") && map.contains("bme280") && !map.contains("ds18b20"), "{map}");
     assert_eq!(desk.check().0, Some(0));

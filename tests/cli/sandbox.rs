@@ -27,7 +27,7 @@ fn sandbox(folder: &Path) -> Program {
     // Entries of the map's 20 s would make the test wait.
     command.args(["--channel=1:paid", "--channel=2:paid", "--channel=3:paid"]);
     let mut program = Program::start(command);
-    program.wait_for("What happens, until Ctrl-C:");
+    program.wait_for("Log, until Ctrl-C:");
     program
 }
 

@@ -141,7 +141,7 @@ fn list_gives_programs_the_same_in_json() {
 fn empty_spool_and_damaged_files_are_told_in_words() {
     let stopped = Stopped::with(&[], 0);
     let (code, out, _) = stopped.ask(&["list"]);
-    assert!(code == Some(0) && out.starts_with("no entry waits in "), "{out}");
+    assert!(code == Some(0) && out.starts_with("no waiting entries in "), "{out}");
     let stopped = Stopped::with(&[7], 20);
     stopped.write();
     fs::write(stopped.path("run/spool.log"), b"").expect("cut");
@@ -174,7 +174,7 @@ fn export_is_what_the_import_page_takes() {
     let (code, _, err) = stopped.ask(&["export", "--output", &file]);
     assert!(code == Some(1) && err.contains("house.csv"), "what is there is not overwritten: {err}");
     let (code, out, err) = stopped.ask(&["export", "--unconfirmed"]);
-    assert!(code == Some(0) && out.is_empty() && err.starts_with("no entry waits"), "{out}{err}");
+    assert!(code == Some(0) && out.is_empty() && err.starts_with("no waiting entries"), "{out}{err}");
 }
 
 #[test]
@@ -206,6 +206,9 @@ fn drop_refuses_while_a_daemon_has_the_directory() {
     let stopped = Stopped::with(&[7], 1);
     Folder::new(stopped.path("run")).lock().expect("nobody has it");
     let (code, _, err) = stopped.ask(&["drop", "--channel", "7", "--yes"]);
-    assert!(code == Some(1) && err.contains("stop it first: systemctl stop gatepost"), "{err}");
+    assert!(code == Some(1) && err.contains("stop it first: kill "), "{err}");
     assert_eq!(stopped.ask(&["list"]).0, Some(0), "to look is allowed");
+    let (_, _, err) = stopped.ask(&["export", "--channel", "7", "--output", "-"]);
+    let run = stopped.path("run");
+    assert!(err.contains(&format!("spool drop --channel 7 --runtime-dir {}", run.display())), "{err}");
 }

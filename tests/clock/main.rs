@@ -162,7 +162,7 @@ fn wrong_clock_is_told_as_such_where_tls_fails_for_it_and_heals_when_it_is_set()
     let in_1971 = Utc::parse("1971-08-02T00:00:00Z").expect("a time").seconds();
     gateway.set_ahead(in_1971 - SystemClock.now().utc.seconds());
     let mut daemon = gateway.start();
-    let words = daemon.wait_for("the clock of this machine is wrong: it says 1971-08-02T00:00");
+    let words = daemon.wait_for("this machine's clock is wrong: it is at 1971-08-02T00:00");
     assert!(words.contains("valid only from 1975-01-01T00:00:00Z") && words.contains("timedatectl"), "{words}");
     gateway.set_ahead(0);
     daemon.wait_for("link up");

@@ -11,7 +11,7 @@ async fn credentials_that_everybody_may_read_are_told_with_what_to_do() {
     house.set_mode("mqtt_credentials.txt", 0o644);
     let said = house.doctor(&[]).await;
     assert_eq!(said.code, Some(1), "a fault of the file and not of the map");
-    said.line("ok", "map", "map.toml is good");
+    said.line("ok", "map", "map.toml is valid");
     let line = said.line("WRONG", "credentials", "other users of this machine may read or change");
     assert!(line.contains("chmod o="), "{line}");
     said.line("ok", "CONNACK", "pi is logged in");
@@ -23,13 +23,13 @@ async fn credentials_that_are_missing_are_told_and_the_way_is_gone_all_the_same(
     house.remove("mqtt_credentials.txt");
     let said = house.doctor(&["--publish"]).await;
     assert_eq!(said.code, Some(1));
-    said.line("ok", "map", "map.toml is good");
+    said.line("ok", "map", "map.toml is valid");
     let line = said.line("WRONG", "credentials", "mqtt_credentials.txt");
     assert!(line.contains("download it again from the MQTT device"), "{line}");
     said.line("ok", "sensors", "tank: value 21.50");
     said.line("ok", "WebSocket", "answered 101");
     for step in ["CONNACK", "SUBACK", "publish"] {
-        said.line("skipped", step, "its credentials cannot be used");
+        said.line("skipped", step, "its credentials are not usable");
     }
     assert!(house.sandbox.connects().is_empty());
 }
@@ -64,7 +64,11 @@ async fn a_subscription_that_is_refused_is_a_fault_where_the_map_needs_it_and_el
         let mut house = House::with(options, Rights::PUBLISH).await;
         let said = house.doctor(&[]).await;
         let line = said.line("warning", "SUBACK", words);
-        assert!(said.code == Some(0) && line.contains("tick \"Allow Subscribe\" for channel 7"), "{said:?}");
+        assert!(
+            said.code == Some(0)
+                && line.contains("is 7 one of this device's channels? If so, tick \"Allow Subscribe\" for channel 7"),
+            "{said:?}"
+        );
         house.channel = "confirm = \"stored\"".to_owned();
         let said = house.doctor(&[]).await;
         said.line("WRONG", "SUBACK", words);
@@ -77,7 +81,7 @@ async fn an_entry_that_does_not_come_back_is_told_with_where_to_look() {
     let house = House::switched(Switches { no_echo: true, ..Switches::default() }).await;
     let said = house.doctor(&["--publish", "--channel", "house"]).await;
     assert_eq!(said.code, Some(1));
-    let line = said.line("WRONG", "publish", "house: the broker read it, and no echo came");
+    let line = said.line("WRONG", "publish", "house: the broker read it, but no echo arrived");
     assert!(line.contains("tick \"Allow Publish\" for channel 7") && line.contains("confirm = \"received\""), "{line}");
     assert_eq!(house.sandbox.rows(HOUSE).len(), 1);
 }
@@ -95,7 +99,7 @@ async fn somebody_else_who_writes_all_the_time_is_told_and_not_a_missing_right()
     });
     let said = house.doctor(&["--publish"]).await;
     other.abort();
-    let line = said.line("WRONG", "publish", "house: no echo came, and somebody else writes to the channel");
+    let line = said.line("WRONG", "publish", "house: no echo arrived, and another program writes to the channel");
     assert!(line.contains("within 1 s of another one") && !line.contains("Allow Publish"), "{line}");
 }
 
@@ -103,6 +107,6 @@ async fn somebody_else_who_writes_all_the_time_is_told_and_not_a_missing_right()
 async fn without_the_right_to_subscribe_it_is_said_that_storing_cannot_be_seen() {
     let house = House::with(Options::default(), Rights::PUBLISH).await;
     let said = house.doctor(&["--publish"]).await;
-    said.line("warning", "publish", "whether it was stored cannot be seen");
+    said.line("warning", "publish", "cannot see whether it was stored");
     assert_eq!(said.code, Some(0));
 }

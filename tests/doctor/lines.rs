@@ -12,7 +12,7 @@ async fn where_all_is_well_every_step_says_what_it_found() {
     let house = House::new().await;
     let said = house.doctor(&["--publish"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
-    said.line("ok", "map", "map.toml is good");
+    said.line("ok", "map", "map.toml is valid");
     said.line("ok", "sensors", "tank: value 21.50");
     said.line("ok", "directories", "runtime: ");
     said.line("ok", "credentials", "pi: ");
@@ -21,14 +21,14 @@ async fn where_all_is_well_every_step_says_what_it_found() {
     let tls = said.line(
         "ok",
         "TLS",
-        "the certificate is of CN=ThingSpeak sandbox, issued by CN=ThingSpeak sandbox CA, valid from ",
+        "the certificate is for CN=ThingSpeak sandbox, issued by CN=ThingSpeak sandbox CA, valid from ",
     );
     assert!(tls.contains("ca.pem"), "{tls}");
     said.line("ok", "WebSocket", "localhost/mqtt answered 101 with the sub-protocol mqtt");
     said.line("ok", "CONNACK", "pi is logged in");
     said.line("ok", "SUBACK", "channels/7/subscribe is granted");
-    said.line("ok", "publish", "house stored it as entry 1; its echo came after ");
-    assert!(said.err.contains("one test entry goes to house after 1 s of silence"), "{said:?}");
+    said.line("ok", "publish", "house stored it as entry 1; its echo arrived after ");
+    assert!(said.err.contains("one test entry goes to house after 1 s without updates"), "{said:?}");
     let rows = house.sandbox.rows(HOUSE);
     assert_eq!((rows.len(), rows[0].field(1)), (1, None), "a status text alone");
     assert!(!said.out.contains("WRONG") && !said.out.contains("skipped"), "{}", said.out);
@@ -78,24 +78,24 @@ async fn a_daemon_that_runs_keeps_its_connection_unless_it_is_taken_over() {
     Folder::new(house.path("run")).lock().expect("nobody has it");
     let said = house.doctor(&["--publish"]).await;
     assert_eq!(said.code, Some(0), "a running daemon is no fault: {said:?}");
-    let line = said.line("ok", "daemon", &format!("gatepost runs already (process {}", std::process::id()));
+    let line = said.line("ok", "daemon", &format!("gatepost is running (process {}", std::process::id()));
     let status = format!("`gatepost status --runtime-dir {}`", house.path("run").display());
     let stop = format!("`kill {}`", std::process::id());
     assert!(line.contains(&status) && line.contains(&stop), "started by hand, stopped by hand: {line}");
-    said.line("ok", "TLS", "the certificate is of");
+    said.line("ok", "TLS", "the certificate is for");
     for step in ["CONNACK", "SUBACK", "publish"] {
-        said.line("skipped", step, "the daemon that runs has the device's one connection");
+        said.line("skipped", step, "the running daemon holds the MQTT device's only connection");
     }
     assert!(house.sandbox.connects().is_empty(), "nobody logged in");
 
     let said = house.doctor(&["--take-over"]).await;
-    said.line("warning", "daemon", "--take-over logs in nevertheless");
+    said.line("warning", "daemon", "--take-over logs in anyway");
     said.line("ok", "CONNACK", "pi is logged in");
     let said = house.doctor(&["--probe", "--channel", "house", "--yes"]).await;
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains(&stop), "{said:?}");
     let said = house.doctor(&["--publish", "--take-over"]).await;
-    assert!(said.code == Some(1) && said.err.contains("stop it first with") && said.out.is_empty(), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("Stop the daemon first with") && said.out.is_empty(), "{said:?}");
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn a_channel_that_the_map_does_not_have_is_told_with_those_it_has() {
     let house = House::new().await;
     let said = house.doctor(&["--publish", "--channel", "attic"]).await;
     assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("the map has no channel `attic`: it has house"), "{said:?}");
+    assert!(said.err.contains("the map has no channel `attic`: its channels are house"), "{said:?}");
 }
 
 #[tokio::test]
@@ -128,5 +128,5 @@ async fn directories_that_cannot_be_used_are_told() {
     fs::write(house.path("state"), b"a file where a folder should be").expect("written");
     let said = house.doctor(&[]).await;
     let line = said.line("WRONG", "directories", "state: ");
-    assert!(line.contains("is no directory"), "{line}");
+    assert!(line.contains("is not a directory"), "{line}");
 }

@@ -103,7 +103,7 @@ async fn nothing_is_asked_of_the_service_without_consent() {
     let said = house.doctor(&["--probe", "--channel", "house"]).await;
     assert_eq!(said.code, Some(1));
     assert!(said.out.contains("writes 6 to 13 entries to the channel house (7)"), "{said:?}");
-    assert!(said.err.contains("add --yes to agree") && house.sandbox.connects().is_empty(), "{said:?}");
+    assert!(said.err.contains("pass --yes to agree") && house.sandbox.connects().is_empty(), "{said:?}");
 }
 
 #[tokio::test]
@@ -112,10 +112,10 @@ async fn the_report_and_the_map_s_lines_are_printed_without_anything_that_names_
     let said = house.doctor(&["--probe", "--channel", "house", "--yes"]).await;
     assert_eq!(said.code, Some(0), "{said:?}");
     for words in [
-        "echo of an update                        came after ",
-        "second update with the same created_at   is refused: sending an entry again makes no second row",
+        "echo of an update                        arrived after ",
+        "second update with the same created_at   is refused: sending an entry again does not make a second row",
         "login with a wrong password              CONNACK 5",
-        "channel                                  not told (--report-ids tells it)",
+        "channel                                  hidden (--report-ids shows it)",
         "confirm = \"stored\"",
     ] {
         assert!(said.out.contains(words), "no {words:?} in\n{}", said.out);
@@ -131,5 +131,5 @@ async fn a_service_that_lets_nobody_in_ends_the_probe_at_once() {
     house.sandbox.set_password(&house.device.credentials.client_id, "another");
     let said = house.doctor(&["--probe", "--channel", "house", "--yes"]).await;
     assert_eq!((said.code, house.sandbox.connects().len()), (Some(1), 1));
-    assert!(said.err.contains("the probe could not log in: the broker refused the login"), "{said:?}");
+    assert!(said.err.contains("the probe cannot log in: the broker refused the login"), "{said:?}");
 }

@@ -17,7 +17,7 @@ use crate::house::{House, Said};
 fn assert_skipped(said: &Said, steps: &[&str]) {
     assert_eq!(said.code, Some(1), "{said:?}");
     for step in steps {
-        said.line("skipped", step, "a step before failed");
+        said.line("skipped", step, "an earlier step failed");
     }
 }
 
@@ -27,7 +27,7 @@ async fn a_name_that_nobody_has_is_told_and_the_rest_is_skipped() {
     house.host = "no-such-host.invalid".to_owned();
     let said = house.doctor(&["--publish"]).await;
     let line = said.line("WRONG", "DNS", "the name no-such-host.invalid cannot be resolved");
-    assert!(line.contains("no network, no name server, or a wrong host name"), "{line}");
+    assert!(line.contains("no network, no name server or a wrong host name"), "{line}");
     assert_skipped(&said, &["TCP", "TLS", "WebSocket", "CONNACK", "SUBACK", "publish"]);
 }
 
@@ -63,9 +63,12 @@ async fn a_certificate_of_an_unknown_issuer_is_told_with_whose_it_is() {
     let line = said.line(
         "WRONG",
         "TLS",
-        "was signed by nobody this machine trusts: update ca-certificates, or name the right ca_file",
+        "is not signed by a CA that this machine trusts: update ca-certificates, or name the right ca_file",
     );
-    assert!(line.contains("the certificate is of CN=ThingSpeak sandbox, issued by CN=ThingSpeak sandbox CA"), "{line}");
+    assert!(
+        line.contains("the certificate is for CN=ThingSpeak sandbox, issued by CN=ThingSpeak sandbox CA"),
+        "{line}"
+    );
     assert_skipped(&said, &["WebSocket", "CONNACK", "SUBACK"]);
 }
 
@@ -74,7 +77,7 @@ async fn a_certificate_of_another_host_is_told() {
     let options = Options { names: vec!["elsewhere.example".to_owned()], ..Options::default() };
     let house = House::with(options, Rights::ALL).await;
     let said = house.doctor(&[]).await;
-    said.line("WRONG", "TLS", "the certificate was not made for localhost: check broker.host");
+    said.line("WRONG", "TLS", "the certificate is not for localhost");
     assert_skipped(&said, &["WebSocket", "CONNACK", "SUBACK"]);
 }
 
@@ -107,7 +110,7 @@ async fn a_certificate_that_has_expired_is_told_with_its_last_day() {
     let line = said.line(
         "WRONG",
         "TLS",
-        "the certificate of localhost expired at 2025-06-01T00:00:00Z: whoever runs the broker must renew it",
+        "the certificate of localhost expired at 2025-06-01T00:00:00Z: the broker's operator must renew it",
     );
     assert!(line.contains("CN=an old broker"), "{line}");
 }
@@ -141,7 +144,7 @@ async fn something_else_than_a_websocket_is_told_as_what_it_is() {
     said.line(
         "WRONG",
         "WebSocket",
-        "answered HTTP 404 to /mqtt: there is no /mqtt here: is it a broker with another WebSocket path",
+        "answered HTTP 404 to /mqtt: no /mqtt here: either the broker has another WebSocket path",
     );
     let said = to_web_server(
         "HTTP/1.1 302 Found\r\nLocation: http://login.hotel.example/?token=secret\r\nContent-Length: 0\r\n\r\n",
@@ -150,7 +153,7 @@ async fn something_else_than_a_websocket_is_told_as_what_it_is() {
     let line = said.line(
         "WRONG",
         "WebSocket",
-        "sends the connection on to http://login.hotel.example/: perhaps its login page",
+        "redirects the connection to http://login.hotel.example/: perhaps its login page",
     );
     assert!(!line.contains("token"), "{line}");
     let said = to_web_server(
@@ -171,7 +174,7 @@ async fn something_else_than_a_websocket_is_told_as_what_it_is() {
         let said = to_web_server(answer).await;
         let line =
             said.line("WRONG", "WebSocket", "answered as a web server and not as a WebSocket: perhaps this network's");
-        assert!(line.contains("a proxy in between"), "{line}");
+        assert!(line.contains("the answer is from a proxy"), "{line}");
     }
     let said = to_web_server("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
     said.line("WRONG", "WebSocket", "try again later");
@@ -185,5 +188,5 @@ async fn a_websocket_that_is_not_for_mqtt_is_told() {
          Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",
     )
     .await;
-    said.line("WRONG", "WebSocket", "is no MQTT WebSocket");
+    said.line("WRONG", "WebSocket", "is not an MQTT WebSocket");
 }

@@ -62,7 +62,7 @@ async fn a_server_without_mqtt_at_its_path_is_reported_as_such() {
     server.abort();
     assert_eq!(failure.kind, Kind::Protocol);
     assert!(
-        failure.words.contains("404") && failure.words.contains("is it a broker with another WebSocket path"),
+        failure.words.contains("404") && failure.words.contains("the broker has another WebSocket path"),
         "{failure}"
     );
 }

@@ -81,8 +81,12 @@ fn no_answer_to_the_request_holds_the_daemon_up_or_fills_it() {
                      AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
     let answers: Vec<(String, usize, &str)> = vec![
         (wrong_key.to_owned(), 1, "its answer has the wrong key"),
-        ("HTTP/1.1 101 Ok\r\n".to_owned() + &"X-Header: of no use\r\n".repeat(1000), 10_000, "its answer has no end"),
-        ("HTTP/1.1 404 Not Found\r\n\r\n".to_owned(), 1, "is it a broker with another WebSocket path"),
+        (
+            "HTTP/1.1 101 Ok\r\n".to_owned() + &"X-Header: of no use\r\n".repeat(1000),
+            10_000,
+            "its answer has too many headers",
+        ),
+        ("HTTP/1.1 404 Not Found\r\n\r\n".to_owned(), 1, "the broker has another WebSocket path"),
         ("y".repeat(65_536), 3_000, "something that is no HTTP"),
     ];
     thread::scope(|scope| {

@@ -11,7 +11,7 @@ fn a_login_page_on_the_port_of_tls_is_told_as_one() {
     for (answer, words) in [
         (
             "HTTP/1.1 302 Found\r\nLocation: http://login.hotel.example/?id=7\r\nContent-Length: 0\r\n\r\n",
-            "sends the connection on to http://login.hotel.example/: perhaps its login page",
+            "redirects the connection to http://login.hotel.example/: perhaps its login page",
         ),
         ("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>log in</html>", "perhaps this network's login page"),
         ("HTTP/1.1 400 Bad Request\r\n\r\n", "a web server without TLS answers"),

@@ -42,7 +42,7 @@ fn an_unknown_authority_is_not_trusted_until_it_is_the_ca_file() {
         gateway.give_ca(&Certificates::of(stranger, &["localhost"]).ca);
         let mut program = gateway.run_quietly();
         let told = program.wait_for("link down: ");
-        assert!(told.contains("signed by nobody this machine trusts") && told.contains("ca_file"), "{told}");
+        assert!(told.contains("not signed by a CA that this machine trusts") && told.contains("ca_file"), "{told}");
         gateway.give_ca(broker.ca());
         program.wait_for("link up again after");
         assert_eq!(complaints(&program).len(), 1);
@@ -56,7 +56,7 @@ fn a_certificate_for_another_name_is_not_trusted() {
         let gateway = Gateway::of(&broker, transport);
         let mut program = gateway.run_quietly();
         let told = program.wait_for("link down: ");
-        assert!(told.contains("the certificate was not made for localhost: check broker.host"), "{told}");
+        assert!(told.contains("the certificate is not for localhost"), "{told}");
         let (status, _) = program.end_by(Signal::SIGTERM);
         assert!(status.success(), "{status}");
     }

@@ -55,7 +55,7 @@ fn where_the_first_address_is_frozen_the_next_try_begins_with_the_second() {
         Program::start(own.enter(&house.daemon_as(device, &broker)))
     });
     let mut doctor = Program::start(own.enter(&house.doctor(&format!("host = \"{NAME}\""))));
-    doctor.wait_for("another address is tried");
+    doctor.wait_for("the next attempt uses another address");
     doctor.wait_for(&format!("{SECOND}:443 answered"));
     doctor.wait_for("answered 101 with the sub-protocol mqtt");
     for mut daemon in daemons {

@@ -26,7 +26,7 @@ impl Program {
             .expect("it starts");
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let mut program = Self { child, lines };
-        let welcome = program.read_to("What happens");
+        let welcome = program.read_to("Log, until");
         (program, welcome)
     }
 
@@ -59,8 +59,12 @@ impl Drop for Program {
 }
 
 fn publish(dir: &Path, pair: &str) -> (Output, String) {
+    publish_to(dir, 3, pair)
+}
+
+fn publish_to(dir: &Path, channel: u64, pair: &str) -> (Output, String) {
     let output = Command::new(GATEPOST)
-        .args(["sandbox", "publish", "--channel=3", "--dir"])
+        .args(["sandbox", "publish", &format!("--channel={channel}"), "--dir"])
         .arg(dir)
         .arg(pair)
         .output()
@@ -82,8 +86,10 @@ fn a_person_starts_it_publishes_to_it_and_stops_it() {
     assert!(output.status.success() && said == "channel 3: stored as entry 1\n", "{said}");
     assert!(program.read_to("channel 3 stored entry 1").contains("field1=on"));
     let (output, said) = publish(dir.path(), "field1=off");
-    assert!(!output.status.success() && said.contains("not seen in the channel"), "{said}");
+    assert!(!output.status.success() && said.contains("not stored"), "{said}");
     assert!(program.read_to("dropped an update").contains("too early"));
+    let (output, said) = publish_to(dir.path(), 7, "field1=1");
+    assert!(output.status.code() == Some(1) && said.contains("no channel 7: the sandbox has 1, 2, 3"), "{said}");
     let (output, said) = publish(dir.path(), "field9=1");
     assert!(!output.status.success() && said.contains("field1 to field8"), "{said}");
     assert!(program.interrupt().success());

@@ -59,7 +59,7 @@ async fn a_certificate_of_another_authority_is_not_trusted() {
     for transport in [Transport::Tls, Transport::Wss] {
         let error = Client::connect(client_options(&sandbox, transport, &other.ca_pem())).await.err();
         let words = error.expect("not trusted").to_string();
-        assert!(words.contains("was signed by nobody this machine trusts"), "{transport}: {words}");
+        assert!(words.contains("is not signed by a CA that this machine trusts"), "{transport}: {words}");
     }
     Client::online(&sandbox, Transport::Tls).await;
 }
@@ -70,10 +70,7 @@ async fn a_certificate_for_another_name_is_not_trusted() {
     for transport in [Transport::Tls, Transport::Wss] {
         let error = Client::connect(client_options(&sandbox, transport, &sandbox.ca_pem())).await.err();
         let words = error.expect("not trusted").to_string();
-        assert!(
-            words.contains("the certificate was not made for localhost: check broker.host; it is for sandbox.example"),
-            "{transport}: {words}"
-        );
+        assert!(words.contains("the certificate is not for localhost but for sandbox.example"), "{transport}: {words}");
     }
 }
 

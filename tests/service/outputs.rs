@@ -28,11 +28,11 @@ fn outputs(manager: &Manager, arguments: &[&str]) -> Program {
 fn stop_levels_outlive_the_daemon_and_a_map_that_is_changed_behind_it() {
     let manager = Manager::new(PUMP);
     let mut nothing = outputs(&manager, &[]);
-    nothing.wait_for("no outputs are left behind");
+    nothing.wait_for("no outputs to stop");
 
     let mut daemon = manager.start(manager.daemon());
     let mut list = outputs(&manager, &[]);
-    list.wait_for("pump (GPIO17) goes to off at the stop");
+    list.wait_for("pump (GPIO17) is set to off at the stop");
     let mut early = outputs(&manager, &["--stop"]);
     early.wait_for("the daemon runs, and the outputs are its own");
     assert_eq!(early.wait_for_end().code(), Some(1));
@@ -41,7 +41,7 @@ fn stop_levels_outlive_the_daemon_and_a_map_that_is_changed_behind_it() {
     daemon.end_by(Signal::SIGKILL);
     // Pins are not driven here: this machine may be somebody's Pi.
     let mut list = outputs(&manager, &[]);
-    list.wait_for("pump (GPIO17) goes to off at the stop");
+    list.wait_for("pump (GPIO17) is set to off at the stop");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_stop_in_order_leaves_nothing_that_a_later_failure_could_act_on() {
     let mut command: Command = gatepost();
     command.args(["outputs", "--stop", "--runtime-dir"]).arg(manager.path("run")).env("SERVICE_RESULT", "exit-code");
     let mut stop = Program::start(command);
-    stop.wait_for("no outputs are left behind");
+    stop.wait_for("no outputs to stop");
     assert!(stop.wait_for_end().success());
 }
 

@@ -20,7 +20,7 @@ fn second_daemon_with_another_runtime_directory_is_refused_and_so_is_dropping_en
         let mut second = Program::start(house.command_in(runtime, state));
         assert_eq!(second.wait_for_end().code(), Some(1));
         let said = second.said();
-        assert!(said.contains(&format!("another gatepost keeps its entries in {}", held.display())), "{said}");
+        assert!(said.contains(&format!("{} is in use by another gatepost", held.display())), "{said}");
         assert!(said.contains(&format!("(process {})", first.id())) && said.contains("--state-dir"), "{said}");
     }
     let dropped = house.spool(&["drop", "--channel", "house", "--yes"], &other);

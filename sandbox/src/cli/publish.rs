@@ -12,7 +12,7 @@ use crate::{Folder, Transport};
 /// Options of `sandbox publish`.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The running sandbox's folder [default: the one that it takes by itself]
+    /// The running sandbox's folder [default: its default folder]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// The device to publish as: DIR/NAME_credentials.txt
@@ -30,8 +30,14 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, program: &Program) -> anyhow::Result<ExitCode> {
     let dir = program.folder(args.dir.as_ref());
     let folder = Folder::open(&dir);
-    let hint = || format!("{} is no folder of a sandbox that runs; start one with `{}`", dir.display(), program.call);
+    let hint =
+        || format!("{} is not the folder of a running sandbox; start one with `{}`", dir.display(), program.call);
     let addr = folder.endpoint(Transport::Tcp).with_context(hint)?;
+    let channels = folder.channels()?;
+    if !channels.contains(&args.channel) {
+        let numbers: Vec<String> = channels.iter().map(u64::to_string).collect();
+        anyhow::bail!("no channel {}: the sandbox has {}", args.channel, numbers.join(", "));
+    }
     let device = folder.known_device(&args.device)?;
     let outcome = publish(addr, &device.credentials, args.channel, &args.pairs).await?;
     println!("channel {}: {outcome}", args.channel);

@@ -33,19 +33,19 @@ pub(super) struct Args {
     /// Port for MQTT over WebSocket and TLS, at /mqtt
     #[arg(long, default_value_t = 18443, value_name = "PORT")]
     wss: u16,
-    /// A further host name or address for which the certificate is to hold
+    /// Another host name or address for the certificate
     #[arg(long, value_name = "NAME")]
     name: Vec<String>,
-    /// Folder for the certificate, the credentials and the addresses; what is there is used again
-    /// [default: one in the working directory that is named after the program]
+    /// Folder for the certificate, the credentials and the addresses; existing files are used again [default: a folder
+    /// named after the program, in the working directory]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// A channel; `:paid` takes an update every second instead of every 15 s, digits name the fields it has, as in 5:paid:123
-    /// [default: 1, 2 and 3]
+    /// A channel; `:paid` allows an update every second instead of every 15 s, and digits name its fields, as in
+    /// 5:paid:123 [default: 1, 2 and 3]
     #[arg(long, value_name = "ID[:paid][:FIELDS]")]
     channel: Vec<ChannelArg>,
-    /// A device and its channels; `:publish` or `:subscribe` after a channel leaves only that right
-    /// [default: two with all channels, the second of which is remote]
+    /// A device and its channels; `:publish` or `:subscribe` after a channel allows only that [default: two with all
+    /// channels, the second named remote]
     #[arg(long, value_name = "NAME=CHANNEL,...")]
     device: Vec<DeviceArg>,
     /// After this time stop reading and answering, with every connection open, such as 1m
@@ -88,7 +88,7 @@ pub(super) async fn serve(args: &Args, program: &Program) -> anyhow::Result<Exit
             None => std::future::pending().await,
         }
         sandbox.set(Switches { half_open: true, ..sandbox.switches() });
-        println!("from now on nothing is read and nothing is answered (--half-open)");
+        println!("from now on nothing is read or answered (--half-open)");
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -156,7 +156,7 @@ impl FromStr for ChannelArg {
             channel = match (part, fields) {
                 ("paid", _) => channel.paid(),
                 (_, Some(fields)) if !fields.is_empty() => channel.with_fields(&fields),
-                _ => return Err(format!("after a channel's number come `paid` or digits from 1 to 8, not `{part}`")),
+                _ => return Err(format!("after a channel's number write `paid` or digits from 1 to 8, not `{part}`")),
             };
         }
         Ok(Self(channel))
@@ -185,7 +185,7 @@ impl FromStr for DeviceArg {
         let plain =
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if !plain {
-            return Err("a device's name has letters, digits, - and _: it becomes the name of a file".to_owned());
+            return Err("a device's name may have letters, digits, - and _, since it is used as a file name".to_owned());
         }
         let right = |text: &str| match text.split_once(':') {
             None => Ok((channel_id(text)?, Rights::ALL)),
@@ -199,7 +199,7 @@ impl FromStr for DeviceArg {
 }
 
 fn channel_id(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("`{text}` is no channel number"))
+    text.parse().map_err(|_| format!("`{text}` is not a channel number"))
 }
 
 /// What is printed at the start.
@@ -214,7 +214,7 @@ struct Welcome<'a> {
 
 impl fmt::Display for Welcome<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "A ThingSpeak look-alike listens:")?;
+        writeln!(f, "ThingSpeak look-alike listening on:")?;
         for transport in Transport::ALL {
             let path = if transport.is_websocket() { "/mqtt" } else { "" };
             writeln!(f, "  {:<4} {}{path}", transport.to_string(), self.sandbox.addr(transport))?;
@@ -232,7 +232,7 @@ impl fmt::Display for Welcome<'_> {
         if let Some((device, channel)) = other {
             self.fmt_other_clients(f, &device.name, channel)?;
         }
-        write!(f, "\nWhat happens, until Ctrl-C:")
+        write!(f, "\nLog, until Ctrl-C:")
     }
 }
 
@@ -243,7 +243,8 @@ impl Welcome<'_> {
         let mosquitto = format!("XDG_CONFIG_HOME='{}'", self.mosquitto.display());
         writeln!(
             f,
-            "\nTo publish as the device `{name}` (one connection a device: stop one before you start another):\n"
+            "\nTo publish as the device `{name}` (a device has one connection: stop one program before you start \
+             another):\n"
         )?;
         writeln!(f, "  {call} publish --dir '{dir}' --device {name} --channel {channel} field1=1")?;
         writeln!(f, "  {mosquitto} mosquitto_pub -t channels/{channel}/publish -m 'field1=1'")?;

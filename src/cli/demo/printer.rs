@@ -99,7 +99,7 @@ impl Printer {
             0 => String::new(),
             more => format!(", {more} not sent yet"),
         };
-        format!("stopped: the outputs are at their stop level; entries: {} stored{unsent}", self.stored)
+        format!("stopped: outputs at their stop level; entries: {} stored{unsent}", self.stored)
     }
 }
 

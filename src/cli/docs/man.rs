@@ -15,24 +15,25 @@ use super::super::directories::SERVICE;
 /// Paths, and what is there.
 const FILES: [(&str, &str); 6] = [
     ("/etc/gatepost/gatepost.toml", "The sensor map of the service; see gatepost.toml(5)."),
-    ("/etc/gatepost/credentials/", "Credentials of the MQTT devices, readable for root and the group gatepost only."),
-    (SERVICE[0], "Entries that were just made, and what a restart needs: in memory, gone with the power."),
-    (SERVICE[1], "Entries that wait out an outage, and totals: on the disk."),
+    ("/etc/gatepost/credentials/", "Credentials of the MQTT devices, readable by root and the group gatepost only."),
+    (SERVICE[0], "Recent entries, and the state for a restart: in memory, lost at a power cut."),
+    (SERVICE[1], "Entries waiting during an outage, and totals: on the disk."),
     (
         "$XDG_RUNTIME_DIR/gatepost, $XDG_STATE_HOME/gatepost",
-        "The same two for a daemon that a user starts (~/.local/state/gatepost where XDG_STATE_HOME is not set).",
+        "The same directories for a daemon that a user starts (~/.local/state/gatepost if XDG_STATE_HOME is not set).",
     ),
-    ("/usr/share/doc/gatepost/", "Pages on all of this, the JSON schema of the map for editors, and example maps."),
+    ("/usr/share/doc/gatepost/", "Documentation, the JSON schema of the map for editors, and example maps."),
 ];
 
 /// Exit codes, and what they say.
 const EXIT_STATUS: [(&str, &str); 4] = [
-    ("0", "Done. For check: the map is good, though there may be warnings."),
-    ("1", "It failed; one line on standard error says why and what to do."),
-    ("2", "The command line was wrong."),
+    ("0", "Success. For check: the map is valid; there may be warnings."),
+    ("1", "Failure; standard error shows why and what to do."),
+    ("2", "Invalid command line."),
     (
         "78",
-        "The sensor map has faults; each is shown with its place. systemd does not start the service again for this.",
+        "The sensor map has faults; standard error shows each with its place. systemd does not restart the service \
+         after this.",
     ),
 ];
 
@@ -40,15 +41,18 @@ const EXIT_STATUS: [(&str, &str); 4] = [
 const ENVIRONMENT: [(&str, &str); 5] = [
     (
         "RUNTIME_DIRECTORY, STATE_DIRECTORY",
-        "Where entries wait; systemd sets them. Options of a command go before them.",
+        "The directories for entries; systemd sets them. Options of a command override them.",
     ),
-    ("XDG_RUNTIME_DIR, XDG_STATE_HOME, HOME", "Where entries wait without systemd, for anybody but root."),
+    (
+        "XDG_RUNTIME_DIR, XDG_STATE_HOME, HOME",
+        "The directories for entries without systemd, for users other than root.",
+    ),
     (
         "CREDENTIALS_DIRECTORY",
-        "Where a bare file name after credentials or password_file is looked for first; systemd sets it.",
+        "Where a name without a path in credentials or password_file is looked up first; systemd sets it.",
     ),
-    ("SSL_CERT_FILE, SSL_CERT_DIR", "Roots to trust instead of the system's, where the map names no ca_file."),
-    ("RUST_LOG", "What is logged when not under systemd's journal, such as gatepost=debug; -v is the short way."),
+    ("SSL_CERT_FILE, SSL_CERT_DIR", "CA certificates to trust instead of the system's, if the map names no ca_file."),
+    ("RUST_LOG", "Log levels outside systemd's journal, such as gatepost=debug; -v is the short form."),
 ];
 
 /// clap's own options, which every command has.
@@ -82,12 +86,13 @@ fn introduction() -> Roff {
         .text([bold("gatepost"), roman(" "), italic("COMMAND"), roman(" ["), italic("OPTIONS"), roman("]")])
         .control("SH", ["DESCRIPTION"])
         .text([roman(
-            "gatepost reads the sensors of a Raspberry Pi, makes one entry per channel and slot out of the readings, publishes \
-             it on ThingSpeak over MQTT, and drives outputs from the field updates that it subscribes to. What is measured, \
-             where it goes and what may be switched is said in one file, the sensor map: see ",
+            "gatepost reads the sensors of a Raspberry Pi, makes one entry per channel and slot out of the readings, \
+             publishes it on ThingSpeak over MQTT, and drives outputs from the field updates that it subscribes to. \
+             One file, the sensor map, configures what is measured, where it goes and what may be switched: see ",
         ), bold("gatepost.toml"), roman("(5).")])
         .control("PP", [])
-        .text([roman("The service is started by systemd with "), bold("gatepost run"), roman(". The other commands are for people.")]);
+        .text([roman("systemd starts the service with "), bold("gatepost run"), roman(". The other commands are for \
+                                                                                       interactive use.")]);
     roff
 }
 
@@ -109,7 +114,7 @@ fn commands(command: &Command, parent: &Command) -> anyhow::Result<String> {
         text += &Roff::new().control("PP", []).text([Inline::Bold(usage)]).to_roff();
     }
     if shares_options(&own, parent) {
-        let same = [roman("The options are those of "), bold(called(parent)), roman(".")];
+        let same = [roman("It has the options of "), bold(called(parent)), roman(".")];
         text += &Roff::new().control("PP", []).text(same).to_roff();
     } else {
         text += &below(&part(|out| man.render_options_section(out))?, command);

@@ -8,7 +8,8 @@ use gatepost::time::shown;
 const PAGE: &str = include_str!("map.md");
 
 /// Above everything else, for who wants to change the page.
-const MADE: &str = "<!-- Made by `just docs`: change src/cli/docs/map.md, or the comments of the keys in src, and run it again. -->\n\n";
+const MADE: &str = "<!-- Made by `just docs`: change src/cli/docs/map.md, or the comments of the keys in src, and run \
+                    it again. -->\n\n";
 
 /// The page.
 ///
@@ -29,7 +30,7 @@ pub(super) fn page(reference: &Reference) -> anyhow::Result<String> {
 
 fn table(section: &Section) -> String {
     let rows = section.keys.iter().map(row).collect::<String>();
-    format!("| key | value | default | what for |\n|---|---|---|---|\n{rows}")
+    format!("| key | value | default | meaning |\n|---|---|---|---|\n{rows}")
 }
 
 fn row(key: &Key) -> String {
@@ -47,8 +48,8 @@ fn row(key: &Key) -> String {
 fn kind(kind: &SensorKind) -> String {
     let timeout = shown(kind.timeout);
     let pace = match kind.every {
-        Some(every) => format!("Read every {} unless `every` says otherwise; a read may take {timeout}.", shown(every)),
-        None => format!("It talks by itself, and may be silent for {timeout} unless `timeout` says otherwise."),
+        Some(every) => format!("Default interval {}, timeout {timeout}.", shown(every)),
+        None => format!("It sends by itself. Default timeout {timeout} of silence."),
     };
     let (name, about, keys, quantities) =
         (&kind.keys.name, &kind.about, table(&kind.keys), quantities(&kind.quantities));
@@ -57,7 +58,7 @@ fn kind(kind: &SensorKind) -> String {
 
 fn quantities(quantities: &[Quantity]) -> String {
     if quantities.is_empty() {
-        return "What it measures is named by the map.\n".to_owned();
+        return "The map names its quantities.\n".to_owned();
     }
     let row = |quantity: &Quantity| {
         let unit = if quantity.unit.is_empty() { "–" } else { quantity.unit };
@@ -65,5 +66,5 @@ fn quantities(quantities: &[Quantity]) -> String {
         format!("| `{}` | {unit} | {resolution} | {} |\n", quantity.name, quantity.reduce.name())
     };
     let rows: String = quantities.iter().map(row).collect();
-    format!("| quantity | unit | resolution | of a slot, unless `reduce` says otherwise |\n|---|---|---|---|\n{rows}")
+    format!("| quantity | unit | resolution | default `reduce` |\n|---|---|---|---|\n{rows}")
 }

@@ -6,14 +6,14 @@ use roff::{Inline, Roff, bold, italic, roman};
 
 /// What has to be known before the keys.
 const INTRODUCTION: [&str; 4] = [
-    "The sensor map says what gatepost measures, where it goes and what may be switched. It is a TOML file. The service's map is \
-     /etc/gatepost/gatepost.toml; look at it with `gatepost check` after every change, which shows each fault with its place, \
-     or what the daemon will do.",
+    "The sensor map says what gatepost measures, where it goes and what may be switched. It is a TOML file. The \
+     service's map is /etc/gatepost/gatepost.toml. After every change run `gatepost check`: it shows each fault with \
+     its place, or what the daemon will do.",
     "Durations carry their unit: \"20ms\", \"5s\", \"10m\", \"1h 30m\", \"7d\". Pins are BCM numbers: physical pin 11 is 17. \
      Levels are logical: \"on\" and \"off\", whatever the voltage.",
-    "Devices, channels, sensors and outputs have names of your own: one line of up to 64 characters. A column of a channel is \
-     written `channel.field1`; there are field1 to field8, lat, long and elevation.",
-    "Relative paths start in the folder of the map.",
+    "You name the devices, channels, sensors and outputs: one line of up to 64 characters each. A column of a channel \
+     is written `channel.field1`; there are field1 to field8, lat, long and elevation.",
+    "Relative paths are relative to the folder of the map.",
 ];
 
 /// A whole map.
@@ -76,23 +76,23 @@ fn kind(roff: &mut Roff, kind: &SensorKind) {
     let timeout = shown(kind.timeout);
     let pace = match kind.every {
         Some(every) => {
-            format!(" Read every {} unless `every` says otherwise; a read may take {timeout}.", shown(every))
+            format!(" Default interval {}, timeout {timeout}.", shown(every))
         }
-        None => format!(" It talks by itself, and may be silent for {timeout} unless `timeout` says otherwise."),
+        None => format!(" It sends by itself. Default timeout {timeout} of silence."),
     };
     roff.text(prose(&format!("{}{pace}", kind.about)));
     kind.keys.keys.iter().for_each(|one| key(roff, one));
     if kind.quantities.is_empty() {
-        roff.control("PP", []).text([roman("What it measures is named by the map.")]);
+        roff.control("PP", []).text([roman("The map names its quantities.")]);
         return;
     }
     roff.control("PP", []).text([
-        roman("What it measures, for "),
+        roman("Its quantities, for "),
         bold("to."),
         italic("QUANTITY"),
-        roman(", and what of a slot is published unless "),
+        roman(", and the value of a slot that is published without "),
         bold("reduce"),
-        roman(" says otherwise:"),
+        roman(":"),
     ]);
     for quantity in &kind.quantities {
         let unit = if quantity.unit.is_empty() { String::new() } else { format!("{}, ", quantity.unit) };

@@ -16,19 +16,19 @@ use crate::cli::print;
 #[group(id = "probing")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Args {
-    /// Find out on your own account what nobody knows of the service; needs --channel and a stopped daemon
+    /// Try out undocumented behaviour of the service with your own account; needs --channel and a stopped daemon
     #[arg(long, requires = "channel", conflicts_with_all = ["publish", "take_over"])]
     probe: bool,
 
-    /// With --probe: do not ask before it begins
+    /// With --probe: do not ask for confirmation
     #[arg(long, requires = "probe")]
     yes: bool,
 
-    /// With --probe: find out too whether pings alone keep a session, which takes over an hour
+    /// With --probe: also find out whether pings alone keep a session, which takes over an hour
     #[arg(long, requires = "probe")]
     idle: bool,
 
-    /// With --probe: put the channel's number into the report
+    /// With --probe: include the channel's number in the report
     #[arg(long, requires = "probe")]
     report_ids: bool,
 }
@@ -48,7 +48,7 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitCode> {
     if let Some(running) = running {
         anyhow::bail!(
-            "gatepost runs (process {}), and an MQTT device has one connection: stop it first with `{}`",
+            "gatepost is running (process {}), and an MQTT device has one connection: stop it first with `{}`",
             running.pid,
             running.stop()
         );
@@ -58,12 +58,11 @@ pub(super) fn run(
     let plan = probe::Settings::new(channel.id, channel.license.interval(), args.idle);
     let (least, most) = plan.updates();
     print(&format!(
-        "This asks the service at {} what its documentation leaves open. It\n\
-         - writes {least} to {most} entries to the channel {} ({}), each with a status text and no value;\n\
-         - costs as many messages of the license's year;\n\
-         - logs in up to seven times with the device {}, at most twice at a time, and once with a wrong password;\n\
-         - takes {} where the line is quick, and up to {} where it is not.\n\
-         Nothing else may use the device or write to the channel meanwhile.\n",
+        "The probe tries out what the documentation of the service at {} does not say. It\n- writes {least} to {most} \
+         entries to the channel {} ({}), each with a status text and no value;\n- uses as many messages of the \
+         license's year;\n- logs in up to seven times with the device {}, at most twice at a time, and once with a \
+         wrong password;\n- takes {} on a fast connection, and up to {} on a slow one.\nDo not use the device or \
+         write to the channel meanwhile.\n",
         settings.broker.hosts.join(", "),
         channel.name,
         channel.id,
@@ -72,7 +71,7 @@ pub(super) fn run(
         in_words(plan.lasts_at_most())
     ))?;
     if !args.yes && !agreed()? {
-        print("nothing was done\n")?;
+        print("stopped: nothing was done\n")?;
         return Ok(ExitCode::FAILURE);
     }
     let begun = SystemClock.now().utc;
@@ -82,9 +81,9 @@ pub(super) fn run(
         Ok(probe::run(&settings.broker, &credentials, plan, &SystemClock, say).await?)
     })?;
     if let Some(words) = &findings.failed {
-        anyhow::bail!("the probe could not log in: {words}");
+        anyhow::bail!("the probe cannot log in: {words}");
     }
-    let id = if args.report_ids { channel.id.to_string() } else { "not told (--report-ids tells it)".to_owned() };
+    let id = if args.report_ids { channel.id.to_string() } else { "hidden (--report-ids shows it)".to_owned() };
     print(&format!("\n{}", report(&findings, &id, &begun.to_string(), &settings.broker.transport.to_string())))?;
     let suggestions = findings.suggestions();
     if !suggestions.is_empty() {
@@ -101,8 +100,8 @@ fn in_words(time: Duration) -> String {
 fn report(findings: &Findings, channel: &str, begun: &str, transport: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut lines = vec![
-        "What the service does (a report without secrets, to be pasted into an issue):".to_owned(),
-        format!("  {:<40} {version}, over {transport}, begun {begun}", "gatepost"),
+        "What the service does (a report without secrets, for an issue):".to_owned(),
+        format!("  {:<40} {version}, over {transport}, started {begun}", "gatepost"),
         format!("  {:<40} {channel}", "channel"),
     ];
     lines.extend(findings.lines().into_iter().map(|(question, answer)| format!("  {question:<40} {answer}")));
@@ -113,7 +112,7 @@ fn report(findings: &Findings, channel: &str, begun: &str, transport: &str) -> S
 /// Asks whoever sits there; nobody does behind a pipe.
 fn agreed() -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
-        anyhow::bail!("nobody can be asked here: add --yes to agree");
+        anyhow::bail!("not a terminal: pass --yes to agree");
     }
     print("Go on? [y/N] ")?;
     let mut answer = String::new();

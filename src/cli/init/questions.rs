@@ -25,10 +25,10 @@ const DOWNLOADS: [&str; 2] = ["mqtt_credentials.txt", "mqtt_secrets.h"];
 /// From flags alone.
 pub(super) fn given(args: &Args, offers: &[Offer]) -> anyhow::Result<Chosen> {
     let Some(credentials) = args.credentials.clone() else {
-        bail!("without a terminal to ask on, name the file that ThingSpeak offered for download: --credentials FILE");
+        bail!("not a terminal: name the credentials file downloaded from ThingSpeak with --credentials FILE");
     };
     if args.channel.is_empty() {
-        bail!("without a terminal to ask on, name a channel to fill: --channel room=1234567 (its Channel ID)");
+        bail!("not a terminal: name a channel to publish to with --channel room=1234567 (its Channel ID)");
     }
     good_credentials(&credentials).map_err(anyhow::Error::msg)?;
     let answers = Answers {
@@ -49,7 +49,8 @@ pub(super) fn ask<R: BufRead, W: Write>(
     offers: &[Offer],
 ) -> anyhow::Result<Chosen> {
     talk.say(
-        "A first sensor map. Enter takes what stands in brackets; Ctrl-C stops, and nothing is written before the end.",
+        "Creates a first sensor map. Press Enter for the value in brackets, Ctrl-C to stop. Files are written only at \
+         the end.",
     )?;
     let credentials = match &args.credentials {
         Some(file) => {
@@ -66,7 +67,7 @@ pub(super) fn ask<R: BufRead, W: Write>(
         Some(written) => license(written),
         None => talk.ask("\nYour ThingSpeak license, free or paid", Some("free"), |answer| match answer {
             "free" | "paid" => Ok(license(answer)),
-            _ => Err("answer free or paid; without a payment it is free".to_owned()),
+            _ => Err("answer free or paid; it is free unless you pay for it".to_owned()),
         })?,
     };
     let places = ask_places(talk, args, &channels, offers)?;
@@ -75,7 +76,7 @@ pub(super) fn ask<R: BufRead, W: Write>(
         // Whoever gave the channels as flags has said what there is.
         None if !args.channel.is_empty() => None,
         None => {
-            talk.say("\nCommands to outputs (a pump, a lamp) come from fields of a channel of their own.")?;
+            talk.say("\nCommands to outputs (a pump, a lamp) come from the fields of a separate channel.")?;
             ask_channel(talk, "Its Channel ID, or Enter for none", Some(""), "switches", &channels)?
         }
     };
@@ -84,8 +85,8 @@ pub(super) fn ask<R: BufRead, W: Write>(
 
 fn ask_credentials<R: BufRead, W: Write>(talk: &mut Talk<R, W>, target: &Target) -> anyhow::Result<PathBuf> {
     talk.say(
-        "\nThe credentials of your MQTT device: on ThingSpeak under Devices, MQTT, \"Add a new device\", then\n\
-         \"Download Credentials\". The password is shown only once, hence the file.",
+        "\nThe credentials of your MQTT device: on ThingSpeak under Devices, MQTT, \"Add a new device\", \
+         then\n\"Download Credentials\". ThingSpeak shows the password only once, so download the file.",
     )?;
     let default = downloaded(target).map(|path| path.display().to_string());
     talk.ask("The downloaded file", default.as_deref(), |answer| {
@@ -100,8 +101,8 @@ fn ask_channels<R: BufRead, W: Write>(
     commands: Option<&Named>,
 ) -> anyhow::Result<()> {
     talk.say(
-        "\nThe channel to fill: on ThingSpeak under Channels, My Channels, your channel. Its number (\"Channel ID\") stands\n\
-         above its page.",
+        "\nThe channel to publish to: on ThingSpeak under Channels, My Channels, your channel. Its number (\"Channel \
+         ID\") is at\nthe top of its page.",
     )?;
     while channels.len() < CHANNELS_A_DEVICE {
         let taken: Vec<Named> = channels.iter().chain(commands).cloned().collect();
@@ -128,7 +129,7 @@ fn ask_channel<R: BufRead, W: Write>(
     let id = talk.ask(question, default, |answer| match Named::new(name, answer) {
         _ if answer.is_empty() && default.is_some() => Ok(None),
         Ok(channel) if taken.iter().any(|other| other.id == channel.id) => {
-            Err(format!("channel {} is given already: take another one", channel.id))
+            Err(format!("channel {} is already in use: enter another one", channel.id))
         }
         Ok(channel) => Ok(Some(channel.id)),
         Err(refused) => Err(refused.to_string()),
@@ -137,7 +138,7 @@ fn ask_channel<R: BufRead, W: Write>(
     let channel =
         talk.ask("A name for it in the map", Some(name), |answer| match Named::new(answer, &id.to_string()) {
             Ok(channel) if taken.iter().any(|other| other.name == channel.name) => {
-                Err(format!("{} is taken: take another name", channel.name))
+                Err(format!("the name {} is already in use: enter another one", channel.name))
             }
             other => other.map_err(|refused| refused.to_string()),
         })?;
@@ -161,7 +162,7 @@ fn ask_places<R: BufRead, W: Write>(
             let question = format!("  to which channel ({})", names.join(", "));
             *place = talk.ask(&question, Some(&first.name), |answer| {
                 let index = names.iter().position(|name| *name == answer);
-                index.map(Place::Channel).ok_or_else(|| format!("write one of {}", names.join(", ")))
+                index.map(Place::Channel).ok_or_else(|| format!("answer one of {}", names.join(", ")))
             })?;
         }
     }
@@ -173,7 +174,7 @@ fn places(args: &Args, channels: &[Named], offers: &[Offer]) -> anyhow::Result<V
     let sensor = |name: &str| {
         offers.iter().position(|offer| offer.name == name).ok_or_else(|| {
             let names: Vec<_> = offers.iter().map(|offer| offer.name.as_str()).collect();
-            anyhow::anyhow!("there is no sensor {name}: there are {}", names.join(", "))
+            anyhow::anyhow!("there is no sensor {name}: the sensors are {}", names.join(", "))
         })
     };
     let mut places = vec![Place::Anywhere; offers.len()];
@@ -182,7 +183,7 @@ fn places(args: &Args, channels: &[Named], offers: &[Offer]) -> anyhow::Result<V
             bail!("write --to SENSOR=CHANNEL, such as --to pi=room");
         };
         let Some(index) = channels.iter().position(|known| known.name == channel) else {
-            bail!("--to {written}: there is no channel {channel} (--channel {channel}=ID makes one)");
+            bail!("--to {written}: there is no channel {channel} (add it with --channel {channel}=ID)");
         };
         places[sensor(name)?] = Place::Channel(index);
     }
@@ -200,8 +201,8 @@ fn license(written: &str) -> License {
 fn good_credentials(path: &Path) -> Result<(), String> {
     if !path.try_exists().unwrap_or(true) {
         return Err(format!(
-            "there is no file {}: ThingSpeak offers it under Devices, MQTT, your device, \"Download Credentials\"; name it \
-             where it was saved",
+            "there is no file {}: download it on ThingSpeak under Devices, MQTT, your device, \"Download \
+             Credentials\", and enter its path",
             path.display()
         ));
     }

@@ -82,19 +82,19 @@ impl Target {
         let text = match fs::read_to_string(&self.map) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if is_denied(&error) && is_of_service(&self.map) => {
-                return Err(error).with_context(|| format!("{map} is the service's: call this with sudo"));
+                return Err(error).with_context(|| format!("{map} belongs to the service: run this with sudo"));
             }
-            Err(error) if !force => return Err(error).with_context(|| format!("{map} is there and cannot be read")),
+            Err(error) if !force => return Err(error).with_context(|| format!("cannot read {map}")),
             Err(_) => String::new(),
             Ok(text) => text,
         };
         if self.map.is_dir() {
-            bail!("{map} is a folder: name the map in it");
+            bail!("{map} is a folder: name a file in it");
         }
         if !force && !says_nothing(&text) {
             bail!(
-                "{map} is a map already, and stays as it is: edit it, name another file with --output, or replace it with --force \
-                 (which keeps the old one beside it)"
+                "{map} already exists and is not changed: edit it, name another file with --output, or replace it \
+                 with --force (which keeps the old one beside it)"
             );
         }
         Ok(())
@@ -104,7 +104,7 @@ impl Target {
     pub(super) fn credentials(&self, file: &Path, force: bool) -> anyhow::Result<Placed> {
         let Some(folder) = self.credentials_folder() else { return self.where_they_are(file) };
         let name =
-            file.file_name().and_then(|name| name.to_str()).context("the credentials' file has no plain name")?;
+            file.file_name().and_then(|name| name.to_str()).context("the credentials file has an unusable name")?;
         let path = folder.join(name);
         let written = format!("{CREDENTIALS}/{name}");
         if is_same(file, &path) {
@@ -115,7 +115,7 @@ impl Target {
             let own = Source::File(file.to_owned()).read().context("the credentials")?;
             if other.is_ok_and(|other| other != own) {
                 bail!(
-                    "{} holds other credentials: rename {}, or replace them with --force",
+                    "{} already holds other credentials: rename {}, or replace them with --force",
                     path.display(),
                     file.display()
                 );
@@ -130,9 +130,9 @@ impl Target {
         let here = if self.folder().as_os_str().is_empty() { Path::new(".") } else { self.folder() };
         let folder = here
             .canonicalize()
-            .with_context(|| format!("there is no folder {}: make it first (mkdir)", here.display()))?;
+            .with_context(|| format!("there is no folder {}: create it first (mkdir)", here.display()))?;
         let written = absolute.strip_prefix(&folder).unwrap_or(&absolute);
-        let written = written.to_str().context("the credentials' path is not plain text")?.to_owned();
+        let written = written.to_str().context("the path of the credentials file is not UTF-8")?.to_owned();
         let path = self.folder().join(&written);
         let deed = if credentials::check_mode(&absolute).is_ok() { FileAction::Leave } else { FileAction::Hide };
         Ok(Placed { written, path, deed })
@@ -143,25 +143,25 @@ impl Target {
         let mut deeds = vec!["Files".to_owned()];
         deeds.push(format!("  {}: the map", self.map.display()));
         if self.map.exists() {
-            deeds.push("  the map that is there is kept beside it".to_owned());
+            deeds.push("  the existing map is kept beside it".to_owned());
         }
         let path = credentials.path.display();
         if matches!(credentials.deed, FileAction::Copy(_)) && credentials.path.exists() {
-            deeds.push("  other credentials that are there are kept beside the new ones".to_owned());
+            deeds.push("  existing other credentials are kept beside the new ones".to_owned());
         }
         match &credentials.deed {
             FileAction::Copy(from) => deeds.push(format!(
-                "  {path}: a copy of {} for root and the group gatepost; delete the original then",
+                "  {path}: a copy of {}, readable by root and the group gatepost; delete the original afterwards",
                 from.display()
             )),
-            FileAction::Own => deeds.push(format!("  {path}: for root and the group gatepost alone")),
+            FileAction::Own => deeds.push(format!("  {path}: readable by root and the group gatepost only")),
             FileAction::Hide => {
-                deeds.push(format!("  {path}: others of this machine could read it, and no more then (chmod o=)"));
+                deeds.push(format!("  {path}: readable by other users now; access will be restricted (chmod o=)"));
             }
-            FileAction::Leave => deeds.push(format!("  {path}: stays as it is")),
+            FileAction::Leave => deeds.push(format!("  {path}: not changed")),
         }
         if self.is_service && service_group().is_none() {
-            let told = "  there is no group gatepost on this machine (the package makes it): only root can read it";
+            let told = "  this machine has no group gatepost (the package creates it): only root can read the file";
             deeds.push(told.to_owned());
         }
         deeds

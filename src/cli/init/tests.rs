@@ -79,14 +79,14 @@ fn wrong_answers_are_explained_and_asked_again() {
     for words in [
         "is a directory",
         "nowhere.txt",
-        "\"\" is no channel's number",
-        "\"room\" is no channel's number",
-        "\"0\" is no channel's number",
-        "channel 1234567 is given already",
-        "room is taken",
+        "\"\" is not a channel's number",
+        "\"room\" is not a channel's number",
+        "\"0\" is not a channel's number",
+        "channel 1234567 is already in use",
+        "the name room is already in use",
         "answer free or paid",
         "answer yes or no",
-        "write one of room, cellar",
+        "answer one of room, cellar",
     ] {
         assert!(said.contains(words), "no {words:?} in\n{said}");
     }
@@ -134,8 +134,8 @@ fn names_in_flags_that_do_not_exist_are_told_with_those_that_do() {
         questions::given(&args, &offers).err().map(|error| error.to_string())
     };
     assert_eq!(with("pi=room", &[]), None);
-    assert_eq!(with("air=room", &[]).as_deref(), Some("there is no sensor air: there are pi"));
+    assert_eq!(with("air=room", &[]).as_deref(), Some("there is no sensor air: the sensors are pi"));
     assert!(with("pi=attic", &[]).is_some_and(|error| error.contains("--channel attic=ID")));
     assert!(with("pi", &[]).is_some_and(|error| error.contains("SENSOR=CHANNEL")));
-    assert_eq!(with("pi=room", &["probe"]).as_deref(), Some("there is no sensor probe: there are pi"));
+    assert_eq!(with("pi=room", &["probe"]).as_deref(), Some("there is no sensor probe: the sensors are pi"));
 }

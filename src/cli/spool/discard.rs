@@ -17,15 +17,15 @@ pub(super) struct Args {
     #[arg(long, value_name = "CHANNEL")]
     channel: String,
 
-    /// The unconfirmed entries, instead of those that wait
+    /// The unconfirmed entries instead of the waiting ones
     #[arg(long)]
     unconfirmed: bool,
 
-    /// Only entries that are older than this ("3d"); one that has no time yet stays
+    /// Only entries older than this ("3d"); entries without a time are kept
     #[arg(long, value_name = "AGE", value_parser = parse_duration)]
     older_than: Option<Duration>,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
 
@@ -53,10 +53,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         println!("nothing was dropped");
         return Ok(());
     }
-    let discarded = discard(&place.runtime, &place.state, &which).context("not all could be dropped")?;
+    let discarded = discard(&place.runtime, &place.state, &which).context("not all entries were dropped")?;
     println!("dropped {kind}{} of {name}", entries(discarded.entries));
     for (file, why) in &discarded.found.unreadable {
-        eprintln!("{file} cannot be read, and stays: {why}");
+        eprintln!("{file} cannot be read and is kept: {why}");
     }
     Ok(())
 }
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 fn hold(place: &Place) -> anyhow::Result<()> {
     // One that is not there has nothing to drop, and is not root's to make.
     for folder in [&place.runtime, &place.state].into_iter().filter(|folder| folder.path().exists()) {
-        if let Some(error) = directories::lock(folder, "stop it first: systemctl stop gatepost")? {
+        if let Some(error) = directories::lock(folder, &format!("stop it first: {}", directories::stop(folder)))? {
             return Err(error).with_context(|| format!("cannot use {}", folder.path().display()));
         }
     }
@@ -77,7 +77,8 @@ fn before(age: Duration) -> anyhow::Result<Utc> {
     let now = SystemClock.now().utc;
     if !now.is_plausible() {
         bail!(
-            "the clock of this machine says {now}, so that no entry's age is known: set it, or leave out --older-than"
+            "this machine's clock is at {now}, so the age of entries is unknown: set the clock, or leave out \
+             --older-than"
         );
     }
     Ok(now - age)
@@ -112,7 +113,7 @@ fn matching(place: &Place, which: &Which) -> Matching {
 /// Asks at the terminal.
 fn confirmed(question: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
-        bail!("nobody is there to be asked: say --yes");
+        bail!("not a terminal: pass --yes");
     }
     print!("{question}");
     io::stdout().flush()?;

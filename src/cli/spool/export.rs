@@ -14,15 +14,15 @@ use super::{Place, Where, entries, unless_closed};
 /// Options of `spool export`.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The channel: its number, or its name in the map; may be left out where only one has entries
+    /// The channel, by its number or its name in the map; optional if only one channel has entries
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<String>,
 
-    /// The unconfirmed entries, instead of those that wait
+    /// The unconfirmed entries instead of the waiting ones
     #[arg(long)]
     unconfirmed: bool,
 
-    /// A file that does not exist yet, or - for the standard output
+    /// A new file, or - for the standard output
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let is_file = args.output != Path::new("-");
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(if is_file {
         let file = OpenOptions::new().write(true).create_new(true).open(&args.output);
-        Box::new(file.with_context(|| format!("cannot make {}", args.output.display()))?)
+        Box::new(file.with_context(|| format!("cannot create {}", args.output.display()))?)
     } else {
         Box::new(io::stdout().lock())
     });
@@ -51,13 +51,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let to = if is_file { format!(" to {}", args.output.display()) } else { String::new() };
     eprintln!("wrote {} of {name}{to}", entries(written));
     if written > 0 && !args.unconfirmed {
-        eprintln!("they are still sent, too; once they are imported: gatepost spool drop --channel {channel}");
+        eprintln!(
+            "the daemon still sends them. After importing them: gatepost spool drop --channel {channel}{}",
+            args.place.given()
+        );
     }
     if untimed > 0 {
-        eprintln!("left out {} without a time: until the clock is set", entries(untimed));
+        eprintln!("left out {} without a time: the clock is not set", entries(untimed));
     }
     if written as u64 > import::MOST_ROWS {
-        eprintln!("the page takes {} rows a file: split it, each part with the line of titles", import::MOST_ROWS);
+        eprintln!(
+            "the page takes {} rows per file: split the file, and repeat the heading line in each part",
+            import::MOST_ROWS
+        );
     }
     Ok(())
 }
@@ -79,7 +85,7 @@ fn channel(args: &Args, place: &Place) -> anyhow::Result<Option<ChannelId>> {
         _ => {
             let names: Vec<_> =
                 channels.iter().map(|id| format!("--channel {id} for {}", place.names.of(*id))).collect();
-            bail!("the import page takes one channel a file: say which, {}", names.join(", "))
+            bail!("the import page takes one channel per file: choose one with {}", names.join(", "))
         }
     }
 }

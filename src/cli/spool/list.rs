@@ -19,11 +19,11 @@ pub(super) struct Args {
     #[arg(long)]
     entries: bool,
 
-    /// Only this channel: its number, or its name in the map
+    /// Only this channel, by its number or its name in the map
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<String>,
 
-    /// For programs: one object, or with --entries one a line
+    /// Print JSON: one object, or with --entries one per line
     #[arg(long)]
     json: bool,
 
@@ -123,11 +123,11 @@ fn describe(place: &Place, summaries: &BTreeMap<ChannelId, Summary>, found: &Fou
             many => format!("{name}: {} wait ({}){times}", entries(many), size_in_words(summary.bytes)),
         });
         if summary.untimed > 0 {
-            lines.push(format!("  {} of them without a time: until the clock is set", summary.untimed));
+            lines.push(format!("  {} of them without a time: the clock is not set", summary.untimed));
         }
         if summary.unconfirmed > 0 {
             lines.push(format!(
-                "  {} unconfirmed: sent several times, and never seen on the channel",
+                "  {} unconfirmed: sent several times, but never seen on the channel",
                 summary.unconfirmed
             ));
         }

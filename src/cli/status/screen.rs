@@ -75,7 +75,9 @@ fn lines(looked: &Result<Report, String>, watch: &Watch) -> Vec<String> {
     let (columns, rows) = size.map_or((80, 24), |(Width(columns), Height(rows))| (columns.into(), rows.into()));
     match looked {
         Ok(report) => watch.frame(report, Size { columns, rows }, super::super::has_colours()),
-        Err(why) => why.lines().chain(["", "waiting for it · Ctrl-C leaves"]).map(str::to_owned).take(rows).collect(),
+        Err(why) => {
+            why.lines().chain(["", "waiting for the daemon · Ctrl-C quits"]).map(str::to_owned).take(rows).collect()
+        }
     }
 }
 

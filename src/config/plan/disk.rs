@@ -35,19 +35,19 @@ pub(super) fn losses(settings: &Settings) -> String {
     }
     let table = table.finish();
     if !table.is_empty() {
-        text.push_str("kill -9, or a crash of the daemon, costs one reading of each sensor at most");
+        text.push_str("kill -9, or a crash of the daemon, costs at most one reading of each sensor");
         let counters = settings.sensors.iter().filter(|sensor| sensor.kind.device().total().is_some());
         let counters: Vec<_> =
             counters.map(|sensor| format!("{}, read every {}", sensor.name, format_duration(sensor.every))).collect();
         if !counters.is_empty() {
-            let _ = write!(text, ";\nof a counter the pulses since its last read ({})", counters.join("; "));
+            let _ = write!(text, ";\nfor a counter, the pulses since its last read ({})", counters.join("; "));
         }
         text.push_str(".\n");
         text.push_str(&table);
     }
     if settings.keeps_totals() {
         let every = format_duration(state::TOTALS_EVERY);
-        let _ = writeln!(text, "Of totals and switch times a power cut costs up to {every}.");
+        let _ = writeln!(text, "A power cut costs up to {every} of totals and switch times.");
     }
     text
 }
@@ -77,11 +77,11 @@ fn beyond(channel: &Channel, bytes: u64) -> String {
     let Some(within) = backlog.thin.map(format_duration) else { return dropped.to_owned() };
     let room = backlog.max_size / 4 * 3;
     if !backlog.drains {
-        format!("neighbours within {within} are merged from the beginning; {dropped}")
+        format!("neighbouring entries within {within} are merged at once; {dropped}")
     } else if entries_by_age(channel) * bytes > room {
-        format!("from {} on neighbours within {within} are merged; {dropped}", size_in_words(room))
+        format!("from {} on neighbouring entries within {within} are merged; {dropped}", size_in_words(room))
     } else {
-        format!("{dropped}; there is room for all, so that nothing is merged")
+        format!("{dropped}; there is room for all, so nothing is merged")
     }
 }
 
@@ -125,10 +125,10 @@ pub(super) fn wear(settings: &Settings) -> String {
             writeln!(text, "Totals and switch times: at most {writes} writes a day, {bytes}, and one at each stop.");
     } else if page > 0 {
         let bytes = size_in_words(page as u64);
-        let _ = writeln!(text, "At each stop, and in the first hour of a channel: one write of up to {bytes}.");
+        let _ = writeln!(text, "At each stop, and in a channel's first hour: one write of up to {bytes}.");
     }
     if !text.is_empty() {
-        text.push_str("The file system adds its own to each write.\n");
+        text.push_str("The file system adds its own data to each write.\n");
     }
     text
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_plaintext_transport_has_to_be_allowed() {
-    let fault = "`tcp` sends the password and every reading in the clear";
+    let fault = "`tcp` sends the password and every reading unencrypted";
     assert_eq!(faults_with("\n[broker]\ntransport = \"tcp\""), [fault]);
     assert_eq!(faults_with("\n[broker]\ntransport = \"tcp\"\nallow_plaintext = false"), [fault]);
     assert!(faults_with("\n[broker]\ntransport = \"tcp\"\nallow_plaintext = true").is_empty());
@@ -14,7 +14,7 @@ fn a_plaintext_transport_has_to_be_allowed() {
 fn a_session_is_renewed_before_the_idle_limit() {
     for wrong in ["60m", "9s"] {
         let found = faults_with(&format!("\n[broker]\nrenew = \"{wrong}\""));
-        assert_eq!(found, ["a session is renewed after at least 10s and before the broker's idle limit of 60m"]);
+        assert_eq!(found, ["`renew` is at least 10s and less than the broker's idle limit of 60m"]);
     }
     assert!(faults_with("\n[broker]\nrenew = \"10s\"").is_empty());
 }
@@ -33,7 +33,7 @@ fn a_host_is_a_host_alone() {
         assert!(found(host).is_empty(), "{host}");
     }
     for host in ["broker.example:8883", "[2001:db8::1]:8883", "broker.example:"] {
-        assert_eq!(found(host), ["a port does not belong to the host, but into `port`"], "{host}");
+        assert_eq!(found(host), ["the port belongs in `port`, not in `host`"], "{host}");
     }
     for host in ["wss://broker.example", "broker.example/mqtt"] {
         assert_eq!(found(host), ["`host` is a name, not an address with a scheme or path"], "{host}");
@@ -54,16 +54,13 @@ fn several_hosts_are_a_list_and_not_a_text() {
     }
     assert!(faults_with("\n[broker]\nhosts = [\"a.test\", \"2001:db8::1\"]").is_empty());
     assert_eq!(faults_with("\n[broker]\nhosts = []"), ["`hosts` is empty"]);
-    assert_eq!(faults_with("\n[broker]\nhosts = [\"a\", \"a\"]"), ["`a` is there twice"]);
+    assert_eq!(faults_with("\n[broker]\nhosts = [\"a\", \"a\"]"), ["`a` is listed twice"]);
     assert_eq!(faults_with("\n[broker]\nhost = \"a\"\nhosts = [\"b\"]"), ["`host` and `hosts` say the same"]);
-    assert_eq!(
-        faults_with("\n[broker]\nhosts = [\"a:1883\"]"),
-        ["a port does not belong to the host, but into `port`"]
-    );
+    assert_eq!(faults_with("\n[broker]\nhosts = [\"a:1883\"]"), ["the port belongs in `port`, not in `host`"]);
     for wrong in ["a_b!", "a\\tb", "", "@a"] {
         assert_eq!(faults_with(&format!("\n[broker]\nhost = \"{wrong}\"")).len(), 1, "{wrong}");
     }
-    assert_eq!(faults_with("\n[broker]\nhost = \"bröker.example\""), ["a host name has no such letters"]);
+    assert_eq!(faults_with("\n[broker]\nhost = \"bröker.example\""), ["a host name cannot have these letters"]);
 }
 
 #[test]
@@ -73,7 +70,7 @@ fn a_path_is_that_of_a_websocket() {
         assert!(found(path).is_empty(), "{path}");
     }
     assert_eq!(found("ws"), ["a path begins with `/`"]);
-    assert_eq!(found("/a b"), ["a path has neither blanks nor `#`"]);
+    assert_eq!(found("/a b"), ["a path cannot have blanks or `#`"]);
     let found = warnings_with("\n[broker]\ntransport = \"tls\"\npath = \"/ws\"");
     assert_eq!(found, ["`tls` has no WebSocket: `path` does nothing"]);
 }
@@ -86,10 +83,14 @@ fn a_proxy_is_an_address_with_its_password_elsewhere() {
     }
     assert!(found("proxy = \"http://p:1\"\nproxy_credentials = \"garden.txt\"").is_empty());
     assert_eq!(found("proxy = \"http://p\""), ["the proxy's port is missing"]);
-    assert_eq!(found("proxy = \"https://p:1\""), ["a proxy is asked over plain HTTP: `https` cannot be used"]);
-    assert_eq!(found("proxy = \"http://me:sesame@p:1\""), ["a user name or password does not belong into the map"]);
+    assert_eq!(found("proxy = \"https://p:1\""), ["only `http` proxies are supported, not `https`"]);
+    assert_eq!(found("proxy = \"http://me:sesame@p:1\""), ["a user name or password does not belong in the map"]);
     assert_eq!(found("proxy = \"http://p:1\"\nproxy_credentials = \"x\""), ["there is no file x"]);
-    assert_eq!(found("proxy = \"none\"\nproxy_credentials = \"garden.txt\""), ["there is no proxy to log in to"]);
+    assert_eq!(
+        found("proxy = \"none\"\nproxy_credentials = \"garden.txt\""),
+        ["`proxy = \"none\"` needs no \
+                                                                                credentials"]
+    );
     assert_eq!(found("proxy_credentials = \"garden.txt\"").len(), 1);
 }
 

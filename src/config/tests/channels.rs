@@ -16,18 +16,18 @@ fn channels_keep_the_order_of_the_map() {
 fn a_channel_is_in_the_map_once() {
     assert_eq!(faults_with("\n[channel.other]\nid = 1"), ["channel 1 is in this map twice"]);
     assert_eq!(faults_where("id = 1\n", ""), ["a channel needs its number"]);
-    assert_eq!(faults_where("id = 1\n", "id = 0\n"), ["a channel's number is not 0"]);
-    assert_eq!(faults_where("id = 1\n", "id = 12345678901\n"), ["this is longer than any channel's number"]);
+    assert_eq!(faults_where("id = 1\n", "id = 0\n"), ["a channel's number cannot be 0"]);
+    assert_eq!(faults_where("id = 1\n", "id = 12345678901\n"), ["too long for a channel's number"]);
     let found = faults_where("id = 1\n", "id = 99999999999999999999\n");
-    assert_eq!(found, ["`id`: expected a whole number, not negative, found a number that does not fit"]);
+    assert_eq!(found, ["`id`: expected a whole number, not negative, found a number out of range"]);
 }
 
 #[test]
 fn a_field_has_one_value() {
     let found = faults_with("to.longitude = \"house.lat\"");
-    assert_eq!(found, ["`house.lat` gets two values: from `gps` and from `gps`"]);
+    assert_eq!(found, ["`house.lat` gets values from both `gps` and `gps`"]);
     let report = output("lamp", "pin = 17\nfrom = \"switcheslamp.field1\"\nreport = \"house.lat\"");
-    assert_eq!(faults_with(&report), ["`house.lat` gets two values: from `gps` and from `lamp`"]);
+    assert_eq!(faults_with(&report), ["`house.lat` gets values from both `gps` and `lamp`"]);
 }
 
 #[test]
@@ -35,8 +35,8 @@ fn a_place_is_a_column_of_a_known_channel() {
     assert_eq!(faults_where("house.lat", "hose.lat"), ["there is no channel `hose`"]);
     assert_eq!(faults_where("house.lat", "house.field9"), ["a channel has no column `field9`"]);
     assert_eq!(faults_where("house.lat", "house.field0"), ["a channel has no column `field0`"]);
-    assert_eq!(faults_where("house.lat", "house"), ["`house` names no column of a channel"]);
-    assert_eq!(faults_where("\"house.lat\"", "3"), ["this names no column of a channel"]);
+    assert_eq!(faults_where("house.lat", "house"), ["`house` is not a column of a channel"]);
+    assert_eq!(faults_where("\"house.lat\"", "3"), ["this is not a column of a channel"]);
 }
 
 #[test]
@@ -51,25 +51,33 @@ fn a_quantity_may_go_to_several_places() {
 #[test]
 fn only_fields_are_published_by_themselves() {
     let route = "{ field = \"house.lat\", publish = \"field\" }";
-    assert_eq!(faults_where("\"house.lat\"", route), ["`lat` has no topic of its own"]);
+    assert_eq!(faults_where("\"house.lat\"", route), ["`lat` cannot be published by itself"]);
 }
 
 #[test]
 fn a_slot_is_not_shorter_than_the_license_allows() {
     let slot = |every: &str| SMALL.replace("id = 1\n", &format!("id = 1\nevery = \"{every}\"\n"));
     let found = messages(&slot("14s"), "fault");
-    assert_eq!(found, ["the license takes one update every 15s, so the slot is at least 15s"]);
+    assert_eq!(found, ["the license allows one update every 15s, so the slot must be at least 15s"]);
     let found = messages(&slot("15s"), "warning");
-    assert_eq!(found[0], "updates will be lost: what is delayed by a second arrives less than 15s before the next");
+    assert_eq!(
+        found[0],
+        "updates will be lost: one that is delayed by a second arrives less than 15s before the next \
+                          one"
+    );
     assert!(messages(&slot("16s"), "warning").is_empty());
     for odd in ["0s", "16500ms"] {
-        assert_eq!(messages(&slot(odd), "fault"), ["a slot is a whole number of seconds, as ThingSpeak's times are"]);
+        assert_eq!(
+            messages(&slot(odd), "fault"),
+            ["a slot must be a whole number of seconds, since ThingSpeak's \
+                                                    times are"]
+        );
     }
 }
 
 #[test]
 fn slots_that_leave_no_time_for_a_backlog_are_warned_about() {
-    let warning = "no time is left to catch up: what waits after an outage is never sent, and dropped in the end";
+    let warning = "no time to catch up: the backlog of an outage is never sent, and finally dropped";
     for (every, license, drains) in
         [("15s", "free", false), ("16s", "free", true), ("1s", "paid", false), ("2s", "paid", true)]
     {
@@ -89,7 +97,10 @@ fn a_field_published_by_itself_counts_as_an_update() {
     let map = format!("{SMALL}to.longitude = {{ field = \"house.field1\", publish = \"field\" }}");
     let found = messages(&map, "fault");
     assert_eq!(found.len(), 1);
-    assert!(found[0].starts_with("the license takes one update every 15s, so the slot is at least 30s"), "{found:?}");
+    assert!(
+        found[0].starts_with("the license allows one update every 15s, so the slot must be at least 30s"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -98,7 +109,7 @@ fn a_year_of_all_channels_fits_the_license() {
     // 31,536,000 s a year at two updates every 20 s.
     assert_eq!(
         warnings_with(second),
-        ["3153600 updates a year are more than the license's 3000000: it is used up after 347 days"]
+        ["3153600 updates a year exceed the license's 3000000: it is used up after 347 days"]
     );
     assert!(warnings_with(&format!("{second}\nevery = \"25s\"")).is_empty());
     assert!(warnings_with(&format!("{second}\nlicense = \"paid\"")).is_empty());
@@ -127,6 +138,6 @@ fn keys_about_entries_do_nothing_where_none_is_published() {
     assert_eq!(
         found,
         ["confirm", "status", "backlog", "every"]
-            .map(|key| format!("channel `switchesa` carries commands only: `{key}` does nothing"))
+            .map(|key| format!("channel `switchesa` only carries commands: `{key}` does nothing"))
     );
 }

@@ -6,9 +6,9 @@ use super::*;
 fn credentials_must_be_there() {
     let away = faults_where("garden.txt", "away.txt");
     assert_eq!(away, ["there is no file away.txt"]);
-    assert_eq!(faults_where("credentials = \"garden.txt\"", ""), ["a device needs its credentials"]);
+    assert_eq!(faults_where("credentials = \"garden.txt\"", ""), ["a device needs credentials"]);
     let names = "client_id = \"a\"\nusername = \"b\"";
-    assert_eq!(faults_where("credentials = \"garden.txt\"", names), ["a device with a `client_id` needs its password"]);
+    assert_eq!(faults_where("credentials = \"garden.txt\"", names), ["a device with a `client_id` needs a password"]);
     let file = format!("{names}\npassword_file = \"password\"");
     assert!(faults_where("credentials = \"garden.txt\"", &file).is_empty());
 }
@@ -76,22 +76,19 @@ fn a_secret_that_others_may_read_is_a_fault() {
 #[test]
 fn one_way_to_credentials_is_enough() {
     let found = faults_where("credentials", "client_id = \"a\"\ncredentials");
-    assert_eq!(found, ["`credentials` already says where to find this"]);
+    assert_eq!(found, ["`credentials` already gives this"]);
 }
 
 #[test]
 fn two_devices_do_not_share_a_client_id() {
     let found = faults_with("\n[device.second]\ncredentials = \"garden.txt\"");
-    assert!(
-        found.contains(&"two devices with the same client id push each other off the broker".to_owned()),
-        "{found:?}"
-    );
+    assert!(found.contains(&"two devices with the same client id disconnect each other".to_owned()), "{found:?}");
 }
 
 #[test]
 fn with_two_devices_a_channel_says_which() {
     let found = faults_with("\n[device.second]\ncredentials = \"cellar.txt\"");
-    assert_eq!(found, ["with several devices a channel says which one serves it"]);
+    assert_eq!(found, ["with several devices, a channel needs `device`"]);
     let found = faults_where("id = 1\n", "id = 1\ndevice = \"gardn\"\n");
     assert_eq!(found, ["there is no device `gardn`"]);
 }
@@ -101,7 +98,7 @@ fn a_device_serves_ten_channels() {
     let more =
         |count: u32| (0..count).map(|n| format!("\n[channel.c{n}]\nid = {}", n + 10)).collect::<Vec<_>>().concat();
     assert!(faults_with(&more(9)).is_empty());
-    assert_eq!(faults_with(&more(10)), ["device `garden` serves 11 channels, and ThingSpeak lets it 10"]);
+    assert_eq!(faults_with(&more(10)), ["device `garden` serves 11 channels, but ThingSpeak allows 10"]);
 }
 
 /// A map of one device with these channels, each fed or commanding something as its lines say.

@@ -12,10 +12,10 @@ fn disk_is_treated_as_the_map_says() {
     let durability = Durability::Grouped;
     assert_eq!(spool, Policy { durability, write_after: minutes(5), group_every: minutes(10), group_entries: 100 });
     for (key, fault) in [
-        ("write_after = \"25h\"", "`write_after` is a day at most"),
-        ("group_every = \"2d\"", "`group_every` is a day at most"),
-        ("group_entries = 0", "a group has 1 to 512 entries"),
-        ("group_entries = 513", "a group has 1 to 512 entries"),
+        ("write_after = \"25h\"", "`write_after` is at most a day"),
+        ("group_every = \"2d\"", "`group_every` is at most a day"),
+        ("group_entries = 0", "`group_entries` is from 1 to 512"),
+        ("group_entries = 513", "`group_entries` is from 1 to 512"),
     ] {
         assert_eq!(faults_with(&format!("\n[spool]\n{key}")), [fault], "{key}");
     }

@@ -14,7 +14,10 @@ fn windows_line_ends_and_a_byte_order_mark_are_read() {
 #[test]
 fn the_version_is_required_and_is_one() {
     assert_eq!(faults_where("version = 1", ""), ["missing `version = 1`"]);
-    assert_eq!(faults_where("version = 1", "version = 2"), ["this gatepost reads maps of version 1, not 2"]);
+    assert_eq!(
+        faults_where("version = 1", "version = 2"),
+        ["this gatepost reads version 1 of the map's format, not 2"]
+    );
 }
 
 #[test]
@@ -41,13 +44,13 @@ fn a_misspelt_key_is_not_reported_as_missing_too() {
 #[test]
 fn a_header_without_a_name_is_reported_with_how_to_be_written() {
     let found = messages("version = 1\n[device]\ncredentials = \"garden.txt\"", "fault");
-    assert_eq!(found, ["every device has a name in its header"]);
+    assert_eq!(found, ["every device needs a name in its header"]);
     for header in ["[channel]", "[[channel]]"] {
         let found = faults_where("[channel.house]", header);
-        assert!(found.contains(&"every channel has a name in its header".to_owned()), "{found:?}");
+        assert!(found.contains(&"every channel needs a name in its header".to_owned()), "{found:?}");
     }
     let found = faults_where("[channel.house]", "[channel.\"a\\nb\"]");
-    assert!(found.contains(&"a name is one line of up to 64 printable characters".to_owned()), "{found:?}");
+    assert!(found.contains(&"a name has one line of up to 64 printable characters".to_owned()), "{found:?}");
 }
 
 #[test]
@@ -62,7 +65,7 @@ fn a_number_in_quotes_is_reported_with_how_to_be_written() {
 #[test]
 fn a_single_bracket_is_reported() {
     let found = messages("version = 1\n[sensor]\nname = \"a\"\nuse = \"nmea\"\nport = \"x\"", "fault");
-    assert_eq!(found, ["there may be several: write `[[sensor]]`"]);
+    assert_eq!(found, ["there can be several: write `[[sensor]]`"]);
 }
 
 #[test]
@@ -86,7 +89,7 @@ fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
     assert!(matches!(load(&pipe), Err(LoadError::Unreadable { .. })));
     for map in [SMALL.replace("garden.txt", "pipe"), format!("{SMALL}\n[broker]\nca_file = \"pipe\"")] {
         let shown = parse(&map, &folder.path().join("map.toml")).expect_err("a pipe").to_string();
-        assert!(shown.contains("no regular file"), "{shown}");
+        assert!(shown.contains("not a regular file"), "{shown}");
     }
 }
 

@@ -119,7 +119,7 @@ fn groups_that_come_with_the_next_login_are_told() {
     let user = User { later: vec![Rights::of(Laid::out().0.path()).expect("there").gid], ..stranger() };
     let line = Laid::out().machine().groups(&user);
     assert!(
-        line.verdict == Verdict::Warning && line.advice == "dialout was added since the login: log in again",
+        line.verdict == Verdict::Warning && line.advice == "the group dialout was added after the login: log in again",
         "{line}"
     );
 }
@@ -130,7 +130,7 @@ fn console_and_getty_on_the_maps_port_are_in_the_way_and_on_another_one_are_not(
     let laid = laid.with("proc/812/cmdline", "/sbin/agetty\0--noclear\0ttyS0\0vt220\0");
     std::os::unix::fs::symlink("ttyS0", laid.0.path().join("dev/serial0")).expect("a link");
     let lines = laid.lines(&serial("/dev/serial0"));
-    assert!(lines[1].found.contains("the kernel's console is on /dev/serial0 (console=ttyS0"), "{lines:?}");
+    assert!(lines[1].found.contains("the kernel's console uses /dev/serial0 (console=ttyS0"), "{lines:?}");
     assert!(lines[2].advice.contains("serial-getty@ttyS0.service"), "{lines:?}");
     let laid = laid.with("dev/ttyUSB0", "");
     assert_eq!(laid.lines(&serial("/dev/ttyUSB0")).len(), 1);

@@ -92,7 +92,7 @@ async fn refusals_and_what_is_no_broker_have_their_own_words() {
         (
             b"\xd0\0",
             Kind::Protocol,
-            "does not speak MQTT over tls (it sent something that is no MQTT packet of a server (the first byte is 0xd0,",
+            "does not speak MQTT over tls (it sent something that is not an MQTT packet of a server (the first byte is 0xd0,",
         ),
         (b"\xff\xff\xff\xff\xff\xff", Kind::Protocol, "does not speak MQTT over tls"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", Kind::Protocol, "a web server seems to answer"),
@@ -138,14 +138,14 @@ async fn whatever_breaks_the_rules_ends_the_connection_with_its_reason() {
         (b"\xd0\0".repeat(6000), "more than 500 MQTT packets a second"),
         (b"\x30\x05\0\x01abc".repeat(6000), "more than 500 MQTT packets a second"),
         // What only a client sends is not read: it may hold a password, or be as long as it likes.
-        (b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0".to_vec(), "no MQTT packet of a server (its kind is 1)"),
-        (b"\x82\xff\xff\x0f\0\x01\0\x01a\0".to_vec(), "no MQTT packet of a server (its kind is 8)"),
-        (b"\xa2".to_vec(), "no MQTT packet of a server (its kind is 10)"),
-        (b"\xe0\0".to_vec(), "no MQTT packet of a server (its kind is 14)"),
-        (b"\x00\x00".to_vec(), "no MQTT packet of a server"),
-        (b"\x40\x02\0\x07".to_vec(), "no MQTT packet of a server"),
-        (b"\x30\x03\0\x09a".to_vec(), "no MQTT packet of a server"),
-        (b"\x90\x02\0\x01".to_vec(), "no MQTT packet of a server"),
+        (b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0".to_vec(), "not an MQTT packet of a server (its kind is 1)"),
+        (b"\x82\xff\xff\x0f\0\x01\0\x01a\0".to_vec(), "not an MQTT packet of a server (its kind is 8)"),
+        (b"\xa2".to_vec(), "not an MQTT packet of a server (its kind is 10)"),
+        (b"\xe0\0".to_vec(), "not an MQTT packet of a server (its kind is 14)"),
+        (b"\x00\x00".to_vec(), "not an MQTT packet of a server"),
+        (b"\x40\x02\0\x07".to_vec(), "not an MQTT packet of a server"),
+        (b"\x30\x03\0\x09a".to_vec(), "not an MQTT packet of a server"),
+        (b"\x90\x02\0\x01".to_vec(), "not an MQTT packet of a server"),
     ] {
         let failure = ended_by(&bytes).await;
         assert!(failure.kind == Kind::Protocol && failure.words.contains(words), "{words}: {failure:?}");

@@ -34,10 +34,10 @@ pub struct Configured {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Only plain HTTP is spoken with a proxy.
-    #[error("a proxy is asked over plain HTTP: `{0}` cannot be used")]
+    #[error("only `http` proxies are supported, not `{0}`")]
     Scheme(String),
     /// There is no host, or a port that is none.
-    #[error("this is no address of a proxy")]
+    #[error("this is not a proxy's address")]
     NoAddress,
     /// There is a path behind it.
     #[error("a proxy has no path")]
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!((login.user.as_str(), secrecy::ExposeSecret::expose_secret(&login.password)), ("me", "p@ss:"));
         assert!(!format!("{login:?}").contains("p@ss"));
         let wrong = Choice::Environment.proxy_for(&wss, variable("socks5://me:sesame@proxy.lan:1")).expect_err("SOCKS");
-        assert!(wrong.words.contains("`socks5` cannot be used") && !wrong.words.contains("sesame"), "{wrong}");
+        assert!(wrong.words.contains("not `socks5`") && !wrong.words.contains("sesame"), "{wrong}");
         let wrong = Choice::Environment.proxy_for(&wss, variable("http://me:sesame@:x")).expect_err("no host");
         assert!(!wrong.words.contains("sesame"), "{wrong}");
     }

@@ -14,19 +14,19 @@ pub(super) fn read(path: &Path) -> Result<Login, String> {
     // A pipe would be waited for without end.
     let about = fs::metadata(path).map_err(|error| error.to_string())?;
     if !about.is_file() {
-        return Err("this is no file".to_owned());
+        return Err("not a file".to_owned());
     }
     let file = fs::File::open(path).map_err(|error| error.to_string())?;
     #[cfg(unix)]
     if std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o007 != 0 {
-        return Err("every user of this machine may read it: run chmod o= on it".to_owned());
+        return Err("every user of this machine can read it: run chmod o= on it".to_owned());
     }
     let mut text = String::new();
     file.take(LIMIT + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
     if text.len() as u64 > LIMIT {
         return Err("it is too long for a user name and a password".to_owned());
     }
-    parse(&text).ok_or_else(|| "it holds no `username = …` and `password = …`".to_owned())
+    parse(&text).ok_or_else(|| "it does not hold `username = …` and `password = …`".to_owned())
 }
 
 pub(super) fn parse(text: &str) -> Option<Login> {

@@ -65,11 +65,12 @@ where
     match asked.await {
         Ok(answer) if (200..300).contains(&answer.code) => Ok(()),
         Ok(answer) => Err(refused(&answer, proxy, &to)),
-        Err(HeadError::Io(error)) => {
-            Err(Failure::new(Kind::Network, format!("the proxy {at} ({}) broke off: {error}", proxy.named_by)))
-        }
+        Err(HeadError::Io(error)) => Err(Failure::new(
+            Kind::Network,
+            format!("the connection to the proxy {at} ({}) broke: {error}", proxy.named_by),
+        )),
         Err(error) => {
-            Err(Failure::new(Kind::Protocol, format!("{at} is no HTTP proxy ({error}): check {}", proxy.named_by)))
+            Err(Failure::new(Kind::Protocol, format!("{at} is not an HTTP proxy ({error}): check {}", proxy.named_by)))
         }
     }
 }
@@ -80,17 +81,20 @@ fn refused(answer: &Answer, proxy: &Proxy, to: &str) -> Failure {
         // tinyproxy has 401 for it.
         401 | 407 if proxy.login.is_some() => {
             let place = if named_by == IN_MAP { "the file that `proxy_credentials` names" } else { named_by };
-            format!("it does not accept this user name and password: correct them in {place}")
+            format!("wrong user name or password: correct them in {place}")
         }
         407 => asks_for_login(answer, named_by),
-        300..=399 => "it sends the connection on, as the login page of a network does (a captive portal): log in there with a browser".to_owned(),
+        300..=399 => "it redirects the connection, perhaps to a login page (a captive portal): log in there with a \
+                      browser"
+            .to_owned(),
         403 | 405 | 501 => format!(
-            "it does not let this machine out to {to}: whoever runs it must allow CONNECT to that port (many allow 443 alone)"
+            "it does not allow a connection to {to}: the proxy's operator must allow CONNECT to that port (many allow \
+             only 443)"
         ),
         // tinyproxy has 500 for it.
         500 | 502..=504 => format!("it cannot reach {to} itself: check broker.host and broker.port"),
         400..=499 => "it refuses".to_owned(),
-        _ => "it has trouble of its own: try again later".to_owned(),
+        _ => "it has a fault of its own: try again later".to_owned(),
     };
     let kind = if matches!(code, 500..=599) { Kind::Network } else { Kind::Protocol };
     Failure::new(kind, format!("the proxy {at} ({named_by}) answered HTTP {code}: {what}"))
@@ -100,10 +104,10 @@ fn refused(answer: &Answer, proxy: &Proxy, to: &str) -> Failure {
 fn asks_for_login(answer: &Answer, named_by: &str) -> String {
     let scheme = answer.header("proxy-authenticate").split_whitespace().next().unwrap_or_default();
     if !scheme.is_empty() && !answer.offers("proxy-authenticate", "basic") {
-        return format!("it asks for a login by {scheme:.20}, and gatepost knows only Basic");
+        return format!("it asks for a login by {scheme:.20}, but gatepost supports only Basic");
     }
     if named_by == IN_MAP {
-        return "it asks for a password: write user name and password into a file of their own, and name it in \
+        return "it asks for a password: write user name and password into a separate file, and name it in \
                 `proxy_credentials`"
             .to_owned();
     }

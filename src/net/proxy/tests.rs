@@ -35,15 +35,15 @@ async fn each_refusal_says_what_to_do_and_no_password() {
     let password = b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n";
     for (login, answer, told) in [
         (false, &password[..], "asks for a password"),
-        (true, &password[..], "does not accept this user name and password"),
-        (true, b"HTTP/1.0 401 Unauthorized\r\n\r\n", "does not accept this user name and password"),
+        (true, &password[..], "wrong user name or password"),
+        (true, b"HTTP/1.0 401 Unauthorized\r\n\r\n", "wrong user name or password"),
         (false, b"HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\n\r\n", "a login by NTLM"),
         (false, b"HTTP/1.1 403 Filtered\r\n\r\n", "must allow CONNECT to that port"),
         (false, b"HTTP/1.1 503 No\r\n\r\n", "cannot reach [fd00::1]:443 itself"),
         (false, b"HTTP/1.0 500 Unable to connect\r\n\r\n", "cannot reach [fd00::1]:443 itself"),
         (false, b"HTTP/1.1 501 Not Implemented\r\n\r\n", "must allow CONNECT to that port"),
         (false, b"HTTP/1.1 302 Found\r\nLocation: http://hotel.example/\r\n\r\n", "a captive portal"),
-        (false, b"SSH-2.0-OpenSSH\r\n", "is no HTTP proxy"),
+        (false, b"SSH-2.0-OpenSSH\r\n", "is not an HTTP proxy"),
     ] {
         let (_, result) = asked(&proxy(login), answer).await;
         let failure = result.expect_err("refused");

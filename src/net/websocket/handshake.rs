@@ -21,7 +21,7 @@ where
 {
     let mut nonce = [0; 16];
     let random = ring::default_provider().secure_random;
-    random.fill(&mut nonce).map_err(|_| Failure::new(Kind::Network, "this system gives no random numbers"))?;
+    random.fill(&mut nonce).map_err(|_| Failure::new(Kind::Network, "this system provides no random numbers"))?;
     ask(&mut line, road, path, &BASE64.encode(&nonce)).await?;
     Ok(WebSocket::new(line))
 }
@@ -59,27 +59,28 @@ fn check(answer: &Answer, key: &str, at: &str, path: &str) -> Result<(), Failure
     }
     if !answer.lists("connection", "upgrade") || !answer.lists("upgrade", "websocket") {
         return fail(format!(
-            "{at} answered as a web server and not as a WebSocket: perhaps this network's login page (a captive portal), so \
-             log in there with a browser; or a proxy in between, or this is not ThingSpeak's MQTT port"
+            "{at} answered as a web server and not as a WebSocket: perhaps this network's login page (a captive \
+             portal), so log in there with a browser; or the answer is from a proxy, or this is not ThingSpeak's MQTT \
+             port"
         ));
     }
     if answer.header("sec-websocket-accept") != derive_accept_key(key.as_bytes()) {
         return fail(format!(
-            "{at} is no MQTT WebSocket (its answer has the wrong key, as from a cache or a proxy in between): check transport \
-             and port"
+            "{at} is not an MQTT WebSocket (its answer has the wrong key; it may come from a cache or a proxy): check \
+             transport and port"
         ));
     }
     let extensions = answer.header("sec-websocket-extensions");
     if !extensions.is_empty() {
         return fail(format!(
-            "{at} is no MQTT WebSocket (it wants the extension {extensions:.60}, which nobody asked for)"
+            "{at} is not an MQTT WebSocket (it uses the extension {extensions:.60}, which gatepost did not request)"
         ));
     }
     let agreed = answer.header("sec-websocket-protocol");
     if agreed != SUBPROTOCOL {
         return fail(format!(
-            "{at} opened a WebSocket, but not for MQTT (sub-protocol {agreed:?}): check host and port; a proxy may stand in \
-             between"
+            "{at} opened a WebSocket, but not for MQTT (sub-protocol {agreed:?}): check host and port; the answer may \
+             also come from a proxy"
         ));
     }
     Ok(())
@@ -91,6 +92,12 @@ fn failed(error: HeadError, road: &Road) -> Failure {
     match error {
         HeadError::Io(error) => explain::io(&error, road),
         HeadError::Closed => explain::closed_at_once(road),
-        other => Failure::new(Kind::Protocol, format!("{at} is no MQTT WebSocket ({other}): check transport and port")),
+        other => Failure::new(
+            Kind::Protocol,
+            format!(
+                "{at} is not an MQTT WebSocket ({other}): check transport and \
+                                                       port"
+            ),
+        ),
     }
 }

@@ -124,14 +124,17 @@ async fn answers_that_are_no_websocket_for_mqtt_are_told_as_what_they_are() {
                 agreed(key, "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Extensions: permessage-deflate\r\n")
             })
             .await,
-            "it wants the extension permessage-deflate",
+            "it uses the extension permessage-deflate",
         ),
         (
             answered(|_| "HTTP/1.1 404 Not Found\r\n\r\n".to_owned()).await,
-            "there is no /mqtt here: is it a broker with another WebSocket path",
+            "no /mqtt here: either the broker has another WebSocket path",
         ),
-        (answered(|_| format!("HTTP/1.1 101 Ok\r\n{}", "X: y\r\n".repeat(5000))).await, "its answer has no end"),
-        (answered(|_| "220 mail.example ESMTP\r\n".to_owned()).await, "something that is no HTTP"),
+        (
+            answered(|_| format!("HTTP/1.1 101 Ok\r\n{}", "X: y\r\n".repeat(5000))).await,
+            "its answer has too many headers",
+        ),
+        (answered(|_| "220 mail.example ESMTP\r\n".to_owned()).await, "its answer is not HTTP"),
         (answered(|_| String::new()).await, "closed the connection at once"),
     ] {
         assert!(failure.words.contains(words), "{words}: {failure}");

@@ -41,7 +41,7 @@ use memory::Memory;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The part's folder in `/sys/bus/w1/devices`: its family, such as `28-`, and 12 hexadecimal figures in small letters.
+    /// The part's folder in `/sys/bus/w1/devices`: its family, such as `28-`, and 12 hexadecimal digits in lower case.
     #[cfg_attr(feature = "docs", schemars(regex(pattern = "^(10|22|28|3b|42)-[0-9a-f]{12}$"), extend("examples" = ["28-0417b1fb82ff"])))]
     id: String,
 }

@@ -28,7 +28,7 @@ pub struct Settings {
     /// The port.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0"])))]
     port: String,
-    /// Its speed in bits a second. Meters before DSMR 4 have 9600, with 7 data bits and even parity, which is set then.
+    /// Its speed in bits a second. For meters before DSMR 4 write 9600; this also sets 7 data bits and even parity.
     #[serde(default = "baud_115200")]
     #[cfg_attr(feature = "docs", schemars(range(min = 1)))]
     baud: u32,

@@ -35,7 +35,7 @@ pub struct Settings {
     /// The receiver's port.
     #[serde(default = "serial0")]
     port: String,
-    /// Its speed in bits a second: 4800 by the standard, 9600 with nearly every receiver of today.
+    /// Its speed in bits a second: 4800 in the standard, 9600 for nearly all modern receivers.
     #[serde(default = "baud_9600")]
     #[cfg_attr(feature = "docs", schemars(range(min = 1)))]
     baud: u32,

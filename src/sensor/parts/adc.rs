@@ -13,13 +13,14 @@ const FULL_SCALE: usize = 1;
 const ADS_OPTIONS: &[Choice] = &[
     Choice {
         key: "input",
-        about: "Which input is measured: one of them against ground, or the difference of two.",
+        about: "The input to measure: one against ground, or the difference of two.",
         default: 0.0,
         allowed: Allowed::Words(&["0", "1", "2", "3", "0-1", "0-3", "1-3", "2-3"]),
     },
     Choice {
         key: "full_scale",
-        about: "The voltage up to which is measured, and down to its negative: the smaller, the finer. No input may be above the part's own supply.",
+        about: "The largest voltage to measure, positive or negative. A smaller range has a finer resolution. No \
+                input may be above the part's supply voltage.",
         default: 4.096,
         allowed: Allowed::Numbers(&[6.144, 4.096, 2.048, 1.024, 0.512, 0.256]),
     },
@@ -96,13 +97,13 @@ const REFERENCE: usize = 1;
 const MCP_OPTIONS: &[Choice] = &[
     Choice {
         key: "input",
-        about: "Which input is measured: one of them against ground, or the difference of two, of which the second one is the lower.",
+        about: "The input to measure: one against ground, or the difference of two, the second one being the lower.",
         default: 0.0,
         allowed: Allowed::Words(&["0", "1", "2", "3", "4", "5", "6", "7", "0-1", "2-3", "4-5", "6-7"]),
     },
     Choice {
         key: "reference",
-        about: "The voltage at the pin VREF, up to which is measured.",
+        about: "The voltage at the pin VREF, which is the largest that can be measured.",
         default: 3.3,
         allowed: Allowed::Range(0.25, 7.0),
     },
@@ -118,7 +119,8 @@ fn mcp_select(options: &Options) -> u8 {
 pub(super) const MCP3008: Row = Row {
     tag: "mcp3008",
     name: "MCP3008",
-    about: "One input of an MCP3008 or MCP3004 on SPI, in volts. An input at ground and a part without its data line both read zero.",
+    about: "One input of an MCP3008 or MCP3004 on SPI, in volts. With the input at ground and with a broken data line \
+            it reads 0.",
     wire: Wire::Spi(0, 1_000_000),
     options: MCP_OPTIONS,
     quantities: &[Measures {
@@ -138,7 +140,8 @@ pub(super) const MCP3008: Row = Row {
 pub(super) const MCP3208: Row = Row {
     tag: "mcp3208",
     name: "MCP3208",
-    about: "One input of an MCP3208 or MCP3204 on SPI, in volts. An input at ground and a part without its data line both read zero.",
+    about: "One input of an MCP3208 or MCP3204 on SPI, in volts. With the input at ground and with a broken data line \
+            it reads 0.",
     quantities: &[Measures {
         factor: |options| options[REFERENCE],
         ..Measures::new("voltage", "V", 1.0 / 4096.0, (0.0, 1.0), (0.2, 0.6))
@@ -155,7 +158,9 @@ pub(super) const MCP3208: Row = Row {
 fn mcp_volts(input: &Input<'_>, bits: u32) -> Result<Measured, Fault> {
     let word = input.word(1);
     if word & 1 << bits != 0 {
-        return Err(Fault::Absent("the bit before the answer is not zero: nobody drives the data line".to_owned()));
+        return Err(Fault::Absent(
+            "the bit before the answer is not zero: the part does not drive the data line".to_owned(),
+        ));
     }
     let code = word & ((1 << bits) - 1);
     Ok(vec![Ok(f64::from(code) / f64::from(1 << bits) * input.options[REFERENCE])])

@@ -9,7 +9,7 @@ use crate::sensor::Proof;
 pub(super) const ROW: Row = Row {
     tag: "bh1750",
     name: "BH1750",
-    about: "A BH1750 on I2C: light in lux. Darkness and a part without its data line both read zero.",
+    about: "A BH1750 on I2C: light in lux. In darkness and with a broken data line it reads 0.",
     // DS p. 10: ADDR low and high.
     wire: Wire::I2c(&[0x23, 0x5c]),
     quantities: &[Measures::new("illuminance", "lx", 0.9, (0.0, 54_612.5), (100.0, 600.0))],

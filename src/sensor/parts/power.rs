@@ -18,7 +18,7 @@ const ASKED: &[u8] = &[0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47];
 
 const SHUNT: &[Choice] = &[Choice {
     key: "shunt",
-    about: "The resistance in ohms through which the current flows: 0.1 is printed on it as R100, 0.002 as R002.",
+    about: "The resistance of the shunt in ohms. The marking R100 means 0.1, R002 means 0.002.",
     default: 0.1,
     allowed: Allowed::Range(0.000_01, 100.0),
 }];

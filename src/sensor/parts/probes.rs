@@ -14,7 +14,8 @@ fn probe(words: &str) -> Fault {
 pub(super) const MAX31855: Row = Row {
     tag: "max31855",
     name: "MAX31855",
-    about: "A thermocouple at a MAX31855 on SPI. The letter of the part must be that of the thermocouple.",
+    about: "A thermocouple at a MAX31855 on SPI. The letter in the part's name must match the type of the \
+            thermocouple.",
     wire: Wire::Spi(0, 4_000_000),
     // DS, tables 1 and 4; the widest range of the parts' letters.
     quantities: &[
@@ -44,7 +45,7 @@ pub(super) const MAX31855: Row = Row {
 pub(super) const MAX6675: Row = Row {
     tag: "max6675",
     name: "MAX6675",
-    about: "A thermocouple of type K at a MAX6675 on SPI. 0 °C and a part without its data line both read zero.",
+    about: "A thermocouple of type K at a MAX6675 on SPI. At 0 °C and with a broken data line it reads 0.",
     quantities: &[Measures::new("temperature", "°C", 0.25, (0.0, 1023.75), (180.0, 240.0))],
     read: &[Step::Exchange(|_| vec![0; 2])],
     uniform: Uniform::ZerosCount,
@@ -81,13 +82,13 @@ pub(super) const MAX31865: Row = Row {
         },
         Choice {
             key: "reference",
-            about: "The resistor in ohms with which the probe is compared: mostly 430 for a PT100, 4300 for a PT1000.",
+            about: "The reference resistor in ohms: usually 430 for a PT100, 4300 for a PT1000.",
             default: 430.0,
             allowed: Allowed::Range(100.0, 20_000.0),
         },
         Choice {
             key: "wires",
-            about: "How many wires the probe has. The board has a bridge for it too.",
+            about: "The number of wires of the probe. The board has a matching solder bridge.",
             default: 4.0,
             allowed: Allowed::Numbers(&[2.0, 3.0, 4.0]),
         },

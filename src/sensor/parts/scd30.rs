@@ -8,8 +8,9 @@ use crate::sensor::Proof;
 pub(super) const ROW: Row = Row {
     tag: "scd30",
     name: "SCD30",
-    about: "An SCD30 on I2C: carbon dioxide, temperature and humidity, every two seconds. Its address is always 0x61. It holds the clock \
-            for long; put `dtparam=i2c_arm_baudrate=10000` into config.txt where its checksums are wrong.",
+    about: "An SCD30 on I2C: carbon dioxide, temperature and humidity, every two seconds. Its address is always 0x61. \
+            It stretches the clock for long; if its checksums are wrong, add `dtparam=i2c_arm_baudrate=10000` to \
+            config.txt.",
     wire: Wire::I2c(&[0x61]),
     // 0 ppm is what it says before its first measurement.
     quantities: &[

@@ -18,7 +18,7 @@ const PROPOSAL: Proposal = Proposal { name: "room", quantities: &[("temperature"
 pub(super) const LM75: Row = Row {
     tag: "lm75",
     name: "LM75",
-    about: "An LM75 or one of its many relatives on I2C (LM75A, DS75, TCN75, STDS75): half a degree, which all of them have.",
+    about: "An LM75 or a compatible part on I2C (LM75A, DS75, TCN75, STDS75), in steps of half a degree.",
     wire: Wire::I2c(EIGHT),
     quantities: &[Measures::new("temperature", "°C", 0.5, (-55.0, 125.0), (20.0, 24.0))],
     read: &[Step::From(0x00, 2)],
@@ -33,7 +33,7 @@ pub(super) const LM75: Row = Row {
 pub(super) const PCT2075: Row = Row {
     tag: "pct2075",
     name: "PCT2075",
-    about: "A PCT2075 or LM75B on I2C: an eighth of a degree.",
+    about: "A PCT2075 or LM75B on I2C, in steps of an eighth of a degree.",
     quantities: &[Measures::new("temperature", "°C", 0.125, (-55.0, 125.0), (20.0, 24.0))],
     decode: |input| Ok(shifted(input, 5, 0.125)),
     encode: |values, _, data| shift(values, 5, 0.125, data),

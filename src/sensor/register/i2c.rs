@@ -19,10 +19,10 @@ settings! {
         /// The part's address.
         #[cfg_attr(feature = "docs", schemars(range(min = 0x08, max = 0x77), extend("x-hex" = true, "examples" = [0x48])))]
         address: u8,
-        /// The register in which the number begins. A part without registers is read as it is.
+        /// The register where the number begins. Leave it out for a part without registers.
         #[cfg_attr(feature = "docs", schemars(extend("examples" = [0])))]
         register: Option<u8>,
-        /// What says which part it is. It is looked at when the part is opened.
+        /// The part's identification, checked when the part is opened.
         #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "register": 208, "value": 96 }])))]
         id: Option<Id>,
     }
@@ -33,10 +33,10 @@ settings! {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Id {
-    /// Where a byte says which part it is.
+    /// The register of the identification.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [208])))]
     register: u8,
-    /// What it says.
+    /// The expected value.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [96])))]
     value: u8,
 }

@@ -19,10 +19,10 @@ pub use spi::Settings as SpiSettings;
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// The highest one.
+    /// Highest byte first.
     #[default]
     Big,
-    /// The lowest one.
+    /// Lowest byte first.
     Little,
 }
 
@@ -119,35 +119,35 @@ macro_rules! settings {
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($own)*
-            /// Bytes that are written before each measurement, to start it.
+            /// Bytes to write before each measurement, to start it.
             #[serde(default)]
             write: Vec<u8>,
-            /// How long the measurement takes that `write` has started. Others of the bus are read meanwhile.
+            /// The duration of the measurement that `write` starts. Other parts on the bus are read meanwhile.
             #[serde(default, deserialize_with = "crate::time::duration")]
             #[cfg_attr(feature = "docs", schemars(schema_with = "crate::time::duration_schema", extend("default" = crate::time::shown(std::time::Duration::default()), "x-range" = "up to 1m")))]
             delay: std::time::Duration,
-            /// How many bytes the number has.
+            /// The number's length in bytes.
             #[serde(default = "super::two")]
             #[cfg_attr(feature = "docs", schemars(range(min = 1, max = 4)))]
             bytes: u8,
-            /// Which of its bytes comes first.
+            /// The order of the bytes.
             #[serde(default)]
             order: super::Order,
-            /// Whether it is in two's complement. Its sign is the highest bit that `mask` and `shift` leave.
+            /// The number is in two's complement. Its sign is the highest bit that `mask` and `shift` leave.
             #[serde(default)]
             signed: bool,
-            /// The bits of it that count.
+            /// The bits of the number that count.
             #[serde(default = "super::all")]
             #[cfg_attr(feature = "docs", schemars(range(min = 1), extend("x-hex" = true)))]
             mask: u32,
-            /// How many bits it is moved to the right, behind the mask.
+            /// Bits to shift right, after the mask.
             #[serde(default)]
             #[cfg_attr(feature = "docs", schemars(range(min = 0, max = 15)))]
             shift: u8,
             /// The value is number × scale + offset.
             #[serde(default = "super::one")]
             scale: f64,
-            /// What is added to number × scale.
+            /// Added to number × scale.
             #[serde(default)]
             offset: f64,
         }

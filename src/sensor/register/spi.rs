@@ -25,8 +25,8 @@ settings! {
         #[serde(default = "one_megahertz")]
         #[cfg_attr(feature = "docs", schemars(range(min = 1000, max = 50_000_000)))]
         clock: u32,
-        /// Bytes that are sent before the number is read, in the same transfer. For most parts that is the register's address with its
-        /// highest bit set. A part that just says its number needs none.
+        /// Bytes to send before the number, in the same transfer. For most parts: the register's address with its
+        /// highest bit set. Leave it out for a part that needs none.
         #[serde(default)]
         send: Vec<u8>,
     }

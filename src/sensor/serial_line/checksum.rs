@@ -10,7 +10,7 @@ use crate::sensor::checksum;
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
-    /// As in NMEA 0183: exclusive or of what is between `$` and `*`.
+    /// As in NMEA 0183: exclusive or of the bytes between `$` and `*`.
     Nmea,
     /// Exclusive or of all bytes.
     Xor,

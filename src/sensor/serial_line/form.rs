@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for Pattern {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Csv {
-    /// The one character between two columns. A blank stands for any number of blanks and tabs.
+    /// The character between two columns. A blank matches any number of blanks and tabs.
     #[serde(default = "comma")]
     pub(super) separator: char,
     /// Each quantity's column, counted from 1.

@@ -53,46 +53,46 @@ pub struct Settings {
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Keys {
-    /// The port. Name it by what is plugged in (`/dev/serial/by-id/…`): `/dev/ttyUSB0` is whoever came first. Sensors may share a
-    /// port if they agree on its speed and frame.
+    /// The port. Use the permanent name (`/dev/serial/by-id/…`): `/dev/ttyUSB0` is the device that was found first.
+    /// Sensors may share a port if they agree on its speed and frame.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0"])))]
     port: String,
     /// Its speed in bits a second.
     #[serde(default = "baud_9600")]
     #[cfg_attr(feature = "docs", schemars(range(min = 1)))]
     baud: u32,
-    /// How many bits a byte has.
+    /// Bits in a byte.
     #[serde(default = "eight")]
     #[cfg_attr(feature = "docs", schemars(range(min = 5, max = 8)))]
     data_bits: u8,
-    /// The parity bit. Meters with an optical head often have 7 data bits and even parity.
+    /// The parity bit. Meters with an optical head often use 7 data bits and even parity.
     #[serde(default)]
     parity: Parity,
-    /// How many stop bits follow a byte.
+    /// Stop bits after a byte.
     #[serde(default = "one")]
     #[cfg_attr(feature = "docs", schemars(range(min = 1, max = 2)))]
     stop_bits: u8,
-    /// Whether other programs are kept from opening the port meanwhile.
+    /// Other programs cannot open the port meanwhile.
     #[serde(default = "yes")]
     exclusive: bool,
-    /// A regular expression, found anywhere in a line, as often as it is there. Its named groups are the quantities. Anchor it
-    /// (`^…$`), so that half a line does not match. One of `match`, `csv` and `json` is needed.
+    /// A regular expression, matched anywhere and repeatedly in a line. Its named groups are the quantities. Anchor it
+    /// (`^…$`), so that a partial line does not match. One of `match`, `csv` and `json` is needed.
     #[cfg_attr(feature = "docs", schemars(with = "Option<String>", extend("examples" = ["^T=(?<temperature>-?[0-9.]+)$"])))]
     r#match: Option<Pattern>,
-    /// For separated text: which column holds which quantity.
+    /// For separated text: the column of each quantity.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "columns": { "temperature": 2 } }])))]
     csv: Option<Csv>,
-    /// For lines of JSON: each quantity with the pointer to its number (RFC 6901).
+    /// For lines of JSON: the JSON pointer to each quantity's number (RFC 6901).
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "temperature": "/sensor/t" }])))]
     json: Option<BTreeMap<String, String>>,
     /// The decimal sign of its numbers.
     #[serde(default = "point")]
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [","])))]
     decimal: char,
-    /// What stands between groups of three digits.
+    /// The separator between groups of three digits.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = ["."])))]
     thousands: Option<char>,
-    /// 16 for numbers in hexadecimal digits.
+    /// 16 for hexadecimal numbers.
     #[serde(default = "ten")]
     #[cfg_attr(feature = "docs", schemars(range(min = 10, max = 16)))]
     base: u32,
@@ -100,29 +100,29 @@ struct Keys {
     #[serde(default)]
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "ON": 1, "OFF": 0 }])))]
     states: BTreeMap<String, f64>,
-    /// The check sum behind the last `*` of each line, in hexadecimal digits. A line whose check sum is wrong is a fault, and one
-    /// without is passed over.
+    /// The checksum after the last `*` of each line, in hexadecimal digits. A line with a wrong checksum is a fault; a
+    /// line without one is ignored.
     checksum: Option<checksum::Kind>,
-    /// What ends a line: a text with escapes, bytes, or a silence as in `{ silence = "50ms" }`. Unless it is said that is `\n`, with or
-    /// without `\r` before it.
+    /// The end of a line: a text with escapes, bytes, or a silence as in `{ silence = "50ms" }`. The default is `\n`,
+    /// with or without `\r` before it.
     #[cfg_attr(feature = "docs", schemars(with = "Option<WrittenEnd>", extend("examples" = ["\\r"])))]
     end: Option<WrittenEnd>,
-    /// The longest line in bytes. A longer one is dropped.
+    /// The longest line in bytes. Longer lines are dropped.
     #[serde(default = "longest")]
     #[cfg_attr(feature = "docs", schemars(range(min = 1, max = 65536)))]
     longest: usize,
-    /// What to send, every `every`, for a device that answers with its line: a text with escapes (`\r \n \t \0 \e \\ \x05`), or bytes
-    /// as in `{ hex = "05 0d" }`. Several such devices on one port are asked in turn.
+    /// For a device that answers to a request, the text to send at each `every`: with escapes (`\r \n \t \0 \e \\
+    /// \x05`), or bytes as in `{ hex = "05 0d" }`. Several such devices on one port are asked in turn.
     #[cfg_attr(feature = "docs", schemars(with = "Option<ask::Written>", extend("examples" = ["?\\r\\n"])))]
     send: Option<Bytes>,
-    /// What to send before, for a device that sleeps.
+    /// The text to send before the request, for a device that sleeps.
     #[cfg_attr(feature = "docs", schemars(with = "Option<ask::Written>", extend("examples" = ["\\r"])))]
     wake_up: Option<Bytes>,
-    /// How long after the wake-up the device is asked.
+    /// The pause between wake-up and request.
     #[serde(default, deserialize_with = "crate::time::optional_duration")]
     #[cfg_attr(feature = "docs", schemars(schema_with = "crate::time::duration_schema", extend("default" = crate::time::shown(WAKE_PAUSE))))]
     wake_pause: Option<Duration>,
-    /// A line that the simulated device says, for `run --simulate`. Unless it is said one is made up, as far as that can be.
+    /// A line that the simulated device sends, for `run --simulate`. Without this key gatepost invents one if it can.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = ["T=21.5"])))]
     simulate: Option<String>,
 }

@@ -36,7 +36,7 @@ use kernel::Memory;
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// A path on the file system whose space is measured. A relative one starts in the map's folder.
+    /// A path on the file system to measure. A relative path is relative to the map's folder.
     #[serde(default = "root")]
     path: PathBuf,
 }

@@ -137,7 +137,7 @@ impl Sorting<'_> {
                 // Somebody else's, or a later version's.
                 _ if look.notes == 0 && !look.looks_like_ours() => {
                     if look.condition == Condition::Rotten {
-                        let why = "there is no record in it that this version knows; it is left as it is";
+                        let why = "it holds no record that this version knows; it is not changed";
                         self.found.unreadable.push((look.file, why.to_owned()));
                     }
                 }

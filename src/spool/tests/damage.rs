@@ -186,7 +186,7 @@ fn files_on_a_disk_that_cannot_be_written_are_sent_all_the_same() {
     assert_eq!(listed, expected);
     let (spool, found) = open(&Faulty::default(), &disk, BootId(9), machine.policy, Backlog::default());
     assert!(
-        found.unreadable.iter().any(|(file, why)| file == "copy.log" && why.contains("cannot be mended")),
+        found.unreadable.iter().any(|(file, why)| file == "copy.log" && why.contains("cannot be repaired")),
         "{found:?}"
     );
     let mut machine = Machine { spool, found, runtime: Faulty::default(), disk, ..machine };

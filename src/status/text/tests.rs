@@ -43,13 +43,13 @@ fn what_was_not_sent_yet_says_nothing_of_echoes() {
     let channel = &mut report.channels[0];
     (channel.confirm, channel.confirmed_by) = (Receipt::Auto, Receipt::Received);
     let said = |report: &Report| render(report, false).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said(&report).contains("as no echo was seen (auto)"));
+    assert!(said(&report).contains("by ping, since no echo has arrived (auto)"));
     report.channels[0].counts.sent = 0;
     let newest = report.channels[0].newest.as_mut().expect("one");
     (newest.stage, newest.age_s) = (Stage::Made, 0.309);
     let said = said(&report);
-    assert!(said.contains("until it is seen stored, or read by the broker where no echo comes"), "{said}");
-    assert!(said.contains("has waited for 309 ms"), "{said}");
+    assert!(said.contains("by echo, or by ping where no echo arrives"), "{said}");
+    assert!(said.contains("waiting for 309 ms"), "{said}");
 }
 
 #[test]
@@ -57,11 +57,14 @@ fn command_that_waits_is_shown_and_the_last_part_of_a_second_is_not() {
     let mut report = busy();
     let output = &mut report.outputs[0];
     (output.level, output.limit, output.limit_s) = (Some("off".to_owned()), Some(Limit::MinOff), Some(130.0));
-    assert!(render(&report, false).contains("may go on in 2 min 10 s (min_off)"));
+    assert!(render(&report, false).contains("may switch on in 2 min 10 s (min_off)"));
     let output = &mut report.outputs[0];
     (output.next, output.next_s) = (Some("on".to_owned()), Some(130.0));
     let shown = render(&report, false);
-    assert!(shown.contains("commanded on: waits for 2 min 10 s (min_off)") && !shown.contains("may go on"), "{shown}");
+    assert!(
+        shown.contains("commanded on: waits for 2 min 10 s (min_off)") && !shown.contains("may switch on"),
+        "{shown}"
+    );
     let output = &mut report.outputs[0];
     (output.next, output.next_s, output.limit_s) = (None, None, Some(0.4));
     assert!(!render(&report, false).contains("min_off"));

@@ -161,7 +161,7 @@ impl Problem {
         const RETYPE: &str = "delete the line and write it again as plain text";
         match self {
             Self::Directory => ("is a directory", "name the file with the credentials in it"),
-            Self::Special => ("is no regular file", "name the file with the credentials"),
+            Self::Special => ("is not a regular file", "name the file with the credentials"),
             Self::TooLarge => ("is larger than 16 KiB, so it holds something else than credentials", DOWNLOAD),
             Self::Empty => ("is empty", DOWNLOAD),
             Self::Zeros => ("holds nothing but zero bytes, as after a power cut while it was copied", DOWNLOAD),

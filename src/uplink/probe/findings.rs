@@ -84,16 +84,18 @@ impl Findings {
         });
         let mut remarks = Vec::new();
         if evidence.others {
-            remarks
-                .push("somebody else wrote to the channel meanwhile, so that some questions stay open: try it alone");
+            remarks.push(
+                "another program wrote to the channel during the probe, so some questions stay open: run the \
+                       probe while nothing else writes",
+            );
         }
         if evidence.interrupted {
-            remarks.push("the connection was lost between two updates, so that some questions stay open");
+            remarks.push("the connection was lost between two updates, so some questions stay open");
         }
         if evidence.silent {
             remarks.push(
-                "no ping was answered at the end, so that it stays open whether pings keep a session: the line may have died, or \
-                 the service drops a session without a word",
+                "the last ping was not answered, so it is open whether pings keep a session: the connection may have \
+                 broken, or the service drops a session silently",
             );
         }
         let pushed = evidence.again.filter(|pushed| *pushed == Pushed::Yes || evidence.sent.iter().any(is_stored));
@@ -120,20 +122,20 @@ impl Findings {
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let open = || "not found out".to_owned();
         let mut lines = vec![
-            ("subscription to the own channel", self.feed.map_or_else(open, suback)),
+            ("subscription to the device's own channel", self.feed.map_or_else(open, suback)),
             (
                 "echo of an update",
                 match self.echo {
                     None => open(),
-                    Some(Echoes::None) => "none came".to_owned(),
-                    Some(Echoes::Came(fast, slow)) => format!("came after {} to {}", seconds(fast), seconds(slow)),
+                    Some(Echoes::None) => "none arrived".to_owned(),
+                    Some(Echoes::Came(fast, slow)) => format!("arrived after {} to {}", seconds(fast), seconds(slow)),
                 },
             ),
             (
                 "second update with the same created_at",
                 self.duplicate.map_or_else(open, |duplicate| {
                     match duplicate {
-                        Duplicate::Refused => "is refused: sending an entry again makes no second row",
+                        Duplicate::Refused => "is refused: sending an entry again does not make a second row",
                         Duplicate::StoredTwice => "is stored a second time, with the same time",
                         Duplicate::GivenAnotherTime => "is stored a second time, with a time of its own",
                     }
@@ -143,7 +145,7 @@ impl Findings {
             (
                 "update within the license's interval",
                 self.early.map_or_else(open, |early| match early {
-                    Early::Vanishes => "vanishes without a word".to_owned(),
+                    Early::Vanishes => "is dropped silently".to_owned(),
                     Early::Stored => format!("is stored: the interval is shorter than {}", seconds(self.interval)),
                 }),
             ),
@@ -151,8 +153,8 @@ impl Findings {
                 "dropped update",
                 self.window.map_or_else(open, |window| {
                     match window {
-                        Window::Accepted => "does not start the interval anew",
-                        Window::Dropped => "starts the interval anew",
+                        Window::Accepted => "does not restart the interval",
+                        Window::Dropped => "restarts the interval",
                     }
                     .to_owned()
                 }),
@@ -172,7 +174,7 @@ impl Findings {
                 "second connection of one device",
                 self.second.as_ref().map_or_else(open, |second| match second {
                     Second::KicksTheFirst => "closes the first".to_owned(),
-                    Second::BothLive => "is let in, and the first one lives on".to_owned(),
+                    Second::BothLive => "is accepted, and the first one stays open".to_owned(),
                     Second::Refused(refusal) => format!("is refused: {}", refused(refusal)),
                 }),
             ),
@@ -180,7 +182,7 @@ impl Findings {
                 "login with a wrong password",
                 match &self.wrong {
                     None => open(),
-                    Some(WrongPassword::LetIn) => "is let in".to_owned(),
+                    Some(WrongPassword::LetIn) => "is accepted".to_owned(),
                     Some(WrongPassword::Refused(refusal)) => refused(refusal),
                 },
             ),
@@ -189,7 +191,7 @@ impl Findings {
             lines.push((
                 "nothing but pings",
                 self.idle.map_or_else(open, |idle| match idle {
-                    Idle::KeptFor(time) => format!("keeps a session for {} and more", human(time)),
+                    Idle::KeptFor(time) => format!("keeps a session for at least {}", human(time)),
                     Idle::CutAfter(time) => format!("does not keep a session: it was closed after {}", human(time)),
                 }),
             ));
@@ -202,20 +204,21 @@ impl Findings {
         let mut suggestions = Vec::new();
         match (self.feed, self.echo) {
             (_, Some(Echoes::Came(..))) => suggestions.push(
-                "confirm = \"stored\"    # in [channel.…]: echoes come, so an entry can wait for its own".to_owned(),
+                "confirm = \"stored\"    # in [channel.…]: echoes arrive, so an entry can wait for its own".to_owned(),
             ),
             (Some(Suback::Code80 | Suback::Silence | Suback::Closed), _) => suggestions.push(
-                "confirm = \"received\"  # in [channel.…]: the device may not subscribe; allow it on the web page for more"
+                "confirm = \"received\"  # in [channel.…]: the device may not subscribe; the web page can allow it"
                     .to_owned(),
             ),
-            (_, Some(Echoes::None)) => suggestions
-                .push("confirm = \"received\"  # in [channel.…]: no echo comes that an entry could wait for".to_owned()),
+            (_, Some(Echoes::None)) => {
+                suggestions.push("confirm = \"received\"  # in [channel.…]: no echo arrives".to_owned());
+            }
             _ => {}
         }
         let every = match (self.early, self.window) {
             (Some(Early::Stored), _) => Some((1, "updates may come faster than the map's license says: is it paid?")),
             (_, Some(Window::Dropped)) => Some((5, "an update that comes too early costs the next one too")),
-            (_, Some(Window::Accepted)) => Some((1, "the interval, and a second for the way")),
+            (_, Some(Window::Accepted)) => Some((1, "the interval, and a second for the delay on the way")),
             _ => None,
         };
         if let Some((margin, why)) = every {
@@ -226,11 +229,10 @@ impl Findings {
             Some(Idle::CutAfter(time)) => {
                 let renew = human(Duration::from_secs((time * 5 / 6).as_secs().max(1)));
                 suggestions
-                    .push(format!("renew = \"{renew}\"         # in [broker]: before the session would be closed"));
+                    .push(format!("renew = \"{renew}\"         # in [broker]: before the service closes the session"));
             }
-            Some(Idle::KeptFor(_)) => suggestions.push(
-                "renew = \"50m\"         # in [broker]: the default stays right; pings kept the session".to_owned(),
-            ),
+            Some(Idle::KeptFor(_)) => suggestions
+                .push("renew = \"50m\"         # in [broker]: the default; pings kept the session".to_owned()),
             None => {}
         }
         suggestions
@@ -285,7 +287,7 @@ fn refused(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Code(code) => format!("CONNACK {code}"),
         Refusal::Closed => "the connection is closed without CONNACK".to_owned(),
-        Refusal::Silence => "nothing comes".to_owned(),
+        Refusal::Silence => "no answer".to_owned(),
         Refusal::Other(words) => words.clone(),
     }
 }

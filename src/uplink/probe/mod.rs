@@ -209,7 +209,7 @@ impl Probe {
         if answer == Suback::Granted {
             // Somebody may have written a moment ago.
             (self.stage, self.deadline) = (Stage::Pause, Some(now.mono + self.settings.pace()));
-            return vec![Action::Say("waits until the channel takes an update for sure, then sends updates")];
+            return vec![Action::Say("waits until the channel accepts an update, then sends updates")];
         }
         self.ask_for_foreign(now)
     }
@@ -237,10 +237,10 @@ impl Probe {
 
     fn ask_for_foreign(&mut self, now: Now) -> Vec<Action> {
         if !self.connected {
-            return self.connect(Stage::Foreign, "asks for a channel that it has no right on");
+            return self.connect(Stage::Foreign, "subscribes to a channel that the device has no rights on");
         }
         self.stage = Stage::Foreign;
-        let mut actions = vec![Action::Say("asks for a channel that it has no right on")];
+        let mut actions = vec![Action::Say("subscribes to a channel that the device has no rights on")];
         actions.extend(self.foreign(now, &Event::Connected));
         actions
     }
@@ -260,7 +260,7 @@ impl Probe {
             Event::Failed(_) => None,
             _ => return Vec::new(),
         };
-        self.connect(Stage::Second, "logs in a second time beside the first")
+        self.connect(Stage::Second, "logs in a second time")
     }
 
     fn second(&mut self, now: Now, event: Event) -> Vec<Action> {
@@ -282,8 +282,11 @@ impl Probe {
             Event::Lost if !self.second_again => {
                 self.second_again = true;
                 self.settled = false;
-                return self
-                    .connect(Stage::Second, "lost the first connection; tries once more whether that was the service");
+                return self.connect(
+                    Stage::Second,
+                    "lost the first connection; tries once more, to see whether the service \
+                                             closed it",
+                );
             }
             Event::Lost => Some(Second::KicksTheFirst),
             Event::Tick | Event::Failed(_) => None,
@@ -297,7 +300,7 @@ impl Probe {
         if let Event::Tried(outcome) = event {
             self.evidence.wrong = Some(outcome.map_or_else(WrongPassword::Refused, |()| WrongPassword::LetIn));
             if self.settings.idle.is_some() {
-                return self.connect(Stage::Idle, "sends nothing but pings from now on");
+                return self.connect(Stage::Idle, "sends only pings from now on");
             }
             return self.over();
         }

@@ -395,7 +395,7 @@ fn it_finds_out_whether_pings_alone_keep_a_session() {
     dropped.deaf_after = Some(Duration::from_secs(600));
     let (dropped, _) = dropped.play();
     assert_eq!(dropped.idle, None, "nobody answered at the end");
-    assert!(dropped.remarks.iter().any(|remark| remark.contains("no ping was answered")), "{dropped:?}");
+    assert!(dropped.remarks.iter().any(|remark| remark.contains("the last ping was not answered")), "{dropped:?}");
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn updates_of_others_leave_questions_open_and_are_told() {
     let begun = world.now.mono;
     world.others = (1..60).map(|place| begun + Duration::from_secs(place * 5)).collect();
     let (found, _) = world.play();
-    assert!(found.remarks.iter().any(|remark| remark.contains("somebody else")), "{found:?}");
+    assert!(found.remarks.iter().any(|remark| remark.contains("another program")), "{found:?}");
     assert!(
         !matches!(found.duplicate, Some(Duplicate::StoredTwice)) && found.window != Some(Window::Dropped),
         "{found:?}"
@@ -468,7 +468,7 @@ fn the_report_says_each_answer_and_names_no_account() {
     let told = |question: &str| lines.iter().find(|(asked, _)| *asked == question).map(|(_, answer)| answer.as_str());
     assert_eq!(
         told("second update with the same created_at"),
-        Some("is refused: sending an entry again makes no second row")
+        Some("is refused: sending an entry again does not make a second row")
     );
     assert_eq!(told("login with a wrong password"), Some("CONNACK 5"));
     let all = format!("{lines:?}");

@@ -29,7 +29,7 @@ pub enum Event {
     Message {
         /// Which.
         topic: Topic,
-        /// What it says.
+        /// The expected value.
         payload: Bytes,
         /// RETAIN is set: the broker has kept it, and sends it because of the subscription (MQTT 3.1.1, section 3.3.1.3). It is the
         /// last message of the topic, and not a new one.

@@ -31,12 +31,14 @@ impl Unheard {
     /// What to do about it. A guess is worded as one.
     pub fn advice(self, channel: &str) -> String {
         if self.is_guess() {
-            return format!("perhaps \"allow subscribe\" is not ticked for channel {channel} in the MQTT device");
+            return format!(
+                "perhaps \"allow subscribe\" is not ticked for channel {channel} in the MQTT device, or it is not one of the device's channels"
+            );
         }
         let most = License::Free.subscriptions().unwrap_or_default();
         format!(
-            "tick \"allow subscribe\" for channel {channel} in the MQTT device, if it is one of the device's channels; a free license \
-             hears {most} topics at a time"
+            "tick \"allow subscribe\" for channel {channel} in the MQTT device. Is {channel} one of this device's channels? A free license \
+             allows {most} subscriptions at a time"
         )
     }
 }

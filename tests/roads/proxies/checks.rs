@@ -95,7 +95,7 @@ pub(super) fn a_password_is_given_and_a_wrong_or_missing_one_told(make: &dyn Mak
     give("0pen.sesame-7");
     let mut daemon = street.daemon(&format!("{}proxy_credentials = \"proxy.txt\"\n", proxy_line()));
     let told = daemon.wait_for("link down: ");
-    assert!(told.contains("does not accept this user name and password"), "{told}");
+    assert!(told.contains("wrong user name or password"), "{told}");
     give(PASSWORD);
     daemon.wait_for("link up again after");
     street.broker.wait_for(STORED);
@@ -105,7 +105,7 @@ pub(super) fn a_password_is_given_and_a_wrong_or_missing_one_told(make: &dyn Mak
     let url = format!("http://{USER}:0pen@{PROXY}:{PROXY_PORT}");
     let mut daemon = street.daemon_with("", &[("https_proxy", &url)]);
     let told = daemon.wait_for("link down: ");
-    assert!(told.contains("does not accept this user name and password: correct them in https_proxy"), "{told}");
+    assert!(told.contains("wrong user name or password: correct them in https_proxy"), "{told}");
 }
 
 pub(super) fn a_port_that_the_proxy_forbids_is_told(make: &dyn Make) {
@@ -168,7 +168,7 @@ pub(super) fn doctor_goes_through_the_proxy_and_tells_its_step(make: &dyn Make) 
     let steps = [
         ("ok", "DNS", PROXY),
         ("ok", "TCP", "answered after"),
-        ("ok", "proxy", &format!("{PROXY}:{PROXY_PORT} (broker.proxy) leads to {BROKER}:443")),
+        ("ok", "proxy", &format!("{PROXY}:{PROXY_PORT} (broker.proxy) connects to {BROKER}:443")),
         ("ok", "TLS", "held against"),
         ("ok", "WebSocket", "answered 101"),
         ("ok", "CONNACK", ""),

@@ -74,7 +74,9 @@ impl Sorting<'_> {
         if let Err(error) = written {
             if self.repair {
                 let files = gone.iter().map(|place| &self.looks[*place].file);
-                self.found.unreadable.extend(files.map(|file| (file.clone(), format!("it cannot be mended: {error}"))));
+                self.found
+                    .unreadable
+                    .extend(files.map(|file| (file.clone(), format!("it cannot be repaired: {error}"))));
             }
             let of_unconfirmed: Vec<_> = pieces.extract_if(.., |piece| piece.is_unconfirmed()).collect();
             let notes = |piece: &Piece| records::read(&piece.bytes).notes;
@@ -105,7 +107,7 @@ impl Sorting<'_> {
             let file = self.looks[*place].file.as_str();
             match self.disk.rename(file, &format!("{file}{BAD}")) {
                 Ok(()) => _ = in_the_way.remove(file),
-                Err(error) => self.found.unreadable.push((file.to_owned(), format!("it cannot be set aside: {error}"))),
+                Err(error) => self.found.unreadable.push((file.to_owned(), format!("it cannot be renamed: {error}"))),
             }
         }
         for (piece, written) in pieces.iter().zip(names) {

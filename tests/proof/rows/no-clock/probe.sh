@@ -105,8 +105,8 @@ case $proof_boot in
         openssl s_server -www -accept 18443 -key /tmp/key.pem -cert /tmp/certificate.pem </dev/null >/tmp/tls.log 2>&1 &
         sed 's#^ca_file = .*#ca_file = "/tmp/certificate.pem"#' map.toml >/tmp/map.toml
         start /tmp/map.toml
-        wait_for 60 "a wrong clock is told of" told 'the clock of this machine is wrong: it says 2001-01-01T'
-        grep 'the clock of this machine is wrong' /tmp/daemon.log | head -n 1
+        wait_for 60 "a wrong clock is told of" told "this machine's clock is wrong: it is at 2001-01-01T"
+        grep "this machine's clock is wrong" /tmp/daemon.log | head -n 1
         wait_for 60 "five entries wait for the clock" has_told 5 'it waits until the clock is set'
         end
         ;;

@@ -72,11 +72,11 @@ look_at() {
     lintian --allow-root --fail-on error,warning "$package" || stop "lintian has something to say about $package."
     [[ $(run "$architecture" "$files/usr/bin/gatepost" --version) == "gatepost $(dpkg-deb -f "$package" Version | sed 's/-.*//')" ]] ||
         stop "the binary in $package does not run."
-    run "$architecture" "$files/usr/bin/gatepost" check "$files/etc/gatepost/gatepost.toml" | tail -n 1 | grep -qx 'the map is good' ||
+    run "$architecture" "$files/usr/bin/gatepost" check "$files/etc/gatepost/gatepost.toml" | tail -n 1 | grep -qx 'the map is valid' ||
         stop "the map in $package does not pass its own check."
     # Whatever it finds on this machine: the steps are gone through.
     said=$(run "$architecture" "$files/usr/bin/gatepost" doctor "$files/etc/gatepost/gatepost.toml") || true
-    [[ $said == *"gatepost.toml is good"* ]] || stop "doctor does not run from $package."
+    [[ $said == *"gatepost.toml is valid"* ]] || stop "doctor does not run from $package."
     keeps_to_what_it_has "$architecture" "$files"
     grep -q 'serialport-.*' "$files/usr/share/doc/gatepost/copyright" || stop "$package does not name serialport, whose licence asks for it."
     printf '%-6s %7d bytes to download, %7d installed, %7d of them the binary\n' "$architecture" "$(stat -c %s "$package")" "$size" \
