@@ -34,6 +34,7 @@ mod i2c;
 pub mod input;
 mod lines;
 pub mod mhz19;
+pub mod modbus;
 pub mod nmea;
 mod number;
 pub mod parts;
@@ -351,6 +352,8 @@ kinds! {
     "input" => Input(input::Settings),
     /// A CO2 sensor MH-Z19, MH-Z19B or MH-Z19C on a serial port.
     "mhz19" => Mhz19(mhz19::Settings),
+    /// A Modbus unit on a serial line (RTU) or in the network (TCP): meters, inverters, transmitters. The quantities are those of `registers`, or of the `model`.
+    "modbus" => Modbus(modbus::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
     /// A particle counter PMS5003 on a serial port, or PMS7003, PMS3003, PMS5003T, PMS5003S, PMS5003ST.
