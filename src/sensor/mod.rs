@@ -44,6 +44,7 @@ pub mod recognition;
 pub mod register;
 pub mod sds011;
 pub mod serial_line;
+pub mod sml;
 mod spi;
 pub mod system;
 pub mod vedirect;
@@ -362,6 +363,8 @@ kinds! {
     "sds011" => Sds011(sds011::Settings),
     /// Text lines on a serial port: Arduino sketches, meters, weather stations.
     "serial_line" => SerialLine(serial_line::Settings),
+    /// A German electricity meter with an optical head that talks SML.
+    "sml" => Sml(sml::Settings),
     /// Any number in a register of a part on SPI: the map says where it stands and what makes a value of it.
     "spi_register" => SpiRegister(register::SpiSettings),
     /// The machine that gatepost runs on.
