@@ -37,12 +37,18 @@ targets! {
     command => messages::command;
     /// A downloaded file of credentials, and a file with a password.
     credentials => crate::thingspeak::credentials::fuzzing::file;
+    /// A telegram of a smart meter on its P1 port.
+    dsmr => crate::sensor::fuzzing::dsmr;
+    /// The frames of dust sensors.
+    dust_frames => crate::sensor::fuzzing::dust_frames;
     /// A message of a channel's feed.
     feed => messages::feed;
     /// Text files of the kernel and of the user: DS18B20, machine, thermal zones, hwmon, IIO, a number in a file.
     kernel_files => crate::sensor::fuzzing::kernel_files;
     /// The map.
     map => crate::config::fuzzing::map;
+    /// What a Modbus unit answers, over a serial line and over TCP.
+    modbus => crate::sensor::modbus::fuzzing::answers;
     /// What a broker says, from the first byte on.
     mqtt_client => crate::net::fuzzing::mqtt_client;
     /// Packets of either side.
@@ -59,6 +65,8 @@ targets! {
     proxy_settings => crate::net::proxy::fuzzing::settings;
     /// What a device on a serial port says.
     serial_line => crate::sensor::fuzzing::serial_line;
+    /// The SML file of a German meter.
+    sml => crate::sensor::fuzzing::sml;
     /// Files in the spool's two directories: each begins with a line `@fast/NAME` or `@disk/NAME`.
     spool_files => crate::spool::fuzzing::files;
     /// The pages of the state store in both directories.
@@ -67,6 +75,8 @@ targets! {
     status_report => messages::status_report;
     /// A request to the status page.
     status_request => crate::daemon::fuzzing::request;
+    /// A block of a Victron device.
+    vedirect => crate::sensor::fuzzing::vedirect;
     /// The answer to a WebSocket's request.
     websocket_answer => crate::net::websocket::fuzzing::answer;
     /// A server's WebSocket frames.

@@ -11,7 +11,7 @@ use gatepost::hal::sim::Sim;
 use gatepost::reading::Fault;
 use gatepost::sensor::bme280::sim::Part;
 use gatepost::sensor::nmea::Receiver;
-use gatepost::sensor::{Kind, Measured, ReadingSender, Source, Stream};
+use gatepost::sensor::{Kind, Measured, ReadingSender, SerialDriver, Source, Stream};
 use gatepost::time::Mono;
 use serde::Deserialize;
 use serde_json::json;
@@ -62,6 +62,102 @@ fn measure(tag: &str, keys: serde_json::Value, sim: &Sim) -> Result<Measured, Fa
 
 fn close(what: &str, value: f64, expected: f64, tolerance: f64) {
     assert!((value - expected).abs() <= tolerance, "{what}: {value} is not within {tolerance} of {expected}");
+}
+
+/// The bytes of a capture.
+fn raw(name: &str) -> Vec<u8> {
+    let folder = std::env::var_os("GATEPOST_CAPTURES").expect("GATEPOST_CAPTURES must name the folder of the captures");
+    let path = PathBuf::from(folder).join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The captures in a folder that end like this, by their names without it.
+fn names(folder: &str, end: &str) -> Vec<String> {
+    let root = std::env::var_os("GATEPOST_CAPTURES").expect("GATEPOST_CAPTURES must name the folder of the captures");
+    let entries = std::fs::read_dir(PathBuf::from(root).join(folder)).expect("a folder");
+    let names = entries.map(|entry| entry.expect("listed").file_name().into_string().expect("UTF-8"));
+    names.filter_map(|name| name.strip_suffix(end).map(str::to_owned)).collect()
+}
+
+type Named = Vec<(String, Result<f64, Fault>)>;
+
+/// What a device that talks by itself makes of bytes in pieces: quantities by name, and its complaint.
+fn hear(tag: &str, bytes: &[u8], piece: usize) -> (Named, Option<Fault>) {
+    let kind = Kind::deserialize(tag, json!({ "port": "/dev/ttyUSB0" })).expect("a kind").expect("good keys");
+    let quantities = kind.device().quantities();
+    let puts = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&puts);
+    let sender = ReadingSender::new(move |quantity, _, value| {
+        sink.lock().expect("no panic while putting").push((quantities[quantity].name.to_string(), value));
+    });
+    let now = Mono::default();
+    let complaint = match kind.device().open(&Sim::default().hal(), sender.clone()) {
+        Ok(Source::Stream(SerialDriver::Stream(mut stream))) => {
+            bytes.chunks(piece).for_each(|piece| stream.bytes(now, piece, &sender));
+            stream.complaint()
+        }
+        _ => panic!("{tag} talks by itself"),
+    };
+    let puts = puts.lock().expect("no panic while putting").clone();
+    (puts, complaint)
+}
+
+fn values(named: &Named, name: &str) -> Vec<f64> {
+    let of = named.iter().filter(|(of, _)| of == name);
+    of.map(|(_, value)| value.clone().unwrap_or_else(|fault| panic!("{name}: {fault}"))).collect()
+}
+
+#[test]
+#[ignore = "reads the folder named by GATEPOST_CAPTURES"]
+fn recorded_sml_meters_give_their_values() {
+    #[derive(Deserialize)]
+    struct Expected {
+        frames: Vec<Frame>,
+    }
+    #[derive(Deserialize)]
+    struct Frame {
+        crc_good: bool,
+        values: BTreeMap<String, serde_json::Value>,
+    }
+    let codes = [
+        ("1-0:1.8.0*255", "import", 1000.0),
+        ("1-0:1.8.1*255", "import_1", 1000.0),
+        ("1-0:1.8.2*255", "import_2", 1000.0),
+        ("1-0:2.8.0*255", "export", 1000.0),
+        ("1-0:2.8.1*255", "export_1", 1000.0),
+        ("1-0:16.7.0*255", "power", 1.0),
+        ("1-0:36.7.0*255", "power_l1", 1.0),
+        ("1-0:56.7.0*255", "power_l2", 1.0),
+        ("1-0:76.7.0*255", "power_l3", 1.0),
+        ("1-0:32.7.0*255", "voltage_l1", 1.0),
+        ("1-0:51.7.0*255", "current_l2", 1.0),
+        ("1-0:14.7.0*255", "frequency", 1.0),
+    ];
+    let (mut files, mut frames, mut compared) = (0, 0, 0);
+    for name in names("sml", ".bin") {
+        let expected: Expected =
+            serde_json::from_str(&capture(&format!("sml/{name}.expected.json"))).expect("figures per frame");
+        let (named, _) = hear("sml", &raw(&format!("sml/{name}.bin")), 64);
+        let good: Vec<&Frame> = expected.frames.iter().filter(|frame| frame.crc_good).collect();
+        assert_eq!(named.is_empty(), good.is_empty(), "{name}");
+        for (code, quantity, steps) in codes {
+            let figures = good.iter().filter_map(|frame| frame.values.get(code)?.get("value")?.as_f64());
+            let figures: Vec<f64> = figures.collect();
+            let values = values(&named, quantity);
+            if figures.is_empty() {
+                continue;
+            }
+            assert_eq!(values.len(), figures.len(), "{name}: {quantity}");
+            for (value, figure) in values.iter().zip(&figures) {
+                close(&name, value * steps, *figure, 1e-6);
+                compared += 1;
+            }
+        }
+        files += 1;
+        frames += good.len();
+    }
+    println!("{files} captures of SML meters: {frames} files, {compared} values");
+    assert!(compared > 100);
 }
 
 /// What gpsd makes of a log; positions are `[line, sentence, latitude, longitude]`.

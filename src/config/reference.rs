@@ -227,6 +227,11 @@ fn capital(word: &str) -> String {
 fn needed(table: &Value) -> Value {
     let names = required(table);
     let has_ways = names.is_empty() || table["properties"].get("match").is_some();
-    let keys = properties(table).filter(|(key, _)| names.contains(key) || (has_ways && *key == "match"));
+    let ways: &[&str] = match &table["properties"] {
+        keys if keys.get("tcp_port").is_some() => &["port", "registers"],
+        _ if has_ways => &["match"],
+        _ => &[],
+    };
+    let keys = properties(table).filter(|(key, _)| names.contains(key) || ways.contains(&key.as_str()));
     keys.map(|(key, schema)| (key.clone(), schema["examples"][0].clone())).collect::<Map<_, _>>().into()
 }

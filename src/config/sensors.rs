@@ -175,7 +175,7 @@ const fn keys_of(resource: &Resource) -> &'static [&'static str] {
         Resource::Line(_) => &["pin"],
         Resource::I2c { .. } => &["address", "bus"],
         Resource::Spi { .. } => &["chip_select", "bus"],
-        Resource::SerialPort(_) => &["port"],
+        Resource::SerialPort(_) => &["port", "host"],
         Resource::OneWire(_) => &["id"],
     }
 }

@@ -218,6 +218,24 @@ impl Server {
         opened.unwrap_or_else(|panic| Err(Fault::Panicked(panic.to_string())))
     }
 
+    /// A unit in the network may close a connection that rests. It is made again when a sensor is due.
+    async fn reopen(&self) -> Result<Box<dyn SerialPort>, Fault> {
+        loop {
+            let now = self.now();
+            self.shared.sharers().time(now);
+            let next = self.shared.sharers().next_call();
+            if !self.shared.sharers().is_resting() || next.is_some_and(|next| next <= now) {
+                return self.open().await;
+            }
+            let rest = next.map_or(LONGEST_REST, |next| next.since(now)).min(LONGEST_REST);
+            self.heartbeat.due(now + rest);
+            select! {
+                () = self.shared.changed.notified() => {}
+                () = sleep(rest) => {}
+            }
+        }
+    }
+
     /// Carries bytes until the port fails.
     async fn carry(&self, mut serial: Box<dyn SerialPort>) -> Fault {
         self.shared.sharers().opened(self.now());
@@ -240,6 +258,11 @@ impl Server {
                 // What has come is taken before it is called late.
                 biased;
                 read = serial.read(&mut buffer) => match read {
+                    Ok(0) if self.port.is_remote() && self.shared.sharers().is_resting() => match self.reopen().await {
+                        Ok(reopened) => serial = reopened,
+                        Err(fault) => return fault,
+                    },
+                    Ok(0) if self.port.is_remote() => return Fault::Absent("the connection was closed".to_owned()),
                     Ok(0) => return Fault::Absent("the port was closed: unplugged?".to_owned()),
                     Ok(read) => self.shared.sharers().bytes(self.now(), &buffer[..read]),
                     Err(error) => return Fault::Bus(error.to_string()),
@@ -283,6 +306,48 @@ to.latitude = "house.field1"
         fn open(&self, path: &str, _options: PortOptions) -> Result<Box<dyn SerialPort>, HalError> {
             let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).recv();
             Err(HalError::Unsupported(format!("{path} is away")))
+        }
+    }
+
+    /// Two units on one line, and the same two behind one gateway.
+    #[tokio::test]
+    async fn sensors_on_one_port_are_all_asked_over_it() {
+        for place in ["port = \"/dev/ttyUSB0\"", "host = \"gateway\""] {
+            let sensor = |unit| {
+                format!(
+                    "[[sensor]]\nname = \"unit{unit}\"\nuse = \"modbus\"\n{place}\nunit = {unit}\nevery = \"1s\"\n\
+                     registers.x = {{ at = 0, scale = {unit} }}\nto.x = \"house.field{unit}\"\n"
+                )
+            };
+            let map = fixture::settings(&(sensor(1) + &sensor(2)));
+            let sim = Sim::default();
+            map.sensors.iter().for_each(|sensor| sensor.kind.device().simulate(&sim));
+            let hal = Hal { clock: Arc::new(crate::hal::SystemClock), ..sim.hal() };
+            let ids = [SensorId(0), SensorId(1)];
+            let (sender, mut readings) = tokio::sync::mpsc::unbounded_channel();
+            let pipeline = PipelineHandle::new(
+                Pipeline::new(&map.pipeline(), &ids, hal.clock.now().mono),
+                Arc::new(move |event| {
+                    if let Event::Reading(reading) = event {
+                        let _ = sender.send((reading.sensor, reading.value.clone()));
+                    }
+                }),
+            );
+            let mut streams = Streams::new(&hal, &pipeline, &HeartbeatMonitor::default());
+            let sensors: Vec<_> = ids.into_iter().zip(map.sensors.iter().cloned()).collect();
+            streams.add(&sensors);
+            assert_eq!(streams.running.len(), 1, "one task and one port for both");
+            let mut counts = [0; 2];
+            while counts.iter().any(|count| *count < 2) {
+                let next = tokio::time::timeout(PATIENCE, readings.recv()).await;
+                let (id, value) = next.expect("in time").expect("a reading");
+                assert_eq!(value, Ok(f64::from(id.0 + 1)), "{place}");
+                counts[id.0 as usize] += 1;
+            }
+            streams.remove(&ids[..1]).await;
+            assert_eq!(streams.running.len(), 1, "the other one stays");
+            streams.remove(&ids[1..]).await;
+            assert!(streams.running.is_empty());
         }
     }
 

@@ -59,6 +59,7 @@ impl Needs {
                 Resource::Spi { bus, chip_select } => {
                     needs.spi.insert(spi_node(bus, chip_select));
                 }
+                Resource::SerialPort(port) if port.is_remote() => {}
                 Resource::SerialPort(port) => {
                     needs.serial.insert(port.path);
                 }
@@ -108,7 +109,7 @@ impl Machine {
                 Resource::Line(_) => !self.chips().is_empty(),
                 Resource::I2c { bus, .. } => is_there(&format!("/dev/{bus}")),
                 Resource::Spi { bus, chip_select } => is_there(&spi_node(*bus, *chip_select)),
-                Resource::SerialPort(port) => is_there(&port.path),
+                Resource::SerialPort(port) => port.is_remote() || is_there(&port.path),
                 Resource::OneWire(id) => is_there(&format!("/sys/bus/w1/devices/{id}")),
             }
     }

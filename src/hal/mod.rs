@@ -17,6 +17,7 @@ mod port;
 mod real;
 mod serial;
 mod system_clock;
+mod tcp;
 
 #[cfg(target_os = "linux")]
 mod background_pwm;
@@ -401,9 +402,12 @@ impl eh_spi::Error for SpiError {
 pub trait SerialPort: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> SerialPort for T {}
 
+/// How the path of a TCP connection begins that takes the place of a serial port.
+pub const TCP: &str = "tcp://";
+
 /// Serial ports by path.
 pub trait SerialPorts: Send + Sync {
-    /// Opens a port with these options.
+    /// Opens a port with these options. A path that begins with [`TCP`] is a host and a port to connect to.
     ///
     /// It may block for seconds, as with a USB adapter in trouble or a Bluetooth port whose peer is away, and it needs the
     /// runtime around it, which will drive the port: tokio's `spawn_blocking` is the place to call it.

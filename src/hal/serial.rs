@@ -4,7 +4,8 @@ use std::io;
 
 use tokio_serial::{DataBits, ErrorKind, FlowControl, SerialPortBuilderExt, SerialStream, StopBits};
 
-use crate::hal::{HalError, Parity, PortOptions, SerialPort, SerialPorts};
+use super::tcp;
+use crate::hal::{HalError, Parity, PortOptions, SerialPort, SerialPorts, TCP};
 
 /// The serial ports of this machine. A port is taken for itself alone unless its options say otherwise: two readers would
 /// each get half.
@@ -13,6 +14,9 @@ pub(super) struct MachinePorts;
 
 impl SerialPorts for MachinePorts {
     fn open(&self, path: &str, options: PortOptions) -> Result<Box<dyn SerialPort>, HalError> {
+        if let Some(address) = path.strip_prefix(TCP) {
+            return tcp::connect(address);
+        }
         let data_bits = match options.data_bits {
             5 => DataBits::Five,
             6 => DataBits::Six,

@@ -62,6 +62,8 @@ pub(crate) fn serial_line(bytes: &[u8]) {
         json!({ "match": "T=(?<temperature>[^ ]*)( H=(?<humidity>-?[0-9.]+))?" }),
         json!({ "csv": { "separator": ";", "columns": { "temperature": 1, "humidity": 3 } } }),
         json!({ "json": { "temperature": "/sensor/0/t", "humidity": "" } }),
+        json!({ "csv": { "separator": ";", "columns": { "temperature": 1, "humidity": 3 } }, "decimal": ",", "thousands": "." }),
+        json!({ "match": "T=(?<temperature>[^ ]*)( H=(?<humidity>[^*]+))?", "base": 16, "states": { "ON": 1 }, "checksum": "xor" }),
     ] {
         let mut keys = form;
         keys["port"] = json!("/dev/ttyUSB0");
@@ -73,6 +75,42 @@ pub(crate) fn serial_line(bytes: &[u8]) {
             assert!(puts.iter().filter(|(of, _)| *of == quantity).count() <= lines);
         }
     }
+}
+
+/// A meter's telegram: what is in it is a number or a fault, whatever the pieces.
+pub(crate) fn dsmr(bytes: &[u8]) {
+    talking("dsmr", json!({ "port": "/dev/ttyUSB0" }), bytes);
+}
+
+/// A block of a Victron device.
+pub(crate) fn vedirect(bytes: &[u8]) {
+    talking("vedirect", json!({ "port": "/dev/ttyUSB0" }), bytes);
+}
+
+/// A meter's SML file.
+pub(crate) fn sml(bytes: &[u8]) {
+    let puts = talking("sml", json!({ "port": "/dev/ttyUSB0" }), bytes);
+    assert!(puts.iter().all(|(_, value)| value.is_ok()), "a bad file says nothing of its values");
+}
+
+/// The frames of dust sensors: none of their values is below zero but a temperature.
+pub(crate) fn dust_frames(bytes: &[u8]) {
+    talking("pms5003", json!({ "port": "/dev/ttyUSB0" }), bytes);
+    let puts = talking("sds011", json!({ "port": "/dev/ttyUSB0" }), bytes);
+    assert!(puts.len() <= bytes.len() / 5, "two values a frame of ten bytes");
+}
+
+/// What a device says that talks by itself, and a complaint that is a line.
+fn talking(tag: &str, keys: serde_json::Value, bytes: &[u8]) -> Vec<Put> {
+    let (kind, hal) = (kind(tag, keys), machine());
+    let open = |sender: &ReadingSender| kind.device().open(&hal, sender.clone()).expect("no port is opened yet");
+    let sender = ReadingSender::new(|_, _, _| {});
+    let Source::Stream(SerialDriver::Stream(mut stream)) = open(&sender) else { unreachable!("it talks by itself") };
+    stream.bytes(Mono::default(), bytes, &sender);
+    if let Some(complaint) = stream.complaint() {
+        assert_line(&complaint.to_string());
+    }
+    heard(open, bytes)
 }
 
 /// A position is on the Earth, and nothing is told of a sentence that does not end.

@@ -39,6 +39,7 @@ pub mod iio;
 pub mod input;
 mod lines;
 pub mod mhz19;
+pub mod modbus;
 pub mod nmea;
 mod number;
 pub mod parts;
@@ -49,6 +50,7 @@ pub mod recognition;
 pub mod register;
 pub mod sds011;
 pub mod serial_line;
+pub mod sml;
 mod spi;
 pub mod system;
 pub mod vedirect;
@@ -384,6 +386,8 @@ kinds! {
     "input" => Input(input::Settings),
     /// A CO2 sensor MH-Z19, MH-Z19B or MH-Z19C on a serial port.
     "mhz19" => Mhz19(mhz19::Settings),
+    /// A Modbus unit on a serial line (RTU) or in the network (TCP): meters, inverters, transmitters. The quantities are those of `registers`, or of the `model`.
+    "modbus" => Modbus(modbus::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
     /// A particle counter PMS5003 on a serial port, or PMS7003, PMS3003, PMS5003T, PMS5003S, PMS5003ST.
@@ -392,6 +396,8 @@ kinds! {
     "sds011" => Sds011(sds011::Settings),
     /// Text lines on a serial port: Arduino sketches, meters, weather stations.
     "serial_line" => SerialLine(serial_line::Settings),
+    /// A German electricity meter with an optical head that talks SML.
+    "sml" => Sml(sml::Settings),
     /// A number in a register of any part on SPI. The map says where the number is and how to make a value from it.
     "spi_register" => SpiRegister(register::SpiSettings),
     /// The machine that gatepost runs on.

@@ -1,5 +1,8 @@
 //! Numbers in texts that people and devices write.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use crate::reading::Fault;
 
 /// The most characters of a text that a fault repeats.
@@ -23,6 +26,19 @@ pub(super) fn quoted(text: &str) -> String {
         quoted.push('…');
     }
     format!("\"{quoted}\"")
+}
+
+/// A unit that the map names, as a text that lives as long as the units of parts do. Each is kept once, so that a reload costs
+/// nothing.
+pub(super) fn interned(unit: &str) -> &'static str {
+    static UNITS: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let mut units = UNITS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = units.get(unit) {
+        return known;
+    }
+    let new: &'static str = Box::leak(unit.into());
+    units.insert(new);
+    new
 }
 
 #[cfg(test)]

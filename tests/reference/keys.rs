@@ -164,6 +164,12 @@ fn tables(schema: &Value) -> Vec<Table<'_>> {
             ways.push([&first[..], &lines("send = '?'\nwake_up = '!'")].concat());
             ways.push([&first[..], &lines("decimal = ','")].concat());
         }
+        if kind["properties"]["use"]["const"] == "modbus" {
+            let registers = "registers = { x = { at = 0 } }";
+            for place in ["port = '/dev/ttyUSB0'", "host = 'meter'"] {
+                ways.push([&needed[..], &lines(&format!("{place}\n{registers}"))].concat());
+            }
+        }
         ways.push(needed);
         tables.push(Table { section: "sensor", prefix: "", schema: kind, ways });
         if kind["properties"]["use"]["const"] == "bme280" {

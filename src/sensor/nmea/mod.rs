@@ -18,6 +18,7 @@ use nmea::sentences::{FaaMode, FixType, GgaData, RmcData};
 use serde::Deserialize;
 
 use super::lines::Lines;
+use super::number::quoted;
 use super::{Bus, Device, Port, ReadingSender, Recognition, Resource, SerialDriver, Source, Stream};
 use crate::entry::Reduce;
 use crate::hal::sim::Sim;
@@ -98,7 +99,8 @@ impl Device for Settings {
     }
 
     fn open(&self, _hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
-        Ok(Source::Stream(SerialDriver::Stream(Box::new(Receiver::default()))))
+        let receiver = Receiver { port: self.port().path, ..Receiver::default() };
+        Ok(Source::Stream(SerialDriver::Stream(Box::new(receiver))))
     }
 
     fn simulate(&self, sim: &Sim) {
@@ -109,9 +111,17 @@ impl Device for Settings {
 /// What a receiver says, taken apart.
 #[derive(Debug, Default)]
 pub struct Receiver {
+    port: String,
     lines: Lines,
     bad_checksums: u64,
+    /// The first bytes since the last complaint, until a sentence comes.
+    came: Vec<u8>,
+    /// Whether one has come since.
+    a_sentence: bool,
 }
+
+/// How many bytes a fault quotes: half of a sentence.
+const QUOTED: usize = 40;
 
 impl Receiver {
     /// How many sentences came with a wrong checksum.
@@ -122,12 +132,23 @@ impl Receiver {
 
 impl Stream for Receiver {
     fn bytes(&mut self, at: Mono, bytes: &[u8], sender: &ReadingSender) {
-        let bad_checksums = &mut self.bad_checksums;
-        self.lines.feed(bytes, |line| {
+        let Self { lines, bad_checksums, came, a_sentence, .. } = self;
+        came.extend(bytes.iter().take(QUOTED - came.len()));
+        lines.feed(bytes, |line| {
             if let Some(sentence) = Sentence::find(line) {
+                *a_sentence = true;
                 take(&sentence, at, sender, bad_checksums);
             }
         });
+    }
+
+    fn complaint(&mut self) -> Option<Fault> {
+        let came = std::mem::take(&mut self.came);
+        let a_sentence = std::mem::take(&mut self.a_sentence);
+        (!a_sentence && !came.is_empty()).then(|| {
+            let shown = quoted(&String::from_utf8_lossy(&came));
+            Fault::Garbled(format!("{}: bytes come, but no sentence: {shown}", self.port))
+        })
     }
 }
 

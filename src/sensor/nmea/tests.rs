@@ -154,3 +154,15 @@ proptest! {
         prop_assert!(puts.iter().all(|(_, value)| value.as_ref().map_or(true, |value| value.is_finite())));
     }
 }
+
+#[test]
+fn bytes_without_a_sentence_are_told() {
+    let (sender, _) = crate::sensor::frames::tests::noting();
+    let mut receiver = Receiver { port: "/dev/serial0".to_owned(), ..Receiver::default() };
+    assert_eq!(receiver.complaint(), None, "nothing came");
+    receiver.bytes(Mono::default(), b"Hello, GPS\r\n", &sender);
+    let told = receiver.complaint().expect("bytes came").to_string();
+    assert_eq!(told, "no measurement: /dev/serial0: bytes come, but no sentence: \"Hello, GPS\"");
+    receiver.bytes(Mono::default(), b"$GPGSV,1,1,00*79\r\n$GPG", &sender);
+    assert_eq!(receiver.complaint(), None, "a sentence came, if none with a position");
+}

@@ -20,10 +20,27 @@ use crate::time::Mono;
 /// A serial port and how it is set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port {
-    /// `/dev/serial0`
+    /// `/dev/serial0`, or `tcp://192.168.1.20:502` where a TCP connection takes its place.
     pub path: String,
     /// Speed and frame.
     pub options: PortOptions,
+}
+
+impl Port {
+    /// A TCP connection. The address of a host may be IPv6.
+    pub fn tcp(host: &str, port: u16) -> Self {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
+        Self {
+            path: if host.is_empty() { host } else { format!("tcp://{host}:{port}") },
+            options: PortOptions::new(9600),
+        }
+    }
+
+    /// Whether it is a connection and no port of this machine.
+    pub fn is_remote(&self) -> bool {
+        self.path.starts_with(crate::hal::TCP)
+    }
 }
 
 /// A device that talks by itself: bytes in, values out.
@@ -96,6 +113,13 @@ pub(super) fn faults(port: &Port) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
     if port.path.is_empty() {
         faults.push(("port", "a port is a path such as /dev/serial0".to_owned()));
+    }
+    if let Some(address) = port.path.strip_prefix(crate::hal::TCP) {
+        let port =
+            address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
+        if port.is_none_or(|port: u16| port == 0) {
+            faults.push(("port", "a connection is a host and a port such as tcp://192.168.1.20:502".to_owned()));
+        }
     }
     if port.options.baud == 0 {
         faults.push(("baud", "a port has some speed, such as 9600".to_owned()));

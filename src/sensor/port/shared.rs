@@ -19,7 +19,7 @@ const LONGEST_GRACE: Duration = Duration::from_secs(2);
 /// How long a line that is never silent keeps the next turn waiting.
 const LONGEST_GAP: Duration = Duration::from_millis(500);
 /// A device that does not answer is asked less often, by at most this factor, so that it costs the others little.
-const SLOWEST: u32 = 8;
+const SLOWEST: u32 = 4;
 
 /// Opens a device's driver, once for each opening of the port.
 type Open = Box<dyn Fn(ReadingSender) -> Result<Source, Fault> + Send>;
@@ -215,6 +215,12 @@ impl Sharers {
         }
     }
 
+    /// Whether nobody listens and nobody's answer is awaited: the port may be closed until [`Sharers::next_call`].
+    pub fn is_resting(&self) -> bool {
+        let listens = |seat: &Seat| matches!(seat.role, Role::Listens { .. });
+        !matches!(self.line, Line::Turn { .. }) && !self.seats.values().any(listens)
+    }
+
     /// The next bytes to send.
     pub fn output(&mut self) -> Option<Vec<u8>> {
         (!self.output.is_empty()).then(|| self.output.remove(0))
@@ -283,8 +289,8 @@ impl Sharers {
         let timeout = seat.member.timeout;
         if let Role::Asked { dialogue, due, misses } = &mut seat.role {
             let fault = dialogue.complaint().unwrap_or(Fault::NoAnswer(timeout));
+            *due = now + seat.member.every * (1 << *misses);
             *misses = (*misses + 1).min(SLOWEST.ilog2());
-            *due = now + seat.member.every * (1 << *misses) / 2;
             seat.fail(now, &fault);
         }
         self.drain(now, timeout.min(LONGEST_GRACE));
