@@ -12,6 +12,7 @@ mod line_id;
 mod manual_clock;
 mod polled_line;
 mod port;
+mod programs;
 mod real;
 mod serial;
 mod system_clock;
@@ -60,6 +61,7 @@ pub use line_id::{ChipName, LineId, OWN_CHIP, PwmId};
 pub use manual_clock::ManualClock;
 pub use polled_line::polled_input;
 pub use port::{Parity, PortOptions};
+pub use programs::{OUTPUT_LIMIT, ProgramCall, ProgramError, Programs};
 pub use system_clock::SystemClock;
 
 /// Everything a driver may touch.
@@ -77,6 +79,8 @@ pub struct Hal {
     pub serial: Arc<dyn SerialPorts>,
     /// Text files of the kernel (1-Wire, thermal zones, IIO, hwmon) and of the user.
     pub files: Arc<dyn Files>,
+    /// Programs of the machine.
+    pub programs: Arc<dyn Programs>,
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
     /// Nothing of it is real: what is noted of its pins must not reach real ones.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::files::MachineFiles;
+use super::programs::MachinePrograms;
 use super::serial::MachinePorts;
 use crate::hal::{Gpio, GpioBackend, Hal, HalError, I2cBuses, PwmOutputs, SpiBuses, SystemClock};
 
@@ -24,6 +25,7 @@ impl Hal {
             spi,
             serial: Arc::new(MachinePorts),
             files: Arc::new(MachineFiles),
+            programs: Arc::new(MachinePrograms::default()),
             clock: Arc::new(SystemClock::watched()),
             is_simulated: false,
         })

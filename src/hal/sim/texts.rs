@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::locked;
 use crate::hal::files::MachineFiles;
-use crate::hal::{Clock, Files};
+use crate::hal::{Clock, Files, ProgramCall, ProgramError, Programs};
 use crate::time::Mono;
 
 /// What a simulated file says at a time.
@@ -52,6 +52,24 @@ impl Texts {
 pub(super) struct SimFiles {
     pub(super) texts: Arc<Texts>,
     pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The programs as the drivers see them: what one prints is a text, too.
+pub(super) struct SimPrograms(pub(super) SimFiles);
+
+/// Where the text of a program is. No file has such a name.
+pub(super) fn path_of(argv: &[String]) -> PathBuf {
+    PathBuf::from(format!("program\0{}", argv.join("\0")))
+}
+
+impl Programs for SimPrograms {
+    fn run(&self, call: &ProgramCall) -> Result<String, ProgramError> {
+        let path = &call.argv[0];
+        self.0.read(&path_of(&call.argv)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::InvalidInput => ProgramError::Missing(path.clone()),
+            _ => ProgramError::NotStarted { path: path.clone(), error: error.to_string() },
+        })
+    }
 }
 
 impl Files for SimFiles {
