@@ -270,8 +270,10 @@ impl Running {
         steps.push(caught(outputs).await.and_then(|stopped| stopped));
         self.closing.abort();
         self.watching.abort();
-        let bus_threads = self.bus_threads;
+        let (bus_threads, programs) = (self.bus_threads, self.hal.programs);
         let _ = spawn_blocking(move || bus_threads.stop(BUS_THREAD_PATIENCE)).await;
+        // Behind the threads, so that nobody reads a killed program's fault into the last entry.
+        programs.stop();
         steps.push(caught(self.streams.stop()).await);
         let slot_task = &self.slot_task;
         steps.push(caught(async { slot_task.close_all() }).await);

@@ -26,6 +26,7 @@ mod checksum;
 pub mod counter;
 pub mod ds18b20;
 pub mod dsmr;
+pub mod exec;
 pub mod file;
 mod frames;
 #[cfg(any(test, fuzzing))]
@@ -45,6 +46,7 @@ pub mod sds011;
 pub mod serial_line;
 mod spi;
 pub mod system;
+mod text;
 pub mod vedirect;
 
 pub use port::{Dialogue, Port, SerialDriver, Stream};
@@ -145,6 +147,8 @@ pub enum Bus {
     Kernel,
     /// Files of the user.
     Files,
+    /// Programs.
+    Programs,
     /// The 1-Wire bus: a reading takes up to 750 ms.
     OneWire,
     /// One I2C bus.
@@ -257,6 +261,9 @@ pub trait Device {
     /// Makes the paths in the settings start where the map means them to: relative ones in its `folder`.
     fn resolve(&mut self, _folder: &Path) {}
 
+    /// Takes the sensor's time-out, for a device that ends its reads itself.
+    fn limit(&mut self, _timeout: Duration) {}
+
     /// Opens the device. `sender` is for what comes between two reads (edges).
     ///
     /// # Errors
@@ -320,6 +327,11 @@ macro_rules! kinds {
                 match self { $(Self::$variant(settings) => settings.resolve(folder),)+ Self::Part(_) => {} }
             }
 
+            /// Tells the settings the sensor's time-out.
+            pub fn limit(&mut self, timeout: Duration) {
+                match self { $(Self::$variant(settings) => settings.limit(timeout),)+ Self::Part(_) => {} }
+            }
+
             /// The settings as a device.
             pub fn device(&self) -> &dyn Device {
                 match self { $(Self::$variant(settings) => settings,)+ Self::Part(settings) => settings }
@@ -343,6 +355,8 @@ kinds! {
     "ds18b20" => Ds18b20(ds18b20::Settings),
     /// A smart meter on its P1 port: DSMR 2 to 5 and its kin.
     "dsmr" => Dsmr(dsmr::Settings),
+    /// A program that prints numbers. It is started without a shell.
+    "exec" => Exec(exec::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
     /// Any number in a register of a part on I2C: the map says where it stands and what makes a value of it.

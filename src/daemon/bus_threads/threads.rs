@@ -272,6 +272,7 @@ fn name(bus: &Bus) -> String {
     match bus {
         Bus::Kernel => "kernel".to_owned(),
         Bus::Files => "files".to_owned(),
+        Bus::Programs => "programs".to_owned(),
         Bus::OneWire => "one-wire".to_owned(),
         Bus::I2c(bus) => bus.chars().take(15).collect(),
         Bus::Spi(bus) => format!("spi{bus}"),
