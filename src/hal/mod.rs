@@ -52,7 +52,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::time::Mono;
+use crate::time::{Mono, Utc};
 
 pub use clock::{Clock, ClockState, ClockTrust};
 #[cfg(feature = "docs")]
@@ -424,6 +424,14 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The system's error.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// When a file was written last, on the wall clock of that time.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn written(&self, _path: &Path) -> io::Result<Utc> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// What a path is called once every link in it has been followed: `/dev/serial0` is `/dev/ttyAMA0`. Files without
     /// links are called what they are called.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::locked;
 use crate::hal::files::MachineFiles;
 use crate::hal::{Clock, Files, ProgramCall, ProgramError, Programs};
-use crate::time::Mono;
+use crate::time::{Mono, Utc};
 
 /// What a simulated file says at a time.
 type Content = Arc<dyn Fn(Mono) -> io::Result<String> + Send + Sync>;
@@ -80,6 +80,13 @@ impl Files for SimFiles {
         let content = locked(&self.texts.contents).get(path).map(Arc::clone);
         // The lock is free again by now: a content may take its time.
         content.map_or_else(|| MachineFiles.read(&self.texts.own(path)), |content| content(self.clock.now().mono))
+    }
+
+    fn written(&self, path: &Path) -> io::Result<Utc> {
+        if locked(&self.texts.contents).contains_key(path) {
+            return Ok(self.clock.now().utc);
+        }
+        MachineFiles.written(&self.texts.own(path))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {

@@ -134,6 +134,10 @@ impl Text {
         self.form.names().map(|name| Quantity::named(name, "")).collect()
     }
 
+    pub(super) const fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
     /// The key that is at fault, and why.
     pub(super) fn fault(&self) -> Option<(&'static str, String)> {
         let misfit = || {
