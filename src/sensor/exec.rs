@@ -75,7 +75,7 @@ impl Settings {
     }
 
     fn call(&self) -> ProgramCall {
-        let within = self.timeout - MARGIN.min(self.timeout / 10);
+        let within = self.timeout.saturating_sub(MARGIN.min(self.timeout / 10));
         ProgramCall { argv: self.command.clone(), environment: self.environment.clone(), within }
     }
 }

@@ -35,6 +35,7 @@ mod i2c;
 pub mod input;
 mod lines;
 pub mod mhz19;
+pub mod mqtt;
 pub mod nmea;
 mod number;
 pub mod parts;
@@ -157,6 +158,8 @@ pub enum Bus {
     Spi(u8),
     /// No thread: a stream on the runtime.
     Serial,
+    /// No thread: messages on the runtime.
+    Broker,
 }
 
 impl Bus {
@@ -219,7 +222,7 @@ pub trait Device {
 
     /// Whether it is asked, so that `every` says how often. Otherwise it talks by itself.
     fn is_asked(&self) -> bool {
-        self.bus() != Bus::Serial
+        !matches!(self.bus(), Bus::Serial | Bus::Broker)
     }
 
     /// How often it is read unless the map says so.
@@ -365,6 +368,8 @@ kinds! {
     "input" => Input(input::Settings),
     /// A CO2 sensor MH-Z19, MH-Z19B or MH-Z19C on a serial port.
     "mhz19" => Mhz19(mhz19::Settings),
+    /// Messages on a topic of a broker in the house: Zigbee2MQTT, rtl_433, Tasmota, ESPHome, Shelly.
+    "mqtt" => Mqtt(mqtt::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
     /// A particle counter PMS5003 on a serial port, or PMS7003, PMS3003, PMS5003T, PMS5003S, PMS5003ST.

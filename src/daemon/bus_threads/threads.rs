@@ -277,5 +277,6 @@ fn name(bus: &Bus) -> String {
         Bus::I2c(bus) => bus.chars().take(15).collect(),
         Bus::Spi(bus) => format!("spi{bus}"),
         Bus::Serial => "serial".to_owned(),
+        Bus::Broker => "broker".to_owned(),
     }
 }

@@ -153,8 +153,17 @@ impl Text {
     /// # Errors
     /// When it has none of them.
     pub(super) fn read(&self, text: &str) -> Result<Measured, Fault> {
+        let missing = || Err(Fault::Garbled(format!("this value is not in {}", quoted(text))));
+        Ok(self.some(text)?.into_iter().map(|value| value.unwrap_or_else(missing)).collect())
+    }
+
+    /// The values that are in a text, in the places of their quantities.
+    ///
+    /// # Errors
+    /// When it has none of them.
+    pub(super) fn some(&self, text: &str) -> Result<Vec<Option<Result<f64, Fault>>>, Fault> {
         if self.is_plain {
-            return Ok(vec![Ok(self.plain(text)?)]);
+            return Ok(vec![Some(Ok(self.plain(text)?))]);
         }
         if text.trim().is_empty() {
             return Err(Fault::Garbled("the text is empty".to_owned()));
@@ -176,8 +185,7 @@ impl Text {
         if values.iter().all(Option::is_none) {
             return Err(Fault::Garbled(format!("{}: {}", self.form.why_not(), quoted(text))));
         }
-        let missing = || Err(Fault::Garbled(format!("this value is not in {}", quoted(text))));
-        Ok(values.into_iter().map(|value| value.unwrap_or_else(missing)).collect())
+        Ok(values)
     }
 
     /// The text as a number, or its first word and no part of one: "12,5" must not become 12.
