@@ -5,7 +5,7 @@ use super::drafts::Drafts;
 use super::files::MapFile;
 use crate::sensor::Kind;
 
-/// Refuses a map with programs that others than root and this user may write, and warns of root.
+/// Refuses a map with programs that others than root and this user may write.
 pub(super) fn check(drafts: &Drafts, files: &[MapFile], findings: &mut Findings) {
     let mut sensors = drafts.sensors.iter().filter(|sensor| matches!(sensor.kind, Some(Kind::Exec(_))));
     let Some(first) = sensors.next() else { return };
@@ -14,10 +14,6 @@ pub(super) fn check(drafts: &Drafts, files: &[MapFile], findings: &mut Findings)
         if let Some((why, help)) = weakness(file) {
             findings.fault(&span, format!("this sensor runs a program, and {why}"), help);
         }
-    }
-    if is_root() {
-        let help = "start gatepost as another user, as its service does";
-        findings.warning(&span, "this sensor's program is run as root when root starts gatepost", help);
     }
 }
 
@@ -53,16 +49,6 @@ fn is_own(user: u32) -> bool {
 #[cfg(all(unix, not(target_os = "linux")))]
 fn is_own(_: u32) -> bool {
     true
-}
-
-#[cfg(target_os = "linux")]
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_root() -> bool {
-    false
 }
 
 #[cfg(all(test, target_os = "linux"))]

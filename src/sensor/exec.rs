@@ -117,6 +117,9 @@ impl Device for Settings {
     }
 
     fn open(&self, hal: &Hal, _sender: ReadingSender) -> Result<Source, Fault> {
+        if !hal.is_simulated {
+            warn_of_root();
+        }
         let (programs, call) = (Arc::clone(&hal.programs), self.call());
         Ok(Source::Polled(Box::new(Exec { programs, call, text: Text::clone(&self.text) })))
     }
@@ -132,6 +135,20 @@ impl Device for Settings {
         }
     }
 }
+
+/// Once a process.
+#[cfg(target_os = "linux")]
+fn warn_of_root() {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    if rustix::process::geteuid().is_root() {
+        SAID.call_once(|| {
+            log::warn!("the map's programs run as root: start gatepost as another user, as its service does")
+        });
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn warn_of_root() {}
 
 struct Exec {
     programs: Arc<dyn Programs>,
