@@ -129,6 +129,9 @@ pub enum Fault {
         /// What the map allows.
         timeout: Duration,
     },
+    /// What there is was said too long ago: the device, or the program that writes it, is dead.
+    #[error("too old: {0}")]
+    Stale(String),
     /// A value outside what the map allows, or what the part can measure.
     #[error("out of range: {0}")]
     OutOfRange(String),

@@ -24,6 +24,7 @@ mod others;
 mod outputs;
 mod pipeline;
 mod plan;
+mod programs;
 mod proposal;
 #[cfg(feature = "docs")]
 pub mod reference;
@@ -320,7 +321,7 @@ fn parse_files(files: &[MapFile], promised: &Promised) -> Result<Checked, LoadEr
     let texts = Texts::new(files);
     let (root, spoilt) = texts.read(&mut findings);
     let syntax = findings.faults.len();
-    let read = read(root, &around, &source, &mut findings);
+    let read = read(root, &around, &source, files, &mut findings);
     let Findings { mut faults, mut warnings } = findings;
     // What was read from a line that is no TOML says nothing about the map.
     let own = faults.split_off(syntax);
@@ -339,6 +340,7 @@ fn read(
     root: DeTable<'_>,
     around: &devices::LoadContext,
     source: &Source,
+    files: &[MapFile],
     findings: &mut Findings,
 ) -> Option<Settings> {
     let mut root = Table::root(root);
@@ -356,6 +358,7 @@ fn read(
 
     let drafts = Drafts { devices, channels, sensors, outputs };
     rules::check(&drafts, source, findings);
+    programs::check(&drafts, files, findings);
     let Drafts { devices, channels, sensors, outputs } = drafts;
 
     let ids: Vec<_> = channels.iter().filter_map(|channel| channel.id.as_ref().map(|id| *id.get_ref())).collect();

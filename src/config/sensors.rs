@@ -92,12 +92,13 @@ impl Draft {
     /// The sensor of a map without faults. Unless the map says otherwise it is read as often as its kind likes, and at
     /// least once in each slot it feeds, so that no entry misses it.
     pub(super) fn into_sensor(self, channels: &[Channel]) -> Option<Sensor> {
-        let kind = self.kind?;
+        let mut kind = self.kind?;
         let routes: Vec<Route> = self.routes.into_iter().map(Spanned::into_inner).collect();
         let slots = routes.iter().map(|route| channels[route.channel].every);
         let every = self.every.map(Spanned::into_inner);
         let every = every.unwrap_or_else(|| slots.chain([kind.device().default_every()]).min().unwrap_or_default());
         let timeout = self.timeout.unwrap_or_else(|| kind.device().default_timeout());
+        kind.limit(timeout);
         Some(Sensor { name: self.name.into_inner(), kind, every, timeout, routes })
     }
 }

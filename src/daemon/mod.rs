@@ -15,6 +15,7 @@ mod disk;
 pub mod event;
 mod guard;
 pub mod heartbeat;
+mod house_brokers;
 pub mod journal;
 pub mod messages;
 mod new_entries;

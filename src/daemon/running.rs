@@ -22,6 +22,7 @@ use crate::daemon::end_reason;
 use crate::daemon::event::{Event, Observer};
 use crate::daemon::guard::Guard;
 use crate::daemon::heartbeat::HeartbeatMonitor;
+use crate::daemon::house_brokers::HouseBrokers;
 use crate::daemon::new_entries::NewEntries;
 use crate::daemon::outputs::{self, Inputs, Memory, Outputs};
 use crate::daemon::pipeline::PipelineHandle;
@@ -81,6 +82,7 @@ pub(super) struct Running {
     uplinks: Uplinks,
     watching: JoinHandle<()>,
     streams: Streams,
+    house_brokers: HouseBrokers,
     bus_threads: Arc<BusThreads>,
     slot_task: Arc<SlotTask>,
     closing: JoinHandle<()>,
@@ -102,8 +104,7 @@ impl Running {
     pub(super) async fn start(parts: Parts) -> Self {
         let Parts { settings, hal, folders, socket, tracker, observer, tuning, ending } = parts;
         let observer = &observer;
-        let alarm = Alarm::default();
-        let heartbeats = HeartbeatMonitor::default();
+        let (alarm, heartbeats) = (Alarm::default(), HeartbeatMonitor::default());
         let mut registry = SensorRegistry::new();
         let sensors = registry.update(&settings.sensors).added;
         observer(&Event::Map(&settings, &registry.ids()));
@@ -136,8 +137,7 @@ impl Running {
         report.notify_one();
         let (spool, new_entries) = (store.spool(), NewEntries::default());
         let (asked, told) = (tracker.clone(), Arc::clone(observer));
-        let look = guard.door();
-        let server = Server { socket, tracker: asked, spool: Arc::clone(&spool), observer: told, look };
+        let server = Server { socket, tracker: asked, spool: Arc::clone(&spool), observer: told, look: guard.door() };
         let serving = tokio::spawn(server.run());
         let network = watch::Sender::new(());
         let watching = tokio::spawn(routes::watch(network.clone(), Arc::clone(observer)));
@@ -155,6 +155,7 @@ impl Running {
 
         let mut streams = Streams::new(&hal, &pipeline, &heartbeats);
         streams.add(&sensors);
+        let house_brokers = HouseBrokers::serving(&sensors, &hal, &pipeline, &heartbeats);
         let bus_threads = Arc::new(BusThreads::new(&hal, &pipeline, &heartbeats));
         let (disk, started) = match store.start(&hal, &new_entries, observer, &heartbeats, &alarm) {
             Ok(disk) => (Some(disk), bus_threads.add(&sensors)),
@@ -194,6 +195,7 @@ impl Running {
             uplinks,
             watching,
             streams,
+            house_brokers,
             bus_threads,
             slot_task,
             closing,
@@ -216,6 +218,7 @@ impl Running {
             why = self.uplinks.died() => why,
             ended = &mut self.watching => end_reason("the watcher of routes", ended),
             why = self.streams.died() => why,
+            why = self.house_brokers.died() => why,
             () = self.bus_threads.died() => "a bus thread panicked".to_owned(),
             why = self.alarm.rung() => why,
         }
@@ -234,6 +237,7 @@ impl Running {
         let (bus_threads, gone) = (Arc::clone(&self.bus_threads), diff.removed.clone());
         let _ = timeout(BUS_THREADS_PATIENCE, spawn_blocking(move || bus_threads.remove(&gone))).await;
         self.streams.remove(&diff.removed).await;
+        self.house_brokers.remove(&diff.removed).await;
 
         // What goes on, with other words. The past of outputs that leave is still to be kept.
         self.state.adopt(before.kept().into_iter().chain(settings.kept()).collect());
@@ -254,6 +258,7 @@ impl Running {
         self.slot_task.report.notify_one();
         let sessions = self.uplinks.take(settings).await;
         self.streams.add(&diff.added);
+        self.house_brokers.add(&diff.added);
         if let Err(error) = self.bus_threads.add(&diff.added) {
             self.start_error = Some(format!("a thread cannot be started: {error}"));
         }
@@ -270,9 +275,12 @@ impl Running {
         steps.push(caught(outputs).await.and_then(|stopped| stopped));
         self.closing.abort();
         self.watching.abort();
-        let bus_threads = self.bus_threads;
+        let (bus_threads, programs) = (self.bus_threads, self.hal.programs);
         let _ = spawn_blocking(move || bus_threads.stop(BUS_THREAD_PATIENCE)).await;
+        // Behind the threads, so that nobody reads a killed program's fault into the last entry.
+        programs.stop();
         steps.push(caught(self.streams.stop()).await);
+        steps.push(caught(self.house_brokers.stop()).await);
         let slot_task = &self.slot_task;
         steps.push(caught(async { slot_task.close_all() }).await);
         steps.push(caught(self.uplinks.stop()).await);

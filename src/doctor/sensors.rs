@@ -8,7 +8,7 @@ use super::Conclusion;
 use crate::config::{Sensor, Settings};
 use crate::hal::{Hal, HalError};
 use crate::reading::Fault;
-use crate::sensor::{Measured, ReadingSender, Resource, Source};
+use crate::sensor::{Bus, Measured, ReadingSender, Resource, Source};
 
 const STEP: &str = "sensors";
 
@@ -72,6 +72,9 @@ fn answered(sensor: &Sensor, values: &Measured) -> Conclusion {
 
 /// One reading, or none of a stream. A read that hangs keeps its thread, as in the daemon.
 fn read(sensor: &Sensor, hal: &Hal) -> Result<Option<Measured>, Fault> {
+    if sensor.kind.device().bus() == Bus::Broker {
+        return Ok(None);
+    }
     let (answer, answered) = mpsc::sync_channel(1);
     let (kind, hal) = (sensor.kind.clone(), hal.clone());
     let reading = move || {

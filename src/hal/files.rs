@@ -3,8 +3,10 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use crate::hal::Files;
+use crate::time::Utc;
 
 /// More than any kernel attribute (one page) and any file a person would let a sensor read.
 const LIMIT: usize = 64 * 1024;
@@ -52,6 +54,12 @@ impl Files for MachineFiles {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    fn written(&self, path: &Path) -> io::Result<Utc> {
+        let since_1970 = fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH);
+        // Nothing of this machine was written before.
+        Ok(Utc::from_since_1970(since_1970.unwrap_or_default()))
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {

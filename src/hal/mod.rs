@@ -14,6 +14,7 @@ mod one_wire;
 mod place;
 mod polled_line;
 mod port;
+mod programs;
 mod real;
 mod serial;
 mod system_clock;
@@ -54,7 +55,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::time::Mono;
+use crate::time::{Mono, Utc};
 
 pub use clock::{Clock, ClockState, ClockTrust};
 #[cfg(feature = "docs")]
@@ -65,6 +66,7 @@ pub use one_wire::OneWire;
 pub use place::place_of_device;
 pub use polled_line::polled_input;
 pub use port::{Parity, PortOptions};
+pub use programs::{OUTPUT_LIMIT, ProgramCall, ProgramError, Programs};
 pub use system_clock::SystemClock;
 
 /// Everything a driver may touch.
@@ -84,6 +86,8 @@ pub struct Hal {
     pub files: Arc<dyn Files>,
     /// What the thermometers of a 1-Wire bus do together.
     pub one_wire: Arc<OneWire>,
+    /// Programs of the machine.
+    pub programs: Arc<dyn Programs>,
     /// Both clocks.
     pub clock: Arc<dyn Clock>,
     /// Nothing of it is real: what is noted of its pins must not reach real ones.
@@ -446,6 +450,14 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The system's error.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// When a file was written last, on the wall clock of that time.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn written(&self, _path: &Path) -> io::Result<Utc> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// What a path is called once every link in it has been followed: `/dev/serial0` is `/dev/ttyAMA0`. Files without
     /// links are called what they are called.

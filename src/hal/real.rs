@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::files::MachineFiles;
+use super::programs::MachinePrograms;
 use super::serial::MachinePorts;
 use crate::hal::{Gpio, GpioBackend, Hal, HalError, I2cBuses, PwmOutputs, SpiBuses, SystemClock};
 
@@ -25,6 +26,7 @@ impl Hal {
             serial: Arc::new(MachinePorts),
             files: Arc::new(MachineFiles),
             one_wire: Arc::default(),
+            programs: Arc::new(MachinePrograms::default()),
             clock: Arc::new(SystemClock::watched()),
             is_simulated: false,
         })

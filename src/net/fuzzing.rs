@@ -22,6 +22,7 @@ impl Heard {
         match incoming {
             Incoming::SubAck(id, granted) => self.acks.push((id, granted)),
             Incoming::Pong => self.pongs += 1,
+            Incoming::TooLong { .. } => unreachable!("this connection ends there"),
             Incoming::Message { topic, payload, retained } => self.messages.push((topic, payload.to_vec(), retained)),
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use rumqttc::mqttbytes::v4::{
-    Connect, ConnectReturnCode, Login as V4Login, Packet, PingReq, Publish, Subscribe, SubscribeReasonCode,
+    Connect, ConnectReturnCode, Login as V4Login, Packet, PingReq, PubAck, Publish, Subscribe, SubscribeReasonCode,
 };
 use rumqttc::mqttbytes::{Error as PacketError, QoS};
 use rumqttc::{MqttState, Request};
@@ -37,7 +37,7 @@ const READ: usize = 4096;
 pub struct Login<'a> {
     /// The client ID.
     pub client_id: &'a str,
-    /// The user name.
+    /// The user name. Empty: nobody logs in, which a broker in the house may allow.
     pub username: &'a str,
     /// The password.
     pub password: &'a SecretString,
@@ -54,6 +54,12 @@ pub struct Mqtt {
     outbox: BytesMut,
     /// Bytes were handed to the stream that it may still hold.
     unflushed: bool,
+    /// Messages that are too long are passed over, and packets are not counted.
+    is_patient: bool,
+    /// So many bytes of such a message are still to come.
+    to_skip: usize,
+    /// The topic of the last one, and its length.
+    too_long: Option<(String, usize)>,
 }
 
 /// What came.
@@ -63,6 +69,13 @@ pub enum Incoming {
     SubAck(u16, bool),
     /// The ping was answered.
     Pong,
+    /// A message of more than [`PACKET_LIMIT`], which is passed over. Only after [`Mqtt::pass_over_long_messages`].
+    TooLong {
+        /// On which topic.
+        topic: String,
+        /// The bytes of its packet.
+        length: usize,
+    },
     /// A message.
     Message {
         /// On which topic.
@@ -88,11 +101,15 @@ impl Mqtt {
             inbox: BytesMut::new(),
             outbox: BytesMut::new(),
             unflushed: false,
+            is_patient: false,
+            to_skip: 0,
+            too_long: None,
         };
         let mut connect = Connect::new(login.client_id);
         connect.keep_alive = u16::try_from(login.keep_alive.as_secs()).unwrap_or(u16::MAX);
         connect.clean_session = true;
-        connect.login = Some(V4Login::new(login.username, login.password.expose_secret()));
+        connect.login =
+            (!login.username.is_empty()).then(|| V4Login::new(login.username, login.password.expose_secret()));
         let answered = async {
             this.put(&Packet::Connect(connect))?;
             this.flush_all().await?;
@@ -100,7 +117,7 @@ impl Mqtt {
                 this.fill().await?;
             }
             check_first(&this.inbox)?;
-            this.packet().await
+            this.packet().await?.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
         };
         let silent = || {
             let words = format!("{} did not answer the login within {} s", road.at(), LOGIN_WITHIN.as_secs());
@@ -117,6 +134,12 @@ impl Mqtt {
         }
     }
 
+    /// From now on messages that are too long are passed over instead of ending the connection, and packets are not counted. This is
+    /// for a broker in the house, where others publish what they like and many messages may be kept. The bytes a second stay bounded.
+    pub fn pass_over_long_messages(&mut self) {
+        self.is_patient = true;
+    }
+
     /// Waits for what comes next.
     ///
     /// # Errors
@@ -126,7 +149,10 @@ impl Mqtt {
             // Acknowledgements that nobody should have asked for; no more is read before they are gone.
             self.write_out().await.map_err(|error| explain::lost(&error))?;
             let packet = self.packet().await.map_err(|error| explain::lost(&error))?;
-            if let Some(incoming) = self.take(packet)? {
+            if let Some((topic, length)) = self.too_long.take() {
+                return Ok(Incoming::TooLong { topic, length });
+            }
+            if let Some(incoming) = packet.map(|packet| self.take(packet)).transpose()?.flatten() {
                 return Ok(incoming);
             }
         }
@@ -175,7 +201,19 @@ impl Mqtt {
     /// # Errors
     /// When it is too long for a packet.
     pub fn subscribe(&mut self, topic: String) -> Result<u16, Failure> {
-        let packet = self.request(Request::Subscribe(Subscribe::new(topic, QoS::AtMostOnce)))?;
+        self.subscribe_at(topic, QoS::AtMostOnce)
+    }
+
+    /// As [`Mqtt::subscribe`], with QoS 1: the broker sends each message until it is acknowledged, while the connection lasts.
+    ///
+    /// # Errors
+    /// When it is too long for a packet.
+    pub fn subscribe_at_least_once(&mut self, topic: String) -> Result<u16, Failure> {
+        self.subscribe_at(topic, QoS::AtLeastOnce)
+    }
+
+    fn subscribe_at(&mut self, topic: String, qos: QoS) -> Result<u16, Failure> {
+        let packet = self.request(Request::Subscribe(Subscribe::new(topic, qos)))?;
         Ok(if let Some(Packet::Subscribe(subscribe)) = packet { subscribe.pkid } else { 0 })
     }
 
@@ -233,18 +271,34 @@ impl Mqtt {
         Ok(())
     }
 
-    /// The next packet that comes.
-    async fn packet(&mut self) -> std::io::Result<Packet> {
+    /// The next packet that comes. `None`: a message that is too long has begun, and is passed over.
+    async fn packet(&mut self) -> std::io::Result<Option<Packet>> {
         loop {
+            if self.to_skip > 0 {
+                let here = self.to_skip.min(self.inbox.len());
+                self.inbox.advance(here);
+                self.to_skip -= here;
+                if self.to_skip > 0 {
+                    self.fill().await?;
+                    continue;
+                }
+            }
             if let Some(first) = self.inbox.first() {
                 check_kind(*first)?;
             }
             match Packet::read(&mut self.inbox, PACKET_LIMIT) {
                 Ok(packet) => {
-                    self.packets.count(Instant::now())?;
-                    return Ok(packet);
+                    if !self.is_patient {
+                        self.packets.count(Instant::now())?;
+                    }
+                    return Ok(Some(packet));
                 }
                 Err(PacketError::InsufficientBytes(_)) => {}
+                Err(PacketError::PayloadSizeLimitExceeded(length)) if self.is_patient => {
+                    if self.pass_over(length)? {
+                        return Ok(None);
+                    }
+                }
                 Err(PacketError::PayloadSizeLimitExceeded(length)) => {
                     return Err(Violation::PacketTooLong(length, PACKET_LIMIT).into());
                 }
@@ -252,6 +306,32 @@ impl Mqtt {
             }
             self.fill().await?;
         }
+    }
+
+    /// Begins to pass over a message with so many bytes behind the fixed header (MQTT 3.1.1, section 3.3). One of QoS 1 is acknowledged, or
+    /// the broker would send no more after a few. `false`: its topic has not come yet.
+    fn pass_over(&mut self, length: usize) -> std::io::Result<bool> {
+        const PUBLISH: u8 = 3;
+        let bytes = &self.inbox[..];
+        let header = 1 + bytes.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count() + 1;
+        let Some(&[high, low]) = bytes.get(header..header + 2) else { return Ok(false) };
+        let topic_end = header + 2 + usize::from(u16::from_be_bytes([high, low]));
+        let qos = bytes[0] >> 1 & 3;
+        let end = topic_end + if qos > 0 { 2 } else { 0 };
+        if bytes[0] >> 4 != PUBLISH || end > header + length {
+            return Err(Violation::PacketTooLong(length, PACKET_LIMIT).into());
+        }
+        if bytes.len() < end {
+            return Ok(false);
+        }
+        let topic = String::from_utf8_lossy(&bytes[header + 2..topic_end]).into_owned();
+        let id = bytes[topic_end..end].iter().fold(0, |id, byte| id << 8 | u16::from(*byte));
+        if qos == 1 {
+            self.put(&Packet::PubAck(PubAck::new(id)))?;
+        }
+        self.to_skip = header + length;
+        self.too_long = Some((topic, length));
+        Ok(true)
     }
 
     /// Reads what is there. Room grows with what came, not with what was announced.

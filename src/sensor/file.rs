@@ -1,31 +1,71 @@
-//! A number in a text file: what a script writes, or a kernel attribute that has no driver here.
+//! Numbers in a text file: what a script writes, or a kernel attribute that has no driver here.
+//!
+//! Who writes a file in place empties it first, so that an empty one is looked at again before that is a fault.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Bus, Device, Measured, ReadingSender, Sensor, Source, number};
+use super::number::quoted;
+use super::text::{Text, text_keys};
+use super::{Bus, Device, Measured, ReadingSender, Sensor, Source};
 use crate::entry::denoised;
 use crate::hal::sim::Sim;
-use crate::hal::{Files, Hal};
-use crate::reading::{Fault, Quantity};
+use crate::hal::{Clock, Files, Hal};
+use crate::reading::{Fault, Quantity, in_seconds};
+
+/// How often an empty file is looked at again, and after which wait: long enough for a writer that is between two steps, and short
+/// enough for the other files.
+const LOOKS: u32 = 5;
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// The keys of `use = "file"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "docs", derive(schemars::JsonSchema), schemars(with = "Keys"))]
+#[serde(try_from = "Keys")]
 pub struct Settings {
-    /// The file. Its first word is the number. A relative path is relative to the map's folder.
-    #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/run/rain/level"])))]
+    /// Where it is.
     pub path: PathBuf,
-    /// The value is number × scale + offset.
-    #[serde(default = "one")]
-    pub scale: f64,
-    /// Added to number × scale.
-    #[serde(default)]
-    pub offset: f64,
+    scale: f64,
+    offset: f64,
+    max_age: Option<Duration>,
+    text: Box<Text>,
+}
+
+text_keys! {
+    /// The keys as written.
+    #[derive(Deserialize)]
+    #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
+    #[serde(deny_unknown_fields)]
+    struct Keys {
+        /// The file. A relative path is relative to the map's folder. It has at most 64 KiB.
+        #[cfg_attr(feature = "docs", schemars(extend("examples" = ["/run/rain/level"])))]
+        path: PathBuf,
+        /// Each value is number × scale + offset.
+        #[serde(default = "one")]
+        scale: f64,
+        /// Added to number × scale.
+        #[serde(default)]
+        offset: f64,
+        /// An older file is a fault: the program that writes it has stopped. Without this a file of any age counts.
+        #[serde(default, deserialize_with = "crate::time::optional_duration")]
+        #[cfg_attr(feature = "docs", schemars(schema_with = "crate::time::duration_schema", extend("examples" = ["10m"])))]
+        max_age: Option<Duration>,
+    }
+}
+
+impl TryFrom<Keys> for Settings {
+    type Error = &'static str;
+
+    fn try_from(mut keys: Keys) -> Result<Self, Self::Error> {
+        let text = Box::new(keys.text()?);
+        let Keys { path, scale, offset, max_age, .. } = keys;
+        Ok(Self { path, scale, offset, max_age, text })
+    }
 }
 
 fn one() -> f64 {
@@ -34,11 +74,11 @@ fn one() -> f64 {
 
 impl Device for Settings {
     fn quantities(&self) -> Vec<Quantity> {
-        vec![Quantity::new("value", "")]
+        self.text.quantities()
     }
 
     fn hint(&self) -> Option<String> {
-        self.path.file_stem().map(|name| name.to_string_lossy().into_owned())
+        self.text.is_plain().then(|| self.path.file_stem())?.map(|name| name.to_string_lossy().into_owned())
     }
 
     fn proof(&self) -> crate::sensor::Proof {
@@ -66,6 +106,11 @@ impl Device for Settings {
                 faults.push((key, format!("{number} is not a finite number")));
             }
         }
+        if self.max_age.is_some_and(|age| age.is_zero()) {
+            faults
+                .push(("max_age", "no file is written at the moment it is read\nwrite a time such as 10m".to_owned()));
+        }
+        faults.extend(self.text.fault());
         faults
     }
 
@@ -75,122 +120,88 @@ impl Device for Settings {
         }
     }
 
-    fn open(&self, hal: &Hal, _outlet: ReadingSender) -> Result<Source, Fault> {
-        Ok(Source::Polled(Box::new(File { files: Arc::clone(&hal.files), settings: self.clone() })))
+    fn open(&self, hal: &Hal, _sender: ReadingSender) -> Result<Source, Fault> {
+        let (files, clock) = (Arc::clone(&hal.files), Arc::clone(&hal.clock));
+        Ok(Source::Polled(Box::new(File { files, clock, settings: self.clone() })))
     }
 
     /// A file that exists is its own best simulation.
     fn simulate(&self, sim: &Sim) {
         let missing = sim.hal().files.read(&self.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        if missing {
-            sim.file(&self.path, |at| {
-                let angle = at.since_boot().as_secs_f64() / 300.0 * std::f64::consts::TAU;
-                Ok(format!("{:.2}\n", 20.0 + 5.0 * angle.sin()))
-            });
+        match self.text.simulated() {
+            Some(said) if missing => sim.file(&self.path, move |at| Ok(said(at))),
+            None if missing => log::warn!(
+                path:% = self.path.display();
+                "simulation: no text can be made up that matches; give one with `simulate`"
+            ),
+            _ => {}
         }
     }
 }
 
 struct File {
     files: Arc<dyn Files>,
+    clock: Arc<dyn Clock>,
     settings: Settings,
+}
+
+impl File {
+    fn failed(&self, error: &io::Error) -> Fault {
+        let path = self.settings.path.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => Fault::Absent(format!("{path} does not exist")),
+            _ => Fault::Bus(format!("{path}: {error}")),
+        }
+    }
+
+    /// A time in the future is that of a clock that was wrong, now or then.
+    fn check_age(&self, max_age: Duration) -> Result<(), Fault> {
+        let written = self.files.written(&self.settings.path).map_err(|error| self.failed(&error))?;
+        let age = self.clock.now().utc.since(written);
+        if age <= max_age {
+            return Ok(());
+        }
+        let (path, age, max_age) = (self.settings.path.display(), in_seconds(age), in_seconds(max_age));
+        Err(Fault::Stale(format!("{path} was written {age} ago, and `max_age` allows {max_age}")))
+    }
+
+    fn read(&self) -> Result<String, Fault> {
+        let mut text = String::new();
+        for look in 0..LOOKS {
+            if look > 0 {
+                thread::sleep(BETWEEN);
+            }
+            text = self.files.read(&self.settings.path).map_err(|error| self.failed(&error))?;
+            if !text.trim().is_empty() {
+                break;
+            }
+        }
+        Ok(text)
+    }
+
+    fn scaled(&self, number: f64, text: &str) -> Result<f64, Fault> {
+        let Settings { scale, offset, .. } = self.settings;
+        let scaled = number * scale;
+        // Nobody knows how fine the number is: only what binary fractions add to it goes.
+        let value = denoised(scaled + offset, 4.0 * f64::EPSILON * scaled.abs().max(offset.abs()));
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(Fault::OutOfRange(format!("{} is too large when scaled", quoted(text))))
+        }
+    }
 }
 
 impl Sensor for File {
     fn measure(&mut self) -> Result<Measured, Fault> {
-        let Settings { path, scale, offset } = &self.settings;
-        let text = self.files.read(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Fault::Absent(format!("{} does not exist", path.display())),
-            _ => Fault::Bus(format!("{}: {error}", path.display())),
-        })?;
-        // The first word and no part of one: "12,5" must not become 12.
-        let number = number::parse(text.split_whitespace().next().unwrap_or_default());
-        let scaled = number.map_err(|_| Fault::Garbled(format!("{} is not a number", number::quoted(&text))))? * scale;
-        // Nobody knows how fine the number is: only what binary fractions add to it goes.
-        let value = denoised(scaled + offset, 4.0 * f64::EPSILON * scaled.abs().max(offset.abs()));
-        if value.is_finite() {
-            Ok(vec![Ok(value)])
-        } else {
-            Err(Fault::OutOfRange(format!("{} is too large when scaled", number::quoted(&text))))
+        if let Some(max_age) = self.settings.max_age {
+            self.check_age(max_age)?;
         }
+        let text = self.read()?;
+        let values = self.settings.text.read(&text)?;
+        Ok(values.into_iter().map(|value| self.scaled(value?, &text)).collect())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::hal::ManualClock;
-
-    const PATH: &str = "/run/rain/level";
-
-    fn measure(keys: serde_json::Value, sim: &Sim) -> Result<f64, Fault> {
-        let settings: Settings = serde_json::from_value(keys).unwrap();
-        match settings.open(&sim.hal(), ReadingSender::new(|_, _, _| {}))? {
-            Source::Polled(mut sensor) => sensor.measure()?.swap_remove(0),
-            Source::Stream(..) => panic!("a file is polled"),
-        }
-    }
-
-    fn holding(text: &'static str) -> Sim {
-        let sim = Sim::default();
-        sim.file(Path::new(PATH), |_| Ok(text.to_owned()));
-        sim
-    }
-
-    #[test]
-    fn the_first_word_is_scaled_and_shifted() {
-        assert_eq!(measure(json!({ "path": PATH }), &holding(" 21437 \n")), Ok(21437.0));
-        assert_eq!(measure(json!({ "path": PATH }), &holding("0.52 0.58 0.59 1/467 2011\n")), Ok(0.52));
-        assert_eq!(measure(json!({ "path": PATH, "scale": 0.5, "offset": -1 }), &holding("5")), Ok(1.5));
-    }
-
-    #[test]
-    fn scale_and_offset_add_no_binary_noise() {
-        assert_eq!(measure(json!({ "path": PATH, "scale": 0.001 }), &holding("-2800")), Ok(-2.8));
-        assert_eq!(measure(json!({ "path": PATH, "offset": -20 }), &holding("20.1")), Ok(0.1));
-        assert_eq!(measure(json!({ "path": PATH }), &holding("1795334400.123456")), Ok(1_795_334_400.123_456));
-    }
-
-    #[test]
-    fn what_is_no_number_is_quoted_in_part() {
-        for text in ["", "\n", "12,5", "temp 5", "nan"] {
-            let fault = measure(json!({ "path": PATH }), &holding(text)).unwrap_err();
-            assert_eq!(fault, Fault::Garbled(format!("\"{}\" is not a number", text.trim())));
-        }
-        // What a power cut leaves of a file on a disk.
-        assert!(matches!(measure(json!({ "path": PATH }), &holding("\0\0\0\0")), Err(Fault::Garbled(_))));
-        assert!(matches!(measure(json!({ "path": PATH, "scale": 1e308 }), &holding("1e9")), Err(Fault::OutOfRange(_))));
-    }
-
-    #[test]
-    fn a_missing_file_is_absent_and_an_unreadable_one_says_why() {
-        assert!(matches!(measure(json!({ "path": "/no/such/file" }), &Sim::default()), Err(Fault::Absent(_))));
-        let sim = holding("1");
-        sim.break_file(Path::new(PATH), io::ErrorKind::PermissionDenied);
-        assert!(matches!(measure(json!({ "path": PATH }), &sim), Err(Fault::Bus(_))));
-    }
-
-    #[test]
-    fn only_a_missing_file_is_simulated() {
-        let clock = Arc::new(ManualClock::default());
-        let sim = Sim::with_clock(None, clock.clone()).unwrap();
-        sim.file(Path::new(PATH), |_| Ok("7".to_owned()));
-        for (path, moves) in [(PATH, false), ("/no/such/file", true)] {
-            let keys = json!({ "path": path });
-            serde_json::from_value::<Settings>(keys.clone()).unwrap().simulate(&sim);
-            let before = measure(keys.clone(), &sim).unwrap();
-            clock.advance(Duration::from_secs(60));
-            assert_eq!(measure(keys, &sim).unwrap().to_bits() != before.to_bits(), moves);
-        }
-    }
-
-    #[test]
-    fn keys_that_cannot_work_are_faults() {
-        let faults = Settings { path: PathBuf::new(), scale: f64::NAN, offset: f64::INFINITY }.faults();
-        assert_eq!(faults.iter().map(|fault| fault.0).collect::<Vec<_>>(), ["path", "scale", "offset"]);
-    }
-}
+mod tests;

@@ -29,6 +29,7 @@ pub mod dht;
 mod driven;
 pub mod ds18b20;
 pub mod dsmr;
+pub mod exec;
 pub mod file;
 mod frames;
 #[cfg(any(test, fuzzing))]
@@ -40,6 +41,7 @@ pub mod input;
 mod lines;
 pub mod mhz19;
 pub mod modbus;
+pub mod mqtt;
 pub mod nmea;
 mod number;
 pub mod parts;
@@ -53,6 +55,7 @@ pub mod serial_line;
 pub mod sml;
 mod spi;
 pub mod system;
+mod text;
 pub mod vedirect;
 
 pub use port::{Dialogue, Port, SerialDriver, Stream};
@@ -156,6 +159,8 @@ pub enum Bus {
     Drivers,
     /// Files of the user.
     Files,
+    /// Programs.
+    Programs,
     /// The 1-Wire bus: a reading takes up to 750 ms.
     OneWire,
     /// One I2C bus.
@@ -164,6 +169,8 @@ pub enum Bus {
     Spi(u8),
     /// No thread: a stream on the runtime.
     Serial,
+    /// No thread: messages on the runtime.
+    Broker,
 }
 
 impl Bus {
@@ -237,7 +244,7 @@ pub trait Device {
 
     /// Whether it is asked, so that `every` says how often. Otherwise it talks by itself.
     fn is_asked(&self) -> bool {
-        self.bus() != Bus::Serial
+        !matches!(self.bus(), Bus::Serial | Bus::Broker)
     }
 
     /// How often it is read unless the map says so.
@@ -278,6 +285,9 @@ pub trait Device {
 
     /// Makes the paths in the settings start where the map means them to: relative ones in its `folder`.
     fn resolve(&mut self, _folder: &Path) {}
+
+    /// Takes the sensor's time-out, for a device that ends its reads itself.
+    fn limit(&mut self, _timeout: Duration) {}
 
     /// Opens the device. `sender` is for what comes between two reads (edges).
     ///
@@ -347,6 +357,11 @@ macro_rules! kinds {
                 match self { $(Self::$variant(settings) => settings.want(names),)+ Self::Part(_) => {} }
             }
 
+            /// Tells the settings the sensor's time-out.
+            pub fn limit(&mut self, timeout: Duration) {
+                match self { $(Self::$variant(settings) => settings.limit(timeout),)+ Self::Part(_) => {} }
+            }
+
             /// The settings as a device.
             pub fn device(&self) -> &dyn Device {
                 match self { $(Self::$variant(settings) => settings,)+ Self::Part(settings) => settings }
@@ -374,6 +389,8 @@ kinds! {
     "ds18b20" => Ds18b20(ds18b20::Settings),
     /// A smart meter on its P1 port: DSMR 2 to 5 and related standards.
     "dsmr" => Dsmr(dsmr::Settings),
+    /// A program that prints numbers. It is started without a shell.
+    "exec" => Exec(exec::Settings),
     /// A number in a text file: one that a script writes, or a kernel attribute.
     "file" => File(file::Settings),
     /// A chip that one of the kernel's hwmon drivers reads: LM75, SHT3x, INA219 and many others by a `dtoverlay` line in config.txt, and what the machine itself has, such as fans. Its quantities are `temperature`, `humidity`, `voltage`, `current`, `power`, `energy` and `fan`, with the channel's number where there are several.
@@ -388,6 +405,8 @@ kinds! {
     "mhz19" => Mhz19(mhz19::Settings),
     /// A Modbus unit on a serial line (RTU) or in the network (TCP): meters, inverters, transmitters. The quantities are those of `registers`, or of the `model`.
     "modbus" => Modbus(modbus::Settings),
+    /// Messages on a topic of a broker in the house: Zigbee2MQTT, rtl_433, Tasmota, ESPHome, Shelly.
+    "mqtt" => Mqtt(mqtt::Settings),
     /// A GNSS receiver on a serial port.
     "nmea" => Nmea(nmea::Settings),
     /// A particle counter PMS5003 on a serial port, or PMS7003, PMS3003, PMS5003T, PMS5003S, PMS5003ST.

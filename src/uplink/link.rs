@@ -83,6 +83,7 @@ impl Link {
     pub(super) async fn next(&mut self) -> Result<Incoming, Failure> {
         loop {
             match self.mqtt.next().await? {
+                mqtt::Incoming::TooLong { .. } => {}
                 mqtt::Incoming::Pong => return Ok(Incoming::Pong),
                 mqtt::Incoming::SubAck(id, granted) => {
                     if let Some(topic) = self.asked.remove(&id) {

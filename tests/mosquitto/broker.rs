@@ -6,13 +6,17 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::iter;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use gatepost::net::Transport;
+use gatepost::net::mqttbytes::QoS;
+use gatepost::net::mqttbytes::v4::{Connect, Login, Packet, Publish};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -29,7 +33,9 @@ pub(crate) const AUTHORITY: &str = "a test's authority";
 /// Who writes feeds, who hears publishes, and their password.
 const SERVICE: &str = "service";
 const WATCHER: &str = "watcher";
-const SERVICE_PASSWORD: &str = "not-for-the-command-line";
+/// Who reads topics as sensors.
+pub(crate) const HOUSE: &str = "house";
+pub(crate) const SERVICE_PASSWORD: &str = "not-for-the-command-line";
 
 /// A running Mosquitto.
 pub(crate) struct Broker {
@@ -59,7 +65,8 @@ impl Broker {
             &format!(
                 "user {GATEWAY}\ntopic write channels/+/publish\ntopic write channels/+/publish/fields/+\n\
                  topic read channels/+/subscribe\ntopic read channels/+/subscribe/fields/+\n\
-                 user {WATCHER}\ntopic read channels/#\nuser {SERVICE}\ntopic write channels/#\n"
+                 user {WATCHER}\ntopic read channels/#\nuser {HOUSE}\ntopic read channels/#\n\
+                 user {SERVICE}\ntopic write channels/#\n"
             ),
         );
         // Somebody else may take a free port before Mosquitto does.
@@ -128,6 +135,39 @@ impl Broker {
         self.publish(SERVICE, topic, payload, &["-r"]);
     }
 
+    /// Keeps a message on each of the topics `topic/0`, `topic/1` and so on, over one connection. All have reached the broker when this
+    /// returns.
+    pub(crate) fn keep_many(&self, topic: &str, count: u32) {
+        let mut packets = BytesMut::new();
+        let mut connect = Connect::new(SERVICE);
+        connect.login = Some(Login::new(SERVICE, SERVICE_PASSWORD));
+        let kept = (0..count).map(|number| {
+            let mut publish = Publish::new(format!("{topic}/{number}"), QoS::AtMostOnce, number.to_string());
+            publish.retain = true;
+            Packet::Publish(publish)
+        });
+        for packet in [Packet::Connect(connect)].into_iter().chain(kept).chain([Packet::PingReq]) {
+            packet.write(&mut packets, 1 << 20).expect("short packets");
+        }
+        let mut line = TcpStream::connect(("127.0.0.1", self.port(Transport::Tcp))).expect("it listens");
+        line.set_read_timeout(Some(SOON)).expect("a deadline");
+        line.write_all(&packets).expect("a line");
+        let mut answers = [0; 6];
+        line.read_exact(&mut answers).expect("CONNACK and PINGRESP");
+        assert_eq!(answers, [0x20, 2, 0, 0, 0xd0, 0]);
+    }
+
+    /// Writes bytes to a topic, perhaps with RETAIN.
+    pub(crate) fn tell_file(&self, topic: &str, bytes: &[u8], is_kept: bool) {
+        let path = self.folder.path().join("payload");
+        fs::write(&path, bytes).expect("a file");
+        let mut command = tool("mosquitto_pub", "mosquitto-clients");
+        command.env("XDG_CONFIG_HOME", self.options_of(SERVICE)).args(["-q", "1", "-t", topic, "-f"]).arg(&path);
+        command.args(is_kept.then_some("-r"));
+        let mut program = Program::start(command);
+        assert!(program.wait_for_end().success(), "mosquitto_pub: {}", program.said());
+    }
+
     /// Logs in with the gateway's client id, for a moment: the gateway's own connection is closed for it.
     pub(crate) fn take_over(&self) {
         self.publish(GATEWAY, "channels/1/publish", "status=taken over", &[]);
@@ -189,7 +229,9 @@ fn run(folder: &Path) -> Option<Program> {
 /// The passwords, written in the clear and then hashed in place: no command line sees them.
 fn write_passwords(folder: &Path) {
     let path = folder.join("passwords");
-    let text = format!("{GATEWAY}:{PASSWORD}\n{SERVICE}:{SERVICE_PASSWORD}\n{WATCHER}:{SERVICE_PASSWORD}\n");
+    let text = format!(
+        "{GATEWAY}:{PASSWORD}\n{SERVICE}:{SERVICE_PASSWORD}\n{WATCHER}:{SERVICE_PASSWORD}\n{HOUSE}:{SERVICE_PASSWORD}\n"
+    );
     fs::write(&path, text).expect("a file");
     let mut command = tool("mosquitto_passwd", "mosquitto");
     command.arg("-U").arg(&path);

@@ -8,6 +8,7 @@ mod broker;
 mod certificates;
 mod faults;
 mod gateway;
+mod house;
 mod outages;
 #[path = "../program/mod.rs"]
 mod program;

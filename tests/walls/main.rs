@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reading", &["entry", "time"]),
     ("hal", &["reading", "time"]),
     ("net", &["hal", "time"]),
-    ("sensor", &["entry", "hal", "reading", "time"]),
+    ("sensor", &["entry", "hal", "net", "reading", "time"]),
     ("scan", &["hal", "sensor"]),
     ("thingspeak", &["entry", "time"]),
     ("pipeline", &["entry", "reading", "store", "thingspeak", "time"]),

@@ -273,9 +273,11 @@ fn name(bus: &Bus) -> String {
         Bus::Kernel => "kernel".to_owned(),
         Bus::Drivers => "drivers".to_owned(),
         Bus::Files => "files".to_owned(),
+        Bus::Programs => "programs".to_owned(),
         Bus::OneWire => "one-wire".to_owned(),
         Bus::I2c(bus) => bus.chars().take(15).collect(),
         Bus::Spi(bus) => format!("spi{bus}"),
         Bus::Serial => "serial".to_owned(),
+        Bus::Broker => "broker".to_owned(),
     }
 }

@@ -28,7 +28,7 @@ use self::lines::{Lines, SimGpio};
 use self::parts::{Parts, SimBuses};
 use self::ports::{Ports, SimPorts};
 use self::spi::{SimSpi, SpiParts};
-use self::texts::{SimFiles, Texts};
+use self::texts::{SimFiles, SimPrograms, Texts, path_of};
 use crate::hal::{Clock, Hal, I2cError, LineId, OneWire, PwmId};
 use crate::time::Mono;
 
@@ -140,6 +140,11 @@ impl Sim {
         self.texts.remove(folder);
     }
 
+    /// Makes a program with these arguments print what `content` returns. Others do not exist: none is ever started.
+    pub fn program(&self, argv: &[String], content: impl Fn(Mono) -> io::Result<String> + Send + Sync + 'static) {
+        self.texts.put(&path_of(argv), Arc::new(content));
+    }
+
     /// Puts a device on a serial port that says what `talk` returns: at once when the port is opened, then every `period`.
     /// A port that has no device does not exist.
     pub fn serial(&self, path: &str, period: Duration, talk: impl FnMut(Mono) -> Vec<u8> + Send + 'static) {
@@ -227,6 +232,10 @@ impl Sim {
             serial: Arc::new(SimPorts { ports: Arc::clone(&self.ports), clock: Arc::clone(&self.clock) }),
             files: Arc::new(SimFiles { texts: Arc::clone(&self.texts), clock: Arc::clone(&self.clock) }),
             one_wire: Arc::clone(&self.one_wire),
+            programs: Arc::new(SimPrograms(SimFiles {
+                texts: Arc::clone(&self.texts),
+                clock: Arc::clone(&self.clock),
+            })),
             clock: Arc::clone(&self.clock),
             is_simulated: true,
         }

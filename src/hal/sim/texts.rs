@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use super::locked;
 use crate::hal::files::MachineFiles;
-use crate::hal::{Clock, Files};
-use crate::time::Mono;
+use crate::hal::{Clock, Files, ProgramCall, ProgramError, Programs};
+use crate::time::{Mono, Utc};
 
 /// What a simulated file says at a time.
 type Content = Arc<dyn Fn(Mono) -> io::Result<String> + Send + Sync>;
@@ -75,6 +75,24 @@ pub(super) struct SimFiles {
     pub(super) clock: Arc<dyn Clock>,
 }
 
+/// The programs as the drivers see them: what one prints is a text, too.
+pub(super) struct SimPrograms(pub(super) SimFiles);
+
+/// Where the text of a program is. No file has such a name.
+pub(super) fn path_of(argv: &[String]) -> PathBuf {
+    PathBuf::from(format!("program\0{}", argv.join("\0")))
+}
+
+impl Programs for SimPrograms {
+    fn run(&self, call: &ProgramCall) -> Result<String, ProgramError> {
+        let path = &call.argv[0];
+        self.0.read(&path_of(&call.argv)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::InvalidInput => ProgramError::Missing(path.clone()),
+            _ => ProgramError::NotStarted { path: path.clone(), error: error.to_string() },
+        })
+    }
+}
+
 impl Files for SimFiles {
     fn read(&self, path: &Path) -> io::Result<String> {
         if let Some(kind) = locked(&self.texts.broken).get(path) {
@@ -95,6 +113,13 @@ impl Files for SimFiles {
     fn write(&self, path: &Path, text: &str) -> io::Result<()> {
         let writer = locked(&self.texts.written).get(path).map(Arc::clone);
         writer.map_or_else(|| Err(io::ErrorKind::PermissionDenied.into()), |writer| writer(text))
+    }
+
+    fn written(&self, path: &Path) -> io::Result<Utc> {
+        if locked(&self.texts.contents).contains_key(path) {
+            return Ok(self.clock.now().utc);
+        }
+        MachineFiles.written(&self.texts.own(path))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {

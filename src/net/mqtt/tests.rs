@@ -70,6 +70,47 @@ async fn messages_come_with_their_mark_of_being_kept_and_pings_are_answered() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_too_long_is_passed_over_and_acknowledged_where_that_was_asked_for() {
+    let (mqtt, mut far) = logged_in(CONNACK).await;
+    let mut mqtt = mqtt.expect("let in");
+    mqtt.pass_over_long_messages();
+    let mut connect = [0; 28];
+    far.read_exact(&mut connect).await.expect("CONNECT");
+    // A payload of 1 MB of QoS 1 with the packet id 0x0102, a short one and a long one of QoS 0, and a short one.
+    let length = 1_000_000 + 5;
+    let mut varint = vec![];
+    let mut left: usize = length;
+    while left > 0 {
+        varint.push(u8::try_from(left & 0x7f).expect("7 bits") | if left > 0x7f { 0x80 } else { 0 });
+        left >>= 7;
+    }
+    let first = [&[0x32], &varint[..], b"\0\x01a\x01\x02", &vec![0x30; 1_000_000]].concat();
+    let third = [&[0x30], &varint[..], b"\0\x01c", &vec![0x30; 1_000_002]].concat();
+    let all = [&first, &b"\x30\x04\0\x01bx"[..], &third, b"\x30\x04\0\x01dy"].concat();
+    let fed = async {
+        for piece in all.chunks(70_001) {
+            far.write_all(piece).await.expect("room");
+        }
+        let mut ack = [0; 4];
+        far.read_exact(&mut ack).await.expect("PUBACK");
+        assert_eq!(ack, [0x40, 2, 1, 2]);
+    };
+    let heard = async {
+        let mut came = Vec::new();
+        while came.len() < 4 {
+            came.push(match mqtt.next().await.expect("it goes on") {
+                Incoming::TooLong { topic, length } => format!("{topic} {length}"),
+                Incoming::Message { topic, payload, .. } => format!("{topic} {payload:?}"),
+                other => format!("{other:?}"),
+            });
+        }
+        came
+    };
+    let ((), came) = tokio::join!(fed, heard);
+    assert_eq!(came, ["a 1000005", "b b\"x\"", "c 1000005", "d b\"y\""]);
+}
+
+#[tokio::test]
 async fn a_publish_and_its_ping_leave_in_one_write() {
     let (mqtt, mut far) = logged_in(CONNACK).await;
     let mut mqtt = mqtt.expect("let in");

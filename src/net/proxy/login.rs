@@ -1,4 +1,4 @@
-//! The file with a proxy's user name and password.
+//! The file with the user name and password of a proxy, or of a broker in the house.
 
 use std::fs;
 use std::io::Read as _;
@@ -10,7 +10,10 @@ use super::Login;
 const LIMIT: u64 = 4096;
 
 /// Reads `username = …` and `password = …`, in any order, or one line `user:password`.
-pub(super) fn read(path: &Path) -> Result<Login, String> {
+///
+/// # Errors
+/// Why there is no login in it, without its text.
+pub fn read(path: &Path) -> Result<Login, String> {
     // A pipe would be waited for without end.
     let about = fs::metadata(path).map_err(|error| error.to_string())?;
     if !about.is_file() {

@@ -13,6 +13,8 @@ use super::failure::{Failure, Kind};
 use super::http::{Answer, HeadError};
 use super::road::Road;
 
+pub use login::read as read_login;
+
 pub use choice::{Choice, Configured, Parsed, UrlError, parse};
 
 /// What names a proxy that the map names.
@@ -28,11 +30,13 @@ pub(super) struct Proxy {
     pub(super) named_by: &'static str,
 }
 
-/// User and password for a proxy.
+/// User and password for a proxy, or for a broker in the house.
 #[derive(Clone, Debug)]
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: SecretString,
+pub struct Login {
+    /// The user name.
+    pub user: String,
+    /// The password.
+    pub password: SecretString,
 }
 
 impl Proxy {

@@ -9,7 +9,7 @@ use crate::sensor::checksum;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "docs", derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
+pub(in crate::sensor) enum Kind {
     /// As in NMEA 0183: exclusive or of the bytes between `$` and `*`.
     Nmea,
     /// Exclusive or of all bytes.

@@ -12,19 +12,19 @@ use super::style::Style;
 use crate::reading::Fault;
 
 /// The values of a line, each with the place of its quantity. None: the line does not have the form.
-pub(super) type Values = Vec<(usize, Result<f64, Fault>)>;
+pub(in crate::sensor) type Values = Vec<(usize, Result<f64, Fault>)>;
 
 /// The form of the lines that count.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Form {
-    pub(super) place: Place,
-    pub(super) style: Style,
-    pub(super) checksum: Option<checksum::Kind>,
+pub(in crate::sensor) struct Form {
+    pub(in crate::sensor) place: Place,
+    pub(in crate::sensor) style: Style,
+    pub(in crate::sensor) checksum: Option<checksum::Kind>,
 }
 
 /// Where the numbers stand.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Place {
+pub(in crate::sensor) enum Place {
     /// The named groups of a regular expression, found anywhere in the line.
     Match(Pattern),
     /// Columns of separated text.
@@ -35,8 +35,8 @@ pub(super) enum Place {
 
 /// A regular expression whose named groups are the quantities.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
-    pub(super) regex: Regex,
+pub(in crate::sensor) struct Pattern {
+    pub(in crate::sensor) regex: Regex,
     /// The named groups from left to right.
     names: Vec<String>,
 }
@@ -59,13 +59,13 @@ impl<'de> Deserialize<'de> for Pattern {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(feature = "docs", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(super) struct Csv {
+pub(in crate::sensor) struct Csv {
     /// The character between two columns. A blank matches any number of blanks and tabs.
     #[serde(default = "comma")]
-    pub(super) separator: char,
+    pub(in crate::sensor) separator: char,
     /// Each quantity's column, counted from 1.
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "temperature": 2 }], "x-range" = format!("columns 1 to {LAST_COLUMN}"))))]
-    pub(super) columns: BTreeMap<String, usize>,
+    pub(in crate::sensor) columns: BTreeMap<String, usize>,
 }
 
 fn comma() -> char {
@@ -77,7 +77,7 @@ const LAST_COLUMN: usize = 100;
 
 impl Form {
     /// The quantities' names, in their order.
-    pub(super) fn names(&self) -> Box<dyn Iterator<Item = &String> + '_> {
+    pub(in crate::sensor) fn names(&self) -> Box<dyn Iterator<Item = &String> + '_> {
         match &self.place {
             Place::Match(pattern) => Box::new(pattern.names.iter()),
             Place::Csv(csv) => Box::new(csv.columns.keys()),
@@ -86,7 +86,7 @@ impl Form {
     }
 
     /// The key that is at fault, and why.
-    pub(super) fn fault(&self) -> Option<(&'static str, String)> {
+    pub(in crate::sensor) fn fault(&self) -> Option<(&'static str, String)> {
         if let Some(fault) = self.style_fault() {
             return Some(fault);
         }
@@ -110,7 +110,7 @@ impl Form {
     }
 
     fn style_fault(&self) -> Option<(&'static str, String)> {
-        let Style { decimal, thousands, base, states } = &self.style;
+        let Style { decimal, thousands, base, states, unit } = &self.style;
         let separator = if let Place::Csv(csv) = &self.place { Some(csv.separator) } else { None };
         let (key, fault) = if !['.', ','].contains(decimal) {
             ("decimal", "it is \".\" or \",\"")
@@ -124,6 +124,11 @@ impl Form {
             ("base", "it is 10 or 16")
         } else if states.values().any(|number| !number.is_finite()) {
             ("states", "each state stands for a number")
+        } else if unit
+            .as_ref()
+            .is_some_and(|unit| unit.trim().is_empty() || unit.contains(|c: char| c.is_ascii_digit()))
+        {
+            ("unit", "it is what stands behind the numbers, such as \"%\"")
         } else {
             return None;
         };
@@ -134,12 +139,12 @@ impl Form {
     ///
     /// # Errors
     /// When it is wrong.
-    pub(super) fn body<'a>(&self, line: &'a [u8]) -> Result<Option<&'a [u8]>, Fault> {
+    pub(in crate::sensor) fn body<'a>(&self, line: &'a [u8]) -> Result<Option<&'a [u8]>, Fault> {
         self.checksum.map_or(Ok(Some(line)), |kind| kind.judge(line))
     }
 
     /// The values in a line, each quantity's once at most.
-    pub(super) fn read(&self, line: &str) -> Values {
+    pub(in crate::sensor) fn read(&self, line: &str) -> Values {
         match &self.place {
             Place::Match(pattern) => pattern.read(&self.style, line),
             Place::Csv(csv) => csv.read(&self.style, line),
@@ -148,7 +153,7 @@ impl Form {
     }
 
     /// Why a line gave no values.
-    pub(super) fn why_not(&self) -> String {
+    pub(in crate::sensor) fn why_not(&self) -> String {
         match &self.place {
             Place::Match(_) => "`match` is not found in the line".to_owned(),
             Place::Csv(csv) => {
@@ -161,7 +166,7 @@ impl Form {
     }
 
     /// Whether a text of one or more lines gives a number for every quantity.
-    pub(super) fn is_full(&self, text: &str) -> bool {
+    pub(in crate::sensor) fn is_full(&self, text: &str) -> bool {
         let values: Values = text.lines().flat_map(|line| self.read(line)).collect();
         let given = |quantity| values.iter().any(|(of, value)| *of == quantity && value.is_ok());
         self.names().enumerate().all(|(quantity, _)| given(quantity))

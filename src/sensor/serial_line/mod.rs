@@ -7,13 +7,13 @@
 
 mod ask;
 mod checksum;
-mod form;
+pub(super) mod form;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod reader;
 mod sample;
-mod style;
-mod talk;
+pub(super) mod style;
+pub(super) mod talk;
 
 #[cfg(test)]
 mod tests;
@@ -100,6 +100,9 @@ struct Keys {
     #[serde(default)]
     #[cfg_attr(feature = "docs", schemars(extend("examples" = [{ "ON": 1, "OFF": 0 }])))]
     states: BTreeMap<String, f64>,
+    /// The unit after its numbers: `%` where a line has 45%.
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = ["%"])))]
+    unit: Option<String>,
     /// The checksum after the last `*` of each line, in hexadecimal digits. A line with a wrong checksum is a fault; a
     /// line without one is ignored.
     checksum: Option<checksum::Kind>,
@@ -209,10 +212,10 @@ impl TryFrom<Keys> for Settings {
             Some(WrittenEnd::Bytes(bytes)) => End::Bytes(bytes.0),
             None => Framing::default().end,
         };
-        let Keys { decimal, thousands, base, states, checksum, .. } = keys;
+        let Keys { decimal, thousands, base, states, unit, checksum, .. } = keys;
         Ok(Self {
             port: Port { path: keys.port, options: PortOptions { baud, data_bits, parity, stop_bits, exclusive } },
-            form: Box::new(Form { place, style: Style { decimal, thousands, base, states }, checksum }),
+            form: Box::new(Form { place, style: Style { decimal, thousands, base, states, unit }, checksum }),
             framing: Framing { end, longest: keys.longest },
             ask,
             simulate: keys.simulate,

@@ -10,7 +10,7 @@ use crate::sensor::lines::LONGEST;
 
 /// A line with places for numbers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Template(Vec<Piece>);
+pub(in crate::sensor) struct Template(Vec<Piece>);
 
 #[derive(Clone, Debug)]
 enum Piece {

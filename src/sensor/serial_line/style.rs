@@ -1,26 +1,29 @@
 //! How the device writes its numbers.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::reading::Fault;
 use crate::sensor::number::{self, quoted};
 
 /// The way in which a device writes numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Style {
+pub(in crate::sensor) struct Style {
     /// Between the whole and the rest: `.` or `,`.
-    pub(super) decimal: char,
+    pub(in crate::sensor) decimal: char,
     /// Between groups of three digits, where there is one.
-    pub(super) thousands: Option<char>,
+    pub(in crate::sensor) thousands: Option<char>,
     /// 10 or 16.
-    pub(super) base: u32,
+    pub(in crate::sensor) base: u32,
     /// Words that stand for numbers.
-    pub(super) states: BTreeMap<String, f64>,
+    pub(in crate::sensor) states: BTreeMap<String, f64>,
+    /// What stands behind a number and is no part of it.
+    pub(in crate::sensor) unit: Option<String>,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { decimal: '.', thousands: None, base: 10, states: BTreeMap::new() }
+        Self { decimal: '.', thousands: None, base: 10, states: BTreeMap::new(), unit: None }
     }
 }
 
@@ -29,19 +32,29 @@ impl Style {
     ///
     /// # Errors
     /// [`Fault::Garbled`] with what came.
-    pub(super) fn parse(&self, text: &str) -> Result<f64, Fault> {
+    pub(in crate::sensor) fn parse(&self, text: &str) -> Result<f64, Fault> {
         let text = text.trim();
         if let Some(number) = self.states.get(text) {
             return Ok(*number);
         }
-        let number = self.number(text);
+        let bare = self.unit.as_deref().and_then(|unit| text.strip_suffix(unit.trim()));
+        let number = self.number(bare.map_or(text, str::trim_end));
         number.ok_or_else(|| {
             let mut reason = format!("{} is not a number", quoted(text));
             if self.decimal == '.' && self.base == 10 && number::parse(&text.replacen(',', ".", 1)).is_ok() {
                 reason.push_str(" (decimal comma? set decimal = \",\")");
+            } else if let Some(unit) = self.unit_of(text) {
+                let _ = write!(reason, " (with a unit? set unit = \"{unit}\")");
             }
             Fault::Garbled(reason)
         })
+    }
+
+    /// What stands behind a number, where the map names no unit.
+    fn unit_of<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let bare = text.trim_end_matches(|c: char| c.is_alphabetic() || "%°/²³ ".contains(c));
+        let unit = text[bare.len()..].trim_start();
+        (self.unit.is_none() && self.base == 10 && !unit.is_empty() && self.number(bare).is_some()).then_some(unit)
     }
 
     fn number(&self, text: &str) -> Option<f64> {
@@ -94,7 +107,7 @@ mod tests {
     use super::*;
 
     fn style(decimal: char, thousands: Option<char>, base: u32) -> Style {
-        Style { decimal, thousands, base, states: BTreeMap::from([("ON".to_owned(), 1.0)]) }
+        Style { decimal, thousands, base, states: BTreeMap::from([("ON".to_owned(), 1.0)]), unit: None }
     }
 
     #[test]
@@ -121,6 +134,17 @@ mod tests {
         assert_eq!(style(',', Some(' '), 10).parse("12\u{a0}345,5"), Ok(12345.5));
         let fault = style('.', None, 10).parse("12,5").unwrap_err().to_string();
         assert_eq!(fault, "no measurement: \"12,5\" is not a number (decimal comma? set decimal = \",\")");
+    }
+
+    #[test]
+    fn a_unit_is_cut_off_where_the_map_names_it() {
+        let percent = Style { unit: Some("%".to_owned()), ..style(',', None, 10) };
+        for (text, number) in [("45%", 45.0), ("45,5 %", 45.5), ("45", 45.0)] {
+            assert_eq!(percent.parse(text), Ok(number), "{text}");
+        }
+        assert!(percent.parse("45 C").is_err() && percent.parse("%").is_err());
+        let fault = style('.', None, 10).parse("45 %").unwrap_err().to_string();
+        assert!(fault.ends_with("\"45 %\" is not a number (with a unit? set unit = \"%\")"), "{fault}");
     }
 
     #[test]

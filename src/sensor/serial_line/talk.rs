@@ -13,7 +13,7 @@ use crate::time::Mono;
 
 /// The lines of a simulated device.
 #[derive(Debug)]
-pub(super) enum Talk {
+pub(in crate::sensor) enum Talk {
     /// The map's own text.
     Fixed(String),
     /// For a regular expression: one line for each of its alternatives.
@@ -26,7 +26,7 @@ pub(super) enum Talk {
 impl Talk {
     /// Lines that give every quantity of `form`: the map's own `simulate` text if there is one. `None` when no line
     /// can be made up.
-    pub(super) fn new(form: &Form, simulate: Option<&str>) -> Option<Self> {
+    pub(in crate::sensor) fn new(form: &Form, simulate: Option<&str>) -> Option<Self> {
         let talk = match (simulate, &form.place) {
             (Some(text), _) => Self::Fixed(text.to_owned()),
             (None, Place::Match(pattern)) => Self::Match(sample::templates(pattern.regex.as_str())?),
@@ -38,7 +38,7 @@ impl Talk {
 
     /// What the device says at a time, with the map's ends and check sums. It begins with an end of line, so that a listener
     /// that has just opened the port is in step at once.
-    pub(super) fn say(&self, at: Mono, end: &End, checksum: Option<checksum::Kind>) -> Vec<u8> {
+    pub(in crate::sensor) fn say(&self, at: Mono, end: &End, checksum: Option<checksum::Kind>) -> Vec<u8> {
         let end = match end {
             End::Bytes(end) if end == b"\n" => b"\r\n",
             End::Bytes(end) => &end[..],
@@ -49,7 +49,7 @@ impl Talk {
     }
 
     /// The lines that are said together.
-    pub(super) fn lines(&self, at: Mono) -> Vec<String> {
+    pub(in crate::sensor) fn lines(&self, at: Mono) -> Vec<String> {
         match self {
             Self::Fixed(text) => text.lines().map(str::to_owned).collect(),
             Self::Match(templates) => templates.iter().map(|template| template.line(|n| drift(at, n))).collect(),
@@ -60,7 +60,7 @@ impl Talk {
 }
 
 /// A value between 20 and 25 that moves slowly, each number in its own rhythm.
-pub(super) fn drift(at: Mono, number: usize) -> f64 {
+pub(in crate::sensor) fn drift(at: Mono, number: usize) -> f64 {
     let period = 300.0 + 70.0 * f64::from(u16::try_from(number).unwrap_or(u16::MAX));
     22.5 + 2.4 * (at.since_boot().as_secs_f64() / period * TAU).sin()
 }
