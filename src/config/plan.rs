@@ -17,6 +17,7 @@ use crate::hal::{ClockTrust, GpioBackend, LineId};
 use crate::net::proxy;
 use crate::output;
 use crate::output::actuator::Need;
+use crate::pipeline::filter;
 use crate::pipeline::slots::Publish;
 use crate::thingspeak::license::License;
 use crate::uplink::Confirm;
@@ -70,7 +71,7 @@ fn published(settings: &Settings) -> String {
                 &route.column.to_string(),
                 &sensor.name,
                 quantity.name.as_ref(),
-                quantity.unit,
+                &filter::unit(&route.filter, quantity.unit),
                 route.reduce.name(),
                 &digits(route.decimals(quantity)),
                 publish(route.publish),

@@ -18,6 +18,7 @@ use super::table::{Node, Table, one_or_many};
 use super::values::HumanDuration;
 use super::{Channel, Route, Sensor, others, steps, words};
 use crate::entry::{Column, Reduce};
+use crate::pipeline::filter;
 use crate::pipeline::slots::Publish;
 use crate::sensor::{Kind, Resource};
 
@@ -255,14 +256,15 @@ fn route(
         return None;
     }
     let mut table = Table::of(node, "route", findings)?;
-    let mut filter: Vec<_> = table
+    let mut steps: Vec<_> = table
         .take("filter")
         .map(one_or_many)
         .unwrap_or_default()
         .into_iter()
         .flat_map(|node| steps::element(node, findings))
         .collect();
-    filter.extend(steps::steps(table.split(&steps::KEYS), findings));
+    steps.extend(steps::steps(table.split(&steps::KEYS), findings));
+    let filter = steps::in_order(steps, &span, findings);
     let has_field = table.means("field");
     let keys: RouteKeys = table.read(findings).unwrap_or_default();
     if keys.field.is_none() && !has_field {
@@ -280,6 +282,6 @@ fn route(
         );
     }
     let publish = keys.publish.map(Spanned::into_inner).unwrap_or_default();
-    let reduce = keys.reduce.unwrap_or(natural);
+    let reduce = keys.reduce.unwrap_or_else(|| filter::reduce(&filter, natural));
     Some(Spanned::new(field.span(), Route { quantity, channel, column, reduce, publish, filter }))
 }

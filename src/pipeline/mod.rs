@@ -130,6 +130,8 @@ struct Route {
     /// The filter refused the last value.
     is_refused: bool,
     slot: slots::Route,
+    /// What its integral's total is kept as.
+    total: Option<String>,
 }
 
 /// What putting readings led to.
@@ -139,6 +141,13 @@ pub struct Put {
     pub wakes: bool,
     /// For the log.
     pub changes: Vec<HealthChange>,
+    /// Totals that are to outlive the process, by the name that [`total_name`] gives them.
+    pub totals: Vec<(String, f64)>,
+}
+
+/// What the total of a sensor in a column is kept as.
+pub fn total_name(sensor: &str, channel: ChannelId, column: Column) -> String {
+    format!("{sensor} in {channel}.{column}")
 }
 
 impl Pipeline {
@@ -151,7 +160,11 @@ impl Pipeline {
             let mut state = SensorState::new(sensor, start);
             for RouteConfig { quantity, filter, slot } in &sensor.routes {
                 state.add_route(*quantity, routes.len());
-                routes.push(Route::new(Some((id, *quantity)), filter.clone(), slot.clone()));
+                let mut route = Route::new(Some((id, *quantity)), filter.clone(), slot.clone());
+                route.chain = route.chain.bridging(sensor.silence);
+                let name = || total_name(&sensor.name, channels[slot.channel].id, slot.column);
+                route.total = route.chain.total().map(|_| name());
+                routes.push(route);
             }
             states.push((id, state));
         }
@@ -210,6 +223,9 @@ impl Pipeline {
             }
             match filtered {
                 Ok(passed) => {
+                    if let (Some(name), Some(total)) = (&route.total, route.chain.total()) {
+                        put.totals.push((name.clone(), total));
+                    }
                     self.slots.recovered(index);
                     put.wakes |= passed.is_some_and(|value| self.slots.value(now, index, *at, value));
                 }
@@ -221,6 +237,15 @@ impl Pipeline {
             }
         }
         put.changes.extend(sensor.change(*id, trouble));
+    }
+
+    /// Lets totals that have not begun go on from what was kept under their names.
+    pub fn resume(&mut self, kept: impl Fn(&str) -> Option<f64>) {
+        for route in &mut self.routes {
+            if let Some(total) = route.total.as_deref().and_then(&kept) {
+                route.chain.resume(total);
+            }
+        }
     }
 
     /// Takes the level that an output has now, for where it reports it. Returns whether the next close moved forward.
@@ -273,7 +298,8 @@ impl Pipeline {
             let Some(same) = known.get_mut(&source) else { continue };
             let Some(place) = same.iter().position(|known| known.steps == route.steps) else { continue };
             let same = same.swap_remove(place);
-            (route.chain, route.is_refused) = (same.chain, same.is_refused);
+            let longest = new.sensors.get(source.0).map_or(Duration::MAX, |sensor| sensor.silence);
+            (route.chain, route.is_refused) = (same.chain.bridging(longest), same.is_refused);
             if let (true, Some(sensor)) = (route.is_refused, new.sensors.get_mut(source.0)) {
                 sensor.refused += 1;
             }
@@ -315,7 +341,7 @@ type Way<'a> = (slots::Channel, Vec<(Option<(SensorId, usize)>, &'a [Step], slot
 impl Route {
     fn new(source: Option<(SensorId, usize)>, steps: Vec<Step>, slot: slots::Route) -> Self {
         let chain = Chain::new(&steps);
-        Self { source, steps, chain, is_refused: false, slot }
+        Self { source, steps, chain, is_refused: false, slot, total: None }
     }
 
     /// What passes of a value: nothing where the filter holds it back.

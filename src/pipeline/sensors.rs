@@ -36,7 +36,7 @@ pub(super) struct SensorState {
     /// When the sensor was last heard of, by a value or a fault; at first the start.
     heard: Mono,
     /// Longest time between two signs of life.
-    silence: Duration,
+    pub(super) silence: Duration,
 }
 
 #[derive(Debug)]
