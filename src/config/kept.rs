@@ -44,10 +44,12 @@ impl Settings {
 }
 
 impl Sensor {
-    /// Whether its total outlives the daemon.
+    /// Whether its total goes somewhere, and outlives the daemon.
     pub fn keeps_total(&self) -> bool {
         let total = self.kind.device().total();
-        total.is_some_and(|total| self.routes.iter().any(|route| route.quantity == total))
+        total.is_some_and(|total| {
+            self.routes.iter().any(|route| route.quantity == total) || self.inputs.contains(&total)
+        })
     }
 }
 

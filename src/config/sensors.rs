@@ -3,6 +3,7 @@
 //! The keys every sensor has are read here; the others belong to the device kind that `use` names, and are read by its own
 //! strict settings.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub(super) struct Draft {
     pub(super) resources: Vec<(Resource, Range<usize>)>,
     /// Where its quantities go.
     pub(super) routes: Vec<Spanned<Route>>,
+    /// Where the expressions of a formula stand, in the order of its quantities.
+    pub(super) expressions: Vec<Range<usize>>,
 }
 
 /// The keys that every `[[sensor]]` has, `to` aside.
@@ -92,14 +95,21 @@ impl Draft {
 
     /// The sensor of a map without faults. Unless the map says otherwise it is read as often as its kind likes, and at
     /// least once in each slot it feeds, so that no entry misses it.
-    pub(super) fn into_sensor(self, channels: &[Channel]) -> Option<Sensor> {
+    pub(super) fn into_sensor(self, inputs: BTreeSet<usize>, channels: &[Channel]) -> Option<Sensor> {
         let kind = self.kind?;
         let routes: Vec<Route> = self.routes.into_iter().map(Spanned::into_inner).collect();
         let slots = routes.iter().map(|route| channels[route.channel].every);
         let every = self.every.map(Spanned::into_inner);
         let every = every.unwrap_or_else(|| slots.chain([kind.device().default_every()]).min().unwrap_or_default());
         let timeout = self.timeout.unwrap_or_else(|| kind.device().default_timeout());
-        Some(Sensor { name: self.name.into_inner(), kind, every, timeout, routes })
+        Some(Sensor {
+            name: self.name.into_inner(),
+            kind,
+            every,
+            timeout,
+            routes,
+            inputs: inputs.into_iter().collect(),
+        })
     }
 }
 
@@ -137,7 +147,17 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
         table.finish_misspelt(findings);
         None
     };
-    if let (Some(every), Some(false)) = (&keys.every, kind.as_ref().map(|kind| kind.device().is_asked())) {
+    if matches!(kind, Some(Kind::Formula(_))) {
+        for span in
+            [keys.every.as_ref().map(Spanned::span), keys.timeout.as_ref().map(Spanned::span)].into_iter().flatten()
+        {
+            findings.fault(
+                &span,
+                "a formula is reckoned when its inputs come, and has no time of its own",
+                "leave it out",
+            );
+        }
+    } else if let (Some(every), Some(false)) = (&keys.every, kind.as_ref().map(|kind| kind.device().is_asked())) {
         findings.warning(
             &every.span(),
             "this sensor talks by itself and is not asked: `every` does nothing",
@@ -163,7 +183,14 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
         let why = "a timeout is at least 100ms, so that a moment's load does not make a sensor look dead";
         at_least(LEAST_TIMEOUT, &timeout, why, findings)
     });
-    Draft { name, kind, every, timeout, resources, routes }
+    let expressions = match &kind {
+        Some(Kind::Formula(settings)) => {
+            let names = settings.value.0.iter().map(|(name, _)| name.as_str());
+            names.map(|name| places.span_inside("value", name)).collect()
+        }
+        _ => Vec::new(),
+    };
+    Draft { name, kind, every, timeout, resources, routes, expressions }
 }
 
 /// The keys that name a resource, the more telling one first.

@@ -218,10 +218,11 @@ impl PipelineHandle {
         let mut put = Put::default();
         let readings = {
             let mut shared = self.shared();
-            let readings = readings(&shared.pipeline);
+            let mut readings = readings(&shared.pipeline);
             for reading in &readings {
                 shared.pipeline.put(now, reading, &mut put);
             }
+            readings.extend(shared.pipeline.derive(now, &mut put));
             readings
         };
         for (name, total) in put.totals {

@@ -27,6 +27,7 @@ pub mod counter;
 pub mod ds18b20;
 pub mod dsmr;
 pub mod file;
+pub mod formula;
 mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -153,6 +154,8 @@ pub enum Bus {
     Spi(u8),
     /// No thread: a stream on the runtime.
     Serial,
+    /// No thread: the pipeline computes it when its inputs come.
+    Computed,
 }
 
 impl Bus {
@@ -345,6 +348,8 @@ kinds! {
     "dsmr" => Dsmr(dsmr::Settings),
     /// A number in a text file: what a script writes, or an attribute of the kernel.
     "file" => File(file::Settings),
+    /// Values that are reckoned from other sensors' readings, when those come: a dew point, a power, a level in litres.
+    "formula" => Formula(formula::Settings),
     /// Any number in a register of a part on I2C: the map says where it stands and what makes a value of it.
     "i2c_register" => I2cRegister(register::I2cSettings),
     /// The level of a pin: a door contact, a float switch. `level` is 1 or 0, `share` the share of the time on since the last read (the duty of a pulse train), `since_change` the seconds since the last change or since it is watched.

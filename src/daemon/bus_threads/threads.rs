@@ -276,5 +276,6 @@ fn name(bus: &Bus) -> String {
         Bus::I2c(bus) => bus.chars().take(15).collect(),
         Bus::Spi(bus) => format!("spi{bus}"),
         Bus::Serial => "serial".to_owned(),
+        Bus::Computed => "computed".to_owned(),
     }
 }

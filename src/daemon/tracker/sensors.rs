@@ -38,7 +38,8 @@ struct Quantity {
 impl Sensor {
     pub(super) fn new(id: SensorId, sensor: &config::Sensor) -> Self {
         let quantities = sensor.kind.device().quantities();
-        let asked_for = |place: &usize| sensor.routes.iter().any(|route| route.quantity == *place);
+        let asked_for =
+            |place: &usize| sensor.inputs.contains(place) || sensor.routes.iter().any(|route| route.quantity == *place);
         let quantity = |(place, it): (usize, reading::Quantity)| Quantity {
             place,
             decimals: decimals(&it, sensor.routes.iter().filter(|route| route.quantity == place)),
