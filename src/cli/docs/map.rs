@@ -47,6 +47,7 @@ fn row(key: &Key) -> String {
 fn kind(kind: &SensorKind) -> String {
     let timeout = shown(kind.timeout);
     let pace = match kind.every {
+        None if kind.keys.name == "formula" => "It has no time of its own.".to_owned(),
         Some(every) => format!("Read every {} unless `every` says otherwise; a read may take {timeout}.", shown(every)),
         None => format!("It talks by itself, and may be silent for {timeout} unless `timeout` says otherwise."),
     };
