@@ -43,6 +43,8 @@ targets! {
     dust_frames => crate::sensor::fuzzing::dust_frames;
     /// A message of a channel's feed.
     feed => messages::feed;
+    /// An expression of the map over other sensors' readings.
+    formula => crate::formula::fuzzing::expression;
     /// Text files of the kernel and of the user: DS18B20, machine, thermal zones, hwmon, IIO, a number in a file.
     kernel_files => crate::sensor::fuzzing::kernel_files;
     /// The map.

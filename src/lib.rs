@@ -7,10 +7,11 @@
 //! ```
 //!
 //! The modules stand in the order in which the data flows. A module names what stands to its left in its own
-//! row, and the plain types ([`time`], [`store`], [`reading`], [`entry`]); it never names the daemon. The cores (pipeline,
+//! row, and the plain types ([`time`], [`store`], [`reading`], [`entry`], [`formula`]); it never names the daemon. The cores (pipeline,
 //! spool, uplink session, output rules) are state machines that take `now` and return what is to be
 //! done; the daemon's tasks are the only place where threads, sockets and clocks meet them.
 
+pub mod formula;
 pub mod store;
 pub mod time;
 

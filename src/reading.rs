@@ -138,6 +138,9 @@ pub enum Fault {
     /// The map (or the machine) asks for something this device does not have: change the map.
     #[error("not possible here: {0}")]
     Unsupported(String),
+    /// What it is reckoned from is missing: which, and why.
+    #[error("{0}")]
+    Input(String),
     /// A defect of the driver; the thread lives on and the sensor is opened anew.
     #[error("driver failed: {0}")]
     Panicked(String),

@@ -58,6 +58,8 @@ pub const FILE: &str = "state";
 pub enum Key {
     /// The total of a counter.
     Counter(String),
+    /// The total of a filter's `integrate`.
+    Integral(String),
     /// The past of an output.
     Output(String),
     /// What the spool remembers of a channel. It goes along whenever a page is written, and is a reason to write one only where

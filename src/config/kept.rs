@@ -1,8 +1,10 @@
 //! What of a map outlives the daemon: the totals that are published, the past of every output, and what is remembered of every
 //! channel that is published to.
 
-use super::{Sensor, Settings};
+use super::{Route, Sensor, Settings};
 use crate::output::rules::Past;
+use crate::pipeline::filter::Step;
+use crate::pipeline::total_name;
 use crate::spool;
 use crate::state::{self, Key};
 
@@ -12,10 +14,15 @@ impl Settings {
     pub fn kept(&self) -> Vec<Key> {
         let totals = self.sensors.iter().filter(|sensor| sensor.keeps_total());
         let totals = totals.map(|sensor| Key::Counter(sensor.name.clone()));
+        let integrals = self.sensors.iter().flat_map(|sensor| {
+            let sums = |route: &&Route| route.filter.iter().any(|step| matches!(step, Step::Integrate(_)));
+            let name = |route: &Route| total_name(&sensor.name, self.channels[route.channel].id, route.column);
+            sensor.routes.iter().filter(sums).map(move |route| Key::Integral(name(route)))
+        });
         let outputs = self.outputs.iter().map(|output| Key::Output(output.name.clone()));
         let channels =
             self.channels.iter().filter(|channel| self.feeds(channel)).map(|channel| Key::Channel(channel.id));
-        totals.chain(outputs).chain(channels).collect()
+        totals.chain(integrals).chain(outputs).chain(channels).collect()
     }
 
     /// Whether something is kept that changes while all is well. What is remembered of channels does not by itself.
@@ -27,7 +34,7 @@ impl Settings {
     pub fn kept_size(&self) -> usize {
         state::page_size(self.kept().into_iter().map(|key| {
             let value = match key {
-                Key::Counter(_) => state::LONGEST_TOTAL,
+                Key::Counter(_) | Key::Integral(_) => state::LONGEST_TOTAL,
                 Key::Output(_) => Past::LONGEST,
                 Key::Channel(_) => spool::MEMORY,
             };
@@ -37,10 +44,12 @@ impl Settings {
 }
 
 impl Sensor {
-    /// Whether its total outlives the daemon.
+    /// Whether its total goes somewhere, and outlives the daemon.
     pub fn keeps_total(&self) -> bool {
         let total = self.kind.device().total();
-        total.is_some_and(|total| self.routes.iter().any(|route| route.quantity == total))
+        total.is_some_and(|total| {
+            self.routes.iter().any(|route| route.quantity == total) || self.inputs.contains(&total)
+        })
     }
 }
 
@@ -74,6 +83,8 @@ from = "switches.field1"
         assert_eq!(settings("to.sum = \"house.field1\"").kept(), [pump.clone(), house.clone()]);
         let both = settings("to.sum = \"house.field1\"\nto.total = \"house.field2\"");
         assert_eq!(both.kept(), [Key::Counter("rain".to_owned()), pump, house]);
+        let litres = settings("to.rate = { field = \"house.field3\", integrate = \"min\" }").kept();
+        assert_eq!(litres[0], Key::Integral("rain in 7.field3".to_owned()));
         assert!(both.kept_size() > settings("to.sum = \"house.field1\"").kept_size());
     }
 }

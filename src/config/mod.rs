@@ -13,6 +13,7 @@ mod drafts;
 mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod formulas;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod kept;
@@ -137,6 +138,8 @@ pub struct Sensor {
     pub timeout: Duration,
     /// Where its quantities go.
     pub routes: Vec<Route>,
+    /// Its quantities that formulas are made of.
+    pub inputs: Vec<usize>,
 }
 
 /// Where a quantity goes, and how it is treated on the way.
@@ -359,12 +362,14 @@ fn read(
     let drafts = Drafts { devices, channels, sensors, outputs };
     rules::check(&drafts, source, findings);
     programs::check(&drafts, files, findings);
+    let inputs = formulas::inputs(&drafts);
     let Drafts { devices, channels, sensors, outputs } = drafts;
 
     let ids: Vec<_> = channels.iter().filter_map(|channel| channel.id.as_ref().map(|id| *id.get_ref())).collect();
     let names: Vec<_> = outputs.iter().map(|output| output.name.get_ref().clone()).collect();
     let channels = channels.into_iter().map(channels::Draft::into_channel).collect::<Option<Vec<_>>>()?;
-    let sensors = sensors.into_iter().map(|sensor| sensor.into_sensor(&channels)).collect::<Option<_>>()?;
+    let sensors = sensors.into_iter().zip(inputs);
+    let sensors = sensors.map(|(sensor, inputs)| sensor.into_sensor(inputs, &channels)).collect::<Option<_>>()?;
     let mut settings = Settings {
         gpio,
         clock,

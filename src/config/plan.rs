@@ -17,7 +17,9 @@ use crate::hal::{ClockTrust, GpioBackend, LineId};
 use crate::net::proxy;
 use crate::output;
 use crate::output::actuator::Need;
+use crate::pipeline::filter;
 use crate::pipeline::slots::Publish;
+use crate::sensor::Kind;
 use crate::thingspeak::license::License;
 use crate::uplink::Confirm;
 
@@ -37,6 +39,7 @@ impl fmt::Display for Plan<'_> {
         let Self(settings) = *self;
         let sections = [
             ("What is published", published(settings)),
+            ("What is reckoned", reckoned(settings)),
             ("Outputs", outputs(settings)),
             ("Updates", updates(settings)),
             ("Pins in use (BCM numbers)", pins(settings)),
@@ -70,7 +73,7 @@ fn published(settings: &Settings) -> String {
                 &route.column.to_string(),
                 &sensor.name,
                 quantity.name.as_ref(),
-                quantity.unit,
+                &filter::unit(&route.filter, quantity.unit),
                 route.reduce.name(),
                 &digits(route.decimals(quantity)),
                 publish(route.publish),
@@ -100,6 +103,19 @@ fn published(settings: &Settings) -> String {
         table.row(row);
     }
     table.finish()
+}
+
+/// Formulas, whether or not they are published.
+fn reckoned(settings: &Settings) -> String {
+    let mut lines = String::new();
+    for sensor in &settings.sensors {
+        let Kind::Formula(formula) = &sensor.kind else { continue };
+        for (quantity, text) in &formula.value.0 {
+            let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let _ = writeln!(lines, "{}.{quantity} = {one_line}", sensor.name);
+        }
+    }
+    lines
 }
 
 fn outputs(settings: &Settings) -> String {

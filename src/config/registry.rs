@@ -54,7 +54,7 @@ impl SensorRegistry {
 
 /// Whether a sensor can go on as it is. Where its values go is not its own affair.
 fn is_same(one: &Sensor, other: &Sensor) -> bool {
-    let Sensor { name, kind, every, timeout, routes: _ } = one;
+    let Sensor { name, kind, every, timeout, routes: _, inputs: _ } = one;
     (name, kind, every, timeout) == (&other.name, &other.kind, &other.every, &other.timeout)
         && one.keeps_total() == other.keeps_total()
 }

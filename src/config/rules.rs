@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::diagnostic::{Findings, Source};
 use super::drafts::{Drafts, Published, elsewhere};
-use super::{bus_time, channels, directions, license, outputs, resources, subscriptions};
+use super::{bus_time, channels, directions, formulas, license, outputs, resources, subscriptions};
 use crate::entry::Column;
 use crate::pipeline::slots::Publish;
 
@@ -24,6 +24,7 @@ pub(super) fn check(drafts: &Drafts, source: &Source, findings: &mut Findings) {
     empty_slots(drafts, findings);
     outputs::interlocks(&drafts.outputs, findings);
     commands(drafts, &published, findings);
+    formulas::check(drafts, findings);
     license::rates(&drafts.channels, &published, findings);
     // What follows from a fault is not told: a misspelt name leaves something unused, a short slot spends the year.
     if findings.faults.is_empty() {
@@ -206,7 +207,10 @@ fn unused(drafts: &Drafts, published: &[Published<'_>], findings: &mut Findings)
             findings.warning(&device.name.span(), message, "name it in a channel's `device`");
         }
     }
-    for sensor in drafts.sensors.iter().filter(|sensor| sensor.routes.is_empty()) {
+    let inputs = formulas::inputs(drafts);
+    let useless =
+        drafts.sensors.iter().zip(&inputs).filter(|(sensor, inputs)| sensor.routes.is_empty() && inputs.is_empty());
+    for (sensor, _) in useless {
         let message = format!("sensor `{}` is not published", sensor.name.get_ref());
         findings.warning(&sensor.name.span(), message, "add `to.… = \"channel.field1\"`");
     }

@@ -3,6 +3,7 @@
 //! The keys every sensor has are read here; the others belong to the device kind that `use` names, and are read by its own
 //! strict settings.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::table::{Node, Table, one_or_many};
 use super::values::HumanDuration;
 use super::{Channel, Route, Sensor, others, steps, words};
 use crate::entry::{Column, Reduce};
+use crate::pipeline::filter;
 use crate::pipeline::slots::Publish;
 use crate::sensor::{Kind, Resource};
 
@@ -40,6 +42,8 @@ pub(super) struct Draft {
     pub(super) resources: Vec<(Resource, Range<usize>)>,
     /// Where its quantities go.
     pub(super) routes: Vec<Spanned<Route>>,
+    /// Where the expressions of a formula stand, in the order of its quantities.
+    pub(super) expressions: Vec<Range<usize>>,
 }
 
 /// The keys that every `[[sensor]]` has, `to` aside.
@@ -91,7 +95,7 @@ impl Draft {
 
     /// The sensor of a map without faults. Unless the map says otherwise it is read as often as its kind likes, and at
     /// least once in each slot it feeds, so that no entry misses it.
-    pub(super) fn into_sensor(self, channels: &[Channel]) -> Option<Sensor> {
+    pub(super) fn into_sensor(self, inputs: BTreeSet<usize>, channels: &[Channel]) -> Option<Sensor> {
         let mut kind = self.kind?;
         let routes: Vec<Route> = self.routes.into_iter().map(Spanned::into_inner).collect();
         let slots = routes.iter().map(|route| channels[route.channel].every);
@@ -99,7 +103,14 @@ impl Draft {
         let every = every.unwrap_or_else(|| slots.chain([kind.device().default_every()]).min().unwrap_or_default());
         let timeout = self.timeout.unwrap_or_else(|| kind.device().default_timeout());
         kind.limit(timeout);
-        Some(Sensor { name: self.name.into_inner(), kind, every, timeout, routes })
+        Some(Sensor {
+            name: self.name.into_inner(),
+            kind,
+            every,
+            timeout,
+            routes,
+            inputs: inputs.into_iter().collect(),
+        })
     }
 }
 
@@ -141,7 +152,17 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
         table.finish_misspelt(findings);
         None
     };
-    if let (Some(every), Some(false)) = (&keys.every, kind.as_ref().map(|kind| kind.device().is_asked())) {
+    if matches!(kind, Some(Kind::Formula(_))) {
+        for span in
+            [keys.every.as_ref().map(Spanned::span), keys.timeout.as_ref().map(Spanned::span)].into_iter().flatten()
+        {
+            findings.fault(
+                &span,
+                "a formula is reckoned when its inputs come, and has no time of its own",
+                "leave it out",
+            );
+        }
+    } else if let (Some(every), Some(false)) = (&keys.every, kind.as_ref().map(|kind| kind.device().is_asked())) {
         findings.warning(
             &every.span(),
             "this sensor sends by itself: `every` does nothing",
@@ -167,7 +188,14 @@ fn sensor(mut table: Table<'_>, channels: &[channels::Draft], folder: &Path, fin
         let why = "`timeout` is at least 100ms: a busy machine may need that long";
         at_least(LEAST_TIMEOUT, &timeout, why, findings)
     });
-    Draft { name, kind, every, timeout, resources, routes }
+    let expressions = match &kind {
+        Some(Kind::Formula(settings)) => {
+            let names = settings.value.0.iter().map(|(name, _)| name.as_str());
+            names.map(|name| places.span_inside("value", name)).collect()
+        }
+        _ => Vec::new(),
+    };
+    Draft { name, kind, every, timeout, resources, routes, expressions }
 }
 
 /// The keys that name a resource, the more telling one first.
@@ -274,14 +302,15 @@ fn route(
         return None;
     }
     let mut table = Table::of(node, "route", findings)?;
-    let mut filter: Vec<_> = table
+    let mut steps: Vec<_> = table
         .take("filter")
         .map(one_or_many)
         .unwrap_or_default()
         .into_iter()
         .flat_map(|node| steps::element(node, findings))
         .collect();
-    filter.extend(steps::steps(table.split(&steps::KEYS), findings));
+    steps.extend(steps::steps(table.split(&steps::KEYS), findings));
+    let filter = steps::in_order(steps, &span, findings);
     let has_field = table.means("field");
     let keys: RouteKeys = table.read(findings).unwrap_or_default();
     if keys.field.is_none() && !has_field {
@@ -299,6 +328,6 @@ fn route(
         );
     }
     let publish = keys.publish.map(Spanned::into_inner).unwrap_or_default();
-    let reduce = keys.reduce.unwrap_or(natural);
+    let reduce = keys.reduce.unwrap_or_else(|| filter::reduce(&filter, natural));
     Some(Spanned::new(field.span(), Route { quantity, channel, column, reduce, publish, filter }))
 }

@@ -67,6 +67,12 @@ impl<'a> Table<'a> {
         self.keys.get(key).map_or_else(|| self.span.clone(), Spanned::span)
     }
 
+    /// The place of a value in the table that `key` holds; where it holds none, that of its own value.
+    pub(super) fn span_inside(&self, key: &str, inner: &str) -> Range<usize> {
+        let table = self.value(key).and_then(DeValue::as_table);
+        table.and_then(|table| table.get(inner)).map_or_else(|| self.span_of(key), Spanned::span)
+    }
+
     /// Whether there is no key at all.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty()

@@ -4,6 +4,7 @@ mod broker;
 mod bus_time;
 mod channels;
 mod devices;
+mod formulas;
 mod outputs;
 mod sensors;
 mod spool;

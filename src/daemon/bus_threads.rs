@@ -56,7 +56,7 @@ impl BusThreads {
         let mut bus_threads: BTreeMap<Bus, Vec<Polled>> = BTreeMap::new();
         for (id, settings) in sensors {
             let bus = settings.kind.device().bus();
-            if !matches!(bus, Bus::Serial | Bus::Broker) {
+            if !matches!(bus, Bus::Serial | Bus::Broker | Bus::Computed) {
                 let heartbeat = self.heartbeats.watch(format!("sensor {}", settings.name));
                 bus_threads.entry(bus).or_default().push(Polled::new(*id, settings.clone(), heartbeat));
             }

@@ -42,7 +42,8 @@ impl Changes {
         let is_same = |one: &Sensor, other: &Sensor| {
             let plain = |sensor: &Sensor| {
                 let routes = sensor.routes.iter().map(|route| Route { channel: 0, ..route.clone() });
-                Sensor { routes: routes.collect(), ..sensor.clone() }
+                // What others make of it is their own affair.
+                Sensor { routes: routes.collect(), inputs: Vec::new(), ..sensor.clone() }
             };
             let channels = |map: &Settings, sensor: &Sensor| -> Vec<_> {
                 sensor.routes.iter().map(|route| map.channels[route.channel].id).collect()

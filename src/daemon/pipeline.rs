@@ -61,8 +61,9 @@ impl PipelineHandle {
         }
     }
 
-    /// Lets the totals of the map's counters go on where they were, and keeps them, from now on.
+    /// Lets the totals of the map's counters and integrals go on where they were, and keeps them, from now on.
     pub(super) fn with_totals(self, totals: StateHandle) -> Self {
+        self.shared().pipeline.resume(|name| totals.integral(name));
         Self { totals, ..self }
     }
 
@@ -142,7 +143,10 @@ impl PipelineHandle {
 
     /// Takes a new map, whose sensors have these numbers; see [`Pipeline::reload`].
     pub(super) fn reload(&self, now: Now, settings: &Settings, ids: &[SensorId], take: impl FnMut(Vec<UntimedEntry>)) {
-        self.shared().pipeline.reload(now, &settings.pipeline(), ids, take);
+        let mut shared = self.shared();
+        shared.pipeline.reload(now, &settings.pipeline(), ids, take);
+        shared.pipeline.resume(|name| self.totals.integral(name));
+        drop(shared);
         // What is said there of channels that are gone would count again if they came back.
         self.save_anew();
         self.sooner.notify_one();
@@ -214,12 +218,16 @@ impl PipelineHandle {
         let mut put = Put::default();
         let readings = {
             let mut shared = self.shared();
-            let readings = readings(&shared.pipeline);
+            let mut readings = readings(&shared.pipeline);
             for reading in &readings {
                 shared.pipeline.put(now, reading, &mut put);
             }
+            readings.extend(shared.pipeline.derive(now, &mut put));
             readings
         };
+        for (name, total) in put.totals {
+            self.totals.keep_integral(now.mono, name, total);
+        }
         for reading in &readings {
             (self.observer)(&Event::Reading(reading));
         }

@@ -24,6 +24,9 @@ pub fn examine(
 
 fn line(sensor: &Sensor, hal: &Hal, daemon_runs: bool, lacks: impl Fn(&Resource) -> bool) -> Conclusion {
     let name = &sensor.name;
+    if sensor.kind.device().bus() == Bus::Computed {
+        return Conclusion::skipped(STEP, format!("{name} is reckoned from other sensors, by the daemon alone"));
+    }
     let resources = sensor.kind.device().resources();
     if resources.iter().any(lacks) {
         return Conclusion::skipped(

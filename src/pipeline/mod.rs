@@ -16,6 +16,7 @@
 //! then its sums are saved as gone. There is no write that changes both, and none is needed: where the spool has a later entry of a
 //! channel than the saved state knows of, the slot of that state was closed and its entries were taken.
 
+mod derived;
 pub mod filter;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -32,10 +33,12 @@ use crate::reading::{Fault, Reading, SensorId};
 use crate::thingspeak::update;
 use crate::time::{BootId, Mono, Now};
 
+use derived::Derived;
 use filter::{Chain, Step};
 use sensors::{SensorState, Sensors};
 use slots::{Publish, Slots};
 
+pub use derived::FormulaConfig;
 pub use sensors::HealthChange;
 
 /// What the pipeline has to know of a map.
@@ -50,7 +53,7 @@ pub struct Config {
 }
 
 /// A sensor as the pipeline sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SensorConfig {
     /// The map's name for it.
     pub name: String,
@@ -58,6 +61,10 @@ pub struct SensorConfig {
     pub silence: Duration,
     /// Where its quantities go.
     pub routes: Vec<RouteConfig>,
+    /// Its quantities that formulas are made of.
+    pub inputs: Vec<usize>,
+    /// What is reckoned for it, where it is not measured.
+    pub formulas: Vec<FormulaConfig>,
 }
 
 /// The way of a sensor's quantity into a column.
@@ -94,6 +101,7 @@ pub struct RouteConfig {
 ///         name: "air".to_owned(),
 ///         silence: 3 * every,
 ///         routes: vec![RouteConfig { quantity: 0, filter: Vec::new(), slot }],
+///         ..SensorConfig::default()
 ///     }],
 ///     reports: Vec::new(),
 /// };
@@ -116,6 +124,7 @@ pub struct Pipeline {
     /// In the order of the slots' routes.
     routes: Vec<Route>,
     sensors: Sensors,
+    derived: Derived,
     /// The routes of outputs that report their level, by where it goes.
     reports: BTreeMap<(ChannelId, Column), usize>,
     shortest_slot: Duration,
@@ -130,6 +139,8 @@ struct Route {
     /// The filter refused the last value.
     is_refused: bool,
     slot: slots::Route,
+    /// What its integral's total is kept as.
+    total: Option<String>,
 }
 
 /// What putting readings led to.
@@ -139,6 +150,13 @@ pub struct Put {
     pub wakes: bool,
     /// For the log.
     pub changes: Vec<HealthChange>,
+    /// Totals that are to outlive the process, by the name that [`total_name`] gives them.
+    pub totals: Vec<(String, f64)>,
+}
+
+/// What the total of a sensor in a column is kept as.
+pub fn total_name(sensor: &str, channel: ChannelId, column: Column) -> String {
+    format!("{sensor} in {channel}.{column}")
 }
 
 impl Pipeline {
@@ -151,8 +169,13 @@ impl Pipeline {
             let mut state = SensorState::new(sensor, start);
             for RouteConfig { quantity, filter, slot } in &sensor.routes {
                 state.add_route(*quantity, routes.len());
-                routes.push(Route::new(Some((id, *quantity)), filter.clone(), slot.clone()));
+                let mut route = Route::new(Some((id, *quantity)), filter.clone(), slot.clone());
+                route.chain = route.chain.bridging(sensor.silence);
+                let name = || total_name(&sensor.name, channels[slot.channel].id, slot.column);
+                route.total = route.chain.total().map(|_| name());
+                routes.push(route);
             }
+            sensor.inputs.iter().for_each(|quantity| state.want(*quantity));
             states.push((id, state));
         }
         let mut reports = BTreeMap::new();
@@ -163,11 +186,15 @@ impl Pipeline {
             let slot = slots::Route { channel, column, reduce, publish, decimals: None };
             routes.push(Route::new(None, Vec::new(), slot));
         }
+        let formulas = ids.iter().zip(&config.sensors);
+        let formulas = formulas.flat_map(|(id, sensor)| sensor.formulas.iter().map(|formula| (*id, formula)));
+        let derived = Derived::new(ids, formulas);
         let of_slots: Vec<slots::Route> = routes.iter().map(|route| route.slot.clone()).collect();
         Self {
             slots: Slots::new(channels, &of_slots),
             routes,
             sensors: Sensors::new(states),
+            derived,
             reports,
             shortest_slot: channels.iter().map(|channel| channel.every).min().unwrap_or(Duration::from_secs(60)),
         }
@@ -197,7 +224,8 @@ impl Pipeline {
     pub fn put(&mut self, now: Now, reading: &Reading, put: &mut Put) {
         let Reading { sensor: id, quantity, at, value } = reading;
         let Some(sensor) = self.sensors.get_mut(*id) else { return };
-        let Some(place) = sensor.hear(*at, *quantity, value.as_ref().err()) else { return };
+        let Some(place) = sensor.hear(*at, *quantity, value) else { return };
+        self.derived.heard(*id, *quantity);
         let mut trouble = value.as_ref().err().cloned();
         for &index in &sensor.quantities[place].routes {
             let route = &mut self.routes[index];
@@ -210,6 +238,9 @@ impl Pipeline {
             }
             match filtered {
                 Ok(passed) => {
+                    if let (Some(name), Some(total)) = (&route.total, route.chain.total()) {
+                        put.totals.push((name.clone(), total));
+                    }
                     self.slots.recovered(index);
                     put.wakes |= passed.is_some_and(|value| self.slots.value(now, index, *at, value));
                 }
@@ -221,6 +252,26 @@ impl Pipeline {
             }
         }
         put.changes.extend(sensor.change(*id, trouble));
+    }
+
+    /// Computes what came of the readings since it was last called: to be called behind those that were measured together. Gives
+    /// the readings that were computed; they were taken already.
+    pub fn derive(&mut self, now: Now, put: &mut Put) -> Vec<Reading> {
+        let mut readings = Vec::new();
+        while let Some(reading) = self.derived.next(now.mono, &self.sensors) {
+            self.put(now, &reading, put);
+            readings.push(reading);
+        }
+        readings
+    }
+
+    /// Lets totals that have not begun go on from what was kept under their names.
+    pub fn resume(&mut self, kept: impl Fn(&str) -> Option<f64>) {
+        for route in &mut self.routes {
+            if let Some(total) = route.total.as_deref().and_then(&kept) {
+                route.chain.resume(total);
+            }
+        }
     }
 
     /// Takes the level that an output has now, for where it reports it. Returns whether the next close moved forward.
@@ -273,7 +324,8 @@ impl Pipeline {
             let Some(same) = known.get_mut(&source) else { continue };
             let Some(place) = same.iter().position(|known| known.steps == route.steps) else { continue };
             let same = same.swap_remove(place);
-            (route.chain, route.is_refused) = (same.chain, same.is_refused);
+            let longest = new.sensors.get(source.0).map_or(Duration::MAX, |sensor| sensor.silence);
+            (route.chain, route.is_refused) = (same.chain.bridging(longest), same.is_refused);
             if let (true, Some(sensor)) = (route.is_refused, new.sensors.get_mut(source.0)) {
                 sensor.refused += 1;
             }
@@ -300,11 +352,15 @@ impl Pipeline {
         while let Some((id, fault)) = self.sensors.next_silent(now.mono) {
             let Some(sensor) = self.sensors.get_mut(id) else { continue };
             let words = format!("{}: {fault}", sensor.name);
+            sensor.quantities.iter().for_each(|quantity| self.derived.heard(id, quantity.index));
             for &route in sensor.quantities.iter().flat_map(|quantity| &quantity.routes) {
                 self.slots.trouble(now, route, now.mono, &words);
             }
             changes.extend(sensor.change(id, Some(fault)));
         }
+        let mut put = Put::default();
+        self.derive(now, &mut put);
+        changes.extend(put.changes);
         changes
     }
 }
@@ -315,7 +371,7 @@ type Way<'a> = (slots::Channel, Vec<(Option<(SensorId, usize)>, &'a [Step], slot
 impl Route {
     fn new(source: Option<(SensorId, usize)>, steps: Vec<Step>, slot: slots::Route) -> Self {
         let chain = Chain::new(&steps);
-        Self { source, steps, chain, is_refused: false, slot }
+        Self { source, steps, chain, is_refused: false, slot, total: None }
     }
 
     /// What passes of a value: nothing where the filter holds it back.

@@ -36,7 +36,9 @@ pub(super) struct SensorState {
     /// When the sensor was last heard of, by a value or a fault; at first the start.
     heard: Mono,
     /// Longest time between two signs of life.
-    silence: Duration,
+    pub(super) silence: Duration,
+    /// It is computed when others come: how they are is how it is.
+    is_computed: bool,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(super) struct Quantity {
     /// Where its values go: places of routes.
     pub(super) routes: Vec<usize>,
     fault: Option<Fault>,
+    /// The last value and its time.
+    last: Option<(Mono, f64)>,
 }
 
 impl SensorState {
@@ -58,15 +62,36 @@ impl SensorState {
             is_down: false,
             heard: start,
             silence: sensor.silence,
+            is_computed: !sensor.formulas.is_empty(),
         }
     }
 
     /// Adds a route of a quantity.
     pub(super) fn add_route(&mut self, quantity: usize, route: usize) {
-        match self.quantities.binary_search_by_key(&quantity, |known| known.index) {
-            Ok(place) => self.quantities[place].routes.push(route),
-            Err(place) => self.quantities.insert(place, Quantity { index: quantity, routes: vec![route], fault: None }),
-        }
+        self.asked_for(quantity).routes.push(route);
+    }
+
+    /// Asks for a quantity that something is computed of.
+    pub(super) fn want(&mut self, quantity: usize) {
+        self.asked_for(quantity);
+    }
+
+    fn asked_for(&mut self, index: usize) -> &mut Quantity {
+        let place = self.quantities.binary_search_by_key(&index, |known| known.index).unwrap_or_else(|place| {
+            self.quantities.insert(place, Quantity { index, routes: Vec::new(), fault: None, last: None });
+            place
+        });
+        &mut self.quantities[place]
+    }
+
+    /// Why there is no value of a quantity now.
+    pub(super) fn fault(&self, quantity: usize) -> Option<&Fault> {
+        self.quantities[self.place_of(quantity)?].fault.as_ref()
+    }
+
+    /// The last value of a quantity, and when it was measured.
+    pub(super) fn last(&self, quantity: usize) -> Option<(Mono, f64)> {
+        self.quantities[self.place_of(quantity)?].last
     }
 
     /// The place of a quantity that the map asks for.
@@ -75,10 +100,14 @@ impl SensorState {
     }
 
     /// Takes what was heard of a quantity. Returns its place, if the map asks for it.
-    pub(super) fn hear(&mut self, at: Mono, quantity: usize, fault: Option<&Fault>) -> Option<usize> {
+    pub(super) fn hear(&mut self, at: Mono, quantity: usize, value: &Result<f64, Fault>) -> Option<usize> {
         self.heard = at;
         let place = self.place_of(quantity)?;
-        self.quantities[place].fault = fault.cloned();
+        let known = &mut self.quantities[place];
+        match value {
+            Ok(value) => (known.last, known.fault) = (Some((at, *value)), None),
+            Err(fault) => known.fault = Some(fault.clone()),
+        }
         Some(place)
     }
 
@@ -101,7 +130,7 @@ impl SensorState {
         (self.is_down, self.heard) = (known.is_down, known.heard);
         for quantity in known.quantities {
             if let Some(place) = self.place_of(quantity.index) {
-                self.quantities[place].fault = quantity.fault;
+                (self.quantities[place].fault, self.quantities[place].last) = (quantity.fault, quantity.last);
             }
         }
     }
@@ -110,7 +139,8 @@ impl SensorState {
 impl Sensors {
     pub(super) fn new(states: impl IntoIterator<Item = (SensorId, SensorState)>) -> Self {
         let by_id: BTreeMap<SensorId, SensorState> = states.into_iter().collect();
-        let silences = by_id.iter().map(|(id, state)| (state.heard + state.silence, *id)).collect();
+        let measured = by_id.iter().filter(|(_, state)| !state.is_computed);
+        let silences = measured.map(|(id, state)| (state.heard + state.silence, *id)).collect();
         Self { by_id, silences }
     }
 

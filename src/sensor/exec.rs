@@ -146,7 +146,7 @@ fn warn_of_root() {
     static SAID: std::sync::Once = std::sync::Once::new();
     if rustix::process::geteuid().is_root() {
         SAID.call_once(|| {
-            log::warn!("the map's programs run as root: start gatepost as another user, as its service does")
+            log::warn!("the map's programs run as root: start gatepost as another user, as its service does");
         });
     }
 }

@@ -31,6 +31,7 @@ pub mod ds18b20;
 pub mod dsmr;
 pub mod exec;
 pub mod file;
+pub mod formula;
 mod frames;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -171,6 +172,8 @@ pub enum Bus {
     Serial,
     /// No thread: messages on the runtime.
     Broker,
+    /// No thread: the pipeline computes it when its inputs come.
+    Computed,
 }
 
 impl Bus {
@@ -393,6 +396,8 @@ kinds! {
     "exec" => Exec(exec::Settings),
     /// A number in a text file: one that a script writes, or a kernel attribute.
     "file" => File(file::Settings),
+    /// Values computed from other sensors' readings, when those arrive: a dew point, a power, a level in litres.
+    "formula" => Formula(formula::Settings),
     /// A chip that one of the kernel's hwmon drivers reads: LM75, SHT3x, INA219 and many others by a `dtoverlay` line in config.txt, and what the machine itself has, such as fans. Its quantities are `temperature`, `humidity`, `voltage`, `current`, `power`, `energy` and `fan`, with the channel's number where there are several.
     "hwmon" => Hwmon(hwmon::Settings),
     /// A number in a register of any part on I2C. The map says where the number is and how to make a value from it.

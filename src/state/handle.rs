@@ -135,6 +135,17 @@ impl StateHandle {
         wanted.then(|| Arc::new(KeptTotal { state: self.clone(), key }) as Arc<dyn Total>)
     }
 
+    /// The total of a filter's `integrate`, if one was kept.
+    pub fn integral(&self, name: &str) -> Option<f64> {
+        let value = self.get(&Key::Integral(name.to_owned()))?;
+        codec::decode(&value).ok()
+    }
+
+    /// Keeps the total of a filter's `integrate`.
+    pub fn keep_integral(&self, now: Mono, name: String, total: f64) {
+        self.set(now, &Key::Integral(name), codec::encode(&total));
+    }
+
     /// Writes the runtime directory's page again: somebody has removed it.
     pub fn keep_anew(&self) {
         let mut shared = self.shared();
@@ -226,6 +237,7 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Counter(name) => write!(f, "counter {name}"),
+            Self::Integral(name) => write!(f, "the total of {name}"),
             Self::Output(name) => write!(f, "output {name}"),
             Self::Channel(id) => write!(f, "channel {id}"),
         }

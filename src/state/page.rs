@@ -26,10 +26,12 @@ enum Record<'a> {
     Output(#[n(0)] u64, #[b(1)] &'a str, #[cbor(b(2), with = "minicbor::bytes")] &'a [u8]),
     #[n(3)]
     Channel(#[n(0)] u64, #[n(1)] ChannelId, #[cbor(b(2), with = "minicbor::bytes")] &'a [u8]),
+    #[n(4)]
+    Integral(#[n(0)] u64, #[b(1)] &'a str, #[cbor(b(2), with = "minicbor::bytes")] &'a [u8]),
 }
 
 /// The numbers of the records that this version knows.
-const KINDS: RangeInclusive<u32> = 0..=3;
+const KINDS: RangeInclusive<u32> = 0..=4;
 
 /// No store counts so far. A record that says so is not one of ours, and would leave no room for later ones.
 const LAST_CHANGE: u64 = u64::MAX / 2;
@@ -71,6 +73,7 @@ impl Page {
             match codec::decode(payload) {
                 Ok(Record::Behind(since)) => page.behind_since = Some(since),
                 Ok(Record::Counter(change, name, value)) => page.take(Key::Counter(name.to_owned()), change, value),
+                Ok(Record::Integral(change, name, value)) => page.take(Key::Integral(name.to_owned()), change, value),
                 Ok(Record::Output(change, name, value)) => page.take(Key::Output(name.to_owned()), change, value),
                 Ok(Record::Channel(change, id, value)) => page.take(Key::Channel(id), change, value),
                 Err(_) => page.damaged |= codec::variant(payload).is_none_or(|kind| KINDS.contains(&kind)),
@@ -104,6 +107,7 @@ pub(super) fn write<'a>(
         assert!(value.len() <= LONGEST_VALUE, "a value has at most {LONGEST_VALUE} bytes, not {}", value.len());
         append(match key {
             Key::Counter(name) => Record::Counter(change, name, value),
+            Key::Integral(name) => Record::Integral(change, name, value),
             Key::Output(name) => Record::Output(change, name, value),
             Key::Channel(id) => Record::Channel(change, *id, value),
         });
@@ -115,7 +119,7 @@ pub(super) fn write<'a>(
 pub(super) fn line_size(key: &Key, value: usize) -> usize {
     // A length takes three bytes at most.
     let name = match key {
-        Key::Counter(name) | Key::Output(name) => 3 + name.len(),
+        Key::Counter(name) | Key::Integral(name) | Key::Output(name) => 3 + name.len(),
         Key::Channel(_) => NUMBER,
     };
     record::size(2 + NUMBER + name + 3 + value)

@@ -404,7 +404,7 @@ fn line_of_a_later_version_is_passed_over_and_one_that_cannot_be_damages_the_pag
         Page::read(&page)
     };
     let value = || ByteVec::from(vec![7]);
-    let later = [codec::encode(&(4, "what", 1)), codec::encode(&(1, 5, "rain", value(), "further"))];
+    let later = [codec::encode(&(5, "what", 1)), codec::encode(&(1, 5, "rain", value(), "further"))];
     let page_of_later = page(&later);
     assert!(!page_of_later.damaged);
     let store = StateStore::new(at(0), names(), [page_of_later, Page::default()]);

@@ -11,15 +11,16 @@ use source::{Module, Sources};
 /// Each room with the rooms that it may name. Data flows from the left to the right, and a room names what stands to its left.
 const ROOMS: &[(&str, &[&str])] = &[
     ("time", &[]),
+    ("formula", &[]),
     ("store", &["time"]),
     ("entry", &["store", "time"]),
     ("reading", &["entry", "time"]),
     ("hal", &["reading", "time"]),
     ("net", &["hal", "time"]),
-    ("sensor", &["entry", "hal", "net", "reading", "time"]),
+    ("sensor", &["entry", "formula", "hal", "net", "reading", "time"]),
     ("scan", &["hal", "sensor"]),
     ("thingspeak", &["entry", "time"]),
-    ("pipeline", &["entry", "reading", "store", "thingspeak", "time"]),
+    ("pipeline", &["entry", "formula", "reading", "store", "thingspeak", "time"]),
     ("spool", &["entry", "store", "time"]),
     ("state", &["entry", "sensor", "store", "time"]),
     ("uplink", &["entry", "hal", "net", "spool", "thingspeak", "time"]),
@@ -28,6 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "config",
         &[
             "entry",
+            "formula",
             "hal",
             "net",
             "output",

@@ -48,6 +48,7 @@ fn row(key: &Key) -> String {
 fn kind(kind: &SensorKind) -> String {
     let timeout = shown(kind.timeout);
     let pace = match kind.every {
+        None if kind.keys.name == "formula" => "It has no interval of its own.".to_owned(),
         Some(every) => format!("Default interval {}, timeout {timeout}.", shown(every)),
         None => format!("It sends by itself. Default timeout {timeout} of silence."),
     };

@@ -35,12 +35,33 @@ fn filters_that_make_no_sense_are_refused() {
     assert_eq!(found("filter = [{ scale = 2, round = 1 }]"), ["a filter step has one key, so that the order is clear"]);
 }
 
+fn steps_of(keys: &str) -> Vec<Step> {
+    let route = format!("{{ field = \"house.lat\", {keys} }}");
+    let settings = parse_small(|map| map.replace("\"house.lat\"", &route)).expect("a good map").settings;
+    settings.sensors[0].routes[0].filter.clone()
+}
+
 #[test]
-fn steps_of_a_filter_keep_their_order_and_short_forms_follow() {
-    let route = "{ field = \"house.lat\", filter = [{ round = 1 }, { scale = 2 }], offset = 3, reject = [85, -127] }";
-    let settings = parse_small(|map| map.replace("\"house.lat\"", route)).expect("a good map").settings;
-    let steps = [Step::Round(1), Step::Scale(2.0), Step::Reject(vec![85.0, -127.0]), Step::Offset(3.0)];
-    assert_eq!(settings.sensors[0].routes[0].filter, steps);
+fn steps_are_carried_out_in_the_order_in_which_they_are_written() {
+    assert_eq!(steps_of("scale = 2, offset = 3"), [Step::Scale(2.0), Step::Offset(3.0)]);
+    assert_eq!(steps_of("offset = 3, scale = 2"), [Step::Offset(3.0), Step::Scale(2.0)]);
+    let all = steps_of("offset = 3, filter = [{ round = 1 }, { scale = 2 }], reject = [85, -127]");
+    assert_eq!(all, [Step::Offset(3.0), Step::Round(1), Step::Scale(2.0), Step::Reject(vec![85.0, -127.0])]);
+}
+
+#[test]
+fn steps_that_remember_are_read_from_the_map() {
+    let [minute, hour] = [60, 3600].map(std::time::Duration::from_secs);
+    assert_eq!(steps_of("rate = \"/min\""), [Step::Rate(minute)]);
+    assert_eq!(steps_of("delta = \"counter\""), [Step::Delta { falls: false }]);
+    assert_eq!(steps_of("delta = \"signed\""), [Step::Delta { falls: true }]);
+    assert_eq!(steps_of("integrate = \"h\", scale = 0.001"), [Step::Integrate(hour), Step::Scale(0.001)]);
+    assert_eq!(steps_of("clamp = { min = 0 }"), [Step::Clamp { min: 0.0, max: f64::INFINITY }]);
+    assert_eq!(steps_of("smooth = \"1m\""), [Step::Smooth(minute)]);
+    let found = |keys: &str| faults_where("\"house.lat\"", &format!("{{ field = \"house.lat\", {keys} }}"));
+    assert_eq!(found("smooth = \"0s\""), ["`smooth` must be longer than nothing"]);
+    assert_eq!(found("clamp = { min = 2, max = 1 }"), ["every value becomes the same: `min` is not below `max`"]);
+    assert_eq!(found("filter = [{ integrate = \"h\" }, { integrate = \"h\" }]"), ["a route integrates once"]);
 }
 
 #[test]

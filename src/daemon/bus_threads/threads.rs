@@ -279,5 +279,6 @@ fn name(bus: &Bus) -> String {
         Bus::Spi(bus) => format!("spi{bus}"),
         Bus::Serial => "serial".to_owned(),
         Bus::Broker => "broker".to_owned(),
+        Bus::Computed => "computed".to_owned(),
     }
 }

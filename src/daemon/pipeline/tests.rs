@@ -164,3 +164,30 @@ fn journal_that_cannot_be_read_is_an_error_and_what_the_spool_has_counts_all_the
     handle.put(now(11), SensorId(0), 0, now(11).mono, Ok(20.0));
     handle.close_due(now(25), |_| panic!("20 is too soon after 9"));
 }
+
+#[test]
+fn total_of_an_integral_goes_on_in_the_next_process_and_over_a_reload() {
+    let map = AIR.replace("\"house.field1\"", "{ field = \"house.field1\", integrate = \"h\" }");
+    let settings = fixture::settings(&map);
+    let folder = Faulty::default();
+    let start = || {
+        let state = StateHandle::open(now(10).mono, settings.kept(), Some(Arc::new(folder.clone())), None);
+        let pipeline = Pipeline::new(&settings.pipeline(), &[SensorId(0)], now(10).mono);
+        PipelineHandle::new(pipeline, Arc::new(|_: &Event<'_>| {})).with_totals(state)
+    };
+    let run = |handle: &PipelineHandle, seconds: [u64; 2]| {
+        for second in seconds {
+            handle.put(now(second), SensorId(0), 0, now(second).mono, Ok(3600.0));
+        }
+        let mut last = None;
+        handle.close_all(now(seconds[1]), |entries| last = sums(&entries).pop());
+        last.map(|(value, _)| value)
+    };
+    assert_eq!(run(&start(), [11, 21]), Some(10.0));
+    let second = start();
+    assert_eq!(run(&second, [31, 36]), Some(15.0), "the time in between is not known");
+    // Another chain, for the same sensor and column.
+    let scaled = map.replace("integrate", "valid = { min = 0 }, integrate");
+    second.reload(now(37), &fixture::settings(&scaled), &[SensorId(0)], |_| {});
+    assert_eq!(run(&second, [38, 39]), Some(16.0));
+}

@@ -38,7 +38,8 @@ struct Quantity {
 impl Sensor {
     pub(super) fn new(id: SensorId, sensor: &config::Sensor) -> Self {
         let quantities = sensor.kind.device().quantities();
-        let asked_for = |place: &usize| sensor.routes.iter().any(|route| route.quantity == *place);
+        let asked_for =
+            |place: &usize| sensor.inputs.contains(place) || sensor.routes.iter().any(|route| route.quantity == *place);
         let quantity = |(place, it): (usize, reading::Quantity)| Quantity {
             place,
             decimals: decimals(&it, sensor.routes.iter().filter(|route| route.quantity == place)),
@@ -133,8 +134,7 @@ impl Sensor {
 /// The digits of a reading: those of the routes that publish it as it was read, in the finest of them; otherwise those that the part
 /// is good for.
 fn decimals<'a>(quantity: &reading::Quantity, routes: impl Iterator<Item = &'a config::Route>) -> Option<Decimals> {
-    let changes = |step: &Step| matches!(step, Step::Calibrate(_) | Step::Scale(_) | Step::Offset(_));
-    let as_read = routes.filter(|route| !route.filter.iter().any(changes));
+    let as_read = routes.filter(|route| !route.filter.iter().any(Step::computes));
     let finest = as_read.filter_map(|route| route.decimals(quantity)).max_by_key(|decimals| decimals.digits());
     finest.or_else(|| filter::decimals(&[], quantity.resolution, quantity.reduce))
 }

@@ -1,4 +1,4 @@
-//! What happens to a reading on its way to its column: calibrate, range, reject, median, round, change.
+//! What happens to a reading on its way to its column: calibrate, range, reject, median, rate, total, smooth, round, change.
 //!
 //! A [`Chain`] is one route's steps in the map's order, with their state. It takes a value and gives a value, nothing
 //! (a value that is held back: not yet changed enough), or a fault (a value that must not be published). It knows no
@@ -13,21 +13,25 @@
 
 mod calibrate;
 mod change;
+mod flow;
 mod median;
 mod resolution;
+mod unit;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use crate::entry::{denoised, rounded};
+use crate::entry::{Reduce, denoised, rounded};
 use crate::reading::Fault;
 use crate::time::Mono;
 
 use change::Change;
+use flow::{Difference, Integral, Smooth};
 use median::Median;
 pub use resolution::decimals;
+pub use unit::unit;
 
 /// One step of a route's filter, as checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +54,26 @@ pub enum Step {
     /// Median of the last n values (odd, 3 to 99). Until there are n, of those there are; of an even number the lower
     /// of the two in the middle, so that what comes out was measured.
     Median(usize),
+    /// How fast a counter counts: what it gained, in each of this time. The first value makes none, nor does one that is lower than
+    /// the one before: the counter began again or ran over.
+    Rate(Duration),
+    /// The difference to the value before. The first value makes none.
+    Delta {
+        /// A lower value is a negative difference. Otherwise it is a counter's that began again or ran over, and makes none.
+        falls: bool,
+    },
+    /// The sum over time, in the value's unit times this time: W become Wh. It goes on over a restart where its total is kept
+    /// ([`Chain::resume`]).
+    Integrate(Duration),
+    /// Exponentially smoothed with this time constant, whatever time is between two readings.
+    Smooth(Duration),
+    /// A value outside becomes the nearer bound.
+    Clamp {
+        /// Smallest value that comes out.
+        min: f64,
+        /// Largest value that comes out.
+        max: f64,
+    },
     /// To this many digits after the point, halves away from zero.
     Round(u8),
     /// Passed only when it differs by at least `delta` from the last one passed, or when `heartbeat` has gone by.
@@ -61,6 +85,24 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether what comes out is another number than was read, and not only one that was left out or rounded.
+    pub const fn computes(&self) -> bool {
+        !matches!(self, Self::Valid { .. } | Self::Reject(_) | Self::Median(_) | Self::Round(_) | Self::Change { .. })
+    }
+}
+
+/// How a slot's values become one behind these steps, unless the map says so: gains are summed up, a total is what it is last.
+pub fn reduce(steps: &[Step], of_quantity: Reduce) -> Reduce {
+    let reduce = |step: &Step| match step {
+        Step::Rate(_) => Some(Reduce::Mean),
+        Step::Delta { .. } => Some(Reduce::Sum),
+        Step::Integrate(_) => Some(Reduce::Last),
+        _ => None,
+    };
+    steps.iter().rev().find_map(reduce).unwrap_or(of_quantity)
+}
+
 /// A step with what it remembers.
 #[derive(Clone, Debug)]
 enum Stage {
@@ -70,6 +112,11 @@ enum Stage {
     Valid { min: f64, max: f64 },
     Reject(Vec<f64>),
     Median(Median),
+    Rate(Duration, Difference),
+    Delta(bool, Difference),
+    Integrate(Integral),
+    Smooth(Smooth),
+    Clamp { min: f64, max: f64 },
     Round(u8),
     Change(Change),
 }
@@ -84,6 +131,27 @@ impl Chain {
     /// A chain in its first state.
     pub fn new(steps: &[Step]) -> Self {
         Self { stages: steps.iter().map(Stage::new).collect() }
+    }
+
+    /// Lets an integral go on over a time without values that is no longer than this.
+    #[must_use]
+    pub fn bridging(mut self, longest: Duration) -> Self {
+        self.integrals().for_each(|integral| integral.bridge(longest));
+        self
+    }
+
+    /// Lets an integral that has not begun go on from a total that was kept.
+    pub fn resume(&mut self, total: f64) {
+        self.integrals().for_each(|integral| integral.resume(total));
+    }
+
+    /// The total of its integral, if it has one.
+    pub fn total(&self) -> Option<f64> {
+        self.stages.iter().find_map(|stage| if let Stage::Integrate(it) = stage { Some(it.total()) } else { None })
+    }
+
+    fn integrals(&mut self) -> impl Iterator<Item = &mut Integral> {
+        self.stages.iter_mut().filter_map(|stage| if let Stage::Integrate(it) = stage { Some(it) } else { None })
     }
 
     /// Takes one value. `Ok(None)`: held back.
@@ -129,6 +197,11 @@ impl Stage {
             Step::Valid { min, max } => Self::Valid { min: *min, max: *max },
             Step::Reject(values) => Self::Reject(values.clone()),
             Step::Median(length) => Self::Median(Median::new(*length)),
+            Step::Rate(per) => Self::Rate(*per, Difference::default()),
+            Step::Delta { falls } => Self::Delta(*falls, Difference::default()),
+            Step::Integrate(per) => Self::Integrate(Integral::new(*per)),
+            Step::Smooth(constant) => Self::Smooth(Smooth::new(*constant)),
+            Step::Clamp { min, max } => Self::Clamp { min: *min, max: *max },
             Step::Round(digits) => Self::Round(*digits),
             Step::Change { delta, heartbeat } => Self::Change(Change::new(*delta, *heartbeat)),
         }
@@ -146,6 +219,12 @@ impl Stage {
             }
             Self::Reject(_) => Ok(Some(value)),
             Self::Median(median) => Ok(Some(median.push(value))),
+            Self::Rate(per, difference) => Ok(difference.rate(at, value, *per)),
+            Self::Delta(falls, difference) => Ok(difference.push(at, value, *falls).map(|(gained, _)| gained)),
+            Self::Integrate(integral) => Ok(Some(integral.push(at, value))),
+            Self::Smooth(smooth) => Ok(Some(smooth.push(at, value))),
+            // Not `clamp`, which panics where the bounds are no range.
+            Self::Clamp { min, max } => Ok(Some(value.max(*min).min(*max))),
             Self::Round(digits) => Ok(Some(rounded(value, *digits))),
             Self::Change(change) => Ok(change.passes(at, value).then_some(value)),
         }

@@ -58,7 +58,17 @@ impl Grain {
                 self.resolution = Some(Resolution::Measured(10_f64.powi(-i32::from(*digits))));
                 self.summands.clear();
             }
-            Step::Valid { .. } | Step::Reject(_) | Step::Median(_) | Step::Change { .. } => {}
+            // A quotient by a time: it is rounded where it is made.
+            Step::Rate(_) => (self.rounded, self.resolution) = (None, None),
+            Step::Integrate(_) | Step::Smooth(_) => {
+                self.rounded = None;
+                self.resolution = self.resolution.map(|resolution| Resolution::Measured(resolution.step()));
+            }
+            Step::Clamp { min, max } => {
+                self.rounded = None;
+                self.summands.extend([*min, *max].into_iter().filter(|bound| bound.is_finite()));
+            }
+            Step::Delta { .. } | Step::Valid { .. } | Step::Reject(_) | Step::Median(_) | Step::Change { .. } => {}
         }
     }
 
@@ -155,6 +165,18 @@ mod tests {
         assert_eq!(counted(0.001_562_5, &[]), Some(7), "a 640th of a kilowatt-hour");
         assert_eq!(counted(1.0 / 3.0, &[]), Some(9));
         assert_eq!(counted(1.0, &[]), Some(1));
+    }
+
+    #[test]
+    fn totals_and_smoothed_values_have_the_digits_of_what_they_are_made_of() {
+        let hour = std::time::Duration::from_secs(3600);
+        assert_eq!(measured(1.0, &[Step::Integrate(hour), Step::Scale(0.001)]), Some(4), "kWh of W");
+        assert_eq!(counted(0.2794, &[Step::Delta { falls: false }]), Some(4));
+        assert_eq!(measured(0.1, &[Step::Smooth(hour)]), Some(2));
+        assert_eq!(measured(1.0, &[Step::Clamp { min: 0.25, max: f64::INFINITY }]), Some(2));
+        assert_eq!(measured(1.0, &[Step::Rate(hour)]), None);
+        let resolution = Some(Resolution::Measured(0.01));
+        assert_eq!(digits(&[Step::Round(1), Step::Smooth(hour)], resolution), Some(Decimals::UpTo(2)));
     }
 
     #[test]

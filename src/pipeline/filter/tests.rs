@@ -149,6 +149,107 @@ fn what_is_not_finite_never_comes_out() {
     assert!(matches!(once(&[Step::Scale(1e300)], 1e300), Err(Fault::Garbled(_))));
 }
 
+/// What comes of values at seconds.
+fn run(steps: &[Step], values: &[(u64, f64)]) -> Vec<Option<f64>> {
+    let mut chain = Chain::new(steps);
+    values.iter().map(|&(second, value)| chain.value(at(second), value).unwrap()).collect()
+}
+
+#[test]
+fn rate_is_what_a_counter_gains_in_the_time_between_two_readings() {
+    let minute = Step::Rate(Duration::from_secs(60));
+    let values = [(0, 100.0), (10, 103.0), (10, 104.0), (40, 109.0), (41, 109.0)];
+    assert_eq!(run(&[minute], &values), [None, Some(18.0), None, Some(12.0), Some(0.0)]);
+    let third = run(&[Step::Rate(Duration::from_secs(1))], &[(0, 0.0), (3, 1.0)]);
+    assert_eq!(third, [None, Some(0.333_333)]);
+}
+
+#[test]
+fn a_counter_that_begins_again_or_runs_over_makes_no_rate_and_no_gain() {
+    for step in [Step::Rate(Duration::from_secs(1)), Step::Delta { falls: false }] {
+        let values = [(0, 65_530.0), (1, 65_535.0), (2, 3.0), (3, 8.0)];
+        assert_eq!(run(&[step], &values), [None, Some(5.0), None, Some(5.0)]);
+    }
+}
+
+#[test]
+fn delta_keeps_decimals_and_falls_where_the_map_says_so() {
+    let values = [(0, 20.1), (1, 20.3), (2, 20.2)];
+    assert_eq!(run(&[Step::Delta { falls: true }], &values), [None, Some(0.2), Some(-0.1)]);
+    assert_eq!(run(&[Step::Delta { falls: false }], &values), [None, Some(0.2), None]);
+}
+
+#[test]
+fn what_a_counter_gained_over_a_fault_is_not_lost() {
+    let mut chain = Chain::new(&[Step::Delta { falls: false }]);
+    assert_eq!(chain.value(at(0), 7.0), Ok(None));
+    chain.fault();
+    assert_eq!(chain.value(at(20), 9.0), Ok(Some(2.0)));
+}
+
+#[test]
+fn integral_is_the_area_below_the_readings_at_whatever_times_they_come() {
+    let hour = Step::Integrate(Duration::from_secs(3600));
+    let values = [(0, 100.0), (1800, 100.0), (1860, 100.0), (3600, 100.0), (7200, 300.0)];
+    let totals: Vec<f64> = run(&[hour], &values).into_iter().map(|total| entry_like(total.unwrap())).collect();
+    assert_eq!(totals, [0.0, 50.0, 51.666_667, 100.0, 300.0]);
+}
+
+fn entry_like(value: f64) -> f64 {
+    rounded(value, 6)
+}
+
+#[test]
+fn integral_goes_on_from_what_was_kept_and_adds_nothing_over_a_long_gap() {
+    let mut chain = Chain::new(&[Step::Integrate(Duration::from_secs(3600))]).bridging(Duration::from_secs(40));
+    assert_eq!(chain.total(), Some(0.0));
+    chain.resume(1234.5);
+    assert_eq!(chain.value(at(1000), 3600.0), Ok(Some(1234.5)), "nothing is known of the time before");
+    assert_eq!(chain.value(at(1010), 3600.0), Ok(Some(1244.5)));
+    chain.fault();
+    assert_eq!(chain.value(at(1050), 3600.0), Ok(Some(1284.5)), "a short gap is bridged");
+    assert_eq!(chain.value(at(1091), 3600.0), Ok(Some(1284.5)), "a long one is not");
+    chain.resume(1.0);
+    assert_eq!(chain.total(), Some(1284.5), "what has begun goes on");
+}
+
+#[test]
+fn small_additions_to_a_large_total_are_not_lost() {
+    let mut chain = Chain::new(&[Step::Integrate(Duration::from_secs(3600))]);
+    chain.resume(1e12);
+    for second in 0..=36_000 {
+        chain.value(at(second), 0.1).unwrap();
+    }
+    let gained = chain.total().unwrap() - 1e12;
+    assert!((gained - 1.0).abs() < 1e-3, "{gained} Wh");
+}
+
+#[test]
+fn smoothing_follows_the_time_and_not_the_number_of_readings() {
+    let smooth = [Step::Smooth(Duration::from_secs(60))];
+    let often: Vec<_> = (0..=60).map(|second| (second, if second == 0 { 0.0 } else { 1.0 })).collect();
+    let seldom = [(0, 0.0), (60, 1.0)];
+    let [often, seldom] = [run(&smooth, &often), run(&smooth, &seldom)].map(|all| all.last().unwrap().unwrap());
+    let expected = 1.0 - (-1.0_f64).exp();
+    assert!((often - expected).abs() < 1e-9 && (seldom - expected).abs() < 1e-9, "{often} {seldom}");
+    assert_eq!(run(&smooth, &[(5, 3.0), (5, 9.0)]), [Some(3.0), Some(3.0)], "no time, no step");
+}
+
+#[test]
+fn clamped_values_are_the_nearer_bound() {
+    let clamp = [Step::Clamp { min: 0.0, max: 100.0 }];
+    assert_eq!(run(&clamp, &[(0, -3.0), (1, 55.5), (2, 104.0)]), [Some(0.0), Some(55.5), Some(100.0)]);
+}
+
+#[test]
+fn gains_are_summed_and_totals_are_the_last_one() {
+    let [delta, integrate] = [Step::Delta { falls: false }, Step::Integrate(Duration::from_secs(1))];
+    assert_eq!(reduce(std::slice::from_ref(&delta), Reduce::Last), Reduce::Sum);
+    assert_eq!(reduce(&[delta, integrate.clone(), Step::Round(1)], Reduce::Mean), Reduce::Last);
+    assert_eq!(reduce(&[integrate, Step::Rate(Duration::from_secs(1))], Reduce::Sum), Reduce::Mean);
+    assert_eq!(reduce(&[Step::Smooth(Duration::from_secs(1))], Reduce::Direction), Reduce::Direction);
+}
+
 /// Calibration points as a map may have them: sorted, apart, two to six.
 fn points() -> impl Strategy<Value = Vec<[f64; 2]>> {
     prop::collection::vec((0.01..1e3_f64, -1e3..1e3_f64), 2..6).prop_map(|steps| {
@@ -169,6 +270,11 @@ fn any_step() -> impl Strategy<Value = Step> {
         (any::<f64>(), any::<f64>()).prop_map(|(min, max)| Step::Valid { min, max }),
         prop::collection::vec(any::<f64>(), 0..3).prop_map(Step::Reject),
         (1..50_usize).prop_map(|half| Step::Median(2 * half + 1)),
+        (1..100_000_u64).prop_map(|seconds| Step::Rate(Duration::from_secs(seconds))),
+        any::<bool>().prop_map(|falls| Step::Delta { falls }),
+        (1..100_000_u64).prop_map(|seconds| Step::Integrate(Duration::from_secs(seconds))),
+        (1..100_000_u64).prop_map(|seconds| Step::Smooth(Duration::from_secs(seconds))),
+        (any::<f64>(), any::<f64>()).prop_map(|(min, max)| Step::Clamp { min, max }),
         any::<u8>().prop_map(Step::Round),
         any::<f64>().prop_map(|delta| Step::Change { delta, heartbeat: None }),
     ]
