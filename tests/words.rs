@@ -50,29 +50,7 @@ const WORDS: [(&str, &str); 36] = [
 ];
 
 /// Where a phrase stays, and why. One that is not needed any more is a fault.
-const EXCEPTIONS: [(&str, &str, &str); 19] = [
-    ("README.md", "anew", OLDER),
-    ("README.md", "for want of", OLDER),
-    ("README.md", "nobody", OLDER),
-    ("docs/outages.md", "anew", OLDER),
-    ("docs/outages.md", "are told", OLDER),
-    ("docs/outages.md", "is told", OLDER),
-    ("docs/outages.md", "nobody", OLDER),
-    ("docs/outages.md", "somebody", OLDER),
-    ("docs/outages.md", "what is whole", OLDER),
-    ("docs/outputs.md", "nobody", OLDER),
-    ("docs/outputs.md", "whoever", OLDER),
-    ("docs/troubleshooting.md", "anew", OLDER),
-    ("docs/troubleshooting.md", "nobody", OLDER),
-    ("docs/troubleshooting.md", "nothing to say", OLDER),
-    ("docs/troubleshooting.md", "set aside", OLDER),
-    ("docs/troubleshooting.md", "somebody", OLDER),
-    ("docs/troubleshooting.md", "the card", OLDER),
-    ("docs/troubleshooting.md", "what is whole", OLDER),
-    ("docs/troubleshooting.md", "whoever", OLDER),
-];
-
-const OLDER: &str = "an older page, to be reworded";
+const EXCEPTIONS: [(&str, &str, &str); 0] = [];
 
 /// A text that people read, and where it is.
 struct Text {

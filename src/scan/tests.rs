@@ -317,8 +317,8 @@ fn parts_that_the_kernel_reads_come_with_what_to_paste() {
         "    [[sensor]]\n    name = \"air\"\n    use = \"dht22\"\n    pin = 17\n    to.temperature = \"CHANNEL.field1\"  # 19.9 °C now\n",
         "    use = \"hwmon\"\n    at = \"i2c-1:0x41\"\n    chip = \"ina219\"\n    to.power = \"CHANNEL.field1\"  # rail, 1.500 W now\n",
         "    use = \"iio\"\n    chip = \"bme280\"\n    to.pressure = \"CHANNEL.field1\"  # 1013.250 hPa now\n",
-        "0x76  bme280, held by the kernel's driver: use = \"iio\" reads it, see below\n",
-        "0x68  ds3231, held by the kernel's driver, which measures nothing\n",
+        "0x76  bme280, used by the kernel's driver: use = \"iio\" reads it, see below\n",
+        "0x68  ds3231, used by the kernel's driver, which measures nothing\n",
     ] {
         assert!(page.contains(lines), "no {lines:?} in\n{page}");
     }

@@ -59,7 +59,7 @@ fn steps_that_remember_are_read_from_the_map() {
     assert_eq!(steps_of("clamp = { min = 0 }"), [Step::Clamp { min: 0.0, max: f64::INFINITY }]);
     assert_eq!(steps_of("smooth = \"1m\""), [Step::Smooth(minute)]);
     let found = |keys: &str| faults_where("\"house.lat\"", &format!("{{ field = \"house.lat\", {keys} }}"));
-    assert_eq!(found("smooth = \"0s\""), ["`smooth` must be longer than nothing"]);
+    assert_eq!(found("smooth = \"0s\""), ["`smooth` must be longer than 0"]);
     assert_eq!(found("clamp = { min = 2, max = 1 }"), ["every value becomes the same: `min` is not below `max`"]);
     assert_eq!(found("filter = [{ integrate = \"h\" }, { integrate = \"h\" }]"), ["a route integrates once"]);
 }

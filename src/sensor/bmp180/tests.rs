@@ -77,7 +77,7 @@ fn empty_calibration_is_a_fault() {
 fn another_part_at_its_address_is_named() {
     let fault = |id| open(Part::new(id, EXAMPLE, || (0, 0))).err().map(|fault| fault.to_string()).expect("a fault");
     assert!(fault(0x58).ends_with("0x77 on i2c-1 is a BMP280 (id 0x58): write use = \"bmp280\""), "{}", fault(0x58));
-    assert!(fault(0x61).ends_with("is no BMP180: its id is 0x61, not 0x55"), "{}", fault(0x61));
+    assert!(fault(0x33).ends_with("is no BMP180: its id is 0x33, not 0x55"), "{}", fault(0x33));
 }
 
 #[test]

@@ -85,14 +85,14 @@ text_keys! {
         /// A PEM file with the certificates to trust instead of the system's, for `tls` and `wss`.
         #[cfg_attr(feature = "docs", schemars(extend("examples" = ["house_ca.pem"])))]
         ca_file: Option<PathBuf>,
-        /// The file with `username = …` and `password = …`. Without it nobody logs in.
+        /// The file with `username = …` and `password = …`. Without it there is no login.
         #[cfg_attr(feature = "docs", schemars(extend("examples" = ["house_broker.txt"])))]
         credentials: Option<PathBuf>,
         /// 0, or 1 for messages that the broker repeats until they are acknowledged, while the connection lasts.
         #[serde(default)]
         #[cfg_attr(feature = "docs", schemars(range(min = 0, max = 1)))]
         qos: u8,
-        /// Whether a message counts that the broker had kept. Nobody knows how old it is, so that it is refused unless this is set, or
+        /// Whether a message counts that the broker had kept. Its age is not known, so it is refused unless this is set, or
         /// `time` says it.
         #[serde(default)]
         retained: bool,
