@@ -153,7 +153,7 @@ fn label(sensor: &str, quantity: &str, unit: &str) -> String {
 
 /// The kind with these keys, if they are without faults.
 fn settings(kind: &str, keys: &Map<String, Value>) -> Option<Kind> {
-    let settings = Kind::deserialize(kind, Value::Object(keys.clone()))?.ok()?;
+    let settings = Kind::proposed(kind, &Value::Object(keys.clone()))?.ok()?;
     settings.device().faults().is_empty().then_some(settings)
 }
 

@@ -40,7 +40,7 @@ impl Probe {
 
 /// The kind with this id, if it is one as the map writes it.
 fn settings(kind: &str, id: &str) -> Option<Kind> {
-    let settings = Kind::deserialize(kind, serde_json::json!({ "id": id }))?.ok()?;
+    let settings = Kind::proposed(kind, &serde_json::json!({ "id": id }))?.ok()?;
     settings.device().faults().is_empty().then_some(settings)
 }
 

@@ -63,7 +63,7 @@ impl Found {
         let mut names = Vec::new();
         for (kind, recognition) in Kind::recognitions() {
             let Recognition::Machine { thermometer, .. } = recognition else { continue };
-            let Some(Ok(settings)) = Kind::deserialize(kind, serde_json::json!({})) else { continue };
+            let Some(Ok(settings)) = Kind::proposed(kind, &serde_json::json!({})) else { continue };
             let quantities = settings.device().quantities().into_iter().map(|quantity| quantity.name);
             names.extend(quantities.filter(|name| name != thermometer || self.cpu_temperature));
         }

@@ -1,6 +1,6 @@
 //! A program that prints numbers: a script, or a tool for what has no driver here.
 //!
-//! Each read starts it, waits for its end and reads what it printed ([`Text`]). It ends with its children, and before the sensor's time-out.
+//! Each read starts it, waits for its end and reads what it printed (`text.rs`). It ends with its children, and before the sensor's time-out.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -49,6 +49,7 @@ pub mod parts;
 pub mod pms5003;
 pub mod port;
 mod proof;
+mod proposed;
 pub mod recognition;
 pub mod register;
 pub mod sds011;

@@ -109,7 +109,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("thingspeak_sandbox", &["cli"]),
     ("tokio_rustls", &["net"]),
     ("tokio_serial", &["hal"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "sensor"]),
     ("tungstenite", &["net"]),
 ];
 
