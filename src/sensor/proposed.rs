@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn keys_are_read_as_a_map_has_them() {
-        let keys = json!({ "port": "/dev/\"x\"\n", "csv": { "a b": 2 }, "baud": 4800, "exclusive": true });
+        let keys =
+            json!({ "port": "/dev/\"x\"\n", "csv": { "columns": { "a b": 2 } }, "baud": 4800, "exclusive": true });
         let kind = Kind::proposed("serial_line", &keys).expect("a kind").expect("its keys");
         assert_eq!(Some(Ok(kind)), Kind::deserialize("serial_line", keys).map(|kind| kind.map_err(|_| ())));
         assert!(Kind::proposed("bme280", &json!({ "address": "x" })).is_some_and(|kind| kind.is_err()));

@@ -48,7 +48,7 @@ fn network_is_away(what: &str, take: &str, give: &str) {
     let mut serve = serve(&folder);
     serve.args(["--bind", BROKER]);
     let mut sandbox = Program::start(far.enter(&serve));
-    sandbox.wait_for("What happens");
+    sandbox.wait_for("Log, until");
     let credentials = std::fs::read_to_string(folder.join("gatepost_credentials.txt")).expect("it was written");
     house.give_credentials(&credentials);
     let mut program = house.run_as(near.enter(&house.command()));

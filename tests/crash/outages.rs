@@ -182,7 +182,7 @@ fn a_half_open_link_is_noticed_and_loses_nothing() {
     let mut house = House::at(PORT, "", &plan());
     let folder = house.path("sandbox");
     let mut sandbox = Program::start(own.enter(&serve(&folder)));
-    sandbox.wait_for("What happens");
+    sandbox.wait_for("Log, until");
     let credentials = std::fs::read_to_string(folder.join("gatepost_credentials.txt")).expect("it was written");
     house.give_credentials(&credentials);
     let mut program = house.run_as(own.enter(&house.command()));

@@ -61,7 +61,7 @@ fn plays() -> Vec<(Play, &'static str)> {
         (endless, "it sent a WebSocket message in pieces of more than 262208 bytes together"),
         (repeat(b"\x82\x02\xd0\0", PLENTY), "more than 500 MQTT packets a second"),
         (unheard, "a second for some time"),
-        (once(b"\x82\x02\0\0"), "no MQTT packet of a server"),
+        (once(b"\x82\x02\0\0"), "not an MQTT packet of a server"),
     ]
 }
 
@@ -87,7 +87,7 @@ fn no_answer_to_the_request_holds_the_daemon_up_or_fills_it() {
             "its answer has too many headers",
         ),
         ("HTTP/1.1 404 Not Found\r\n\r\n".to_owned(), 1, "the broker has another WebSocket path"),
-        ("y".repeat(65_536), 3_000, "something that is no HTTP"),
+        ("y".repeat(65_536), 3_000, "its answer is not HTTP"),
     ];
     thread::scope(|scope| {
         for (answer, times, words) in answers {

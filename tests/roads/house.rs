@@ -72,7 +72,7 @@ impl House {
         command.args(DEVICES.iter().flat_map(|device| ["--device".to_owned(), format!("{device}=1")]));
         command.args(names.iter().flat_map(|name| ["--name", name]));
         let mut sandbox = Program::start(enter(&command));
-        sandbox.wait_for("What happens");
+        sandbox.wait_for("Log, until");
         sandbox
     }
 

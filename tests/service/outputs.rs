@@ -34,7 +34,7 @@ fn stop_levels_outlive_the_daemon_and_a_map_that_is_changed_behind_it() {
     let mut list = outputs(&manager, &[]);
     list.wait_for("pump (GPIO17) is set to off at the stop");
     let mut early = outputs(&manager, &["--stop"]);
-    early.wait_for("the daemon runs, and the outputs are its own");
+    early.wait_for("the daemon is running and drives the outputs");
     assert_eq!(early.wait_for_end().code(), Some(1));
 
     manager.write_map(&PUMP.replace("17", "99"));
