@@ -23,6 +23,16 @@ pub(super) fn of(message: &str, key: &str, value: &DeValue<'_>) -> Option<String
     None
 }
 
+/// The range that the map means, where the message has that of the integer's type.
+pub(super) fn with_range(message: &str, key: &str) -> String {
+    let range = match key {
+        "pin" => "a BCM number from 0 to 53",
+        "address" => "an I2C address from 0x03 to 0x77",
+        _ => return message.to_owned(),
+    };
+    message.replace("a whole number from 0 to 255", range)
+}
+
 fn number<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
     value.as_integer().filter(|integer| integer.radix() == 10).map(toml::de::DeInteger::as_str)
 }

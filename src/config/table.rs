@@ -236,6 +236,7 @@ impl<'a> Table<'a> {
                 if culprit.is_none() && left_out.iter().any(|key| message.contains(&format!("`{key}`"))) => {}
             Complaint::Value(message, help) => {
                 let help = if help.is_empty() { self.proposal(&message, culprit) } else { help };
+                let message = culprit.map_or_else(|| message.clone(), |key| proposal::with_range(&message, key));
                 let message = culprit.map_or_else(|| message.clone(), |key| format!("`{key}`: {message}"));
                 findings.fault(place, message, help);
             }

@@ -450,8 +450,8 @@ fn left(waiting: usize, kept: Option<bool>) -> Option<Message> {
             "{count} {wait} for the next start, but the disk did not take all of them: a power cut before then loses them"
         )),
         None => {
-            let are = if waiting == 1 { "is" } else { "are" };
-            Some(message!(Spool, Error, waiting; "{count} {are} lost: they were in memory and not sent"))
+            let lost = if waiting == 1 { "is lost: it was" } else { "are lost: they were" };
+            Some(message!(Spool, Error, waiting; "{count} {lost} in memory and not sent"))
         }
     }
 }

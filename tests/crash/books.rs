@@ -20,7 +20,7 @@ const LOSSES: [&str; 6] = [
     "the readings of those slots",
     "is damaged",
     "can no longer be read",
-    "lost: they were in memory",
+    "in memory and not sent",
     "panicked",
 ];
 

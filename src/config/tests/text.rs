@@ -58,7 +58,7 @@ fn a_number_in_quotes_is_reported_with_how_to_be_written() {
     let map = format!("{SMALL}{}", output("a", "pin = \"GPIO17\"\nfrom = \"switchesa.field1\""));
     let folder = folder();
     let shown = parse(&map, &folder.path().join("map.toml")).expect_err("a text").to_string();
-    assert!(shown.contains("expected a whole number from 0 to 255, found a text"), "{shown}");
+    assert!(shown.contains("expected a BCM number from 0 to 53, found a text"), "{shown}");
     assert!(shown.contains("help: write 17, without quotes"), "{shown}");
 }
 
