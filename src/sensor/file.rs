@@ -53,7 +53,7 @@ text_keys! {
         offset: f64,
         /// An older file is a fault: the program that writes it has stopped. Without this a file of any age counts.
         #[serde(default, deserialize_with = "crate::time::optional_duration")]
-        #[cfg_attr(feature = "docs", schemars(schema_with = "crate::time::duration_schema", extend("examples" = ["10m"])))]
+        #[cfg_attr(feature = "docs", schemars(schema_with = "crate::time::duration_schema", transform = super::input::without_default, extend("examples" = ["10m"])))]
         max_age: Option<Duration>,
     }
 }

@@ -19,7 +19,7 @@ use crate::reading::{Fault, Quantity};
 pub struct Settings {
     /// An expression over other sensors' readings, each `sensor.quantity`: its value is `to.value`. Or a table of several, each with
     /// the name of its quantity: `value = { dew = "…", deficit = "…" }`.
-    #[cfg_attr(feature = "docs", schemars(extend("examples" = ["dew_point(air.temperature, air.humidity)"])))]
+    #[cfg_attr(feature = "docs", schemars(extend("examples" = ["dew_point(bath.temperature, bath.humidity)"])))]
     pub value: Expressions,
 }
 

@@ -51,8 +51,10 @@ fn map(section: &str, lines: &[String]) -> String {
         ("device", "[device.garden]", "credentials = 'mqtt_credentials.txt'"),
         ("channel", "[channel.greenhouse]", "id = 1"),
         ("", "[channel.switches]", "id = 2"),
+        ("", "[channel.bath]", "id = 3"),
         ("sensor", "[[sensor]]", "name = 's'\nuse = 'system'\nto.load1 = 'greenhouse.field1'"),
-        ("output", "[[output]]", "name = 'o'\npin = 4\nfrom = 'switches.field1'"),
+        ("", "[[sensor]]", "name = 'bath'\nuse = 'bme280'\nbus = 'i2c-9'\nto.humidity = 'bath.field1'"),
+        ("output", "[[output]]", "name = 'o'\npin = 12\nfrom = 'switches.field1'"),
         ("", "[[output]]", "name = 'heater'\npin = 5\nfrom = 'switches.field2'"),
     ];
     let part = |(name, header, own): &(&str, &str, &str)| {
@@ -114,7 +116,7 @@ fn tables(schema: &Value) -> Vec<Table<'_>> {
     let (device, channel) = (&of("device")["additionalProperties"], &of("channel")["additionalProperties"]);
     let output = &of("output")["items"];
     let route = "name = 'air'\nuse = 'bme280'\nto.temperature.field = 'greenhouse.field2'";
-    let pin = "name = 'o'\npin = 4\nfrom = 'switches.field1'";
+    let pin = "name = 'o'\npin = 12\nfrom = 'switches.field1'";
     let table = |section, prefix, schema, ways: &[&str]| {
         let ways = ways.iter().map(|way| lines(way)).collect();
         Table { section, prefix, schema, ways }
@@ -159,6 +161,17 @@ fn tables(schema: &Value) -> Vec<Table<'_>> {
             .map(|(form, schema)| [&needed[..], &[format!("{form} = {}", toml(&values(form, schema)[0]))]].concat());
         let mut ways: Vec<Vec<String>> = with.collect();
         // Keys that stand only with others.
+        if kind["properties"]["use"]["const"] == "mqtt" {
+            for more in ["transport = 'wss'", "topic = 'zigbee2mqtt/+'", "json = { value = '/t' }", "retained = false"]
+            {
+                let mqtt =
+                    ["name = 'air'", "use = 'mqtt'", if more.starts_with("topic") { "" } else { "topic = 'a/b'" }];
+                ways.push(mqtt.iter().map(|line| (*line).to_owned()).chain([more.to_owned()]).collect());
+            }
+        }
+        if kind["properties"].get("thousands").is_some() {
+            ways.push([&ways[0][..], &lines("decimal = ','")].concat());
+        }
         if kind["properties"]["use"]["const"] == "serial_line" {
             let first = ways[0].clone();
             ways.push([&first[..], &lines("send = '?'\nwake_up = '!'")].concat());
@@ -187,7 +200,11 @@ fn every_key_of_the_schema_is_accepted_and_a_stranger_beside_it_refused() {
     let (schema, folder) = (schema(), folder());
     let mut tried = 0;
     for Table { section, prefix, schema, ways } in tables(&schema) {
-        for (key, schema) in properties(schema) {
+        // A formula has no time of its own, and says so.
+        let is_timeless = schema["properties"]["use"]["const"] == "formula";
+        for (key, schema) in
+            properties(schema).filter(|(key, _)| !(is_timeless && ["every", "timeout"].contains(&key.as_str())))
+        {
             for value in values(key, schema) {
                 let line = format!("{prefix}{key} = {}", toml(&value));
                 let own = |way: &Vec<String>| {
