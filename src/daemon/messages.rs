@@ -216,9 +216,7 @@ impl Messages {
             Event::Unstuck(who) => message!(Daemon, Warn, who = *who; "{who} no longer hangs"),
             Event::Stopping => message!(Daemon, Info; "stopping"),
             Event::Reading(reading) => self.reading(reading)?,
-            Event::Sensor { name, edge: HealthChange::Down(_, fault) } => message!(
-                Sensor, Warn, sensor = *name, reason = fault.to_string(); "sensor {sensor}: no reading: {reason}"
-            ),
+            Event::Sensor { name, edge: HealthChange::Down(_, fault) } => no_reading(name, &fault.to_string()),
             Event::Sensor { name, edge: HealthChange::Up(_) } => {
                 message!(Sensor, Info, sensor = *name; "sensor {sensor}: readings again")
             }
@@ -266,9 +264,7 @@ impl Messages {
                  hand and write clock = \"system\" into the map"
             ),
             Event::Dropped { channel, count, .. } => self.dropped(*channel, *count)?,
-            Event::Served { at, error: Some(error) } => message!(
-                Daemon, Warn, at = *at, reason = error.to_string(); "status and metrics are not available at {at}: {reason}"
-            ),
+            Event::Served { at, error: Some(error) } => not_served(at, &error.to_string()),
             Event::Served { at, error: None } => message!(Daemon, Info, at = *at; "status and metrics: {at}"),
             Event::Routes { error: None } => message!(Daemon, Debug; "watching for new links, addresses and routes"),
             Event::Routes { error: Some(error) } => message!(
@@ -335,13 +331,7 @@ impl Messages {
         let dropped = self.dropped.entry(channel).or_default();
         let is_first = dropped.count == 0;
         *dropped = Dropped { count: dropped.count + count, since_acknowledgement: true };
-        is_first.then(|| {
-            let channel = self.channel(channel);
-            Message {
-                fields: vec![("channel", channel.into())],
-                ..message!(Spool, Error, text = losing(channel); "{text}")
-            }
-        })
+        is_first.then(|| losing(self.channel(channel)))
     }
 
     /// After an acknowledgement: that no more entries are dropped, where that is so.
@@ -360,20 +350,21 @@ impl Messages {
 }
 
 /// That a channel drops entries.
-pub(in crate::daemon) fn losing(channel: &str) -> String {
-    format!(
+pub(in crate::daemon) fn losing(channel: &str) -> Message {
+    message!(
+        Spool, Error, channel;
         "channel {channel}: entries are dropped, the oldest first: the backlog is full, or entries are older than `keep`"
     )
 }
 
 /// That a sensor fails.
-pub(in crate::daemon) fn no_reading(sensor: &str, reason: &str) -> String {
-    format!("sensor {sensor}: no reading: {reason}")
+pub(in crate::daemon) fn no_reading(sensor: &str, reason: &str) -> Message {
+    message!(Sensor, Warn, sensor, reason; "sensor {sensor}: no reading: {reason}")
 }
 
 /// That status and metrics cannot be had.
-pub(in crate::daemon) fn not_served(at: &str, reason: &str) -> String {
-    format!("status and metrics are not available at {at}: {reason}")
+pub(in crate::daemon) fn not_served(at: &str, reason: &str) -> Message {
+    message!(Daemon, Warn, at, reason; "status and metrics are not available at {at}: {reason}")
 }
 
 /// Columns and values of an entry: `field1=21.5 field2=48`.

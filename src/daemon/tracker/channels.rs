@@ -191,7 +191,7 @@ impl Channel {
         let Self { name, id, losing, remarks, .. } = self;
         let mut words = Vec::new();
         if losing.is_some() {
-            words.push(messages::losing(name));
+            words.push(messages::losing(name).text);
         }
         if remarks.publish_suspected {
             words.push(format!(

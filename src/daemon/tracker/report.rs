@@ -103,7 +103,7 @@ impl StatusTracker {
         let hanging = self.stuck.iter().map(|(who, since)| (who, now.since(*since).as_secs()));
         down.extend(hanging.map(|(who, seconds)| format!("{who} hangs: {seconds} s over its limit")));
         let listen_errors = self.listen_errors.iter();
-        down.extend(listen_errors.map(|(at, fault)| messages::not_served(at, &fault.words)));
+        down.extend(listen_errors.map(|(at, fault)| messages::not_served(at, &fault.words).text));
         down
     }
 

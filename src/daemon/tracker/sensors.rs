@@ -100,7 +100,7 @@ impl Sensor {
 
     /// That it fails, in words.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.fault.as_ref().map(|fault| messages::no_reading(&self.name, &fault.words))
+        self.fault.as_ref().map(|fault| messages::no_reading(&self.name, &fault.words).text)
     }
 
     /// That it is slow, in words.
