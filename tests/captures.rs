@@ -55,7 +55,7 @@ fn number(text: &str) -> f64 {
 fn measure(tag: &str, keys: serde_json::Value, sim: &Sim) -> Result<Measured, Fault> {
     let kind = Kind::deserialize(tag, keys).expect("a kind").expect("good keys");
     match kind.device().open(&sim.hal(), ReadingSender::new(|_, _, _| {}))? {
-        Source::Polled(mut sensor) => sensor.measure(),
+        Source::Polled(mut sensor) => sensor.measure_at_once(),
         Source::Stream(..) => panic!("{tag} is polled"),
     }
 }
